@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ip.h - IP addresses and prefixes as values */
+#ifndef COMMON_IP_H
+#define COMMON_IP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* Longest text: IPv6 with an interface's name behind '%', and brackets. */
+#define IP_TEXT_MAX 72
+
+/**
+ * struct ip_addr - an address; unused bytes are zero, so memcmp() compares
+ * @family:	AF_INET (4 bytes of @bytes), AF_INET6 (16), AF_UNSPEC (none)
+ * @bytes:	network byte order
+ */
+struct ip_addr {
+	uint8_t family;
+	uint8_t bytes[16];
+};
+
+/** struct ip_prefix - an address and how many of its leading bits count */
+struct ip_prefix {
+	struct ip_addr addr;
+	uint8_t bits;
+};
+
+/** ip_addr_equal() - same family and bytes? */
+bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
+
+/**
+ * ip_addr_parse() - inet_pton(3) for either family; no brackets, no scope
+ * Return: 0, or -EINVAL with *@ret_addr untouched.
+ */
+int ip_addr_parse(const char *text, struct ip_addr *ret_addr);
+
+/** ip_addr_fmt() - writes the text form to @buffer of IP_TEXT_MAX; returns it
+ */
+const char *ip_addr_fmt(const struct ip_addr *addr, char *buffer);
+
+/** ip_addr_is_any() - 0.0.0.0 or ::? */
+bool ip_addr_is_any(const struct ip_addr *addr);
+
+/** ip_addr_is_link_local() - 169.254/16 is not: only fe80::/10 needs a scope */
+bool ip_addr_is_link_local(const struct ip_addr *addr);
+
+/**
+ * ip_prefix_parse() - "10.0.0.0/8", "fd00::/8", or a bare address (all bits)
+ * Return: 0; -EINVAL for what is neither; -ERANGE for too many bits; -EDOM
+ * when bits behind the prefix length are set (the writer meant another net).
+ */
+int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix);
+bool ip_prefix_contains(const struct ip_prefix *prefix,
+			const struct ip_addr *addr);
+
+/**
+ * ip_addr_to_sockaddr() - AF_INET and AF_INET6 only
+ * @port:	host byte order
+ * @scope_id:	interface index for link-local IPv6, else 0
+ * Return: the length for bind(2).
+ */
+socklen_t ip_addr_to_sockaddr(const struct ip_addr *addr, uint16_t port,
+			      uint32_t scope_id, struct sockaddr_storage *ret);
+
+/**
+ * ip_addr_from_sockaddr() - the reverse; v4-mapped IPv6 becomes AF_INET
+ * @ret_port:	host byte order; may be NULL
+ * Return: 0 or -EAFNOSUPPORT.
+ */
+int ip_addr_from_sockaddr(const struct sockaddr_storage *sa,
+			  struct ip_addr *ret_addr, uint16_t *ret_port);
+
+#endif

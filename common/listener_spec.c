@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/* listener_spec.c - a wanted listener: where, with what, for whom */
+#include "common/listener_spec.h"
+
+#include <string.h>
+
+#include "common/util.h"
+
+static const char *const protocol_names[] = {
+	[PROTOCOL_TCP] = "tcp",
+	[PROTOCOL_UDP] = "udp",
+	[PROTOCOL_MPTCP] = "mptcp",
+	[PROTOCOL_SCTP] = "sctp",
+	[PROTOCOL_SCTP_SEQPACKET] = "sctp-seqpacket",
+};
+_Static_assert(ARRAY_SIZE(protocol_names) == PROTOCOL_COUNT, "a name each");
+
+const char *protocol_name(enum protocol protocol)
+{
+	return protocol_names[protocol];
+}
+
+int protocol_parse(const char *text, enum protocol *ret_protocol)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(protocol_names); i++) {
+		if (strcmp(text, protocol_names[i]) == 0) {
+			*ret_protocol = (enum protocol)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+bool protocol_is_sctp(enum protocol protocol)
+{
+	return protocol == PROTOCOL_SCTP || protocol == PROTOCOL_SCTP_SEQPACKET;
+}
+
+struct ip_addr endpoint_addr(const struct endpoint *endpoint)
+{
+	struct ip_addr addr = { .family = endpoint->family };
+
+	memcpy(addr.bytes, endpoint->addr, sizeof(addr.bytes));
+	return addr;
+}
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+bool endpoint_is_wildcard(const struct endpoint *endpoint)
+{
+	struct ip_addr addr = endpoint_addr(endpoint);
+
+	return !endpoint->multihomed && ip_addr_is_any(&addr);
+}
+
+const char *endpoint_addr_fmt(const struct endpoint *endpoint, char *buffer)
+{
+	struct ip_addr addr = endpoint_addr(endpoint);
+	size_t used;
+
+	if (endpoint->multihomed) {
+		strcpy(buffer, "all");
+		return buffer;
+	}
+	ip_addr_fmt(&addr, buffer);
+	if (endpoint->scope_id) {
+		used = strlen(buffer);
+		(void)snprintf(buffer + used, IP_TEXT_MAX - used, "%%%u",
+			       endpoint->scope_id); /* fits: 46 + 11 */
+	}
+	return buffer;
+}
+
+const char *endpoint_fmt(const struct endpoint *endpoint, char *buffer)
+{
+	char addr[IP_TEXT_MAX];
+	bool brackets = endpoint->family == AF_INET6;
+
+	(void)snprintf(buffer, ENDPOINT_TEXT_MAX, "%s %s%s%s:%u",
+		       protocol_name(endpoint->protocol), brackets ? "[" : "",
+		       endpoint_addr_fmt(endpoint, addr), brackets ? "]" : "",
+		       endpoint->port); /* fits by ENDPOINT_TEXT_MAX */
+	return buffer;
+}
+
+void listener_spec_done(struct listener_spec *spec)
+{
+	spec->service = service_unref(spec->service);
+	free(TAKE_PTR(spec->addrs));
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netns.h - what is observed of one network namespace, as plain data
+ *
+ * Only the watcher writes these; rules, binder and daemon read them.
+ */
+#ifndef COMMON_NETNS_H
+#define COMMON_NETNS_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+
+/** struct netns_name - one name: @dir is a watched directory as configured */
+struct netns_name {
+	char *dir;
+	char *name;
+};
+
+/** struct netns_interface - an interface; addresses point to it by index */
+struct netns_interface {
+	uint32_t ifindex;
+	char ifname[IF_NAMESIZE];
+};
+
+/**
+ * struct netns_address - an address that the kernel says is configured
+ * @scope:	RT_SCOPE_* of rtnetlink(7)
+ * @flags:	IFA_F_* of rtnetlink(7), all 32 bits (IFA_FLAGS)
+ */
+struct netns_address {
+	struct ip_addr addr;
+	uint8_t prefix_bits;
+	uint8_t scope;
+	uint32_t ifindex;
+	uint32_t flags;
+};
+
+/**
+ * struct netns - one network namespace
+ * @id:		SO_NETNS_COOKIE (5.14); on older kernels a number with the
+ *		highest bit set. Never used again for another namespace.
+ * @host:	the namespace that berthd itself lives in
+ * @names:	in the order in which they were found; none for a host
+ *		namespace that nobody named, and for one that is going
+ * @addresses_known: the two arrays below hold what the kernel says; until
+ *		watcher_observe_addresses() was called they are empty
+ * @addresses_omitted: how many addresses were left out because of the limit
+ */
+struct netns {
+	uint64_t id;
+	bool host;
+	bool addresses_known;
+	struct netns_name *names;
+	size_t n_names;
+	struct netns_interface *interfaces;
+	size_t n_interfaces;
+	struct netns_address *addresses;
+	size_t n_addresses;
+	size_t addresses_omitted;
+};
+
+/**
+ * netns_label() - how a log line names the namespace: its first name, "host",
+ * or "netns" when it has neither. Never NULL, owned by @netns.
+ */
+const char *netns_label(const struct netns *netns);
+
+/** netns_find_interface() - by index, or NULL */
+const struct netns_interface *netns_find_interface(const struct netns *netns,
+						   uint32_t ifindex);
+
+/**
+ * netns_address_usable() - can a listener be bound to it now?
+ *
+ * False while IPv6 duplicate address detection runs (IFA_F_TENTATIVE without
+ * IFA_F_OPTIMISTIC) and after it failed (IFA_F_DADFAILED). A deprecated
+ * address is usable: RFC 4862 section 5.5.4 keeps it for existing traffic,
+ * and servers on it must go on answering.
+ */
+bool netns_address_usable(const struct netns_address *address);
+
+#endif

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/* service.c - what a listener is opened with and who answers on it */
+#include "common/service.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/util.h"
+
+struct service *service_new(void)
+{
+	struct service *service = malloc(sizeof(*service));
+
+	if (!service)
+		return NULL;
+	*service = (struct service){
+		.refs = 1,
+		.options = SOCKET_OPTIONS_NONE,
+	};
+	return service;
+}
+
+struct service *service_ref(struct service *service)
+{
+	service->refs++;
+	return service;
+}
+
+struct service *service_unref(struct service *service)
+{
+	if (!service)
+		return NULL;
+	assert(service->refs > 0);
+	if (--service->refs > 0)
+		return NULL;
+	for (size_t i = 0; i < service->n_to; i++)
+		free(service->to[i]);
+	free(service->to);
+	free(service->rule);
+	free(service->consumer);
+	free(service->netns);
+	free(service->text);
+	free(service);
+	return NULL;
+}
+
+/* strdup(3) that keeps NULL; *failed is set when memory is out. */
+static char *copy_text(const char *text, bool *failed)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		*failed = true;
+	return copy;
+}
+
+struct service *service_copy(const struct service *service)
+{
+	struct service *copy = malloc(sizeof(*copy));
+	bool failed = false;
+
+	if (!copy)
+		return NULL;
+	*copy = *service;
+	copy->refs = 1;
+	copy->rule = copy_text(service->rule, &failed);
+	copy->consumer = copy_text(service->consumer, &failed);
+	copy->netns = copy_text(service->netns, &failed);
+	copy->text = copy_text(service->text, &failed);
+	copy->n_to = 0;
+	copy->to = calloc(service->n_to ? service->n_to : 1, sizeof(char *));
+	if (copy->to) {
+		copy->n_to = service->n_to;
+		for (size_t i = 0; i < service->n_to; i++)
+			copy->to[i] = copy_text(service->to[i], &failed);
+	}
+	return copy->to && !failed ? copy : service_unref(copy);
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool socket_options_equal(const struct socket_options *a,
+			  const struct socket_options *b)
+{
+	return a->backlog == b->backlog && a->dscp == b->dscp &&
+	       a->mark == b->mark && a->receive_buffer == b->receive_buffer &&
+	       a->send_buffer == b->send_buffer &&
+	       a->keepalive_s == b->keepalive_s &&
+	       a->defer_accept_s == b->defer_accept_s &&
+	       a->fastopen == b->fastopen && a->streams == b->streams &&
+	       a->interface_bound == b->interface_bound &&
+	       a->transparent == b->transparent;
+}
+
+bool service_equal(const struct service *a, const struct service *b)
+{
+	if (a == b)
+		return true;
+	if (a->action != b->action || a->proxy != b->proxy ||
+	    a->connect_timeout_ms != b->connect_timeout_ms ||
+	    a->idle_timeout_ms != b->idle_timeout_ms ||
+	    a->max_connections != b->max_connections || a->n_to != b->n_to)
+		return false;
+	for (size_t i = 0; i < a->n_to; i++) {
+		if (strcmp(a->to[i], b->to[i]) != 0)
+			return false;
+	}
+	return text_equal(a->rule, b->rule) &&
+	       text_equal(a->consumer, b->consumer) &&
+	       text_equal(a->netns, b->netns) && text_equal(a->text, b->text) &&
+	       socket_options_equal(&a->options, &b->options);
+}
+
+const char *service_action_name(enum service_action action)
+{
+	static const char *const names[] = {
+		[SERVICE_FORWARD] = "forward", [SERVICE_RESPOND] = "respond",
+		[SERVICE_ECHO] = "echo",       [SERVICE_DISCARD] = "discard",
+		[SERVICE_HANDOFF] = "handoff",
+	};
+
+	_Static_assert(ARRAY_SIZE(names) == SERVICE_HANDOFF + 1, "a name each");
+	return names[action];
+}

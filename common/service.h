@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.h - what a listener is opened with and who answers on it
+ *
+ * Made by the rules layer, immutable afterwards, shared by reference count.
+ */
+#ifndef COMMON_SERVICE_H
+#define COMMON_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVICE_UNSET (-1) /* the kernel's default stays */
+
+/** The consumer that serves `forward` and `respond`. */
+#define SERVICE_RELAY "relay"
+
+/**
+ * struct socket_options - the options of a `listen` entry
+ *
+ * Numbers are SERVICE_UNSET where the rule says nothing.
+ * @backlog:	listen(2); unset: SOMAXCONN
+ * @dscp:	0-63: the upper six bits of IP_TOS and IPV6_TCLASS
+ * @mark:	SO_MARK, full 32 bits
+ * @receive_buffer, @send_buffer: bytes, SO_RCVBUF and SO_SNDBUF
+ * @keepalive_s: 0: SO_KEEPALIVE with the kernel's times, else TCP_KEEPIDLE
+ * @defer_accept_s: TCP_DEFER_ACCEPT
+ * @fastopen:	TCP_FASTOPEN queue length
+ * @streams:	SCTP_INITMSG streams each way
+ * @interface_bound: SO_BINDTODEVICE to the interface that holds the address
+ * @transparent: IP_TRANSPARENT
+ */
+struct socket_options {
+	int backlog;
+	int dscp;
+	int64_t mark;
+	int64_t receive_buffer;
+	int64_t send_buffer;
+	int keepalive_s;
+	int defer_accept_s;
+	int fastopen;
+	int streams;
+	bool interface_bound;
+	bool transparent;
+};
+
+/* SOCKET_OPTIONS_NONE - an initializer with nothing set */
+#define SOCKET_OPTIONS_NONE                                                 \
+	{                                                                   \
+		.backlog = SERVICE_UNSET, .dscp = SERVICE_UNSET,            \
+		.mark = SERVICE_UNSET, .receive_buffer = SERVICE_UNSET,     \
+		.send_buffer = SERVICE_UNSET, .keepalive_s = SERVICE_UNSET, \
+		.defer_accept_s = SERVICE_UNSET, .fastopen = SERVICE_UNSET, \
+		.streams = SERVICE_UNSET,                                   \
+	}
+
+enum service_action {
+	SERVICE_FORWARD, /* relay to a backend */
+	SERVICE_RESPOND, /* answer with a text */
+	SERVICE_ECHO, /* send back what comes */
+	SERVICE_DISCARD, /* read and forget */
+	SERVICE_HANDOFF, /* another program serves it */
+};
+
+enum service_proxy {
+	SERVICE_PROXY_NONE,
+	SERVICE_PROXY_V1,
+	SERVICE_PROXY_V2,
+};
+
+/**
+ * struct service - see the file's head
+ * @rule:	name of the rule
+ * @consumer:	who gets the descriptor: SERVICE_RELAY or a handoff's name
+ * @to:		backends in canonical text, templates already expanded; see
+ *		backend_parse()
+ * @netns:	name of the namespace to connect in, NULL for the host's
+ * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default
+ * @max_connections: 0: the relay's default
+ * @text:	for SERVICE_RESPOND
+ */
+struct service {
+	unsigned int refs;
+	char *rule;
+	char *consumer;
+	enum service_action action;
+	struct socket_options options;
+	char **to;
+	size_t n_to;
+	char *netns;
+	enum service_proxy proxy;
+	uint32_t connect_timeout_ms;
+	uint32_t idle_timeout_ms;
+	uint32_t max_connections;
+	char *text;
+};
+
+/** service_new() - one reference, everything unset. NULL: out of memory. */
+struct service *service_new(void);
+struct service *service_ref(struct service *service);
+
+/** service_unref() - frees with the last reference. NULL is fine. */
+struct service *service_unref(struct service *service);
+
+/** service_copy() - a deep copy with one reference, to be changed before it is
+ * shared. NULL: out of memory. */
+struct service *service_copy(const struct service *service);
+
+/** service_equal() - would a listener of one serve exactly as the other's? */
+bool service_equal(const struct service *a, const struct service *b);
+bool socket_options_equal(const struct socket_options *a,
+			  const struct socket_options *b);
+
+/** service_action_name() - "forward", "respond", "echo", "discard", "handoff"
+ */
+const char *service_action_name(enum service_action action);
+
+#endif

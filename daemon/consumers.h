@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumers.h - who serves the listeners: berth-relay and other programs
+ *
+ * doc/consumer-protocol.md is the protocol. What a consumer does not have yet
+ * is derived from the table of listeners, never queued as messages.
+ */
+#ifndef DAEMON_CONSUMERS_H
+#define DAEMON_CONSUMERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "binder/binder.h"
+#include "common/loop.h"
+
+struct consumers;
+struct netns;
+
+/**
+ * struct consumers_ops - what the consumers' owner provides
+ * @find_netns:	the namespace of a listener, for its names; may return NULL
+ * @lost:	a consumer's connection ended
+ */
+struct consumers_ops {
+	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
+	void (*lost)(const char *consumer, void *user_data);
+};
+
+int consumers_new(struct loop *loop, const struct consumers_ops *ops,
+		  void *user_data, struct consumers **ret_consumers);
+struct consumers *consumers_free(struct consumers *consumers);
+
+/**
+ * consumers_attach() - gives consumer @name its connection
+ * @fd:		SOCK_SEQPACKET, non-blocking; taken, also on failure
+ * @pid:	of the peer, for status
+ *
+ * Every open listener of @name is delivered, starting now.
+ * Return: 0; -EBUSY when it is already connected; -ENOMEM; -errno.
+ */
+int consumers_attach(struct consumers *consumers, const char *name, int fd,
+		     pid_t pid);
+
+/* From the binder; see struct binder_ops. */
+void consumers_listener_opened(struct consumers *consumers,
+			       struct listener *listener);
+void consumers_listener_changed(struct consumers *consumers,
+				struct listener *listener);
+void consumers_listener_closing(struct consumers *consumers,
+				struct listener *listener);
+
+/**
+ * consumers_step() - sends a bounded slice of what is not delivered yet
+ * Return: true while a further call would send more at once.
+ */
+bool consumers_step(struct consumers *consumers);
+
+/** struct consumer_info - for status
+ * @delivered:	listeners it has
+ * @undelivered: listeners it does not have yet
+ * @withdrawn:	listeners taken away whose release it has not confirmed
+ */
+struct consumer_info {
+	const char *name;
+	bool connected;
+	pid_t pid;
+	size_t delivered;
+	size_t undelivered;
+	size_t withdrawn;
+};
+size_t consumers_count(const struct consumers *consumers);
+void consumers_get_info(const struct consumers *consumers, size_t index,
+			struct consumer_info *ret_info);
+
+/** consumers_delivered() - does its consumer have this listener? */
+bool consumers_delivered(const struct listener *listener);
+
+/** consumers_holds() - how many withdrawn listeners of @netns_id some consumer
+ * has not confirmed to have released */
+size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id);
+
+#endif

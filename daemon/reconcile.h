@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reconcile.h - makes what is open equal to what the rules want of what exists
+ */
+#ifndef DAEMON_RECONCILE_H
+#define DAEMON_RECONCILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "binder/binder.h"
+#include "common/loop.h"
+#include "rules/plan.h"
+#include "rules/rules.h"
+#include "watcher/watcher.h"
+
+struct reconcile;
+
+/**
+ * struct reconcile_config - limits
+ * @max_per_netns: listeners of one namespace
+ */
+struct reconcile_config {
+	size_t max_per_netns;
+};
+
+int reconcile_new(const struct reconcile_config *config,
+		  struct reconcile **ret_reconcile);
+struct reconcile *reconcile_free(struct reconcile *reconcile);
+
+/** reconcile_connect() - names the three layers; before the first mark */
+void reconcile_connect(struct reconcile *reconcile, struct watcher *watcher,
+		       struct binder *binder, struct rule_store *rules);
+
+/** reconcile_mark() - @netns is to be looked at in the next step, at once */
+void reconcile_mark(struct reconcile *reconcile, const struct netns *netns);
+
+/** reconcile_mark_all() - every namespace is, in slices behind single events */
+void reconcile_mark_all(struct reconcile *reconcile);
+
+/** reconcile_forget() - the namespace is gone: closes all that is open in it */
+void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id);
+
+/**
+ * reconcile_step() - plans and applies marked namespaces, a bounded slice
+ * Return: true while some are left.
+ */
+bool reconcile_step(struct reconcile *reconcile);
+
+/**
+ * reconcile_plan() - what @netns should have, for explain
+ *
+ * Observes its addresses when a rule needs them.
+ * Return: 0 or -ENOMEM; the caller calls plan_done().
+ */
+int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
+		   struct plan *ret_plan);
+
+/** reconcile_omitted() - wanted listeners above the limit in @netns_id */
+size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h - from (rules, namespace) to wanted listeners; pure */
+#ifndef RULES_PLAN_H
+#define RULES_PLAN_H
+
+#include "common/listener_spec.h"
+#include "common/netns.h"
+#include "rules/rules.h"
+
+/**
+ * struct plan_shadow - a wanted listener that lost to an earlier one
+ * @winner:	the rule that has the endpoint
+ * @same_endpoint: both want the very same key; else the kernel will not let a
+ *		wildcard and a single address share the port
+ */
+struct plan_shadow {
+	struct endpoint endpoint;
+	const char *rule;
+	const char *winner;
+	bool same_endpoint;
+};
+
+/**
+ * struct plan - the outcome for one namespace
+ * @specs:	in order of the rules; endpoints are unique
+ * @omitted:	specs above the limit, not listed
+ * @needs_addresses: some rule whose conditions on the namespace hold also has
+ *		conditions on addresses (or uses them), and
+ *		netns->addresses_known is false: observe and plan again
+ */
+struct plan {
+	struct listener_spec *specs;
+	size_t n_specs;
+	size_t omitted;
+	struct plan_shadow *shadows;
+	size_t n_shadows;
+	bool needs_addresses;
+};
+
+/**
+ * plan_make() - computes what @netns should have
+ * @max:	how many specs at the most
+ *
+ * No I/O, no clock, no state. The result borrows names from @ruleset.
+ * Return: 0 or -ENOMEM with *@ret_plan untouched.
+ */
+int plan_make(const struct ruleset *ruleset, const struct netns *netns,
+	      size_t max, struct plan *ret_plan);
+void plan_done(struct plan *plan);
+
+/**
+ * plan_explain() - does one rule match, and if not, why
+ * @ret_reason:	allocated text: the condition that fails and what it was
+ *		compared with ("namespace: no name of blue matches \"red-*\"");
+ *		or, when it matches, what made it match
+ *
+ * Return: 1 matches, 0 does not, -ENOMEM.
+ */
+int plan_explain(const struct ruleset *ruleset, size_t rule_index,
+		 const struct netns *netns, char **ret_reason);
+
+#endif

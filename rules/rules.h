@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rules.h - the rules in force, from drop-in files
+ *
+ * A ruleset is immutable and shared by reference count. The rule store keeps
+ * the ruleset in force up to date with the directories.
+ */
+#ifndef RULES_RULES_H
+#define RULES_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/loop.h"
+
+struct rule;
+struct ruleset;
+struct rule_store;
+
+/**
+ * struct rules_error - one problem in something a person wrote
+ * @file:	path as found; owned
+ * @line, @column: from 1; 0 where the whole file is meant
+ * @message:	what was found, what was expected; owned
+ */
+struct rules_error {
+	char *file;
+	unsigned int line;
+	unsigned int column;
+	char *message;
+};
+
+/** struct rules_errors - a growing list, bounded by RULES_ERRORS_MAX per file
+ */
+struct rules_errors {
+	struct rules_error *list;
+	size_t n;
+};
+#define RULES_ERRORS_MAX 20 /* per file: more tell a writer nothing new */
+
+void rules_errors_done(struct rules_errors *errors);
+
+/** rules_error_fmt() - "file:line:column: message", allocated, or NULL */
+char *rules_error_fmt(const struct rules_error *error);
+
+/** struct rule_info - what status output shows of one rule */
+struct rule_info {
+	const char *name;
+	const char *file;
+	unsigned int line;
+	const char *action; /* service_action_name() */
+	const char *match; /* the match section in one line of text */
+	const char *listen; /* the listen section in one line of text */
+	const char
+		*serve; /* the action in one line: "to unix:/x, 10.0.0.1:80" */
+};
+
+struct ruleset *ruleset_ref(struct ruleset *ruleset);
+struct ruleset *ruleset_unref(struct ruleset *ruleset);
+size_t ruleset_size(const struct ruleset *ruleset);
+void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
+		       struct rule_info *ret_info);
+
+/**
+ * ruleset_load() - reads directories and files once, for --check
+ * @paths:	files, and directories of which each *.yaml is read; a file name
+ *		in an earlier directory hides that name in the later ones
+ * @errors:	problems are appended here
+ *
+ * A missing directory is empty; a missing file is an error.
+ * Return: 0, also when @errors got entries (the ruleset then lacks those
+ * files); -ENOMEM.
+ */
+int ruleset_load(const char *const *paths, size_t n,
+		 struct rules_errors *errors, struct ruleset **ret_ruleset);
+
+/**
+ * struct rule_store_ops - what the store tells
+ * @changed:	another ruleset is in force; take it with rule_store_ruleset()
+ */
+struct rule_store_ops {
+	void (*changed)(void *user_data);
+};
+
+/**
+ * rule_store_new() - loads the directories and follows their changes
+ * @dirs:	highest precedence first; copied; each may be missing
+ *
+ * The first ruleset is loaded before this returns; @ops->changed is not
+ * called for it. Problems in files are logged by the owner, not by the store:
+ * see rule_store_errors().
+ * Return: 0; -ENOMEM; -errno of dirwatch_new() and dirwatch_add().
+ */
+int rule_store_new(struct loop *loop, const char *const *dirs, size_t n,
+		   const struct rule_store_ops *ops, void *user_data,
+		   struct rule_store **ret_store);
+struct rule_store *rule_store_free(struct rule_store *store);
+
+/**
+ * rule_store_reload() - reads everything again now (SIGHUP, berthctl reload)
+ *
+ * Files with an error keep their last good version. Calls @ops->changed when
+ * the outcome (rules or problems) differs.
+ * Return: 0 or -ENOMEM (the ruleset in force stays).
+ */
+int rule_store_reload(struct rule_store *store);
+
+/** rule_store_ruleset() - the ruleset in force, borrowed */
+struct ruleset *rule_store_ruleset(const struct rule_store *store);
+
+/** struct rule_file_info - what status output shows of one file */
+struct rule_file_info {
+	const char *path;
+	size_t n_rules; /* in force */
+	bool last_good; /* the rules in force are an earlier version's */
+	const struct rules_errors *errors;
+};
+size_t rule_store_files(const struct rule_store *store);
+void rule_store_file_info(const struct rule_store *store, size_t index,
+			  struct rule_file_info *ret_info);
+
+#endif
