@@ -29,15 +29,15 @@ BASE_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pr
 BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-common_src = common/backend.c common/dirwatch.c common/ip.c common/listener_spec.c common/log.c \
-	common/loop.c common/netns.c common/netns_enter.c common/service.c
-watcher_src = watcher/watcher.c
-rules_src = rules/rules.c
-binder_src = binder/binder.c
-daemon_src = daemon/main.c
-relay_src = relay/main.c
-ctl_src = ctl/main.c
-lib_src = lib/berth.c
+common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c common/loop.c common/netns.c \
+	common/netns_enter.c common/service.c
+watcher_src =
+rules_src =
+binder_src =
+daemon_src =
+relay_src =
+ctl_src =
+lib_src =
 
 berthd_src = $(daemon_src) $(watcher_src) $(rules_src) $(binder_src) $(common_src)
 relay_all_src = $(relay_src) $(lib_src) $(common_src)
