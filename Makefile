@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-# One Makefile for all of berth; see README.md for the two commands a user needs.
+# One Makefile for all of berth. make check and make demo work on a fresh Debian machine: they install
+# what is missing first. V=1 shows the commands, CI=1 makes warnings errors, PREFIX and DESTDIR are as usual.
 
 VERSION = 0.1.0
 BUILD ?= build
 PREFIX ?= /usr/local
-SBINDIR ?= $(PREFIX)/sbin
-BINDIR ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/libexec/berth
-MANDIR ?= $(PREFIX)/share/man
-UNITDIR ?= $(PREFIX)/lib/systemd/system
 
 CC ?= gcc
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 PYTHON ?= /usr/bin/python3
-V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
 # What pkg-config knows only once contrib/install-dependencies has run.
 packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd
-PKG_CFLAGS = $(shell pkg-config --cflags $(packages))
-pkg_libs = $(shell pkg-config --libs $(1))
+pkg = $(shell pkg-config $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error run contrib/install-dependencies first))
+pkg_libs = $(call pkg,--libs $(1))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(packages)))$(PKG_CFLAGS)
 
 BASE_CPPFLAGS = -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' \
 	-DBERTH_LIBEXECDIR='"$(LIBEXECDIR)"' -DPCRE2_CODE_UNIT_WIDTH=8
 BASE_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat-security -Wvla $(if $(CI),-Werror) $(SANITIZE) -pthread
-BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed
+BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
+COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c common/loop.c common/netns.c \
@@ -45,11 +43,24 @@ ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = test_ip
+fuzz_tests =
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
+library = $(BUILD)/libberth.a
+unit_programs = $(addprefix $(BUILD)/tests/unit/,$(unit_tests))
+fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
+headers = $(wildcard $(addsuffix /*.h,common watcher rules binder daemon relay ctl lib))
 
-all: $(programs)
+# Both cores, unless the user said how many.
+make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+make_step = +$(Q)$(MAKE) --no-print-directory
+pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
+
+all: $(programs) $(library)
+	@:
+test-programs: all $(unit_programs)
+	@:
 
 $(BUILD)/berthd: $(call objects,$(berthd_src))
 $(BUILD)/berthd: LIBS = $(call pkg_libs,$(packages))
@@ -62,23 +73,75 @@ $(programs):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-# Everything but the main functions: a unit test takes from it what it calls.
+# Changes when the commands do: another prefix or compiler never leaves stale objects.
+$(BUILD)/flags: export FLAGS = $(COMPILE)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@
+
+# The library; and everything but the main functions: a test takes from it what it calls.
+$(library): $(call objects,$(lib_src))
 $(BUILD)/berth-test.a: $(call objects,$(filter-out %/main.c,$(all_src)))
+$(library) $(BUILD)/berth-test.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/berth-test.a
+$(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(packages) cmocka)
 
+$(BUILD)/%.h.ok: %.h $(BUILD)/flags
+	$(call say,HEADER,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -fsyntax-only -x c $< && touch $@
+
+check: dependencies-build-test
+	$(make_parallel) test-programs
+	$(make_step) unit
+	$(make_step) check-build
+	$(make_step) integration
+	$(make_step) check-asan
+	@echo "make check: everything passed"
+unit: $(unit_programs)
+	$(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
+integration: all
+	$(pytest) tests/integration
+check-build: all
+	$(pytest) tests/build tests/lint
+asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g'
+check-asan: export UBSAN_OPTIONS = print_stacktrace=1
+check-asan:
+	$(make_parallel) $(asan) test-programs
+	$(make_step) $(asan) unit
+	$(make_step) $(asan) integration
+headers: $(addprefix $(BUILD)/,$(addsuffix .ok,$(headers)))
+
+lint: dependencies-build-test-lint
+	$(Q)COMPILE='$(subst ','\'',$(BASE_CPPFLAGS) $(PKG_CFLAGS))' tests/lint/run
+demo: dependencies-build
+	$(make_parallel) all
+	$(Q)BERTH_BUILD=$(BUILD) contrib/demo
+fuzz: fuzz_built = $(addprefix $(BUILD)/fuzz/tests/fuzz/,$(fuzz_tests))
+fuzz: dependencies-build-test
+	$(make_parallel) BUILD=$(BUILD)/fuzz CC=clang SANITIZE='-fsanitize=address,undefined,fuzzer-no-link' \
+		LDFLAGS='-fsanitize=fuzzer' CFLAGS='-O1 -g' $(fuzz_built)
+	$(Q)tests/fuzz/run $(fuzz_built)
+dependencies-%:
+	$(Q)contrib/install-dependencies $(subst -, ,$*)
+
+install: all
+install uninstall:
+	$(Q)BUILD='$(BUILD)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' DESTDIR='$(DESTDIR)' contrib/install-files $@
 clean:
-	rm -rf $(BUILD)
+	$(Q)rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call objects,$(all_src)))
+-include $(patsubst %.o,%.d,$(call objects,$(all_src)) $(addsuffix .o,$(unit_programs) $(fuzz_programs)))
 
-.PHONY: all clean
+.PHONY: all bench check check-asan check-build clean demo fuzz headers install integration lint \
+	test-programs uninstall unit FORCE
+.DELETE_ON_ERROR:

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_build.py - the build itself: targets, clean, install, compilers"""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = ["berthd", "berth-relay", "berthctl", "libberth.a"]
+HARD = "-O1 -g"
+
+
+def make(*args, check=True):
+    """Runs make as from a user's shell, without the outer make's flags."""
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI")}
+    result = subprocess.run(["make", f"-j{os.cpu_count()}", *args], cwd=ROOT,
+                            env=env, text=True, capture_output=True)
+    if check and result.returncode != 0:
+        pytest.fail(f"make {' '.join(args)}:\n{result.stdout}{result.stderr}")
+    return result
+
+
+def tree(top):
+    """All files and links below top, as paths from it."""
+    return sorted(str(p.relative_to(top)) for p in top.rglob("*")
+                  if not p.is_dir() or p.is_symlink())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """One build outside the tree that several tests look at."""
+    build = tmp_path_factory.mktemp("berth-build") / "build"
+    make(f"BUILD={build}", "CI=1", f"CFLAGS={HARD}", "all")
+    return build
+
+
+def test_all_makes_every_program(built):
+    for name in PROGRAMS:
+        assert (built / name).is_file(), name
+
+
+def test_second_make_does_nothing(built):
+    result = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "all")
+    assert "CC" not in result.stdout
+    assert "LD" not in result.stdout
+
+
+def test_other_flags_rebuild(built):
+    """Stale objects with another prefix compiled in would be a trap."""
+    result = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}",
+                  "PREFIX=/elsewhere", "-n", "all")
+    assert "common/log.c" in result.stdout
+    make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "all")
+
+
+def test_quiet_unless_asked(built):
+    (built / "common/log.o").unlink()
+    quiet = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "all").stdout
+    assert "-Wall" not in quiet
+    (built / "common/log.o").unlink()
+    loud = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "V=1", "all")
+    assert "-Wall" in loud.stdout
+
+
+def test_clean_leaves_nothing(built, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(built, copy)
+    make(f"BUILD={copy}", "clean")
+    assert not copy.exists()
+
+
+def test_build_writes_only_below_build(built):
+    """Nothing but ignored files appears in the source tree."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git history here")
+    status = subprocess.run(["git", "status", "--porcelain", "--ignored"],
+                            cwd=ROOT, text=True, capture_output=True)
+    ignored = [line[3:] for line in status.stdout.splitlines()
+               if line.startswith("!!")]
+    assert [name for name in ignored
+            if not name.startswith(("build/", ".")) and
+            "__pycache__" not in name] == []
+
+
+def test_install_and_uninstall(built, tmp_path):
+    args = [f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", f"DESTDIR={tmp_path}"]
+    make(*args, "install")
+    installed = tree(tmp_path)
+    for path in ["usr/local/sbin/berthd", "usr/local/bin/berthctl",
+                 "usr/local/libexec/berth/berth-relay",
+                 "usr/local/include/berth.h", "usr/local/lib/libberth.a",
+                 "usr/local/lib/systemd/system/berthd.service",
+                 "usr/local/lib/sysusers.d/berth.conf"]:
+        assert path in installed
+    unit = (tmp_path / "usr/local/lib/systemd/system/berthd.service")
+    assert "ExecStart=/usr/local/sbin/berthd" in unit.read_text()
+    assert "@" not in "".join(line for line in unit.read_text().splitlines()
+                              if not line.startswith("#"))
+    make(*args, "uninstall")
+    assert tree(tmp_path) == []
+    assert [p for p in tmp_path.rglob("*berth*")] == []
+
+
+def test_uninstall_keeps_what_is_not_its_own(built, tmp_path):
+    args = [f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", f"DESTDIR={tmp_path}"]
+    make(*args, "install")
+    other = tmp_path / "usr/local/share/doc/berth/notes"
+    other.write_text("mine")
+    make(*args, "uninstall")
+    assert tree(tmp_path) == ["usr/local/share/doc/berth/notes"]
+    make(*args, "uninstall")  # twice is no error
+
+
+def test_installed_berthd_runs(built, tmp_path):
+    make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", f"DESTDIR={tmp_path}",
+         "install")
+    result = subprocess.run([tmp_path / "usr/local/sbin/berthd", "--version"],
+                            text=True, capture_output=True)
+    assert result.returncode == 0
+    assert "0.1.0" in result.stdout
+
+
+def test_installed_library_links(built, tmp_path):
+    """The public header and the library are enough for a program."""
+    make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", f"DESTDIR={tmp_path}",
+         "install")
+    source = tmp_path / "user.c"
+    source.write_text('#include <berth.h>\nint main(void) { return 0; }\n')
+    local = tmp_path / "usr/local"
+    subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror",
+                    f"-I{local}/include", source, f"-L{local}/lib", "-lberth",
+                    "-ljansson", "-o", tmp_path / "user"], check=True)
+
+
+def test_each_header_compiles_alone(built):
+    make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "headers")
+
+
+def test_without_assertions(tmp_path):
+    """-DNDEBUG: no assert() does work, no variable is only for one."""
+    make(f"BUILD={tmp_path}/build", "CI=1", f"CFLAGS={HARD}",
+         "CPPFLAGS=-DNDEBUG", "all")
+
+
+def test_clang(tmp_path):
+    if not shutil.which("clang"):
+        pytest.skip("no clang: contrib/install-dependencies test")
+    make(f"BUILD={tmp_path}/build", "CI=1", f"CFLAGS={HARD}", "CC=clang",
+         "all")
+
+
+def test_missing_libraries_are_named(tmp_path):
+    """On a machine without them make says what to run."""
+    env = dict(os.environ, PKG_CONFIG_LIBDIR="/nonexistent",
+               PKG_CONFIG_PATH="")
+    result = subprocess.run(["make", f"BUILD={tmp_path}/build", "all"],
+                            cwd=ROOT, env=env, text=True, capture_output=True)
+    assert result.returncode != 0
+    assert "contrib/install-dependencies" in result.stderr
+
+
+def test_makefile_is_short():
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    assert len(lines) < 150
