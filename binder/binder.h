@@ -32,7 +32,8 @@ const char *listener_state_name(enum listener_state state);
  * @blocked_by:	while waiting on EADDRINUSE: berth's own listener that holds
  *		the port in the same namespace, by id; else 0
  * @attempts:	failed ones since it was last open
- * @next_attempt_us: monotonic; 0 while open or refused
+ * @next_attempt_us: monotonic; 0 while open or refused, and while it waits for
+ *		another listener to close (max_listeners)
  * @user_data:	for the binder's owner; the binder sets it to NULL at birth
  */
 struct listener {
@@ -58,18 +59,22 @@ struct listener {
  * @opened:	the listener accepts; its fd may be duplicated and sent
  * @changed:	still the same open socket, but ->service is another now
  * @closing:	an open listener is about to be closed; also called before a
- *		reopen with other socket options (@opened follows)
+ *		reopen with other socket options (@opened follows, for another
+ *		row with another id: this one ends with the call)
+ * @label:	how log lines name a namespace, borrowed; may be NULL, and may
+ *		return NULL: then its number is printed
  */
 struct binder_ops {
 	int (*open_netns)(uint64_t netns_id, int *ret_fd, void *user_data);
 	void (*opened)(struct listener *listener, void *user_data);
 	void (*changed)(struct listener *listener, void *user_data);
 	void (*closing)(struct listener *listener, void *user_data);
+	const char *(*label)(uint64_t netns_id, void *user_data);
 };
 
 /**
  * struct binder_config - limits, each because containers are not trusted
- * @max_listeners: open sockets in all; the rest waits with EMFILE's reason
+ * @max_listeners: open sockets in all; the rest waits with EMFILE
  * @retry_min_us, @retry_max_us: exponential backoff of waiting listeners;
  *		0: 100 ms and 5 s
  */
