@@ -14,7 +14,7 @@ Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
 # What pkg-config knows only once contrib/install-dependencies has run.
-packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd
+packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd libsctp
 pkg = $(shell pkg-config $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error run contrib/install-dependencies first))
 pkg_libs = $(call pkg,--libs $(1))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(packages)))$(PKG_CFLAGS)
@@ -31,7 +31,7 @@ common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c co
 	common/netns_enter.c common/service.c
 watcher_src =
 rules_src =
-binder_src =
+binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
 daemon_src =
 relay_src =
 ctl_src =

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+/* binder.c - the table of listeners: sockets born in namespaces
+ *
+ * Theory of operation: each row of the table is one listener that somebody
+ * wants, with its state:
+ *
+ *   OPEN	a descriptor; the owner was told by @opened
+ *   WAITING	no descriptor, a reason, and a place in the retry heap or in the
+ *		list of the starved (see opener.c)
+ *   REFUSED	no descriptor, in no queue
+ *
+ * Rows are found by (namespace, endpoint), by id, and in their namespace's
+ * list, in which they are in the order of their making. A row of the table is
+ * either exactly what its spec says, or it is replaced by a new one: the
+ * number, which the consumers know it by, then is another one too.
+ *
+ * binder_apply() works in the order that ports are freed before they are asked
+ * for: what is not wanted (or not like this) goes; rows are made for what is
+ * new; all rows to be tried are tried in one visit of the namespace.
+ */
+#include "binder/binder.h"
+
+#include <assert.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "binder/binder_internal.h"
+#include "common/util.h"
+
+#define RETRY_MIN_US (100 * USEC_PER_MSEC)
+#define RETRY_MAX_US (5 * USEC_PER_SEC)
+
+/* A node with thousands of taken ports shall not flood the journal. */
+#define LOG_INTERVAL_US (5 * USEC_PER_SEC)
+#define LOG_BURST 10
+
+const char *listener_state_name(enum listener_state state)
+{
+	static const char *const names[] = {
+		[LISTENER_OPEN] = "listening",
+		[LISTENER_WAITING] = "waiting",
+		[LISTENER_REFUSED] = "refused",
+	};
+
+	_Static_assert(ARRAY_SIZE(names) == LISTENER_REFUSED + 1,
+		       "a name each");
+	return names[state];
+}
+
+int binder_new(struct loop *loop, const struct binder_config *config,
+	       const struct binder_ops *ops, void *user_data,
+	       struct binder **ret_binder)
+{
+	struct binder *binder = calloc(1, sizeof(*binder));
+	struct log_ratelimit limit = {
+		.interval_us = LOG_INTERVAL_US,
+		.burst = LOG_BURST,
+	};
+	int r;
+
+	if (!binder)
+		return -ENOMEM;
+	binder->loop = loop;
+	binder->config = *config;
+	binder->ops = ops;
+	binder->user_data = user_data;
+	binder->failed_limit = limit;
+	binder->opened_limit = limit;
+	if (!binder->config.retry_min_us)
+		binder->config.retry_min_us = RETRY_MIN_US;
+	if (!binder->config.retry_max_us)
+		binder->config.retry_max_us = RETRY_MAX_US;
+	r = loop_timer_new(loop, binder_open_due, binder, &binder->timer);
+	if (r < 0) {
+		free(binder);
+		return r;
+	}
+	*ret_binder = binder;
+	return 0;
+}
+
+struct binder *binder_free(struct binder *binder)
+{
+	struct binder_netns *netns, *next;
+
+	if (!binder)
+		return NULL;
+	HASH_ITER (hh, binder->netns, netns, next) {
+		while (netns->rows)
+			binder_row_free(binder, netns->rows);
+		binder_netns_put(binder, netns);
+	}
+	(void)loop_timer_free(binder->timer); /* is always NULL */
+	free(binder->heap.rows);
+	free(binder);
+	return NULL;
+}
+
+/* Can the row become what @spec says without another socket? */
+static bool row_fits(const struct binder_row *row,
+		     const struct listener_spec *spec)
+{
+	const struct listener *listener = &row->listener;
+	const struct socket_options *options = &listener->service->options;
+
+	if (spec->endpoint.multihomed && spec->n_addrs == 0)
+		return false;
+	if ((listener->state == LISTENER_REFUSED) != (spec->refusal != NULL))
+		return false;
+	if (!socket_options_equal(options, &spec->service->options))
+		return false;
+	return !options->interface_bound ||
+	       strcmp(listener->ifname, spec->ifname) == 0;
+}
+
+/* The same addresses in the same order? The order decides nothing, but it does
+ * not change by itself either. */
+static bool addrs_equal(const struct binder_row *row,
+			const struct listener_spec *spec)
+{
+	return row->n_addrs == spec->n_addrs &&
+	       (spec->n_addrs == 0 ||
+		memcmp(row->addrs, spec->addrs,
+		       spec->n_addrs * sizeof(*spec->addrs)) == 0);
+}
+
+/* Gives a multihomed row the addresses of @spec. Return: 0; -errno: it needs
+ * another socket. */
+static int row_readdress(struct binder_row *row,
+			 const struct listener_spec *spec)
+{
+	struct ip_addr *addrs;
+	int r;
+
+	addrs = malloc(spec->n_addrs * sizeof(*addrs));
+	if (!addrs)
+		return -ENOMEM;
+	memcpy(addrs, spec->addrs, spec->n_addrs * sizeof(*addrs));
+	if (row->listener.state == LISTENER_OPEN) {
+		r = binder_socket_readdress(row, addrs, spec->n_addrs);
+		if (r < 0) {
+			free(addrs);
+			return r;
+		}
+	}
+	free(row->addrs);
+	row->addrs = addrs;
+	row->n_addrs = spec->n_addrs;
+	return 0;
+}
+
+/* Marks the rows that stay, closes the others. Return: was any row closed that
+ * was open, so that a port is free now? */
+static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
+			const struct listener_spec *specs, size_t n)
+{
+	struct binder_row *row, *next;
+	bool closed = false;
+
+	binder->pass++;
+	for (size_t i = 0; i < n; i++) {
+		row = binder_row_find(binder, netns->id, &specs[i].endpoint);
+		if (row && row_fits(row, &specs[i]) &&
+		    (addrs_equal(row, &specs[i]) ||
+		     row_readdress(row, &specs[i]) == 0))
+			row->pass = binder->pass;
+	}
+	DL_FOREACH_SAFE (netns->rows, row, next) {
+		if (row->pass == binder->pass)
+			continue;
+		closed |= row->listener.state == LISTENER_OPEN;
+		binder_row_free(binder, row);
+	}
+	return closed;
+}
+
+/* A row that fits takes over the rest of its spec. */
+static void row_update(struct binder *binder, struct binder_row *row,
+		       const struct listener_spec *spec)
+{
+	struct listener *listener = &row->listener;
+	struct service *old = listener->service;
+	bool differs = !service_equal(old, spec->service) ||
+		       strcmp(listener->ifname, spec->ifname) != 0;
+
+	/* Also when both are equal: the old rules' copy can go then. */
+	listener->service = service_ref(spec->service);
+	(void)service_unref(old); /* is always NULL */
+	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
+	row->freebind = spec->freebind;
+	if (listener->state == LISTENER_REFUSED)
+		listener->reason = spec->refusal;
+	if (differs && listener->state == LISTENER_OPEN)
+		binder->ops->changed(listener, binder->user_data);
+}
+
+/* Waits for as little as its namespace may: an event may have helped it. */
+static void row_hasten(struct binder *binder, struct binder_row *row)
+{
+	struct listener *listener = &row->listener;
+	uint64_t until_us = row->netns->quiet_until_us;
+
+	if (row->starved || listener->next_attempt_us <= until_us)
+		return;
+	listener->next_attempt_us = until_us;
+	binder_heap_put(&binder->heap, row);
+}
+
+/* Makes or updates the row of @spec. Return: 1 when it is to be tried now, 0
+ * when not, -ENOMEM. */
+static int apply_spec(struct binder *binder, struct binder_netns *netns,
+		      const struct listener_spec *spec, bool at_once)
+{
+	struct binder_row *row;
+	bool freebind;
+
+	row = binder_row_find(binder, netns->id, &spec->endpoint);
+	if (!row) {
+		if (spec->endpoint.multihomed && spec->n_addrs == 0)
+			return 0;
+		if (binder_row_new(binder, netns, spec, &row) < 0)
+			return -ENOMEM;
+		return row->listener.state == LISTENER_WAITING;
+	}
+	freebind = row->freebind;
+	row_update(binder, row, spec);
+	if (row->listener.state != LISTENER_WAITING)
+		return 0;
+	if (at_once || freebind != row->freebind)
+		return 1;
+	row_hasten(binder, row);
+	return 0;
+}
+
+/* Makes or updates all rows, then tries those that it is time for. */
+static int apply_specs(struct binder *binder, struct binder_netns *netns,
+		       const struct listener_spec *specs, size_t n,
+		       bool at_once)
+{
+	_cleanup_free_ struct binder_row **rows = calloc(n, sizeof(*rows));
+	size_t n_rows = 0;
+	int result = 0, r;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		r = apply_spec(binder, netns, &specs[i], at_once);
+		if (r < 0)
+			result = r;
+		else if (r > 0)
+			rows[n_rows++] = binder_row_find(binder, netns->id,
+							 &specs[i].endpoint);
+	}
+	if (n_rows > 0)
+		(void)binder_open_rows(binder, netns, rows, n_rows); /* wait */
+	return result;
+}
+
+int binder_apply(struct binder *binder, uint64_t netns_id,
+		 const struct listener_spec *specs, size_t n)
+{
+	struct binder_netns *netns;
+	bool at_once;
+	int r = 0;
+
+	if (n == 0) {
+		binder_forget(binder, netns_id);
+		return 0;
+	}
+	netns = binder_netns_get(binder, netns_id);
+	if (!netns)
+		return -ENOMEM;
+	at_once = apply_sweep(binder, netns, specs, n) ||
+		  loop_now_us(binder->loop) >= netns->quiet_until_us;
+	r = apply_specs(binder, netns, specs, n, at_once);
+	binder_netns_put(binder, netns);
+	binder_arm(binder);
+	return r;
+}
+
+void binder_forget(struct binder *binder, uint64_t netns_id)
+{
+	struct binder_netns *netns = binder_netns_find(binder, netns_id);
+
+	if (!netns)
+		return;
+	while (netns->rows)
+		binder_row_free(binder, netns->rows);
+	binder_netns_put(binder, netns);
+	binder_arm(binder);
+}
+
+struct listener *binder_next(struct binder *binder, struct listener *previous)
+{
+	struct binder_row *row = (struct binder_row *)previous;
+	struct binder_netns *netns = binder->netns;
+
+	if (row && row->next)
+		return &row->next->listener;
+	if (row)
+		netns = row->netns->hh.next;
+	return netns ? &netns->rows->listener : NULL;
+}
+
+struct listener *binder_next_in(struct binder *binder, uint64_t netns_id,
+				struct listener *previous)
+{
+	struct binder_row *row = (struct binder_row *)previous;
+	struct binder_netns *netns;
+
+	if (row)
+		return row->next ? &row->next->listener : NULL;
+	netns = binder_netns_find(binder, netns_id);
+	return netns ? &netns->rows->listener : NULL;
+}
+
+struct listener *binder_find(struct binder *binder, uint64_t id)
+{
+	struct binder_row *row;
+
+	HASH_FIND(hh_id, binder->by_id, &id, sizeof(id), row);
+	return row ? &row->listener : NULL;
+}
+
+void binder_get_stats(const struct binder *binder,
+		      struct binder_stats *ret_stats)
+{
+	*ret_stats = binder->stats;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* binder_internal.h - what the binder's files share */
+#ifndef BINDER_BINDER_INTERNAL_H
+#define BINDER_BINDER_INTERNAL_H
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "binder/binder.h"
+#include "common/log.h"
+#include "common/netns_enter.h"
+
+/**
+ * struct binder_row - one row of the table, and its place in every index
+ * @listener:	what the outside sees; first, so that both have one address
+ * @prev, @next: in @netns->rows
+ * @starved_prev, @starved_next: in binder->starved, while @starved
+ * @heap_index:	place in the retry heap, or BINDER_NOT_QUEUED
+ * @pass:	the last binder_apply() that wanted it
+ * @reason_text: owned; @listener.reason points here or to static text
+ * @addrs:	of a multihomed endpoint; owned
+ * @ipv4_only:	`any`, opened as 0.0.0.0 for lack of IPv6
+ * @starved:	waits for one of max_listeners, not for a time
+ */
+struct binder_row {
+	struct listener listener;
+	struct binder_netns *netns;
+	struct binder_row *prev, *next;
+	struct binder_row *starved_prev, *starved_next;
+	UT_hash_handle hh_key;
+	UT_hash_handle hh_id;
+	size_t heap_index;
+	uint64_t pass;
+	char *reason_text;
+	struct ip_addr *addrs;
+	size_t n_addrs;
+	bool freebind;
+	bool ipv4_only;
+	bool starved;
+};
+#define BINDER_NOT_QUEUED SIZE_MAX
+
+/**
+ * struct binder_netns - the rows of one namespace; exists while there are any
+ * @quiet_until_us: events make waiting rows be tried again only after this
+ */
+struct binder_netns {
+	uint64_t id;
+	struct binder_row *rows;
+	size_t n_rows;
+	uint64_t quiet_until_us;
+	UT_hash_handle hh;
+};
+
+/**
+ * struct binder_heap - rows by next_attempt_us, the earliest first
+ * @allocated:	never less than the number of rows: queueing cannot fail
+ */
+struct binder_heap {
+	struct binder_row **rows;
+	size_t n;
+	size_t allocated;
+};
+
+/**
+ * struct binder - the table
+ * @timer:	for the heap's first row, and for slots that became free
+ * @starved:	rows that wait for a slot, the longest first
+ * @no_ipv6:	the kernel was seen to have none
+ * @pressure_until_us: no retries before this: descriptors are used up
+ * @pressure_us: how long that was last time
+ */
+struct binder {
+	struct loop *loop;
+	struct loop_timer *timer;
+	struct binder_config config;
+	const struct binder_ops *ops;
+	void *user_data;
+	struct binder_netns *netns;
+	struct binder_row *by_key;
+	struct binder_row *by_id;
+	struct binder_heap heap;
+	struct binder_row *starved;
+	struct binder_stats stats;
+	uint64_t last_id;
+	uint64_t pass;
+	uint64_t pressure_until_us;
+	uint64_t pressure_us;
+	bool no_ipv6;
+	struct log_ratelimit failed_limit;
+	struct log_ratelimit opened_limit;
+};
+
+enum binder_step {
+	BINDER_STEP_NETNS, /* finding or entering the namespace */
+	BINDER_STEP_SOCKET,
+	BINDER_STEP_OPTION,
+	BINDER_STEP_BIND,
+	BINDER_STEP_LISTEN,
+	BINDER_STEP_LIMIT, /* max_listeners; @error is EMFILE */
+};
+
+/**
+ * struct binder_failure - why a row could not be opened
+ * @error:	positive errno
+ * @option:	with BINDER_STEP_OPTION: its name in the rule language
+ */
+struct binder_failure {
+	int error;
+	enum binder_step step;
+	const char *option;
+};
+
+/* retry.c: the heap */
+
+/** binder_heap_reserve() - room for @n rows. Return: 0 or -ENOMEM. */
+int binder_heap_reserve(struct binder_heap *heap, size_t n);
+
+/** binder_heap_put() - queues a row, or moves it after its time changed */
+void binder_heap_put(struct binder_heap *heap, struct binder_row *row);
+
+/** binder_heap_remove() - no-op for a row that is not queued */
+void binder_heap_remove(struct binder_heap *heap, struct binder_row *row);
+
+/* row.c: the table */
+
+/** binder_netns_find() - NULL when the namespace has no rows */
+struct binder_netns *binder_netns_find(const struct binder *binder,
+				       uint64_t netns_id);
+
+/** binder_netns_get() - as above, but made when missing; NULL: no memory */
+struct binder_netns *binder_netns_get(struct binder *binder, uint64_t netns_id);
+
+/** binder_netns_put() - frees it if it has no rows (any more) */
+void binder_netns_put(struct binder *binder, struct binder_netns *netns);
+
+struct binder_row *binder_row_find(const struct binder *binder,
+				   uint64_t netns_id,
+				   const struct endpoint *endpoint);
+
+/**
+ * binder_row_new() - a row for @spec, waiting or refused, in no queue
+ * Return: 0 or -ENOMEM.
+ */
+int binder_row_new(struct binder *binder, struct binder_netns *netns,
+		   const struct listener_spec *spec,
+		   struct binder_row **ret_row);
+
+/** binder_row_free() - closes and forgets; @netns stays, maybe empty */
+void binder_row_free(struct binder *binder, struct binder_row *row);
+
+/** binder_row_set_state() - keeps the counters */
+void binder_row_set_state(struct binder *binder, struct binder_row *row,
+			  enum listener_state state);
+
+/** binder_row_starve() - into or out of the list of the starved */
+void binder_row_starve(struct binder *binder, struct binder_row *row,
+		       bool starved);
+
+/** binder_row_blocker() - the open row of the same namespace whose address and
+ * port overlap @row's, or NULL */
+struct binder_row *binder_row_blocker(const struct binder_row *row);
+
+/* reason.c: words */
+
+/** binder_reason_set() - fills the row's error, reason and blocked_by */
+void binder_reason_set(struct binder *binder, struct binder_row *row,
+		       const struct binder_failure *failure);
+
+/* socket.c: one socket */
+
+/** binder_socket_describe() - which socket(2) call @row needs */
+void binder_socket_describe(const struct binder_row *row,
+			    struct netns_socket *ret_socket);
+
+/**
+ * binder_socket_setup() - sets the options, binds, listens
+ * @fd:		a new socket as described; stays the caller's
+ *
+ * Return: 0, or -errno with *@ret_failure filled.
+ */
+int binder_socket_setup(int fd, const struct binder_row *row,
+			struct binder_failure *ret_failure);
+
+/**
+ * binder_socket_readdress() - gives an open multihomed endpoint other addresses
+ * @addrs:	at least one
+ *
+ * Return: 0; -errno: the endpoint may have any mixture of old and new ones.
+ */
+int binder_socket_readdress(const struct binder_row *row,
+			    const struct ip_addr *addrs, size_t n);
+
+/* opener.c: attempts */
+
+/**
+ * binder_open_rows() - tries to open waiting rows of one namespace
+ *
+ * Enters it once; a second time only for `any` where there is no IPv6.
+ * Return: 0, also when some wait on; -EMFILE, -ENFILE when descriptors are
+ * used up.
+ */
+int binder_open_rows(struct binder *binder, struct binder_netns *netns,
+		     struct binder_row **rows, size_t n);
+
+/** binder_open_due() - the timer's handler: what is due, in slices */
+void binder_open_due(void *user_data);
+
+/** binder_arm() - sets the timer for what is queued or starved */
+void binder_arm(struct binder *binder);
+
+#endif

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+/* opener.c - attempts to open waiting listeners, and when the next is made
+ *
+ * Theory of operation: a waiting row sits in exactly one place. Either in the
+ * heap, with the time of its next attempt; or, when max_listeners is what it
+ * waits for, in the list of the starved, which costs nothing until a slot is
+ * free. The one timer is set for the heap's first row, or for now when there
+ * are starved rows and slots.
+ *
+ * The delay doubles with each failure of a row, up to retry_max_us. When
+ * descriptors are used up (EMFILE, ENFILE) that is nobody's own failure: the
+ * rows stay due soon, and the whole binder pauses, longer each time, so that
+ * thousands of them cost one attempt per pause. Any listener that closes ends
+ * the pause.
+ *
+ * A missing protocol comes with a module that an operator loads; looking for it
+ * in each of thousands of namespaces every few seconds would cost more than it
+ * is worth, so its delay grows further.
+ */
+#include "binder/binder_internal.h"
+
+#include <inttypes.h>
+#include <utlist.h>
+
+#include "common/util.h"
+
+/* Rows tried per wake-up: about a millisecond of work. */
+#define RETRY_SLICE 64
+
+/* After attempts in a namespace have failed, its events cause no others for
+ * this long, nor for so many times what those took: a tenth of the CPU is what
+ * a namespace that floods events can have. */
+#define QUIET_MIN_US (10 * USEC_PER_MSEC)
+#define QUIET_FACTOR 10
+
+/* How much longer than retry_max_us the delay becomes without a protocol. */
+#define NO_PROTOCOL_FACTOR 12
+
+static const char *opener_label(const struct binder *binder, uint64_t netns_id,
+				char *buffer, size_t size)
+{
+	const char *label = NULL;
+
+	if (binder->ops->label)
+		label = binder->ops->label(netns_id, binder->user_data);
+	if (label)
+		return label;
+	(void)snprintf(buffer, size, "%" PRIu64, netns_id); /* fits: 20 */
+	return buffer;
+}
+
+static bool is_exhaustion(int error)
+{
+	return error == EMFILE || error == ENFILE;
+}
+
+static bool is_no_protocol(int error)
+{
+	return error == EPROTONOSUPPORT || error == ESOCKTNOSUPPORT;
+}
+
+static uint64_t backoff_us(const struct binder *binder, int error,
+			   unsigned int attempts)
+{
+	uint64_t max_us = binder->config.retry_max_us;
+	uint64_t delay_us = binder->config.retry_min_us;
+
+	if (is_exhaustion(error))
+		return delay_us;
+	if (is_no_protocol(error))
+		max_us *= NO_PROTOCOL_FACTOR;
+	while (--attempts > 0 && delay_us < max_us)
+		delay_us *= 2;
+	return delay_us < max_us ? delay_us : max_us;
+}
+
+static void row_log_failed(struct binder *binder, const struct binder_row *row)
+{
+	const struct listener *listener = &row->listener;
+	char endpoint[ENDPOINT_TEXT_MAX], number[24];
+
+	if (listener->attempts != 1 || listener->error == ESTALE ||
+	    !log_enabled(LOG_LEVEL_WARNING) ||
+	    !log_ratelimit_ok(&binder->failed_limit))
+		return;
+	log_warning("rule '%s': cannot listen on %s in netns '%s': %s; "
+		    "retrying",
+		    listener->service->rule ? listener->service->rule : "",
+		    endpoint_fmt(&listener->endpoint, endpoint),
+		    opener_label(binder, listener->netns_id, number,
+				 sizeof(number)),
+		    listener->reason);
+}
+
+static void row_log_opened(struct binder *binder, const struct binder_row *row)
+{
+	const struct listener *listener = &row->listener;
+	char endpoint[ENDPOINT_TEXT_MAX], number[24];
+	enum log_level level = LOG_LEVEL_DEBUG;
+
+	/* Who read that it failed wants to read that it works now. */
+	if (listener->attempts > 0)
+		level = LOG_LEVEL_INFO;
+	if (!log_enabled(level) || (level == LOG_LEVEL_INFO &&
+				    !log_ratelimit_ok(&binder->opened_limit)))
+		return;
+	log_print(level, "rule '%s': listening on %s in netns '%s'",
+		  listener->service->rule ? listener->service->rule : "",
+		  endpoint_fmt(&listener->endpoint, endpoint),
+		  opener_label(binder, listener->netns_id, number,
+			       sizeof(number)));
+}
+
+static void row_failed(struct binder *binder, struct binder_row *row,
+		       const struct binder_failure *failure)
+{
+	struct listener *listener = &row->listener;
+
+	binder->stats.failed++;
+	listener->attempts++;
+	binder_reason_set(binder, row, failure);
+	if (failure->step == BINDER_STEP_LIMIT) {
+		listener->next_attempt_us = 0;
+		binder_heap_remove(&binder->heap, row);
+		binder_row_starve(binder, row, /* starved= */ true);
+	} else {
+		listener->next_attempt_us =
+			loop_now_us(binder->loop) +
+			backoff_us(binder, failure->error, listener->attempts);
+		binder_row_starve(binder, row, /* starved= */ false);
+		binder_heap_put(&binder->heap, row);
+	}
+	row_log_failed(binder, row);
+}
+
+static void row_opened(struct binder *binder, struct binder_row *row, int fd)
+{
+	struct listener *listener = &row->listener;
+
+	binder->stats.opened++;
+	binder_heap_remove(&binder->heap, row);
+	binder_row_starve(binder, row, /* starved= */ false);
+	binder_row_set_state(binder, row, LISTENER_OPEN);
+	free(TAKE_PTR(row->reason_text));
+	listener->fd = fd;
+	listener->error = 0;
+	listener->reason = NULL;
+	listener->blocked_by = 0;
+	listener->next_attempt_us = 0;
+	row_log_opened(binder, row);
+	listener->attempts = 0;
+	binder->ops->opened(listener, binder->user_data);
+}
+
+/* Is it `any` that found no IPv6? Then it is to be tried as 0.0.0.0. */
+static bool row_falls_back(struct binder *binder, struct binder_row *row,
+			   const struct binder_failure *failure)
+{
+	if (row->ipv4_only || row->listener.endpoint.family != AF_UNSPEC)
+		return false;
+	if (failure->step == BINDER_STEP_SOCKET &&
+	    failure->error == EAFNOSUPPORT)
+		binder->no_ipv6 = true;
+	else if (failure->step != BINDER_STEP_BIND ||
+		 failure->error != EADDRNOTAVAIL ||
+		 row->listener.endpoint.multihomed)
+		return false;
+	row->ipv4_only = true;
+	return true;
+}
+
+/* Makes a listener of the socket that was made for @row, or says why not. */
+static int row_finish(struct binder *binder, struct binder_row *row,
+		      const struct netns_socket *sock,
+		      struct binder_failure *ret_failure)
+{
+	int r;
+
+	if (sock->fd < 0) {
+		*ret_failure = (struct binder_failure){
+			.error = sock->error,
+			.step = BINDER_STEP_SOCKET,
+		};
+		return -sock->error;
+	}
+	r = binder_socket_setup(sock->fd, row, ret_failure);
+	if (r < 0) {
+		(void)close(sock->fd); /* nothing was sent on it */
+		return r;
+	}
+	row_opened(binder, row, sock->fd);
+	return 0;
+}
+
+/* Makes @n sockets inside the namespace. */
+static int open_sockets(struct binder *binder, uint64_t netns_id,
+			struct netns_socket *sockets, size_t n)
+{
+	int netns_fd = -1;
+	int r;
+
+	r = binder->ops->open_netns(netns_id, &netns_fd, binder->user_data);
+	if (r < 0)
+		return r;
+	r = netns_sockets(netns_fd, sockets, n);
+	cleanup_close(&netns_fd);
+	return r;
+}
+
+static void rows_failed(struct binder *binder, struct binder_row **rows,
+			size_t n, int error, enum binder_step step)
+{
+	struct binder_failure failure = { .error = error, .step = step };
+
+	for (size_t i = 0; i < n; i++)
+		row_failed(binder, rows[i], &failure);
+}
+
+/*
+ * One visit of the namespace for all of @rows. Those that are to be tried
+ * again with IPv4 are moved to the front of @rows; *@ret_again says how many.
+ * Return: as binder_open_rows().
+ */
+static int open_visit(struct binder *binder, struct binder_netns *netns,
+		      struct binder_row **rows, size_t n, size_t *ret_again)
+{
+	_cleanup_free_ struct netns_socket *sockets =
+		calloc(n, sizeof(*sockets));
+	struct binder_failure failure;
+	int r = -ENOMEM, result = 0;
+
+	*ret_again = 0;
+	for (size_t i = 0; sockets && i < n; i++) {
+		if (binder->no_ipv6 &&
+		    rows[i]->listener.endpoint.family == AF_UNSPEC)
+			rows[i]->ipv4_only = true;
+		binder_socket_describe(rows[i], &sockets[i]);
+	}
+	if (sockets)
+		r = open_sockets(binder, netns->id, sockets, n);
+	if (r < 0) {
+		rows_failed(binder, rows, n, -r, BINDER_STEP_NETNS);
+		return is_exhaustion(-r) ? r : 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		r = row_finish(binder, rows[i], &sockets[i], &failure);
+		if (r == 0)
+			continue;
+		if (row_falls_back(binder, rows[i], &failure)) {
+			rows[(*ret_again)++] = rows[i];
+			continue;
+		}
+		row_failed(binder, rows[i], &failure);
+		if (is_exhaustion(-r))
+			result = r;
+	}
+	return result;
+}
+
+static void binder_pause(struct binder *binder)
+{
+	uint64_t us = binder->pressure_us * 2;
+
+	/* Events go on making attempts; they do not make the pause longer. */
+	if (loop_now_us(binder->loop) < binder->pressure_until_us)
+		return;
+	if (us < binder->config.retry_min_us)
+		us = binder->config.retry_min_us;
+	if (us > binder->config.retry_max_us)
+		us = binder->config.retry_max_us;
+	binder->pressure_us = us;
+	binder->pressure_until_us = loop_now_us(binder->loop) + us;
+}
+
+int binder_open_rows(struct binder *binder, struct binder_netns *netns,
+		     struct binder_row **rows, size_t n)
+{
+	unsigned long failed_before = binder->stats.failed;
+	uint64_t begin_us = monotonic_us(), quiet_us;
+	size_t slots = 0, again = 0;
+	int r = 0;
+
+	if (binder->stats.open < binder->config.max_listeners)
+		slots = binder->config.max_listeners - binder->stats.open;
+	if (n > slots)
+		rows_failed(binder, rows + slots, n - slots, EMFILE,
+			    BINDER_STEP_LIMIT);
+	else
+		slots = n;
+	if (slots > 0)
+		r = open_visit(binder, netns, rows, slots, &again);
+	if (again > 0)
+		r = open_visit(binder, netns, rows, again, &again);
+	if (is_exhaustion(-r))
+		binder_pause(binder);
+	if (binder->stats.failed != failed_before) {
+		quiet_us = (monotonic_us() - begin_us) * QUIET_FACTOR;
+		if (quiet_us < QUIET_MIN_US)
+			quiet_us = QUIET_MIN_US;
+		netns->quiet_until_us = loop_now_us(binder->loop) + quiet_us;
+	}
+	return r;
+}
+
+/* The starved get the slots that are free, the longest waiting first: they are
+ * due now. */
+static void feed_starved(struct binder *binder, uint64_t now_us)
+{
+	size_t slots;
+
+	if (binder->stats.open >= binder->config.max_listeners)
+		return;
+	slots = binder->config.max_listeners - binder->stats.open;
+	if (slots > RETRY_SLICE)
+		slots = RETRY_SLICE;
+	while (slots-- > 0 && binder->starved) {
+		struct binder_row *row = binder->starved;
+
+		binder_row_starve(binder, row, /* starved= */ false);
+		row->listener.next_attempt_us = now_us;
+		binder_heap_put(&binder->heap, row);
+	}
+}
+
+static struct binder_row *first_due(const struct binder *binder,
+				    uint64_t now_us)
+{
+	struct binder_row *row;
+
+	if (binder->heap.n == 0)
+		return NULL;
+	row = binder->heap.rows[0];
+	return row->listener.next_attempt_us <= now_us ? row : NULL;
+}
+
+void binder_open_due(void *user_data)
+{
+	struct binder *binder = user_data;
+	struct binder_row *rows[RETRY_SLICE], *row;
+	uint64_t now_us = loop_now_us(binder->loop);
+	size_t budget = RETRY_SLICE, n;
+	int r = 0;
+
+	if (now_us >= binder->pressure_until_us)
+		feed_starved(binder, now_us);
+	while (r == 0 && budget > 0 && now_us >= binder->pressure_until_us &&
+	       first_due(binder, now_us)) {
+		struct binder_netns *netns = first_due(binder, now_us)->netns;
+
+		n = 0;
+		DL_FOREACH (netns->rows, row) {
+			if (row->heap_index != BINDER_NOT_QUEUED &&
+			    row->listener.next_attempt_us <= now_us)
+				rows[n++] = row;
+			if (n == budget)
+				break;
+		}
+		budget -= n;
+		r = binder_open_rows(binder, netns, rows, n);
+	}
+	if (r == 0 && now_us >= binder->pressure_until_us)
+		binder->pressure_us = 0;
+	binder_arm(binder);
+}
+
+void binder_arm(struct binder *binder)
+{
+	uint64_t at_us = UINT64_MAX;
+
+	if (binder->heap.n > 0)
+		at_us = binder->heap.rows[0]->listener.next_attempt_us;
+	if (binder->starved &&
+	    binder->stats.open < binder->config.max_listeners)
+		at_us = loop_now_us(binder->loop);
+	if (at_us == UINT64_MAX) {
+		loop_timer_unset(binder->timer);
+		return;
+	}
+	if (at_us < binder->pressure_until_us)
+		at_us = binder->pressure_until_us;
+	loop_timer_set(binder->timer, at_us);
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/* reason.c - why a listener waits, in words that say what would help */
+#include "binder/binder_internal.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "common/util.h"
+
+#define REASON_MAX 224 /* the longest text below and a rule's name in it */
+
+static const char *reason_no_protocol(enum protocol protocol)
+{
+	if (protocol_is_sctp(protocol))
+		return "this kernel has no SCTP (modprobe sctp)";
+	if (protocol == PROTOCOL_MPTCP)
+		return "this kernel has no MPTCP (CONFIG_MPTCP)";
+	return NULL;
+}
+
+static const char *reason_of_socket(int error, enum protocol protocol)
+{
+	switch (error) {
+	case EPROTONOSUPPORT:
+	case ESOCKTNOSUPPORT:
+		return reason_no_protocol(protocol);
+	case ENOPROTOOPT:
+		if (protocol == PROTOCOL_MPTCP)
+			return "MPTCP is off in the namespace (sysctl "
+			       "net.mptcp.enabled=1)";
+		return NULL;
+	case EAFNOSUPPORT:
+		return "this kernel has no IPv6";
+	default:
+		return NULL;
+	}
+}
+
+static const char *reason_of_bind(int error, const struct endpoint *endpoint)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "the port is taken by a program in the namespace; "
+		       "berth takes it when that one stops";
+	case EADDRNOTAVAIL:
+		return "the address is not there (yet), or the kernel still "
+		       "verifies that no other host has it";
+	case EACCES:
+		return "not allowed to bind: CAP_NET_BIND_SERVICE is missing";
+	case ENODEV:
+		return "the interface of the address's scope is not there";
+	case ENOSYS:
+		if (protocol_is_sctp(endpoint->protocol))
+			return "SCTP's cookie algorithm is missing: in the "
+			       "namespace, sysctl "
+			       "net.sctp.cookie_hmac_alg=none";
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+/* For exhausted resources the step does not matter. */
+static const char *reason_of_exhaustion(int error)
+{
+	switch (error) {
+	case EMFILE:
+		return "berthd's descriptors are used up: raise LimitNOFILE= "
+		       "(ulimit -n)";
+	case ENFILE:
+		return "the system's open files are used up: raise "
+		       "fs.file-max";
+	case ENOMEM:
+	case ENOBUFS:
+		return "the kernel is out of memory for it";
+	default:
+		return NULL;
+	}
+}
+
+static const char *reason_static(const struct binder_failure *failure,
+				 const struct endpoint *endpoint)
+{
+	const char *text = reason_of_exhaustion(failure->error);
+
+	if (text && failure->step != BINDER_STEP_LIMIT)
+		return text;
+	switch (failure->step) {
+	case BINDER_STEP_NETNS:
+		if (failure->error == ESTALE)
+			return "the namespace is on its way out";
+		if (failure->error == EPERM)
+			return "not allowed to enter the namespace: "
+			       "CAP_SYS_ADMIN is missing";
+		return NULL;
+	case BINDER_STEP_SOCKET:
+		return reason_of_socket(failure->error, endpoint->protocol);
+	case BINDER_STEP_BIND:
+	case BINDER_STEP_LISTEN:
+		return reason_of_bind(failure->error, endpoint);
+	case BINDER_STEP_OPTION:
+	case BINDER_STEP_LIMIT:
+		return NULL;
+	}
+	return NULL;
+}
+
+static const char *reason_step(enum binder_step step)
+{
+	switch (step) {
+	case BINDER_STEP_NETNS:
+		return "the namespace cannot be entered";
+	case BINDER_STEP_SOCKET:
+		return "no socket can be made";
+	case BINDER_STEP_BIND:
+		return "cannot bind";
+	case BINDER_STEP_LISTEN:
+		return "cannot listen";
+	case BINDER_STEP_OPTION:
+	case BINDER_STEP_LIMIT:
+		break;
+	}
+	return "cannot open";
+}
+
+static void reason_compose(const struct binder *binder,
+			   const struct binder_failure *failure, char *buffer)
+{
+	char text[128];
+	const char *error = strerror_r(failure->error, text, sizeof(text));
+
+	if (failure->step == BINDER_STEP_LIMIT)
+		(void)snprintf(buffer, REASON_MAX,
+			       "berth's limit of %zu open listeners is reached",
+			       binder->config.max_listeners);
+	else if (failure->step == BINDER_STEP_OPTION)
+		(void)snprintf(buffer, REASON_MAX,
+			       "option %s cannot be set: %s", failure->option,
+			       error);
+	else
+		(void)snprintf(buffer, REASON_MAX, "%s: %s",
+			       reason_step(failure->step), error);
+}
+
+static void reason_compose_blocked(const struct listener *blocker, char *buffer)
+{
+	char endpoint[ENDPOINT_TEXT_MAX];
+
+	/* A long rule name is cut; the text stays a sentence. */
+	(void)snprintf(buffer, REASON_MAX,
+		       "berth's own listener %s holds the port (rule '%.96s')",
+		       endpoint_fmt(&blocker->endpoint, endpoint),
+		       blocker->service->rule ? blocker->service->rule : "");
+}
+
+static void reason_keep(struct binder_row *row, const char *text)
+{
+	if (row->reason_text && strcmp(row->reason_text, text) == 0)
+		return;
+	free(row->reason_text);
+	row->reason_text = strdup(text);
+}
+
+void binder_reason_set(struct binder *binder, struct binder_row *row,
+		       const struct binder_failure *failure)
+{
+	struct listener *listener = &row->listener;
+	struct binder_row *blocker = NULL;
+	const char *text = NULL;
+	char composed[REASON_MAX];
+
+	if (failure->error == EADDRINUSE)
+		blocker = binder_row_blocker(row);
+	listener->error = failure->error;
+	listener->blocked_by = blocker ? blocker->listener.id : 0;
+	if (blocker)
+		reason_compose_blocked(&blocker->listener, composed);
+	else if (!(text = reason_static(failure, &listener->endpoint)))
+		reason_compose(binder, failure, composed);
+	if (!text) {
+		reason_keep(row, composed);
+		text = row->reason_text;
+	}
+	listener->reason = text ? text : "out of memory";
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/* row.c - the binder's rows and their indexes */
+#include "binder/binder_internal.h"
+
+#include <string.h>
+#include <utlist.h>
+
+#include "common/util.h"
+
+/*
+ * struct row_key - how a row is found; the first ROW_KEY_BYTES, which lie in
+ * struct listener in the same order
+ */
+struct row_key {
+	uint64_t netns_id;
+	struct endpoint endpoint;
+};
+#define ROW_KEY_BYTES \
+	(offsetof(struct row_key, endpoint) + sizeof(struct endpoint))
+_Static_assert(offsetof(struct listener, endpoint) -
+			       offsetof(struct listener, netns_id) ==
+		       offsetof(struct row_key, endpoint),
+	       "the key is not contiguous");
+_Static_assert(offsetof(struct binder_row, listener) == 0,
+	       "a listener is not a row");
+
+struct binder_netns *binder_netns_find(const struct binder *binder,
+				       uint64_t netns_id)
+{
+	struct binder_netns *netns;
+
+	HASH_FIND(hh, binder->netns, &netns_id, sizeof(netns_id), netns);
+	return netns;
+}
+
+struct binder_netns *binder_netns_get(struct binder *binder, uint64_t netns_id)
+{
+	struct binder_netns *netns = binder_netns_find(binder, netns_id);
+
+	if (netns)
+		return netns;
+	netns = calloc(1, sizeof(*netns));
+	if (!netns)
+		return NULL;
+	netns->id = netns_id;
+	HASH_ADD(hh, binder->netns, id, sizeof(netns->id), netns);
+	if (!netns->hh.tbl) {
+		free(netns);
+		return NULL;
+	}
+	return netns;
+}
+
+void binder_netns_put(struct binder *binder, struct binder_netns *netns)
+{
+	if (netns->rows)
+		return;
+	HASH_DELETE(hh, binder->netns, netns);
+	free(netns);
+}
+
+struct binder_row *binder_row_find(const struct binder *binder,
+				   uint64_t netns_id,
+				   const struct endpoint *endpoint)
+{
+	struct row_key key = { .netns_id = netns_id, .endpoint = *endpoint };
+	struct binder_row *row;
+
+	HASH_FIND(hh_key, binder->by_key, &key, ROW_KEY_BYTES, row);
+	return row;
+}
+
+static size_t *row_counter(struct binder *binder, enum listener_state state)
+{
+	switch (state) {
+	case LISTENER_OPEN:
+		return &binder->stats.open;
+	case LISTENER_WAITING:
+		return &binder->stats.waiting;
+	case LISTENER_REFUSED:
+		return &binder->stats.refused;
+	}
+	return NULL;
+}
+
+void binder_row_set_state(struct binder *binder, struct binder_row *row,
+			  enum listener_state state)
+{
+	--*row_counter(binder, row->listener.state);
+	row->listener.state = state;
+	++*row_counter(binder, state);
+}
+
+void binder_row_starve(struct binder *binder, struct binder_row *row,
+		       bool starved)
+{
+	if (starved == row->starved)
+		return;
+	row->starved = starved;
+	if (starved)
+		DL_APPEND2(binder->starved, row, starved_prev, starved_next);
+	else
+		DL_DELETE2(binder->starved, row, starved_prev, starved_next);
+}
+
+static int row_index(struct binder *binder, struct binder_row *row)
+{
+	if (binder_heap_reserve(&binder->heap,
+				HASH_CNT(hh_key, binder->by_key) + 1) < 0)
+		return -ENOMEM;
+	HASH_ADD(hh_key, binder->by_key, listener.netns_id, ROW_KEY_BYTES, row);
+	if (!row->hh_key.tbl)
+		return -ENOMEM;
+	HASH_ADD(hh_id, binder->by_id, listener.id, sizeof(row->listener.id),
+		 row);
+	if (!row->hh_id.tbl) {
+		HASH_DELETE(hh_key, binder->by_key, row);
+		return -ENOMEM;
+	}
+	DL_APPEND(row->netns->rows, row);
+	row->netns->n_rows++;
+	return 0;
+}
+
+int binder_row_new(struct binder *binder, struct binder_netns *netns,
+		   const struct listener_spec *spec,
+		   struct binder_row **ret_row)
+{
+	struct binder_row *row = calloc(1, sizeof(*row));
+	struct listener *listener;
+
+	if (!row)
+		return -ENOMEM;
+	row->netns = netns;
+	row->heap_index = BINDER_NOT_QUEUED;
+	row->freebind = spec->freebind;
+	listener = &row->listener;
+	listener->id = binder->last_id + 1;
+	listener->netns_id = netns->id;
+	listener->endpoint = spec->endpoint;
+	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
+	listener->state = spec->refusal ? LISTENER_REFUSED : LISTENER_WAITING;
+	listener->reason = spec->refusal;
+	listener->fd = -1;
+	if (spec->n_addrs > 0) {
+		row->addrs = calloc(spec->n_addrs, sizeof(*row->addrs));
+		if (row->addrs)
+			memcpy(row->addrs, spec->addrs,
+			       spec->n_addrs * sizeof(*row->addrs));
+		row->n_addrs = spec->n_addrs;
+	}
+	if ((spec->n_addrs > 0 && !row->addrs) || row_index(binder, row) < 0) {
+		free(row->addrs);
+		free(row);
+		return -ENOMEM;
+	}
+	binder->last_id++;
+	listener->service = service_ref(spec->service);
+	++*row_counter(binder, listener->state);
+	*ret_row = row;
+	return 0;
+}
+
+void binder_row_free(struct binder *binder, struct binder_row *row)
+{
+	if (row->listener.state == LISTENER_OPEN) {
+		binder->ops->closing(&row->listener, binder->user_data);
+		(void)close(row->listener.fd); /* a socket: nothing to flush */
+		/* A descriptor is free again. */
+		binder->pressure_until_us = 0;
+		binder->pressure_us = 0;
+	}
+	--*row_counter(binder, row->listener.state);
+	binder_heap_remove(&binder->heap, row);
+	binder_row_starve(binder, row, /* starved= */ false);
+	HASH_DELETE(hh_key, binder->by_key, row);
+	HASH_DELETE(hh_id, binder->by_id, row);
+	DL_DELETE(row->netns->rows, row);
+	row->netns->n_rows--;
+	(void)service_unref(row->listener.service); /* is always NULL */
+	free(row->addrs);
+	free(row->reason_text);
+	free(row);
+}
+
+/* tcp and mptcp share their ports, so do both kinds of SCTP. */
+static enum protocol row_port_space(const struct binder_row *row)
+{
+	switch ((enum protocol)row->listener.endpoint.protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		return PROTOCOL_TCP;
+	case PROTOCOL_UDP:
+		return PROTOCOL_UDP;
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		return PROTOCOL_SCTP;
+	}
+	return PROTOCOL_TCP;
+}
+
+/* Does @row listen on the very address @addr, or on all of its family? */
+static bool row_covers(const struct binder_row *row, const struct ip_addr *addr)
+{
+	struct ip_addr own = endpoint_addr(&row->listener.endpoint);
+
+	for (size_t i = 0; i < row->n_addrs; i++) {
+		if (ip_addr_equal(&row->addrs[i], addr))
+			return true;
+	}
+	if (row->listener.endpoint.multihomed)
+		return false;
+	return own.family == AF_UNSPEC ||
+	       (own.family == addr->family &&
+		(ip_addr_is_any(&own) || ip_addr_equal(&own, addr)));
+}
+
+static bool row_overlaps(const struct binder_row *a, const struct binder_row *b)
+{
+	const struct endpoint *ea = &a->listener.endpoint;
+	const struct endpoint *eb = &b->listener.endpoint;
+	struct ip_addr addr_a = endpoint_addr(ea);
+	struct ip_addr addr_b = endpoint_addr(eb);
+
+	if (ea->port != eb->port || row_port_space(a) != row_port_space(b))
+		return false;
+	for (size_t i = 0; i < a->n_addrs; i++) {
+		if (row_covers(b, &a->addrs[i]))
+			return true;
+	}
+	for (size_t i = 0; i < b->n_addrs; i++) {
+		if (row_covers(a, &b->addrs[i]))
+			return true;
+	}
+	if (ea->multihomed || eb->multihomed)
+		return false;
+	if (ea->scope_id != eb->scope_id && ea->scope_id && eb->scope_id)
+		return false;
+	return addr_a.family == AF_UNSPEC || addr_b.family == AF_UNSPEC ||
+	       row_covers(a, &addr_b) || row_covers(b, &addr_a);
+}
+
+struct binder_row *binder_row_blocker(const struct binder_row *row)
+{
+	struct binder_row *other;
+
+	DL_FOREACH (row->netns->rows, other) {
+		if (other != row && other->listener.state == LISTENER_OPEN &&
+		    row_overlaps(row, other))
+			return other;
+	}
+	return NULL;
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+/* socket.c - one socket from its birth to listening
+ *
+ * All of this happens from outside the namespace: a socket keeps the one that
+ * it was born in, and so do names of interfaces in its options.
+ *
+ * Everything that changes what the first packet meets is set before bind(2):
+ * from there on UDP receives, and clients' handshakes copy the options.
+ *
+ * SO_REUSEADDR is for TCP alone, against connections in TIME_WAIT from a
+ * listener's previous life. On UDP it would let any process of the container
+ * share, and take over, the port; SO_REUSEPORT does that for TCP.
+ */
+#include "binder/binder_internal.h"
+
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/util.h"
+
+/* linux/in6.h has it, but cannot be included beside netinet/in.h. */
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
+
+#define DSCP_SHIFT 2 /* the lower two bits of the byte are ECN's */
+
+/* What is being set up; the first failure is kept in @failure. */
+struct setup {
+	int fd;
+	int family; /* the socket's own */
+	const struct binder_row *row;
+	const struct socket_options *options;
+	struct binder_failure *failure;
+};
+
+static int socket_family(const struct binder_row *row)
+{
+	if (row->ipv4_only || row->listener.endpoint.family == AF_INET)
+		return AF_INET;
+	return AF_INET6;
+}
+
+void binder_socket_describe(const struct binder_row *row,
+			    struct netns_socket *ret_socket)
+{
+	static const struct {
+		int type;
+		int protocol;
+	} kinds[PROTOCOL_COUNT] = {
+		[PROTOCOL_TCP] = { SOCK_STREAM, IPPROTO_TCP },
+		[PROTOCOL_UDP] = { SOCK_DGRAM, IPPROTO_UDP },
+		[PROTOCOL_MPTCP] = { SOCK_STREAM, IPPROTO_MPTCP },
+		[PROTOCOL_SCTP] = { SOCK_STREAM, IPPROTO_SCTP },
+		[PROTOCOL_SCTP_SEQPACKET] = { SOCK_SEQPACKET, IPPROTO_SCTP },
+	};
+	unsigned int protocol = row->listener.endpoint.protocol;
+
+	*ret_socket = (struct netns_socket){
+		.domain = socket_family(row),
+		.type = kinds[protocol].type | SOCK_NONBLOCK,
+		.protocol = kinds[protocol].protocol,
+		.fd = -1,
+	};
+}
+
+static int setup_fail(struct setup *setup, enum binder_step step,
+		      const char *option)
+{
+	int error = errno;
+
+	*setup->failure = (struct binder_failure){
+		.error = error,
+		.step = step,
+		.option = option,
+	};
+	return -error;
+}
+
+static int setup_option(struct setup *setup, int level, int name, int value,
+			const char *option)
+{
+	if (setsockopt(setup->fd, level, name, &value, sizeof(value)) < 0)
+		return setup_fail(setup, BINDER_STEP_OPTION, option);
+	return 0;
+}
+
+/* The system's own limit (net.core.rmem_max) is not meant for us; it holds
+ * where CAP_NET_ADMIN is missing. */
+static int setup_buffer(struct setup *setup, int force_name, int name,
+			int64_t bytes, const char *option)
+{
+	int value = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
+
+	if (bytes == SERVICE_UNSET)
+		return 0;
+	if (setsockopt(setup->fd, SOL_SOCKET, force_name, &value,
+		       sizeof(value)) == 0)
+		return 0;
+	return setup_option(setup, SOL_SOCKET, name, value, option);
+}
+
+static int setup_dscp(struct setup *setup)
+{
+	int tos, r = 0;
+
+	if (setup->options->dscp == SERVICE_UNSET)
+		return 0;
+	tos = setup->options->dscp << DSCP_SHIFT;
+	if (setup->family == AF_INET6)
+		r = setup_option(setup, IPPROTO_IPV6, IPV6_TCLASS, tos, "dscp");
+	/* A dual-stack socket has one for each family. */
+	if (r == 0 && setup->row->listener.endpoint.family != AF_INET6)
+		r = setup_option(setup, IPPROTO_IP, IP_TOS, tos, "dscp");
+	return r;
+}
+
+static int setup_keepalive(struct setup *setup)
+{
+	int seconds = setup->options->keepalive_s;
+	int r;
+
+	if (seconds == SERVICE_UNSET)
+		return 0;
+	r = setup_option(setup, SOL_SOCKET, SO_KEEPALIVE, 1, "keepalive");
+	if (r < 0 || seconds == 0)
+		return r;
+	return setup_option(setup, IPPROTO_TCP, TCP_KEEPIDLE, seconds,
+			    "keepalive");
+}
+
+static int setup_device(struct setup *setup)
+{
+	const char *ifname = setup->row->listener.ifname;
+
+	if (!setup->options->interface_bound)
+		return 0;
+	/* An empty name would bind to none, and say nothing. */
+	if (!ifname[0]) {
+		errno = ENODEV;
+		return setup_fail(setup, BINDER_STEP_OPTION, "interface_bound");
+	}
+	if (setsockopt(setup->fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
+		       (socklen_t)strlen(ifname)) < 0)
+		return setup_fail(setup, BINDER_STEP_OPTION, "interface_bound");
+	return 0;
+}
+
+static int setup_streams(struct setup *setup)
+{
+	struct sctp_initmsg init = { 0 };
+
+	if (setup->options->streams == SERVICE_UNSET)
+		return 0;
+	init.sinit_num_ostreams = (uint16_t)setup->options->streams;
+	init.sinit_max_instreams = (uint16_t)setup->options->streams;
+	if (setsockopt(setup->fd, IPPROTO_SCTP, SCTP_INITMSG, &init,
+		       sizeof(init)) < 0)
+		return setup_fail(setup, BINDER_STEP_OPTION, "streams");
+	return 0;
+}
+
+/* The options that a rule names. */
+static int setup_chosen(struct setup *setup)
+{
+	const struct socket_options *o = setup->options;
+	bool v6 = setup->family == AF_INET6;
+	int r = setup_device(setup);
+
+	if (r == 0 && o->transparent)
+		r = setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				 v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1,
+				 "transparent");
+	/* All 32 bits of a mark mean something: the sign does not. */
+	if (r == 0 && o->mark != SERVICE_UNSET)
+		r = setup_option(setup, SOL_SOCKET, SO_MARK,
+				 (int)(uint32_t)o->mark, "mark");
+	if (r == 0)
+		r = setup_dscp(setup);
+	if (r == 0)
+		r = setup_buffer(setup, SO_RCVBUFFORCE, SO_RCVBUF,
+				 o->receive_buffer, "receive_buffer");
+	if (r == 0)
+		r = setup_buffer(setup, SO_SNDBUFFORCE, SO_SNDBUF,
+				 o->send_buffer, "send_buffer");
+	if (r == 0)
+		r = setup_keepalive(setup);
+	if (r == 0 && o->defer_accept_s != SERVICE_UNSET)
+		r = setup_option(setup, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+				 o->defer_accept_s, "defer_accept");
+	if (r == 0 && o->fastopen != SERVICE_UNSET)
+		r = setup_option(setup, IPPROTO_TCP, TCP_FASTOPEN, o->fastopen,
+				 "fastopen");
+	return r < 0 ? r : setup_streams(setup);
+}
+
+/* The options that the kind of endpoint needs. */
+static int setup_kind(struct setup *setup)
+{
+	const struct endpoint *endpoint = &setup->row->listener.endpoint;
+	bool v6 = setup->family == AF_INET6;
+	int r = 0;
+
+	/* Dual-stack whatever net.ipv6.bindv6only says in there. */
+	if (v6)
+		r = setup_option(setup, IPPROTO_IPV6, IPV6_V6ONLY,
+				 endpoint->family == AF_INET6, "address");
+	if (r == 0 && setup->row->freebind)
+		r = setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				 v6 ? IPV6_FREEBIND : IP_FREEBIND, 1,
+				 "address");
+	if (r == 0 && (endpoint->protocol == PROTOCOL_TCP ||
+		       endpoint->protocol == PROTOCOL_MPTCP))
+		r = setup_option(setup, SOL_SOCKET, SO_REUSEADDR, 1, "port");
+	/* So that whoever serves it can answer from the very address that the
+	 * client spoke to; on a dual-stack socket it tells IPv4's as well. */
+	if (r == 0 && endpoint->protocol == PROTOCOL_UDP)
+		r = setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				 v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1,
+				 "protocol");
+	return r;
+}
+
+/* Packs addresses as sctp_bindx(3) wants them. NULL: out of memory. */
+static void *pack_addrs(const struct ip_addr *addrs, size_t n, uint16_t port)
+{
+	uint8_t *packed = malloc(n * sizeof(struct sockaddr_in6)), *end;
+	struct sockaddr_storage sa;
+	socklen_t len;
+
+	if (!packed)
+		return NULL;
+	end = packed;
+	for (size_t i = 0; i < n; i++) {
+		len = ip_addr_to_sockaddr(&addrs[i], port, 0, &sa);
+		memcpy(end, &sa, len);
+		end += len;
+	}
+	return packed;
+}
+
+static int bind_addrs(const struct binder_row *row, int fd,
+		      const struct ip_addr *addrs, size_t n, int flags)
+{
+	_cleanup_free_ void *packed = NULL;
+
+	if (n == 0)
+		return 0;
+	packed = pack_addrs(addrs, n, row->listener.endpoint.port);
+	if (!packed)
+		return -ENOMEM;
+	if (sctp_bindx(fd, packed, (int)n, flags) < 0)
+		return -errno;
+	return 0;
+}
+
+static int setup_bind(struct setup *setup)
+{
+	const struct endpoint *endpoint = &setup->row->listener.endpoint;
+	struct ip_addr addr = endpoint_addr(endpoint);
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int r;
+
+	if (endpoint->multihomed) {
+		r = bind_addrs(setup->row, setup->fd, setup->row->addrs,
+			       setup->row->n_addrs, SCTP_BINDX_ADD_ADDR);
+		errno = -r;
+	} else {
+		addr.family = (uint8_t)setup->family;
+		len = ip_addr_to_sockaddr(&addr, endpoint->port,
+					  endpoint->scope_id, &sa);
+		r = bind(setup->fd, (struct sockaddr *)&sa, len);
+	}
+	return r < 0 ? setup_fail(setup, BINDER_STEP_BIND, NULL) : 0;
+}
+
+int binder_socket_setup(int fd, const struct binder_row *row,
+			struct binder_failure *ret_failure)
+{
+	struct setup setup = {
+		.fd = fd,
+		.family = socket_family(row),
+		.row = row,
+		.options = &row->listener.service->options,
+		.failure = ret_failure,
+	};
+	int backlog = setup.options->backlog;
+	int r;
+
+	r = setup_kind(&setup);
+	if (r == 0)
+		r = setup_chosen(&setup);
+	if (r == 0)
+		r = setup_bind(&setup);
+	if (r < 0 || row->listener.endpoint.protocol == PROTOCOL_UDP)
+		return r;
+	if (listen(fd, backlog == SERVICE_UNSET ? SOMAXCONN : backlog) < 0)
+		return setup_fail(&setup, BINDER_STEP_LISTEN, NULL);
+	return 0;
+}
+
+/* Keeps in @list, of @n, what @other has not; returns how many that are. */
+static size_t addrs_minus(struct ip_addr *list, size_t n,
+			  const struct ip_addr *other, size_t n_other)
+{
+	size_t kept = 0, j;
+
+	for (size_t i = 0; i < n; i++) {
+		for (j = 0; j < n_other; j++) {
+			if (ip_addr_equal(&list[i], &other[j]))
+				break;
+		}
+		if (j == n_other)
+			list[kept++] = list[i];
+	}
+	return kept;
+}
+
+/* The addresses that @a has and @b has not are bound or unbound. */
+static int bind_difference(const struct binder_row *row, int flags,
+			   const struct ip_addr *a, size_t n_a,
+			   const struct ip_addr *b, size_t n_b)
+{
+	_cleanup_free_ struct ip_addr *list = malloc((n_a + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	memcpy(list, a, n_a * sizeof(*list));
+	return bind_addrs(row, row->listener.fd, list,
+			  addrs_minus(list, n_a, b, n_b), flags);
+}
+
+int binder_socket_readdress(const struct binder_row *row,
+			    const struct ip_addr *addrs, size_t n)
+{
+	int r;
+
+	/* New ones first: the last address cannot be taken away (EBUSY). */
+	r = bind_difference(row, SCTP_BINDX_ADD_ADDR, addrs, n, row->addrs,
+			    row->n_addrs);
+	if (r < 0)
+		return r;
+	return bind_difference(row, SCTP_BINDX_REM_ADDR, row->addrs,
+			       row->n_addrs, addrs, n);
+}
