@@ -42,7 +42,7 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_binder test_ip
+unit_tests = test_binder test_binder_failures test_ip
 fuzz_tests =
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
