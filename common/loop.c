@@ -135,7 +135,7 @@ static void loop_dispatch_timers(struct loop *loop)
 int loop_run(struct loop *loop)
 {
 	struct epoll_event events[BATCH_EVENTS];
-	bool work_left = false;
+	bool work_left = true; /* what was prepared before the loop began */
 
 	loop->quit = false;
 	while (!loop->quit) {

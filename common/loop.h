@@ -22,7 +22,9 @@ typedef void (*loop_fd_handler)(uint32_t events, void *user_data);
 typedef void (*loop_timer_handler)(void *user_data);
 
 /**
- * typedef loop_after_handler - runs after each batch of handlers
+ * typedef loop_after_handler - runs after each batch of handlers, and at once
+ * when the loop starts
+ *
  * Return: true when work is left: the loop then polls without waiting and
  * calls again, so that descriptors are served between two slices of it.
  */
