@@ -32,7 +32,7 @@ common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c co
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
-daemon_src =
+daemon_src = daemon/consumer_message.c daemon/consumers.c daemon/json_text.c
 relay_src =
 ctl_src =
 lib_src =
@@ -42,7 +42,7 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_binder test_binder_failures test_ip
+unit_tests = test_binder test_binder_failures test_consumer_message test_ip
 fuzz_tests =
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

@@ -21,7 +21,8 @@ struct netns;
 /**
  * struct consumers_ops - what the consumers' owner provides
  * @find_netns:	the namespace of a listener, for its names; may return NULL
- * @lost:	a consumer's connection ended
+ * @lost:	a consumer's connection ended, or was ended because it did not
+ *		let go of a namespace in time
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
@@ -37,8 +38,9 @@ struct consumers *consumers_free(struct consumers *consumers);
  * @fd:		SOCK_SEQPACKET, non-blocking; taken, also on failure
  * @pid:	of the peer, for status
  *
- * Every open listener of @name is delivered, starting now.
- * Return: 0; -EBUSY when it is already connected; -ENOMEM; -errno.
+ * An earlier connection ends, untold. Every open listener of @name is
+ * delivered, starting now.
+ * Return: 0; -ENOMEM; -errno of epoll_ctl(2).
  */
 int consumers_attach(struct consumers *consumers, const char *name, int fd,
 		     pid_t pid);
@@ -50,6 +52,14 @@ void consumers_listener_changed(struct consumers *consumers,
 				struct listener *listener);
 void consumers_listener_closing(struct consumers *consumers,
 				struct listener *listener);
+
+/**
+ * consumers_netns_gone() - the namespace goes: connections born in it must too
+ *
+ * To be called after its listeners were closed. Everything of it that a
+ * consumer was asked to let go, now or earlier, is asked for with `abort`.
+ */
+void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id);
 
 /**
  * consumers_step() - sends a bounded slice of what is not delivered yet

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/* consumer_message.c - berthd's side of doc/consumer-protocol.md, as text */
+#include "daemon/consumer_message.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "binder/binder.h"
+#include "common/netns.h"
+#include "common/util.h"
+#include "daemon/json_text.h"
+
+/* A message has room for 64 KiB, and a namespace may have any number of names;
+ * whoever reads them for a label needs the first. */
+#define NAMES_MAX 32
+
+static void json_cleanup(json_t **json)
+{
+	json_decref(*json);
+}
+
+#define _cleanup_json_ _cleanup_(json_cleanup)
+
+int consumer_reply_parse(const char *text, size_t len,
+			 struct consumer_reply *ret_reply)
+{
+	struct consumer_reply reply = { .type = CONSUMER_REPLY_OTHER };
+	_cleanup_json_ json_t *message = NULL;
+	const char *type, *name = "";
+	json_int_t id = 0;
+
+	message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!message || json_unpack(message, "{s:s, s?s, s?I}", "type", &type,
+				    "name", &name, "id", &id) < 0)
+		return -EPROTO;
+	if (strcmp(type, "hello") == 0)
+		reply.type = CONSUMER_REPLY_HELLO;
+	else if (strcmp(type, "released") == 0)
+		reply.type = CONSUMER_REPLY_RELEASED;
+	reply.id = (uint64_t)id;
+	(void)snprintf(reply.name, sizeof(reply.name), "%s",
+		       name); /* cut is fine: for the log */
+	*ret_reply = reply;
+	return 0;
+}
+
+static json_t *netns_json(const struct listener *listener,
+			  const struct netns *netns)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; netns && i < netns->n_names && i < NAMES_MAX; i++) {
+		if (json_array_append_new(names,
+					  json_text(netns->names[i].name)) < 0)
+			return json_decref(names), NULL;
+	}
+	return json_pack("{s:I, s:b, s:o}", "id",
+			 (json_int_t)listener->netns_id, "host",
+			 netns && netns->host, "names", names);
+}
+
+static int add_forward(json_t *message, const struct service *service)
+{
+	json_t *to = json_array();
+
+	for (size_t i = 0; i < service->n_to; i++) {
+		if (json_array_append_new(to, json_text(service->to[i])) < 0)
+			return json_decref(to), -ENOMEM;
+	}
+	if (json_object_set_new(message, "to", to) < 0 ||
+	    json_object_set_new(message, "connect_timeout_ms",
+				json_integer(service->connect_timeout_ms)) <
+		    0 ||
+	    json_object_set_new(message, "idle_timeout_ms",
+				json_integer(service->idle_timeout_ms)) < 0 ||
+	    json_object_set_new(message, "max_connections",
+				json_integer(service->max_connections)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+char *consumer_listener_text(const struct listener *listener,
+			     const struct netns *netns)
+{
+	const struct service *service = listener->service;
+	char address[IP_TEXT_MAX];
+	_cleanup_json_ json_t *message = NULL;
+
+	message = json_pack("{s:s, s:I, s:o, s:s, s:s, s:i, s:o, s:s, s:s}",
+			    "type", "listener", "id", (json_int_t)listener->id,
+			    "netns", netns_json(listener, netns), "protocol",
+			    protocol_name(listener->endpoint.protocol),
+			    "address",
+			    endpoint_addr_fmt(&listener->endpoint, address),
+			    "port", (int)listener->endpoint.port, "interface",
+			    json_text(listener->ifname), "rule", service->rule,
+			    "action", service_action_name(service->action));
+	if (!message)
+		return NULL;
+	if (service->action == SERVICE_FORWARD &&
+	    add_forward(message, service) < 0)
+		return NULL;
+	if (service->action == SERVICE_RESPOND &&
+	    json_object_set_new(message, "text", json_text(service->text)) < 0)
+		return NULL;
+	return json_dumps(message, JSON_COMPACT);
+}
+
+void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
+		       "{\"type\":\"withdraw\",\"id\":%" PRIu64
+		       ",\"abort\":%s}",
+		       id, abort_connections ? "true" : "false"); /* fits */
+}
+
+int consumer_message_send(int socket_fd, const char *text, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = {
+		.iov_base = (char *)text,
+		.iov_len = strlen(text),
+	};
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+
+	if (fd >= 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = sizeof(control.space);
+		cmsg = CMSG_FIRSTHDR(&message);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	if (sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}

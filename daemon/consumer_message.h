@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumer_message.h - berthd's side of doc/consumer-protocol.md, as text */
+#ifndef DAEMON_CONSUMER_MESSAGE_H
+#define DAEMON_CONSUMER_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct listener;
+struct netns;
+
+#define CONSUMER_REPLY_MAX 1024 /* what a consumer may say in one message */
+#define CONSUMER_WITHDRAW_MAX 96 /* two literals and a 64 bit number */
+#define CONSUMER_NAME_MAX 64 /* of the free text in `hello` */
+
+enum consumer_reply_type {
+	CONSUMER_REPLY_HELLO,
+	CONSUMER_REPLY_RELEASED,
+	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
+};
+
+struct consumer_reply {
+	enum consumer_reply_type type;
+	uint64_t id; /* RELEASED */
+	char name[CONSUMER_NAME_MAX]; /* HELLO */
+};
+
+/**
+ * consumer_reply_parse() - one datagram from a consumer, which is not trusted
+ * Return: 0, or -EPROTO.
+ */
+int consumer_reply_parse(const char *text, size_t len,
+			 struct consumer_reply *ret_reply);
+
+/**
+ * consumer_listener_text() - the `listener` message
+ * @netns:	may be NULL when it is going
+ * Return: allocated text, NULL when out of memory.
+ */
+char *consumer_listener_text(const struct listener *listener,
+			     const struct netns *netns);
+
+/** consumer_withdraw_fmt() - the `withdraw` message, to CONSUMER_WITHDRAW_MAX
+ */
+void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer);
+
+/**
+ * consumer_message_send() - one datagram, with a descriptor unless @fd is -1
+ *
+ * Never blocks. The caller keeps @fd.
+ * Return: 0 or -errno of sendmsg(2); -EAGAIN: not now.
+ */
+int consumer_message_send(int socket_fd, const char *text, int fd);
+
+#endif

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_consumer_message.c - berthd's side of the consumer protocol, as text */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "binder/binder.h"
+#include "common/netns.h"
+#include "common/util.h"
+#include "daemon/consumer_message.h"
+
+static void test_reply_parse(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		enum consumer_reply_type type;
+		uint64_t id;
+	} cases[] = {
+		{ "{\"type\":\"released\",\"id\":7}", 0,
+		  CONSUMER_REPLY_RELEASED, 7 },
+		{ "{\"type\":\"hello\",\"version\":1,\"name\":\"x\"}", 0,
+		  CONSUMER_REPLY_HELLO, 0 },
+		{ "{\"type\":\"hello\"}", 0, CONSUMER_REPLY_HELLO, 0 },
+		{ "{\"type\":\"later\",\"more\":[]}", 0, CONSUMER_REPLY_OTHER,
+		  0 },
+		{ "{\"type\":7}", -EPROTO, 0, 0 },
+		{ "{\"type\":\"released\",\"id\":\"7\"}", -EPROTO, 0, 0 },
+		{ "{\"id\":7}", -EPROTO, 0, 0 },
+		{ "[]", -EPROTO, 0, 0 },
+		{ "", -EPROTO, 0, 0 },
+		{ "{\"type\":\"released\",\"id\":7", -EPROTO, 0, 0 },
+	};
+	struct consumer_reply reply;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(consumer_reply_parse(cases[i].text,
+						      strlen(cases[i].text),
+						      &reply),
+				 cases[i].result);
+		if (cases[i].result < 0)
+			continue;
+		assert_int_equal(reply.type, cases[i].type);
+		assert_int_equal(reply.id, cases[i].id);
+	}
+}
+
+static void test_long_name_is_cut(void **state)
+{
+	char text[256], name[200];
+	struct consumer_reply reply;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"hello\",\"name\":\"%s\"}", name);
+	assert_int_equal(consumer_reply_parse(text, strlen(text), &reply), 0);
+	assert_int_equal(strlen(reply.name), CONSUMER_NAME_MAX - 1);
+}
+
+/* A container names its interface in bytes that are not UTF-8. */
+static void test_hostile_names(void **state)
+{
+	struct netns_name names[] = { { (char *)"/d", (char *)"a\xff\xfe" } };
+	struct netns netns = { .id = 9, .names = names, .n_names = 1 };
+	struct service *service = service_new();
+	struct listener listener = {
+		.id = 3,
+		.netns_id = 9,
+		.endpoint = { .protocol = PROTOCOL_TCP, .port = 80 },
+		.ifname = "e\xff",
+	};
+	_cleanup_free_ char *text = NULL;
+	const char *name, *ifname, *action, *body, *address;
+	json_int_t id;
+	json_t *json;
+
+	(void)state;
+	service->rule = strdup("r");
+	service->action = SERVICE_RESPOND;
+	service->text = strdup("ack");
+	listener.service = service;
+	text = consumer_listener_text(&listener, &netns);
+	assert_non_null(text);
+	json = json_loads(text, 0, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_unpack(json,
+				     "{s:I, s:s, s:s, s:s, s:s, s:{s:[s]}}",
+				     "id", &id, "interface", &ifname, "action",
+				     &action, "text", &body, "address",
+				     &address, "netns", "names", &name),
+			 0);
+	assert_int_equal(id, 3);
+	assert_string_equal(name, "a??");
+	assert_string_equal(ifname, "e?");
+	assert_string_equal(action, "respond");
+	assert_string_equal(body, "ack");
+	assert_string_equal(address, "*");
+	json_decref(json);
+	service_unref(service);
+}
+
+static void test_withdraw(void **state)
+{
+	char text[CONSUMER_WITHDRAW_MAX];
+
+	(void)state;
+	consumer_withdraw_fmt(UINT64_MAX, /* abort_connections= */ false, text);
+	assert_string_equal(text, "{\"type\":\"withdraw\","
+				  "\"id\":18446744073709551615,"
+				  "\"abort\":false}");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reply_parse),
+		cmocka_unit_test(test_long_name_is_cut),
+		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_withdraw),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
