@@ -32,7 +32,8 @@ common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c co
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
-daemon_src = daemon/consumer_message.c daemon/consumers.c daemon/json_text.c
+daemon_src = daemon/consumer_message.c daemon/consumers.c daemon/json_text.c daemon/privileges.c \
+	daemon/relay_process.c
 relay_src =
 ctl_src =
 lib_src =

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* privileges.h - the capabilities berthd needs, and giving up the others */
+#ifndef DAEMON_PRIVILEGES_H
+#define DAEMON_PRIVILEGES_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/**
+ * privileges_check() - logs each missing capability and what it is for
+ * @starts_relay: the capabilities to start and end berth-relay count too
+ * Return: 0, or -EPERM when any is missing.
+ */
+int privileges_check(bool starts_relay);
+
+/**
+ * privileges_drop() - gives up every capability that berthd does not need
+ *
+ * From the effective, permitted, inheritable, ambient and bounding sets.
+ * Return: 0 or -EPERM.
+ */
+int privileges_drop(bool starts_relay);
+
+/**
+ * struct relay_user - whom berth-relay runs as
+ */
+struct relay_user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/**
+ * privileges_find_user() - looks up berth-relay's user
+ * @name:	from the command line, or NULL: "berth-relay" where that user
+ *		exists, else "nobody"
+ * Return: 0; -ENOENT when there is no such user; -errno of getpwnam(3).
+ */
+int privileges_find_user(const char *name, struct relay_user *ret_user);
+
+/**
+ * privileges_become() - becomes @user with no capability, for good
+ *
+ * For a child between fork(2) and exec: no_new_privs, no supplementary group,
+ * empty capability sets, and an end together with the parent.
+ * Return: 0 or -errno of the step that failed.
+ */
+int privileges_become(const struct relay_user *user);
+
+#endif
