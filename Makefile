@@ -33,7 +33,7 @@ watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
 daemon_src = daemon/consumer_message.c daemon/consumers.c daemon/json_text.c daemon/privileges.c \
-	daemon/relay_process.c
+	daemon/reconcile.c daemon/relay_process.c daemon/unserved.c
 relay_src =
 ctl_src =
 lib_src =

@@ -24,7 +24,8 @@ struct reconcile_config {
 	size_t max_per_netns;
 };
 
-int reconcile_new(const struct reconcile_config *config,
+/** reconcile_new() - Return: 0 or -ENOMEM. */
+int reconcile_new(struct loop *loop, const struct reconcile_config *config,
 		  struct reconcile **ret_reconcile);
 struct reconcile *reconcile_free(struct reconcile *reconcile);
 

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+/* reconcile.c - makes what is open equal to what the rules want of what exists
+ *
+ * Theory of operation: events only mark a namespace. A step takes marked
+ * namespaces, plans each anew from its whole present state and hands the
+ * outcome to the binder, which applies the difference. Start-up, a reload of
+ * the rules, lost events and a single new address are all the same operation.
+ *
+ * Two queues: single events go into the first, passes over everything into the
+ * second. The second is served in slices of SLICE_US, and only when the first
+ * is empty, so one namespace's event never waits behind ten thousand.
+ */
+#include "daemon/reconcile.h"
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "daemon/unserved.h"
+
+#define SLICE_US (2 * USEC_PER_MSEC)
+#define OBSERVE_RETRY_US USEC_PER_SEC
+
+enum subject_queue {
+	SUBJECT_IDLE,
+	SUBJECT_EVENT, /* in the first queue */
+	SUBJECT_PASS, /* in the second */
+};
+
+/* What is kept of a namespace between two steps. */
+struct subject {
+	uint64_t netns_id;
+	enum subject_queue queue;
+	size_t omitted;
+	struct subject *prev, *next; /* in its queue */
+	UT_hash_handle hh;
+};
+
+struct reconcile {
+	struct loop *loop;
+	struct reconcile_config config;
+	struct watcher *watcher;
+	struct binder *binder;
+	struct rule_store *rules;
+	struct loop_timer *observe_timer;
+	struct subject *subjects; /* by netns_id */
+	struct subject *events;
+	struct subject *pass;
+	struct log_ratelimit limit;
+};
+
+/* Some namespace's addresses could not be read: look at all of them again. */
+static void reconcile_observe_again(void *user_data)
+{
+	reconcile_mark_all(user_data);
+}
+
+int reconcile_new(struct loop *loop, const struct reconcile_config *config,
+		  struct reconcile **ret_reconcile)
+{
+	struct reconcile *reconcile = malloc(sizeof(*reconcile));
+	int r;
+
+	if (!reconcile)
+		return -ENOMEM;
+	*reconcile = (struct reconcile){
+		.loop = loop,
+		.config = *config,
+		.limit = { .interval_us = 5 * USEC_PER_SEC, .burst = 10 },
+	};
+	r = loop_timer_new(loop, reconcile_observe_again, reconcile,
+			   &reconcile->observe_timer);
+	if (r < 0) {
+		free(reconcile);
+		return r;
+	}
+	*ret_reconcile = reconcile;
+	return 0;
+}
+
+void reconcile_connect(struct reconcile *reconcile, struct watcher *watcher,
+		       struct binder *binder, struct rule_store *rules)
+{
+	reconcile->watcher = watcher;
+	reconcile->binder = binder;
+	reconcile->rules = rules;
+}
+
+static void subject_dequeue(struct reconcile *reconcile,
+			    struct subject *subject)
+{
+	switch (subject->queue) {
+	case SUBJECT_IDLE:
+		return;
+	case SUBJECT_EVENT:
+		DL_DELETE(reconcile->events, subject);
+		break;
+	case SUBJECT_PASS:
+		DL_DELETE(reconcile->pass, subject);
+		break;
+	}
+	subject->queue = SUBJECT_IDLE;
+}
+
+static void subject_free(struct reconcile *reconcile, struct subject *subject)
+{
+	subject_dequeue(reconcile, subject);
+	HASH_DEL(reconcile->subjects, subject);
+	free(subject);
+}
+
+struct reconcile *reconcile_free(struct reconcile *reconcile)
+{
+	struct subject *subject, *tmp;
+
+	if (!reconcile)
+		return NULL;
+	HASH_ITER (hh, reconcile->subjects, subject, tmp)
+		subject_free(reconcile, subject);
+	loop_timer_free(reconcile->observe_timer);
+	free(reconcile);
+	return NULL;
+}
+
+static struct subject *subject_find(const struct reconcile *reconcile,
+				    uint64_t netns_id)
+{
+	struct subject *subject;
+
+	HASH_FIND(hh, reconcile->subjects, &netns_id, sizeof(netns_id),
+		  subject);
+	return subject;
+}
+
+static struct subject *subject_get(struct reconcile *reconcile,
+				   uint64_t netns_id)
+{
+	struct subject *subject = subject_find(reconcile, netns_id);
+
+	if (subject)
+		return subject;
+	subject = malloc(sizeof(*subject));
+	if (!subject) {
+		/* Its next event, or the next pass, finds it again. */
+		if (log_ratelimit_ok(&reconcile->limit))
+			log_error("out of memory: a network namespace is not "
+				  "looked at; trying again in 1 s");
+		loop_timer_set_earlier(reconcile->observe_timer,
+				       loop_now_us(reconcile->loop) +
+					       OBSERVE_RETRY_US);
+		return NULL;
+	}
+	*subject = (struct subject){ .netns_id = netns_id };
+	HASH_ADD(hh, reconcile->subjects, netns_id, sizeof(netns_id), subject);
+	return subject;
+}
+
+void reconcile_mark(struct reconcile *reconcile, const struct netns *netns)
+{
+	struct subject *subject = subject_get(reconcile, netns->id);
+
+	if (!subject || subject->queue == SUBJECT_EVENT)
+		return;
+	subject_dequeue(reconcile, subject);
+	subject->queue = SUBJECT_EVENT;
+	DL_APPEND(reconcile->events, subject);
+}
+
+void reconcile_mark_all(struct reconcile *reconcile)
+{
+	struct netns *netns = NULL;
+	struct subject *subject;
+
+	while ((netns = watcher_next(reconcile->watcher, netns))) {
+		subject = subject_get(reconcile, netns->id);
+		if (!subject || subject->queue != SUBJECT_IDLE)
+			continue;
+		subject->queue = SUBJECT_PASS;
+		DL_APPEND(reconcile->pass, subject);
+	}
+}
+
+void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id)
+{
+	struct subject *subject = subject_find(reconcile, netns_id);
+
+	if (subject)
+		subject_free(reconcile, subject);
+	binder_forget(reconcile->binder, netns_id);
+}
+
+int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
+		   struct plan *ret_plan)
+{
+	const struct ruleset *ruleset = rule_store_ruleset(reconcile->rules);
+	size_t max = reconcile->config.max_per_netns;
+	struct plan plan;
+	int r;
+
+	r = plan_make(ruleset, netns, max, &plan);
+	if (r < 0)
+		return r;
+	if (plan.needs_addresses) {
+		r = watcher_observe_addresses(reconcile->watcher, netns);
+		if (r == 0) {
+			plan_done(&plan);
+			return plan_make(ruleset, netns, max, ret_plan);
+		}
+		/* -ESTALE: it is going, and an event will say so. Else what
+		 * needs no addresses is served meanwhile. */
+		if (r != -ESTALE) {
+			if (log_ratelimit_ok(&reconcile->limit))
+				log_warning_errno(
+					r,
+					"cannot read the addresses of netns "
+					"'%s'; trying again in 1 s",
+					netns_label(netns));
+			loop_timer_set_earlier(reconcile->observe_timer,
+					       loop_now_us(reconcile->loop) +
+						       OBSERVE_RETRY_US);
+		}
+	}
+	*ret_plan = plan;
+	return 0;
+}
+
+static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
+{
+	struct netns *netns;
+	struct plan plan;
+	int r;
+
+	netns = watcher_find(reconcile->watcher, subject->netns_id);
+	if (!netns) {
+		reconcile_forget(reconcile, subject->netns_id);
+		return;
+	}
+	r = reconcile_plan(reconcile, netns, &plan);
+	/* Reading the addresses marks it as changed: this plan has them. */
+	subject_dequeue(reconcile, subject);
+	if (r == 0) {
+		for (size_t i = 0; i < plan.n_specs; i++) {
+			if (!plan.specs[i].refusal)
+				plan.specs[i].refusal =
+					unserved_reason(&plan.specs[i]);
+		}
+		if (plan.omitted > 0 && subject->omitted == 0 &&
+		    log_ratelimit_ok(&reconcile->limit))
+			log_warning("netns '%s': %zu listeners above the limit "
+				    "of %zu are left out",
+				    netns_label(netns), plan.omitted,
+				    reconcile->config.max_per_netns);
+		subject->omitted = plan.omitted;
+		r = binder_apply(reconcile->binder, netns->id, plan.specs,
+				 plan.n_specs);
+		plan_done(&plan);
+	}
+	if (r < 0) {
+		if (log_ratelimit_ok(&reconcile->limit))
+			log_warning_errno(r,
+					  "netns '%s': cannot apply the rules; "
+					  "trying again in 1 s",
+					  netns_label(netns));
+		loop_timer_set_earlier(reconcile->observe_timer,
+				       loop_now_us(reconcile->loop) +
+					       OBSERVE_RETRY_US);
+	}
+}
+
+/* Serves one queue until it is empty or @deadline_us has passed. */
+static bool reconcile_serve(struct reconcile *reconcile, struct subject **queue,
+			    uint64_t deadline_us)
+{
+	while (*queue) {
+		struct subject *subject = *queue;
+
+		subject_dequeue(reconcile, subject);
+		reconcile_one(reconcile, subject);
+		if (monotonic_us() >= deadline_us)
+			break;
+	}
+	return *queue != NULL;
+}
+
+bool reconcile_step(struct reconcile *reconcile)
+{
+	uint64_t deadline_us = monotonic_us() + SLICE_US;
+
+	return reconcile_serve(reconcile, &reconcile->events, deadline_us) ||
+	       reconcile_serve(reconcile, &reconcile->pass, deadline_us);
+}
+
+size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)
+{
+	const struct subject *subject = subject_find(reconcile, netns_id);
+
+	return subject ? subject->omitted : 0;
+}
