@@ -32,8 +32,9 @@ common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c co
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
-daemon_src = daemon/consumer_message.c daemon/consumers.c daemon/json_text.c daemon/privileges.c \
-	daemon/reconcile.c daemon/relay_process.c daemon/unserved.c
+daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c \
+	daemon/json_text.c daemon/main.c daemon/options.c daemon/privileges.c daemon/reconcile.c \
+	daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c
 relay_src =
 ctl_src =
 lib_src =

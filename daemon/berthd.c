@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+/* berthd.c - the daemon: its layers put together
+ *
+ * Theory of operation: handlers of the loop only take note of what happened.
+ * After each batch berthd_after() runs the stages in order, each a bounded
+ * slice: the watcher finds out, reconcile plans and the binder opens, the
+ * consumers are told. While any stage has work left the loop polls without
+ * waiting, so that events are heard between two slices.
+ *
+ * READY=1 is said once, when the watcher has seen all that existed at the start
+ * and nothing is left to reconcile.
+ */
+#include "daemon/berthd.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+
+#include "binder/binder.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "daemon/consumers.h"
+#include "daemon/control.h"
+#include "daemon/privileges.h"
+#include "daemon/reconcile.h"
+#include "daemon/relay_process.h"
+#include "daemon/runtime_dir.h"
+#include "daemon/unserved.h"
+#include "rules/rules.h"
+#include "watcher/watcher.h"
+
+/* Of the descriptor limit, kept for everything that is no listener: names
+ * being opened, control connections, sockets being made. */
+#define RESERVED_FDS 256
+
+struct berthd {
+	struct loop *loop;
+	struct loop_source *signal_source;
+	struct rule_store *rules;
+	struct watcher *watcher;
+	struct binder *binder;
+	struct reconcile *reconcile;
+	struct consumers *consumers;
+	struct relay_process *relay;
+	struct control *control;
+	int signal_fd;
+	int lock_fd;
+	bool ready;
+};
+
+static void log_rules(const struct rule_store *rules)
+{
+	struct rule_file_info info;
+
+	for (size_t i = 0; i < rule_store_files(rules); i++) {
+		rule_store_file_info(rules, i, &info);
+		for (size_t j = 0; j < info.errors->n; j++) {
+			_cleanup_free_ char *text =
+				rules_error_fmt(&info.errors->list[j]);
+
+			log_error(
+				"%s; %s", text ? text : info.path,
+				info.last_good
+					? "the file's last good version stays "
+					  "in force"
+					: "the file is ignored");
+		}
+	}
+	log_info("%zu rules in force", ruleset_size(rule_store_ruleset(rules)));
+}
+
+static void rules_changed(void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	log_rules(berthd->rules);
+	reconcile_mark_all(berthd->reconcile);
+}
+
+static void netns_changed(struct netns *netns, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	reconcile_mark(berthd->reconcile, netns);
+}
+
+static void netns_gone(struct netns *netns, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	reconcile_forget(berthd->reconcile, netns->id);
+	consumers_netns_gone(berthd->consumers, netns->id);
+}
+
+static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
+{
+	(void)user_data;
+	log_debug("the kernel freed netns %llu, %llu ms after its last name "
+		  "went",
+		  (unsigned long long)netns_id,
+		  (unsigned long long)(elapsed_us / USEC_PER_MSEC));
+}
+
+static int open_netns(uint64_t netns_id, int *ret_fd, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
+	int fd;
+
+	if (!netns)
+		return -ESTALE;
+	if (netns->host) {
+		*ret_fd = -1;
+		return 0;
+	}
+	fd = watcher_open_netns(berthd->watcher, netns);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+static void listener_opened(struct listener *listener, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	consumers_listener_opened(berthd->consumers, listener);
+}
+
+static void listener_changed(struct listener *listener, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	consumers_listener_changed(berthd->consumers, listener);
+}
+
+static void listener_closing(struct listener *listener, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	consumers_listener_closing(berthd->consumers, listener);
+}
+
+static const struct netns *find_netns(uint64_t netns_id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	return watcher_find(berthd->watcher, netns_id);
+}
+
+static void consumer_lost(const char *consumer, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	/* However it ended: what it held of a namespace goes with it. */
+	if (berthd->relay && strcmp(consumer, SERVICE_RELAY) == 0)
+		relay_process_kill(berthd->relay);
+}
+
+static void relay_started(int fd, pid_t pid, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	int r = consumers_attach(berthd->consumers, SERVICE_RELAY, fd, pid);
+
+	if (r < 0)
+		log_error_errno(r, "cannot talk to berth-relay");
+}
+
+static int reload(void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	return rule_store_reload(berthd->rules);
+}
+
+static void signal_handler(uint32_t events, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(berthd->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGHUP:
+		log_info("SIGHUP: reading the rules again");
+		if (reload(berthd) < 0)
+			log_error("out of memory: the rules in force stay");
+		break;
+	case SIGCHLD:
+		relay_process_reap(berthd->relay);
+		break;
+	default:
+		log_info("%s: ending", strsignal((int)info.ssi_signo));
+		loop_quit(berthd->loop, 0);
+		break;
+	}
+}
+
+static bool berthd_after(void *user_data)
+{
+	struct berthd *berthd = user_data;
+	bool left = watcher_step(berthd->watcher);
+
+	left = reconcile_step(berthd->reconcile) || left;
+	if (!berthd->ready && !left && watcher_settled(berthd->watcher)) {
+		berthd->ready = true;
+		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
+		log_info("ready");
+	}
+	return consumers_step(berthd->consumers) || left;
+}
+
+/* Raises the descriptor limit as far as it goes. Return: how many of them
+ * may be listeners. */
+static size_t listeners_possible(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return RESERVED_FDS;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then the old one holds */
+	if (limit.rlim_cur <= 2 * RESERVED_FDS)
+		return limit.rlim_cur / 2;
+	/* berth-relay has the same limit and needs some for connections. */
+	return limit.rlim_cur - limit.rlim_cur / 8 - RESERVED_FDS;
+}
+
+static int open_signals(struct berthd *berthd)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set); /* none of these can fail */
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	berthd->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (berthd->signal_fd < 0)
+		return -errno;
+	return loop_add(berthd->loop, berthd->signal_fd, EPOLLIN,
+			signal_handler, berthd, "signals",
+			&berthd->signal_source);
+}
+
+static int open_consumers(struct berthd *berthd, const struct options *options)
+{
+	static const struct consumers_ops consumers_ops = {
+		.find_netns = find_netns,
+		.lost = consumer_lost,
+	};
+	static const struct relay_process_ops relay_ops = {
+		.started = relay_started,
+	};
+	struct relay_process_config config = {
+		.program = options->relay_program,
+		.workers = options->workers,
+		.log_level = options->log_level,
+	};
+	int r;
+
+	r = consumers_new(berthd->loop, &consumers_ops, berthd,
+			  &berthd->consumers);
+	if (r < 0)
+		return log_error_errno(r, "cannot prepare for consumers");
+	r = privileges_find_user(options->relay_user, &config.user);
+	if (r < 0)
+		return log_error_errno(r, "user '%s' for berth-relay",
+				       options->relay_user ? options->relay_user
+							   : "nobody");
+	r = relay_process_new(berthd->loop, &config, &relay_ops, berthd,
+			      &berthd->relay);
+	if (r < 0)
+		return log_error_errno(r, "cannot start berth-relay");
+	return 0;
+}
+
+static int open_layers(struct berthd *berthd, const struct options *options,
+		       size_t max_listeners)
+{
+	static const struct rule_store_ops rules_ops = {
+		.changed = rules_changed,
+	};
+	static const struct watcher_ops watcher_ops = {
+		.changed = netns_changed,
+		.gone = netns_gone,
+		.freed = netns_freed,
+	};
+	static const struct binder_ops binder_ops = {
+		.open_netns = open_netns,
+		.opened = listener_opened,
+		.changed = listener_changed,
+		.closing = listener_closing,
+	};
+	const struct reconcile_config reconcile_config = {
+		.max_per_netns = options->max_per_netns,
+	};
+	const struct binder_config binder_config = {
+		.max_listeners = options->max_listeners ? options->max_listeners
+							: max_listeners,
+	};
+	const struct watcher_config watcher_config = {
+		.dirs = (const char *const *)options->netns_dirs,
+		.n_dirs = options->n_netns_dirs,
+		.max_addresses = options->max_addresses,
+		.netlink_buffer_bytes = options->netlink_buffer_bytes,
+	};
+	int r;
+
+	r = rule_store_new(berthd->loop,
+			   (const char *const *)options->rules_dirs,
+			   options->n_rules_dirs, &rules_ops, berthd,
+			   &berthd->rules);
+	if (r < 0)
+		return log_error_errno(r, "cannot watch the rules");
+	log_rules(berthd->rules);
+	r = binder_new(berthd->loop, &binder_config, &binder_ops, berthd,
+		       &berthd->binder);
+	if (r == 0)
+		r = reconcile_new(berthd->loop, &reconcile_config,
+				  &berthd->reconcile);
+	if (r < 0)
+		return log_error_errno(r, "cannot prepare");
+	r = watcher_new(berthd->loop, &watcher_config, &watcher_ops, berthd,
+			&berthd->watcher);
+	if (r < 0)
+		return log_error_errno(r, "cannot watch network namespaces");
+	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
+			  berthd->rules);
+	return 0;
+}
+
+static int open_control(struct berthd *berthd, const struct options *options)
+{
+	const struct control_view view = {
+		.watcher = berthd->watcher,
+		.binder = berthd->binder,
+		.rules = berthd->rules,
+		.reconcile = berthd->reconcile,
+		.consumers = berthd->consumers,
+		.reload = reload,
+		.user_data = berthd,
+		.started_us = monotonic_us(),
+	};
+	char path[PATH_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/control.sock",
+		       options->runtime_dir); /* too long: bind(2) fails */
+	r = control_new(berthd->loop, path, &view, &berthd->control);
+	if (r < 0)
+		return log_error_errno(r, "cannot serve berthctl on '%s'",
+				       path);
+	return 0;
+}
+
+int berthd_new(const struct options *options, struct berthd **ret_berthd)
+{
+	struct berthd *berthd = malloc(sizeof(*berthd));
+	size_t max_listeners = listeners_possible();
+	int r;
+
+	if (!berthd)
+		return log_error_errno(ENOMEM, "cannot start");
+	*berthd = (struct berthd){ .signal_fd = -1, .lock_fd = -1 };
+	*ret_berthd = berthd; /* berthd_free() takes what is half built */
+	r = runtime_dir_take(options->runtime_dir, &berthd->lock_fd);
+	if (r < 0)
+		return r;
+	r = loop_new(&berthd->loop);
+	if (r == 0)
+		r = open_signals(berthd);
+	if (r < 0)
+		return log_error_errno(r, "cannot start");
+	r = open_consumers(berthd, options);
+	if (r < 0)
+		return r;
+	r = privileges_drop(/* starts_relay= */ true);
+	if (r < 0)
+		return log_error_errno(r, "cannot give up capabilities");
+	unserved_init();
+	r = open_layers(berthd, options, max_listeners);
+	if (r < 0)
+		return r;
+	return open_control(berthd, options);
+}
+
+int berthd_run(struct berthd *berthd)
+{
+	int r;
+
+	loop_set_after(berthd->loop, berthd_after, berthd);
+	r = loop_run(berthd->loop);
+	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+	return r;
+}
+
+struct berthd *berthd_free(struct berthd *berthd)
+{
+	struct relay_process *relay;
+
+	if (!berthd)
+		return NULL;
+	control_free(berthd->control);
+	/* The relay closes what it has when its connection ends, while berthd
+	 * closes its own copies. */
+	relay = TAKE_PTR(berthd->relay);
+	binder_free(berthd->binder);
+	watcher_free(berthd->watcher);
+	reconcile_free(berthd->reconcile);
+	rule_store_free(berthd->rules);
+	consumers_free(berthd->consumers);
+	relay_process_free(relay);
+	loop_source_free(berthd->signal_source);
+	if (berthd->signal_fd >= 0)
+		(void)close(berthd->signal_fd); /* holds no data */
+	if (berthd->loop)
+		loop_free(berthd->loop);
+	if (berthd->lock_fd >= 0)
+		(void)close(berthd->lock_fd); /* gives the directory back */
+	free(berthd);
+	return NULL;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* berthd.h - the daemon: its layers put together */
+#ifndef DAEMON_BERTHD_H
+#define DAEMON_BERTHD_H
+
+#include "daemon/options.h"
+
+struct berthd;
+
+/**
+ * berthd_new() - opens everything, in the order in which it depends
+ *
+ * Logs what is wrong.
+ * Return: 0 or -errno.
+ */
+int berthd_new(const struct options *options, struct berthd **ret_berthd);
+
+/** berthd_run() - serves until SIGTERM or SIGINT. Return: 0 or -errno. */
+int berthd_run(struct berthd *berthd);
+
+/** berthd_free() - closes everything, ends berth-relay. NULL is fine. */
+struct berthd *berthd_free(struct berthd *berthd);
+
+#endif

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/* check.c - berthd --check */
+#include "daemon/check.h"
+
+#include "common/util.h"
+#include "rules/rules.h"
+
+int check_rules(const char *const *paths, size_t n)
+{
+	struct rules_errors errors = { 0 };
+	struct ruleset *ruleset;
+	int status;
+
+	if (ruleset_load(paths, n, &errors, &ruleset) < 0) {
+		fputs("berthd: out of memory\n", stderr);
+		rules_errors_done(&errors);
+		return 1;
+	}
+	for (size_t i = 0; i < errors.n; i++) {
+		_cleanup_free_ char *text = rules_error_fmt(&errors.list[i]);
+
+		fprintf(stderr, "%s\n", text ? text : "out of memory");
+	}
+	status = errors.n > 0;
+	if (status == 0)
+		printf("%zu rules, no problems\n", ruleset_size(ruleset));
+	ruleset_unref(ruleset);
+	rules_errors_done(&errors);
+	return status;
+}
