@@ -44,7 +44,8 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_binder test_binder_failures test_consumer_message test_ip
+unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers test_ip \
+	test_loop
 fuzz_tests =
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

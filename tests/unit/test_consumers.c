@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_consumers.c - deliveries and withdrawals over a real socket pair */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "common/netns.h"
+#include "common/util.h"
+#include "daemon/consumers.h"
+
+#define LISTENERS 400 /* more than a socket buffer takes */
+
+struct fixture {
+	struct loop *loop;
+	struct consumers *consumers;
+	struct service *service;
+	struct listener listeners[LISTENERS];
+	int lost;
+	int peer_fd;
+};
+
+/* What arrived at the consumer. */
+struct arrival {
+	char type[16];
+	json_int_t id;
+	bool abort;
+	int fd;
+};
+
+static const struct netns *find_netns(uint64_t netns_id, void *user_data)
+{
+	static const struct netns netns = { .id = 5 };
+
+	(void)user_data;
+	return netns_id == 5 ? &netns : NULL;
+}
+
+static void lost(const char *consumer, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	assert_string_equal(consumer, SERVICE_RELAY);
+	fixture->lost++;
+}
+
+static int setup(void **state)
+{
+	static const struct consumers_ops ops = { .find_netns = find_netns,
+						  .lost = lost };
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	*state = fixture;
+	fixture->peer_fd = -1;
+	fixture->service = service_new();
+	fixture->service->rule = strdup("r");
+	fixture->service->consumer = strdup(SERVICE_RELAY);
+	fixture->service->action = SERVICE_ECHO;
+	for (int i = 0; i < LISTENERS; i++)
+		fixture->listeners[i] = (struct listener){
+			.id = (uint64_t)i + 1,
+			.netns_id = i % 2 ? 5 : 6,
+			.service = fixture->service,
+			.endpoint = { .port = 80 },
+			.fd = -1,
+		};
+	return loop_new(&fixture->loop) < 0 ||
+	       consumers_new(fixture->loop, &ops, fixture,
+			     &fixture->consumers) < 0;
+}
+
+static void open_listeners(struct fixture *fixture, int n)
+{
+	for (int i = 0; i < n; i++) {
+		fixture->listeners[i].fd = eventfd(0, EFD_CLOEXEC);
+		consumers_listener_opened(fixture->consumers,
+					  &fixture->listeners[i]);
+	}
+}
+
+static void close_listener(struct fixture *fixture, int i)
+{
+	if (fixture->listeners[i].fd < 0)
+		return;
+	consumers_listener_closing(fixture->consumers, &fixture->listeners[i]);
+	close(TAKE_FD(fixture->listeners[i].fd));
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < LISTENERS; i++)
+		close_listener(fixture, i);
+	consumers_free(fixture->consumers);
+	if (fixture->peer_fd >= 0)
+		close(fixture->peer_fd);
+	loop_free(fixture->loop);
+	service_unref(fixture->service);
+	free(fixture);
+	return 0;
+}
+
+static void attach(struct fixture *fixture)
+{
+	int fds[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	if (fixture->peer_fd >= 0)
+		close(fixture->peer_fd);
+	fixture->peer_fd = fds[1];
+	assert_int_equal(consumers_attach(fixture->consumers, SERVICE_RELAY,
+					  fds[0], 42),
+			 0);
+}
+
+/* Lets the loop run until what is ready has been handled. */
+static bool quit_after(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	if (consumers_step(fixture->consumers))
+		return true;
+	loop_quit(fixture->loop, 0);
+	return false;
+}
+
+static void run(struct fixture *fixture)
+{
+	loop_set_after(fixture->loop, quit_after, fixture);
+	assert_int_equal(loop_run(fixture->loop), 0);
+}
+
+/* Return: was there a message? */
+static bool arrive(struct fixture *fixture, struct arrival *ret)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	char text[4096];
+	struct iovec iov = { text, sizeof(text) };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	struct cmsghdr *cmsg;
+	const char *type;
+	json_t *json;
+	int abort_flag = 0;
+	ssize_t n = recvmsg(fixture->peer_fd, &message, MSG_DONTWAIT);
+
+	if (n < 0)
+		return false;
+	*ret = (struct arrival){ .fd = -1 };
+	cmsg = CMSG_FIRSTHDR(&message);
+	if (cmsg)
+		memcpy(&ret->fd, CMSG_DATA(cmsg), sizeof(int));
+	json = json_loadb(text, (size_t)n, 0, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_unpack(json, "{s:s, s:I, s?b}", "type", &type,
+				     "id", &ret->id, "abort", &abort_flag),
+			 0);
+	(void)snprintf(ret->type, sizeof(ret->type), "%s", type);
+	ret->abort = abort_flag;
+	json_decref(json);
+	return true;
+}
+
+static int arrive_all(struct fixture *fixture, const char *type)
+{
+	struct arrival arrival;
+	int n = 0;
+
+	while (arrive(fixture, &arrival)) {
+		assert_string_equal(arrival.type, type);
+		if (arrival.fd >= 0)
+			close(arrival.fd);
+		n++;
+	}
+	return n;
+}
+
+static void release(struct fixture *fixture, uint64_t id)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text),
+			 "{\"type\":\"released\",\"id\":%d}", (int)id);
+
+	assert_int_equal(send(fixture->peer_fd, text, (size_t)n, 0), n);
+}
+
+static struct consumer_info info(struct fixture *fixture)
+{
+	struct consumer_info result;
+
+	consumers_get_info(fixture->consumers, 0, &result);
+	return result;
+}
+
+/* More than the socket takes: the rest stays queued and follows. */
+static void test_delivers_all(void **state)
+{
+	struct fixture *fixture = *state;
+	int n = 0;
+
+	open_listeners(fixture, LISTENERS);
+	attach(fixture);
+	run(fixture);
+	assert_true(info(fixture).undelivered > 0);
+	for (int i = 0; i < LISTENERS && info(fixture).undelivered > 0; i++) {
+		n += arrive_all(fixture, "listener");
+		run(fixture);
+	}
+	n += arrive_all(fixture, "listener");
+	assert_int_equal(n, LISTENERS);
+	assert_int_equal(info(fixture).delivered, LISTENERS);
+}
+
+static void test_delivers_again_after_a_loss(void **state)
+{
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+
+	open_listeners(fixture, 3);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 3);
+	close_listener(fixture, 0);
+	close(TAKE_FD(fixture->peer_fd));
+	run(fixture);
+	run(fixture);
+	assert_int_equal(fixture->lost, 1);
+	assert_false(info(fixture).connected);
+	assert_int_equal(info(fixture).undelivered, 2);
+	assert_int_equal(info(fixture).withdrawn, 0);
+	attach(fixture);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "listener");
+	assert_true(arrival.fd >= 0); /* with its descriptor once more */
+	close(arrival.fd);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+}
+
+static void test_withdraws_until_released(void **state)
+{
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+
+	open_listeners(fixture, 2);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 2);
+	close_listener(fixture, 1);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "withdraw");
+	assert_int_equal(arrival.id, 2);
+	assert_false(arrival.abort);
+	assert_int_equal(consumers_holds(fixture->consumers, 5), 1);
+
+	/* Its namespace goes while its connections are finishing. */
+	consumers_netns_gone(fixture->consumers, 5);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_int_equal(arrival.id, 2);
+	assert_true(arrival.abort);
+
+	release(fixture, 77); /* an id that nobody knows */
+	release(fixture, 2);
+	run(fixture);
+	run(fixture);
+	assert_int_equal(consumers_holds(fixture->consumers, 5), 0);
+	assert_int_equal(fixture->lost, 0);
+}
+
+/* What the consumer never saw needs no withdrawal. */
+static void test_closed_before_delivery(void **state)
+{
+	struct fixture *fixture = *state;
+
+	attach(fixture);
+	open_listeners(fixture, 1);
+	close_listener(fixture, 0);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 0);
+	assert_int_equal(info(fixture).withdrawn, 0);
+}
+
+static void test_change_is_sent_without_descriptor(void **state)
+{
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	consumers_listener_changed(fixture->consumers, &fixture->listeners[0]);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "listener");
+	assert_int_equal(arrival.id, 1);
+	assert_int_equal(arrival.fd, -1);
+}
+
+static void test_garbage_ends_the_connection(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(send(fixture->peer_fd, "garbage", 7, 0), 7);
+	run(fixture);
+	run(fixture);
+	assert_int_equal(fixture->lost, 1);
+	assert_int_equal(info(fixture).undelivered, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_delivers_all),
+		TEST(test_delivers_again_after_a_loss),
+		TEST(test_withdraws_until_released),
+		TEST(test_closed_before_delivery),
+		TEST(test_change_is_sent_without_descriptor),
+		TEST(test_garbage_ends_the_connection),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
