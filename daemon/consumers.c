@@ -18,6 +18,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
@@ -493,20 +496,21 @@ void consumers_listener_changed(struct consumers *consumers,
 static void consumer_withdraw(struct consumer *consumer,
 			      const struct listener *listener)
 {
-	struct withdrawal *withdrawal = malloc(sizeof(*withdrawal));
+	struct withdrawal *withdrawal = calloc(1, sizeof(*withdrawal));
 
-	if (!withdrawal) {
-		/* The consumer would hold it for ever: start it afresh. */
-		consumer_lost(consumer, ENOMEM, "cannot withdraw a listener");
-		return;
+	if (withdrawal) {
+		withdrawal->id = listener->id;
+		withdrawal->netns_id = listener->netns_id;
+		HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
+			 withdrawal);
+		if (withdrawal->hh.tbl) {
+			withdrawal_queue(consumer, withdrawal);
+			return;
+		}
+		free(withdrawal);
 	}
-	*withdrawal = (struct withdrawal){
-		.id = listener->id,
-		.netns_id = listener->netns_id,
-	};
-	HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
-		 withdrawal);
-	withdrawal_queue(consumer, withdrawal);
+	/* The consumer would hold it for ever: start it afresh. */
+	consumer_lost(consumer, ENOMEM, "cannot withdraw a listener");
 }
 
 void consumers_listener_closing(struct consumers *consumers,

@@ -12,6 +12,8 @@
  */
 #include "daemon/reconcile.h"
 
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
@@ -140,20 +142,22 @@ static struct subject *subject_get(struct reconcile *reconcile,
 
 	if (subject)
 		return subject;
-	subject = malloc(sizeof(*subject));
-	if (!subject) {
-		/* Its next event, or the next pass, finds it again. */
-		if (log_ratelimit_ok(&reconcile->limit))
-			log_error("out of memory: a network namespace is not "
-				  "looked at; trying again in 1 s");
-		loop_timer_set_earlier(reconcile->observe_timer,
-				       loop_now_us(reconcile->loop) +
-					       OBSERVE_RETRY_US);
-		return NULL;
+	subject = calloc(1, sizeof(*subject));
+	if (subject) {
+		subject->netns_id = netns_id;
+		HASH_ADD(hh, reconcile->subjects, netns_id, sizeof(netns_id),
+			 subject);
+		if (subject->hh.tbl)
+			return subject;
+		free(subject);
 	}
-	*subject = (struct subject){ .netns_id = netns_id };
-	HASH_ADD(hh, reconcile->subjects, netns_id, sizeof(netns_id), subject);
-	return subject;
+	/* Its next event, or the next pass, finds it again. */
+	if (log_ratelimit_ok(&reconcile->limit))
+		log_error("out of memory: a network namespace is not looked "
+			  "at; trying again in 1 s");
+	loop_timer_set_earlier(reconcile->observe_timer,
+			       loop_now_us(reconcile->loop) + OBSERVE_RETRY_US);
+	return NULL;
 }
 
 void reconcile_mark(struct reconcile *reconcile, const struct netns *netns)
