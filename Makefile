@@ -28,7 +28,7 @@ COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLA
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c common/loop.c common/netns.c \
-	common/netns_enter.c common/service.c
+	common/netns_enter.c common/service.c common/utf8.c
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
@@ -45,7 +45,7 @@ ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers test_ip \
-	test_loop
+	test_loop test_utf8
 fuzz_tests =
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
