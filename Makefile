@@ -34,7 +34,7 @@ rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
 daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c \
 	daemon/json_text.c daemon/main.c daemon/options.c daemon/privileges.c daemon/reconcile.c \
-	daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c
+	daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c daemon/varlink.c daemon/varlink_call.c
 relay_src =
 ctl_src =
 lib_src =
@@ -45,7 +45,7 @@ ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers test_ip \
-	test_loop test_utf8
+	test_loop test_utf8 test_varlink
 fuzz_tests =
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
