@@ -32,9 +32,10 @@ common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c co
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
-daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c \
-	daemon/json_text.c daemon/main.c daemon/options.c daemon/privileges.c daemon/reconcile.c \
-	daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c daemon/varlink.c daemon/varlink_call.c
+daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c daemon/control.c \
+	daemon/describe.c daemon/explain.c daemon/interface.c daemon/json_text.c daemon/main.c daemon/options.c \
+	daemon/privileges.c daemon/reconcile.c daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c \
+	daemon/varlink.c daemon/varlink_call.c
 relay_src =
 ctl_src =
 lib_src =
@@ -80,6 +81,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# The text inside the program; .incbin is no #include that -MMD could see.
+$(BUILD)/daemon/interface.o: doc/io.berth.varlink
 
 # Changes when the commands do: another prefix or compiler never leaves stale objects.
 $(BUILD)/flags: export FLAGS = $(COMPILE)

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+/* explain.c - why a namespace has the listeners it has, and lacks others
+ *
+ * What is wanted is computed anew, by the same pure function that decides
+ * what is opened; what is open is looked up beside it.
+ */
+#include "daemon/explain.h"
+
+#include <string.h>
+
+#include "binder/binder.h"
+#include "common/utf8.h"
+#include "common/util.h"
+#include "daemon/control.h"
+#include "daemon/describe.h"
+#include "daemon/reconcile.h"
+#include "rules/plan.h"
+#include "watcher/watcher.h"
+
+/* More than a directory of namespaces ever holds in passing. */
+#define ABSENT_MAX 4096
+
+/* Is @text the name, maybe with its directory, as replies write it? */
+static bool name_matches(const char *dir, const char *name, const char *text)
+{
+	_cleanup_free_ char *path = NULL, *escaped = NULL;
+	const char *slash = strrchr(text, '/');
+
+	if (strcmp(slash ? slash + 1 : text, name) != 0 && !strstr(text, "\\x"))
+		return false; /* the usual case, without any copy */
+	if (slash && asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL; /* asprintf(3) leaves it undefined */
+		return false;
+	}
+	escaped = utf8_escape(slash ? path : name);
+	return escaped && strcmp(escaped, text) == 0;
+}
+
+static bool netns_matches(const struct netns *netns, const char *text)
+{
+	if (strcmp(text, "host") == 0)
+		return netns->host;
+	for (size_t i = 0; i < netns->n_names; i++) {
+		if (name_matches(netns->names[i].dir, netns->names[i].name,
+				 text))
+			return true;
+	}
+	return false;
+}
+
+static bool id_parse(const char *text, uint64_t *ret_id)
+{
+	char *end;
+
+	if ((*text < '0' || *text > '9') && *text != '-')
+		return false;
+	errno = 0;
+	/* Ids with the highest bit set are negative in JSON. */
+	*ret_id = *text == '-' ? (uint64_t)strtoll(text, &end, 10)
+			       : strtoull(text, &end, 10);
+	return errno == 0 && *end == '\0' && end != text;
+}
+
+size_t find_netns(struct watcher *watcher, const char *text,
+		  struct netns *ret_netns[FIND_MAX])
+{
+	struct netns *netns = NULL;
+	uint64_t id;
+	size_t n = 0;
+
+	while ((netns = watcher_next(watcher, netns))) {
+		if (!netns_matches(netns, text))
+			continue;
+		if (n < FIND_MAX)
+			ret_netns[n] = netns;
+		n++;
+	}
+	if (n == 0 && id_parse(text, &id)) {
+		ret_netns[0] = watcher_find(watcher, id);
+		n = ret_netns[0] ? 1 : 0;
+	}
+	return n;
+}
+
+static int append_candidate(json_t *array, const struct netns *netns,
+			    const char *text)
+{
+	for (size_t i = 0; i < netns->n_names; i++) {
+		const struct netns_name *name = &netns->names[i];
+		_cleanup_free_ char *path = NULL;
+
+		if (!name_matches(name->dir, name->name, text))
+			continue;
+		if (asprintf(&path, "%s/%s", name->dir, name->name) < 0) {
+			path = NULL; /* asprintf(3) leaves it undefined */
+			return -1;
+		}
+		return json_array_append_new(array, describe_text(path));
+	}
+	return 0;
+}
+
+json_t *find_candidates(struct netns *const netns[], size_t n, const char *text)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n && i < FIND_MAX; i++) {
+		if (append_candidate(array, netns[i], text) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+char *find_absence(const struct watcher *watcher, const char *text)
+{
+	char *message = NULL;
+	size_t size;
+	FILE *f = open_memstream(&message, &size);
+	size_t n = watcher_dir_count(watcher);
+
+	if (!f)
+		return NULL;
+	(void)fprintf(f, "no network namespace '%s' in", text);
+	for (size_t i = 0; i < n; i++) {
+		bool exists = false;
+		const char *path = watcher_dir(watcher, i, &exists);
+
+		(void)fprintf(f, "%s %s%s", i > 0 ? "," : "", path,
+			      exists ? "" : " (does not exist)");
+	}
+	if (fclose(f) == 0)
+		return message;
+	free(message);
+	return NULL;
+}
+
+static json_t *explain_rule(const struct ruleset *ruleset, size_t index,
+			    const struct netns *netns)
+{
+	_cleanup_free_ char *reason = NULL;
+	struct rule_info info;
+	int r = plan_explain(ruleset, index, netns, &reason);
+
+	if (r < 0)
+		return NULL;
+	ruleset_rule_info(ruleset, index, &info);
+	return json_pack("{s:o, s:o, s:I, s:b, s:o}", "name",
+			 describe_text(info.name), "file",
+			 describe_text(info.file), "line",
+			 (json_int_t)info.line, "matches", r, "reason",
+			 describe_text(reason ? reason : ""));
+}
+
+static json_t *explain_rules(const struct ruleset *ruleset,
+			     const struct netns *netns)
+{
+	json_t *array = json_array();
+	size_t n = ruleset_size(ruleset);
+
+	for (size_t i = 0; i < n; i++) {
+		if (json_array_append_new(array, explain_rule(ruleset, i,
+							      netns)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+/**
+ * struct rows - the listeners of one namespace, sorted by endpoint, because
+ * there may be thousands on both sides
+ */
+struct rows {
+	struct listener **list;
+	size_t n;
+};
+
+static int rows_compare(const void *a, const void *b)
+{
+	const struct listener *const *x = a, *const *y = b;
+
+	return memcmp(&(*x)->endpoint, &(*y)->endpoint,
+		      sizeof(struct endpoint));
+}
+
+static int rows_collect(struct binder *binder, uint64_t netns_id,
+			struct rows *rows)
+{
+	struct listener *listener = NULL;
+	size_t n = 0;
+
+	while ((listener = binder_next_in(binder, netns_id, listener)))
+		n++;
+	rows->list = calloc(n + 1, sizeof(rows->list[0]));
+	if (!rows->list)
+		return -ENOMEM;
+	while ((listener = binder_next_in(binder, netns_id, listener)))
+		rows->list[rows->n++] = listener;
+	qsort(rows->list, rows->n, sizeof(rows->list[0]), rows_compare);
+	return 0;
+}
+
+static const struct listener *rows_find(const struct rows *rows,
+					const struct endpoint *endpoint)
+{
+	struct listener key = { .endpoint = *endpoint };
+	struct listener *pointer = &key, **found;
+
+	found = bsearch(&pointer, rows->list, rows->n, sizeof(rows->list[0]),
+			rows_compare);
+	return found ? *found : NULL;
+}
+
+static json_t *explain_spec(const struct listener_spec *spec,
+			    const struct listener *row, uint64_t now_us)
+{
+	json_t *object = describe_endpoint(&spec->endpoint);
+
+	if (json_object_set_new(object, "interface",
+				describe_text(spec->ifname)) < 0 ||
+	    json_object_set_new(object, "rule",
+				describe_text(spec->service->rule)) < 0 ||
+	    json_object_set_new(object, "id",
+				row ? json_integer((json_int_t)row->id)
+				    : json_null()) < 0)
+		goto out;
+	if (row)
+		return describe_attempt(object, row, now_us);
+	if (json_object_set_new(object, "state", json_string("absent")) < 0 ||
+	    json_object_set_new(object, "reason", json_null()) < 0 ||
+	    json_object_set_new(object, "error", json_null()) < 0 ||
+	    json_object_set_new(object, "next_attempt_us", json_null()) < 0 ||
+	    json_object_set_new(object, "delivered", json_false()) < 0)
+		goto out;
+	return object;
+out:
+	json_decref(object);
+	return NULL;
+}
+
+static json_t *explain_specs(const struct control_view *view,
+			     const struct netns *netns, const struct plan *plan,
+			     uint64_t now_us)
+{
+	json_t *array = json_array();
+	struct rows rows = { .list = NULL };
+
+	if (rows_collect(view->binder, netns->id, &rows) < 0)
+		goto out;
+	for (size_t i = 0; i < plan->n_specs; i++) {
+		const struct listener_spec *spec = &plan->specs[i];
+		const struct listener *row = rows_find(&rows, &spec->endpoint);
+
+		if (json_array_append_new(array,
+					  explain_spec(spec, row, now_us)) < 0)
+			goto out;
+	}
+	free(rows.list);
+	return array;
+out:
+	free(rows.list);
+	json_decref(array);
+	return NULL;
+}
+
+static json_t *explain_shadow(const struct plan_shadow *shadow)
+{
+	json_t *object = describe_endpoint(&shadow->endpoint);
+
+	if (json_object_set_new(object, "rule", describe_text(shadow->rule)) <
+		    0 ||
+	    json_object_set_new(object, "winner",
+				describe_text(shadow->winner)) < 0 ||
+	    json_object_set_new(object, "same_endpoint",
+				json_boolean(shadow->same_endpoint)) < 0) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+static json_t *explain_shadows(const struct plan *plan)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < plan->n_shadows; i++) {
+		if (json_array_append_new(
+			    array, explain_shadow(&plan->shadows[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+json_t *explain_present(const struct control_view *view, struct netns *netns,
+			uint64_t now_us)
+{
+	struct plan plan;
+	json_t *reply;
+
+	if (reconcile_plan(view->reconcile, netns, &plan) < 0)
+		return NULL;
+	reply = json_pack("{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:I}", "state",
+			  "present", "namespace",
+			  describe_namespace(view, netns), "pending",
+			  "lingering", "rules",
+			  explain_rules(rule_store_ruleset(view->rules), netns),
+			  "listeners",
+			  explain_specs(view, netns, &plan, now_us), "shadowed",
+			  explain_shadows(&plan), "omitted",
+			  (json_int_t)plan.omitted);
+	plan_done(&plan);
+	return reply;
+}
+
+/* Takes @pending and @lingering, of which one is JSON null. */
+static int explain_without_netns(const char *state, json_t *pending,
+				 json_t *lingering, json_t **ret_reply)
+{
+	json_t *reply = json_pack("{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:i}",
+				  "state", state, "namespace", "pending",
+				  pending, "lingering", lingering, "rules",
+				  "listeners", "shadowed", "omitted", 0);
+
+	if (!reply)
+		return -ENOMEM;
+	*ret_reply = reply;
+	return 1;
+}
+
+static int explain_pending(const struct control_view *view, const char *text,
+			   uint64_t now_us, json_t **ret_reply)
+{
+	_cleanup_free_ struct watcher_pending *list =
+		calloc(ABSENT_MAX, sizeof(*list));
+	size_t n;
+
+	if (!list)
+		return -ENOMEM;
+	n = watcher_pending_names(view->watcher, list, ABSENT_MAX);
+	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
+		if (name_matches(list[i].dir, list[i].name, text))
+			return explain_without_netns(
+				"pending", describe_pending(&list[i], now_us),
+				json_null(), ret_reply);
+	}
+	return 0;
+}
+
+static int explain_lingering(const struct control_view *view, const char *text,
+			     uint64_t now_us, json_t **ret_reply)
+{
+	_cleanup_free_ struct watcher_lingering *list =
+		calloc(ABSENT_MAX, sizeof(*list));
+	uint64_t id = 0;
+	size_t n;
+	bool by_id;
+
+	if (!list)
+		return -ENOMEM;
+	by_id = id_parse(text, &id);
+	n = watcher_lingering(view->watcher, list, ABSENT_MAX);
+	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
+		if ((by_id && list[i].netns_id == id) ||
+		    name_matches("", list[i].name, text))
+			return explain_without_netns(
+				"lingering", json_null(),
+				describe_lingering(view, &list[i], now_us),
+				ret_reply);
+	}
+	return 0;
+}
+
+int explain_absent(const struct control_view *view, const char *text,
+		   uint64_t now_us, json_t **ret_reply)
+{
+	int r = explain_pending(view, text, now_us, ret_reply);
+
+	return r != 0 ? r : explain_lingering(view, text, now_us, ret_reply);
+}
