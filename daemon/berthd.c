@@ -145,6 +145,14 @@ static void listener_closing(struct listener *listener, void *user_data)
 	consumers_listener_closing(berthd->consumers, listener);
 }
 
+static const char *label_netns(uint64_t netns_id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
+
+	return netns ? netns_label(netns) : NULL;
+}
+
 static const struct netns *find_netns(uint64_t netns_id, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -299,6 +307,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 		.opened = listener_opened,
 		.changed = listener_changed,
 		.closing = listener_closing,
+		.label = label_netns,
 	};
 	const struct reconcile_config reconcile_config = {
 		.max_per_netns = options->max_per_netns,

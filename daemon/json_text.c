@@ -2,23 +2,16 @@
 /* json_text.c - names from outside as JSON strings */
 #include "daemon/json_text.h"
 
-#include <string.h>
-
+#include "common/utf8.h"
 #include "common/util.h"
 
 json_t *json_text(const char *bytes)
 {
-	_cleanup_free_ char *ascii = NULL;
-	json_t *text = json_string(bytes);
+	json_t *text = json_string(bytes); /* NULL also for bad UTF-8 */
+	_cleanup_free_ char *escaped = NULL;
 
 	if (text)
 		return text;
-	ascii = strdup(bytes);
-	if (!ascii)
-		return NULL;
-	for (char *p = ascii; *p; p++) {
-		if ((unsigned char)*p > '~')
-			*p = '?';
-	}
-	return json_string(ascii);
+	escaped = utf8_escape(bytes);
+	return escaped ? json_string(escaped) : NULL;
 }

@@ -98,8 +98,8 @@ static void test_hostile_names(void **state)
 				     &address, "netns", "names", &name),
 			 0);
 	assert_int_equal(id, 3);
-	assert_string_equal(name, "a??");
-	assert_string_equal(ifname, "e?");
+	assert_string_equal(name, "a\\xff\\xfe");
+	assert_string_equal(ifname, "e\\xff");
 	assert_string_equal(action, "respond");
 	assert_string_equal(body, "ack");
 	assert_string_equal(address, "*");
