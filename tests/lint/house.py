@@ -122,7 +122,7 @@ def check_c(name, lines):
 
 def is_source(name, lines):
     """Must this file carry the license line?"""
-    if DATA.search(name):
+    if DATA.search(name) or lines == [""]:
         return False
     return (name.endswith((".c", ".h", ".py", ".yaml", ".service"))
             or os.path.basename(name) == "Makefile"
