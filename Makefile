@@ -47,7 +47,7 @@ all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers test_ip \
 	test_loop test_utf8 test_varlink
-fuzz_tests =
+fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
