@@ -27,8 +27,8 @@ BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-common_src = common/backend.c common/ip.c common/listener_spec.c common/log.c common/loop.c common/netns.c \
-	common/netns_enter.c common/service.c common/utf8.c
+common_src = common/backend.c common/dirwatch.c common/ip.c common/listener_spec.c common/log.c \
+	common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
@@ -45,8 +45,8 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers test_ip \
-	test_loop test_utf8 test_varlink
+unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers \
+	test_dirwatch test_ip test_loop test_utf8 test_varlink
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

@@ -58,6 +58,15 @@ struct dirwatch *dirwatch_free(struct dirwatch *dirwatch);
  */
 int dirwatch_add(struct dirwatch *dirwatch, const char *path);
 
+/**
+ * dirwatch_recheck() - do the paths still lead to the watched directories?
+ *
+ * For what inotify cannot see: something mounted over a directory or over the
+ * way to it. Tells GONE and SCAN where a path leads elsewhere. A few system
+ * calls for each component.
+ */
+void dirwatch_recheck(struct dirwatch *dirwatch);
+
 /** dirwatch_exists() - is the directory there, as far as events told? */
 bool dirwatch_exists(const struct dirwatch *dirwatch, size_t index);
 
