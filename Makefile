@@ -27,8 +27,8 @@ BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-common_src = common/backend.c common/dirwatch.c common/ip.c common/listener_spec.c common/log.c \
-	common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
+common_src = common/backend.c common/dirwatch.c common/holdoff.c common/ip.c common/listener_spec.c \
+	common/log.c common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
 watcher_src =
 rules_src =
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c

@@ -37,14 +37,14 @@
 #include <sys/inotify.h>
 #include <utlist.h>
 
+#include "common/holdoff.h"
 #include "common/log.h"
 #include "common/util.h"
 
 #define READ_BYTES 16384 /* about 500 events in one wake-up */
 #define LINKS_MAX 40 /* what the kernel follows in one lookup */
 
-#define PAUSE_MIN_US (100 * USEC_PER_MSEC)
-#define PAUSE_MAX_US (5 * USEC_PER_SEC)
+#define RETRY_US (5 * USEC_PER_SEC) /* no memory, no watches left */
 
 #define MASK_SELF (IN_DELETE_SELF | IN_MOVE_SELF)
 #define MASK_ENTRY (MASK_SELF | IN_CREATE | IN_DELETE | IN_MOVE)
@@ -100,7 +100,7 @@ struct dirwatch {
 	struct watch *watches;
 	bool unsettled; /* masks may be larger than wanted */
 	bool lost; /* a rescan waits for the timer */
-	uint64_t pause_us, quiet_until_us;
+	struct holdoff holdoff;
 	unsigned long overflows;
 };
 
@@ -399,7 +399,7 @@ static void walk_again(struct dirwatch *dw, size_t index, bool scan)
 		log_error_errno(r, "cannot watch directory '%s'; retrying",
 				dw->dirs[index].path);
 	dw->lost = true;
-	loop_timer_set_earlier(dw->timer, loop_now_us(dw->loop) + PAUSE_MAX_US);
+	loop_timer_set_earlier(dw->timer, loop_now_us(dw->loop) + RETRY_US);
 }
 
 static void rescan_all(struct dirwatch *dw)
@@ -420,20 +420,18 @@ static void timer_handler(void *user_data)
 
 static void handle_overflow(struct dirwatch *dw)
 {
-	uint64_t now_us = loop_now_us(dw->loop);
+	uint64_t now_us = loop_now_us(dw->loop), at_us;
 
 	dw->overflows++;
-	if (now_us >= dw->quiet_until_us) {
-		dw->pause_us = PAUSE_MIN_US;
+	if (dw->lost)
+		return;
+	at_us = holdoff_next(&dw->holdoff, now_us);
+	if (at_us <= now_us) {
 		rescan_all(dw);
 	} else {
 		dw->lost = true;
-		loop_timer_set_earlier(dw->timer, now_us + dw->pause_us);
-		dw->pause_us *= 2;
-		if (dw->pause_us > PAUSE_MAX_US)
-			dw->pause_us = PAUSE_MAX_US;
+		loop_timer_set_earlier(dw->timer, at_us);
 	}
-	dw->quiet_until_us = now_us + 2 * dw->pause_us;
 }
 
 static void tell_entry(struct dirwatch *dw, size_t index,
