@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+/* parse_action.c - forward, respond and handoff */
+#include <string.h>
+
+#include "common/backend.h"
+#include "common/util.h"
+#include "rules/parse.h"
+#include "rules/suggest.h"
+#include "rules/template.h"
+
+#define BACKENDS_MAX 64u /* per rule; each listener carries its own copy */
+#define TEXT_MAX 4096u /* of respond: one write(2) into a fresh connection */
+#define NAME_MAX_LEN 64u /* of a consumer: a file name, a table's column */
+#define NETNS_NAME_MAX 255u
+#define CONNECT_TIMEOUT_MAX_MS (UINT64_C(3600) * 1000)
+#define IDLE_TIMEOUT_MAX_MS (UINT64_C(1000) * 3600 * 1000)
+
+#define BACKEND_EXPECTED \
+	"a backend such as 10.0.0.1:80, tcp://[::1]:80 or unix:/run/x.sock"
+
+enum forward_key {
+	FORWARD_TO,
+	FORWARD_NAMESPACE,
+	FORWARD_PROXY_PROTOCOL,
+	FORWARD_CONNECT_TIMEOUT,
+	FORWARD_IDLE_TIMEOUT,
+	FORWARD_MAX_CONNECTIONS,
+};
+
+static const char *const forward_keys[] = {
+	[FORWARD_TO] = "to",
+	[FORWARD_NAMESPACE] = "namespace",
+	[FORWARD_PROXY_PROTOCOL] = "proxy_protocol",
+	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
+	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
+	[FORWARD_MAX_CONNECTIONS] = "max_connections",
+};
+
+/* Parses a backend with harmless values in place of its templates. */
+static int backend_sample(const char *text, uint8_t family,
+			  struct backend *ret_backend, const char **ret_problem)
+{
+	const struct template_values values = {
+		.namespace = "n",
+		.ifname = "i",
+		.addr = { .family = family },
+		.port = 1,
+	};
+	char expanded[BACKEND_TEXT_MAX * 4];
+
+	if (template_expand(text, &values, expanded, sizeof(expanded)) < 0) {
+		*ret_problem = "something shorter";
+		return -EINVAL;
+	}
+	return backend_parse(expanded, ret_backend, ret_problem);
+}
+
+/* A name of a namespace never makes an address, so it is a path's part. */
+static bool check_backend(struct parse *parse, const struct yaml_node *node,
+			  const char *text)
+{
+	char template_problem[TEMPLATE_PROBLEM_MAX];
+	const char *problem = NULL;
+	struct backend backend;
+	int uses = template_check(text, template_problem);
+
+	if (uses < 0)
+		return parse_error(parse, node, "to is %s: %s", QUOTE(text),
+				   template_problem);
+	if ((uses & (TEMPLATE_NAMESPACE | TEMPLATE_INTERFACE)) &&
+	    strncmp(text, "unix:", 5) != 0)
+		return parse_error(parse, node,
+				   "to is %s: ${namespace} and ${interface} "
+				   "are names, expected them in a \"unix:\" "
+				   "path only",
+				   QUOTE(text));
+	if (backend_sample(text, AF_INET, &backend, &problem) < 0 &&
+	    backend_sample(text, AF_INET6, &backend, &problem) < 0)
+		return parse_error(parse, node, "to is %s, expected %s",
+				   QUOTE(text), problem);
+	return true;
+}
+
+static void parse_to(struct parse *parse, const struct yaml_node *node,
+		     struct service *service)
+{
+	const struct yaml_node *items;
+	const char *text;
+	size_t n = parse_items(parse, node, "to", BACKEND_EXPECTED, &items);
+
+	if (n > BACKENDS_MAX) {
+		(void)parse_error(parse, node,
+				  "to is a list of %zu, expected at most %u "
+				  "backends",
+				  n, BACKENDS_MAX);
+		return;
+	}
+	service->to = calloc(n ? n : 1, sizeof(*service->to));
+	if (!service->to) {
+		(void)parse_oom(parse);
+		return;
+	}
+	for (size_t i = 0; i < n && !parse_full(parse); i++) {
+		if (!parse_text(parse, &items[i], "to", BACKEND_EXPECTED,
+				&text) ||
+		    !check_backend(parse, &items[i], text))
+			continue;
+		service->to[service->n_to] = strdup(text);
+		if (!service->to[service->n_to])
+			(void)parse_oom(parse);
+		else
+			service->n_to++;
+	}
+}
+
+static void parse_netns(struct parse *parse, const struct yaml_node *node,
+			struct service *service)
+{
+	const char *text;
+
+	if (!parse_text(parse, node, "namespace", "the name of one namespace",
+			&text))
+		return;
+	if (strchr(text, '/') || strstr(text, "${") || strpbrk(text, "*?[") ||
+	    strcmp(text, ".") == 0 || strcmp(text, "..") == 0 ||
+	    strlen(text) > NETNS_NAME_MAX) {
+		(void)parse_error(parse, node,
+				  "namespace is %s, expected the name of one "
+				  "namespace, without \"/\", patterns and "
+				  "\"${\"",
+				  QUOTE(text));
+		return;
+	}
+	service->netns = strdup(text);
+	if (!service->netns)
+		(void)parse_oom(parse);
+}
+
+static void parse_proxy(struct parse *parse, const struct yaml_node *node,
+			struct service *service)
+{
+	const char *text;
+
+	if (!parse_text(parse, node, "proxy_protocol", "v1 or v2", &text))
+		return;
+	if (strcmp(text, "v1") == 0)
+		service->proxy = SERVICE_PROXY_V1;
+	else if (strcmp(text, "v2") == 0)
+		service->proxy = SERVICE_PROXY_V2;
+	else
+		(void)parse_error(parse, node,
+				  "proxy_protocol is %s, expected v1 or v2",
+				  QUOTE(text));
+}
+
+static void parse_limits(struct parse *parse, const struct field *fields,
+			 struct service *service)
+{
+	uint64_t value;
+
+	if (fields[FORWARD_CONNECT_TIMEOUT].key &&
+	    parse_duration(parse, fields[FORWARD_CONNECT_TIMEOUT].value,
+			   "connect_timeout", 1, CONNECT_TIMEOUT_MAX_MS,
+			   &value))
+		service->connect_timeout_ms = (uint32_t)value;
+	if (fields[FORWARD_IDLE_TIMEOUT].key &&
+	    parse_duration(parse, fields[FORWARD_IDLE_TIMEOUT].value,
+			   "idle_timeout", 1, IDLE_TIMEOUT_MAX_MS, &value))
+		service->idle_timeout_ms = (uint32_t)value;
+	if (fields[FORWARD_MAX_CONNECTIONS].key &&
+	    parse_number(parse, fields[FORWARD_MAX_CONNECTIONS].value,
+			 "max_connections", 1, UINT32_MAX, &value))
+		service->max_connections = (uint32_t)value;
+}
+
+static void set_consumer(struct parse *parse, struct service *service,
+			 const char *name)
+{
+	service->consumer = strdup(name);
+	if (!service->consumer)
+		(void)parse_oom(parse);
+}
+
+void parse_forward(struct parse *parse, const struct yaml_node *node,
+		   struct service *service, struct action_nodes *ret_nodes)
+{
+	struct field fields[ARRAY_SIZE(forward_keys)];
+
+	service->action = SERVICE_FORWARD;
+	set_consumer(parse, service, SERVICE_RELAY);
+	if (!parse_mapping(parse, node, "forward", forward_keys,
+			   ARRAY_SIZE(forward_keys), fields))
+		return;
+	ret_nodes->to = fields[FORWARD_TO].value;
+	ret_nodes->proxy = fields[FORWARD_PROXY_PROTOCOL].value;
+	if (fields[FORWARD_TO].key)
+		parse_to(parse, fields[FORWARD_TO].value, service);
+	else
+		(void)parse_error(parse, node, "forward needs \"to\"");
+	if (fields[FORWARD_NAMESPACE].key)
+		parse_netns(parse, fields[FORWARD_NAMESPACE].value, service);
+	if (fields[FORWARD_PROXY_PROTOCOL].key)
+		parse_proxy(parse, fields[FORWARD_PROXY_PROTOCOL].value,
+			    service);
+	parse_limits(parse, fields, service);
+}
+
+void parse_respond(struct parse *parse, const struct yaml_node *node,
+		   struct service *service)
+{
+	set_consumer(parse, service, SERVICE_RELAY);
+	service->action = SERVICE_RESPOND;
+	if (node->kind != NODE_SCALAR || yaml_node_is_null(node) ||
+	    !*node->text) {
+		(void)parse_error(parse, node,
+				  "respond is %s, expected a text, echo or "
+				  "discard",
+				  FOUND(node));
+		return;
+	}
+	if (strcmp(node->text, "echo") == 0) {
+		service->action = SERVICE_ECHO;
+		return;
+	}
+	if (strcmp(node->text, "discard") == 0) {
+		service->action = SERVICE_DISCARD;
+		return;
+	}
+	if (strlen(node->text) > TEXT_MAX) {
+		(void)parse_error(parse, node,
+				  "respond is a text of %zu bytes, expected at "
+				  "most %u",
+				  strlen(node->text), TEXT_MAX);
+		return;
+	}
+	service->text = strdup(node->text);
+	if (!service->text)
+		(void)parse_oom(parse);
+}
+
+void parse_handoff(struct parse *parse, const struct yaml_node *node,
+		   struct service *service)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+	const char *text;
+
+	service->action = SERVICE_HANDOFF;
+	if (!parse_text(parse, node, "handoff", "the name of a consumer",
+			&text))
+		return;
+	if (text[strspn(text, allowed)] || text[0] == '.' ||
+	    strlen(text) > NAME_MAX_LEN)
+		(void)parse_error(parse, node,
+				  "handoff is %s, expected at most %u letters, "
+				  "digits, \".\", \"_\" and \"-\", not "
+				  "beginning with \".\"",
+				  QUOTE(text), NAME_MAX_LEN);
+	else if (strcmp(text, SERVICE_RELAY) == 0)
+		(void)parse_error(parse, node,
+				  "handoff is \"" SERVICE_RELAY "\", the "
+				  "bundled relay; expected another consumer, "
+				  "or \"forward\" or \"respond\" instead");
+	else
+		set_consumer(parse, service, text);
+}

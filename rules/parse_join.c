@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/* parse_join.c - do the listen entries and the action of a rule fit? */
+#include <string.h>
+
+#include "common/backend.h"
+#include "common/util.h"
+#include "rules/parse.h"
+#include "rules/template.h"
+
+/* Can traffic of @protocol go to such a backend without losing what makes it
+ * that protocol: a stream's end, a message's bounds? */
+static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
+{
+	switch (scheme) {
+	case BACKEND_SAME:
+	case BACKEND_UNIX:
+		return true;
+	case BACKEND_TCP:
+		return protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP;
+	case BACKEND_UDP:
+		return protocol == PROTOCOL_UDP;
+	case BACKEND_SCTP:
+		return protocol_is_sctp(protocol);
+	}
+	return false;
+}
+
+/* The scheme decides alone; what stands behind it was checked before. */
+static enum backend_scheme scheme_of(const char *text)
+{
+	if (strncmp(text, "tcp://", 6) == 0)
+		return BACKEND_TCP;
+	if (strncmp(text, "udp://", 6) == 0)
+		return BACKEND_UDP;
+	if (strncmp(text, "sctp://", 7) == 0)
+		return BACKEND_SCTP;
+	if (strncmp(text, "unix:", 5) == 0)
+		return BACKEND_UNIX;
+	return BACKEND_SAME;
+}
+
+static void check_scheme(struct parse *parse, const struct yaml_node *node,
+			 const struct listen *listen)
+{
+	enum backend_scheme scheme = scheme_of(node->text);
+
+	for (size_t i = 0; i < listen->n_protocols; i++) {
+		if (scheme_fits(scheme, listen->protocols[i]))
+			continue;
+		(void)parse_error(
+			parse, node,
+			"to is %s, which cannot serve the %s listener "
+			"of line %u",
+			QUOTE(node->text), protocol_name(listen->protocols[i]),
+			listen->line);
+		return;
+	}
+}
+
+/* Is there one address, one interface per listener to put in? */
+static void check_template(struct parse *parse, const struct yaml_node *node,
+			   struct listen *listen)
+{
+	char problem[TEMPLATE_PROBLEM_MAX];
+	int uses = template_check(node->text, problem);
+
+	if ((uses & TEMPLATE_INTERFACE) && listen->address != LISTEN_EACH)
+		(void)parse_error(parse, node,
+				  "to is %s: ${interface} needs \"address: "
+				  "each\" in the listen entry of line %u",
+				  QUOTE(node->text), listen->line);
+	if ((uses & TEMPLATE_ADDRESS) && listen->address != LISTEN_EACH &&
+	    listen->address != LISTEN_LITERAL)
+		(void)parse_error(parse, node,
+				  "to is %s: ${address} needs \"address: "
+				  "each\" or addresses in the listen entry of "
+				  "line %u",
+				  QUOTE(node->text), listen->line);
+	listen->uses |= (unsigned int)uses;
+}
+
+static void check_to(struct parse *parse, const struct yaml_node *node,
+		     struct listen *listen)
+{
+	bool list = node->kind == NODE_LIST;
+	const struct yaml_node *items = list ? node->items : node;
+	size_t n = list ? node->n : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		check_scheme(parse, &items[i], listen);
+		check_template(parse, &items[i], listen);
+	}
+}
+
+static void check_proxy(struct parse *parse, const struct yaml_node *node,
+			const struct service *service,
+			const struct listen *listen)
+{
+	if (service->proxy != SERVICE_PROXY_V1)
+		return;
+	for (size_t i = 0; i < listen->n_protocols; i++) {
+		enum protocol protocol = listen->protocols[i];
+
+		if (protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP)
+			continue;
+		(void)parse_error(parse, node,
+				  "proxy_protocol v1 knows TCP only, and the "
+				  "listen entry of line %u has %s; expected v2",
+				  listen->line, protocol_name(protocol));
+		return;
+	}
+}
+
+void parse_join(struct parse *parse, const struct action_nodes *nodes,
+		const struct service *service, struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_listens && !parse_full(parse); i++) {
+		struct listen *listen = &rule->listens[i];
+		struct service *joined;
+
+		if (nodes->to)
+			check_to(parse, nodes->to, listen);
+		if (nodes->proxy)
+			check_proxy(parse, nodes->proxy, service, listen);
+		joined = service_copy(service);
+		if (!joined) {
+			(void)parse_oom(parse);
+			return;
+		}
+		joined->options = listen->service->options;
+		service_unref(listen->service);
+		listen->service = joined;
+	}
+}

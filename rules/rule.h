@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rule.h - a parsed rule, inside the rules layer */
+#ifndef RULES_RULE_H
+#define RULES_RULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+#include "common/listener_spec.h"
+#include "rules/pattern.h"
+#include "rules/rules.h"
+
+/* bits of struct match: @scopes */
+#define RULE_SCOPE_GLOBAL 1u
+#define RULE_SCOPE_LINK 2u
+#define RULE_SCOPE_HOST 4u
+#define RULE_SCOPES_DEFAULT (RULE_SCOPE_GLOBAL | RULE_SCOPE_HOST)
+
+/** struct address_pattern - an element of `match: address` */
+struct address_pattern {
+	struct ip_prefix prefix;
+	bool negated;
+};
+
+/**
+ * struct match - conditions; an empty list or zero: none of that kind
+ * @dirs:	without a slash at the end
+ * @family:	AF_INET, AF_INET6, or AF_UNSPEC for both
+ * @scopes:	RULE_SCOPE_*; never 0
+ * @on_addresses: one of the four conditions on addresses was given
+ */
+struct match {
+	struct pattern *namespaces;
+	size_t n_namespaces;
+	char **dirs;
+	size_t n_dirs;
+	bool host;
+	struct pattern *interfaces;
+	size_t n_interfaces;
+	struct address_pattern *addresses;
+	size_t n_addresses;
+	uint8_t family;
+	uint8_t scopes;
+	bool on_addresses;
+};
+
+/** struct port_range - both ends belong to it */
+struct port_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+enum listen_address {
+	LISTEN_ANY, /* all local addresses, one dual-stack endpoint */
+	LISTEN_ANY4,
+	LISTEN_ANY6,
+	LISTEN_EACH, /* one endpoint per matching address */
+	LISTEN_ALL, /* one SCTP endpoint on all matching addresses */
+	LISTEN_LITERAL, /* @literals */
+};
+
+/**
+ * struct listen - one entry of `listen`
+ * @line:	where it begins
+ * @service:	options and action; `to` still holds its templates
+ * @uses:	enum template_use, over all of `to`
+ */
+struct listen {
+	unsigned int line;
+	enum protocol protocols[PROTOCOL_COUNT];
+	size_t n_protocols;
+	struct port_range *ports;
+	size_t n_ports;
+	enum listen_address address;
+	struct ip_addr *literals;
+	size_t n_literals;
+	struct service *service;
+	unsigned int uses;
+};
+
+/**
+ * struct rule - see rules.md; everything is owned but @file
+ * @line, @column: of its name
+ * @file:	path, borrowed from the rule_file
+ */
+struct rule {
+	char *name;
+	const char *file;
+	unsigned int line;
+	unsigned int column;
+	struct match match;
+	struct listen *listens;
+	size_t n_listens;
+	enum service_action action;
+	char *match_text;
+	char *listen_text;
+	char *serve_text;
+};
+
+void rule_done(struct rule *rule);
+
+/** rule_make_texts() - fills the three texts. Return: 0 or -ENOMEM. */
+int rule_make_texts(struct rule *rule, const struct service *service);
+
+/** scopes_text() - "global, host" of RULE_SCOPE_* bits; static text */
+const char *scopes_text(unsigned int scopes);
+
+/** listen_address_name() - "any", "any4", "any6", "each", "all"; NULL for
+ * LISTEN_LITERAL */
+const char *listen_address_name(enum listen_address address);
+
+/** struct rule_file - the rules of one file, immutable, counted */
+struct rule_file {
+	unsigned int refs;
+	char *path;
+	struct rule *rules;
+	size_t n_rules;
+};
+
+/** rule_file_new() - one reference, no rules. NULL: out of memory. */
+struct rule_file *rule_file_new(const char *path);
+struct rule_file *rule_file_ref(struct rule_file *file);
+struct rule_file *rule_file_unref(struct rule_file *file);
+
+struct ruleset {
+	unsigned int refs;
+	struct rule_file **files;
+	size_t n_files;
+	const struct rule **rules;
+	size_t n_rules;
+};
+
+/** ruleset_new() - takes a reference of each file. NULL: out of memory. */
+struct ruleset *ruleset_new(struct rule_file *const *files, size_t n);
+
+/** ruleset_same_files() - the very same files in the same order? NULL: none */
+bool ruleset_same_files(const struct ruleset *a, const struct ruleset *b);
+
+#endif

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+/* rule_text.c - a rule in three short lines, for status output */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "rules/parse.h"
+#include "rules/parse_option.h"
+
+const char *listen_address_name(enum listen_address address)
+{
+	static const char *const names[] = {
+		[LISTEN_ANY] = "any",	[LISTEN_ANY4] = "any4",
+		[LISTEN_ANY6] = "any6", [LISTEN_EACH] = "each",
+		[LISTEN_ALL] = "all",	[LISTEN_LITERAL] = NULL,
+	};
+
+	_Static_assert(ARRAY_SIZE(names) == LISTEN_LITERAL + 1, "a name each");
+	return names[address];
+}
+
+const char *scopes_text(unsigned int scopes)
+{
+	static const char *const texts[] = {
+		"none", "global",	"link",	      "global, link",
+		"host", "global, host", "link, host", "global, link, host",
+	};
+
+	return texts[scopes & (ARRAY_SIZE(texts) - 1)];
+}
+
+static void patterns_print(FILE *f, const char *key,
+			   const struct pattern *patterns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(f, "%s %s", i ? "," : key, patterns[i].text);
+}
+
+static void addresses_print(FILE *f, const struct match *match)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < match->n_addresses; i++) {
+		const struct address_pattern *a = &match->addresses[i];
+
+		(void)fprintf(f, "%s %s%s", i ? "," : "address",
+			      a->negated ? "!" : "",
+			      ip_addr_fmt(&a->prefix.addr, text));
+		if (a->prefix.bits !=
+		    (a->prefix.addr.family == AF_INET ? 32 : 128))
+			(void)fprintf(f, "/%u", a->prefix.bits);
+	}
+}
+
+/* A separator before each part but the first. */
+static void separate(FILE *f, bool *begun)
+{
+	if (*begun)
+		(void)fputs("; ", f);
+	*begun = true;
+}
+
+static void match_print(FILE *f, const struct match *match)
+{
+	bool begun = false;
+
+	if (match->host) {
+		separate(f, &begun);
+		(void)fputs("host", f);
+	}
+	if (match->n_namespaces) {
+		separate(f, &begun);
+		patterns_print(f, "namespace", match->namespaces,
+			       match->n_namespaces);
+	}
+	if (match->n_dirs)
+		separate(f, &begun);
+	for (size_t i = 0; i < match->n_dirs; i++)
+		(void)fprintf(f, "%s %s", i ? "," : "directory",
+			      match->dirs[i]);
+	if (!begun) {
+		separate(f, &begun);
+		(void)fputs("every namespace", f);
+	}
+	if (match->n_interfaces) {
+		separate(f, &begun);
+		patterns_print(f, "interface", match->interfaces,
+			       match->n_interfaces);
+	}
+	if (match->n_addresses) {
+		separate(f, &begun);
+		addresses_print(f, match);
+	}
+	if (match->family) {
+		separate(f, &begun);
+		(void)fprintf(f, "family %s",
+			      match->family == AF_INET ? "ipv4" : "ipv6");
+	}
+	if (match->on_addresses && match->scopes != RULE_SCOPES_DEFAULT) {
+		separate(f, &begun);
+		(void)fprintf(f, "scope %s", scopes_text(match->scopes));
+	}
+}
+
+static void ports_print(FILE *f, const struct listen *listen)
+{
+	for (size_t i = 0; i < listen->n_ports; i++) {
+		const struct port_range *range = &listen->ports[i];
+
+		(void)fprintf(f, "%s%u", i ? "," : "", range->first);
+		if (range->last != range->first)
+			(void)fprintf(f, "-%u", range->last);
+	}
+}
+
+static void listen_address_print(FILE *f, const struct listen *listen)
+{
+	char text[IP_TEXT_MAX];
+
+	if (listen->address != LISTEN_LITERAL) {
+		(void)fputs(listen_address_name(listen->address), f);
+		return;
+	}
+	for (size_t i = 0; i < listen->n_literals; i++) {
+		bool ipv6 = listen->literals[i].family == AF_INET6;
+
+		(void)fprintf(f, "%s%s%s%s", i ? "," : "", ipv6 ? "[" : "",
+			      ip_addr_fmt(&listen->literals[i], text),
+			      ipv6 ? "]" : "");
+	}
+}
+
+static void number_print(FILE *f, enum option option, int64_t value)
+{
+	if (value != SERVICE_UNSET)
+		(void)fprintf(f, " %s %" PRId64, option_name(option), value);
+}
+
+static void options_print(FILE *f, const struct socket_options *o)
+{
+	number_print(f, OPTION_BACKLOG, o->backlog);
+	if (o->interface_bound)
+		(void)fputs(" interface_bound", f);
+	if (o->transparent)
+		(void)fputs(" transparent", f);
+	number_print(f, OPTION_MARK, o->mark);
+	number_print(f, OPTION_DSCP, o->dscp);
+	number_print(f, OPTION_RECEIVE_BUFFER, o->receive_buffer);
+	number_print(f, OPTION_SEND_BUFFER, o->send_buffer);
+	if (o->keepalive_s == 0)
+		(void)fputs(" keepalive", f);
+	else if (o->keepalive_s > 0)
+		(void)fprintf(f, " keepalive %ds", o->keepalive_s);
+	if (o->defer_accept_s > 0)
+		(void)fprintf(f, " defer_accept %ds", o->defer_accept_s);
+	number_print(f, OPTION_FASTOPEN, o->fastopen);
+	number_print(f, OPTION_STREAMS, o->streams);
+}
+
+static void listens_print(FILE *f, const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_listens; i++) {
+		const struct listen *listen = &rule->listens[i];
+
+		for (size_t k = 0; k < listen->n_protocols; k++)
+			(void)fprintf(f, "%s%s",
+				      k	  ? "+"
+				      : i ? "; "
+					  : "",
+				      protocol_name(listen->protocols[k]));
+		(void)fputc(' ', f);
+		listen_address_print(f, listen);
+		(void)fputc(':', f);
+		ports_print(f, listen);
+		options_print(f, &listen->service->options);
+	}
+}
+
+static void duration_print(FILE *f, const char *name, uint32_t ms)
+{
+	if (ms == 0)
+		return;
+	if (ms % 1000)
+		(void)fprintf(f, "; %s %" PRIu32 "ms", name, ms);
+	else
+		(void)fprintf(f, "; %s %" PRIu32 "s", name, ms / 1000);
+}
+
+static void serve_print(FILE *f, const struct service *service)
+{
+	char quoted[QUOTE_MAX];
+
+	switch (service->action) {
+	case SERVICE_FORWARD:
+		break;
+	case SERVICE_RESPOND:
+		(void)fputs(quote_text(service->text, quoted), f);
+		return;
+	case SERVICE_ECHO:
+	case SERVICE_DISCARD:
+		(void)fputs(service_action_name(service->action), f);
+		return;
+	case SERVICE_HANDOFF:
+		(void)fprintf(f, "to consumer %s", service->consumer);
+		return;
+	}
+	for (size_t i = 0; i < service->n_to; i++)
+		(void)fprintf(f, "%s %s", i ? "," : "to", service->to[i]);
+	if (service->netns)
+		(void)fprintf(f, "; namespace %s", service->netns);
+	if (service->proxy)
+		(void)fprintf(f, "; proxy_protocol v%d",
+			      service->proxy == SERVICE_PROXY_V1 ? 1 : 2);
+	duration_print(f, "connect_timeout", service->connect_timeout_ms);
+	duration_print(f, "idle_timeout", service->idle_timeout_ms);
+	if (service->max_connections)
+		(void)fprintf(f, "; max_connections %" PRIu32,
+			      service->max_connections);
+}
+
+int rule_make_texts(struct rule *rule, const struct service *service)
+{
+	char **const texts[] = { &rule->match_text, &rule->listen_text,
+				 &rule->serve_text };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		size_t size;
+		FILE *f = open_memstream(texts[i], &size);
+
+		if (!f)
+			return -ENOMEM;
+		if (texts[i] == &rule->match_text)
+			match_print(f, &rule->match);
+		else if (texts[i] == &rule->listen_text)
+			listens_print(f, rule);
+		else
+			serve_print(f, service);
+		if (fclose(f) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
