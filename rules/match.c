@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/* match.c - do the conditions of a rule hold? */
+#include "rules/match.h"
+
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "common/util.h"
+
+/* Directories were cleaned by the parser on the rule's side; the watcher's may
+ * end in a slash. */
+static bool dir_equal(const char *rule_dir, const char *dir)
+{
+	size_t len = strlen(rule_dir);
+
+	return strncmp(rule_dir, dir, len) == 0 &&
+	       (dir[len] == '\0' || (dir[len] == '/' && dir[len + 1] == '\0'));
+}
+
+bool match_name_dir(const struct match *match, const struct netns_name *name)
+{
+	for (size_t i = 0; i < match->n_dirs; i++) {
+		if (dir_equal(match->dirs[i], name->dir))
+			return true;
+	}
+	return match->n_dirs == 0;
+}
+
+bool match_name_pattern(const struct match *match,
+			const struct netns_name *name)
+{
+	return match->n_namespaces == 0 ||
+	       patterns_match(match->namespaces, match->n_namespaces,
+			      name->name);
+}
+
+const char *match_netns(const struct match *match, const struct netns *netns)
+{
+	if (netns->host)
+		return match->host ? netns_label(netns) : NULL;
+	if (match->host && match->n_namespaces == 0)
+		return NULL;
+	for (size_t i = 0; i < netns->n_names; i++) {
+		if (match_name_dir(match, &netns->names[i]) &&
+		    match_name_pattern(match, &netns->names[i]))
+			return netns->names[i].name;
+	}
+	return NULL;
+}
+
+bool match_interface(const struct match *match, const struct candidate *c)
+{
+	return match->n_interfaces == 0 ||
+	       patterns_match(match->interfaces, match->n_interfaces,
+			      c->ifname);
+}
+
+bool match_address(const struct match *match, const struct candidate *c)
+{
+	bool found = match->n_addresses == 0;
+
+	for (size_t i = 0; i < match->n_addresses; i++) {
+		const struct address_pattern *pattern = &match->addresses[i];
+
+		if (!ip_prefix_contains(&pattern->prefix, &c->address->addr))
+			continue;
+		if (pattern->negated)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
+bool match_family(const struct match *match, const struct candidate *c)
+{
+	return match->family == AF_UNSPEC ||
+	       match->family == c->address->addr.family;
+}
+
+bool match_scope(const struct match *match, const struct candidate *c)
+{
+	switch (c->address->scope) {
+	case RT_SCOPE_LINK:
+		return match->scopes & RULE_SCOPE_LINK;
+	case RT_SCOPE_HOST:
+		return match->scopes & RULE_SCOPE_HOST;
+	case RT_SCOPE_NOWHERE:
+		return false;
+	default: /* global, site, and the numbers a user may define */
+		return match->scopes & RULE_SCOPE_GLOBAL;
+	}
+}
+
+/* The cheap ones first. */
+bool match_candidate(const struct match *match, const struct candidate *c)
+{
+	return match_scope(match, c) && match_family(match, c) &&
+	       match_address(match, c) && match_interface(match, c);
+}
+
+static int interface_compare(const void *a, const void *b)
+{
+	const struct netns_interface *const *ia = a, *const *ib = b;
+
+	return ((*ia)->ifindex > (*ib)->ifindex) -
+	       ((*ia)->ifindex < (*ib)->ifindex);
+}
+
+static const char *find_ifname(const struct netns_interface **sorted, size_t n,
+			       uint32_t ifindex)
+{
+	const struct netns_interface key = { .ifindex = ifindex };
+	const struct netns_interface *wanted = &key, **found;
+
+	found = n ? bsearch(&wanted, sorted, n, sizeof(*sorted),
+			    interface_compare)
+		  : NULL;
+	return found ? (*found)->ifname : "";
+}
+
+int candidates_new(const struct netns *netns, struct candidate **ret,
+		   size_t *ret_n)
+{
+	size_t n_if = netns->n_interfaces, n = netns->n_addresses, used = 0;
+	/* A container may have as many interfaces as addresses: sorted once,
+	 * instead of a search through all for each. */
+	_cleanup_free_ const struct netns_interface **sorted =
+		calloc(n_if ? n_if : 1, sizeof(struct netns_interface *));
+	struct candidate *list = calloc(n ? n : 1, sizeof(*list));
+
+	if (!sorted || !list) {
+		free(list);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n_if; i++)
+		sorted[i] = &netns->interfaces[i];
+	qsort(sorted, n_if, sizeof(*sorted), interface_compare);
+	for (size_t i = 0; i < n; i++) {
+		const struct netns_address *address = &netns->addresses[i];
+		bool local = ip_addr_is_link_local(&address->addr);
+
+		if (!netns_address_usable(address))
+			continue;
+		list[used++] = (struct candidate){
+			.address = address,
+			.ifname = find_ifname(sorted, n_if, address->ifindex),
+			.scope_id = local ? address->ifindex : 0,
+		};
+	}
+	*ret = list;
+	*ret_n = used;
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* match.h - do the conditions of a rule hold? */
+#ifndef RULES_MATCH_H
+#define RULES_MATCH_H
+
+#include <stdbool.h>
+
+#include "common/netns.h"
+#include "rules/rule.h"
+
+/**
+ * struct candidate - a usable address as the conditions see it
+ * @ifname:	"" when the interface is not known
+ * @scope_id:	interface index for link-local IPv6, else 0
+ */
+struct candidate {
+	const struct netns_address *address;
+	const char *ifname;
+	uint32_t scope_id;
+};
+
+/**
+ * match_netns() - do the conditions on the namespace hold?
+ *
+ * Return: the name through which it matches, or NULL. For the host's own
+ * namespace: netns_label().
+ */
+const char *match_netns(const struct match *match, const struct netns *netns);
+
+/** match_name() - the two conditions on a name, one by one */
+bool match_name_dir(const struct match *match, const struct netns_name *name);
+bool match_name_pattern(const struct match *match,
+			const struct netns_name *name);
+
+/* The conditions on an address, one by one; true where there is none. */
+bool match_interface(const struct match *match, const struct candidate *c);
+bool match_address(const struct match *match, const struct candidate *c);
+bool match_family(const struct match *match, const struct candidate *c);
+bool match_scope(const struct match *match, const struct candidate *c);
+
+/** match_candidate() - all four */
+bool match_candidate(const struct match *match, const struct candidate *c);
+
+/**
+ * candidates_new() - the usable addresses of a namespace
+ * @ret:	allocated
+ * @ret_n:	how many
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int candidates_new(const struct netns *netns, struct candidate **ret,
+		   size_t *ret_n);
+
+#endif

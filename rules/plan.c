@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: Apache-2.0
+/* plan.c - from (rules, namespace) to wanted listeners
+ *
+ * Theory of operation: the rules are walked in order. Of a rule whose
+ * conditions hold, each listen entry gives protocols × ports × targets
+ * endpoints, and each endpoint either is claimed and becomes a spec, or is held
+ * by an earlier one and becomes a shadow.
+ *
+ * The number of addresses is the container's to choose, the number of ports
+ * the rules' writer's, and their product can be hundreds of millions. So both
+ * lists end at `max`; once the specs are full the rest is counted, not made;
+ * and a port that a wildcard has closed is not tried address by address once
+ * the shadows are full. What is left is one step per port and one per entry of
+ * the two lists.
+ *
+ * Addresses are deduplicated once per plan: candidates with one (address,
+ * scope) are one group, and the first of a group that satisfies a rule stands
+ * for it.
+ */
+#include "rules/plan.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/backend.h"
+#include "common/util.h"
+#include "rules/claims.h"
+#include "rules/match.h"
+#include "rules/rule.h"
+#include "rules/template.h"
+
+#define UNSAFE_NAME \
+	"a name that would go into the backend's path holds \"/\" or \"..\""
+#define LONG_PATH "the backend's path gets too long with the names filled in"
+
+/**
+ * struct planner - the state of one plan_make()
+ * @candidates:	usable addresses; NULL until a rule needs them
+ * @groups:	of each candidate, the index of the first with its address
+ * @seen:	of each group, the last rule (index + 1) that it matched
+ * @matched:	the candidates that satisfy the rule at hand, one per group
+ * @netns_name:	the name through which the rule at hand matches
+ * @expanded:	the last service made for the listen entry at hand, reusable
+ *		when its templates do not differ between listeners
+ */
+struct planner {
+	const struct netns *netns;
+	size_t max;
+	struct plan plan;
+	size_t spec_room;
+	size_t shadow_room;
+	struct claims claims;
+	struct candidate *candidates;
+	size_t n_candidates;
+	size_t *groups;
+	size_t *seen;
+	const struct candidate **matched;
+	size_t n_matched;
+	size_t n_matched4;
+	struct ip_addr *all_addrs;
+	size_t n_all_addrs;
+	const struct rule *rule;
+	size_t rule_number;
+	const char *netns_name;
+	struct service *expanded;
+	const char *expanded_refusal;
+};
+
+static int candidate_compare(const void *a, const void *b, void *candidates)
+{
+	const struct candidate *list = candidates;
+	size_t ia = *(const size_t *)a, ib = *(const size_t *)b;
+	int r = memcmp(&list[ia].address->addr, &list[ib].address->addr,
+		       sizeof(struct ip_addr));
+
+	if (r != 0)
+		return r;
+	if (list[ia].scope_id != list[ib].scope_id)
+		return list[ia].scope_id < list[ib].scope_id ? -1 : 1;
+	return ia < ib ? -1 : ia > ib;
+}
+
+static bool same_address(const struct candidate *a, const struct candidate *b)
+{
+	return a->scope_id == b->scope_id &&
+	       ip_addr_equal(&a->address->addr, &b->address->addr);
+}
+
+/* Gives each candidate its group. By sorting, not hashing: the addresses are
+ * the container's choice, and it could choose colliding ones. */
+static int find_groups(struct planner *planner)
+{
+	const struct candidate *list = planner->candidates;
+	size_t n = planner->n_candidates;
+	_cleanup_free_ size_t *order = calloc(n ? n : 1, sizeof(*order));
+
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		order[i] = i;
+	qsort_r(order, n, sizeof(*order), candidate_compare,
+		planner->candidates);
+	for (size_t i = 0; i < n; i++) {
+		bool same = i > 0 &&
+			    same_address(&list[order[i - 1]], &list[order[i]]);
+
+		planner->groups[order[i]] = same ? planner->groups[order[i - 1]]
+						 : order[i];
+	}
+	return 0;
+}
+
+static int need_candidates(struct planner *planner)
+{
+	size_t n;
+	int r;
+
+	if (planner->candidates)
+		return 0;
+	r = candidates_new(planner->netns, &planner->candidates,
+			   &planner->n_candidates);
+	if (r < 0)
+		return r;
+	n = planner->n_candidates ? planner->n_candidates : 1;
+	planner->groups = calloc(n, sizeof(*planner->groups));
+	planner->seen = calloc(n, sizeof(*planner->seen));
+	planner->matched = calloc(n, sizeof(*planner->matched));
+	planner->all_addrs = calloc(n, sizeof(*planner->all_addrs));
+	if (!planner->groups || !planner->seen || !planner->matched ||
+	    !planner->all_addrs)
+		return -ENOMEM;
+	return find_groups(planner);
+}
+
+/* Fills @matched for the rule at hand. */
+static int match_candidates(struct planner *planner)
+{
+	int r = need_candidates(planner);
+
+	planner->n_matched = 0;
+	planner->n_matched4 = 0;
+	planner->n_all_addrs = 0;
+	for (size_t i = 0; i < planner->n_candidates && r == 0; i++) {
+		const struct candidate *c = &planner->candidates[i];
+		size_t group = planner->groups[i];
+
+		if (planner->seen[group] == planner->rule_number ||
+		    !match_candidate(&planner->rule->match, c))
+			continue;
+		planner->seen[group] = planner->rule_number;
+		planner->matched[planner->n_matched++] = c;
+		if (c->address->addr.family == AF_INET)
+			planner->n_matched4++;
+		/* sctp_bindx(3) through a struct ip_addr has no scope. */
+		if (!c->scope_id)
+			planner->all_addrs[planner->n_all_addrs++] =
+				c->address->addr;
+	}
+	return r;
+}
+
+static bool specs_full(const struct planner *planner)
+{
+	return planner->plan.n_specs >= planner->max;
+}
+
+/* Room for one more element of @size; the capacity doubles. */
+static int make_room(void *list, size_t n, size_t *room, size_t size)
+{
+	size_t wanted = *room ? *room * 2 : 4;
+	void *grown;
+
+	if (n < *room)
+		return 0;
+	grown = reallocarray(*(void **)list, wanted, size);
+	if (!grown)
+		return -ENOMEM;
+	*(void **)list = grown;
+	*room = wanted;
+	return 0;
+}
+
+static int add_shadow(struct planner *planner, const struct endpoint *endpoint,
+		      const struct claim_holder *holder)
+{
+	struct plan *plan = &planner->plan;
+
+	if (plan->n_shadows >= planner->max)
+		return 0;
+	if (make_room(&plan->shadows, plan->n_shadows, &planner->shadow_room,
+		      sizeof(*plan->shadows)) < 0)
+		return -ENOMEM;
+	plan->shadows[plan->n_shadows++] = (struct plan_shadow){
+		.endpoint = *endpoint,
+		.rule = planner->rule->name,
+		.winner = holder->rule,
+		.same_endpoint = endpoint_equal(endpoint, &holder->endpoint),
+	};
+	return 0;
+}
+
+/* Puts the values into each backend of @service, which is not shared yet. */
+static int expand_backends(struct service *service,
+			   const struct template_values *values,
+			   const char **ret_refusal)
+{
+	char buffer[BACKEND_TEXT_MAX];
+	struct backend backend;
+
+	for (size_t i = 0; i < service->n_to; i++) {
+		char *text;
+		int r = template_expand(service->to[i], values, buffer,
+					sizeof(buffer));
+
+		if (r == 0)
+			r = backend_parse(buffer, &backend, NULL);
+		if (r < 0) {
+			*ret_refusal = r == -EPERM ? UNSAFE_NAME : LONG_PATH;
+			return 0;
+		}
+		text = strdup(buffer);
+		if (!text)
+			return -ENOMEM;
+		free(service->to[i]);
+		service->to[i] = text;
+	}
+	return 0;
+}
+
+/* The service of one listener: the entry's own, or a copy with its templates
+ * expanded. A reference is kept in planner->expanded. */
+static int expand_service(struct planner *planner, const struct listen *listen,
+			  const struct endpoint *endpoint,
+			  const struct candidate *candidate)
+{
+	const struct template_values values = {
+		.namespace = planner->netns_name,
+		.ifname = candidate ? candidate->ifname : "",
+		.addr = endpoint_addr(endpoint),
+		.port = endpoint->port,
+	};
+
+	if (planner->expanded && !(listen->uses & ~TEMPLATE_NAMESPACE))
+		return 0;
+	service_unref(planner->expanded);
+	planner->expanded_refusal = NULL;
+	if (!listen->uses) {
+		planner->expanded = service_ref(listen->service);
+		return 0;
+	}
+	planner->expanded = service_copy(listen->service);
+	if (!planner->expanded)
+		return -ENOMEM;
+	return expand_backends(planner->expanded, &values,
+			       &planner->expanded_refusal);
+}
+
+static int add_spec(struct planner *planner, const struct listen *listen,
+		    const struct endpoint *endpoint,
+		    const struct candidate *candidate)
+{
+	struct plan *plan = &planner->plan;
+	struct listener_spec *spec;
+
+	if (make_room(&plan->specs, plan->n_specs, &planner->spec_room,
+		      sizeof(*plan->specs)) < 0 ||
+	    expand_service(planner, listen, endpoint, candidate) < 0)
+		return -ENOMEM;
+	spec = &plan->specs[plan->n_specs];
+	*spec = (struct listener_spec){
+		.endpoint = *endpoint,
+		.freebind = listen->address == LISTEN_LITERAL &&
+			    !endpoint_is_wildcard(endpoint),
+		.refusal = planner->expanded_refusal,
+	};
+	if (candidate)
+		memcpy(spec->ifname, candidate->ifname,
+		       strnlen(candidate->ifname, IF_NAMESIZE - 1));
+	if (endpoint->multihomed) {
+		spec->addrs =
+			calloc(planner->n_all_addrs, sizeof(*spec->addrs));
+		if (!spec->addrs)
+			return -ENOMEM;
+		spec->n_addrs = planner->n_all_addrs;
+		memcpy(spec->addrs, planner->all_addrs,
+		       spec->n_addrs * sizeof(*spec->addrs));
+	}
+	spec->service = service_ref(planner->expanded);
+	plan->n_specs++;
+	return 0;
+}
+
+static int want(struct planner *planner, const struct listen *listen,
+		const struct endpoint *endpoint,
+		const struct candidate *candidate)
+{
+	bool multihomed = endpoint->multihomed;
+	struct claim_holder holder;
+	int r;
+
+	if (specs_full(planner)) {
+		planner->plan.omitted++;
+		return 0;
+	}
+	r = claims_take(&planner->claims, endpoint,
+			multihomed ? planner->all_addrs : NULL,
+			multihomed ? planner->n_all_addrs : 0,
+			planner->rule->name, &holder);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return add_shadow(planner, endpoint, &holder);
+	return add_spec(planner, listen, endpoint, candidate);
+}
+
+static void set_addr(struct endpoint *endpoint, const struct ip_addr *addr)
+{
+	endpoint->family = addr->family;
+	memcpy(endpoint->addr, addr->bytes, sizeof(endpoint->addr));
+}
+
+static int want_each(struct planner *planner, const struct listen *listen,
+		     struct endpoint *endpoint)
+{
+	size_t n = planner->n_matched, n4 = planner->n_matched4;
+	int r = 0;
+
+	if (planner->plan.n_shadows >= planner->max &&
+	    claims_port_closed(&planner->claims, endpoint->protocol,
+			       endpoint->port, n4 > 0, n > n4))
+		return 0;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (specs_full(planner)) {
+			planner->plan.omitted += n - i;
+			return 0;
+		}
+		set_addr(endpoint, &planner->matched[i]->address->addr);
+		endpoint->scope_id = planner->matched[i]->scope_id;
+		r = want(planner, listen, endpoint, planner->matched[i]);
+	}
+	return r;
+}
+
+static int want_literals(struct planner *planner, const struct listen *listen,
+			 struct endpoint *endpoint)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < listen->n_literals && r == 0; i++) {
+		set_addr(endpoint, &listen->literals[i]);
+		r = want(planner, listen, endpoint, NULL);
+	}
+	return r;
+}
+
+static int want_port(struct planner *planner, const struct listen *listen,
+		     enum protocol protocol, uint16_t port)
+{
+	struct endpoint endpoint = { .protocol = (uint8_t)protocol,
+				     .port = port };
+
+	switch (listen->address) {
+	case LISTEN_ANY:
+		break;
+	case LISTEN_ANY4:
+		endpoint.family = AF_INET;
+		break;
+	case LISTEN_ANY6:
+		endpoint.family = AF_INET6;
+		break;
+	case LISTEN_EACH:
+		return want_each(planner, listen, &endpoint);
+	case LISTEN_ALL:
+		if (planner->n_all_addrs == 0)
+			return 0;
+		endpoint.multihomed = 1;
+		break;
+	case LISTEN_LITERAL:
+		return want_literals(planner, listen, &endpoint);
+	}
+	return want(planner, listen, &endpoint, NULL);
+}
+
+static int plan_listen(struct planner *planner, const struct listen *listen)
+{
+	int r = 0;
+
+	planner->expanded = service_unref(planner->expanded);
+	for (size_t p = 0; p < listen->n_protocols; p++) {
+		for (size_t i = 0; i < listen->n_ports; i++) {
+			const struct port_range *range = &listen->ports[i];
+
+			/* Wider than a port, or 65535 would be endless. */
+			for (uint32_t port = range->first;
+			     port <= range->last && r == 0; port++)
+				r = want_port(planner, listen,
+					      listen->protocols[p],
+					      (uint16_t)port);
+		}
+	}
+	return r;
+}
+
+static bool uses_addresses(const struct listen *listen)
+{
+	return listen->address == LISTEN_EACH || listen->address == LISTEN_ALL;
+}
+
+/* Does the rule at hand hold, as far as it is known? */
+static int rule_holds(struct planner *planner, bool *ret_holds)
+{
+	const struct match *match = &planner->rule->match;
+	bool needed = match->on_addresses;
+	int r;
+
+	*ret_holds = false;
+	planner->netns_name = match_netns(match, planner->netns);
+	if (!planner->netns_name)
+		return 0;
+	for (size_t i = 0; i < planner->rule->n_listens; i++)
+		needed |= uses_addresses(&planner->rule->listens[i]);
+	planner->n_matched = 0;
+	planner->n_all_addrs = 0;
+	if (needed && !planner->netns->addresses_known)
+		planner->plan.needs_addresses = true;
+	else if (needed) {
+		r = match_candidates(planner);
+		if (r < 0)
+			return r;
+	}
+	*ret_holds = !match->on_addresses || planner->n_matched > 0;
+	return 0;
+}
+
+static int plan_rules(struct planner *planner, const struct ruleset *ruleset)
+{
+	bool holds;
+	int r = 0;
+
+	for (size_t i = 0; i < ruleset->n_rules && r == 0; i++) {
+		planner->rule = ruleset->rules[i];
+		planner->rule_number = i + 1;
+		r = rule_holds(planner, &holds);
+		if (r < 0 || !holds)
+			continue;
+		for (size_t k = 0; k < planner->rule->n_listens && r == 0; k++)
+			r = plan_listen(planner, &planner->rule->listens[k]);
+	}
+	return r;
+}
+
+int plan_make(const struct ruleset *ruleset, const struct netns *netns,
+	      size_t max, struct plan *ret_plan)
+{
+	struct planner planner = { .netns = netns, .max = max };
+	int r = plan_rules(&planner, ruleset);
+
+	service_unref(planner.expanded);
+	claims_done(&planner.claims);
+	free(planner.candidates);
+	free(planner.groups);
+	free(planner.seen);
+	free(planner.matched);
+	free(planner.all_addrs);
+	if (r < 0) {
+		plan_done(&planner.plan);
+		return r;
+	}
+	*ret_plan = planner.plan;
+	return 0;
+}
+
+void plan_done(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_specs; i++)
+		listener_spec_done(&plan->specs[i]);
+	free(plan->specs);
+	free(plan->shadows);
+	*plan = (struct plan){ 0 };
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/* plan_explain.c - does one rule match, and if not, on which condition
+ *
+ * The conditions are those of match.c. Here they are applied one after the
+ * other, so that the first one that nothing satisfies can be named.
+ */
+#include "rules/plan.h"
+
+#include <assert.h>
+
+#include "common/util.h"
+#include "rules/match.h"
+
+#define LISTED_MAX 4 /* names or addresses in one reason: it is one line */
+
+static void print_patterns(FILE *f, const struct pattern *patterns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(f, "%s\"%s\"", i ? ", " : "", patterns[i].text);
+}
+
+static void print_names(FILE *f, const struct netns *netns)
+{
+	size_t n = netns->n_names;
+
+	for (size_t i = 0; i < n && i < LISTED_MAX; i++)
+		(void)fprintf(f, "%s%s", i ? ", " : "", netns->names[i].name);
+	if (n > LISTED_MAX)
+		(void)fprintf(f, " and %zu more", n - LISTED_MAX);
+}
+
+/* Why match_netns() said no. */
+static void explain_netns(FILE *f, const struct match *match,
+			  const struct netns *netns)
+{
+	bool in_dir = false;
+
+	if (netns->host) {
+		(void)fputs("host: this is the host's own namespace, and the "
+			    "rule does not say \"host: true\"",
+			    f);
+		return;
+	}
+	if (match->host && match->n_namespaces == 0) {
+		(void)fputs("host: the rule is for the host's own namespace "
+			    "only",
+			    f);
+		return;
+	}
+	if (netns->n_names == 0) {
+		(void)fputs("namespace: it has no name any more", f);
+		return;
+	}
+	for (size_t i = 0; i < netns->n_names; i++)
+		in_dir |= match_name_dir(match, &netns->names[i]);
+	if (!in_dir) {
+		(void)fputs("directory: no name of ", f);
+		print_names(f, netns);
+		(void)fputs(" is in", f);
+		for (size_t i = 0; i < match->n_dirs; i++)
+			(void)fprintf(f, "%s %s", i ? " or" : "",
+				      match->dirs[i]);
+		return;
+	}
+	(void)fputs("namespace: no name of ", f);
+	print_names(f, netns);
+	(void)fputs(" matches ", f);
+	print_patterns(f, match->namespaces, match->n_namespaces);
+}
+
+static void print_candidates(FILE *f, const struct candidate *list, size_t n)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < n && i < LISTED_MAX; i++)
+		(void)fprintf(f, "%s%s on %s", i ? ", " : "",
+			      ip_addr_fmt(&list[i].address->addr, text),
+			      list[i].ifname);
+	if (n > LISTED_MAX)
+		(void)fprintf(f, " and %zu more", n - LISTED_MAX);
+}
+
+static void print_interface(FILE *f, const struct match *match)
+{
+	(void)fputs("interface: none matches ", f);
+	print_patterns(f, match->interfaces, match->n_interfaces);
+}
+
+static void print_address(FILE *f, const struct match *match)
+{
+	char text[IP_TEXT_MAX];
+
+	(void)fputs("address: none is in ", f);
+	for (size_t i = 0; i < match->n_addresses; i++)
+		(void)fprintf(f, "%s%s%s/%u", i ? ", " : "",
+			      match->addresses[i].negated ? "!" : "",
+			      ip_addr_fmt(&match->addresses[i].prefix.addr,
+					  text),
+			      match->addresses[i].prefix.bits);
+}
+
+static void print_family(FILE *f, const struct match *match)
+{
+	(void)fprintf(f, "family: none is %s",
+		      match->family == AF_INET ? "IPv4" : "IPv6");
+}
+
+static void print_scope(FILE *f, const struct match *match)
+{
+	(void)fprintf(f, "scope: none is %s", scopes_text(match->scopes));
+	if (!(match->scopes & RULE_SCOPE_LINK))
+		(void)fputs(" (link-local only with \"scope: link\")", f);
+}
+
+/* In the order of rules.md; what passes one goes on to the next. */
+static const struct {
+	bool (*holds)(const struct match *match, const struct candidate *c);
+	void (*print)(FILE *f, const struct match *match);
+} conditions[] = {
+	{ match_interface, print_interface },
+	{ match_address, print_address },
+	{ match_family, print_family },
+	{ match_scope, print_scope },
+};
+
+/* Filters @list in place. Return: how many satisfy all; when none does, the
+ * reason is printed. */
+static size_t filter_candidates(FILE *f, const struct match *match,
+				struct candidate *list, size_t n)
+{
+	if (n == 0)
+		(void)fputs("address: it has no usable address", f);
+	for (size_t k = 0; k < ARRAY_SIZE(conditions) && n > 0; k++) {
+		size_t left = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			struct candidate c = list[i];
+
+			if (!conditions[k].holds(match, &c))
+				continue;
+			/* Those that fail stay behind, for the message. */
+			list[i] = list[left];
+			list[left++] = c;
+		}
+		if (left == 0) {
+			conditions[k].print(f, match);
+			(void)fputs("; looked at ", f);
+			print_candidates(f, list, n);
+		}
+		n = left;
+	}
+	return n;
+}
+
+static void explain_match(FILE *f, const struct match *match,
+			  const struct netns *netns, const char *name)
+{
+	const struct pattern *pattern;
+
+	if (netns->host) {
+		(void)fputs("host: true", f);
+		return;
+	}
+	if (match->n_namespaces == 0) {
+		if (match->n_dirs)
+			(void)fprintf(f, "directory: %s is in it", name);
+		else
+			(void)fputs("every namespace matches", f);
+		return;
+	}
+	for (size_t i = 0; i < match->n_namespaces; i++) {
+		pattern = &match->namespaces[i];
+		if (pattern->negated || !pattern_matches(pattern, name))
+			continue;
+		(void)fprintf(f, "namespace %s matches \"%s\"", name,
+			      pattern->text);
+		return;
+	}
+}
+
+static int explain(FILE *f, const struct match *match,
+		   const struct netns *netns)
+{
+	_cleanup_free_ struct candidate *list = NULL;
+	const char *name = match_netns(match, netns);
+	size_t n = 0;
+
+	if (!name) {
+		explain_netns(f, match, netns);
+		return 0;
+	}
+	if (!match->on_addresses) {
+		explain_match(f, match, netns, name);
+		return 1;
+	}
+	if (!netns->addresses_known) {
+		(void)fputs("address: its addresses are not known yet", f);
+		return 0;
+	}
+	if (candidates_new(netns, &list, &n) < 0)
+		return -ENOMEM;
+	n = filter_candidates(f, match, list, n);
+	if (n == 0)
+		return 0;
+	explain_match(f, match, netns, name);
+	(void)fprintf(f, "; %zu address%s match%s: ", n, n == 1 ? "" : "es",
+		      n == 1 ? "es" : "");
+	print_candidates(f, list, n);
+	return 1;
+}
+
+int plan_explain(const struct ruleset *ruleset, size_t rule_index,
+		 const struct netns *netns, char **ret_reason)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int r;
+
+	assert(rule_index < ruleset->n_rules);
+	if (!f)
+		return -ENOMEM;
+	r = explain(f, &ruleset->rules[rule_index]->match, netns);
+	if (fclose(f) != 0)
+		r = -ENOMEM;
+	if (r < 0) {
+		free(text);
+		return r;
+	}
+	*ret_reason = text;
+	return r;
+}
