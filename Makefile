@@ -30,10 +30,11 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 common_src = common/backend.c common/dirwatch.c common/holdoff.c common/ip.c common/listener_spec.c \
 	common/log.c common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
 watcher_src =
-rules_src = rules/claims.c rules/match.c rules/parse.c rules/parse_action.c rules/parse_file.c \
-	rules/parse_join.c rules/parse_listen.c rules/parse_match.c rules/parse_option.c rules/parse_values.c \
-	rules/pattern.c rules/plan.c rules/plan_explain.c rules/rule.c rules/rule_names.c rules/rule_text.c \
-	rules/suggest.c rules/template.c rules/yaml_node.c
+rules_src = rules/claims.c rules/load.c rules/match.c rules/parse.c rules/parse_action.c \
+	rules/parse_file.c rules/parse_join.c rules/parse_listen.c rules/parse_match.c rules/parse_option.c \
+	rules/parse_values.c rules/pattern.c rules/plan.c rules/plan_explain.c rules/rule.c rules/rule_names.c \
+	rules/rule_text.c rules/rule_versions.c rules/ruleset_load.c rules/store.c rules/suggest.c \
+	rules/template.c rules/yaml_node.c
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
 daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c daemon/control.c \
 	daemon/describe.c daemon/explain.c daemon/interface.c daemon/json_text.c daemon/main.c daemon/options.c \

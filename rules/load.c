@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/* load.c - rule files on the disk */
+#include "rules/load.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "common/util.h"
+#include "rules/yaml_node.h"
+
+#define DEV_NULL makedev(1, 3)
+
+char *path_join(const char *dir, const char *name)
+{
+	size_t len = strlen(dir);
+	char *path;
+
+	while (len > 1 && dir[len - 1] == '/')
+		len--;
+	if (asprintf(&path, "%.*s%s%s", (int)len, dir,
+		     len == 1 && dir[0] == '/' ? "" : "/", name) < 0)
+		return NULL;
+	return path;
+}
+
+bool rule_file_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len > 5 &&
+	       strcmp(name + len - 5, ".yaml") == 0;
+}
+
+int rule_sources_add(struct rule_sources *sources, const char *dir_path,
+		     const char *name, size_t dir)
+{
+	struct rule_source source = { .dir = dir };
+	struct rule_source *list;
+
+	list = reallocarray(sources->list, sources->n + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	sources->list = list;
+	source.name = strdup(name);
+	source.path = path_join(dir_path, name);
+	if (!source.name || !source.path) {
+		free(source.name);
+		free(source.path);
+		return -ENOMEM;
+	}
+	sources->list[sources->n++] = source;
+	return 0;
+}
+
+int rule_sources_scan(struct rule_sources *sources, const char *path,
+		      size_t dir)
+{
+	const struct dirent *entry;
+	DIR *stream = opendir(path);
+	int r = 0;
+
+	if (!stream)
+		return -errno;
+	/* readdir(3) tells its end from an error by errno alone. */
+	while (errno = 0, (entry = readdir(stream))) {
+		if (!rule_file_name_ok(entry->d_name))
+			continue;
+		r = rule_sources_add(sources, path, entry->d_name, dir);
+		if (r < 0)
+			break;
+	}
+	if (!entry)
+		r = -errno;
+	(void)closedir(stream); /* was read to the end, or is given up */
+	return r;
+}
+
+static int source_compare(const void *a, const void *b)
+{
+	const struct rule_source *sa = a, *sb = b;
+	int r = strcmp(sa->name, sb->name);
+
+	return r ? r : (sa->dir > sb->dir) - (sa->dir < sb->dir);
+}
+
+static void source_done(struct rule_source *source)
+{
+	free(source->name);
+	free(source->path);
+}
+
+void rule_sources_sort(struct rule_sources *sources)
+{
+	size_t kept = 0;
+
+	if (sources->n > 1)
+		qsort(sources->list, sources->n, sizeof(*sources->list),
+		      source_compare);
+	for (size_t i = 0; i < sources->n; i++) {
+		if (kept > 0 && strcmp(sources->list[kept - 1].name,
+				       sources->list[i].name) == 0)
+			source_done(&sources->list[i]);
+		else
+			sources->list[kept++] = sources->list[i];
+	}
+	sources->n = kept;
+}
+
+void rule_sources_done(struct rule_sources *sources)
+{
+	for (size_t i = 0; i < sources->n; i++)
+		source_done(&sources->list[i]);
+	free(TAKE_PTR(sources->list));
+	sources->n = 0;
+}
+
+/* Reads up to one byte more than the limit, to know that it is exceeded. */
+static int read_all(int fd, char *buffer, size_t *ret_len)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len <= YAML_TEXT_MAX) {
+		n = read(fd, buffer + len, YAML_TEXT_MAX + 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	if (len > YAML_TEXT_MAX)
+		return -EFBIG;
+	*ret_len = len;
+	return 0;
+}
+
+int rule_text_read(const char *path, char **ret_text, size_t *ret_len)
+{
+	/* Without O_NONBLOCK, opening a FIFO waits for its writer. */
+	_cleanup_close_ int fd =
+		open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_free_ char *buffer = NULL;
+	struct stat st;
+	char *text;
+	int r;
+
+	*ret_len = 0;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (S_ISREG(st.st_mode)) {
+		buffer = malloc(YAML_TEXT_MAX + 1);
+		if (!buffer)
+			return -ENOMEM;
+		r = read_all(fd, buffer, ret_len);
+		if (r < 0)
+			return r;
+	} else if (!S_ISCHR(st.st_mode) || st.st_rdev != DEV_NULL) {
+		return -ENOTSUP;
+	}
+	/* Kept for comparison, so not with the whole buffer. */
+	text = malloc(*ret_len + 1);
+	if (!text)
+		return -ENOMEM;
+	if (*ret_len)
+		memcpy(text, buffer, *ret_len);
+	text[*ret_len] = '\0';
+	*ret_text = text;
+	return 0;
+}
+
+const char *rule_read_problem(int error)
+{
+	switch (-error) {
+	case ENOENT:
+		return "does not exist, or is a symbolic link to nowhere";
+	case EISDIR:
+		return "is a directory, expected a file";
+	case ENXIO: /* open(2) of a socket */
+	case ENOTSUP:
+		return "is not a regular file";
+	case EFBIG:
+		return "is larger than 1024 KiB, the limit for a rule file";
+	default:
+		return strerrordesc_np(-error);
+	}
+}

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: Apache-2.0
+/* store.c - the ruleset in force, kept up to date with its directories
+ *
+ * Theory of operation: an event is a hint that something changed, the listing
+ * is the truth. Every event but those of a writer at work sets a short timer;
+ * when it fires, all directories are listed, all files read (unchanged text is
+ * not parsed again), and a ruleset is composed of what is good.
+ *
+ *   event -> SETTLE_US, but at most SETTLE_MAX_US after the first -> refresh
+ *
+ * A regular file that was created or modified belongs to its writer until the
+ * writer closes it, and is not read: half a file may well be valid YAML. As the
+ * close of a file that was not opened for writing is never seen (truncate(2)),
+ * and a writer may sleep, this ends after WRITER_PATIENCE_US.
+ *
+ * A refresh that met a passing failure (descriptors, memory, I/O) is tried
+ * again after RETRY_US; until then everything stays as it was.
+ *
+ * A file whose name is no rule file's is looked at only where it may be a link
+ * or a directory that rule files are reached through: when it is created,
+ * renamed or removed. ConfigMap volumes swap such a link, "..data".
+ */
+#include <assert.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/dirwatch.h"
+#include "common/util.h"
+#include "rules/load.h"
+#include "rules/parse.h"
+#include "rules/rule_versions.h"
+
+#define SETTLE_US (15 * USEC_PER_MSEC)
+#define SETTLE_MAX_US (100 * USEC_PER_MSEC)
+#define WRITER_PATIENCE_US (2 * USEC_PER_SEC)
+#define RETRY_US USEC_PER_SEC
+
+/* Files being written at one time; above it they are read at once, and again
+ * when they are closed. */
+#define WRITERS_MAX 256
+
+/** struct writer - a file that its writer has not closed yet */
+struct writer {
+	char *name;
+	size_t dir;
+	uint64_t deadline_us;
+};
+
+/**
+ * struct rule_store - see the theory above
+ * @n_dirs:	as many as @dirwatch has
+ * @dir_problems: of directories that cannot be listed
+ * @settle_by_us: while events are pending: when to refresh at the latest
+ * @settle:	the timer of pending events
+ * @late:	the timer of writers' deadlines and of retries
+ */
+struct rule_store {
+	struct loop *loop;
+	struct dirwatch *dirwatch;
+	size_t n_dirs;
+	struct rule_store_ops ops;
+	void *user_data;
+	struct ruleset *ruleset;
+	struct rule_versions versions;
+	struct rules_errors dir_problems;
+	struct writer writers[WRITERS_MAX];
+	size_t n_writers;
+	uint64_t settle_by_us;
+	struct loop_timer *settle;
+	struct loop_timer *late;
+};
+
+static struct writer *writer_find(struct rule_store *store, size_t dir,
+				  const char *name)
+{
+	for (size_t i = 0; i < store->n_writers; i++) {
+		struct writer *writer = &store->writers[i];
+
+		if (writer->dir == dir && strcmp(writer->name, name) == 0)
+			return writer;
+	}
+	return NULL;
+}
+
+static void writer_remove(struct rule_store *store, struct writer *writer)
+{
+	free(writer->name);
+	*writer = store->writers[--store->n_writers];
+}
+
+static void writer_forget(struct rule_store *store, size_t dir,
+			  const char *name)
+{
+	struct writer *writer = writer_find(store, dir, name);
+
+	if (writer)
+		writer_remove(store, writer);
+}
+
+/* Return: false when there is no room: the file is then read as it is. */
+static bool writer_note(struct rule_store *store, size_t dir, const char *name)
+{
+	struct writer *writer;
+
+	if (writer_find(store, dir, name))
+		return true;
+	if (store->n_writers >= WRITERS_MAX)
+		return false;
+	writer = &store->writers[store->n_writers];
+	writer->name = strdup(name);
+	if (!writer->name)
+		return false;
+	writer->dir = dir;
+	writer->deadline_us = loop_now_us(store->loop) + WRITER_PATIENCE_US;
+	store->n_writers++;
+	loop_timer_set_earlier(store->late, writer->deadline_us);
+	return true;
+}
+
+static void schedule(struct rule_store *store)
+{
+	uint64_t now = loop_now_us(store->loop), at = now + SETTLE_US;
+
+	if (!loop_timer_is_set(store->settle))
+		store->settle_by_us = now + SETTLE_MAX_US;
+	loop_timer_set(store->settle,
+		       at < store->settle_by_us ? at : store->settle_by_us);
+}
+
+/* May somebody still write to a file that was just created? A second hard link
+ * to a file, a symbolic link and a directory are there at once. */
+static bool may_have_writer(struct rule_store *store, size_t dir,
+			    const char *name)
+{
+	_cleanup_free_ char *path =
+		path_join(dirwatch_path(store->dirwatch, dir), name);
+	struct stat st;
+
+	return path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_nlink == 1;
+}
+
+static void dirwatch_event_handler(enum dirwatch_event event, size_t index,
+				   const char *name, void *user_data)
+{
+	struct rule_store *store = user_data;
+	bool rule_file = name && rule_file_name_ok(name);
+
+	switch (event) {
+	case DIRWATCH_SCAN:
+	case DIRWATCH_GONE:
+		break;
+	case DIRWATCH_CREATED:
+		if (rule_file && may_have_writer(store, index, name) &&
+		    writer_note(store, index, name))
+			return;
+		break;
+	case DIRWATCH_MODIFIED:
+		if (!rule_file || writer_note(store, index, name))
+			return;
+		break;
+	case DIRWATCH_WRITTEN:
+		if (!rule_file)
+			return;
+		writer_forget(store, index, name);
+		break;
+	case DIRWATCH_MOVED_IN:
+	case DIRWATCH_REMOVED:
+		writer_forget(store, index, name);
+		break;
+	}
+	schedule(store);
+}
+
+/* Keeps the files that are known of a directory that cannot be listed now. */
+static int keep_known(const struct rule_store *store,
+		      struct rule_sources *sources, size_t dir)
+{
+	const char *dir_path = dirwatch_path(store->dirwatch, dir);
+	int r = 0;
+
+	for (size_t i = 0; i < store->versions.n && r == 0; i++) {
+		const struct rule_version *version = store->versions.list[i];
+		_cleanup_free_ char *path = path_join(dir_path, version->name);
+
+		if (!path)
+			return -ENOMEM;
+		if (strcmp(version->path, path) == 0)
+			r = rule_sources_add(sources, dir_path, version->name,
+					     dir);
+	}
+	return r;
+}
+
+/* Is another try worth while, with nothing changed in the file? */
+static bool is_passing(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -EIO ||
+	       error == -EAGAIN || error == -EINTR;
+}
+
+static void retry_if_passing(struct rule_store *store, int error)
+{
+	if (is_passing(error))
+		loop_timer_set_earlier(store->late,
+				       loop_now_us(store->loop) + RETRY_US);
+}
+
+/* Lists all directories; a missing one is empty. */
+static int scan_dirs(struct rule_store *store, struct rule_sources *sources,
+		     struct rules_errors *problems)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < store->n_dirs && r == 0; i++) {
+		const char *path = dirwatch_path(store->dirwatch, i);
+		int error = rule_sources_scan(sources, path, i);
+
+		if (error == -ENOMEM)
+			return error;
+		if (error == 0 || error == -ENOENT)
+			continue;
+		r = rules_errors_add(problems, path, 0, 0,
+				     rule_read_problem(error));
+		if (r == 0 && error != -ENOTDIR)
+			r = keep_known(store, sources, i);
+		retry_if_passing(store, error);
+	}
+	rule_sources_sort(sources);
+	return r;
+}
+
+/* Moves on to the first version not before @name; both lists are sorted. */
+static size_t version_advance(const struct rule_versions *versions, size_t i,
+			      const char *name)
+{
+	while (i < versions->n && strcmp(versions->list[i]->name, name) < 0)
+		i++;
+	return i;
+}
+
+static bool version_is(const struct rule_versions *versions, size_t i,
+		       const char *name)
+{
+	return i < versions->n && strcmp(versions->list[i]->name, name) == 0;
+}
+
+/* Makes the list of versions follow the list of files: those that are new get
+ * an empty version, and those that are gone lose theirs. */
+static int follow_sources(struct rule_versions *versions,
+			  const struct rule_sources *sources)
+{
+	struct rule_versions next = { 0 };
+	size_t k = 0;
+
+	next.list = calloc(sources->n ? sources->n : 1, sizeof(*next.list));
+	if (!next.list)
+		return -ENOMEM;
+	next.n = sources->n;
+	/* The fresh ones first: nothing can fail after the first move. */
+	for (size_t i = 0; i < sources->n; i++) {
+		const char *name = sources->list[i].name;
+
+		k = version_advance(versions, k, name);
+		if (version_is(versions, k, name))
+			continue;
+		next.list[i] = rule_version_new(name, sources->list[i].path);
+		if (!next.list[i]) {
+			rule_versions_done(&next);
+			return -ENOMEM;
+		}
+	}
+	k = 0;
+	for (size_t i = 0; i < sources->n; i++) {
+		if (next.list[i])
+			continue;
+		k = version_advance(versions, k, sources->list[i].name);
+		next.list[i] = TAKE_PTR(versions->list[k++]);
+	}
+	rule_versions_done(versions);
+	*versions = next;
+	return 0;
+}
+
+static int read_sources(struct rule_store *store,
+			const struct rule_sources *sources)
+{
+	int r;
+
+	for (size_t i = 0; i < sources->n; i++) {
+		const struct rule_source *source = &sources->list[i];
+
+		if (writer_find(store, source->dir, source->name))
+			continue;
+		r = rule_version_read(store->versions.list[i], source->path);
+		if (r == -ENOMEM)
+			return r;
+		retry_if_passing(store, r);
+	}
+	return 0;
+}
+
+/* Reads everything and puts the outcome in force. */
+static int refresh_from(struct rule_store *store, struct rule_sources *sources,
+			struct rules_errors *problems, bool *ret_changed)
+{
+	struct ruleset *ruleset;
+	bool changed;
+	size_t n_before = store->versions.n;
+	int r;
+
+	r = scan_dirs(store, sources, problems);
+	if (r < 0)
+		return r;
+	r = follow_sources(&store->versions, sources);
+	if (r < 0)
+		return r;
+	r = read_sources(store, sources);
+	if (r < 0)
+		return r;
+	r = rule_versions_compose(&store->versions, &ruleset, &changed);
+	if (r < 0)
+		return r;
+	changed |= n_before != store->versions.n ||
+		   !ruleset_same_files(store->ruleset, ruleset) ||
+		   !rules_errors_equal(&store->dir_problems, problems);
+	ruleset_unref(store->ruleset);
+	store->ruleset = ruleset;
+	rules_errors_done(&store->dir_problems);
+	store->dir_problems = *problems;
+	*problems = (struct rules_errors){ 0 };
+	*ret_changed = changed;
+	return 0;
+}
+
+static int refresh(struct rule_store *store, bool *ret_changed)
+{
+	struct rule_sources sources = { 0 };
+	struct rules_errors problems = { 0 };
+	int r;
+
+	loop_timer_unset(store->settle);
+	r = refresh_from(store, &sources, &problems, ret_changed);
+	rule_sources_done(&sources);
+	rules_errors_done(&problems);
+	if (r < 0)
+		loop_timer_set_earlier(store->late,
+				       loop_now_us(store->loop) + RETRY_US);
+	return r;
+}
+
+static void refresh_and_tell(struct rule_store *store)
+{
+	bool changed;
+
+	/* Without memory the ruleset stays, and refresh() tries again. */
+	if (refresh(store, &changed) == 0 && changed)
+		store->ops.changed(store->user_data);
+}
+
+static void settle_timer_handler(void *user_data)
+{
+	refresh_and_tell(user_data);
+}
+
+/* Writers out of patience lose their files; the others set the next alarm. */
+static void late_timer_handler(void *user_data)
+{
+	struct rule_store *store = user_data;
+	uint64_t now = loop_now_us(store->loop);
+	size_t i = 0;
+
+	while (i < store->n_writers) {
+		if (store->writers[i].deadline_us <= now)
+			writer_remove(store, &store->writers[i]);
+		else
+			i++;
+	}
+	for (i = 0; i < store->n_writers; i++)
+		loop_timer_set_earlier(store->late,
+				       store->writers[i].deadline_us);
+	refresh_and_tell(store);
+}
+
+static int store_start(struct rule_store *store, const char *const *dirs,
+		       size_t n)
+{
+	bool changed;
+	int r;
+
+	r = loop_timer_new(store->loop, settle_timer_handler, store,
+			   &store->settle);
+	if (r < 0)
+		return r;
+	r = loop_timer_new(store->loop, late_timer_handler, store,
+			   &store->late);
+	if (r < 0)
+		return r;
+	r = dirwatch_new(store->loop, DIRWATCH_WRITES, dirwatch_event_handler,
+			 store, &store->dirwatch);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		r = dirwatch_add(store->dirwatch, dirs[i]);
+		if (r < 0)
+			return r;
+		store->n_dirs++;
+	}
+	return refresh(store, &changed);
+}
+
+int rule_store_new(struct loop *loop, const char *const *dirs, size_t n,
+		   const struct rule_store_ops *ops, void *user_data,
+		   struct rule_store **ret_store)
+{
+	struct rule_store *store = malloc(sizeof(*store));
+	int r;
+
+	if (!store)
+		return -ENOMEM;
+	*store = (struct rule_store){
+		.loop = loop,
+		.ops = *ops,
+		.user_data = user_data,
+	};
+	r = store_start(store, dirs, n);
+	if (r < 0) {
+		rule_store_free(store);
+		return r;
+	}
+	*ret_store = store;
+	return 0;
+}
+
+struct rule_store *rule_store_free(struct rule_store *store)
+{
+	if (!store)
+		return NULL;
+	dirwatch_free(store->dirwatch);
+	loop_timer_free(store->settle);
+	loop_timer_free(store->late);
+	ruleset_unref(store->ruleset);
+	rule_versions_done(&store->versions);
+	rules_errors_done(&store->dir_problems);
+	while (store->n_writers)
+		writer_remove(store, &store->writers[0]);
+	free(store);
+	return NULL;
+}
+
+int rule_store_reload(struct rule_store *store)
+{
+	bool changed;
+	int r = refresh(store, &changed);
+
+	if (r == 0 && changed)
+		store->ops.changed(store->user_data);
+	return r;
+}
+
+struct ruleset *rule_store_ruleset(const struct rule_store *store)
+{
+	return store->ruleset;
+}
+
+/* Directories that cannot be listed stand together, as one file more. */
+size_t rule_store_files(const struct rule_store *store)
+{
+	return store->versions.n + (store->dir_problems.n ? 1 : 0);
+}
+
+void rule_store_file_info(const struct rule_store *store, size_t index,
+			  struct rule_file_info *ret_info)
+{
+	const struct rule_version *version;
+
+	assert(index < rule_store_files(store));
+	if (index == store->versions.n) {
+		*ret_info = (struct rule_file_info){
+			.path = store->dir_problems.list[0].file,
+			.errors = &store->dir_problems,
+		};
+		return;
+	}
+	version = store->versions.list[index];
+	*ret_info = (struct rule_file_info){
+		.path = version->path,
+		.n_rules = version->good ? version->good->n_rules : 0,
+		.last_good = version->good && version->good != version->latest,
+		.errors = &version->errors,
+	};
+}
