@@ -29,7 +29,9 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 
 common_src = common/backend.c common/dirwatch.c common/holdoff.c common/ip.c common/listener_spec.c \
 	common/log.c common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
-watcher_src =
+watcher_src = watcher/follow.c watcher/lingering.c watcher/monitor.c watcher/mounts.c watcher/names.c \
+	watcher/netlink.c watcher/observed.c watcher/processes.c watcher/registry.c watcher/resolve.c \
+	watcher/watcher.c
 rules_src = rules/claims.c rules/load.c rules/match.c rules/parse.c rules/parse_action.c \
 	rules/parse_file.c rules/parse_join.c rules/parse_listen.c rules/parse_match.c rules/parse_option.c \
 	rules/parse_values.c rules/pattern.c rules/plan.c rules/plan_explain.c rules/rule.c rules/rule_names.c \
@@ -50,7 +52,7 @@ ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers \
-	test_dirwatch test_ip test_loop test_plan test_utf8 test_varlink
+	test_dirwatch test_ip test_loop test_plan test_utf8 test_varlink test_watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

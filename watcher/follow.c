@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+/* follow.c - follows the names in the watched directories
+ *
+ * Theory of operation: a name appears in two steps, a file and then a mount
+ * over it, and inotify tells only of the first. So a name that leads to no
+ * namespace is pending, and pending names are looked at again at each change
+ * of the mounts. Nothing is parsed, and no other name is looked at.
+ *
+ * A namespace can also leave its name by umount(2) alone; a file stays and
+ * inotify tells nothing. For that a change of the mounts also sets one timer,
+ * after which a sweep looks at all names, in slices. Unless a pending name
+ * needs it, the mounts are not watched until then: a host that mounts all day
+ * costs one sweep a second, an idle one nothing. Sweeps that take long come
+ * less often.
+ *
+ * A timer retries pending names as well, with growing pauses, for what tells
+ * nothing at all (links whose target appears). A name that is still pending
+ * after some minutes is only looked at in sweeps.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "watcher/watcher_internal.h"
+
+#define SCAN_SLICE 64 /* names; about 0.5 ms */
+#define SWEEP_SLICE 256 /* most are one statx(2) */
+
+#define PENDING_PAUSE_MIN_US (10 * USEC_PER_MSEC)
+#define PENDING_PAUSE_MAX_US (5 * USEC_PER_SEC)
+#define SWEEP_PAUSE_US USEC_PER_SEC
+#define SWEEP_SHARE 20 /* of the time, at most */
+
+static int resolve(const char *dir, const char *name, struct resolution *ret,
+		   const char **ret_reason, void *user_data)
+{
+	(void)user_data;
+	return resolve_name(dir, name, ret, ret_reason);
+}
+
+static bool unchanged(const char *dir, const char *name, uint64_t mount_id,
+		      void *user_data)
+{
+	(void)user_data;
+	return resolve_unchanged(dir, name, mount_id);
+}
+
+static void *watch_process(int pid_fd, struct name *name, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	return processes_watch(watcher->processes, pid_fd, name);
+}
+
+static void unwatch_process(void *handle, void *user_data)
+{
+	(void)user_data;
+	(void)processes_forget(handle);
+}
+
+static void changed(struct tracked *tracked, void *user_data)
+{
+	watcher_tell_changed(user_data, tracked);
+}
+
+static void gone(struct tracked *tracked, void *user_data)
+{
+	watcher_tell_gone(user_data, tracked);
+}
+
+static void pending(void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	watcher->pending_pause_us = PENDING_PAUSE_MIN_US;
+	loop_timer_set_earlier(watcher->pending_timer,
+			       loop_now_us(watcher->loop) +
+				       PENDING_PAUSE_MIN_US);
+	mounts_resume(watcher->mounts);
+}
+
+static const struct names_ops names_ops = {
+	.resolve = resolve,
+	.unchanged = unchanged,
+	.watch_process = watch_process,
+	.unwatch_process = unwatch_process,
+	.changed = changed,
+	.gone = gone,
+	.pending = pending,
+};
+
+static void pending_handler(void *user_data)
+{
+	struct watcher *watcher = user_data;
+	uint64_t now_us = loop_now_us(watcher->loop);
+
+	watcher->pending_pause_us *= 2;
+	if (watcher->pending_pause_us > PENDING_PAUSE_MAX_US)
+		watcher->pending_pause_us = PENDING_PAUSE_MAX_US;
+	names_retry(watcher->names, now_us);
+	if (names_young(watcher->names, now_us))
+		loop_timer_set_earlier(watcher->pending_timer,
+				       now_us + watcher->pending_pause_us);
+}
+
+static void process_ended(void *subject, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	names_process_ended(watcher->names, subject,
+			    loop_now_us(watcher->loop));
+}
+
+static void mounts_changed(void *user_data)
+{
+	struct watcher *watcher = user_data;
+	uint64_t now_us = loop_now_us(watcher->loop);
+
+	names_retry(watcher->names, now_us);
+	if (!loop_timer_is_set(watcher->sweep_timer))
+		loop_timer_set(watcher->sweep_timer,
+			       now_us + watcher->sweep_pause_us);
+	if (!names_young(watcher->names, now_us))
+		mounts_pause(watcher->mounts);
+}
+
+static void scan_close(struct scan *scan)
+{
+	if (scan->stream)
+		(void)closedir(scan->stream); /* only read from */
+	*scan = (struct scan){ 0 };
+}
+
+static void scan_want(struct watcher *watcher, size_t dir)
+{
+	scan_close(&watcher->scans[dir]);
+	watcher->scans[dir].wanted = true;
+	names_scan_begin(watcher->names, dir);
+}
+
+static void dirwatch_told(enum dirwatch_event event, size_t dir,
+			  const char *name, void *user_data)
+{
+	struct watcher *watcher = user_data;
+	uint64_t now_us = loop_now_us(watcher->loop);
+
+	watcher->stats.names_events++;
+	switch (event) {
+	case DIRWATCH_SCAN:
+		scan_want(watcher, dir);
+		break;
+	case DIRWATCH_GONE:
+		scan_close(&watcher->scans[dir]);
+		names_dir_gone(watcher->names, dir);
+		break;
+	case DIRWATCH_CREATED:
+	case DIRWATCH_MOVED_IN:
+		names_created(watcher->names, dir, name, now_us);
+		break;
+	case DIRWATCH_REMOVED:
+		names_removed(watcher->names, dir, name, now_us);
+		break;
+	case DIRWATCH_MODIFIED:
+	case DIRWATCH_WRITTEN:
+		break; /* not asked for */
+	}
+}
+
+static void sweep_handler(void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	mounts_resume(watcher->mounts);
+	dirwatch_recheck(watcher->dirwatch);
+	for (size_t i = 0; i < watcher->n_scans; i++) {
+		if (watcher->scans[i].failed ||
+		    names_omitted(watcher->names, i))
+			scan_want(watcher, i);
+	}
+	names_sweep_begin(watcher->names);
+	watcher->sweeping = true;
+	watcher->sweep_began_us = monotonic_us();
+}
+
+static void scan_open(struct watcher *watcher, size_t dir)
+{
+	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
+					      .burst = 5 };
+	struct scan *scan = &watcher->scans[dir];
+	const char *path = dirwatch_path(watcher->dirwatch, dir);
+
+	scan->wanted = false;
+	scan->stream = opendir(path);
+	if (scan->stream)
+		return;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return; /* gone again: the event is on its way */
+	if (log_ratelimit_ok(&limit))
+		log_error_errno(errno, "cannot list directory '%s'; retrying",
+				path);
+	scan->failed = true;
+	loop_timer_set_earlier(watcher->sweep_timer,
+			       loop_now_us(watcher->loop) + SWEEP_PAUSE_US);
+}
+
+static void scan_slice(struct watcher *watcher, size_t dir)
+{
+	struct scan *scan = &watcher->scans[dir];
+	uint64_t now_us = loop_now_us(watcher->loop);
+	const struct dirent *entry;
+
+	if (scan->wanted)
+		scan_open(watcher, dir);
+	for (int i = 0; i < SCAN_SLICE && scan->stream; i++) {
+		entry = readdir(scan->stream);
+		if (!entry) {
+			names_scan_end(watcher->names, dir, now_us);
+			scan_close(scan);
+		} else if (strcmp(entry->d_name, ".") != 0 &&
+			   strcmp(entry->d_name, "..") != 0) {
+			names_scan_entry(watcher->names, dir, entry->d_name,
+					 now_us);
+		}
+	}
+}
+
+bool follow_scanning(const struct watcher *watcher)
+{
+	for (size_t i = 0; i < watcher->n_scans; i++) {
+		if (watcher->scans[i].wanted || watcher->scans[i].stream)
+			return true;
+	}
+	return false;
+}
+
+static void sweep_slice(struct watcher *watcher)
+{
+	uint64_t took_us;
+
+	if (names_sweep_step(watcher->names, SWEEP_SLICE,
+			     loop_now_us(watcher->loop)))
+		return;
+	watcher->sweeping = false;
+	took_us = monotonic_us() - watcher->sweep_began_us;
+	watcher->sweep_pause_us = took_us * SWEEP_SHARE > SWEEP_PAUSE_US
+					  ? took_us * SWEEP_SHARE
+					  : SWEEP_PAUSE_US;
+}
+
+bool follow_step(struct watcher *watcher)
+{
+	for (size_t i = 0; i < watcher->n_scans; i++) {
+		if (watcher->scans[i].wanted || watcher->scans[i].stream) {
+			scan_slice(watcher, i);
+			return true;
+		}
+	}
+	if (watcher->sweeping)
+		sweep_slice(watcher);
+	return watcher->sweeping;
+}
+
+static int add_dir(struct watcher *watcher, const char *path)
+{
+	struct scan *scans;
+	int r;
+
+	for (size_t i = 0; i < watcher->n_scans; i++) {
+		if (strcmp(dirwatch_path(watcher->dirwatch, i), path) == 0)
+			return 0; /* given twice */
+	}
+	scans = reallocarray(watcher->scans, watcher->n_scans + 1,
+			     sizeof(*scans));
+	if (!scans)
+		return -ENOMEM;
+	watcher->scans = scans;
+	scans[watcher->n_scans++] = (struct scan){ 0 };
+	r = names_add_dir(watcher->names, path);
+	if (r < 0)
+		return r;
+	r = dirwatch_add(watcher->dirwatch, path);
+	if (r < 0)
+		return log_error_errno(r, "cannot watch directory '%s'%s", path,
+				       r == -ENOSPC ? " (fs.inotify."
+						      "max_user_watches)"
+						    : "");
+	return 0;
+}
+
+int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
+{
+	struct resolution host;
+	int r = resolve_host(&host);
+
+	if (r < 0)
+		return r;
+	watcher->sweep_pause_us = SWEEP_PAUSE_US;
+	r = names_new(&watcher->registry, &host, &names_ops, watcher,
+		      &watcher->names);
+	if (r == 0)
+		r = processes_new(watcher->loop, process_ended, watcher,
+				  &watcher->processes);
+	if (r == 0)
+		r = loop_timer_new(watcher->loop, pending_handler, watcher,
+				   &watcher->pending_timer);
+	if (r == 0)
+		r = loop_timer_new(watcher->loop, sweep_handler, watcher,
+				   &watcher->sweep_timer);
+	if (r == 0)
+		r = mounts_open(watcher->loop, mounts_changed, watcher,
+				&watcher->mounts);
+	if (r < 0)
+		return r;
+	r = dirwatch_new(watcher->loop, 0, dirwatch_told, watcher,
+			 &watcher->dirwatch);
+	if (r < 0)
+		return log_error_errno(r, "cannot watch directories%s",
+				       r == -EMFILE ? " (fs.inotify."
+						      "max_user_instances)"
+						    : "");
+	for (size_t i = 0; i < n_dirs && r == 0; i++)
+		r = add_dir(watcher, dirs[i]);
+	return r;
+}
+
+void follow_close(struct watcher *watcher)
+{
+	dirwatch_free(watcher->dirwatch);
+	mounts_close(watcher->mounts);
+	loop_timer_free(watcher->pending_timer);
+	loop_timer_free(watcher->sweep_timer);
+	for (size_t i = 0; i < watcher->n_scans; i++)
+		scan_close(&watcher->scans[i]);
+	free(watcher->scans);
+	names_free(watcher->names); /* forgets its processes */
+	processes_free(watcher->processes);
+}

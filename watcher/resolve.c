@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/* resolve.c - what does a name in the file system lead to?
+ *
+ * A name is looked up with O_PATH, which touches nothing, and opened (through
+ * /proc/self/fd, so that it is the same file) only when its file system is
+ * nsfs. In the directory may lie anything: a FIFO would block, a device would
+ * act.
+ *
+ * A link into /proc/PID/ns/net is valid as long as the process lives, and
+ * the number may then be given to another. The process is therefore opened
+ * first, the namespace second, and then the process must still be alive.
+ */
+#include "watcher/resolve.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "common/netns_enter.h"
+#include "common/util.h"
+
+#ifndef NSFS_MAGIC
+#define NSFS_MAGIC 0x6e736673
+#endif
+#ifndef STATX_MNT_ID_UNIQUE /* Linux 6.8 */
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+
+#define LINKS_MAX 8 /* followed in search of a process */
+
+static const char reason_open[] = "cannot be opened";
+static const char reason_no_mount[] = "not a namespace (no mount over it yet)";
+static const char reason_other[] = "a namespace, but not of networks";
+static const char reason_dangling[] = "dangling link";
+
+/* Fills in who the namespace at @fd is. */
+static int identify(int fd, struct resolution *ret)
+{
+	struct statx stx;
+	uint64_t cookie = 0;
+	int r;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID_UNIQUE,
+		  &stx) < 0)
+		return -errno;
+	r = netns_cookie(fd, &cookie);
+	if (r < 0 && r != -ENOPROTOOPT)
+		return r;
+	*ret = (struct resolution){
+		.cookie = r < 0 ? 0 : cookie,
+		.dev = (dev_t)stx.stx_dev_major << 32 | stx.stx_dev_minor,
+		.inode = stx.stx_ino,
+		.mount_id = stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id
+							       : 0,
+		.pid_fd = -1,
+	};
+	return 0;
+}
+
+/* Opens what @path_fd stands for, when it is a network namespace. */
+static int open_netns(int path_fd, struct resolution *ret,
+		      const char **ret_reason)
+{
+	_cleanup_close_ int fd = -1;
+	char path[sizeof("/proc/self/fd/") + 11];
+	struct statfs fs;
+	int r;
+
+	*ret_reason = reason_open;
+	if (fstatfs(path_fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != NSFS_MAGIC) {
+		*ret_reason = reason_no_mount;
+		return -EMEDIUMTYPE;
+	}
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		*ret_reason = reason_other;
+		return -EMEDIUMTYPE;
+	}
+	r = identify(fd, ret);
+	if (r < 0)
+		return r;
+	return TAKE_FD(fd);
+}
+
+/* "/proc/12/ns/net" and "/proc/12/task/34/ns/net" are process 12's. */
+static pid_t pid_of_path(const char *path)
+{
+	int pid, tid, end = 0;
+
+	if (sscanf(path, "/proc/%d/ns/net%n", &pid, &end) == 1 && end > 0 &&
+	    !path[end])
+		return pid;
+	if (sscanf(path, "/proc/%d/task/%d/ns/net%n", &pid, &tid, &end) == 2 &&
+	    end > 0 && !path[end])
+		return pid;
+	return 0;
+}
+
+/* Return: the process that the chain of links from @path leads to, or 0 */
+static pid_t pid_of_link(const char *path)
+{
+	char here[PATH_MAX], target[PATH_MAX], joined[PATH_MAX];
+
+	(void)snprintf(here, sizeof(here), "%s", path);
+	for (int i = 0; i < LINKS_MAX; i++) {
+		ssize_t n = readlink(here, target, sizeof(target) - 1);
+		char *slash;
+		pid_t pid;
+		int len;
+
+		if (n < 0)
+			return 0;
+		target[n] = '\0';
+		pid = pid_of_path(target);
+		if (pid > 0)
+			return pid;
+		slash = strrchr(here, '/');
+		if (*target == '/' || !slash)
+			len = snprintf(joined, sizeof(joined), "%s", target);
+		else
+			len = snprintf(joined, sizeof(joined), "%.*s/%s",
+				       (int)(slash - here), here, target);
+		if (len < 0 || (size_t)len >= sizeof(joined))
+			return 0;
+		memcpy(here, joined, (size_t)len + 1);
+	}
+	return 0;
+}
+
+static bool has_ended(int pid_fd)
+{
+	struct pollfd pollfd = { .fd = pid_fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) != 0;
+}
+
+static int open_link(const char *path, struct resolution *ret,
+		     const char **ret_reason)
+{
+	_cleanup_close_ int pid_fd = -1, path_fd = -1, fd = -1;
+	pid_t pid = pid_of_link(path);
+
+	*ret_reason = reason_dangling;
+	if (pid > 0) {
+		pid_fd = pidfd_open(pid, 0);
+		if (pid_fd < 0 && errno == ESRCH)
+			return -ENOLINK;
+	}
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0 && errno == ENOENT)
+		return -ENOLINK;
+	if (path_fd < 0) {
+		*ret_reason = reason_open;
+		return -errno;
+	}
+	fd = open_netns(path_fd, ret, ret_reason);
+	if (fd < 0)
+		return fd;
+	if (pid_fd >= 0 && has_ended(pid_fd)) {
+		*ret_reason = reason_dangling;
+		return -ENOLINK;
+	}
+	ret->is_link = true;
+	ret->mount_id = 0;
+	ret->pid_fd = TAKE_FD(pid_fd);
+	return TAKE_FD(fd);
+}
+
+int resolve_open(const char *dir, const char *name, struct resolution *ret,
+		 const char **ret_reason)
+{
+	_cleanup_close_ int path_fd = -1;
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	*ret_reason = reason_open;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    sizeof(path))
+		return -ENAMETOOLONG;
+	path_fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (path_fd < 0)
+		return -errno;
+	fd = open_netns(path_fd, ret, ret_reason);
+	if (fd == -EMEDIUMTYPE && *ret_reason == reason_no_mount &&
+	    fstat(path_fd, &st) == 0 && S_ISLNK(st.st_mode))
+		return open_link(path, ret, ret_reason);
+	return fd;
+}
+
+int resolve_name(const char *dir, const char *name, struct resolution *ret,
+		 const char **ret_reason)
+{
+	int fd = resolve_open(dir, name, ret, ret_reason);
+
+	if (fd < 0)
+		return fd;
+	(void)close(fd); /* a namespace: nothing to be lost */
+	return 0;
+}
+
+bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id)
+{
+	char path[PATH_MAX];
+	struct statx stx;
+
+	if (mount_id == 0 || (size_t)snprintf(path, sizeof(path), "%s/%s", dir,
+					      name) >= sizeof(path))
+		return false;
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		     STATX_MNT_ID_UNIQUE, &stx) == 0 &&
+	       stx.stx_mask & STATX_MNT_ID_UNIQUE && stx.stx_mnt_id == mount_id;
+}
+
+int resolve_host(struct resolution *ret)
+{
+	_cleanup_close_ int fd =
+		open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return identify(fd, ret);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* resolve.h - what does a name in the file system lead to? */
+#ifndef WATCHER_RESOLVE_H
+#define WATCHER_RESOLVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/**
+ * struct resolution - a network namespace that was found
+ * @cookie:	SO_NETNS_COOKIE, or 0: this kernel has none
+ * @mount_id:	of the mount over the name, never used again for another
+ *		(Linux 6.8); 0: unknown, or it is a link
+ * @is_link:	found through a symbolic link
+ * @pid_fd:	the process through whose /proc/PID/ns/net the link led, or -1;
+ *		the caller's
+ */
+struct resolution {
+	uint64_t cookie;
+	dev_t dev;
+	ino_t inode;
+	uint64_t mount_id;
+	bool is_link;
+	int pid_fd;
+};
+
+/**
+ * resolve_open() - opens the namespace that @name in @dir leads to
+ *
+ * Nothing but a namespace is ever opened: opening a FIFO or a device can
+ * block or do things.
+ * @ret_reason:	static text, on failure
+ * Return: a descriptor; -ENOENT when there is no such name; -ENOLINK for a
+ * link that leads nowhere; -EMEDIUMTYPE for what is no network namespace;
+ * -errno of open(2) and others.
+ */
+int resolve_open(const char *dir, const char *name, struct resolution *ret,
+		 const char **ret_reason);
+
+/** resolve_name() - as above, without keeping it open. Return: 0 or as above */
+int resolve_name(const char *dir, const char *name, struct resolution *ret,
+		 const char **ret_reason);
+
+/** resolve_unchanged() - is the same mount still over the name? Cheap; false
+ * also when it cannot be told. */
+bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id);
+
+/** resolve_host() - the process's own namespace. Return: 0 or -errno. */
+int resolve_host(struct resolution *ret);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watcher_internal.h - what the parts of the watcher share
+ *
+ * watcher.c puts them together; follow.c keeps the names up to date, monitor.c
+ * the nsids, interfaces and addresses.
+ */
+#ifndef WATCHER_INTERNAL_H
+#define WATCHER_INTERNAL_H
+
+#include <dirent.h>
+
+#include "common/dirwatch.h"
+#include "watcher/lingering.h"
+#include "watcher/mounts.h"
+#include "watcher/names.h"
+#include "watcher/netlink.h"
+#include "watcher/processes.h"
+#include "watcher/registry.h"
+#include "watcher/watcher.h"
+
+/**
+ * struct scan - the listing of one directory
+ * @wanted:	to begin with the next slice
+ * @failed:	could not be opened: again with the next sweep
+ */
+struct scan {
+	DIR *stream;
+	bool wanted;
+	bool failed;
+};
+
+struct watcher {
+	struct loop *loop;
+	struct watcher_ops ops;
+	void *user_data;
+	unsigned long step; /* counts watcher_step() */
+	bool host_told;
+	bool settled;
+	struct registry registry;
+	struct watcher_stats stats;
+
+	/* follow.c */
+	struct names *names;
+	struct dirwatch *dirwatch;
+	struct mounts *mounts;
+	struct processes *processes;
+	struct scan *scans; /* one for each directory */
+	size_t n_scans;
+	struct loop_timer *pending_timer;
+	uint64_t pending_pause_us;
+	struct loop_timer *sweep_timer;
+	bool sweeping;
+	uint64_t sweep_began_us, sweep_pause_us;
+
+	/* monitor.c */
+	struct netlink *netlink;
+	size_t max_addresses;
+	struct lingering lingering;
+	struct tracked *read_due, *read_held;
+	struct tracked *nsid_waiting;
+	uint64_t nsid_pause_until_us;
+	unsigned long nsid_round;
+	struct holdoff resync_holdoff;
+	uint64_t resync_at_us; /* 0: none waits */
+	struct loop_timer *monitor_timer;
+};
+
+/* Is called for each namespace that is new or whose names changed. */
+void watcher_tell_changed(struct watcher *watcher, struct tracked *tracked);
+void watcher_tell_gone(struct watcher *watcher, struct tracked *tracked);
+
+int follow_open(struct watcher *watcher, const char *const *dirs,
+		size_t n_dirs);
+void follow_close(struct watcher *watcher);
+
+/** follow_step() - a slice of listing or sweeping. Return: is there more? */
+bool follow_step(struct watcher *watcher);
+
+/** follow_scanning() - is a directory being listed? */
+bool follow_scanning(const struct watcher *watcher);
+
+int monitor_open(struct watcher *watcher, size_t buffer_bytes);
+void monitor_close(struct watcher *watcher);
+
+/** monitor_step() - a slice of reading addresses or assigning nsids */
+bool monitor_step(struct watcher *watcher);
+
+/** monitor_added() - @tracked needs an nsid, in the background */
+void monitor_added(struct watcher *watcher, struct tracked *tracked);
+
+/** monitor_gone() - out of all lists; waits for the kernel to free it */
+void monitor_gone(struct watcher *watcher, struct tracked *tracked);
+
+/** monitor_observe() - see watcher_observe_addresses() */
+int monitor_observe(struct watcher *watcher, struct tracked *tracked);
+
+#endif
