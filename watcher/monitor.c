@@ -157,12 +157,16 @@ static int read_listing(struct watcher *watcher, struct tracked *tracked,
 	return r;
 }
 
-/* The kernel knows nothing of its nsid: are its names still right? */
+/* The kernel has freed what had its nsid. Is that this namespace? Only if
+ * its names lead there no more, and nothing has told so yet. */
 static void nsid_lost(struct watcher *watcher, struct tracked *tracked)
 {
 	(void)registry_set_nsid(&watcher->registry, tracked, NSID_NONE, false);
 	names_recheck(watcher->names, tracked, loop_now_us(watcher->loop));
-	nsid_want(watcher, tracked);
+	if (tracked->nameless)
+		tracked->freed = true;
+	else
+		nsid_want(watcher, tracked);
 }
 
 static void read_again(struct watcher *watcher, struct tracked *tracked)
@@ -274,14 +278,7 @@ static void nsid_freed_told(int nsid, void *user_data)
 	}
 	if (!tracked || tracked->netns.host || !tracked->nsid_announced)
 		return;
-	names_recheck(watcher->names, tracked, loop_now_us(watcher->loop));
-	if (tracked->nameless) {
-		tracked->freed = true;
-		(void)registry_set_nsid(&watcher->registry, tracked, NSID_NONE,
-					false);
-	} else if (tracked->netns.addresses_known) {
-		read_want(watcher, tracked);
-	}
+	nsid_lost(watcher, tracked);
 }
 
 static void nsid_listed(int nsid, void *user_data)
