@@ -59,3 +59,36 @@ char *utf8_escape(const char *text)
 	*to = '\0';
 	return escaped;
 }
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+char *utf8_unescape(const char *text)
+{
+	char *plain = malloc(strlen(text) + 1), *to = plain;
+
+	if (!plain)
+		return NULL;
+	while (*text) {
+		int high = -1, low = -1;
+
+		if (text[0] == '\\' && text[1] == 'x')
+			high = hex_digit(text[2]);
+		if (high >= 0)
+			low = hex_digit(text[3]);
+		if (low < 0 || (high == 0 && low == 0)) {
+			*to++ = *text++;
+			continue;
+		}
+		*to++ = (char)(high << 4 | low);
+		text += 4;
+	}
+	*to = '\0';
+	return plain;
+}

@@ -15,4 +15,8 @@ size_t utf8_char_len(const char *text);
  */
 char *utf8_escape(const char *text);
 
+/** utf8_unescape() - a copy with each \xNN as the byte it stands for
+ * Return: an allocated text, or NULL: no memory. */
+char *utf8_unescape(const char *text);
+
 #endif

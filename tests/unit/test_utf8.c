@@ -63,11 +63,38 @@ static void test_escape(void **state)
 	}
 }
 
+static void test_unescape(void **state)
+{
+	static const struct {
+		const char *text, *plain;
+	} cases[] = {
+		{ "", "" },
+		{ "blue", "blue" },
+		{ "b\\xe4r", "b\xe4r" },
+		{ "\\x1B[m", "\x1b[m" },
+		{ "\\xff\\xfe", "\xff\xfe" },
+		{ "\\x00", "\\x00" }, /* no name has a NUL */
+		{ "\\", "\\" },
+		{ "\\x", "\\x" },
+		{ "\\x4", "\\x4" },
+		{ "\\xg1", "\\xg1" },
+		{ "\\\\x41", "\\A" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *plain = utf8_unescape(cases[i].text);
+
+		assert_string_equal(plain, cases[i].plain);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_char_len),
 		cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_unescape),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
