@@ -15,6 +15,7 @@
 #include "daemon/describe.h"
 #include "daemon/explain.h"
 #include "daemon/interface.h"
+#include "daemon/json_text.h"
 #include "daemon/varlink.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -135,7 +136,7 @@ static void error_no_such(struct varlink_call *call, struct watcher *watcher,
 
 	varlink_error(call, "NoSuchNamespace",
 		      json_pack("{s:s, s:o}", "namespace", text, "message",
-				message ? describe_text(message) : NULL));
+				message ? json_text(message) : NULL));
 }
 
 static int listeners_next(void *state, json_t **ret_element)
@@ -175,33 +176,40 @@ static int add_listeners_in(struct binder *binder, uint64_t netns_id,
 	return 0;
 }
 
+/* All listeners, or those of the namespaces that @text means. */
+static int add_listeners(const struct control_view *view, const char *text,
+			 struct id_list *list)
+{
+	struct netns *netns[FIND_MAX];
+	size_t n;
+	int r;
+
+	if (!text)
+		return add_all_listeners(view->binder, list);
+	r = find_netns(view->watcher, text, netns, &n);
+	if (r == 0 && n == 0)
+		r = -ENOENT;
+	for (size_t i = 0; r == 0 && i < n && i < FIND_MAX; i++)
+		r = add_listeners_in(view->binder, netns[i]->id, list);
+	return r;
+}
+
 static void control_list_listeners(struct varlink_call *call, void *user_data)
 {
 	struct control *control = user_data;
-	const struct control_view *view = &control->view;
 	const char *text = varlink_call_string(call, "namespace");
-	struct netns *netns[FIND_MAX];
-	struct id_list *list;
-	size_t n = 0;
-	int r = 0;
+	struct id_list *list = id_list_new(&control->view);
+	int r = list ? add_listeners(&control->view, text, list) : -ENOMEM;
 
-	if (text) {
-		n = find_netns(view->watcher, text, netns);
-		if (n == 0) {
-			error_no_such(call, view->watcher, text);
-			return;
-		}
-	}
-	list = id_list_new(view);
-	if (list && !text)
-		r = add_all_listeners(view->binder, list);
-	for (size_t i = 0; list && r == 0 && i < n && i < FIND_MAX; i++)
-		r = add_listeners_in(view->binder, netns[i]->id, list);
 	if (r < 0) {
 		id_list_free(list);
 		list = NULL;
 	}
-	reply_list(call, json_object(), "listeners", listeners_next, list);
+	if (r == -ENOENT)
+		error_no_such(call, control->view.watcher, text);
+	else
+		reply_list(call, json_object(), "listeners", listeners_next,
+			   list);
 }
 
 /** struct rule_count - the listeners of the rule at @index of a ruleset */
@@ -361,33 +369,44 @@ static void control_reload(struct varlink_call *call, void *user_data)
 				(json_int_t)count_problems(view->rules)));
 }
 
+static void explain_none(struct varlink_call *call,
+			 const struct control_view *view, const char *text)
+{
+	json_t *reply = NULL;
+	int r = explain_absent(view, text, monotonic_us(), &reply);
+
+	if (r == 0)
+		error_no_such(call, view->watcher, text);
+	else
+		varlink_reply(call, reply);
+}
+
+static void explain_several(struct varlink_call *call,
+			    struct netns *const netns[], size_t n,
+			    const char *text)
+{
+	varlink_error(call, "AmbiguousNamespace",
+		      json_pack("{s:s, s:o}", "namespace", text, "candidates",
+				find_candidates(netns, n, text)));
+}
+
 static void control_explain(struct varlink_call *call, void *user_data)
 {
 	struct control *control = user_data;
 	const struct control_view *view = &control->view;
 	const char *text = varlink_call_string(call, "namespace");
 	struct netns *netns[FIND_MAX];
-	uint64_t now_us = monotonic_us();
-	json_t *reply = NULL;
-	size_t n = find_netns(view->watcher, text, netns);
-	int r;
+	size_t n;
 
-	if (n == 1) {
-		varlink_reply(call, explain_present(view, netns[0], now_us));
-		return;
-	}
-	if (n > 1) {
-		varlink_error(call, "AmbiguousNamespace",
-			      json_pack("{s:s, s:o}", "namespace", text,
-					"candidates",
-					find_candidates(netns, n, text)));
-		return;
-	}
-	r = explain_absent(view, text, now_us, &reply);
-	if (r == 0)
-		error_no_such(call, view->watcher, text);
+	if (find_netns(view->watcher, text, netns, &n) < 0)
+		varlink_reply(call, NULL);
+	else if (n == 0)
+		explain_none(call, view, text);
+	else if (n > 1)
+		explain_several(call, netns, n, text);
 	else
-		varlink_reply(call, reply);
+		varlink_reply(call,
+			      explain_present(view, netns[0], monotonic_us()));
 }
 
 static const struct varlink_parameter listeners_parameters[] = {

@@ -12,10 +12,10 @@
 
 #include "binder/binder.h"
 #include "common/netns.h"
-#include "common/utf8.h"
 #include "common/util.h"
 #include "daemon/consumers.h"
 #include "daemon/control.h"
+#include "daemon/json_text.h"
 #include "daemon/reconcile.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -35,17 +35,6 @@ static json_t *json_nullable(json_t *value)
 static json_t *json_count(uint64_t n)
 {
 	return json_integer((json_int_t)n);
-}
-
-json_t *describe_text(const char *text)
-{
-	json_t *json = json_string(text); /* NULL also for bad UTF-8 */
-	_cleanup_free_ char *escaped = NULL;
-
-	if (json)
-		return json;
-	escaped = utf8_escape(text);
-	return escaped ? json_string(escaped) : NULL;
 }
 
 json_t *describe_errno(int error)
@@ -91,8 +80,8 @@ static json_t *describe_counts(const struct describe_counts *counts)
 
 static json_t *describe_name(const char *dir, const char *name)
 {
-	return json_pack("{s:o, s:o}", "directory", describe_text(dir), "name",
-			 describe_text(name));
+	return json_pack("{s:o, s:o}", "directory", json_text(dir), "name",
+			 json_text(name));
 }
 
 static const char *scope_name(uint8_t scope)
@@ -121,8 +110,8 @@ static json_t *describe_address(const struct netns *netns,
 	return json_pack("{s:s, s:i, s:o, s:s, s:b}", "address",
 			 ip_addr_fmt(&address->addr, text), "prefix",
 			 address->prefix_bits, "interface",
-			 describe_text(interface ? interface->ifname : ""),
-			 "scope", scope_name(address->scope), "usable",
+			 json_text(interface ? interface->ifname : ""), "scope",
+			 scope_name(address->scope), "usable",
 			 netns_address_usable(address));
 }
 
@@ -183,10 +172,9 @@ json_t *describe_namespace(const struct control_view *view,
 json_t *describe_pending(const struct watcher_pending *pending, uint64_t now_us)
 {
 	return json_pack("{s:o, s:o, s:s, s:o, s:o}", "directory",
-			 describe_text(pending->dir), "name",
-			 describe_text(pending->name), "reason",
-			 pending->reason, "error",
-			 describe_errno(pending->error), "since_us",
+			 json_text(pending->dir), "name",
+			 json_text(pending->name), "reason", pending->reason,
+			 "error", describe_errno(pending->error), "since_us",
 			 json_count(now_us - pending->since_us));
 }
 
@@ -200,7 +188,7 @@ json_t *describe_lingering(const struct control_view *view,
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "id",
 			 json_count(lingering->netns_id), "name",
-			 describe_text(lingering->name), "nsid",
+			 json_text(lingering->name), "nsid",
 			 describe_nsid(lingering->nsid), "since_us",
 			 json_count(now_us - lingering->since_us),
 			 "open_listeners", json_count(counts.open),
@@ -266,6 +254,17 @@ json_t *describe_names(const struct control_view *view, uint64_t now_us)
 			 lingering, "lingering_total", json_count(n_lingering));
 }
 
+json_t *describe_join(json_t *object, json_t *more)
+{
+	int r = object && more ? json_object_update(object, more) : -1;
+
+	json_decref(more);
+	if (r == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
 json_t *describe_endpoint(const struct endpoint *endpoint)
 {
 	char address[IP_TEXT_MAX];
@@ -280,35 +279,23 @@ json_t *describe_attempt(json_t *object, const struct listener *listener,
 			 uint64_t now_us)
 {
 	bool waiting = listener->state == LISTENER_WAITING;
-	const char *reason =
-		listener->state == LISTENER_OPEN ? NULL : listener->reason;
-	json_t *next = NULL;
+	bool open = listener->state == LISTENER_OPEN;
+	uint64_t next_us = waiting ? listener->next_attempt_us : 0;
+	json_t *part;
 
-	if (waiting)
-		next = json_count(listener->next_attempt_us > now_us
-					  ? listener->next_attempt_us - now_us
-					  : 0);
-	if (json_object_set_new(
-		    object, "state",
-		    json_string(listener_state_name(listener->state))) < 0 ||
-	    json_object_set_new(object, "reason",
-				reason ? describe_text(reason) : json_null()) <
-		    0 ||
-	    json_object_set_new(object, "error",
-				describe_errno(waiting ? listener->error : 0)) <
-		    0 ||
-	    json_object_set_new(object, "next_attempt_us",
-				waiting ? next : json_null()) < 0 ||
-	    json_object_set_new(object, "delivered",
-				json_boolean(consumers_delivered(listener))) <
-		    0) {
-		json_decref(object);
-		return NULL;
-	}
-	return object;
+	part = json_pack(
+		"{s:s, s:o, s:o, s:o, s:b}", "state",
+		listener_state_name(listener->state), "reason",
+		open || !listener->reason ? json_null()
+					  : json_text(listener->reason),
+		"error", describe_errno(waiting ? listener->error : 0),
+		"next_attempt_us",
+		!next_us ? json_null()
+			 : json_count(next_us > now_us ? next_us - now_us : 0),
+		"delivered", consumers_delivered(listener));
+	return describe_join(object, part);
 }
 
-/* The members that say where and what for; those of Listener, in order. */
 static json_t *describe_place(const struct control_view *view,
 			      const struct listener *listener)
 {
@@ -320,15 +307,15 @@ static json_t *describe_place(const struct control_view *view,
 
 	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:s, s:o}",
 			 "id", json_count(listener->id), "namespace",
-			 describe_text(netns ? netns_label(netns) : ""),
+			 json_text(netns ? netns_label(netns) : ""),
 			 "namespace_id", json_count(listener->netns_id),
 			 "protocol", protocol_name(endpoint->protocol),
 			 "address", endpoint_addr_fmt(endpoint, address),
 			 "port", endpoint->port, "interface",
-			 describe_text(listener->ifname), "rule",
-			 describe_text(service->rule), "action",
+			 json_text(listener->ifname), "rule",
+			 json_text(service->rule), "action",
 			 service_action_name(service->action), "consumer",
-			 describe_text(service->consumer));
+			 json_text(service->consumer));
 }
 
 json_t *describe_listener(const struct control_view *view,
@@ -336,29 +323,24 @@ json_t *describe_listener(const struct control_view *view,
 {
 	json_t *object = describe_attempt(describe_place(view, listener),
 					  listener, now_us);
-	json_t *blocked_by = listener->blocked_by
-				     ? json_count(listener->blocked_by)
-				     : json_null();
 
-	if (json_object_set_new(object, "blocked_by", blocked_by) < 0 ||
-	    json_object_set_new(object, "attempts",
-				json_count(listener->attempts)) < 0) {
-		json_decref(object);
-		return NULL;
-	}
-	return object;
+	return describe_join(
+		object, json_pack("{s:o, s:o}", "blocked_by",
+				  listener->blocked_by
+					  ? json_count(listener->blocked_by)
+					  : json_null(),
+				  "attempts", json_count(listener->attempts)));
 }
 
 json_t *describe_rule(const struct rule_info *info,
 		      const struct describe_counts *counts)
 {
 	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "name",
-			 describe_text(info->name), "file",
-			 describe_text(info->file), "line",
-			 json_count(info->line), "action", info->action,
-			 "match", describe_text(info->match), "listen",
-			 describe_text(info->listen), "serve",
-			 describe_text(info->serve), "listeners",
+			 json_text(info->name), "file", json_text(info->file),
+			 "line", json_count(info->line), "action", info->action,
+			 "match", json_text(info->match), "listen",
+			 json_text(info->listen), "serve",
+			 json_text(info->serve), "listeners",
 			 describe_counts(counts));
 }
 
@@ -372,10 +354,10 @@ static json_t *describe_problems(const struct rules_errors *errors)
 		if (json_array_append_new(
 			    array,
 			    json_pack("{s:o, s:o, s:o, s:o}", "file",
-				      describe_text(error->file), "line",
+				      json_text(error->file), "line",
 				      json_count(error->line), "column",
 				      json_count(error->column), "message",
-				      describe_text(error->message))) < 0)
+				      json_text(error->message))) < 0)
 			goto out;
 	}
 	return array;
@@ -386,9 +368,8 @@ out:
 
 static json_t *describe_file(const struct rule_file_info *info)
 {
-	return json_pack("{s:o, s:o, s:b, s:o}", "path",
-			 describe_text(info->path), "rules",
-			 json_count(info->n_rules), "last_good",
+	return json_pack("{s:o, s:o, s:b, s:o}", "path", json_text(info->path),
+			 "rules", json_count(info->n_rules), "last_good",
 			 info->last_good, "problems",
 			 describe_problems(info->errors));
 }
@@ -421,7 +402,7 @@ static json_t *describe_directories(const struct control_view *view)
 		const char *path = watcher_dir(view->watcher, i, &exists);
 
 		if (json_array_append_new(array, json_pack("{s:o, s:b}", "path",
-							   describe_text(path),
+							   json_text(path),
 							   "exists", exists)) <
 		    0)
 			goto out;
@@ -435,8 +416,8 @@ out:
 static json_t *describe_consumer(const struct consumer_info *info)
 {
 	return json_pack(
-		"{s:o, s:b, s:o, s:o, s:o, s:o}", "name",
-		describe_text(info->name), "connected", info->connected, "pid",
+		"{s:o, s:b, s:o, s:o, s:o, s:o}", "name", json_text(info->name),
+		"connected", info->connected, "pid",
 		info->connected ? json_integer(info->pid) : json_null(),
 		"delivered", json_count(info->delivered), "undelivered",
 		json_count(info->undelivered), "withdrawn",

@@ -29,9 +29,6 @@ struct describe_counts {
 void describe_count(struct describe_counts *counts,
 		    const struct listener *listener);
 
-/** describe_text() - a string of any bytes: those that are not UTF-8 as \xNN */
-json_t *describe_text(const char *text);
-
 /** describe_errno() - a positive errno's name; JSON null for 0 */
 json_t *describe_errno(int error);
 
@@ -49,6 +46,10 @@ json_t *describe_lingering(const struct control_view *view,
 json_t *describe_names(const struct control_view *view, uint64_t now_us);
 json_t *describe_listener(const struct control_view *view,
 			  const struct listener *listener, uint64_t now_us);
+
+/** describe_join() - @object with the members of @more; takes both, either may
+ * be NULL: then so is the result */
+json_t *describe_join(json_t *object, json_t *more);
 
 /** describe_endpoint() - "protocol", "address" and "port", to be added to */
 json_t *describe_endpoint(const struct endpoint *endpoint);

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "daemon/control.h"
 #include "daemon/describe.h"
+#include "daemon/json_text.h"
 #include "daemon/reconcile.h"
 #include "rules/plan.h"
 #include "watcher/watcher.h"
@@ -20,29 +21,48 @@
 /* More than a directory of namespaces ever holds in passing. */
 #define ABSENT_MAX 4096
 
-/* Is @text the name, maybe with its directory, as replies write it? */
-static bool name_matches(const char *dir, const char *name, const char *text)
-{
-	_cleanup_free_ char *path = NULL, *escaped = NULL;
-	const char *slash = strrchr(text, '/');
+/**
+ * struct wanted - what is looked for
+ * @text:	as it was given
+ * @plain:	with \xNN as the bytes they stand for, as replies write a name
+ *		of any bytes; equal to @text for others
+ */
+struct wanted {
+	const char *text;
+	char *plain;
+};
 
-	if (strcmp(slash ? slash + 1 : text, name) != 0 && !strstr(text, "\\x"))
-		return false; /* the usual case, without any copy */
-	if (slash && asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL; /* asprintf(3) leaves it undefined */
-		return false;
-	}
-	escaped = utf8_escape(slash ? path : name);
-	return escaped && strcmp(escaped, text) == 0;
+static void wanted_done(struct wanted *wanted)
+{
+	free(wanted->plain);
 }
 
-static bool netns_matches(const struct netns *netns, const char *text)
+/* Is @path the directory, a slash and the name? */
+static bool path_is(const char *path, const char *dir, const char *name)
 {
-	if (strcmp(text, "host") == 0)
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && path[len] == '/' &&
+	       strcmp(path + len + 1, name) == 0;
+}
+
+static bool name_matches(const char *dir, const char *name,
+			 const struct wanted *wanted)
+{
+	return strcmp(name, wanted->plain) == 0 ||
+	       strcmp(name, wanted->text) == 0 ||
+	       path_is(wanted->plain, dir, name) ||
+	       path_is(wanted->text, dir, name);
+}
+
+static bool netns_matches(const struct netns *netns,
+			  const struct wanted *wanted)
+{
+	if (strcmp(wanted->text, "host") == 0)
 		return netns->host;
 	for (size_t i = 0; i < netns->n_names; i++) {
 		if (name_matches(netns->names[i].dir, netns->names[i].name,
-				 text))
+				 wanted))
 			return true;
 	}
 	return false;
@@ -61,15 +81,19 @@ static bool id_parse(const char *text, uint64_t *ret_id)
 	return errno == 0 && *end == '\0' && end != text;
 }
 
-size_t find_netns(struct watcher *watcher, const char *text,
-		  struct netns *ret_netns[FIND_MAX])
+int find_netns(struct watcher *watcher, const char *text,
+	       struct netns *ret_netns[FIND_MAX], size_t *ret_n)
 {
+	_cleanup_(wanted_done) struct wanted wanted = { text,
+							utf8_unescape(text) };
 	struct netns *netns = NULL;
 	uint64_t id;
 	size_t n = 0;
 
+	if (!wanted.plain)
+		return -ENOMEM;
 	while ((netns = watcher_next(watcher, netns))) {
-		if (!netns_matches(netns, text))
+		if (!netns_matches(netns, &wanted))
 			continue;
 		if (n < FIND_MAX)
 			ret_netns[n] = netns;
@@ -79,35 +103,37 @@ size_t find_netns(struct watcher *watcher, const char *text,
 		ret_netns[0] = watcher_find(watcher, id);
 		n = ret_netns[0] ? 1 : 0;
 	}
-	return n;
+	*ret_n = n;
+	return 0;
 }
 
-static int append_candidate(json_t *array, const struct netns *netns,
-			    const char *text)
+/* "directory/name" of the one name that was meant. */
+static json_t *describe_candidate(const struct netns *netns,
+				  const struct wanted *wanted)
 {
-	for (size_t i = 0; i < netns->n_names; i++) {
-		const struct netns_name *name = &netns->names[i];
-		_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = NULL;
+	const struct netns_name *name = netns->names;
 
-		if (!name_matches(name->dir, name->name, text))
-			continue;
-		if (asprintf(&path, "%s/%s", name->dir, name->name) < 0) {
-			path = NULL; /* asprintf(3) leaves it undefined */
-			return -1;
-		}
-		return json_array_append_new(array, describe_text(path));
+	while (!name_matches(name->dir, name->name, wanted))
+		name++;
+	if (asprintf(&path, "%s/%s", name->dir, name->name) < 0) {
+		path = NULL; /* asprintf(3) leaves it undefined */
+		return NULL;
 	}
-	return 0;
+	return json_text(path);
 }
 
 json_t *find_candidates(struct netns *const netns[], size_t n, const char *text)
 {
-	json_t *array = json_array();
+	_cleanup_(wanted_done) struct wanted wanted = { text,
+							utf8_unescape(text) };
+	json_t *array = wanted.plain ? json_array() : NULL;
 
-	for (size_t i = 0; i < n && i < FIND_MAX; i++) {
-		if (append_candidate(array, netns[i], text) < 0) {
+	for (size_t i = 0; array && i < n && i < FIND_MAX; i++) {
+		if (json_array_append_new(
+			    array, describe_candidate(netns[i], &wanted)) < 0) {
 			json_decref(array);
-			return NULL;
+			array = NULL;
 		}
 	}
 	return array;
@@ -147,10 +173,9 @@ static json_t *explain_rule(const struct ruleset *ruleset, size_t index,
 		return NULL;
 	ruleset_rule_info(ruleset, index, &info);
 	return json_pack("{s:o, s:o, s:I, s:b, s:o}", "name",
-			 describe_text(info.name), "file",
-			 describe_text(info.file), "line",
-			 (json_int_t)info.line, "matches", r, "reason",
-			 describe_text(reason ? reason : ""));
+			 json_text(info.name), "file", json_text(info.file),
+			 "line", (json_int_t)info.line, "matches", r, "reason",
+			 json_text(reason ? reason : ""));
 }
 
 static json_t *explain_rules(const struct ruleset *ruleset,
@@ -217,28 +242,20 @@ static const struct listener *rows_find(const struct rows *rows,
 static json_t *explain_spec(const struct listener_spec *spec,
 			    const struct listener *row, uint64_t now_us)
 {
-	json_t *object = describe_endpoint(&spec->endpoint);
+	json_t *object =
+		describe_join(describe_endpoint(&spec->endpoint),
+			      json_pack("{s:o, s:o, s:o}", "interface",
+					json_text(spec->ifname), "rule",
+					json_text(spec->service->rule), "id",
+					row ? json_integer((json_int_t)row->id)
+					    : json_null()));
 
-	if (json_object_set_new(object, "interface",
-				describe_text(spec->ifname)) < 0 ||
-	    json_object_set_new(object, "rule",
-				describe_text(spec->service->rule)) < 0 ||
-	    json_object_set_new(object, "id",
-				row ? json_integer((json_int_t)row->id)
-				    : json_null()) < 0)
-		goto out;
 	if (row)
 		return describe_attempt(object, row, now_us);
-	if (json_object_set_new(object, "state", json_string("absent")) < 0 ||
-	    json_object_set_new(object, "reason", json_null()) < 0 ||
-	    json_object_set_new(object, "error", json_null()) < 0 ||
-	    json_object_set_new(object, "next_attempt_us", json_null()) < 0 ||
-	    json_object_set_new(object, "delivered", json_false()) < 0)
-		goto out;
-	return object;
-out:
-	json_decref(object);
-	return NULL;
+	return describe_join(object,
+			     json_pack("{s:s, s:n, s:n, s:n, s:b}", "state",
+				       "absent", "reason", "error",
+				       "next_attempt_us", "delivered", false));
 }
 
 static json_t *explain_specs(const struct control_view *view,
@@ -268,18 +285,11 @@ out:
 
 static json_t *explain_shadow(const struct plan_shadow *shadow)
 {
-	json_t *object = describe_endpoint(&shadow->endpoint);
-
-	if (json_object_set_new(object, "rule", describe_text(shadow->rule)) <
-		    0 ||
-	    json_object_set_new(object, "winner",
-				describe_text(shadow->winner)) < 0 ||
-	    json_object_set_new(object, "same_endpoint",
-				json_boolean(shadow->same_endpoint)) < 0) {
-		json_decref(object);
-		return NULL;
-	}
-	return object;
+	return describe_join(describe_endpoint(&shadow->endpoint),
+			     json_pack("{s:o, s:o, s:b}", "rule",
+				       json_text(shadow->rule), "winner",
+				       json_text(shadow->winner),
+				       "same_endpoint", shadow->same_endpoint));
 }
 
 static json_t *explain_shadows(const struct plan *plan)
@@ -332,8 +342,9 @@ static int explain_without_netns(const char *state, json_t *pending,
 	return 1;
 }
 
-static int explain_pending(const struct control_view *view, const char *text,
-			   uint64_t now_us, json_t **ret_reply)
+static int explain_pending(const struct control_view *view,
+			   const struct wanted *wanted, uint64_t now_us,
+			   json_t **ret_reply)
 {
 	_cleanup_free_ struct watcher_pending *list =
 		calloc(ABSENT_MAX, sizeof(*list));
@@ -343,7 +354,7 @@ static int explain_pending(const struct control_view *view, const char *text,
 		return -ENOMEM;
 	n = watcher_pending_names(view->watcher, list, ABSENT_MAX);
 	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
-		if (name_matches(list[i].dir, list[i].name, text))
+		if (name_matches(list[i].dir, list[i].name, wanted))
 			return explain_without_netns(
 				"pending", describe_pending(&list[i], now_us),
 				json_null(), ret_reply);
@@ -351,8 +362,9 @@ static int explain_pending(const struct control_view *view, const char *text,
 	return 0;
 }
 
-static int explain_lingering(const struct control_view *view, const char *text,
-			     uint64_t now_us, json_t **ret_reply)
+static int explain_lingering(const struct control_view *view,
+			     const struct wanted *wanted, uint64_t now_us,
+			     json_t **ret_reply)
 {
 	_cleanup_free_ struct watcher_lingering *list =
 		calloc(ABSENT_MAX, sizeof(*list));
@@ -362,11 +374,11 @@ static int explain_lingering(const struct control_view *view, const char *text,
 
 	if (!list)
 		return -ENOMEM;
-	by_id = id_parse(text, &id);
+	by_id = id_parse(wanted->text, &id);
 	n = watcher_lingering(view->watcher, list, ABSENT_MAX);
 	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
 		if ((by_id && list[i].netns_id == id) ||
-		    name_matches("", list[i].name, text))
+		    name_matches("", list[i].name, wanted))
 			return explain_without_netns(
 				"lingering", json_null(),
 				describe_lingering(view, &list[i], now_us),
@@ -378,7 +390,14 @@ static int explain_lingering(const struct control_view *view, const char *text,
 int explain_absent(const struct control_view *view, const char *text,
 		   uint64_t now_us, json_t **ret_reply)
 {
-	int r = explain_pending(view, text, now_us, ret_reply);
+	_cleanup_(wanted_done) struct wanted wanted = { text,
+							utf8_unescape(text) };
+	int r;
 
-	return r != 0 ? r : explain_lingering(view, text, now_us, ret_reply);
+	if (!wanted.plain)
+		return -ENOMEM;
+	r = explain_pending(view, &wanted, now_us, ret_reply);
+	if (r == 0)
+		r = explain_lingering(view, &wanted, now_us, ret_reply);
+	return r;
 }

@@ -22,12 +22,13 @@ struct watcher;
  * @text:	"host"; a name; directory/name; or, when nothing has that name,
  *		an id
  * @ret_netns:	the first FIND_MAX that match
- * Return: how many there are.
+ * @ret_n:	how many there are
+ * Return: 0 or -ENOMEM.
  */
-size_t find_netns(struct watcher *watcher, const char *text,
-		  struct netns *ret_netns[FIND_MAX]);
+int find_netns(struct watcher *watcher, const char *text,
+	       struct netns *ret_netns[FIND_MAX], size_t *ret_n);
 
-/** find_candidates() - "directory/name" of each of @n that @text means
+/** find_candidates() - "directory/name" of each of the @n found with @text
  * Return: an array, or NULL: no memory. */
 json_t *find_candidates(struct netns *const netns[], size_t n,
 			const char *text);
