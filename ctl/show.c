@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+/* show.c - lists of namespaces, listeners and rules for people */
+#include "ctl/show.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "ctl/table.h"
+#include "ctl/text.h"
+
+/* Addresses in a line; --json has them all. */
+#define ADDRESSES_SHOWN 4
+
+const char *show_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+json_int_t show_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+bool show_flag(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+/* The elements of @array in an order for people; the caller frees it. */
+static const json_t **sorted(const json_t *array,
+			     int (*compare)(const void *a, const void *b))
+{
+	size_t n = json_array_size(array), i;
+	const json_t **list = calloc(n + 1, sizeof(list[0]));
+	json_t *element;
+
+	if (!list)
+		return NULL;
+	json_array_foreach (array, i, element)
+		list[i] = element;
+	qsort(list, n, sizeof(list[0]), compare);
+	return list;
+}
+
+static const char *namespace_name(const json_t *namespace)
+{
+	const json_t *names = json_object_get(namespace, "names");
+
+	return show_text(json_array_get(names, 0), "name");
+}
+
+/* The host's first, then by name: blue2 before blue10. */
+static int compare_namespaces(const void *a, const void *b)
+{
+	const json_t *const *x = a, *const *y = b;
+	int host = show_flag(*y, "host") - show_flag(*x, "host");
+
+	return host ? host : strverscmp(namespace_name(*x), namespace_name(*y));
+}
+
+static int compare_listeners(const void *a, const void *b)
+{
+	static const char *const keys[] = { "namespace", "protocol", "port",
+					    "address" };
+	const json_t *const *x = a, *const *y = b;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		json_int_t n = show_number(*x, keys[i]);
+		json_int_t m = show_number(*y, keys[i]);
+		int order = strverscmp(show_text(*x, keys[i]),
+				       show_text(*y, keys[i]));
+
+		if (order || n != m)
+			return order ? order : (n < m ? -1 : 1);
+	}
+	return 0;
+}
+
+/* All names in one cell; a stream of its own, as they are of any number. */
+static char *namespace_names(const json_t *namespace)
+{
+	const json_t *names = json_object_get(namespace, "names");
+	char *text = NULL;
+	json_t *name;
+	size_t size, i;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	if (show_flag(namespace, "host"))
+		(void)fputs("(host)", f);
+	json_array_foreach (names, i, name)
+		(void)fprintf(f, "%s%s",
+			      i > 0 || show_flag(namespace, "host") ? " " : "",
+			      show_text(name, "name"));
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static char *namespace_addresses(const json_t *namespace)
+{
+	const json_t *addresses = json_object_get(namespace, "addresses");
+	json_int_t omitted = show_number(namespace, "addresses_omitted");
+	size_t n = json_array_size(addresses), size;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < n && i < ADDRESSES_SHOWN; i++) {
+		const json_t *address = json_array_get(addresses, i);
+
+		(void)fprintf(f, "%s%s/%" JSON_INTEGER_FORMAT "%s",
+			      i > 0 ? " " : "", show_text(address, "address"),
+			      show_number(address, "prefix"),
+			      show_flag(address, "usable") ? ""
+							   : " (unusable)");
+	}
+	if (n > ADDRESSES_SHOWN)
+		omitted += (json_int_t)(n - ADDRESSES_SHOWN);
+	if (omitted > 0)
+		(void)fprintf(f, " and %" JSON_INTEGER_FORMAT " more", omitted);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void cell_number(struct table *table, json_int_t number)
+{
+	table_cell(table, "%" JSON_INTEGER_FORMAT, number);
+}
+
+/* For columns in which a 0 is nothing to look at. */
+static void cell_unless_zero(struct table *table, json_int_t number)
+{
+	if (number)
+		cell_number(table, number);
+	else
+		table_cell(table, "%s", "");
+}
+
+static void namespace_row(struct table *table, const json_t *namespace)
+{
+	_cleanup_free_ char *names = namespace_names(namespace);
+	_cleanup_free_ char *addresses = namespace_addresses(namespace);
+	const json_t *counts = json_object_get(namespace, "listeners");
+	const json_t *nsid = json_object_get(namespace, "nsid");
+
+	table_cell(table, "%s", names ? names : "?");
+	table_cell(table, "%" PRIu64, (uint64_t)show_number(namespace, "id"));
+	if (json_is_integer(nsid))
+		cell_number(table, json_integer_value(nsid));
+	else
+		table_cell(table, "-");
+	cell_number(table, show_number(counts, "open"));
+	cell_number(table, show_number(counts, "waiting"));
+	cell_unless_zero(table, show_number(counts, "refused"));
+	cell_unless_zero(table, show_number(namespace, "listeners_omitted"));
+	table_cell(table, "%s", addresses ? addresses : "?");
+}
+
+static int show_present(const json_t *array)
+{
+	static const struct table_column columns[] = {
+		{ .name = "NAMESPACE" },
+		{ .name = "ID", .right = true },
+		{ .name = "NSID", .right = true },
+		{ .name = "LISTENING", .right = true },
+		{ .name = "WAITING", .right = true },
+		{ .name = "REFUSED", .right = true, .optional = true },
+		{ .name = "OMITTED", .right = true, .optional = true },
+		{ .name = "ADDRESSES", .optional = true },
+	};
+	_cleanup_free_ const json_t **list = sorted(array, compare_namespaces);
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+
+	if (!list) {
+		table_free(table);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; list[i]; i++)
+		namespace_row(table, list[i]);
+	return table_print(table, stdout);
+}
+
+int show_pending(const json_t *pending)
+{
+	static const struct table_column columns[] = {
+		{ .name = "PENDING NAME" },
+		{ .name = "FOR", .right = true },
+		{ .name = "ERROR", .optional = true },
+		{ .name = "REASON" },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	char duration[TEXT_DURATION_MAX];
+	json_t *name;
+	size_t i;
+
+	json_array_foreach (pending, i, name) {
+		table_cell(table, "%s/%s", show_text(name, "directory"),
+			   show_text(name, "name"));
+		table_cell(table, "%s",
+			   text_duration(show_number(name, "since_us"),
+					 duration));
+		table_cell(table, "%s", show_text(name, "error"));
+		table_cell(table, "%s", show_text(name, "reason"));
+	}
+	return table_print(table, stdout);
+}
+
+int show_lingering(const json_t *lingering)
+{
+	static const struct table_column columns[] = {
+		{ .name = "LINGERING" },
+		{ .name = "ID", .right = true },
+		{ .name = "NSID", .right = true },
+		{ .name = "FOR", .right = true },
+		{ .name = "HELD BY BERTH" },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	char duration[TEXT_DURATION_MAX];
+	json_t *netns;
+	size_t i;
+
+	json_array_foreach (lingering, i, netns) {
+		json_int_t open = show_number(netns, "open_listeners");
+		json_int_t withdrawn =
+			show_number(netns, "withdrawn_listeners");
+
+		table_cell(table, "%s", show_text(netns, "name"));
+		table_cell(table, "%" PRIu64,
+			   (uint64_t)show_number(netns, "id"));
+		if (json_is_integer(json_object_get(netns, "nsid")))
+			cell_number(table, show_number(netns, "nsid"));
+		else
+			table_cell(table, "-");
+		table_cell(table, "%s",
+			   text_duration(show_number(netns, "since_us"),
+					 duration));
+		if (open || withdrawn)
+			table_cell(table,
+				   "%" JSON_INTEGER_FORMAT
+				   " open, %" JSON_INTEGER_FORMAT
+				   " not released by consumers",
+				   open, withdrawn);
+		else
+			table_cell(table, "nothing");
+	}
+	return table_print(table, stdout);
+}
+
+int show_namespaces(const json_t *reply)
+{
+	const json_t *pending = json_object_get(reply, "pending");
+	const json_t *lingering = json_object_get(reply, "lingering");
+	int r = show_present(json_object_get(reply, "namespaces"));
+
+	if (r == 0 && json_array_size(pending) > 0) {
+		(void)putchar('\n');
+		r = show_pending(pending);
+	}
+	if (r == 0 && json_array_size(lingering) > 0) {
+		(void)putchar('\n');
+		r = show_lingering(lingering);
+	}
+	return r;
+}
+
+/* "EADDRINUSE: the port is taken; next attempt in 1.2 s (3 failed)" */
+static void print_waiting(FILE *f, const json_t *listener)
+{
+	char duration[TEXT_DURATION_MAX];
+	const char *error = show_text(listener, "error");
+	json_int_t attempts = show_number(listener, "attempts");
+	json_int_t next_us = show_number(listener, "next_attempt_us");
+
+	(void)fprintf(f, "%s%s%s", error, *error ? ": " : "",
+		      show_text(listener, "reason"));
+	if (show_number(listener, "blocked_by"))
+		(void)fprintf(f, "; held by listener %" JSON_INTEGER_FORMAT,
+			      show_number(listener, "blocked_by"));
+	if (next_us > 0)
+		(void)fprintf(f, "; next attempt in %s",
+			      text_duration(next_us, duration));
+	if (attempts > 0)
+		(void)fprintf(f, " (%" JSON_INTEGER_FORMAT " failed)",
+			      attempts);
+}
+
+char *show_detail(const json_t *listener)
+{
+	const char *state = show_text(listener, "state");
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	if (strcmp(state, "waiting") == 0)
+		print_waiting(f, listener);
+	else if (strcmp(state, "absent") == 0)
+		(void)fputs("not tried yet", f);
+	else if (strcmp(state, "listening") != 0)
+		(void)fputs(show_text(listener, "reason"), f);
+	else if (!show_flag(listener, "delivered"))
+		(void)fputs("its consumer does not have it yet", f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void listener_row(struct table *table, const json_t *listener)
+{
+	const char *namespace = show_text(listener, "namespace");
+	const char *consumer = show_text(listener, "consumer");
+	const char *action = show_text(listener, "action");
+	_cleanup_free_ char *detail = show_detail(listener);
+
+	cell_number(table, show_number(listener, "id"));
+	table_cell(table, "%s", *namespace ? namespace : "-");
+	table_cell(table, "%s", show_text(listener, "protocol"));
+	table_cell(table, "%s", show_text(listener, "address"));
+	cell_number(table, show_number(listener, "port"));
+	table_cell(table, "%s", show_text(listener, "interface"));
+	table_cell(table, "%s", show_text(listener, "rule"));
+	if (strcmp(action, "handoff") == 0)
+		table_cell(table, "%s to %s", action, consumer);
+	else
+		table_cell(table, "%s", action);
+	table_cell(table, "%s", show_text(listener, "state"));
+	table_cell(table, "%s", detail ? detail : "?");
+}
+
+int show_listeners(const json_t *reply)
+{
+	static const struct table_column columns[] = {
+		{ .name = "ID", .right = true },
+		{ .name = "NAMESPACE" },
+		{ .name = "PROTOCOL" },
+		{ .name = "ADDRESS" },
+		{ .name = "PORT", .right = true },
+		{ .name = "INTERFACE", .optional = true },
+		{ .name = "RULE" },
+		{ .name = "ACTION" },
+		{ .name = "STATE" },
+		{ .name = "DETAIL", .optional = true },
+	};
+	_cleanup_free_ const json_t **list =
+		sorted(json_object_get(reply, "listeners"), compare_listeners);
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+
+	if (!list) {
+		table_free(table);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; list[i]; i++)
+		listener_row(table, list[i]);
+	return table_print(table, stdout);
+}
+
+static void rule_row(struct table *table, const json_t *rule)
+{
+	const json_t *counts = json_object_get(rule, "listeners");
+
+	table_cell(table, "%s", show_text(rule, "name"));
+	table_cell(table, "%s", show_text(rule, "match"));
+	table_cell(table, "%s", show_text(rule, "listen"));
+	table_cell(table, "%s%s%s", show_text(rule, "action"),
+		   *show_text(rule, "serve") ? " " : "",
+		   show_text(rule, "serve"));
+	cell_number(table, show_number(counts, "open"));
+	cell_unless_zero(table, show_number(counts, "waiting"));
+	cell_unless_zero(table, show_number(counts, "refused"));
+	table_cell(table, "%s:%" JSON_INTEGER_FORMAT, show_text(rule, "file"),
+		   show_number(rule, "line"));
+}
+
+int show_rules(const json_t *reply)
+{
+	static const struct table_column columns[] = {
+		{ .name = "RULE" },
+		{ .name = "MATCH" },
+		{ .name = "LISTEN" },
+		{ .name = "ACTION" },
+		{ .name = "LISTENING", .right = true },
+		{ .name = "WAITING", .right = true, .optional = true },
+		{ .name = "REFUSED", .right = true, .optional = true },
+		{ .name = "FILE" },
+	};
+	const json_t *rules = json_object_get(reply, "rules");
+	const json_t *files = json_object_get(reply, "files");
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *rule;
+	size_t i;
+	int r;
+
+	json_array_foreach (rules, i, rule) {
+		rule_row(table, rule);
+	}
+	r = table_print(table, stdout);
+	if (r == 0)
+		(void)show_problems(files,
+				    "\n"); /* listing is what was asked */
+	return r;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+/* show_explain.c - why a namespace has its listeners, for people */
+#include "ctl/show.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "ctl/table.h"
+#include "ctl/text.h"
+
+static void print_heading(const json_t *reply)
+{
+	const json_t *namespace = json_object_get(reply, "namespace");
+	const json_t *names = json_object_get(namespace, "names");
+	json_t *name;
+	size_t i;
+
+	if (show_flag(namespace, "host"))
+		(void)printf("the host's namespace");
+	else
+		(void)printf("namespace");
+	json_array_foreach (names, i, name) {
+		_cleanup_free_ char *directory =
+			text_printable(show_text(name, "directory"), NULL);
+		_cleanup_free_ char *text =
+			text_printable(show_text(name, "name"), NULL);
+
+		(void)printf("%s %s/%s", i > 0 ? "," : "",
+			     directory ? directory : "?", text ? text : "?");
+	}
+	(void)printf(", id %" PRIu64 "\n",
+		     (uint64_t)show_number(namespace, "id"));
+}
+
+static int show_verdicts(const json_t *rules)
+{
+	static const struct table_column columns[] = {
+		{ .name = "RULE" },
+		{ .name = "MATCHES" },
+		{ .name = "BECAUSE" },
+		{ .name = "FILE" },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		table_cell(table, "%s", show_text(rule, "name"));
+		table_cell(table, "%s",
+			   show_flag(rule, "matches") ? "yes" : "no");
+		table_cell(table, "%s", show_text(rule, "reason"));
+		table_cell(table, "%s:%" JSON_INTEGER_FORMAT,
+			   show_text(rule, "file"), show_number(rule, "line"));
+	}
+	return table_print(table, stdout);
+}
+
+static void cell_endpoint(struct table *table, const json_t *object)
+{
+	table_cell(table, "%s", show_text(object, "protocol"));
+	table_cell(table, "%s", show_text(object, "address"));
+	table_cell(table, "%" JSON_INTEGER_FORMAT, show_number(object, "port"));
+}
+
+static int show_wanted(const json_t *listeners)
+{
+	static const struct table_column columns[] = {
+		{ .name = "PROTOCOL" },
+		{ .name = "ADDRESS" },
+		{ .name = "PORT", .right = true },
+		{ .name = "INTERFACE", .optional = true },
+		{ .name = "RULE" },
+		{ .name = "STATE" },
+		{ .name = "DETAIL", .optional = true },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *listener;
+	size_t i;
+
+	json_array_foreach (listeners, i, listener) {
+		_cleanup_free_ char *detail = show_detail(listener);
+
+		cell_endpoint(table, listener);
+		table_cell(table, "%s", show_text(listener, "interface"));
+		table_cell(table, "%s", show_text(listener, "rule"));
+		table_cell(table, "%s", show_text(listener, "state"));
+		table_cell(table, "%s", detail ? detail : "?");
+	}
+	return table_print(table, stdout);
+}
+
+static int show_shadowed(const json_t *shadowed)
+{
+	static const struct table_column columns[] = {
+		{ .name = "SHADOWED" },
+		{ .name = "ADDRESS" },
+		{ .name = "PORT", .right = true },
+		{ .name = "RULE" },
+		{ .name = "LOSES TO" },
+		{ .name = "BECAUSE" },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *shadow;
+	size_t i;
+
+	json_array_foreach (shadowed, i, shadow) {
+		cell_endpoint(table, shadow);
+		table_cell(table, "%s", show_text(shadow, "rule"));
+		table_cell(table, "%s", show_text(shadow, "winner"));
+		table_cell(
+			table, "%s",
+			show_flag(shadow, "same_endpoint")
+				? "both want the same, and it comes first"
+				: "the kernel does not let a wildcard and an "
+				  "address share the port");
+	}
+	return table_print(table, stdout);
+}
+
+static int show_present(const json_t *reply)
+{
+	const json_t *rules = json_object_get(reply, "rules");
+	const json_t *listeners = json_object_get(reply, "listeners");
+	const json_t *shadowed = json_object_get(reply, "shadowed");
+	json_int_t omitted = show_number(reply, "omitted");
+	int r;
+
+	print_heading(reply);
+	if (json_array_size(rules) == 0) {
+		(void)puts("There are no rules.");
+		return 0;
+	}
+	(void)putchar('\n');
+	r = show_verdicts(rules);
+	(void)putchar('\n');
+	if (r == 0 && json_array_size(listeners) > 0)
+		r = show_wanted(listeners);
+	else if (r == 0)
+		(void)puts("So no listener is wanted here.");
+	if (r == 0 && json_array_size(shadowed) > 0) {
+		(void)putchar('\n');
+		r = show_shadowed(shadowed);
+	}
+	if (r == 0 && omitted > 0)
+		(void)printf("\n%" JSON_INTEGER_FORMAT
+			     " more are wanted than the limit for one "
+			     "namespace allows.\n",
+			     omitted);
+	return r;
+}
+
+/* A list of one, for the table that shows lists. */
+static int show_single(json_t *object, int (*show)(const json_t *list))
+{
+	json_t *list = json_pack("[O]", object);
+	int r = list ? show(list) : -ENOMEM;
+
+	json_decref(list);
+	return r < 0 ? r : 1;
+}
+
+int show_explain(const json_t *reply)
+{
+	const char *state = show_text(reply, "state");
+
+	if (strcmp(state, "pending") == 0) {
+		(void)puts("The name leads to no network namespace; it is "
+			   "tried again when that changes.\n");
+		return show_single(json_object_get(reply, "pending"),
+				   show_pending);
+	}
+	if (strcmp(state, "lingering") == 0) {
+		(void)puts("The namespace has no name any more, so it has no "
+			   "listeners; the kernel has\nnot freed it, because "
+			   "something holds it.\n");
+		return show_single(json_object_get(reply, "lingering"),
+				   show_lingering);
+	}
+	return show_present(reply);
+}

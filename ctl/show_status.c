@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/* show_status.c - status, reload and check for people */
+#include "ctl/show.h"
+
+#include <string.h>
+
+#include "common/util.h"
+#include "ctl/text.h"
+
+#define NUMBER "%" JSON_INTEGER_FORMAT
+
+/* One line of the status; @label is empty where a line goes on. */
+static void print_label(const char *label)
+{
+	(void)printf("%-12s", label); /* main checks ferror(3) */
+}
+
+static void print_text(const char *text)
+{
+	_cleanup_free_ char *printable = text_printable(text, NULL);
+
+	(void)fputs(printable ? printable : "?", stdout);
+}
+
+static const char *plural(json_int_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void print_directories(const json_t *reply)
+{
+	const json_t *directories = json_object_get(reply, "directories");
+	json_t *directory;
+	size_t i;
+
+	json_array_foreach (directories, i, directory) {
+		print_label(i == 0 ? "directories" : "");
+		print_text(show_text(directory, "path"));
+		(void)puts(show_flag(directory, "exists")
+				   ? ""
+				   : " (does not exist)");
+	}
+}
+
+static void print_counts(const json_t *reply)
+{
+	const json_t *listeners = json_object_get(reply, "listeners");
+	json_int_t pending = show_number(reply, "pending");
+	json_int_t refused = show_number(listeners, "refused");
+
+	print_label("namespaces");
+	(void)printf(NUMBER, show_number(reply, "namespaces"));
+	if (pending > 0)
+		(void)printf(", " NUMBER " name%s pending", pending,
+			     plural(pending));
+	if (!show_flag(reply, "settled"))
+		(void)printf(", still looking at what exists");
+	(void)putchar('\n');
+	print_label("listeners");
+	(void)printf(NUMBER " listening, " NUMBER " waiting",
+		     show_number(listeners, "open"),
+		     show_number(listeners, "waiting"));
+	if (refused > 0)
+		(void)printf(", " NUMBER " refused", refused);
+	(void)putchar('\n');
+}
+
+static json_int_t count_problems(const json_t *files)
+{
+	json_int_t n = 0;
+	json_t *file;
+	size_t i;
+
+	json_array_foreach (files, i, file)
+		n += (json_int_t)json_array_size(
+			json_object_get(file, "problems"));
+	return n;
+}
+
+static void print_rules(const json_t *reply)
+{
+	const json_t *files = json_object_get(reply, "files");
+	json_int_t rules = show_number(reply, "rules");
+	json_int_t n = (json_int_t)json_array_size(files);
+	json_int_t problems = count_problems(files);
+
+	print_label("rules");
+	(void)printf(NUMBER " in " NUMBER " file%s", rules, n, plural(n));
+	if (problems > 0)
+		(void)printf(", " NUMBER " problem%s", problems,
+			     plural(problems));
+	(void)putchar('\n');
+}
+
+static void print_consumer(const json_t *consumer)
+{
+	print_text(show_text(consumer, "name"));
+	if (show_flag(consumer, "connected"))
+		(void)printf(" (pid " NUMBER ")", show_number(consumer, "pid"));
+	else
+		(void)printf(" (not connected)");
+	(void)printf(": has " NUMBER ", is to get " NUMBER
+		     ", is to release " NUMBER "\n",
+		     show_number(consumer, "delivered"),
+		     show_number(consumer, "undelivered"),
+		     show_number(consumer, "withdrawn"));
+}
+
+static void print_consumers(const json_t *reply)
+{
+	const json_t *consumers = json_object_get(reply, "consumers");
+	json_t *consumer;
+	size_t i;
+
+	json_array_foreach (consumers, i, consumer) {
+		print_label(i == 0 ? "consumers" : "");
+		print_consumer(consumer);
+	}
+}
+
+static void print_history(const json_t *reply)
+{
+	const json_t *events = json_object_get(reply, "events");
+	const json_t *freed = json_object_get(reply, "freed");
+	char last[TEXT_DURATION_MAX], max[TEXT_DURATION_MAX];
+	json_int_t n = show_number(freed, "count");
+
+	print_label("events");
+	(void)printf(NUMBER " of names (" NUMBER " overflows), " NUMBER
+			    " of netlink (" NUMBER " overflows), " NUMBER
+			    " resync%s\n",
+		     show_number(events, "names"),
+		     show_number(events, "names_overflows"),
+		     show_number(events, "netlink"),
+		     show_number(events, "netlink_overflows"),
+		     show_number(events, "resyncs"),
+		     plural(show_number(events, "resyncs")));
+	print_label("freed");
+	(void)printf(NUMBER " namespace%s", n, plural(n));
+	if (n > 0)
+		(void)printf(", the last %s after its name went, at most %s",
+			     text_duration(show_number(freed, "last_us"), last),
+			     text_duration(show_number(freed, "max_us"), max));
+	(void)putchar('\n');
+}
+
+int show_status(const json_t *reply)
+{
+	const json_t *lingering = json_object_get(reply, "lingering");
+	char uptime[TEXT_DURATION_MAX];
+
+	(void)printf("berthd ");
+	print_text(show_text(reply, "version"));
+	(void)printf(", pid " NUMBER ", up for %s\n", show_number(reply, "pid"),
+		     text_duration(show_number(reply, "uptime_us"), uptime));
+	print_directories(reply);
+	print_counts(reply);
+	print_rules(reply);
+	print_consumers(reply);
+	print_history(reply);
+	(void)show_problems(json_object_get(reply, "files"), "\n");
+	if (json_array_size(lingering) == 0)
+		return 0;
+	(void)putchar('\n');
+	return show_lingering(lingering);
+}
+
+static void print_problem(const json_t *problem)
+{
+	print_text(show_text(problem, "file"));
+	if (show_number(problem, "line"))
+		(void)printf(":" NUMBER ":" NUMBER,
+			     show_number(problem, "line"),
+			     show_number(problem, "column"));
+	(void)printf(": ");
+	print_text(show_text(problem, "message"));
+	(void)putchar('\n');
+}
+
+size_t show_problems(const json_t *files, const char *before)
+{
+	json_t *file, *problem;
+	size_t i, j, n = 0;
+
+	json_array_foreach (files, i, file) {
+		const json_t *problems = json_object_get(file, "problems");
+
+		if (json_array_size(problems) > 0 && n == 0)
+			(void)fputs(before, stdout);
+		n += json_array_size(problems);
+		json_array_foreach (problems, j, problem) {
+			print_problem(problem);
+		}
+		if (!show_flag(file, "last_good"))
+			continue;
+		print_text(show_text(file, "path"));
+		(void)printf(": an earlier version stays in force, with " NUMBER
+			     " rule%s\n",
+			     show_number(file, "rules"),
+			     plural(show_number(file, "rules")));
+	}
+	return n;
+}
+
+int show_check(const json_t *reply)
+{
+	const json_t *files = json_object_get(reply, "files");
+	json_int_t n = (json_int_t)json_array_size(files);
+
+	if (show_problems(files, "") > 0)
+		return 1;
+	(void)printf("%zu rules in " NUMBER " file%s, no problems\n",
+		     json_array_size(json_object_get(reply, "rules")), n,
+		     plural(n));
+	return 0;
+}
+
+int show_reload(const json_t *reply)
+{
+	json_int_t rules = show_number(reply, "rules");
+	json_int_t problems = show_number(reply, "problems");
+
+	(void)printf(NUMBER " rule%s in force, ", rules, plural(rules));
+	if (problems == 0)
+		(void)puts("no problems");
+	else
+		(void)printf(NUMBER " problem%s: see berthctl check\n",
+			     problems, plural(problems));
+	return problems > 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* table.h - aligned columns for people */
+#ifndef CTL_TABLE_H
+#define CTL_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct table;
+
+/**
+ * struct table_column - one column
+ * @right:	numbers: aligned at the right
+ * @optional:	left out when all its cells are empty
+ */
+struct table_column {
+	const char *name;
+	bool right;
+	bool optional;
+};
+
+/** table_new() - @columns: static. Return: NULL when memory is short. */
+struct table *table_new(const struct table_column *columns, size_t n);
+struct table *table_free(struct table *table);
+
+/**
+ * table_cell() - the next cell, row by row from the left
+ *
+ * Text is made printable. When memory is short, table_print() says so; @table
+ * may be NULL for the same reason.
+ */
+void table_cell(struct table *table, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** table_print() - header and rows; frees the table
+ * Return: 0 or -ENOMEM: nothing was printed. */
+int table_print(struct table *table, FILE *out);
+
+#endif

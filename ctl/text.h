@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text.h - values as text for a terminal */
+#ifndef CTL_TEXT_H
+#define CTL_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/**
+ * text_printable() - a copy that cannot move the cursor or hide anything
+ * @ret_width:	terminal columns of it; may be NULL
+ *
+ * A name in a file system may hold line breaks, escape sequences, or marks
+ * that reverse the writing: each byte of what is not a visible character of
+ * the locale becomes \xNN.
+ * Return: an allocated text, or NULL.
+ */
+char *text_printable(const char *text, size_t *ret_width);
+
+/** text_duration() - "85.2 ms", "4.0 s", "2 min 3 s", "5 d 3 h"
+ * @buffer:	of TEXT_DURATION_MAX, returned */
+#define TEXT_DURATION_MAX 48
+const char *text_duration(int64_t us, char *buffer);
+
+#endif
