@@ -348,8 +348,7 @@ static const char *method_check(const struct varlink_method *method,
 		    method->parameters[i].required)
 			return key;
 	}
-	json_object_foreach(parameters, key, value)
-	{
+	json_object_foreach (parameters, key, value) {
 		if (!method_takes(method, key))
 			return key;
 	}
@@ -371,6 +370,15 @@ static bool name_is(const char *text, size_t len, const char *name)
 	return strlen(name) == len && memcmp(text, name, len) == 0;
 }
 
+static const struct varlink_interface *
+find_interface(const struct varlink_call *call, const char *name, size_t len)
+{
+	if (name_is(name, len, call->interface->name))
+		return call->interface;
+	return name_is(name, len, SERVICE_INTERFACE) ? &service_interface
+						     : NULL;
+}
+
 static void call_interface_not_found(struct varlink_call *call,
 				     const char *name, size_t len)
 {
@@ -388,18 +396,16 @@ static void call_run(struct varlink_call *call, const char *name,
 {
 	const char *dot = strrchr(name, '.'), *invalid;
 	const struct varlink_interface *interface = NULL;
-	const struct varlink_method *method;
-	size_t len = dot ? (size_t)(dot - name) : 0;
+	const struct varlink_method *method = NULL;
 
-	if (name_is(name, len, call->interface->name))
-		interface = call->interface;
-	else if (name_is(name, len, SERVICE_INTERFACE))
-		interface = &service_interface;
-	if (!interface && dot) {
-		call_interface_not_found(call, name, len);
+	if (dot)
+		interface = find_interface(call, name, (size_t)(dot - name));
+	if (dot && !interface) {
+		call_interface_not_found(call, name, (size_t)(dot - name));
 		return;
 	}
-	method = interface ? find_method(interface, dot + 1) : NULL;
+	if (dot)
+		method = find_method(interface, dot + 1);
 	if (!method) {
 		call_service_error(call, SERVICE_INTERFACE ".MethodNotFound",
 				   "method", name);
