@@ -314,14 +314,11 @@ static int server_make_room(struct varlink_server *server)
 
 int varlink_server_attach(struct varlink_server *server, int fd)
 {
-	struct varlink_conn *conn = NULL;
-	int r = server_make_room(server);
+	struct varlink_conn *conn = malloc(sizeof(*conn));
+	int r = conn ? server_make_room(server) : -ENOMEM;
 
-	if (r == 0) {
-		conn = malloc(sizeof(*conn));
-		r = conn ? 0 : -ENOMEM;
-	}
 	if (r < 0) {
+		free(conn);
 		(void)close(fd); /* nothing was sent or read */
 		return r;
 	}
@@ -418,7 +415,7 @@ int varlink_server_listen(struct varlink_server *server, const char *path)
 	assert(server->listen_fd < 0);
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -436,7 +433,7 @@ int varlink_server_listen(struct varlink_server *server, const char *path)
 		return r;
 	}
 	server->listen_fd = TAKE_FD(fd);
-	strcpy(server->path, path);
+	memcpy(server->path, address.sun_path, sizeof(server->path));
 	return 0;
 }
 
