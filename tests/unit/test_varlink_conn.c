@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_varlink_conn.c - framing, limits and deadlines of the control socket */
+#include "tests/unit/varlink_fixture.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+/* --- framing --- */
+
+static void test_byte_by_byte(void **state)
+{
+	static const char call[] = "{\"method\": \"org.example.test.Echo\", "
+				   "\"parameters\": {\"text\": \"x\"}}";
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	for (size_t i = 0; i < sizeof(call); i++) {
+		assert_int_equal(client.replies, 0);
+		client_send(&client, &call[i], 1);
+		run_for_us(0);
+	}
+	client_await(&client, 1);
+	assert_reply(&client, 0, "{\"parameters\": {\"text\": \"x\"}}");
+	client_close(&client);
+}
+
+static void test_pipelining(void **state)
+{
+	enum { CALLS = 500 };
+	char text[CALLS * 96], expected[64];
+	struct client client;
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < CALLS; i++)
+		len += (size_t)sprintf(text + len,
+				       "{\"method\":\"org.example.test.Echo\","
+				       "\"parameters\":{\"text\":\"%d\"}}",
+				       i) +
+		       1;
+	assert_int_equal(client_open(&client, true), 0);
+	client_send(&client, text, len);
+	assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
+	client_await_eof(&client);
+	assert_int_equal(client.replies, CALLS);
+	for (int i = 0; i < CALLS; i++) {
+		(void)sprintf(expected, "{\"parameters\":{\"text\":\"%d\"}}",
+			      i);
+		assert_reply(&client, (size_t)i, expected);
+	}
+	client_close(&client);
+}
+
+/* A call with @len bytes in all, its NUL included. */
+static void send_call_of(struct client *client, size_t len)
+{
+	static const char head[] = "{\"method\": \"org.example.test.Echo\"";
+	char *text = malloc(len);
+
+	memset(text, ' ', len);
+	memcpy(text, head, sizeof(head) - 1);
+	text[len - 2] = '}';
+	text[len - 1] = '\0';
+	client_send(client, text, len);
+	free(text);
+}
+
+static void test_longest_call(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	send_call_of(&client, VARLINK_REQUEST_MAX);
+	send_call_of(&client, VARLINK_REQUEST_MAX);
+	client_await(&client, 2);
+	assert_reply(&client, 1, "{\"parameters\": {\"text\": null}}");
+	send_call_of(&client, VARLINK_REQUEST_MAX + 1);
+	client_await_eof(&client);
+	assert_int_equal(client.replies, 3);
+	assert_reply(&client, 2,
+		     "{\"error\": \"org.example.test.InvalidRequest\", "
+		     "\"parameters\": {\"message\": \"the call is longer than "
+		     "64 KiB\"}}");
+	client_close(&client);
+}
+
+static void test_half_call_then_gone(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_send(&client, "{\"method", 8);
+	run_for_us(0);
+	client_close(&client);
+	run_until(done_no_conns);
+}
+
+/* --- lists, and clients that do not read --- */
+
+static void test_slow_reader(void **state)
+{
+	struct client client;
+	json_t *reply, *numbers;
+	size_t made;
+
+	(void)state;
+	assert_int_equal(client_open(&client, false), 0);
+	client_call(&client, COUNT("200000"));
+	client_call(&client, "{\"method\": \"org.example.test.Echo\"}");
+	run_for_us(50 * USEC_PER_MSEC);
+	/* What fits into the socket and one piece, of 2.4 MB in all. */
+	made = bench.elements_made;
+	assert_in_range(made, 1, 100000);
+	run_for_us(50 * USEC_PER_MSEC);
+	assert_int_equal(bench.elements_made, made);
+	assert_int_equal(loop_source_set_events(client.source, EPOLLIN), 0);
+	client_await(&client, 2);
+	reply = client_reply(&client, 0);
+	numbers = json_object_get(json_object_get(reply, "parameters"),
+				  "numbers");
+	assert_int_equal(json_array_size(numbers), 200000);
+	assert_int_equal(json_integer_value(json_object_get(
+				 json_array_get(numbers, 199999), "n")),
+			 199999);
+	json_decref(reply);
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
+static void test_gone_in_list(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, false), 0);
+	client_call(&client, COUNT("200000"));
+	run_for_us(10 * USEC_PER_MSEC);
+	assert_int_equal(bench.lists_freed, 0);
+	client_close(&client);
+	run_until(done_no_conns);
+	assert_int_equal(bench.lists_freed, 1);
+}
+
+static void test_freed_in_list(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, false), 0);
+	client_call(&client, COUNT("200000"));
+	run_for_us(10 * USEC_PER_MSEC);
+	bench.server = varlink_server_free(bench.server);
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
+static void test_list_without_memory(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, "{\"method\": \"org.example.test.Count\", "
+			     "\"parameters\": {\"end\": \"3000\", \"fail\": "
+			     "\"yes\"}}");
+	client_await_eof(&client);
+	assert_int_equal(client.replies, 0); /* a reply without its end */
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
+/* A client that sends and never reads fills its socket, not our memory. */
+static void test_calls_without_reading(void **state)
+{
+	static const char call[] = "{\"method\": \"org.example.test.Nothing\"}";
+	struct client client;
+	size_t sent = 0;
+
+	(void)state;
+	assert_int_equal(client_open(&client, false), 0);
+	for (int i = 0; i < 100; i++) {
+		while (send(client.fd, call, sizeof(call), MSG_NOSIGNAL) ==
+		       (ssize_t)sizeof(call))
+			sent++;
+		assert_int_equal(errno, EAGAIN);
+		run_for_us(0);
+	}
+	assert_in_range(sent, 100, 100000);
+	client_close(&client);
+	run_until(done_no_conns);
+}
+
+/* --- deadlines and limits --- */
+
+static void test_deadline_of_half_call(void **state)
+{
+	struct client idle, half;
+
+	(void)state;
+	varlink_server_set_timeout(bench.server, 50 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&idle, true), 0);
+	client_call(&idle, "{\"method\": \"org.example.test.Echo\"}");
+	client_await(&idle, 1);
+	assert_int_equal(client_open(&half, true), 0);
+	client_send(&half, "{", 1);
+	client_await_eof(&half);
+	client_close(&half);
+	/* Between two calls there is no deadline. */
+	run_for_us(100 * USEC_PER_MSEC);
+	assert_false(idle.eof);
+	client_call(&idle, "{\"method\": \"org.example.test.Echo\"}");
+	client_await(&idle, 2);
+	client_close(&idle);
+}
+
+/* More bytes do not buy more time. */
+static void test_deadline_is_for_the_call(void **state)
+{
+	struct client client;
+	uint64_t begin_us = monotonic_us();
+
+	(void)state;
+	varlink_server_set_timeout(bench.server, 100 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&client, true), 0);
+	client_send(&client, "{", 1);
+	while (!client.eof && monotonic_us() - begin_us < 10 * USEC_PER_SEC) {
+		(void)send(client.fd, " ", 1, MSG_NOSIGNAL);
+		run_for_us(10 * USEC_PER_MSEC);
+	}
+	assert_true(client.eof);
+	client_close(&client);
+}
+
+static void test_deadline_of_reader(void **state)
+{
+	struct client client;
+
+	(void)state;
+	varlink_server_set_timeout(bench.server, 50 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&client, false), 0);
+	client_call(&client, COUNT("200000"));
+	run_until(done_no_conns);
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
+static void test_too_many(void **state)
+{
+	static struct client clients[VARLINK_CONNECTIONS_MAX + 2];
+	const size_t max = VARLINK_CONNECTIONS_MAX;
+
+	(void)state;
+	for (size_t i = 0; i < max; i++)
+		assert_int_equal(client_open(&clients[i], true), 0);
+	/* All but the second have half a call under way. */
+	for (size_t i = 0; i < max; i++) {
+		if (i != 1)
+			client_send(&clients[i], "{", 1);
+	}
+	run_for_us(10 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&clients[max], true), 0);
+	assert_int_equal(varlink_server_connections(bench.server), max);
+	client_await_eof(&clients[1]);
+	client_send(&clients[max], "{", 1);
+	run_for_us(10 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&clients[max + 1], true), -EBUSY);
+	client_await_eof(&clients[max + 1]);
+	for (size_t i = 0; i < max + 2; i++)
+		client_close(&clients[i]);
+	run_until(done_no_conns);
+}
+
+/* --- the socket --- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(address.sun_path, path);
+	assert_true(fd >= 0);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+static bool done_one_conn(struct bench *b)
+{
+	return varlink_server_connections(b->server) == 1;
+}
+
+static void test_listen(void **state)
+{
+	char dir[] = "/tmp/berth-test-varlink-XXXXXX", path[64], other[64];
+	mode_t saved = umask(0);
+	struct varlink_server *stale;
+	struct stat st;
+	FILE *f;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)sprintf(path, "%s/control.sock", dir);
+	(void)sprintf(other, "%s/file", dir);
+
+	assert_int_equal(varlink_server_listen(bench.server, path), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(umask(0), 0);
+	fd = connect_to(path);
+	assert_true(fd >= 0);
+	run_until(done_one_conn);
+	(void)close(fd);
+	run_until(done_no_conns);
+
+	/* What a killed server left is replaced. */
+	assert_int_equal(
+		varlink_server_new(bench.loop, &interface, NULL, &stale), 0);
+	assert_int_equal(varlink_server_listen(stale, path), 0);
+	varlink_server_free(stale);
+	assert_int_equal(access(path, F_OK), -1);
+
+	/* Anything else is not. */
+	f = fopen(other, "w");
+	assert_non_null(f);
+	(void)fclose(f);
+	assert_int_equal(
+		varlink_server_new(bench.loop, &interface, NULL, &stale), 0);
+	assert_int_equal(varlink_server_listen(stale, other), -EADDRINUSE);
+	varlink_server_free(stale);
+	assert_int_equal(access(other, F_OK), 0);
+
+	(void)unlink(other);
+	(void)rmdir(dir);
+	(void)umask(saved);
+}
+
+static void test_listen_fails(void **state)
+{
+	char path[200];
+
+	(void)state;
+	memset(path, 'a', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(varlink_server_listen(bench.server, path),
+			 -ENAMETOOLONG);
+	assert_int_equal(varlink_server_listen(bench.server,
+					       "/nonexistent/berth/sock"),
+			 -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BENCH_TEST(test_byte_by_byte),
+		BENCH_TEST(test_pipelining),
+		BENCH_TEST(test_longest_call),
+		BENCH_TEST(test_half_call_then_gone),
+		BENCH_TEST(test_slow_reader),
+		BENCH_TEST(test_gone_in_list),
+		BENCH_TEST(test_freed_in_list),
+		BENCH_TEST(test_list_without_memory),
+		BENCH_TEST(test_calls_without_reading),
+		BENCH_TEST(test_deadline_of_half_call),
+		BENCH_TEST(test_deadline_is_for_the_call),
+		BENCH_TEST(test_deadline_of_reader),
+		BENCH_TEST(test_too_many),
+		BENCH_TEST(test_listen),
+		BENCH_TEST(test_listen_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

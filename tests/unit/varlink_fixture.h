@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* varlink_fixture.h - a Varlink server, its clients and their loop, for tests
+ *
+ * Server and clients share one real loop: a client is a socketpair's other
+ * end, whose handler collects what arrives.
+ */
+#ifndef TESTS_UNIT_VARLINK_FIXTURE_H
+#define TESTS_UNIT_VARLINK_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "daemon/varlink_internal.h"
+
+#define WATCHDOG_S 30
+
+/**
+ * struct client - one end of a connection
+ * @replies:	NULs in @data
+ */
+struct client {
+	int fd;
+	struct loop_source *source;
+	char *data;
+	size_t len;
+	size_t capacity;
+	size_t replies;
+	bool eof;
+};
+
+/**
+ * struct bench - one server and what happened to it
+ * @elements_made, @lists_freed: by Count
+ * @done:	ends run_until()
+ * @client, @wanted: which one @done looks at, and for how many replies
+ */
+struct bench {
+	struct loop *loop;
+	struct varlink_server *server;
+	struct loop_timer *timer;
+	bool timer_fired;
+	size_t elements_made;
+	size_t lists_freed;
+	bool (*done)(struct bench *bench);
+	struct client *client;
+	size_t wanted;
+};
+
+static struct bench bench;
+
+/* --- the interface under test --- */
+
+static inline void test_echo(struct varlink_call *call, void *user_data)
+{
+	const char *text = varlink_call_string(call, "text");
+
+	(void)user_data;
+	varlink_reply(call, json_pack("{s:s?}", "text", text));
+}
+
+static inline void test_fail(struct varlink_call *call, void *user_data)
+{
+	(void)user_data;
+	varlink_error(call, "Failed", json_pack("{s:i}", "code", 7));
+}
+
+static inline void test_starve(struct varlink_call *call, void *user_data)
+{
+	(void)user_data;
+	varlink_reply(call, NULL);
+}
+
+static inline void test_silent(struct varlink_call *call, void *user_data)
+{
+	(void)call;
+	(void)user_data;
+}
+
+struct numbers {
+	int next, end;
+	bool fail;
+};
+
+static inline int numbers_next(void *state, json_t **ret_element)
+{
+	struct numbers *numbers = state;
+
+	if (numbers->next == numbers->end)
+		return numbers->fail ? -ENOMEM : 0;
+	bench.elements_made++;
+	*ret_element = json_pack("{s:i}", "n", numbers->next++);
+	return 1;
+}
+
+static inline void numbers_free(void *state)
+{
+	bench.lists_freed++;
+	free(state);
+}
+
+static inline void test_count(struct varlink_call *call, void *user_data)
+{
+	const char *end = varlink_call_string(call, "end");
+	struct numbers *numbers = calloc(1, sizeof(*numbers));
+	struct varlink_list list = {
+		.member = "numbers",
+		.next = numbers_next,
+		.free = numbers_free,
+		.state = numbers,
+	};
+	json_t *head = json_object();
+
+	(void)user_data;
+	numbers->end = atoi(end);
+	numbers->fail = varlink_call_string(call, "fail") != NULL;
+	if (varlink_call_string(call, "head"))
+		json_object_set_new(head, "head", json_true());
+	varlink_reply_list(call, head, &list);
+}
+
+static const struct varlink_parameter echo_parameters[] = { { "text", false } };
+static const struct varlink_parameter count_parameters[] = {
+	{ "end", true },
+	{ "fail", false },
+	{ "head", false },
+};
+static const struct varlink_method methods[] = {
+	{ .name = "Echo",
+	  .parameters = echo_parameters,
+	  .n_parameters = ARRAY_SIZE(echo_parameters),
+	  .handler = test_echo },
+	{ .name = "Count",
+	  .parameters = count_parameters,
+	  .n_parameters = ARRAY_SIZE(count_parameters),
+	  .handler = test_count },
+	{ .name = "Fail", .handler = test_fail },
+	{ .name = "Starve", .handler = test_starve },
+	{ .name = "Silent", .handler = test_silent },
+};
+static const struct varlink_interface interface = {
+	.name = "org.example.test",
+	.description = "interface org.example.test\n",
+	.methods = methods,
+	.n_methods = ARRAY_SIZE(methods),
+};
+
+/* --- the bench --- */
+
+static inline bool after_handler(void *user_data)
+{
+	(void)user_data;
+	if (bench.done && bench.done(&bench))
+		loop_quit(bench.loop, 0);
+	return false;
+}
+
+static inline void timer_handler(void *user_data)
+{
+	(void)user_data;
+	bench.timer_fired = true;
+}
+
+static inline int setup(void **state)
+{
+	(void)state;
+	(void)alarm(WATCHDOG_S); /* a hang is a failure */
+	log_init("test", LOG_LEVEL_ERROR);
+	bench = (struct bench){ .loop = NULL };
+	assert_int_equal(loop_new(&bench.loop), 0);
+	loop_set_after(bench.loop, after_handler, NULL);
+	assert_int_equal(loop_timer_new(bench.loop, timer_handler, NULL,
+					&bench.timer),
+			 0);
+	assert_int_equal(varlink_server_new(bench.loop, &interface, NULL,
+					    &bench.server),
+			 0);
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	(void)state;
+	varlink_server_free(bench.server);
+	loop_timer_free(bench.timer);
+	loop_free(bench.loop);
+	return 0;
+}
+
+static inline void run_until(bool (*done)(struct bench *bench))
+{
+	bench.done = done;
+	bench.timer_fired = false;
+	/* Wakes the loop at least once, if only to find that it is done. */
+	loop_timer_set(bench.timer, monotonic_us());
+	assert_int_equal(loop_run(bench.loop), 0);
+	bench.done = NULL;
+}
+
+static inline bool done_timer(struct bench *b)
+{
+	return b->timer_fired;
+}
+
+/* Lets everything happen that needs no waiting, and a little more. */
+static inline void run_for_us(uint64_t us)
+{
+	bench.done = done_timer;
+	bench.timer_fired = false;
+	loop_timer_set(bench.timer, monotonic_us() + us);
+	assert_int_equal(loop_run(bench.loop), 0);
+}
+
+static inline void client_handler(uint32_t events, void *user_data)
+{
+	struct client *client = user_data;
+	char buffer[64 * 1024];
+	ssize_t n = recv(client->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		client->eof = true;
+		(void)loop_source_set_events(client->source, 0);
+		return;
+	}
+	if (client->len + (size_t)n > client->capacity) {
+		client->capacity = 2 * client->capacity + sizeof(buffer);
+		client->data = realloc(client->data, client->capacity);
+	}
+	memcpy(client->data + client->len, buffer, (size_t)n);
+	client->len += (size_t)n;
+	for (ssize_t i = 0; i < n; i++)
+		client->replies += buffer[i] == '\0';
+}
+
+/* Return: what varlink_server_attach() said. */
+static inline int client_open(struct client *client, bool reads)
+{
+	int pair[2], r;
+
+	*client = (struct client){ .fd = -1 };
+	assert_int_equal(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				    0, pair),
+			 0);
+	client->fd = pair[0];
+	assert_int_equal(loop_add(bench.loop, client->fd, reads ? EPOLLIN : 0,
+				  client_handler, client, "test client",
+				  &client->source),
+			 0);
+	r = varlink_server_attach(bench.server, pair[1]);
+	bench.client = client;
+	return r;
+}
+
+static inline void client_close(struct client *client)
+{
+	loop_source_free(client->source);
+	(void)close(client->fd);
+	free(client->data);
+	client->data = NULL;
+}
+
+static inline void client_send(struct client *client, const char *text,
+			       size_t len)
+{
+	assert_int_equal(send(client->fd, text, len, MSG_NOSIGNAL),
+			 (ssize_t)len);
+}
+
+/* A call with its NUL. */
+static inline void client_call(struct client *client, const char *text)
+{
+	client_send(client, text, strlen(text) + 1);
+}
+
+static inline bool done_replies(struct bench *b)
+{
+	return b->client->eof || b->client->replies >= b->wanted;
+}
+
+static inline bool done_eof(struct bench *b)
+{
+	return b->client->eof;
+}
+
+static inline bool done_no_conns(struct bench *b)
+{
+	return varlink_server_connections(b->server) == 0;
+}
+
+static inline void client_await(struct client *client, size_t replies)
+{
+	bench.client = client;
+	bench.wanted = replies;
+	run_until(done_replies);
+	assert_int_equal(client->replies, replies);
+}
+
+static inline void client_await_eof(struct client *client)
+{
+	bench.client = client;
+	run_until(done_eof);
+}
+
+static inline json_t *client_reply(const struct client *client, size_t index)
+{
+	const char *p = client->data;
+	json_t *reply;
+
+	for (size_t i = 0; i < index; i++)
+		p += strlen(p) + 1;
+	reply = json_loads(p, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(reply);
+	return reply;
+}
+
+static inline void assert_reply(const struct client *client, size_t index,
+				const char *expected)
+{
+	json_t *got = client_reply(client, index);
+	json_t *want = json_loads(expected, 0, NULL);
+
+	assert_non_null(want);
+	if (!json_equal(got, want)) {
+		char *text = json_dumps(got, 0);
+
+		print_error("expected %s\ngot      %s\n", expected, text);
+		free(text);
+		fail();
+	}
+	json_decref(got);
+	json_decref(want);
+}
+
+#define SERVICE "org.varlink.service."
+#define COUNT(n)                                                    \
+	"{\"method\": \"org.example.test.Count\", \"parameters\": " \
+	"{\"end\": \"" n "\"}}"
+#define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+#endif
