@@ -51,8 +51,9 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_backend test_binder test_binder_failures test_consumer_message test_consumers \
-	test_dirwatch test_ip test_loop test_plan test_utf8 test_varlink test_varlink_conn test_watcher
+unit_tests = test_backend test_binder test_binder_failures test_binder_sockets test_consumer_message \
+	test_consumers test_dirwatch test_ip test_loop test_plan test_utf8 test_varlink test_varlink_conn \
+	test_watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

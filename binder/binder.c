@@ -237,7 +237,8 @@ static int apply_specs(struct binder *binder, struct binder_netns *netns,
 		       const struct listener_spec *specs, size_t n,
 		       bool at_once)
 {
-	_cleanup_free_ struct binder_row **rows = calloc(n, sizeof(*rows));
+	_cleanup_free_ struct binder_row **rows =
+		calloc(n, sizeof(struct binder_row *));
 	size_t n_rows = 0;
 	int result = 0, r;
 
@@ -251,8 +252,7 @@ static int apply_specs(struct binder *binder, struct binder_netns *netns,
 			rows[n_rows++] = binder_row_find(binder, netns->id,
 							 &specs[i].endpoint);
 	}
-	if (n_rows > 0)
-		(void)binder_open_rows(binder, netns, rows, n_rows); /* wait */
+	(void)binder_open_rows(binder, netns, rows, n_rows); /* they wait */
 	return result;
 }
 

@@ -280,6 +280,8 @@ int binder_open_rows(struct binder *binder, struct binder_netns *netns,
 	size_t slots = 0, again = 0;
 	int r = 0;
 
+	if (n == 0)
+		return 0;
 	if (binder->stats.open < binder->config.max_listeners)
 		slots = binder->config.max_listeners - binder->stats.open;
 	if (n > slots)

@@ -18,7 +18,7 @@ int binder_heap_reserve(struct binder_heap *heap, size_t n)
 		return 0;
 	while (allocated < n)
 		allocated *= 2;
-	rows = reallocarray(heap->rows, allocated, sizeof(*rows));
+	rows = reallocarray(heap->rows, allocated, sizeof(struct binder_row *));
 	if (!rows)
 		return -ENOMEM;
 	heap->rows = rows;
