@@ -1,0 +1,373 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench.py - the benchmark: berth beside programs that do the bare minimum
+
+usage: tests/bench/bench.py [--build DIR] [--only NAME,...] [--quick]
+
+Each figure is measured on berth and on a floor program in one run, taking
+turns, so that the ratio means something on any machine. It runs as root, in
+mount and network namespaces of its own that vanish with it; "the host" below
+is that network namespace. Exit status 1: something was wrong (a listener was
+missing, left over, or refused), not merely slow.
+"""
+import argparse
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import berthd as control  # noqa: E402  (beside this file)
+from report import Report  # noqa: E402
+
+PORTS = ("7101", "7102", "7103")
+BACKEND_PORT = "7199"
+FIGURES = ("appears", "address", "freed", "startup", "footprint", "churn")
+
+HELLO = """\
+rules:
+  - name: bench
+    match: {{ namespace: "*" }}
+    listen: [ {{ protocol: tcp, address: any, port: [{ports}] }} ]
+    respond: ack
+"""
+EACH = """\
+rules:
+  - name: bench
+    match: { namespace: "*", address: 10.0.0.0/8 }
+    listen: [ { protocol: tcp, address: each, port: 7101 } ]
+    respond: ack
+"""
+FORWARD = f"""\
+rules:
+  - name: bench
+    match: {{ namespace: "*" }}
+    listen: [ {{ protocol: tcp, address: any, port: 7101 }} ]
+    forward: {{ to: "127.0.0.1:{BACKEND_PORT}" }}
+"""
+
+
+class Program:
+    """One program under launch, from READY=1 to its end."""
+
+    def __init__(self, bench, name, command):
+        self.log_path = f"{bench.top}/{name}.log"
+        with open(self.log_path, "a") as log:
+            self.launch = subprocess.Popen(
+                [bench.tool("launch"), f"{bench.top}/{name}.notify"] + command,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                text=True)
+        words = self.launch.stdout.readline().split()
+        if not words:
+            self.launch.wait()
+            with open(self.log_path) as log:
+                sys.exit(f"{name} did not start:\n{log.read()}")
+        self.exec_ns, self.ready_ns = int(words[1]), int(words[3])
+        self.pid = int(words[5])
+
+    def stop(self):
+        if self.launch.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, 18)  # SIGCONT: it may be paused
+            self.launch.stdin.close()
+            self.launch.wait()
+
+
+class Bench:
+    """Directories, programs, and what they need to be taken away."""
+
+    def __init__(self, args, top):
+        self.build = os.path.abspath(args.build)
+        self.top = top
+        self.report = Report()
+        self.stack = contextlib.ExitStack()
+
+    def tool(self, name):
+        return f"{self.build}/tests/bench/{name}"
+
+    def run(self, name, *arguments):
+        """Output of one of the benchmark's programs."""
+        done = subprocess.run([self.tool(name), *map(str, arguments)],
+                              stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit(f"{name} {' '.join(map(str, arguments))} failed")
+        return done.stdout
+
+    def samples_us(self, name, *arguments):
+        return [int(line) / 1000
+                for line in self.run(name, *arguments).split()]
+
+    def directory(self, name):
+        path = f"{self.top}/{name}"
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def program(self, name, *command):
+        program = Program(self, name, [self.tool(command[0])]
+                          + list(map(str, command[1:])))
+        try:
+            yield program
+        finally:
+            program.stop()
+
+    @contextlib.contextmanager
+    def berthd(self, netns_dir, rules):
+        rules_dir = self.directory("rules")
+        with open(f"{rules_dir}/bench.yaml", "w") as stream:
+            stream.write(rules)
+        program = Program(self, "berthd", [
+            f"{self.build}/berthd", "--netns-dir", netns_dir, "--rules",
+            rules_dir, "--runtime-dir", self.directory("run"),
+            "--log-level", "warning"])
+        try:
+            yield program
+        finally:
+            program.stop()
+
+    @contextlib.contextmanager
+    def namespaces(self, name):
+        path = self.directory(name)
+        try:
+            yield path
+        finally:
+            self.run("world", "remove", path)
+
+
+@contextlib.contextmanager
+def alone(program, others):
+    """Only @program runs; the others are paused, not ended."""
+    for other in others:
+        if other is not program:
+            os.kill(other.pid, 19)  # SIGSTOP
+    os.kill(program.pid, 18)
+    time.sleep(0.05)
+    try:
+        yield
+    finally:
+        for other in others:
+            os.kill(other.pid, 18)
+
+
+def take_turns(subjects, rounds, measure):
+    """Samples of each subject; who begins changes with each round.
+
+    subjects: {name: (program, directory)};
+    measure(name, directory, round) returns a list of samples.
+    """
+    programs = [program for program, _ in subjects.values()]
+    samples = {name: [] for name in subjects}
+    for number in range(rounds):
+        names = list(subjects)
+        if number % 2:
+            names.reverse()
+        for name in names:
+            program, directory = subjects[name]
+            with alone(program, programs):
+                samples[name] += measure(name, directory, number)
+    return samples
+
+
+def bench_appears(bench, args):
+    block, rounds = 25, 4 if args.quick else 20
+    with bench.namespaces("a") as a, bench.namespaces("b") as b, \
+            bench.berthd(a, HELLO.format(ports=PORTS[0])) as berthd, \
+            bench.program("floor", "floor_names", b, PORTS[0]) as floor:
+        samples = take_turns(
+            {"berth": (berthd, a), "floor": (floor, b)}, rounds,
+            lambda name, directory, number: bench.samples_us(
+                "measure_appears", "names", directory, PORTS[0],
+                number * block, block, 50))
+    bench.report.compare("a namespace appears, answers", "us", samples, 1.5)
+
+
+def bench_address(bench, args):
+    block, rounds = 25, 4 if args.quick else 20
+    with bench.namespaces("a") as a, bench.namespaces("b") as b:
+        bench.run("world", "make", a, 1)
+        bench.run("world", "make", b, 1)
+        with bench.berthd(a, EACH) as berthd, bench.program(
+                "floor", "floor_addresses", b, "n0", PORTS[0]) as floor:
+            samples = take_turns(
+                {"berth": (berthd, a), "floor": (floor, b)}, rounds,
+                lambda name, directory, number: bench.samples_us(
+                    "measure_appears", "addresses", directory, "n0",
+                    PORTS[0], number * block, block))
+    bench.report.compare("an address appears, answers", "us", samples, 1.5)
+
+
+def bench_freed(bench, args):
+    rounds = 5 if args.quick else 30
+    with bench.namespaces("a") as a, bench.namespaces("b") as b, \
+            bench.program("backend", "measure_freed", "backend",
+                          BACKEND_PORT), \
+            bench.berthd(a, FORWARD) as berthd, \
+            bench.program("floor", "floor_freed", b, PORTS[0]) as floor:
+        samples = take_turns(
+            {"berth": (berthd, a), "floor": (floor, b)}, rounds,
+            lambda name, directory, number: [us / 1000 for us in
+                                             bench.samples_us(
+                "measure_freed", directory, PORTS[0], number, 1, 20)])
+    bench.report.compare("a namespace goes, is freed", "ms", samples, 1.5)
+
+
+def verify(bench, directory, ports, answered):
+    """Connects everywhere; returns when the last answer came."""
+    words = bench.run("world", "verify", directory, *ports).split()
+    tried, refused, answers = (int(words[i]) for i in (1, 3, 5))
+    bench.report.check(f"{tried} listeners: {refused} refused, "
+                       f"{answers} answered",
+                       refused == 0 and (answers == tried or not answered))
+    return int(words[7])
+
+
+def bench_startup(bench, args):
+    runs, n = (3, 1000) if args.quick else (9, 1000)
+    samples = {"berth": [], "floor": []}
+    delivered, answered = [], []
+    with bench.namespaces("s") as directory:
+        bench.run("world", "make", directory, n)
+        for number in range(runs):
+            with bench.berthd(directory,
+                              HELLO.format(ports=", ".join(PORTS))) as berthd:
+                samples["berth"].append(
+                    (berthd.ready_ns - berthd.exec_ns) / 1e6)
+                if number % 2:
+                    delivered.append(control.wait_delivered(
+                        f"{bench.top}/run", 3 * n) / 1e6
+                        - berthd.exec_ns / 1e6)
+                end_ns = verify(bench, directory, PORTS, answered=True)
+                if not number % 2:
+                    answered.append((end_ns - berthd.exec_ns) / 1e6)
+            with bench.program("floor", "floor_startup", directory,
+                               *PORTS) as floor:
+                samples["floor"].append(
+                    (floor.ready_ns - floor.exec_ns) / 1e6)
+    title = f"start-up, {n} namespaces x {len(PORTS)} listeners"
+    bench.report.compare(title, "ms", samples, limit=120)
+    bench.report.single("  until the relay has them all", "ms", delivered)
+    bench.report.single("  until all of them have answered a client", "ms",
+                        answered)
+
+
+def bench_footprint(bench, args):
+    n, listeners = 1000, 1000 * len(PORTS)
+    idle_s = 3 if args.quick else 10
+    with bench.namespaces("s") as directory:
+        bench.run("world", "make", directory, n)
+        with bench.berthd(directory,
+                          HELLO.format(ports=", ".join(PORTS))) as berthd:
+            control.wait_delivered(f"{bench.top}/run", listeners)
+            time.sleep(1)
+            pids = {"berthd": berthd.pid,
+                    "berth-relay": control.child(berthd.pid)}
+            before = {name: control.switches(pid)
+                      for name, pid in pids.items()}
+            time.sleep(idle_s)
+            total_kib = 0
+            workers = len(os.sched_getaffinity(0))
+            for name, pid in pids.items():
+                pss = control.pss_kib(pid)
+                total_kib += pss
+                switches = control.switches(pid) - before[name]
+                files = control.files(pid) - listeners
+                bench.report.value(f"{name}: PSS", f"{pss / 1024:.1f} MiB")
+                threads = control.threads(pid)
+                goal = 1 if name == "berthd" else workers + 1
+                bench.report.value(f"{name}: threads", threads, goal)
+                bench.report.value(
+                    f"{name}: context switches in {idle_s} idle s",
+                    switches, 0)
+                bench.report.value(
+                    f"{name}: descriptors beside one per listener", files)
+            bench.report.value("both: PSS, MB", round(
+                total_kib * 1024 / 1e6, 2), 8)
+
+
+def bench_churn(bench, args):
+    alive = 100
+    first_s, rest_s = (2, 4) if args.quick else (10, args.churn_seconds - 10)
+    with bench.namespaces("c") as directory, \
+            bench.berthd(directory, HELLO.format(ports=PORTS[0])) as berthd:
+        pids = {"berthd": berthd.pid, "berth-relay": control.child(berthd.pid)}
+        states, next_index = [], 0
+        for seconds in (first_s, rest_s):
+            next_index = int(bench.run("world", "churn", directory,
+                                       next_index, seconds, alive))
+            control.wait_delivered(f"{bench.top}/run", alive, exactly=True)
+            time.sleep(1)
+            states.append({name: (control.pss_kib(pid), control.files(pid))
+                           for name, pid in pids.items()})
+        total_s = first_s + rest_s
+        bench.report.value(f"churn: namespaces made in {total_s} s",
+                           next_index)
+        for name in pids:
+            (pss_0, files_0), (pss_1, files_1) = (s[name] for s in states)
+            bench.report.value(
+                f"churn: {name}: PSS at {first_s} s and {total_s} s",
+                f"{pss_0 / 1024:.2f} MiB, {pss_1 / 1024:.2f} MiB")
+            bench.report.check(
+                f"churn: {name}: {files_0} descriptors at {first_s} s, "
+                f"{files_1} at {total_s} s", files_0 == files_1)
+            bench.report.check(
+                f"churn: {name}: memory does not grow "
+                f"({100 * (pss_1 - pss_0) / pss_0:+.1f} %)",
+                pss_1 <= pss_0 * 1.05 + 64)
+        verify(bench, directory, PORTS[:1], answered=True)
+        count = control.listeners(f"{bench.top}/run")
+        bench.report.check(f"churn: {count} listeners for {alive} namespaces",
+                           count == alive)
+        lingering = control.lingering(f"{bench.top}/run")
+        bench.report.check(f"churn: {lingering} namespaces stay without a "
+                           "name", lingering == 0)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="berth's benchmark")
+    parser.add_argument("--build", default=os.environ.get("BERTH_BUILD",
+                                                          "build"))
+    parser.add_argument("--only", default=",".join(FIGURES),
+                        help="figures, of " + ",".join(FIGURES))
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer rounds: does it run at all?")
+    parser.add_argument("--churn-seconds", type=int, default=60)
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    args.only = args.only.split(",")
+    for name in args.only:
+        if name not in FIGURES:
+            parser.error(f"no figure '{name}': {', '.join(FIGURES)}")
+    if args.churn_seconds < 20:
+        parser.error("--churn-seconds: at least 20")
+    return args
+
+
+def main():
+    args = parse_arguments()
+    if os.geteuid() != 0:
+        sys.exit("the benchmark makes network namespaces: run it as root")
+    if not args.inside:
+        top = tempfile.mkdtemp(prefix="berth-bench-")
+        try:
+            # All mounts, veths and names vanish with these namespaces.
+            return subprocess.run(
+                ["unshare", "--mount", "--net", "--propagation", "private",
+                 sys.executable] + sys.argv + ["--inside", top]).returncode
+        finally:
+            shutil.rmtree(top, ignore_errors=True)
+    for command in (["mount", "-t", "tmpfs", "berth-bench", args.inside],
+                    ["ip", "link", "set", "lo", "up"]):
+        subprocess.run(command, check=True)
+    os.chmod(args.inside, 0o755)
+    bench = Bench(args, args.inside)
+    for name in args.only:
+        print(f"== {name}", flush=True)
+        globals()[f"bench_{name}"](bench, args)
+    return bench.report.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""report.py - prints figures as they come, and all of them at the end"""
+import os
+import platform
+import statistics
+
+
+def number(value):
+    """Three digits that matter."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+class Report:
+    def __init__(self):
+        self.rows = []
+        self.wrong = 0
+
+    def add(self, name, result, floor="", ratio="", goal="", verdict=""):
+        row = (name, str(result), floor, ratio, goal, verdict)
+        self.rows.append(row)
+        print("   " + ", ".join(filter(None, (
+            f"{name}: {result}", floor and f"floor {floor}",
+            ratio and f"ratio {ratio}", goal and f"goal {goal}", verdict))),
+            flush=True)
+
+    @staticmethod
+    def spread(samples, unit):
+        return (f"{number(statistics.median(samples))} {unit} "
+                f"({number(min(samples))}-{number(max(samples))})")
+
+    def compare(self, name, unit, samples, ratio_goal=None, limit=None):
+        """Medians of berth and floor; the goal is a ratio or a limit."""
+        berth = statistics.median(samples["berth"])
+        ratio = berth / statistics.median(samples["floor"])
+        if limit is not None:
+            goal, met = f"<= {limit} {unit}", berth <= limit
+        else:
+            goal, met = f"ratio <= {ratio_goal}", ratio <= ratio_goal
+        self.add(f"{name} (n = {len(samples['berth'])})",
+                 self.spread(samples["berth"], unit),
+                 self.spread(samples["floor"], unit), f"{ratio:.2f}", goal,
+                 "met" if met else "MISSED")
+
+    def single(self, name, unit, samples):
+        if samples:
+            self.add(f"{name} (n = {len(samples)})",
+                     self.spread(samples, unit))
+
+    def value(self, name, value, goal=None):
+        if goal is None:
+            self.add(name, value)
+        else:
+            self.add(name, value, goal=f"<= {goal}",
+                     verdict="met" if value <= goal else "MISSED")
+
+    def check(self, name, good):
+        """Not a matter of speed: printed in the table only when wrong."""
+        if good:
+            print(f"   {name}: as it must be", flush=True)
+        else:
+            self.wrong += 1
+            self.add(name, "WRONG", verdict="WRONG")
+
+    def end(self):
+        head = ("figure", "berth: median (min-max)",
+                "floor: median (min-max)", "ratio", "goal", "")
+        rows = [head] + self.rows
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        print(f"\nLinux {platform.release()}, {os.cpu_count()} CPUs\n")
+        for i, row in enumerate(rows):
+            print("| " + " | ".join(cell.ljust(width) for cell, width
+                                    in zip(row, widths)) + " |")
+            if i == 0:
+                print("|" + "|".join("-" * (width + 2)
+                                     for width in widths) + "|")
+        if self.wrong:
+            print(f"\n{self.wrong} checks failed")
+        return 1 if self.wrong else 0
