@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""conftest.py - a world for each test, on namespaces of the run's own."""
+
+import os
+
+import pytest
+
+pytest.register_assert_rewrite("harness")
+
+from harness import berthd, kernel  # noqa: E402
+from harness.world import World  # noqa: E402
+
+_REASONS = []
+
+
+def pytest_sessionstart(session):
+    del session
+    if os.geteuid() != 0:
+        _REASONS.append("needs root: namespaces are made and mounted")
+        return
+    missing = [path for path in (berthd.BERTHD, berthd.BERTHCTL, berthd.RELAY)
+               if not path.exists()]
+    if missing:
+        raise pytest.UsageError(f"run make first, there is no {missing[0]}")
+    kernel.Host.enter_private_world()
+
+
+def pytest_report_header(config):
+    del config
+    kind = "with sanitizers" if berthd.SANITIZED else "plain"
+    return f"berth: {berthd.BUILD} ({kind})"
+
+
+def pytest_collection_modifyitems(config, items):
+    del config
+    for reason in _REASONS:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def world():
+    made = World()
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the logs of the daemons of a test that failed."""
+    del call
+    report = (yield).get_result()
+    made = getattr(item, "funcargs", {}).get("world")
+    if report.failed and made is not None:
+        for daemon in made.daemons:
+            if daemon.log_path.exists():
+                report.sections.append(
+                    (f"log of {daemon.base.name}", daemon.log()[-8000:]))

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""berthd.py - one berthd with its relay, its directories and its log."""
+
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from . import kernel, process
+from .wait import GUARD, wait_exit, wait_for
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def _build_dir():
+    build = Path(os.environ.get("BERTH_BUILD", "build"))
+    return build if build.is_absolute() else _ROOT / build
+
+
+BUILD = _build_dir()
+BERTHD = BUILD / "berthd"
+BERTHCTL = BUILD / "berthctl"
+RELAY = BUILD / "berth-relay"
+SANITIZED = BERTHD.exists() and process.is_sanitized(BERTHD)
+# The leak check and the larger address space make a sanitized exit slow.
+EXIT_SECONDS = 10 if SANITIZED else 1
+
+
+class Berthd:
+    """berthd under test. Start with start(); the world stops it."""
+
+    def __init__(self, base, netns_dirs, rules_dirs, args=(), env=None,
+                 limits=None, netns=None):
+        self.base = Path(base)
+        self.runtime = self.base / "run"
+        self.netns_dirs = [Path(path) for path in netns_dirs]
+        self.rules_dirs = [Path(path) for path in rules_dirs]
+        self.args = [str(arg) for arg in args]
+        self.env = dict(env or {})
+        self.limits = dict(limits or {})
+        self.netns = netns
+        self.log_path = self.base / "log"
+        self.process = None
+        self.pidfd = -1
+        self.exit_code = None
+        self._notify = None
+
+    # Life
+
+    def command(self):
+        argv = [str(BERTHD), "--runtime-dir", str(self.runtime)]
+        for path in self.netns_dirs:
+            argv += ["--netns-dir", str(path)]
+        for path in self.rules_dirs:
+            argv += ["--rules", str(path)]
+        return argv + self.args
+
+    def spawn(self, argv=None):
+        """Starts it and does not wait until it is ready."""
+        assert self.process is None
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify_path = str(self.base / "notify")
+        if os.path.exists(notify_path):
+            os.unlink(notify_path)
+        self._notify.bind(notify_path)
+        env = dict(os.environ, NOTIFY_SOCKET=notify_path, LC_ALL="C")
+        env.update(self.env)
+
+        def in_child():
+            kernel.die_with_parent()
+            for which, value in self.limits.items():
+                resource.setrlimit(which, value)
+
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                argv or self.command(), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, env=env, preexec_fn=in_child)
+        self.pidfd = os.pidfd_open(self.process.pid)
+        return self
+
+    def start(self, argv=None):
+        """Starts it and waits for READY=1."""
+        self.spawn(argv)
+        self.wait_ready()
+        return self
+
+    def wait_ready(self, guard=GUARD):
+        deadline = time.monotonic() + guard
+        self._notify.settimeout(0.05)
+        while True:
+            try:
+                if b"READY=1" in self._notify.recv(4096).split(b"\n"):
+                    return
+            except socket.timeout:
+                pass
+            code = self.process.poll()
+            assert code is None, f"exit {code} at start:\n{self.log()}"
+            assert time.monotonic() < deadline, \
+                f"no READY=1 within {guard} s:\n{self.log()}"
+
+    def is_ready(self):
+        """Did READY=1 arrive? Consumes it."""
+        self._notify.setblocking(False)
+        try:
+            return b"READY=1" in self._notify.recv(4096).split(b"\n")
+        except BlockingIOError:
+            return False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def relay_pid(self):
+        """Of the relay that serves now, or 0."""
+        for pid in process.children(self.pid):
+            if os.path.basename(process.command(pid)) == "berth-relay":
+                return pid
+        return 0
+
+    def wait_relay(self, other_than=0):
+        return wait_for(
+            lambda: self.relay_pid() not in (0, other_than)
+            and self.relay_pid(), "a relay that runs")
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def stop(self):
+        """SIGTERM must end both processes within a second, cleanly."""
+        if self.process is None:
+            return
+        relay = self.relay_pid() if self.process.poll() is None else 0
+        relay_pidfd = os.pidfd_open(relay) if relay else -1
+        try:
+            self.process.terminate()
+            ended = wait_exit(self.pidfd, EXIT_SECONDS)
+            relay_ended = relay_pidfd < 0 or wait_exit(relay_pidfd,
+                                                       EXIT_SECONDS)
+            if not ended:
+                self.process.kill()
+            if not relay_ended:
+                signal.pidfd_send_signal(relay_pidfd, signal.SIGKILL)
+            self._reap()
+            assert ended, f"berthd runs {EXIT_SECONDS} s after SIGTERM"
+            assert relay_ended, f"relay runs {EXIT_SECONDS} s after SIGTERM"
+            assert self.exit_code == 0, f"berthd: exit {self.exit_code}"
+        finally:
+            if relay_pidfd >= 0:
+                os.close(relay_pidfd)
+                _reap_orphan(relay)
+        self.check_log()
+
+    def wait_failure(self, guard=GUARD):
+        """For a berthd that must refuse to run. Return: its log."""
+        assert wait_exit(self.pidfd, guard), "it runs, and should not"
+        self._reap()
+        assert self.exit_code not in (0, None)
+        assert self.exit_code > 0, f"killed by signal {-self.exit_code}"
+        return self.log()
+
+    def kill9(self):
+        """A crash: the relay then ends by itself."""
+        relay = self.relay_pid()
+        relay_pidfd = os.pidfd_open(relay) if relay else -1
+        self.process.kill()
+        assert wait_exit(self.pidfd)
+        self._reap()
+        if relay_pidfd >= 0:
+            ended = wait_exit(relay_pidfd)
+            if not ended:
+                signal.pidfd_send_signal(relay_pidfd, signal.SIGKILL)
+            os.close(relay_pidfd)
+            _reap_orphan(relay)
+            assert ended, "the relay outlives a killed berthd"
+
+    def kill_relay(self, number=signal.SIGKILL):
+        """Return: the pid it had."""
+        relay = self.wait_relay()
+        os.kill(relay, number)
+        return relay
+
+    def _reap(self):
+        self.exit_code = self.process.wait()
+        os.close(self.pidfd)
+        self._notify.close()
+        self.process = None
+
+    def check_log(self):
+        reports = process.sanitizer_reports(self.log())
+        assert not reports, "\n".join(reports)
+
+    # Log
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def wait_log(self, pattern, after=0):
+        """Waits for a line that the regular expression is found in."""
+        return wait_for(lambda: re.search(pattern, self.log()[after:], re.M),
+                        f"a log line like {pattern!r} in:\n{self.log()}")
+
+    # Rules
+
+    def write_rules(self, name, text, directory=0):
+        """Writes a rules file the way an editor does: rename over it."""
+        path = self.rules_dirs[directory] / name
+        temporary = path.with_name("." + path.name + ".new")
+        temporary.write_text(text, encoding="utf-8")
+        os.rename(temporary, path)
+        return path
+
+    def remove_rules(self, name, directory=0):
+        os.unlink(self.rules_dirs[directory] / name)
+
+    # berthctl
+
+    def ctl_process(self, *args):
+        return subprocess.run(
+            [str(BERTHCTL), "--runtime-dir", str(self.runtime), *args],
+            capture_output=True, text=True, errors="surrogateescape",
+            check=False, timeout=60)
+
+    def ctl_text(self, *args):
+        """What berthctl prints for people."""
+        done = self.ctl_process(*args)
+        assert done.returncode == 0, \
+            f"berthctl {args}: exit {done.returncode}: {done.stderr}"
+        assert not process.sanitizer_reports(done.stderr), done.stderr
+        return done.stdout
+
+    def ctl(self, *args):
+        """What berthctl prints as JSON."""
+        return json.loads(self.ctl_text(*args, "--json"))
+
+    def status(self):
+        return self.ctl("status")
+
+    def namespaces(self):
+        return self.ctl("namespaces")["namespaces"]
+
+    def names(self):
+        """The names that lead to namespaces, host's own names left out."""
+        return sorted(name["name"] for netns in self.namespaces()
+                      for name in netns["names"])
+
+    def pending(self):
+        """{name: reason} of names that lead to no namespace."""
+        return {entry["name"]: entry["reason"]
+                for entry in self.ctl("namespaces")["pending"]}
+
+    def listeners(self, cookie=None):
+        """The table of listeners, or those of one namespace."""
+        return [row for row in self.ctl("listeners")["listeners"]
+                if cookie in (None, row["namespace_id"])]
+
+    def listener(self, cookie, address="*", port=8080, protocol="tcp"):
+        """The one row with this endpoint, or None."""
+        rows = [row for row in self.listeners(cookie)
+                if (row["protocol"], row["address"], row["port"])
+                == (protocol, address, port)]
+        assert len(rows) < 2, rows
+        return rows[0] if rows else None
+
+    def wait_state(self, cookie, state, **which):
+        """Waits for a listener's state. Return: its row."""
+        return wait_for(
+            lambda: (row := self.listener(cookie, **which))
+            and row["state"] == state and row, f"{which} to be {state}")
+
+
+def _reap_orphan(pid):
+    """A relay that outlived its berthd is the test run's child."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""process.py - what /proc tells about a process."""
+
+import os
+import re
+
+_SANITIZER = re.compile(r"(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
+                        r"runtime error:")
+
+
+def sanitizer_reports(text):
+    """The lines of a program's stderr that a sanitizer wrote."""
+    return [line for line in text.splitlines() if _SANITIZER.search(line)]
+
+
+def is_sanitized(program):
+    with open(program, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
+def children(pid):
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/children",
+                      encoding="ascii") as file:
+                found += [int(word) for word in file.read().split()]
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def command(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read().split(b"\0")[0])
+    except OSError:
+        return ""
+
+
+def status(pid, key):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name == key:
+                return value.strip()
+    raise KeyError(key)
+
+
+def threads(pid):
+    return int(status(pid, "Threads"))
+
+
+def rss_kib(pid):
+    return int(status(pid, "VmRSS").split()[0])
+
+
+def descriptors(pid):
+    """{fd: what it refers to}, without the inode numbers."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def socket_inodes(pid):
+    return {int(target[8:-1]) for target in descriptors(pid).values()
+            if target.startswith("socket:[")}
+
+
+def context_switches(pid):
+    """Of all threads, voluntary and not."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status",
+                  encoding="ascii") as file:
+            for line in file:
+                if "ctxt_switches" in line:
+                    total += int(line.split()[1])
+    return total
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        words = file.read().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
