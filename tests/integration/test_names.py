@@ -121,7 +121,7 @@ def test_directory_replaced_by_another(world):
     berthd = world.berthd(ack())
     other = world.mkdir("other")
     old = world.netns("old")
-    new = world.netns("new", other)
+    world.netns("new", other)
     wait_open(old)
     fd = old.open_fd()
     world.dir.rename(world.base / "away")
@@ -134,7 +134,6 @@ def test_directory_replaced_by_another(world):
     wait_open(moved_new)
     wait_open(moved_old, set())
     os.close(fd)
-    del new
 
 
 def test_pending_until_the_mount(world):
@@ -352,7 +351,7 @@ def test_unmounted_but_not_unlinked(world):
 
 def test_mounted_over_with_another_namespace(world):
     """A second mount over the name: it means the new one."""
-    berthd = world.berthd(ack())
+    world.berthd(ack())
     netns = world.netns("n")
     wait_open(netns)
     first = netns.cookie()
@@ -362,7 +361,6 @@ def test_mounted_over_with_another_namespace(world):
     netns.unmount()
     assert netns.cookie() == first
     wait_open(netns)
-    del berthd
 
 
 @pytest.mark.parametrize("name", [
@@ -478,3 +476,20 @@ def test_host_namespace_with_a_name(world):
     berthd.write_rules("60-host.yaml", rules(
         rule(name="host", namespace=None, match={"host": True}, port=9090)))
     wait_open_host(world, {"tcp *:9090"})
+
+
+def test_symlink_whose_target_goes(world):
+    """The link is still there; what it leads to is not."""
+    monitor = NsidMonitor(world)
+    elsewhere = world.mkdir("elsewhere")
+    target = world.netns("target", elsewhere)
+    berthd = world.berthd(ack())
+    world.symlink(target.path, "link")
+    wait_open(target)
+    nsid = monitor.track(target)
+    target.delete()
+    monitor.wait_freed(nsid)
+    wait_equal(berthd.names, [], "no namespace")
+    wait_for(lambda: "link" in berthd.pending(), "the dangling link")
+    target.create()
+    wait_open(target)

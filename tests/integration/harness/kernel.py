@@ -79,7 +79,8 @@ class Host:
         mount("tmpfs", "/run", "tmpfs", data="mode=755")
         if os.path.isdir("/etc/berth"):
             mount("tmpfs", "/etc/berth", "tmpfs", data="mode=755")
-        cls.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        cls.fd = os.open("/proc/thread-self/ns/net",
+                         os.O_RDONLY | os.O_CLOEXEC)
         # A relay whose berthd was killed is ours to reap.
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         set_link_up("lo")

@@ -84,7 +84,8 @@ class Place:
                       encoding="ascii") as file:
                 file.write(str(value))
 
-    def new_socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, proto=0):
+    def new_socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM,
+                   proto=0):
         """A socket born inside; it is used from outside ever after."""
         with self.entered():
             sock = socket.socket(family, kind, proto)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wait.py - waiting for what is to happen, with a guard and no fixed sleeps."""
+"""wait.py - waiting for what is to happen, with a guard, no fixed sleeps."""
 
 import os
 import select

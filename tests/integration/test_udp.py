@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_udp.py - UDP through the relay: sessions, and who answers."""
+
+import socket
+import time
+
+import pytest
+
+from harness import process
+from harness.rules import ack, forward
+from harness.wait import GUARD, wait_equal, wait_for
+
+DGRAM = socket.SOCK_DGRAM
+
+
+@pytest.fixture
+def netns(world):
+    return world.netns("n")
+
+
+@pytest.fixture
+def backend(world):
+    return world.close_later(world.host.listen(kind=DGRAM))
+
+
+def to(backend):
+    return f"127.0.0.1:{backend.getsockname()[1]}"
+
+
+def udp(world, place, address, port=8080):
+    """A connected client: it hears only from the address it speaks to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = world.close_later(place.new_socket(family, DGRAM))
+    sock.connect((address, port))
+    return sock
+
+
+def test_session_of_each_client(world, netns, backend):
+    world.berthd(forward(to(backend), protocol="udp"))
+    one, two = udp(world, netns, "127.0.0.1"), udp(world, netns, "127.0.0.1")
+    one.send(b"from one")
+    data, one_session = backend.recvfrom(100)
+    assert data == b"from one"
+    two.send(b"from two")
+    data, two_session = backend.recvfrom(100)
+    assert data == b"from two"
+    assert one_session != two_session
+    # Answers in the other order, and several of them.
+    backend.sendto(b"to two", two_session)
+    backend.sendto(b"to one", one_session)
+    backend.sendto(b"to one again", one_session)
+    assert one.recv(100) == b"to one"
+    assert one.recv(100) == b"to one again"
+    assert two.recv(100) == b"to two"
+    # The session stays.
+    one.send(b"more")
+    assert backend.recvfrom(100) == (b"more", one_session)
+
+
+@pytest.mark.parametrize("listener", ["any", "any4"])
+def test_reply_leaves_from_the_address_spoken_to(world, netns, backend,
+                                                 listener):
+    """Two addresses, one wildcard socket: the kernel would choose one."""
+    other = world.netns("other")
+    world.veth(netns, "eth0", other, "eth0")
+    netns.addr_add("10.0.0.1/24", "eth0")
+    netns.addr_add("10.0.0.2/24", "eth0")
+    netns.addr_add("192.0.2.1/32", "lo")
+    other.addr_add("10.0.0.9/24", "eth0")
+    other.ip("route", "add", "192.0.2.1/32", "via", "10.0.0.1")
+    world.berthd(forward(to(backend), protocol="udp", address=listener,
+                         namespace="n"))
+    for address in ("10.0.0.1", "10.0.0.2", "192.0.2.1"):
+        client = udp(world, other, address)
+        for number in range(3):
+            client.send(b"%d" % number)
+            data, session = backend.recvfrom(100)
+            backend.sendto(data + b"!", session)
+            assert client.recv(100) == b"%d!" % number
+
+
+@pytest.mark.parametrize("listener", ["any", "any6"])
+def test_reply_leaves_from_the_ipv6_address_spoken_to(world, netns, backend,
+                                                      listener):
+    other = world.netns("other")
+    world.veth(netns, "eth0", other, "eth0")
+    for address in ("fd00::1/64", "fd00::2/64"):
+        netns.addr_add(address, "eth0")
+    other.addr_add("fd00::9/64", "eth0")
+    world.berthd(forward(to(backend), protocol="udp", address=listener,
+                         namespace="n"))
+    for address in ("fd00::1", "fd00::2"):
+        client = udp(world, other, address)
+        client.send(b"six")
+        data, session = backend.recvfrom(100)
+        backend.sendto(data + b"!", session)
+        assert client.recv(100) == b"six!"
+
+
+def test_one_client_on_two_addresses(world, netns, backend):
+    """The same source port to both: each gets its own answers."""
+    netns.addr_add("10.0.0.1/32")
+    netns.addr_add("10.0.0.2/32")
+    world.berthd(forward(to(backend), protocol="udp"))
+    client = world.close_later(netns.new_socket(kind=DGRAM))
+    client.bind(("10.0.0.1", 0))
+    for address in ("10.0.0.1", "10.0.0.2"):
+        client.sendto(address.encode(), (address, 8080))
+    for _ in range(2):
+        data, session = backend.recvfrom(100)
+        backend.sendto(data, session)
+    for _ in range(2):
+        data, source = client.recvfrom(100)
+        assert source == (data.decode(), 8080)
+
+
+def test_each_address(world, netns, backend):
+    netns.addr_add("10.0.0.1/32")
+    netns.addr_add("fd00::1/128")
+    world.berthd(forward(to(backend), protocol="udp", address="each",
+                         match={"address": ["10.0.0.0/8", "fd00::/8"]}))
+    for address in ("10.0.0.1", "fd00::1"):
+        client = udp(world, netns, address)
+        client.send(b"hello")
+        data, session = backend.recvfrom(100)
+        backend.sendto(data, session)
+        assert client.recv(100) == b"hello"
+
+
+def test_backend_on_ipv6(world, netns):
+    backend = world.close_later(world.host.listen("::1", kind=DGRAM))
+    world.berthd(forward(f"udp://[::1]:{backend.getsockname()[1]}",
+                         protocol="udp"))
+    client = udp(world, netns, "127.0.0.1")
+    client.send(b"hello")
+    data, session = backend.recvfrom(100)
+    backend.sendto(data, session)
+    assert client.recv(100) == b"hello"
+
+
+@pytest.mark.parametrize("size", [0, 1, 1472, 1473, 9000, 65507])
+def test_sizes(world, netns, backend, size):
+    """A datagram stays one datagram, also empty and the largest."""
+    world.berthd(forward(to(backend), protocol="udp"))
+    client = udp(world, netns, "127.0.0.1")
+    data = bytes(i * 7 % 251 for i in range(size))
+    client.send(data)
+    got, session = backend.recvfrom(1 << 16)
+    assert got == data
+    backend.sendto(data[::-1], session)
+    assert client.recv(1 << 16) == data[::-1]
+
+
+def test_burst_keeps_order_and_boundaries(world, netns, backend):
+    world.berthd(forward(to(backend), protocol="udp"))
+    client = udp(world, netns, "127.0.0.1")
+    sent = [b"%d:" % i + b"x" * (i * 13 % 900) for i in range(60)]
+    for data in sent:
+        client.send(data)
+    assert [backend.recv(2000) for _ in sent] == sent
+    client.send(b"last")
+    session = backend.recvfrom(100)[1]
+    for data in sent:
+        backend.sendto(data, session)
+    assert [client.recv(2000) for _ in sent] == sent
+
+
+def test_many_clients(world, netns, backend):
+    berthd = world.berthd(forward(to(backend), protocol="udp",
+                                  options={"idle_timeout": "2s"}))
+    idle = len(process.descriptors(berthd.relay_pid()))
+    clients = [udp(world, netns, "127.0.0.1") for _ in range(100)]
+    for number, client in enumerate(clients):
+        client.send(b"%d" % number)
+        data, session = backend.recvfrom(100)
+        backend.sendto(b"re" + data, session)
+    for number, client in enumerate(clients):
+        assert client.recv(100) == b"re%d" % number
+    # Sessions end by themselves.
+    wait_equal(lambda: len(process.descriptors(berthd.relay_pid())), idle,
+               "the relay's descriptors")
+
+
+def test_idle_session_ends_and_a_new_one_begins(world, netns, backend):
+    world.berthd(forward(to(backend), protocol="udp",
+                         options={"idle_timeout": "400ms"}))
+    client = udp(world, netns, "127.0.0.1")
+    client.send(b"1")
+    first = backend.recvfrom(100)[1]
+    # Replies keep a session alive as well.
+    for _ in range(4):
+        time.sleep(0.2)
+        backend.sendto(b"tick", first)
+        assert client.recv(100) == b"tick"
+
+    def another():
+        time.sleep(0.8)
+        client.send(b"2")
+        return backend.recvfrom(100)[1] != first
+
+    assert wait_for(another, "another session after silence")
+
+
+def test_backend_that_is_not_there(world, netns, backend):
+    """Its ICMP errors end nothing; when it is back it gets what comes."""
+    address = backend.getsockname()
+    world.berthd(forward(to(backend), protocol="udp"))
+    backend.close()
+    client = udp(world, netns, "127.0.0.1")
+    for _ in range(10):
+        client.send(b"lost")
+        time.sleep(0.01)
+    back = world.close_later(world.host.listen(port=address[1], kind=DGRAM))
+
+    def answered():
+        client.send(b"hello")
+        back.settimeout(0.2)
+        try:
+            data, session = back.recvfrom(100)
+        except socket.timeout:
+            return False
+        back.sendto(data, session)
+        return client.recv(100) == b"hello"
+
+    wait_for(answered, "an answer")
+
+
+def test_client_that_is_gone(world, netns, backend):
+    """ICMP from a client's closed port does no harm to the others."""
+    world.berthd(forward(to(backend), protocol="udp"))
+    gone, other = (udp(world, netns, "127.0.0.1") for _ in range(2))
+    gone.send(b"x")
+    session = backend.recvfrom(100)[1]
+    gone.close()
+    for _ in range(5):
+        backend.sendto(b"late", session)
+    other.send(b"y")
+    data, session = backend.recvfrom(100)
+    backend.sendto(data, session)
+    assert other.recv(100) == b"y"
+
+
+def test_stranger_cannot_speak_into_a_session(world, netns, backend):
+    """Only the backend's datagrams reach the client."""
+    world.berthd(forward(to(backend), protocol="udp"))
+    client = udp(world, netns, "127.0.0.1")
+    client.send(b"x")
+    session = backend.recvfrom(100)[1]
+    stranger = world.close_later(world.host.new_socket(kind=DGRAM))
+    stranger.sendto(b"evil", ("127.0.0.1", session[1]))
+    backend.sendto(b"good", session)
+    assert client.recv(100) == b"good"
+
+
+def test_respond(world, netns):
+    world.berthd(ack(protocol="udp"))
+    for address in ("127.0.0.1", "::1"):
+        client = udp(world, netns, address)
+        for _ in range(3):
+            client.send(b"?")
+            assert client.recv(100) == b"ack"
+
+
+def test_echo(world, netns):
+    netns.addr_add("10.0.0.1/32")
+    world.berthd(ack(protocol="udp", respond="echo"))
+    client = udp(world, netns, "10.0.0.1")
+    for size in (1, 1000, 0, 65507):
+        client.send(b"e" * size)
+        assert client.recv(1 << 16) == b"e" * size
+
+
+def test_discard(world, netns):
+    world.berthd({"50.yaml": ack(protocol="udp", respond="discard"),
+                  "60.yaml": ack(name="tcp")})
+    client = udp(world, netns, "127.0.0.1")
+    for _ in range(300):
+        client.send(b"x" * 1000)
+    client.settimeout(0.3)
+    with pytest.raises(socket.timeout):
+        client.recv(10)
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    # It is read, not left in the socket.
+    wait_for(lambda: all(line.split()[1] == "0" for line in netns.run(
+        "ss", "-Hlun").splitlines()), "an empty queue")
+
+
+def test_listener_withdrawn_ends_its_sessions(world, netns, backend):
+    berthd = world.berthd(forward(to(backend), protocol="udp"))
+    idle = len(process.descriptors(berthd.relay_pid())) - 1
+    client = udp(world, netns, "127.0.0.1")
+    client.send(b"x")
+    backend.recvfrom(100)
+    berthd.remove_rules("50-test.yaml")
+    wait_equal(netns.listeners, set(), "the listener to close")
+    wait_for(lambda: len(process.descriptors(berthd.relay_pid())) <= idle,
+             "the relay's descriptors")
+    client.send(b"x")
+    client.settimeout(GUARD)
+    with pytest.raises(ConnectionRefusedError):
+        client.recv(10)
