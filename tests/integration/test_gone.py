@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_gone.py - a namespace goes, and nothing of berth keeps it alive.
+
+The witness is `ip monitor nsid`: RTM_DELNSID comes when the kernel really
+freed a namespace, not when its name went.
+"""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from harness import process
+from harness.rules import ack, forward, rule, rules
+from harness.traffic import echo_backend, ended, pair, stuff, works
+from harness.wait import stays, wait_equal, wait_for
+from harness.witness import NsidMonitor
+
+
+@pytest.fixture
+def monitor(world):
+    return NsidMonitor(world)
+
+
+@pytest.fixture
+def backend(world):
+    return world.close_later(world.host.listen())
+
+
+def to(backend):
+    return f"127.0.0.1:{backend.getsockname()[1]}"
+
+
+def counts(berthd):
+    return (len(process.descriptors(berthd.pid)),
+            len(process.descriptors(berthd.relay_pid())))
+
+
+def wait_counts(berthd, expected):
+    wait_equal(lambda: counts(berthd), expected,
+               "the descriptors of berthd and relay")
+
+
+def test_idle_namespace_is_freed(world, monitor):
+    berthd = world.berthd(ack(protocol=["tcp", "udp"]))
+    idle = counts(berthd)
+    for _ in range(5):
+        netns = world.netns("n")
+        wait_equal(lambda n=netns: len(n.listeners()), 2, "listeners")
+        nsid, mark = monitor.track(netns), monitor.mark()
+        netns.delete()
+        monitor.wait_freed(nsid, mark)
+        wait_counts(berthd, idle)
+
+
+def test_connections_are_reset(world, monitor, backend):
+    """Clients inside hold their own ends, which are in the namespace too:
+    close them and nothing is left."""
+    berthd = world.berthd(forward(to(backend)))
+    idle = counts(berthd)
+    netns = world.netns("n")
+    wait_for(netns.listeners, "the listener")
+    nsid = monitor.track(netns)
+    pairs = [pair(netns, backend) for _ in range(20)]
+    for client, server in pairs:
+        works(client, server)
+    netns.delete()
+    # The connections end although both programs at the ends do nothing.
+    for client, server in pairs:
+        assert ended(server)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        server.close()
+    wait_counts(berthd, idle)
+    assert not monitor.freed(nsid), "the test's own clients are in it"
+    for client, _ in pairs:
+        client.close()
+    monitor.wait_freed(nsid)
+
+
+def outside_clients(world, netns, number):
+    """Clients on the host, so that only berth has sockets in the namespace.
+    """
+    world.veth(netns, "eth0", world.host, f"bt-{number}")
+    netns.addr_add(f"10.66.{number}.1/24", "eth0")
+    world.host.addr_add(f"10.66.{number}.2/24", f"bt-{number}")
+    return f"10.66.{number}.1"
+
+
+@pytest.mark.parametrize("unread", ["none", "at the client", "at the backend",
+                                    "both"])
+def test_connections_with_unread_data(world, monitor, backend, unread):
+    """Data that nobody acknowledges must not pin the namespace."""
+    berthd = world.berthd(forward(to(backend)))
+    idle = counts(berthd)
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 1)
+    nsid = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    pairs = []
+    for _ in range(5):
+        client = world.host.connect(address, 8080)
+        server, _ = backend.accept()
+        server.settimeout(15)
+        works(client, server)
+        pairs.append((client, server))
+    for client, server in pairs:
+        if unread in ("at the client", "both"):
+            stuff(server, 1 << 30)
+        if unread in ("at the backend", "both"):
+            stuff(client, 1 << 30)
+    removed = time.monotonic()
+    netns.delete()
+    monitor.wait_freed(nsid)
+    took = time.monotonic() - removed
+    assert took < 5, f"freed after {took:.1f} s"
+    wait_counts(berthd, idle)
+    for client, server in pairs:
+        assert ended(server)
+        client.close()
+        server.close()
+
+
+def test_half_closed_connections(world, monitor, backend):
+    """FIN-WAIT and CLOSE-WAIT are connections as well."""
+    berthd = world.berthd(forward(to(backend)))
+    idle = counts(berthd)
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 2)
+    nsid = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    pairs = []
+    for number in range(4):
+        client = world.host.connect(address, 8080)
+        server = backend.accept()[0]
+        server.settimeout(15)
+        works(client, server)
+        (client, server)[number % 2].shutdown(socket.SHUT_WR)
+        if number > 1:
+            stuff((server, client)[number % 2], 1 << 30)
+        pairs.append((client, server))
+    netns.delete()
+    monitor.wait_freed(nsid)
+    wait_counts(berthd, idle)
+    for client, server in pairs:
+        client.close()
+        server.close()
+
+
+def test_connections_whose_rule_went_before(world, monitor, backend):
+    """A listener withdrawn, its connections finishing: they go too."""
+    berthd = world.berthd(forward(to(backend)))
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 3)
+    nsid = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    client = world.host.connect(address, 8080)
+    server = backend.accept()[0]
+    server.settimeout(15)
+    works(client, server)
+    berthd.remove_rules("50-test.yaml")
+    wait_equal(netns.listeners, set(), "the listener to close")
+    works(client, server)
+    netns.delete()
+    monitor.wait_freed(nsid)
+    assert ended(server)
+    client.close()
+    server.close()
+
+
+def test_connects_under_way(world, monitor):
+    """Connections whose backend has not answered yet, and those still in
+    the backlog."""
+    full = world.close_later(world.host.listen(backlog=0))
+    for _ in range(4):
+        sock = world.close_later(world.host.new_socket())
+        sock.setblocking(False)
+        sock.connect_ex(full.getsockname())
+    berthd = world.berthd(forward(to(full),
+                                  options={"connect_timeout": "1h"}))
+    idle = counts(berthd)
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 4)
+    nsid = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    clients = [world.host.connect(address, 8080) for _ in range(3)]
+    wait_for(lambda: counts(berthd)[1] > idle[1] + 3, "accepted connections")
+    relay = berthd.relay_pid()
+    os.kill(relay, signal.SIGSTOP)
+    try:
+        clients += [world.host.connect(address, 8080) for _ in range(3)]
+        netns.delete()
+        wait_equal(berthd.names, [], "no namespace")
+    finally:
+        os.kill(relay, signal.SIGCONT)
+    monitor.wait_freed(nsid)
+    wait_counts(berthd, idle)
+    for client in clients:
+        client.close()
+
+
+def test_udp_sessions(world, monitor):
+    backend = world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
+    berthd = world.berthd(forward(to(backend), protocol="udp"))
+    idle = counts(berthd)
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 5)
+    nsid = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    for _ in range(10):
+        client = world.close_later(
+            world.host.new_socket(kind=socket.SOCK_DGRAM))
+        client.connect((address, 8080))
+        client.send(b"x")
+        session = backend.recvfrom(10)[1]
+        backend.sendto(b"y", session)
+        assert client.recv(10) == b"y"
+    netns.delete()
+    monitor.wait_freed(nsid)
+    wait_counts(berthd, idle)
+
+
+@pytest.mark.parametrize("respond", ["echo", "discard"])
+def test_own_answers_too(world, monitor, respond):
+    berthd = world.berthd(ack(respond=respond))
+    idle = counts(berthd)
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 6)
+    nsid = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    clients = [world.host.connect(address, 8080) for _ in range(5)]
+    for client in clients[:2]:
+        stuff(client, 16 << 20)
+    netns.delete()
+    monitor.wait_freed(nsid)
+    wait_counts(berthd, idle)
+    for client in clients:
+        client.close()
+
+
+def test_observed_namespace_without_a_listener(world, monitor):
+    """Watching addresses pins nothing."""
+    world.berthd(ack(address="each", match={"address": "203.0.113.0/24"}))
+    netns = world.netns("n")
+    netns.addr_add("10.0.0.1/32")
+    nsid = monitor.track(netns)
+    netns.delete()
+    monitor.wait_freed(nsid)
+
+
+def test_waiting_listener_holds_nothing(world, monitor):
+    """Not while the port is taken, nor by its retries."""
+    netns = world.netns("n")
+    own = netns.listen("127.0.0.1", 8080)
+    berthd = world.berthd(ack())
+    berthd.wait_state(netns.cookie(), "waiting")
+    nsid = monitor.track(netns)
+    netns.delete()
+    own.close()
+    monitor.wait_freed(nsid)
+    wait_equal(berthd.listeners, [], "no listener, waiting or not")
+
+
+def test_berth_reports_when_the_kernel_freed_it(world, monitor):
+    berthd = world.berthd(ack())
+    before = berthd.status()["freed"]["count"]
+    netns = world.netns("n")
+    wait_for(netns.listeners, "the listener")
+    nsid = monitor.track(netns)
+    netns.delete()
+    monitor.wait_freed(nsid)
+    freed = wait_for(
+        lambda: (f := berthd.status()["freed"])["count"] == before + 1 and f,
+        "berthd to count it")
+    assert 0 < freed["last_us"] <= freed["max_us"] < 60_000_000
+
+
+def test_namespace_that_somebody_else_pins(world, monitor):
+    """It is listed after a second, and berth holds nothing in it."""
+    berthd = world.berthd(ack(protocol=["tcp", "udp"]))
+    idle = counts(berthd)
+    netns = world.netns("pinned")
+    wait_equal(lambda: len(netns.listeners()), 2, "listeners")
+    nsid, cookie = monitor.track(netns), netns.cookie()
+    fd = netns.open_fd()
+    try:
+        netns.delete()
+        removed = time.monotonic()
+        assert berthd.status()["lingering"] == []
+        lingering = wait_for(lambda: berthd.status()["lingering"],
+                             "the namespace to be listed")
+        assert time.monotonic() - removed >= 0.9
+        assert len(lingering) == 1
+        entry = lingering[0]
+        assert (entry["id"], entry["name"]) == (cookie, "pinned")
+        assert entry["since_us"] >= 1_000_000
+        assert entry["open_listeners"] == 0
+        assert entry["withdrawn_listeners"] == 0
+        assert "pinned" in berthd.ctl_text("status")
+        assert berthd.ctl("explain", "pinned")["state"] == "lingering"
+        wait_counts(berthd, idle)
+        assert not monitor.freed(nsid)
+    finally:
+        os.close(fd)
+    monitor.wait_freed(nsid)
+    wait_equal(lambda: berthd.status()["lingering"], [], "nothing listed")
+
+
+def test_pinned_namespace_gets_a_name_again(world, monitor):
+    """The same namespace is back: its listeners are, too."""
+    berthd = world.berthd(ack())
+    netns = world.netns("n")
+    wait_for(netns.listeners, "the listener")
+    cookie = netns.cookie()
+    hidden = world.name("hidden", world.mkdir("hidden")).bind(netns)
+    netns.delete()
+    wait_equal(hidden.listeners, set(), "the listener to close")
+    back = world.name("back").bind(hidden)
+    wait_for(back.listeners, "the listener")
+    assert back.cookie() == cookie
+    hidden.delete()
+    nsid, mark = monitor.track(back), monitor.mark()
+    stays(back.listeners, "the listener", 0.2)
+    assert berthd.status()["lingering"] == []
+    back.delete()
+    monitor.wait_freed(nsid, mark)
+
+
+def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
+    """A stopped relay cannot release; berthd must get the namespace freed
+    nevertheless."""
+    berthd = world.berthd(ack())
+    netns = world.netns("n")
+    other = world.netns("other")
+    wait_for(lambda: netns.listeners() and other.listeners(), "listeners")
+    nsid = monitor.track(netns)
+    relay = berthd.relay_pid()
+    os.kill(relay, signal.SIGSTOP)
+    try:
+        netns.delete()
+        monitor_freed = wait_for(
+            lambda: monitor.freed(nsid)
+            or berthd.relay_pid() not in (0, relay),
+            "the relay's release or its replacement", guard=60)
+        assert monitor_freed
+    finally:
+        try:
+            os.kill(relay, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+    monitor.wait_freed(nsid)
+    assert other.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_many_at_once(world, monitor):
+    """With connections in each; afterwards no descriptor is left."""
+    backend = echo_backend(world)
+    berthd = world.berthd(rules(
+        rule(name="f", forward={"to": f"127.0.0.1:{backend.port}"}),
+        rule(name="a", port=9000, protocol=["tcp", "udp"])))
+    idle = counts(berthd)
+    made = [world.netns(f"n{i}") for i in range(40)]
+    wait_for(lambda: all(len(n.listeners()) == 3 for n in made), "listeners")
+    clients = []
+    for netns in made:
+        for _ in range(3):
+            client = netns.connect("127.0.0.1", 8080)
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            clients.append(client)
+    nsids = [monitor.track(n) for n in made]
+    for netns in made:
+        netns.delete()
+    for client in clients:
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        client.close()
+    for nsid in nsids:
+        monitor.wait_freed(nsid)
+    wait_counts(berthd, idle)
+    wait_equal(berthd.listeners, [], "an empty table")

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_recovery.py - after a crash of either process all is as it was."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from harness import process
+from harness.netns import read_all
+from harness.rules import ack, forward, rule, rules
+from harness.traffic import echo_backend, ended, pair, works
+from harness.wait import GUARD, stays, wait_equal, wait_exit, wait_for
+
+
+@pytest.fixture
+def netns(world):
+    return world.netns("n")
+
+
+def test_relay_killed_with_connections_and_backlog(world, netns):
+    """Its connections end; those in the backlog are answered by the next."""
+    backend = world.close_later(world.host.listen())
+    berthd = world.berthd(forward(
+        f"127.0.0.1:{backend.getsockname()[1]}"))
+    before = netns.listener_inodes()
+    client, server = pair(netns, backend)
+    works(client, server)
+    relay = berthd.relay_pid()
+    os.kill(relay, signal.SIGSTOP)
+    # The relay cannot accept these: they are in the kernel's queue.
+    waiting = [netns.connect("127.0.0.1", 8080) for _ in range(5)]
+    for number, sock in enumerate(waiting):
+        sock.sendall(b"waited %d" % number)
+    os.kill(relay, signal.SIGKILL)
+    assert ended(client) and ended(server)
+    got = set()
+    for _ in waiting:
+        conn, _ = backend.accept()
+        conn.settimeout(GUARD)
+        got.add(conn.recv(100))
+        conn.sendall(b"answer")
+        conn.close()
+    assert got == {b"waited %d" % n for n in range(5)}
+    for sock in waiting:
+        assert read_all(sock) == b"answer"
+        sock.close()
+    assert berthd.wait_relay(other_than=relay)
+    assert netns.listener_inodes() == before, "a listener was reopened"
+    assert re.search(r"relay", berthd.log()), "the crash is not in the log"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM,
+                                    signal.SIGSEGV])
+def test_relay_ends_again_and_again(world, netns, number):
+    """It comes back each time, and berthd's listeners never close."""
+    berthd = world.berthd(ack())
+    before = netns.listener_inodes()
+    for _ in range(4):
+        relay = berthd.kill_relay(number)
+        berthd.wait_relay(other_than=relay)
+        assert netns.ask("127.0.0.1", 8080) == b"ack"
+    assert netns.listener_inodes() == before
+    consumer = berthd.status()["consumers"][0]
+    assert (consumer["connected"], consumer["delivered"]) == (True, 1)
+
+
+def test_relay_crash_loop_does_not_burn_the_host(world, netns):
+    """Restarts are paced; when it can live again, it serves."""
+    berthd = world.berthd(ack())
+    killed = 0
+    last = 0
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        relay = berthd.relay_pid()
+        if relay not in (0, last):
+            try:
+                os.kill(relay, signal.SIGKILL)
+                killed, last = killed + 1, relay
+            except ProcessLookupError:
+                pass
+        time.sleep(0.002)
+    assert 1 < killed < 40, killed
+    assert netns.listeners() == {"tcp *:8080"}
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_namespaces_change_while_there_is_no_relay(world, netns):
+    """What a new relay gets is what is, not what was."""
+    berthd = world.berthd(ack())
+    gone = world.netns("gone")
+    wait_for(gone.listeners, "the listener")
+    relay = berthd.relay_pid()
+    os.kill(relay, signal.SIGSTOP)
+    gone.delete()
+    come = world.netns("come")
+    wait_for(come.listeners, "the listener")
+    os.kill(relay, signal.SIGKILL)
+    assert come.ask("127.0.0.1", 8080) == b"ack"
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    wait_equal(lambda: berthd.status()["consumers"][0]["delivered"], 2,
+               "two listeners delivered")
+
+
+def test_berthd_killed_and_started_again(world, netns):
+    """kill -9: the relay goes too, the next berthd makes everything so."""
+    berthd = world.berthd(ack(protocol=["tcp", "udp"]))
+    gone = world.netns("gone")
+    wait_equal(lambda: len(gone.listeners()), 2, "listeners")
+    relay = berthd.relay_pid()
+    relay_pidfd = os.pidfd_open(relay)
+    berthd.kill9()
+    assert wait_exit(relay_pidfd)
+    os.close(relay_pidfd)
+    wait_equal(netns.listeners, set(), "everything to be closed")
+    gone.delete()
+    come = world.netns("come")
+    berthd.write_rules("60-more.yaml", ack(name="more", port=9000))
+    berthd.start()
+    expected = {"tcp *:8080", "udp *:8080", "tcp *:9000"}
+    assert netns.listeners() == expected
+    assert come.listeners() == expected
+    assert come.ask("127.0.0.1", 9000) == b"ack"
+    assert berthd.names() == ["come", "n"]
+
+
+def test_berthd_killed_again_and_again(world, netns):
+    berthd = world.berthd(ack())
+    for _ in range(5):
+        berthd.kill9()
+        berthd.start()
+        assert netns.ask("127.0.0.1", 8080) == b"ack"
+        assert len(berthd.status()["consumers"]) == 1
+
+
+def test_berthd_killed_while_it_starts(world):
+    """At any moment of the start; the next one does not mind."""
+    made = [world.netns(f"n{i}") for i in range(30)]
+    berthd = world.berthd(ack(), start=False)
+    for pause in (0, 0.001, 0.003, 0.006, 0.01, 0.02):
+        berthd.spawn()
+        time.sleep(pause)
+        berthd.kill9()
+    berthd.start()
+    for netns in made:
+        assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_terminated_while_it_starts(world):
+    for i in range(30):
+        world.netns(f"n{i}")
+    berthd = world.berthd(ack(), start=False)
+    for pause in (0.003, 0.01, 0.03):
+        berthd.spawn()
+        time.sleep(pause)
+        berthd.process.terminate()
+        assert wait_exit(berthd.pidfd)
+        # Before its handler is in place the signal's default ends it.
+        assert berthd.process.wait() in (0, -signal.SIGTERM)
+        berthd.process = None
+    berthd.start()
+
+
+def test_stop_with_connections(world, netns):
+    """SIGTERM: clean and within a second, whatever is going on."""
+    backend = echo_backend(world)
+    berthd = world.berthd(forward(f"127.0.0.1:{backend.port}"))
+    clients = [netns.connect("127.0.0.1", 8080) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+    berthd.stop()
+    for client in clients:
+        assert ended(client)
+        client.close()
+    assert netns.listeners() == set()
+    assert not (berthd.runtime / "control.sock").exists()
+
+
+def test_stop_with_a_relay_that_is_stopped(world, netns):
+    """SIGTERM does not wait for a relay that cannot answer."""
+    wait_for(lambda: netns.listeners() == set(), "nothing yet")
+    berthd = world.berthd(ack())
+    relay = berthd.relay_pid()
+    relay_pidfd = os.pidfd_open(relay)
+    os.kill(relay, signal.SIGSTOP)
+    berthd.process.terminate()
+    try:
+        assert wait_exit(berthd.pidfd, 5), "berthd waits for its relay"
+        os.kill(relay, signal.SIGCONT)
+        assert wait_exit(relay_pidfd), "the relay runs on"
+    except ProcessLookupError:
+        pass
+    os.close(relay_pidfd)
+    berthd.process.wait()
+    berthd.process = None
+    try:
+        os.waitpid(relay, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def test_descriptors_do_not_grow_over_crashes(world, netns):
+    berthd = world.berthd(ack())
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    wait_for(lambda: berthd.status()["consumers"][0]["delivered"] == 1,
+             "the delivery")
+    before = len(process.descriptors(berthd.pid))
+    for _ in range(5):
+        relay = berthd.kill_relay()
+        berthd.wait_relay(other_than=relay)
+        assert netns.ask("127.0.0.1", 8080) == b"ack"
+    wait_equal(lambda: len(process.descriptors(berthd.pid)), before,
+               "berthd's descriptors")
+
+
+def test_two_rules_after_a_crash_serve_their_own(world, netns):
+    """Listeners are not mixed up in the new delivery."""
+    berthd = world.berthd(rules(
+        *(rule(name=f"r{i}", port=1000 + i, respond=f"r{i}")
+          for i in range(30))))
+    relay = berthd.kill_relay()
+    berthd.wait_relay(other_than=relay)
+    for i in range(30):
+        assert netns.ask("127.0.0.1", 1000 + i) == b"r%d" % i
+    stays(lambda: berthd.relay_pid() != relay, "the new relay", 0.1)
