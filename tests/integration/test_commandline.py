@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_commandline.py - berthd's options, refusals, privileges and log."""
+
+import os
+import pwd
+import re
+import subprocess
+import time
+
+import pytest
+
+from harness import kernel, process
+from harness.berthd import BERTHD, SANITIZED
+from harness.rules import ack
+from harness.wait import stays, wait_equal, wait_for
+
+OPTIONS = ["--netns-dir", "--rules", "--runtime-dir", "--relay-user",
+           "--workers", "--log-level", "--check", "--version", "--help"]
+GOOD = ack()
+BROKEN = GOOD.replace("listen:", "lissten:")
+
+
+def run(*args, **kwargs):
+    return subprocess.run([str(BERTHD), *map(str, args)], text=True,
+                          capture_output=True, check=False, timeout=30,
+                          stdin=subprocess.DEVNULL, **kwargs)
+
+
+def test_help_names_every_option():
+    done = run("--help")
+    assert done.returncode == 0 and done.stderr == ""
+    for option in OPTIONS:
+        assert option in done.stdout, option
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_version():
+    done = run("--version")
+    assert done.returncode == 0 and done.stderr == ""
+    assert re.fullmatch(r"berthd \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+@pytest.mark.parametrize("args,named", [
+    (["--bogus"], "bogus"),
+    (["--netns-dir"], "netns-dir"),
+    (["--workers", "x"], "x"),
+    (["--workers", "0"], "0"),
+    (["--workers", "-1"], "-1"),
+    (["--workers", "99999999"], "99999999"),
+    (["--log-level", "loud"], "loud"),
+    (["--netns-dir", "relative"], "relative"),
+    (["--rules", "relative"], "relative"),
+    (["--relay-user", "no-such-user-here"], "no-such-user-here"),
+    (["extra"], "extra"),
+])
+def test_wrong_options(world, args, named):
+    """Exit status not 0, what was wrong, and no traceback of any kind."""
+    runtime = world.base / "run"
+    done = run("--runtime-dir", runtime, *args)
+    assert done.returncode > 0
+    assert named in done.stderr
+    assert done.stdout == ""
+    assert not (runtime / "control.sock").exists()
+
+
+def as_user(uid):
+    def change():
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+    return change
+
+
+def test_not_root(world):
+    """Says which capabilities are missing and what each is for."""
+    uid = pwd.getpwnam("nobody").pw_uid
+    done = run("--runtime-dir", world.base / "run", preexec_fn=as_user(uid))
+    assert done.returncode > 0
+    for capability in ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_NET_BROADCAST",
+                       "CAP_NET_BIND_SERVICE"):
+        assert re.search(capability, done.stderr, re.I), capability
+    assert "namespace" in done.stderr
+
+
+@pytest.mark.parametrize("capability", ["sys_admin", "net_admin",
+                                        "net_broadcast", "net_bind_service"])
+def test_one_capability_missing(world, capability):
+    """Only that one is named."""
+    done = subprocess.run(
+        ["setpriv", f"--bounding-set=-{capability}",
+         f"--inh-caps=-{capability}", str(BERTHD), "--runtime-dir",
+         str(world.base / "run"), "--netns-dir", str(world.dir)],
+        text=True, capture_output=True, check=False, timeout=30)
+    assert done.returncode > 0
+    named = set(re.findall(r"cap_\w+", done.stderr.lower()))
+    assert named == {f"cap_{capability}"}, done.stderr
+
+
+def test_check_needs_no_privilege(world):
+    path = world.base / "rules.yaml"
+    path.write_text(GOOD)
+    uid = pwd.getpwnam("nobody").pw_uid
+    done = run("--check", path, preexec_fn=as_user(uid))
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_good(world):
+    path = world.base / "good.yaml"
+    path.write_text(GOOD)
+    directory = world.mkdir("rules.d")
+    (directory / "a.yaml").write_text(ack(name="other"))
+    (directory / "README").write_text("not: [ a rules file")
+    for args in ([path], [directory], [path, directory]):
+        done = run("--check", *args)
+        assert done.returncode == 0, done.stderr
+        assert not re.search(r":\d+:\d+:", done.stdout + done.stderr)
+
+
+def test_check_broken(world):
+    path = world.base / "broken.yaml"
+    path.write_text(BROKEN)
+    line = 1 + BROKEN[:BROKEN.index("lissten")].count("\n")
+    done = run("--check", path)
+    assert done.returncode == 1
+    text = done.stdout + done.stderr
+    assert re.search(rf"^\S*broken\.yaml:{line}:3: ", text, re.M), text
+    assert "lissten" in text and "did you mean" in text and "listen" in text
+
+
+def test_check_prints_all_problems_of_all_files(world):
+    directory = world.mkdir("rules.d")
+    (directory / "a.yaml").write_text(BROKEN)
+    (directory / "b.yaml").write_text("rules:\n  - name: b\n    bogus: 1\n"
+                                      "    other: 2\n")
+    (directory / "c.yaml").write_text("rules: [\n")
+    (directory / "d.yaml").write_text(ack(name="d"))
+    done = run("--check", directory)
+    assert done.returncode == 1
+    text = done.stdout + done.stderr
+    for expected in ("a.yaml:", "b.yaml:3:", "b.yaml:4:", "c.yaml:"):
+        assert expected in text, text
+    assert "d.yaml" not in text
+
+
+def test_check_of_what_is_not_there(world):
+    done = run("--check", world.base / "missing.yaml")
+    assert done.returncode == 1
+    assert "missing.yaml" in done.stdout + done.stderr
+    assert "No such file" in done.stdout + done.stderr
+
+
+def test_check_reads_the_configured_directories(world):
+    directory = world.mkdir("rules.d")
+    (directory / "a.yaml").write_text(BROKEN)
+    done = run("--rules", directory, "--check")
+    assert done.returncode == 1
+    assert "lissten" in done.stdout + done.stderr
+
+
+def test_check_does_not_disturb_a_running_berthd(world):
+    netns = world.netns("n")
+    berthd = world.berthd(GOOD)
+    done = run("--runtime-dir", berthd.runtime, "--check",
+               berthd.rules_dirs[0])
+    assert done.returncode == 0, done.stderr
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def read_only(world):
+    path = world.mkdir("readonly")
+    kernel.mount("tmpfs", path, "tmpfs", kernel.MS_RDONLY)
+    world.defer(kernel.umount, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["read-only", "a file", "below a file",
+                                  "in a read-only place"])
+def test_runtime_directory_that_cannot_be_used(world, kind):
+    (world.base / "file").write_text("")
+    path = {"read-only": lambda: read_only(world),
+            "a file": lambda: world.base / "file",
+            "below a file": lambda: world.base / "file" / "run",
+            "in a read-only place": lambda: read_only(world) / "run"}[kind]()
+    berthd = world.berthd(GOOD, start=False)
+    berthd.runtime = path
+    berthd.spawn()
+    log = berthd.wait_failure()
+    assert str(path) in log
+    assert re.search("Read-only|Not a directory|not writable|exists", log)
+
+
+def test_runtime_directory_with_a_name_too_long_for_a_socket(world):
+    berthd = world.berthd(GOOD, start=False)
+    berthd.runtime = world.base / ("x" * 120)
+    berthd.spawn()
+    assert "xxx" in berthd.wait_failure()
+
+
+def test_runtime_directory_is_made(world):
+    netns = world.netns("n")
+    berthd = world.berthd(GOOD, start=False)
+    assert not berthd.runtime.exists()
+    berthd.start()
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    assert berthd.runtime.stat().st_mode & 0o022 == 0
+    assert (berthd.runtime / "control.sock").is_socket()
+
+
+def test_second_berthd_on_one_runtime_directory(world):
+    """It is refused and says so; the first does not notice."""
+    netns = world.netns("n")
+    first = world.berthd(GOOD)
+    second = world.berthd(GOOD, start=False)
+    second.runtime = first.runtime
+    second.spawn()
+    log = second.wait_failure()
+    assert str(first.runtime) in log
+    assert re.search("another|already|in use", log), log
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    assert first.names() == ["n"]
+    # The place is free again after a crash, without any cleaning up.
+    first.kill9()
+    second.start()
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_two_side_by_side(world):
+    netns = world.netns("n")
+    one = world.berthd(ack(port=1000, respond="one"))
+    two = world.berthd(ack(port=2000, respond="two"))
+    assert netns.ask("127.0.0.1", 1000) == b"one"
+    assert netns.ask("127.0.0.1", 2000) == b"two"
+    later = world.netns("later")
+    wait_equal(later.listeners, {"tcp *:1000", "tcp *:2000"}, "both")
+    one.stop()
+    assert netns.listeners() == {"tcp *:2000"}
+    assert netns.ask("127.0.0.1", 2000) == b"two"
+    assert two.names() == ["later", "n"]
+
+
+def test_two_that_want_the_same_port(world):
+    """The second waits and takes over when the first ends."""
+    netns = world.netns("n")
+    one = world.berthd(ack(respond="one"))
+    two = world.berthd(ack(respond="two"))
+    row = two.wait_state(netns.cookie(), "waiting")
+    assert row["error"] == "EADDRINUSE"
+    assert netns.ask("127.0.0.1", 8080) == b"one"
+    one.stop()
+    two.wait_state(netns.cookie(), "listening")
+    assert netns.ask("127.0.0.1", 8080) == b"two"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_and_threads(world, workers):
+    world.netns("n")
+    berthd = world.berthd(GOOD, args=["--workers", workers])
+    relay = berthd.wait_relay()
+    sanitizer = 1 if SANITIZED else 0
+    wait_for(lambda: process.threads(relay) >= workers + 1, "the workers")
+    assert process.threads(berthd.pid) <= 1 + sanitizer
+    assert process.threads(relay) <= workers + 1 + sanitizer
+
+
+def test_relay_has_no_privilege(world):
+    """Another user, no capability, no way to get one, a seccomp filter, on
+    every thread."""
+    netns = world.netns("n")
+    berthd = world.berthd(GOOD, args=["--relay-user", "nobody"])
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    relay = berthd.relay_pid()
+    nobody = pwd.getpwnam("nobody")
+    for task in os.listdir(f"/proc/{relay}/task"):
+        def value(key, task=task):
+            return process.status(f"{relay}/task/{task}", key)
+
+        assert set(value("Uid").split()) == {str(nobody.pw_uid)}
+        assert set(value("Gid").split()) == {str(nobody.pw_gid)}
+        assert value("Groups") == ""
+        for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
+            assert int(value(caps), 16) == 0, caps
+        assert value("NoNewPrivs") == "1"
+        if not SANITIZED:
+            assert value("Seccomp") == "2"
+
+
+def test_relay_user_by_default(world):
+    """Without the option it still does not run as root."""
+    world.netns("n")
+    berthd = world.berthd(GOOD)
+    relay = berthd.wait_relay()
+    assert process.status(relay, "Uid").split()[0] != "0"
+    assert int(process.status(relay, "CapEff"), 16) == 0
+
+
+# include/uapi/linux/capability.h
+CAPABILITIES = {"DAC_READ_SEARCH": 2, "KILL": 5, "SETGID": 6, "SETUID": 7,
+                "SETPCAP": 8, "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11,
+                "NET_ADMIN": 12, "SYS_ADMIN": 21}
+NEEDED = {"DAC_READ_SEARCH", "NET_BIND_SERVICE", "NET_BROADCAST",
+          "NET_ADMIN", "SYS_ADMIN"}
+# To start the relay as another user again after a crash, and to end it.
+FOR_THE_RELAY = {"SETUID", "SETGID", "SETPCAP", "KILL"}
+
+
+def test_berthd_keeps_only_what_it_needs(world):
+    world.netns("n")
+    berthd = world.berthd(GOOD)
+    permitted = int(process.status(berthd.pid, "CapPrm"), 16)
+    bits = {name for name, bit in CAPABILITIES.items()
+            if permitted & 1 << bit}
+    allowed = sum(1 << CAPABILITIES[name] for name in NEEDED | FOR_THE_RELAY)
+    assert NEEDED <= bits
+    assert permitted & ~allowed == 0, hex(permitted & ~allowed)
+
+
+def test_relay_inherits_no_descriptor(world):
+    """Neither of the one who started berthd nor of berthd itself."""
+    world.netns("n")
+    (world.base / "secret").write_text("x")
+    berthd = world.berthd(GOOD, start=False)
+    berthd.start(["sh", "-c", f'exec "$@" 9<{world.base}/secret', "sh",
+                  *berthd.command()])
+    for target in process.descriptors(berthd.wait_relay()).values():
+        assert "secret" not in target
+        assert "netns" not in target and "net:[" not in target
+        assert "inotify" not in target
+        assert "rules" not in target
+
+
+def test_log_lines_one_per_fact(world):
+    """Program's name in front, nothing empty, nothing broken over lines."""
+    world.netns("n")
+    berthd = world.berthd({"a.yaml": GOOD, "b.yaml": BROKEN})
+    lines = berthd.log().splitlines()
+    assert lines
+    for line in lines:
+        assert re.match(r"berth(d|-relay): \S", line), line
+
+
+def test_log_has_priorities_under_systemd(world):
+    world.netns("n")
+    berthd = world.berthd({"a.yaml": GOOD, "b.yaml": BROKEN}, start=False)
+    berthd.log_path.touch()
+    stat = berthd.log_path.stat()
+    berthd.env["JOURNAL_STREAM"] = f"{stat.st_dev}:{stat.st_ino}"
+    berthd.start()
+    lines = berthd.log().splitlines()
+    assert lines
+    for line in lines:
+        assert re.match(r"<[34567]>\S", line), line
+    assert [line for line in lines if line[1] in "34" and "lissten" in line]
+
+
+@pytest.mark.parametrize("level", ["error", "warning", "info", "debug"])
+def test_log_level(world, level):
+    netns = world.netns("n")
+    berthd = world.berthd({"a.yaml": GOOD, "b.yaml": BROKEN}, start=False,
+                          args=["--log-level", level])
+    berthd.log_path.touch()
+    stat = berthd.log_path.stat()
+    berthd.env["JOURNAL_STREAM"] = f"{stat.st_dev}:{stat.st_ino}"
+    berthd.start()
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    berthd.stop()
+    limit = {"error": 3, "warning": 4, "info": 6, "debug": 7}[level]
+    used = {int(line[1]) for line in berthd.log().splitlines()}
+    assert all(number <= limit for number in used), used
+    if limit >= 6:
+        assert limit in used
+
+
+def test_no_directory_at_all(world):
+    """Neither namespaces nor rules exist: that is no error."""
+    berthd = world.berthd(netns_dirs=[world.base / "none"],
+                          rules_dirs=[world.base / "none2"])
+    assert berthd.names() == []
+    stays(lambda: berthd.process.poll() is None, "running", 0.2)
+
+
+def test_started_without_standard_descriptors(world):
+    """Some start programs with 0, 1 and 2 closed."""
+    netns = world.netns("n")
+    berthd = world.berthd(GOOD, start=False)
+    berthd.start(["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh",
+                  *berthd.command()])
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    berthd.kill_relay()
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_ready_without_a_manager(world):
+    """NOTIFY_SOCKET unset or wrong is no reason to stop."""
+    netns = world.netns("n")
+    berthd = world.berthd(GOOD, start=False,
+                          env={"NOTIFY_SOCKET": "/nonexistent"})
+    berthd.spawn()
+    wait_for(netns.listeners, "the listener")
+    wait_for(lambda: (berthd.runtime / "control.sock").exists(), "control")
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_start_is_quick(world):
+    """Nothing at start waits for a timer."""
+    for i in range(20):
+        world.netns(f"n{i}")
+    berthd = world.berthd(GOOD, start=False)
+    began = time.monotonic()
+    berthd.start()
+    assert time.monotonic() - began < (5 if SANITIZED else 1)
