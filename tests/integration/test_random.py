@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_random.py - hundreds of random operations, checked by an oracle.
+
+BERTH_SEED repeats a run, BERTH_OPERATIONS makes it longer.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from harness import oracle, process
+from harness.chaos import Chaos
+from harness.wait import wait_equal, wait_for
+from harness.witness import NsidMonitor
+
+OPERATIONS = int(os.environ.get("BERTH_OPERATIONS", "300"))
+SEEDS = [int(os.environ["BERTH_SEED"])] if "BERTH_SEED" in os.environ \
+    else [time.time_ns() % 1_000_000_007 + i for i in range(2)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_operations(world, seed):
+    print(f"BERTH_SEED={seed} BERTH_OPERATIONS={OPERATIONS}")
+    monitor = NsidMonitor(world)
+    chaos = Chaos(world, random.Random(seed))
+    try:
+        for number in range(OPERATIONS):
+            chaos.step()
+            if number % 20 == 19:
+                chaos.check()
+        chaos.check()
+        _everything_goes(chaos, monitor)
+    except BaseException:
+        print("\n".join(chaos.history))
+        raise
+
+
+def _everything_goes(chaos, monitor):
+    """In the end nothing is left, in the kernel neither."""
+    for name in list(chaos.links):
+        chaos.path(name).unlink()
+    nsids = {monitor.track(chaos.path(name)) for name in chaos.mounts}
+    mark = monitor.mark()
+    for server in chaos.servers:
+        server[3].close()
+    chaos.servers.clear()
+    for name in list(chaos.mounts):
+        chaos.path(name).delete()
+    for nsid in nsids:
+        monitor.wait_freed(nsid, mark)
+    chaos.links.clear()
+    chaos.mounts.clear()
+    berthd = chaos.berthd
+    wait_equal(berthd.listeners, [], "an empty table")
+    wait_for(lambda: berthd.status()["consumers"][0]["withdrawn"] == 0,
+             "all releases")
+    for pid in (berthd.pid, berthd.wait_relay()):
+        assert len(process.descriptors(pid)) < 60
+
+
+ADDRESSES = [
+    {"family": "inet", "local": "127.0.0.1", "scope": "host", "ifname": "lo"},
+    {"family": "inet", "local": "10.0.0.1", "scope": "global",
+     "ifname": "eth0"},
+    {"family": "inet6", "local": "fd00::1", "scope": "global",
+     "ifname": "eth0", "tentative": True},
+    {"family": "inet6", "local": "fe80::1", "scope": "link",
+     "ifname": "eth0"},
+]
+
+
+@pytest.mark.parametrize("match,address,expected", [
+    ({"namespace": "*"}, "any", {"tcp *:80"}),
+    ({"namespace": ["*", "!n"]}, "any", set()),
+    ({"namespace": "/n+/"}, "any4", {"tcp 0.0.0.0:80"}),
+    ({"namespace": "*"}, "each", {"tcp 127.0.0.1:80", "tcp 10.0.0.1:80"}),
+    ({"namespace": "*", "scope": "link"}, "each",
+     {"tcp [fe80::1]%eth0:80"}),
+    ({"namespace": "*", "address": "fd00::/8"}, "any", set()),
+    ({"namespace": "*", "address": ["0.0.0.0/0", "!10.0.0.0/8"]}, "each",
+     {"tcp 127.0.0.1:80"}),
+    ({"namespace": "*"}, ["any4", "any6", "10.0.0.1", "any"],
+     {"tcp 0.0.0.0:80", "tcp [::]:80"}),
+])
+def test_oracle(match, address, expected):
+    """The oracle is code as well."""
+    document = {"rules": [{
+        "name": "r", "match": match, "respond": "ack",
+        "listen": [{"protocol": "tcp", "address": address, "port": 80}]}]}
+    assert oracle.wanted([document], ["n"], ADDRESSES) == expected
