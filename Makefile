@@ -61,6 +61,9 @@ programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
 library = $(BUILD)/libberth.a
 unit_programs = $(addprefix $(BUILD)/tests/unit/,$(unit_tests))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
+bench_tests = floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
+bench_programs = $(addprefix $(BUILD)/tests/bench/,$(bench_tests))
+bench_objects = $(addprefix $(BUILD)/tests/bench/,bench.o netlink.o)
 headers = $(wildcard $(addsuffix /*.h,common watcher rules binder daemon relay ctl lib))
 
 # Both cores, unless the user said how many.
@@ -109,6 +112,10 @@ $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(packages) cmocka)
 
+$(bench_programs): %: %.o $(bench_objects)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^
+
 $(BUILD)/%.h.ok: %.h $(BUILD)/flags
 	$(call say,HEADER,$<)
 	@mkdir -p $(@D)
@@ -140,6 +147,9 @@ lint: dependencies-build-test-lint
 demo: dependencies-build
 	$(make_parallel) all
 	$(Q)BERTH_BUILD=$(BUILD) contrib/demo
+bench: dependencies-build
+	$(make_parallel) all $(bench_programs)
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH)
 fuzz: fuzz_built = $(addprefix $(BUILD)/fuzz/tests/fuzz/,$(fuzz_tests))
 fuzz: dependencies-build-test
 	$(make_parallel) BUILD=$(BUILD)/fuzz CC=clang SANITIZE='-fsanitize=address,undefined,fuzzer-no-link' \
@@ -154,7 +164,8 @@ install uninstall:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call objects,$(all_src)) $(addsuffix .o,$(unit_programs) $(fuzz_programs)))
+-include $(patsubst %.o,%.d,$(call objects,$(all_src)) $(addsuffix .o,$(unit_programs) $(fuzz_programs) \
+	$(bench_programs)) $(bench_objects))
 
 .PHONY: all bench check check-asan check-build clean demo fuzz headers install integration lint \
 	test-programs uninstall unit FORCE
