@@ -44,7 +44,7 @@ daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/con
 	daemon/varlink.c daemon/varlink_call.c
 relay_src =
 ctl_src = ctl/client.c ctl/main.c ctl/show.c ctl/show_explain.c ctl/show_status.c ctl/table.c ctl/text.c
-lib_src =
+lib_src = lib/berth.c
 
 berthd_src = $(daemon_src) $(watcher_src) $(rules_src) $(binder_src) $(common_src)
 relay_all_src = $(relay_src) $(lib_src) $(common_src)

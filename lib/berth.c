@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+/* berth.c - libberth: the consumer's end of berthd's protocol
+ *
+ * Theory of operation: a listener's descriptor travels with its message, and
+ * the kernel drops it (MSG_CTRUNC) when the receiver's descriptor table is
+ * full, while the message itself is consumed. The listener would be lost for
+ * good. So every message is looked at first (MSG_PEEK gives descriptors too)
+ * and taken from the queue only when its descriptor is in our hands.
+ */
+#include "lib/berth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct berth {
+	int fd;
+	char buffer[BERTH_MESSAGE_MAX];
+};
+
+/* The public part first; the rest owns what its pointers point into. */
+struct message {
+	struct berth_message public;
+	json_t *root;
+};
+
+/* A text member, "" when absent. Return: false when it is something else. */
+static bool get_text(const json_t *object, const char *key, const char **ret)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!value) {
+		*ret = "";
+		return true;
+	}
+	*ret = json_string_value(value);
+	return *ret != NULL;
+}
+
+/* A number member from 0 to @max, 0 when absent. */
+static bool get_number(const json_t *object, const char *key, json_int_t max,
+		       json_int_t *ret)
+{
+	const json_t *value = json_object_get(object, key);
+
+	*ret = json_integer_value(value); /* 0 for NULL */
+	return !value || (json_is_integer(value) && *ret >= 0 && *ret <= max);
+}
+
+static bool get_u32(const json_t *object, const char *key, uint32_t *ret)
+{
+	json_int_t number;
+
+	if (!get_number(object, key, UINT32_MAX, &number))
+		return false;
+	*ret = (uint32_t)number;
+	return true;
+}
+
+static bool get_bool(const json_t *object, const char *key, bool *ret)
+{
+	const json_t *value = json_object_get(object, key);
+
+	*ret = json_is_true(value);
+	return !value || json_is_boolean(value);
+}
+
+/* 64 bits, of which JSON's integers here hold the sign too: a namespace's id
+ * may have the highest bit set. */
+static bool get_id(const json_t *object, const char *key, uint64_t *ret)
+{
+	const json_t *value = json_object_get(object, key);
+
+	*ret = (uint64_t)json_integer_value(value);
+	return json_is_integer(value);
+}
+
+/* An array of texts, empty when absent. */
+static int get_texts(const json_t *object, const char *key, const char ***ret,
+		     size_t *ret_n)
+{
+	const json_t *array = json_object_get(object, key);
+	size_t n = json_array_size(array);
+
+	if (!array)
+		return 0;
+	if (!json_is_array(array))
+		return -EBADMSG;
+	*ret = calloc(n ? n : 1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		(*ret)[i] = json_string_value(json_array_get(array, i));
+		if (!(*ret)[i])
+			return -EBADMSG;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static int parse_netns(const json_t *root, struct berth_listener *listener)
+{
+	const json_t *netns = json_object_get(root, "netns");
+
+	if (!json_is_object(netns) ||
+	    !get_id(netns, "id", &listener->netns_id) ||
+	    !get_bool(netns, "host", &listener->netns_host))
+		return -EBADMSG;
+	return get_texts(netns, "names", &listener->names, &listener->n_names);
+}
+
+static int parse_listener(const json_t *root, struct berth_listener *listener)
+{
+	json_int_t port;
+	int r;
+
+	if (!get_text(root, "protocol", &listener->protocol) ||
+	    !get_text(root, "address", &listener->address) ||
+	    !get_text(root, "interface", &listener->interface) ||
+	    !get_text(root, "rule", &listener->rule) ||
+	    !get_text(root, "action", &listener->action) ||
+	    !get_text(root, "text", &listener->text) ||
+	    !get_number(root, "port", UINT16_MAX, &port) || port == 0 ||
+	    !get_u32(root, "connect_timeout_ms",
+		     &listener->connect_timeout_ms) ||
+	    !get_u32(root, "idle_timeout_ms", &listener->idle_timeout_ms) ||
+	    !get_u32(root, "max_connections", &listener->max_connections))
+		return -EBADMSG;
+	listener->port = (uint16_t)port;
+	r = parse_netns(root, listener);
+	if (r < 0)
+		return r;
+	return get_texts(root, "to", &listener->to, &listener->n_to);
+}
+
+static int parse_root(const json_t *root, struct berth_message *message)
+{
+	const char *type;
+
+	if (!json_is_object(root) || !get_text(root, "type", &type))
+		return -EBADMSG;
+	if (strcmp(type, "listener") == 0)
+		message->type = BERTH_LISTENER;
+	else if (strcmp(type, "withdraw") == 0)
+		message->type = BERTH_WITHDRAW;
+	else
+		return 0;
+	if (!get_id(root, "id", &message->id))
+		return -EBADMSG;
+	if (message->type == BERTH_LISTENER)
+		return parse_listener(root, &message->listener);
+	return get_bool(root, "abort", &message->abort) ? 0 : -EBADMSG;
+}
+
+int berth_message_parse(const char *text, size_t size_bytes,
+			struct berth_message **ret_message)
+{
+	struct message *message = calloc(1, sizeof(*message));
+	int r;
+
+	if (!message)
+		return -ENOMEM;
+	message->public.fd = -1;
+	message->root =
+		json_loadb(text, size_bytes, JSON_REJECT_DUPLICATES, NULL);
+	r = parse_root(message->root, &message->public);
+	if (r < 0) {
+		(void)berth_message_free(&message->public);
+		return r;
+	}
+	*ret_message = &message->public;
+	return 0;
+}
+
+struct berth_message *berth_message_free(struct berth_message *public)
+{
+	struct message *message = (struct message *)public;
+
+	if (!message)
+		return NULL;
+	if (public->fd >= 0)
+		(void)close(public->fd); /* a copy: berthd has its own */
+	free(public->listener.names);
+	free(public->listener.to);
+	json_decref(message->root);
+	free(message);
+	return NULL;
+}
+
+static int say_hello(int fd, const char *name)
+{
+	json_t *hello = json_pack("{s:s, s:i, s:s}", "type", "hello", "version",
+				  BERTH_PROTOCOL_VERSION, "name", name);
+	char *text = hello ? json_dumps(hello, JSON_COMPACT) : NULL;
+	int r = 0;
+
+	json_decref(hello);
+	if (!text)
+		return -ENOMEM;
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		r = -errno;
+	free(text);
+	return r;
+}
+
+int berth_new(int fd, const char *name, struct berth **ret_berth)
+{
+	struct berth *berth;
+	int r;
+
+	r = say_hello(fd, name);
+	if (r < 0)
+		return r;
+	berth = malloc(sizeof(*berth));
+	if (!berth)
+		return -ENOMEM;
+	berth->fd = fd;
+	*ret_berth = berth;
+	return 0;
+}
+
+int berth_connect(const char *path, const char *name, struct berth **ret_berth)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd, r = 0;
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(un.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = berth_new(fd, name, ret_berth);
+	if (r < 0)
+		(void)close(fd); /* nothing was exchanged that could be lost */
+	return r;
+}
+
+struct berth *berth_free(struct berth *berth)
+{
+	if (!berth)
+		return NULL;
+	(void)close(berth->fd); /* berthd sees the end, whatever this returns */
+	free(berth);
+	return NULL;
+}
+
+int berth_fd(const struct berth *berth)
+{
+	return berth->fd;
+}
+
+/* Looks at the next message. *ret_fd is -1 when no descriptor came. */
+static ssize_t peek(struct berth *berth, int *ret_flags, int *ret_fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = berth->buffer,
+			     .iov_len = sizeof(berth->buffer) };
+	struct msghdr header = { .msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control) };
+	const struct cmsghdr *cmsg;
+	ssize_t n;
+
+	*ret_flags = 0;
+	*ret_fd = -1;
+	n = recvmsg(berth->fd, &header,
+		    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return -errno;
+	cmsg = CMSG_FIRSTHDR(&header);
+	*ret_flags = header.msg_flags;
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
+	    cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(int));
+	return n;
+}
+
+/* Takes the message that peek() showed from the queue; its descriptors that
+ * have no room here are closed by the kernel. */
+static void consume(struct berth *berth)
+{
+	/* Fails only if the message is not there any more. */
+	(void)recv(berth->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+}
+
+/* Why did a descriptor not arrive: is the table full? */
+static int descriptor_shortage(const struct berth *berth)
+{
+	int probe_fd = fcntl(berth->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (probe_fd < 0)
+		return -EMFILE;
+	(void)close(probe_fd); /* a copy made just now */
+	return 0;
+}
+
+int berth_receive(struct berth *berth, struct berth_message **ret_message)
+{
+	ssize_t n;
+	int flags, fd, r;
+
+	n = peek(berth, &flags, &fd);
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	if (n == 0 || n == -ECONNRESET)
+		return -EPIPE;
+	if (n < 0)
+		return (int)n;
+	if (fd < 0 && (flags & MSG_CTRUNC)) {
+		r = descriptor_shortage(berth);
+		if (r < 0)
+			return r;
+		consume(berth);
+		return -EPROTO;
+	}
+	consume(berth);
+	r = flags & MSG_TRUNC ? -EBADMSG
+			      : berth_message_parse(berth->buffer, (size_t)n,
+						    ret_message);
+	if (r < 0) {
+		if (fd >= 0)
+			(void)close(fd); /* a copy: berthd has its own */
+		return r;
+	}
+	(*ret_message)->fd = fd;
+	return 1;
+}
+
+int berth_released(struct berth *berth, uint64_t id)
+{
+	char text[64];
+	int len;
+
+	len = snprintf(text, sizeof(text),
+		       "{\"type\":\"released\",\"id\":%lld}", (long long)id);
+	if (send(berth->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* berth.h - libberth: receive listening sockets from berthd
+ *
+ * A consumer connects to berthd's UNIX socket and is given the listening
+ * sockets of all namespaces that the rules name it for, as they come and go.
+ * It needs no privilege. See doc/consumer-protocol.md for the protocol.
+ *
+ *	berth_connect("/run/berth/consumers/me.sock", "me", &berth);
+ *	while ((r = berth_receive(berth, &message)) >= 0) {
+ *		if (r == 0)
+ *			poll(berth_fd(berth)) for POLLIN and go on;
+ *		...
+ *		message = berth_message_free(message);
+ *	}
+ *
+ * A struct berth may be used by one thread at a time.
+ */
+#ifndef BERTH_H
+#define BERTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BERTH_PROTOCOL_VERSION 1
+#define BERTH_MESSAGE_MAX 65536
+
+struct berth;
+
+enum berth_message_type {
+	BERTH_UNKNOWN, /* from a newer berthd: to be ignored */
+	BERTH_LISTENER, /* serve this, or: serve it differently from now on */
+	BERTH_WITHDRAW, /* stop serving, then berth_released() */
+};
+
+/**
+ * struct berth_listener - what a `listener` message says
+ *
+ * Texts belong to the message and are never NULL; absent ones are "".
+ * @netns_id:	the namespace's cookie (SO_NETNS_COOKIE)
+ * @netns_host:	it is the namespace that berthd itself lives in
+ * @names:	the namespace's names, maybe none
+ * @protocol:	"tcp", "udp", "mptcp", "sctp", "sctp-seqpacket"
+ * @address:	"*", or an IPv4 or IPv6 address, with "%" and the interface's
+ *		index when it is link-local
+ * @port:	host byte order, not 0
+ * @action:	"forward", "respond", "echo", "discard", "handoff"
+ * @to:		backends of "forward"
+ * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
+ * @text:	of "respond"
+ */
+struct berth_listener {
+	uint64_t netns_id;
+	bool netns_host;
+	const char **names;
+	size_t n_names;
+	const char *protocol;
+	const char *address;
+	uint16_t port;
+	const char *interface;
+	const char *rule;
+	const char *action;
+	const char **to;
+	size_t n_to;
+	uint32_t connect_timeout_ms;
+	uint32_t idle_timeout_ms;
+	uint32_t max_connections;
+	const char *text;
+};
+
+/**
+ * struct berth_message - one message from berthd
+ * @id:		of the listener
+ * @listener:	with BERTH_LISTENER
+ * @fd:		with BERTH_LISTENER: the listening socket, non-blocking and
+ *		close-on-exec, or -1 when the listener is one that you have.
+ *		Closed by berth_message_free() unless you set it to -1.
+ * @abort:	with BERTH_WITHDRAW: reset every connection accepted from it
+ */
+struct berth_message {
+	enum berth_message_type type;
+	uint64_t id;
+	struct berth_listener listener;
+	int fd;
+	bool abort;
+};
+
+/**
+ * berth_connect() - connects to berthd and says hello
+ * @path:	the consumer's socket in berthd's runtime directory
+ * @name:	free text for berthd's status and log
+ *
+ * Return: 0, or -errno of socket(2), connect(2), send(2); -ENAMETOOLONG;
+ * -ENOMEM. Does not block longer than connect(2) of a UNIX socket.
+ */
+int berth_connect(const char *path, const char *name, struct berth **ret_berth);
+
+/**
+ * berth_new() - says hello over a SOCK_SEQPACKET connection that exists
+ * @fd:		owned by the struct berth on success only
+ *
+ * Return: 0; -ENOMEM; -errno of send(2).
+ */
+int berth_new(int fd, const char *name, struct berth **ret_berth);
+
+/** berth_free() - closes the connection. Returns NULL; NULL is fine. */
+struct berth *berth_free(struct berth *berth);
+
+/** berth_fd() - to be polled for reading; stays owned by @berth */
+int berth_fd(const struct berth *berth);
+
+/**
+ * berth_receive() - takes one message, without waiting
+ * @ret_message: to be freed with berth_message_free()
+ *
+ * Nothing is lost when descriptors are short: the message then stays with the
+ * kernel, socket and all, and a later call delivers it.
+ *
+ * Return: 1 with a message; 0 when there is none now; -EPIPE when berthd closed
+ * the connection; -EMFILE when the process has no descriptor left: close some,
+ * or wait, and call again (the connection stays readable: do not poll it
+ * meanwhile); -EBADMSG or -EPROTO when a message was dropped because it was
+ * malformed or its descriptor could not be received: go on; -ENOMEM: the
+ * message was dropped; -errno of recvmsg(2).
+ */
+int berth_receive(struct berth *berth, struct berth_message **ret_message);
+
+/**
+ * berth_released() - tells berthd that nothing is left of a withdrawn listener
+ * @id:		of the listener
+ *
+ * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
+ * again; -errno of send(2).
+ */
+int berth_released(struct berth *berth, uint64_t id);
+
+/**
+ * berth_message_parse() - a message from its text, without descriptor
+ * @text:	@size_bytes bytes of JSON, need not end in a zero byte
+ *
+ * Return: 0; -EBADMSG for what doc/consumer-protocol.md does not allow;
+ * -ENOMEM.
+ */
+int berth_message_parse(const char *text, size_t size_bytes,
+			struct berth_message **ret_message);
+
+/** berth_message_free() - Returns NULL; NULL is fine. */
+struct berth_message *berth_message_free(struct berth_message *message);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
