@@ -42,7 +42,7 @@ daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/con
 	daemon/describe.c daemon/explain.c daemon/interface.c daemon/json_text.c daemon/main.c daemon/options.c \
 	daemon/privileges.c daemon/reconcile.c daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c \
 	daemon/varlink.c daemon/varlink_call.c
-relay_src =
+relay_src = relay/buffer.c relay/timer.c relay/udp_session.c
 ctl_src = ctl/client.c ctl/main.c ctl/show.c ctl/show_explain.c ctl/show_status.c ctl/table.c ctl/text.c
 lib_src = lib/berth.c
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* udp_session.h - who is talking to whom: the table of UDP sessions
+ *
+ * Knows no sockets. All of one worker's tables draw from one pool, so that
+ * there is a bound in all beside the bound of each listener.
+ */
+#ifndef RELAY_UDP_SESSION_H
+#define RELAY_UDP_SESSION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/pollable.h"
+
+struct udp_table;
+
+/**
+ * struct udp_key - a client and the address it spoke to
+ *
+ * No padding, unused bytes zero. Addresses in network byte order, IPv4 in the
+ * first four bytes or v4-mapped, as the listening socket's family has it.
+ * @scope_id:	of a link-local client, else 0
+ * @ifindex:	of a link-local local address, else 0
+ * @port:	the client's, network byte order
+ * @family:	of the listening socket
+ */
+struct udp_key {
+	uint8_t client[16];
+	uint8_t local[16];
+	uint32_t scope_id;
+	uint32_t ifindex;
+	uint16_t port;
+	uint16_t family;
+};
+_Static_assert(sizeof(struct udp_key) == 44, "struct udp_key has padding");
+
+/**
+ * struct udp_session - one client's conversation
+ * @poll:	of @fd, the socket connected to the backend
+ * @active_us:	last datagram of either direction
+ */
+struct udp_session {
+	struct grave grave;
+	struct pollable poll;
+	struct udp_table *table;
+	struct udp_session *next_in_bucket;
+	struct udp_session *prev, *next; /* in the table, oldest first */
+	struct udp_session *pool_prev, *pool_next; /* in the pool, likewise */
+	uint64_t active_us;
+	struct udp_key key;
+	int fd;
+};
+
+/**
+ * struct udp_pool - the sessions of all tables of one worker
+ * @secret:	so that no client can choose addresses that collide
+ */
+struct udp_pool {
+	uint64_t secret[2];
+	size_t limit;
+	size_t n;
+	size_t n_tables;
+	struct udp_session *oldest; /* head of a utlist.h DL */
+};
+
+/** udp_pool_init() - @limit: sessions of all tables */
+void udp_pool_init(struct udp_pool *pool, size_t limit);
+
+/** udp_table_new() - NULL: out of memory */
+struct udp_table *udp_table_new(struct udp_pool *pool, void *owner);
+
+/** udp_table_owner() - what was given to udp_table_new() */
+void *udp_table_owner(const struct udp_table *table);
+
+/** udp_table_free() - must be empty. Returns NULL; NULL is fine. */
+struct udp_table *udp_table_free(struct udp_table *table);
+
+size_t udp_table_count(const struct udp_table *table);
+
+/** udp_table_find() - or NULL */
+struct udp_session *udp_table_find(const struct udp_table *table,
+				   const struct udp_key *key);
+
+/** udp_table_oldest() - least recently used, or NULL */
+struct udp_session *udp_table_oldest(const struct udp_table *table);
+
+/**
+ * udp_table_victim() - who has to go before another session may come
+ * @limit:	sessions of this table
+ *
+ * The table's own oldest when the table is full, or when the pool is and the
+ * table has more than its fair part of it; else, when the pool is full, the
+ * pool's oldest. Whoever floods one listener thus takes its own sessions away.
+ *
+ * Return: NULL when there is room.
+ */
+struct udp_session *udp_table_victim(const struct udp_table *table,
+				     size_t limit);
+
+/**
+ * udp_table_add() - a new session, the most recent one
+ *
+ * The key must not be there yet. The caller sets poll and fd.
+ * Return: NULL when memory is out.
+ */
+struct udp_session *udp_table_add(struct udp_table *table,
+				  const struct udp_key *key, uint64_t now_us);
+
+/** udp_session_touch() - it is the most recent one now */
+void udp_session_touch(struct udp_session *session, uint64_t now_us);
+
+/** udp_session_remove() - out of table and pool; the memory is the caller's */
+void udp_session_remove(struct udp_session *session);
+
+#endif
