@@ -42,7 +42,9 @@ daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/con
 	daemon/describe.c daemon/explain.c daemon/interface.c daemon/json_text.c daemon/main.c daemon/options.c \
 	daemon/privileges.c daemon/reconcile.c daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c \
 	daemon/varlink.c daemon/varlink_call.c
-relay_src = relay/buffer.c relay/timer.c relay/udp_session.c
+relay_src = relay/buffer.c relay/confine.c relay/control.c relay/limits.c relay/listener.c relay/main.c \
+	relay/serving.c relay/spread.c relay/tcp.c relay/tcp_forward.c relay/tcp_pump.c relay/tcp_respond.c \
+	relay/timer.c relay/udp.c relay/udp_session.c relay/worker.c
 ctl_src = ctl/client.c ctl/main.c ctl/show.c ctl/show_explain.c ctl/show_status.c ctl/table.c ctl/text.c
 lib_src = lib/berth.c
 

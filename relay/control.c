@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control.c - between berthd's messages and the workers
+ *
+ * Theory of operation: an entry is what berthd knows by an id. It lasts from
+ * the `listener` message until `released` was sent, so that each `withdraw` is
+ * answered exactly once, whether the listener was served or not, and however
+ * full the connection is. A withdrawn entry has no listener any more once all
+ * workers let go of it; then only the answer is outstanding.
+ */
+#include "relay/control.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/ip.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/listener.h"
+#include "relay/serving.h"
+#include "relay/spread.h"
+#include "relay/worker.h"
+
+/* Messages per turn: a millisecond, then the workers' answers have theirs. */
+#define MESSAGE_BATCH 64
+
+/* How long to wait for a descriptor when the table is full. */
+#define RETRY_US (100 * USEC_PER_MSEC)
+
+#define LABEL_MAX 512
+
+/**
+ * struct entry - what berthd knows by @id
+ * @listener:	NULL when it is not served, or released
+ * @withdrawn:	`released` is to be sent when @listener is gone
+ */
+struct entry {
+	uint64_t id;
+	struct listener *listener;
+	bool withdrawn;
+	struct entry *next_unsent;
+	UT_hash_handle hh;
+};
+
+/**
+ * struct control - see the file's head
+ * @unsent:	entries whose `released` the connection had no room for
+ * @last_serving: a rule's listeners come in a row and share it
+ */
+struct control {
+	struct loop *loop;
+	struct berth *berth;
+	struct loop_source *berth_source;
+	struct loop_source *outbox_source;
+	struct loop_timer *retry;
+	struct entry *entries;
+	struct entry *unsent;
+	struct serving *last_serving;
+	struct log_ratelimit log_limit;
+	struct outbox outbox;
+	size_t n_workers;
+	struct worker workers[];
+};
+
+/* Answers */
+
+static void entry_free(struct control *control, struct entry *entry)
+{
+	HASH_DEL(control->entries, entry);
+	(void)listener_free(entry->listener);
+	free(entry);
+}
+
+static void control_watch(struct control *control, uint32_t events)
+{
+	int r = loop_source_set_events(control->berth_source, events);
+
+	if (r < 0)
+		log_error_errno(r, "cannot poll berthd's connection");
+}
+
+/* Says `released`; when there is no room, as soon as there is. */
+static void entry_released(struct control *control, struct entry *entry)
+{
+	int r = berth_released(control->berth, entry->id);
+
+	if (r == -EAGAIN) {
+		LL_PREPEND2(control->unsent, entry, next_unsent);
+		control_watch(control, EPOLLIN | EPOLLOUT);
+		return;
+	}
+	/* Any other failure is the connection's end, which reading tells. */
+	entry_free(control, entry);
+}
+
+static void send_unsent(struct control *control)
+{
+	struct entry *unsent = TAKE_PTR(control->unsent), *next;
+
+	control_watch(control, EPOLLIN);
+	for (; unsent; unsent = next) {
+		next = unsent->next_unsent;
+		entry_released(control, unsent);
+	}
+}
+
+static void outbox_handler(uint32_t events, void *user_data)
+{
+	struct control *control = user_data;
+	struct listener *listener, *next;
+	struct entry *entry;
+
+	(void)events;
+	listener = outbox_take(&control->outbox);
+	for (; listener; listener = next) {
+		next = listener->next_released;
+		HASH_FIND(hh, control->entries, &listener->id,
+			  sizeof(listener->id), entry);
+		entry->listener = listener_free(listener);
+		entry_released(control, entry);
+	}
+}
+
+/* Listeners */
+
+static struct entry *entry_find(struct control *control, uint64_t id)
+{
+	struct entry *entry;
+
+	HASH_FIND(hh, control->entries, &id, sizeof(id), entry);
+	return entry;
+}
+
+static struct entry *entry_new(struct control *control, uint64_t id)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry) {
+		log_error("out of memory; ignoring listener %llu",
+			  (unsigned long long)id);
+		return NULL;
+	}
+	entry->id = id;
+	HASH_ADD(hh, control->entries, id, sizeof(entry->id), entry);
+	return entry;
+}
+
+/* "rule 'web': tcp 10.0.0.1:80 in 'blue'" */
+static void label_fmt(const struct berth_message *message, char *label)
+{
+	const struct berth_listener *listener = &message->listener;
+	bool brackets = strchr(listener->address, ':') != NULL;
+	const char *netns = "netns";
+
+	if (listener->n_names > 0)
+		netns = listener->names[0];
+	else if (listener->netns_host)
+		netns = "host";
+	(void)snprintf(label, LABEL_MAX, "rule '%s': %s %s%s%s:%u in '%s'",
+		       listener->rule, listener->protocol, brackets ? "[" : "",
+		       listener->address, brackets ? "]" : "", listener->port,
+		       netns); /* cut when names are absurdly long */
+}
+
+/* Does the relay know how to serve this? */
+static int serving_for(struct control *control,
+		       const struct berth_listener *listener,
+		       enum protocol *ret_protocol,
+		       struct serving **ret_serving, const char **ret_problem)
+{
+	struct serving *serving;
+	int r;
+
+	*ret_problem = "a protocol of tcp, udp, mptcp";
+	if (protocol_parse(listener->protocol, ret_protocol) < 0 ||
+	    protocol_is_sctp(*ret_protocol))
+		return -EINVAL;
+	r = serving_new(listener, *ret_protocol, &serving, ret_problem);
+	if (r < 0)
+		return r;
+	if (control->last_serving &&
+	    serving_equal(control->last_serving, serving)) {
+		(void)serving_unref(serving);
+	} else {
+		(void)serving_unref(control->last_serving);
+		control->last_serving = serving;
+	}
+	*ret_serving = serving_ref(control->last_serving);
+	return 0;
+}
+
+/* What accepted sockets inherit, and what answers need. berthd set some of it
+ * already; a listener that lacks it works less well, not wrong. */
+static void prepare_socket(int fd, enum protocol protocol)
+{
+	static const int on = 1;
+
+	if (protocol != PROTOCOL_UDP) {
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		return;
+	}
+	/* Each fails for the other family. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+}
+
+/* Is it the kind of socket that the message says? */
+static bool socket_fits(int fd, enum protocol protocol)
+{
+	int type = 0,
+	    wanted = protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == wanted;
+}
+
+static void begin_serving(struct control *control, struct entry *entry,
+			  struct berth_message *message, enum protocol protocol,
+			  struct serving *serving)
+{
+	size_t n = spread_n_shares(protocol, control->n_workers);
+	struct listener *listener;
+	char label[LABEL_MAX];
+	int r;
+
+	label_fmt(message, label);
+	prepare_socket(message->fd, protocol);
+	r = listener_new(entry->id, message->fd, protocol, label, n, &listener);
+	if (r < 0) {
+		log_error_errno(r, "%s: it is not served", label);
+		return;
+	}
+	message->fd = -1;
+	entry->listener = listener;
+	for (size_t i = 0; i < n; i++) {
+		size_t w = spread_worker(entry->id, i, n, control->n_workers);
+
+		listener->shares[i].worker = &control->workers[w];
+	}
+	for (size_t i = 0; i < n; i++)
+		worker_tell(&listener->shares[i], SHARE_SERVE, serving);
+	log_debug("%s: serving", label);
+}
+
+static void handle_new(struct control *control, struct berth_message *message,
+		       enum protocol protocol, struct serving *serving)
+{
+	struct entry *entry = entry_new(control, message->id);
+
+	if (!entry)
+		return;
+	if (!serving)
+		return;
+	if (message->fd < 0 || !socket_fits(message->fd, protocol))
+		log_error("rule '%s': berthd sent no %s socket; ignoring",
+			  message->listener.rule, protocol_name(protocol));
+	else
+		begin_serving(control, entry, message, protocol, serving);
+}
+
+static void handle_listener(struct control *control,
+			    struct berth_message *message)
+{
+	struct entry *entry = entry_find(control, message->id);
+	const char *problem = "memory";
+	struct serving *serving = NULL;
+	enum protocol protocol;
+	int r;
+
+	r = serving_for(control, &message->listener, &protocol, &serving,
+			&problem);
+	if (r < 0)
+		log_error("rule '%s': cannot serve it: %s%s",
+			  message->listener.rule,
+			  r == -EINVAL ? "expected " : "out of ", problem);
+	if (!entry) {
+		handle_new(control, message, protocol, serving);
+	} else if (serving && entry->listener && !entry->withdrawn) {
+		for (size_t i = 0; i < entry->listener->n_shares; i++)
+			worker_tell(&entry->listener->shares[i], SHARE_SERVE,
+				    serving);
+	}
+	(void)serving_unref(serving);
+}
+
+static void entry_withdraw(struct entry *entry, bool abort)
+{
+	unsigned int wanted = SHARE_WITHDRAW | (abort ? SHARE_ABORT : 0);
+
+	entry->withdrawn = true;
+	for (size_t i = 0; i < entry->listener->n_shares; i++)
+		worker_tell(&entry->listener->shares[i], wanted, NULL);
+}
+
+static void handle_withdraw(struct control *control, uint64_t id, bool abort)
+{
+	struct entry *entry = entry_find(control, id);
+
+	if (!entry)
+		entry = entry_new(control, id);
+	if (!entry)
+		return;
+	if (entry->listener) {
+		entry_withdraw(entry, abort);
+	} else if (!entry->withdrawn) {
+		entry->withdrawn = true;
+		entry_released(control, entry);
+	}
+}
+
+/* The connection */
+
+static void control_retry(void *user_data)
+{
+	struct control *control = user_data;
+
+	control_watch(control, control->unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void control_quit(struct control *control)
+{
+	log_info("berthd closed the connection; exiting");
+	loop_quit(control->loop, 0);
+}
+
+/* Return: false when there is nothing more to receive now. */
+static bool receive_failed(struct control *control, int error)
+{
+	switch (error) {
+	case -EPIPE:
+		control_quit(control);
+		return false;
+	case -EMFILE:
+		if (log_ratelimit_ok(&control->log_limit))
+			log_error("no descriptor left for a listener; "
+				  "retrying");
+		/* Its end must be noticed all the same. */
+		control_watch(control, EPOLLRDHUP);
+		loop_timer_set(control->retry,
+			       loop_now_us(control->loop) + RETRY_US);
+		return false;
+	case -EBADMSG:
+	case -EPROTO:
+	case -ENOMEM:
+		log_error_errno(error, "ignoring a message from berthd");
+		return true;
+	default:
+		log_error_errno(error, "cannot receive from berthd; exiting");
+		loop_quit(control->loop, error);
+		return false;
+	}
+}
+
+static void berth_handler(uint32_t events, void *user_data)
+{
+	struct control *control = user_data;
+	struct berth_message *message;
+	int r;
+
+	if (events & (EPOLLHUP | EPOLLRDHUP)) {
+		/* Whatever it said before its end does not matter any more. */
+		control_quit(control);
+		return;
+	}
+	if (events & EPOLLOUT)
+		send_unsent(control);
+	for (int i = 0; i < MESSAGE_BATCH; i++) {
+		r = berth_receive(control->berth, &message);
+		if (r == 0 || (r < 0 && !receive_failed(control, r)))
+			return;
+		if (r < 0)
+			continue;
+		if (message->type == BERTH_LISTENER)
+			handle_listener(control, message);
+		else if (message->type == BERTH_WITHDRAW)
+			handle_withdraw(control, message->id, message->abort);
+		message = berth_message_free(message);
+	}
+}
+
+/* Begin and end */
+
+static int control_start(struct control *control, size_t n_workers)
+{
+	int r;
+
+	r = outbox_init(&control->outbox);
+	if (r < 0)
+		return r;
+	r = loop_add(control->loop, control->outbox.fd, EPOLLIN, outbox_handler,
+		     control, "outbox", &control->outbox_source);
+	if (r < 0)
+		return r;
+	r = loop_timer_new(control->loop, control_retry, control,
+			   &control->retry);
+	if (r < 0)
+		return r;
+	for (; control->n_workers < n_workers; control->n_workers++) {
+		r = worker_start(&control->workers[control->n_workers],
+				 &control->outbox);
+		if (r < 0)
+			return r;
+	}
+	return loop_add(control->loop, berth_fd(control->berth), EPOLLIN,
+			berth_handler, control, "berthd",
+			&control->berth_source);
+}
+
+int control_new(struct loop *loop, struct berth *berth, size_t n_workers,
+		struct control **ret_control)
+{
+	struct control *control = calloc(
+		1, sizeof(*control) + n_workers * sizeof(control->workers[0]));
+	int r;
+
+	if (!control)
+		return -ENOMEM;
+	control->loop = loop;
+	control->berth = berth;
+	control->outbox.fd = -1;
+	control->log_limit = (struct log_ratelimit){
+		.interval_us = 10 * USEC_PER_SEC,
+		.burst = 1,
+	};
+	r = control_start(control, n_workers);
+	if (r < 0) {
+		(void)control_free(control);
+		return r;
+	}
+	*ret_control = control;
+	return 0;
+}
+
+struct control *control_free(struct control *control)
+{
+	struct entry *entry, *next;
+
+	if (!control)
+		return NULL;
+	HASH_ITER (hh, control->entries, entry, next) {
+		if (entry->listener)
+			entry_withdraw(entry, /* abort= */ true);
+	}
+	for (size_t i = 0; i < control->n_workers; i++)
+		worker_ask_to_stop(&control->workers[i]);
+	for (size_t i = 0; i < control->n_workers; i++)
+		worker_join(&control->workers[i]);
+	HASH_ITER (hh, control->entries, entry, next)
+		entry_free(control, entry);
+	(void)serving_unref(control->last_serving);
+	control->berth_source = loop_source_free(control->berth_source);
+	control->outbox_source = loop_source_free(control->outbox_source);
+	control->retry = loop_timer_free(control->retry);
+	if (control->outbox.fd >= 0)
+		outbox_done(&control->outbox);
+	free(control);
+	return NULL;
+}

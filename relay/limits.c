@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/* limits.c - how many descriptors connections and sessions may take
+ *
+ * Theory of operation: the descriptor table is shared by listeners, which must
+ * always find room, and by traffic, which strangers create. So traffic stops
+ * short of the end: it never takes the reserve that is kept for listeners to
+ * come. One atomic counter, touched when a connection begins and ends.
+ */
+#include "relay/limits.h"
+
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "common/log.h"
+#include "common/util.h"
+
+/* Kept for listeners: a quarter of the table, at most this many. */
+#define RESERVE_MAX 4096
+
+/* One listener's share of the table when its rule says nothing: an eighth of
+ * its descriptors, which are a quarter of its connections, so that one flooded
+ * listener leaves room for others; and a number that the memory of a small
+ * machine can bear with full buffers. */
+#define LISTENER_CONNECTIONS_MAX 10000
+
+/* Without a limit of the system's own: what a host can be expected to hold. */
+#define NOFILE_MAX (1u << 20)
+
+static _Atomic int64_t used;
+static int64_t traffic_limit; /* constant once threads run */
+static uint32_t listener_connections;
+static size_t worker_sessions;
+
+/* Return: the limit that is in force now, or -errno. */
+static int64_t raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t soft = limit.rlim_cur;
+
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+			log_warning_errno(errno, "cannot raise the limit of "
+						 "open descriptors; going on");
+			limit.rlim_cur = soft;
+		}
+	}
+	return limit.rlim_cur > NOFILE_MAX ? NOFILE_MAX
+					   : (int64_t)limit.rlim_cur;
+}
+
+int limits_init(size_t fixed, size_t n_workers)
+{
+	int64_t nofile = raise_nofile(), reserve;
+
+	if (nofile < 0)
+		return (int)nofile;
+	reserve = nofile / 4 > RESERVE_MAX ? RESERVE_MAX : nofile / 4;
+	traffic_limit = nofile - reserve - (int64_t)fixed;
+	if (traffic_limit < 2)
+		traffic_limit = 2; /* one connection at a time */
+	listener_connections = traffic_limit / 8 > LISTENER_CONNECTIONS_MAX
+				       ? LISTENER_CONNECTIONS_MAX
+				       : (uint32_t)(traffic_limit / 8 + 1);
+	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
+	return 0;
+}
+
+bool limits_take(unsigned int n)
+{
+	int64_t before =
+		atomic_fetch_add_explicit(&used, n, memory_order_relaxed);
+
+	if (before + n <= traffic_limit)
+		return true;
+	limits_give(n);
+	return false;
+}
+
+void limits_give(unsigned int n)
+{
+	atomic_fetch_sub_explicit(&used, n, memory_order_relaxed);
+}
+
+void limits_listener(int change)
+{
+	atomic_fetch_add_explicit(&used, change, memory_order_relaxed);
+}
+
+uint32_t limits_listener_connections(void)
+{
+	return listener_connections;
+}
+
+size_t limits_worker_sessions(void)
+{
+	return worker_sessions;
+}

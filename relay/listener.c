@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* listener.c - a listener of berthd's, and each worker's share in it */
+#include "relay/listener.h"
+
+#include <string.h>
+
+#include "common/util.h"
+#include "relay/limits.h"
+#include "relay/serving.h"
+
+int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
+		 size_t n_shares, struct listener **ret_listener)
+{
+	struct listener *listener = calloc(
+		1, sizeof(*listener) + n_shares * sizeof(listener->shares[0]));
+
+	if (!listener)
+		return -ENOMEM;
+	listener->label = strdup(label);
+	if (!listener->label) {
+		free(listener);
+		return -ENOMEM;
+	}
+	listener->id = id;
+	listener->fd = fd;
+	listener->protocol = protocol;
+	listener->n_shares = n_shares;
+	atomic_init(&listener->users, (unsigned int)n_shares);
+	atomic_init(&listener->fd_users, (unsigned int)n_shares);
+	for (size_t i = 0; i < n_shares; i++)
+		listener->shares[i].listener = listener;
+	limits_listener(1);
+	*ret_listener = listener;
+	return 0;
+}
+
+struct listener *listener_free(struct listener *listener)
+{
+	if (!listener)
+		return NULL;
+	for (size_t i = 0; i < listener->n_shares; i++)
+		(void)serving_unref(listener->shares[i].wanted_serving);
+	free(listener->label);
+	free(listener);
+	return NULL;
+}
+
+bool listener_get(struct listener *listener)
+{
+	unsigned int users = atomic_load(&listener->users);
+
+	while (users > 0) {
+		if (atomic_compare_exchange_weak(&listener->users, &users,
+						 users + 1))
+			return true;
+	}
+	return false;
+}
+
+bool listener_put(struct listener *listener)
+{
+	return atomic_fetch_sub(&listener->users, 1) == 1;
+}
+
+void listener_put_fd(struct listener *listener)
+{
+	if (atomic_fetch_sub(&listener->fd_users, 1) != 1)
+		return;
+	(void)close(listener->fd); /* a copy: berthd has its own */
+	listener->fd = -1;
+	limits_listener(-1);
+}

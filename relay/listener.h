@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listener.h - a listener of berthd's, and each worker's share in it */
+#ifndef RELAY_LISTENER_H
+#define RELAY_LISTENER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/listener_spec.h"
+#include "relay/pollable.h"
+
+struct conn;
+struct listener;
+struct serving;
+struct udp_front;
+struct worker;
+
+/* What the main thread wants of a worker; bits of share.wanted. */
+#define SHARE_SERVE 1u /* begin; or go on with share.wanted_serving */
+#define SHARE_WITHDRAW 2u /* let go of the listening socket */
+#define SHARE_ABORT 4u /* and reset what was accepted from it */
+
+/**
+ * struct share - one worker's part in one listener
+ *
+ * Only its worker touches it, except for the mail, which the lock of that
+ * worker's mailbox protects.
+ * @serving:	what new connections get; one reference
+ * @conns:	those that this worker accepted from it
+ * @next_backend: counts round robin
+ * @udp:	what a UDP listener has instead of @conns
+ * @attached:	it uses listener.fd
+ * @registered:	it is in the worker's epoll set
+ * @parked:	it would be, but accepting rests; in worker.parked
+ * @withdrawn:	it ends with its last connection
+ * @released:	it gave its use of the listener back
+ */
+struct share {
+	struct pollable poll;
+	struct listener *listener;
+	struct worker *worker;
+	struct serving *serving;
+	struct conn *conns;
+	struct udp_front *udp;
+	unsigned int next_backend;
+	bool attached;
+	bool registered;
+	bool parked;
+	bool withdrawn;
+	bool released;
+	struct share *parked_prev, *parked_next;
+	struct share *next_done;
+
+	/* the mail */
+	struct share *next_mail;
+	struct serving *wanted_serving;
+	unsigned int wanted;
+	bool mailed;
+};
+
+/**
+ * struct listener - what the main thread keeps of one listener
+ * @users:	shares that are not released, and mails on their way; who takes
+ *		the last one away tells the main thread
+ * @fd_users:	shares that use @fd; the last one closes it
+ * @n_conns:	accepted connections in all workers
+ * @label:	for the log: protocol, address, namespace and rule
+ * @next_released: in the main thread's mailbox
+ */
+struct listener {
+	uint64_t id;
+	int fd;
+	enum protocol protocol;
+	atomic_uint users;
+	atomic_uint fd_users;
+	atomic_uint n_conns;
+	char *label;
+	struct listener *next_released;
+	size_t n_shares;
+	struct share shares[];
+};
+
+/**
+ * listener_new() - with a share for each of @n_shares workers
+ * @fd:		taken on success
+ * @label:	copied
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
+		 size_t n_shares, struct listener **ret_listener);
+
+/** listener_free() - when no user is left. Returns NULL; NULL is fine. */
+struct listener *listener_free(struct listener *listener);
+
+/** listener_get() - adds a user. Return: false when there is none any more. */
+bool listener_get(struct listener *listener);
+
+/** listener_put() - Return: true when it was the last user. */
+bool listener_put(struct listener *listener);
+
+/** listener_put_fd() - one share lets go of the socket */
+void listener_put_fd(struct listener *listener);
+
+#endif

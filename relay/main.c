@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+/* main.c - berth-relay: serves berthd's listeners without any privilege */
+#include <fcntl.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/confine.h"
+#include "relay/control.h"
+#include "relay/limits.h"
+
+#define WORKERS_MAX 256 /* beyond this no machine gains */
+
+/* Standard streams, berthd's connection, signals, the loop, the outbox, and
+ * a few that the C library opens now and then. */
+#define FIXED_FDS 16
+#define FIXED_FDS_PER_WORKER 2 /* epoll, eventfd */
+
+struct options {
+	const char *socket_path;
+	int socket_fd;
+	unsigned int n_workers;
+	enum log_level log_level;
+};
+
+static const char usage[] =
+	"Usage: berth-relay (--socket PATH | --socket-fd N) [OPTION]...\n"
+	"Serves the listeners that berthd hands over.\n"
+	"\n"
+	"  --socket PATH      connect to berthd's consumer socket\n"
+	"  --socket-fd N      the connection is descriptor N\n"
+	"  --workers N        threads (default: the CPUs it may use)\n"
+	"  --log-level LEVEL  error, warning, info, debug (default: info)\n"
+	"  --version          print the version\n"
+	"  --help             print this\n";
+
+static int number_parse(const char *text, long min, long max, long *ret)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < min || number > max)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
+static unsigned int default_workers(void)
+{
+	cpu_set_t cpus;
+	int n = 1;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		n = CPU_COUNT(&cpus);
+	return n < WORKERS_MAX ? (unsigned int)n : WORKERS_MAX;
+}
+
+static int bad_value(const char *option, const char *value,
+		     const char *expected)
+{
+	fprintf(stderr, "berth-relay: --%s: '%s' is not %s\n", option, value,
+		expected);
+	return -EINVAL;
+}
+
+enum option_code {
+	OPTION_SOCKET = 1,
+	OPTION_SOCKET_FD,
+	OPTION_WORKERS,
+	OPTION_LOG_LEVEL,
+	OPTION_VERSION,
+	OPTION_HELP,
+};
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, OPTION_SOCKET },
+	{ "socket-fd", required_argument, NULL, OPTION_SOCKET_FD },
+	{ "workers", required_argument, NULL, OPTION_WORKERS },
+	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ 0 },
+};
+
+/* Return: 0; -EINVAL after a message; 1: done, exit. */
+static int option_set(struct options *options, int option, const char *value)
+{
+	long number;
+
+	switch (option) {
+	case OPTION_SOCKET:
+		options->socket_path = value;
+		return 0;
+	case OPTION_SOCKET_FD:
+		if (number_parse(value, 0, INT32_MAX, &number) < 0)
+			return bad_value("socket-fd", value,
+					 "a descriptor's number");
+		options->socket_fd = (int)number;
+		return 0;
+	case OPTION_WORKERS:
+		if (number_parse(value, 1, WORKERS_MAX, &number) < 0)
+			return bad_value("workers", value, "from 1 to 256");
+		options->n_workers = (unsigned int)number;
+		return 0;
+	case OPTION_LOG_LEVEL:
+		if (log_level_parse(value, &options->log_level) < 0)
+			return bad_value("log-level", value,
+					 "error, warning, info or debug");
+		return 0;
+	case OPTION_VERSION:
+		puts("berth-relay " BERTH_VERSION);
+		return 1;
+	case OPTION_HELP:
+		fputs(usage, stdout);
+		return 1;
+	default:
+		fputs(usage, stderr);
+		return -EINVAL;
+	}
+}
+
+static int options_parse(int argc, char **argv, struct options *options)
+{
+	int option, r;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) !=
+	       -1) {
+		r = option_set(options, option, optarg);
+		if (r != 0)
+			return r;
+	}
+	if (optind < argc ||
+	    (options->socket_path != NULL) == (options->socket_fd >= 0)) {
+		fputs(usage, stderr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Connects to berthd, or takes the connection that was inherited. */
+static int open_berth(const struct options *options, struct berth **ret_berth)
+{
+	int type = 0, r;
+	socklen_t len = sizeof(type);
+
+	if (options->socket_path) {
+		r = berth_connect(options->socket_path, "berth-relay",
+				  ret_berth);
+		if (r < 0)
+			log_error_errno(r, "cannot connect to '%s'",
+					options->socket_path);
+		return r;
+	}
+	if (getsockopt(options->socket_fd, SOL_SOCKET, SO_TYPE, &type, &len) <
+		    0 ||
+	    fcntl(options->socket_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return log_error_errno(errno, "descriptor %d",
+				       options->socket_fd);
+	if (type != SOCK_SEQPACKET)
+		return log_error_errno(EPROTOTYPE, "descriptor %d",
+				       options->socket_fd);
+	r = berth_new(options->socket_fd, "berth-relay", ret_berth);
+	if (r < 0)
+		log_error_errno(r, "cannot greet berthd");
+	return r;
+}
+
+static void signal_handler(uint32_t events, void *user_data)
+{
+	(void)events;
+	loop_quit(user_data, 0);
+}
+
+/* SIGTERM and SIGINT end the loop; threads inherit that they are blocked. */
+static int open_signals(int *ret_fd)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL); /* valid arguments */
+	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+static int serve(struct berth *berth, unsigned int n_workers)
+{
+	_cleanup_close_ int signal_fd = -1;
+	struct loop_source *signals = NULL;
+	struct control *control = NULL;
+	struct loop *loop = NULL;
+	int r;
+
+	r = loop_new(&loop);
+	if (r == 0)
+		r = open_signals(&signal_fd);
+	if (r == 0)
+		r = loop_add(loop, signal_fd, EPOLLIN, signal_handler, loop,
+			     "signals", &signals);
+	if (r == 0)
+		r = control_new(loop, berth, n_workers, &control);
+	if (r == 0)
+		r = loop_run(loop);
+	else
+		log_error_errno(r, "cannot start");
+	control = control_free(control);
+	signals = loop_source_free(signals);
+	loop = loop_free(loop);
+	return r;
+}
+
+static int start(const struct options *options)
+{
+	struct berth *berth;
+	int r;
+
+	r = limits_init(FIXED_FDS + FIXED_FDS_PER_WORKER * options->n_workers,
+			options->n_workers);
+	if (r < 0)
+		return log_error_errno(r, "cannot read the limits");
+	r = confine_privileges();
+	if (r < 0)
+		return r;
+	r = open_berth(options, &berth);
+	if (r < 0)
+		return r;
+	r = confine_syscalls();
+	if (r == 0)
+		r = serve(berth, options->n_workers);
+	berth = berth_free(berth);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .socket_fd = -1,
+				   .log_level = LOG_LEVEL_INFO };
+	int r;
+
+	options.n_workers = default_workers();
+	log_init("berth-relay", options.log_level);
+	r = options_parse(argc, argv, &options);
+	if (r != 0)
+		return r > 0 ? EXIT_SUCCESS : 2;
+	log_init("berth-relay", options.log_level);
+	(void)signal(SIGPIPE, SIG_IGN); /* valid arguments */
+	/* Each thread's memory is its own; and glibc need not count CPUs. */
+	(void)mallopt(M_ARENA_MAX, (int)options.n_workers + 1);
+	return start(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

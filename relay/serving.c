@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/* serving.c - what is done with the traffic of a listener */
+#include "relay/serving.h"
+
+#include <string.h>
+
+#include "common/backend.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/limits.h"
+
+/* A backend on the same host or network answers in milliseconds; one that
+ * takes longer than this is down. */
+#define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
+
+/* Longer than what keeps interactive sessions silent, short enough that what
+ * died without a word does not gather for days. */
+#define TCP_IDLE_TIMEOUT_US (3600 * USEC_PER_SEC)
+
+/* Longer than a DNS client waits for an answer (5 s), with its retries. */
+#define UDP_IDLE_TIMEOUT_US (30 * USEC_PER_SEC)
+
+static int action_parse(const char *text, enum service_action *ret_action)
+{
+	for (int i = SERVICE_FORWARD; i <= SERVICE_HANDOFF; i++) {
+		if (strcmp(text, service_action_name(i)) == 0) {
+			*ret_action = (enum service_action)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
+{
+	switch (scheme) {
+	case BACKEND_SAME:
+		return true;
+	case BACKEND_TCP:
+	case BACKEND_UNIX:
+		return protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP;
+	case BACKEND_UDP:
+		return protocol == PROTOCOL_UDP;
+	case BACKEND_SCTP:
+		return false;
+	}
+	return false;
+}
+
+static int add_backend(struct serving *serving, const char *text,
+		       enum protocol protocol, const char **ret_problem)
+{
+	struct serving_backend *entry = &serving->backends[serving->n_backends];
+	struct backend backend;
+
+	if (backend_parse(text, &backend, ret_problem) < 0)
+		return -EINVAL;
+	if (!scheme_fits(backend.scheme, protocol)) {
+		*ret_problem = "a backend of the listener's protocol";
+		return -EINVAL;
+	}
+	entry->text = strdup(text);
+	entry->address = malloc(backend.address_len);
+	serving->n_backends++;
+	if (!entry->text || !entry->address)
+		return -ENOMEM;
+	memcpy(entry->address, &backend.address, backend.address_len);
+	entry->address_len = backend.address_len;
+	return 0;
+}
+
+static int add_backends(struct serving *serving,
+			const struct berth_listener *listener,
+			enum protocol protocol, const char **ret_problem)
+{
+	int r;
+
+	*ret_problem = "a backend";
+	if (listener->n_to == 0)
+		return -EINVAL;
+	serving->backends = calloc(listener->n_to, sizeof(*serving->backends));
+	if (!serving->backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < listener->n_to; i++) {
+		r = add_backend(serving, listener->to[i], protocol,
+				ret_problem);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)
+{
+	return timeout_ms ? timeout_ms * USEC_PER_MSEC : default_us;
+}
+
+static int serving_fill(struct serving *serving,
+			const struct berth_listener *listener,
+			enum protocol protocol, const char **ret_problem)
+{
+	serving->connect_timeout_us =
+		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
+	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
+					      protocol == PROTOCOL_UDP
+						      ? UDP_IDLE_TIMEOUT_US
+						      : TCP_IDLE_TIMEOUT_US);
+	serving->max_connections = listener->max_connections
+					   ? listener->max_connections
+					   : limits_listener_connections();
+	*ret_problem = "one of the actions forward, respond, echo, discard";
+	if (action_parse(listener->action, &serving->action) < 0)
+		return -EINVAL;
+	switch (serving->action) {
+	case SERVICE_FORWARD:
+		return add_backends(serving, listener, protocol, ret_problem);
+	case SERVICE_RESPOND:
+		serving->text = strdup(listener->text);
+		serving->text_len = strlen(listener->text);
+		return serving->text ? 0 : -ENOMEM;
+	case SERVICE_ECHO:
+	case SERVICE_DISCARD:
+		return 0;
+	case SERVICE_HANDOFF:
+		return -EINVAL;
+	}
+	return -EINVAL;
+}
+
+int serving_new(const struct berth_listener *listener, enum protocol protocol,
+		struct serving **ret_serving, const char **ret_problem)
+{
+	struct serving *serving = calloc(1, sizeof(*serving));
+	int r;
+
+	if (!serving)
+		return -ENOMEM;
+	atomic_init(&serving->refs, 1);
+	r = serving_fill(serving, listener, protocol, ret_problem);
+	if (r < 0) {
+		(void)serving_unref(serving);
+		return r;
+	}
+	*ret_serving = serving;
+	return 0;
+}
+
+struct serving *serving_ref(struct serving *serving)
+{
+	atomic_fetch_add_explicit(&serving->refs, 1, memory_order_relaxed);
+	return serving;
+}
+
+struct serving *serving_unref(struct serving *serving)
+{
+	if (!serving || atomic_fetch_sub_explicit(&serving->refs, 1,
+						  memory_order_acq_rel) > 1)
+		return NULL;
+	for (size_t i = 0; i < serving->n_backends; i++) {
+		free(serving->backends[i].text);
+		free(serving->backends[i].address);
+	}
+	free(serving->backends);
+	free(serving->text);
+	free(serving);
+	return NULL;
+}
+
+bool serving_equal(const struct serving *a, const struct serving *b)
+{
+	if (a->action != b->action || a->n_backends != b->n_backends ||
+	    a->connect_timeout_us != b->connect_timeout_us ||
+	    a->idle_timeout_us != b->idle_timeout_us ||
+	    a->max_connections != b->max_connections ||
+	    a->text_len != b->text_len ||
+	    (a->text_len > 0 && strcmp(a->text, b->text) != 0))
+		return false;
+	for (size_t i = 0; i < a->n_backends; i++) {
+		if (strcmp(a->backends[i].text, b->backends[i].text) != 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serving.h - what is done with the traffic of a listener
+ *
+ * Made from berthd's message, immutable afterwards, shared by reference count
+ * between listeners, threads and connections.
+ */
+#ifndef RELAY_SERVING_H
+#define RELAY_SERVING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/listener_spec.h"
+#include "common/service.h"
+
+struct berth_listener;
+
+/** struct serving_backend - where to connect, and its text for the log */
+struct serving_backend {
+	char *text;
+	struct sockaddr *address;
+	socklen_t address_len;
+};
+
+/**
+ * struct serving - see the file's head
+ * @max_connections: never 0
+ */
+struct serving {
+	atomic_uint refs;
+	enum service_action action;
+	struct serving_backend *backends;
+	size_t n_backends;
+	uint64_t connect_timeout_us;
+	uint64_t idle_timeout_us;
+	uint32_t max_connections;
+	char *text;
+	size_t text_len;
+};
+
+/**
+ * serving_new() - one reference, from what berthd asks for
+ * @ret_problem: static text of why the relay cannot serve this, with -EINVAL
+ *
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int serving_new(const struct berth_listener *listener, enum protocol protocol,
+		struct serving **ret_serving, const char **ret_problem);
+struct serving *serving_ref(struct serving *serving);
+
+/** serving_unref() - frees with the last reference. NULL is fine. */
+struct serving *serving_unref(struct serving *serving);
+
+/** serving_equal() - would both treat a connection alike? */
+bool serving_equal(const struct serving *a, const struct serving *b);
+
+#endif

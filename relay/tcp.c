@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tcp.c - connections: accepting, their life and their end
+ *
+ * Theory of operation: a connection has a client side and, with `forward`, a
+ * backend side. Both sockets are registered once, edge-triggered, for
+ * everything; a handler notes in the side what the event says and then does
+ * all that can be done (tcp_run()), until system calls would block.
+ *
+ *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> closed
+ *
+ * `respond`, `echo` and `discard` begin with OPEN. From every state
+ * tcp_reset() leads out at once: errors, timeouts, and a namespace that goes.
+ *
+ * The end. A socket that was close(2)d gracefully lives on in the kernel as an
+ * orphan until its peer has acknowledged everything. It then holds its network
+ * namespace, for minutes if the peer is gone, and nobody can reach it any
+ * more. So a client's socket is never closed before TCP is through with it
+ * (CLOSED; TIME_WAIT is a CLOSED socket with a minisocket that holds nothing):
+ * after both directions are done the connection is ENDING until tcp_done() in
+ * the kernel wakes us with EPOLLHUP, or the drain timeout resets it, or the
+ * namespace goes and its abort does. Backends live in our own namespace, which
+ * nobody waits for: their sockets may end as orphans.
+ *
+ * Accepting. A listener that cannot accept (no descriptor, no memory, its
+ * limit reached) is parked: out of the epoll set, so that it does not spin,
+ * until one of our connections ends or a moment passed. Clients wait in its
+ * backlog meanwhile.
+ */
+#include "relay/tcp.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "relay/limits.h"
+#include "relay/listener.h"
+#include "relay/serving.h"
+#include "relay/tcp_internal.h"
+#include "relay/worker.h"
+
+/* Connections per listener and event: enough to be cheap, few enough that the
+ * next listener does not wait long. */
+#define ACCEPT_BATCH 16
+
+/* How long a client may take to read and acknowledge what was said to it after
+ * all is done. A slow one still gets 64 KiB at 20 kbit/s. */
+#define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
+
+/* A UNIX backend whose backlog is full is asked again after this. */
+#define RETRY_US (20 * USEC_PER_MSEC)
+
+/* Deadlines */
+
+static uint64_t conn_deadline(const struct conn *conn)
+{
+	uint64_t connect_us =
+		conn->active_us + conn->serving->connect_timeout_us;
+
+	switch ((enum conn_state)conn->state) {
+	case CONN_CONNECTING:
+		return connect_us;
+	case CONN_WAITING:
+		return connect_us < conn->since_us + RETRY_US
+			       ? connect_us
+			       : conn->since_us + RETRY_US;
+	case CONN_OPEN:
+		return conn->active_us + conn->serving->idle_timeout_us;
+	case CONN_DRAINING:
+	case CONN_ENDING:
+		return conn->since_us + DRAIN_TIMEOUT_US;
+	}
+	return conn->since_us;
+}
+
+static void conn_timer_handler(struct timer *timer, void *user_data)
+{
+	struct conn *conn = container_of(timer, struct conn, timer);
+	struct worker *worker = user_data;
+	uint64_t deadline_us = conn_deadline(conn);
+
+	/* Activity postpones the deadline without moving the timer. */
+	if (deadline_us > worker->now_us)
+		timer_set(&worker->timers, timer, deadline_us);
+	else if (conn->state == CONN_CONNECTING || conn->state == CONN_WAITING)
+		tcp_forward_timeout(worker, conn);
+	else
+		tcp_reset(worker, conn);
+}
+
+void tcp_set_state(struct worker *worker, struct conn *conn,
+		   enum conn_state state)
+{
+	conn->state = (uint8_t)state;
+	conn->since_us = worker->now_us;
+	timer_set_earlier(&worker->timers, &conn->timer, conn_deadline(conn));
+}
+
+/* The end */
+
+static void close_with_reset(int fd)
+{
+	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	/* Fails for no stream socket. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	(void)close(fd); /* nothing is left that could fail */
+}
+
+static void conn_give_fd(struct conn *conn)
+{
+	conn->n_fds--;
+	limits_give(1);
+}
+
+void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
+{
+	struct side *backend = &conn->backend;
+	int fd = TAKE_FD(backend->fd);
+
+	backend->rest = buffer_free(&worker->buffers, backend->rest);
+	if (fd < 0)
+		return;
+	if (reset)
+		close_with_reset(fd);
+	else
+		(void)close(fd); /* both its directions were shut before */
+}
+
+/* Frees all but the client's socket, which the caller closed. */
+static void conn_free(struct worker *worker, struct conn *conn)
+{
+	struct share *share = conn->share;
+
+	conn->client.poll.handler = NULL;
+	conn->backend.poll.handler = NULL;
+	conn->client.rest = buffer_free(&worker->buffers, conn->client.rest);
+	timers_unreserve(&worker->timers, &conn->timer);
+	conn->serving = serving_unref(conn->serving);
+	limits_give(conn->n_fds);
+	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
+				  memory_order_relaxed);
+	DL_DELETE(share->conns, conn);
+	worker_bury(worker, &conn->grave);
+	if (!share->withdrawn)
+		worker_unpark(worker, share);
+	else if (!share->conns)
+		worker_share_ended(worker, share);
+}
+
+void tcp_reset(struct worker *worker, struct conn *conn)
+{
+	tcp_close_backend(worker, conn, /* reset= */ true);
+	close_with_reset(TAKE_FD(conn->client.fd));
+	conn_free(worker, conn);
+}
+
+bool tcp_is_dead(const struct conn *conn)
+{
+	return !conn->client.poll.handler;
+}
+
+/* Has the kernel nothing left to do for this socket? */
+static bool socket_is_through(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info.tcpi_state);
+
+	/* Fails for an MPTCP socket without subflows: nothing is left. */
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	       info.tcpi_state == TCP_CLOSE;
+}
+
+static void conn_close_if_through(struct worker *worker, struct conn *conn)
+{
+	if (!socket_is_through(conn->client.fd))
+		return;
+	(void)close(TAKE_FD(conn->client.fd)); /* the kernel is through */
+	conn_free(worker, conn);
+}
+
+void tcp_end(struct worker *worker, struct conn *conn)
+{
+	tcp_shut(&conn->client);
+	if (conn->backend.fd >= 0) {
+		tcp_close_backend(worker, conn, /* reset= */ false);
+		conn_give_fd(conn);
+	}
+	tcp_set_state(worker, conn, CONN_ENDING);
+	conn_close_if_through(worker, conn);
+}
+
+/* Life */
+
+static enum tcp_result conn_drain(struct worker *worker, struct conn *conn)
+{
+	enum tcp_result result = tcp_sink(worker, conn, &conn->client);
+
+	if (result == TCP_WAITS && conn->client.eof)
+		tcp_end(worker, conn);
+	return result;
+}
+
+static enum tcp_result conn_step(struct worker *worker, struct conn *conn)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_CONNECTING:
+	case CONN_WAITING:
+		return TCP_WAITS;
+	case CONN_OPEN:
+		return conn->serving->action == SERVICE_FORWARD
+			       ? tcp_forward_run(worker, conn)
+			       : tcp_respond_run(worker, conn);
+	case CONN_DRAINING:
+		return conn_drain(worker, conn);
+	case CONN_ENDING:
+		conn_close_if_through(worker, conn);
+		return TCP_WAITS;
+	}
+	return TCP_FAILED;
+}
+
+void tcp_run(struct worker *worker, struct conn *conn)
+{
+	switch (conn_step(worker, conn)) {
+	case TCP_WAITS:
+		return;
+	case TCP_AGAIN:
+		if (!conn->queued) {
+			conn->queued = true;
+			worker_again(worker, conn);
+		}
+		return;
+	case TCP_FAILED:
+		tcp_reset(worker, conn);
+		return;
+	}
+}
+
+struct conn **tcp_conn_next_ready(struct conn *conn)
+{
+	return &conn->next_ready;
+}
+
+void tcp_conn_run(struct worker *worker, struct conn *conn)
+{
+	conn->queued = false;
+	if (!tcp_is_dead(conn))
+		tcp_run(worker, conn);
+}
+
+void tcp_note(struct side *side, uint32_t events)
+{
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		side->hangup = true;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		side->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		side->writable = true;
+}
+
+static void client_handler(struct worker *worker, struct pollable *pollable,
+			   uint32_t events)
+{
+	struct conn *conn = container_of(pollable, struct conn, client.poll);
+
+	tcp_note(&conn->client, events);
+	tcp_run(worker, conn);
+	/* What could still be read was passed on; now the reset is, even if
+	 * the other side is too slow to let us read as far as to it. */
+	if (!tcp_is_dead(conn) && (events & EPOLLERR))
+		tcp_reset(worker, conn);
+}
+
+/* The beginning */
+
+static int conn_new(struct worker *worker, struct share *share, int fd,
+		    struct conn **ret_conn)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	int r;
+
+	if (!conn)
+		return -ENOMEM;
+	r = timers_reserve(&worker->timers);
+	if (r < 0) {
+		free(conn);
+		return r;
+	}
+	conn->timer.handler = conn_timer_handler;
+	conn->share = share;
+	conn->serving = serving_ref(share->serving);
+	conn->active_us = worker->now_us;
+	conn->client.poll.handler = client_handler;
+	conn->client.fd = fd;
+	conn->client.writable = true;
+	conn->backend.fd = -1;
+	r = worker_watch(worker, fd, TCP_EVENTS, &conn->client.poll);
+	if (r < 0) {
+		(void)serving_unref(conn->serving);
+		timers_unreserve(&worker->timers, &conn->timer);
+		free(conn);
+		return r;
+	}
+	*ret_conn = conn;
+	return 0;
+}
+
+/* One connection uses as many descriptors as it has sides. */
+static unsigned int share_fds(const struct share *share)
+{
+	return share->serving->action == SERVICE_FORWARD ? 2 : 1;
+}
+
+static bool share_admits(struct share *share)
+{
+	struct listener *listener = share->listener;
+
+	if (!limits_take(share_fds(share)))
+		return false;
+	if (atomic_fetch_add_explicit(&listener->n_conns, 1,
+				      memory_order_relaxed) <
+	    share->serving->max_connections)
+		return true;
+	atomic_fetch_sub_explicit(&listener->n_conns, 1, memory_order_relaxed);
+	limits_give(share_fds(share));
+	return false;
+}
+
+static void share_admits_not(struct share *share)
+{
+	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
+				  memory_order_relaxed);
+	limits_give(share_fds(share));
+}
+
+static void share_begin_conn(struct worker *worker, struct share *share, int fd)
+{
+	struct conn *conn;
+	int r;
+
+	r = conn_new(worker, share, fd, &conn);
+	if (r < 0) {
+		if (log_ratelimit_ok(&worker->log_limit))
+			log_warning_errno(r, "%s: resetting a connection",
+					  share->listener->label);
+		close_with_reset(fd);
+		share_admits_not(share);
+		return;
+	}
+	conn->n_fds = (uint8_t)share_fds(share);
+	DL_APPEND(share->conns, conn);
+	if (conn->serving->action == SERVICE_FORWARD) {
+		tcp_forward_begin(worker, conn);
+	} else {
+		tcp_set_state(worker, conn, CONN_OPEN);
+		tcp_run(worker, conn);
+	}
+}
+
+/* Return: true when the next accept may succeed. */
+static bool accept_failed(struct worker *worker, struct share *share, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return false;
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM: /* a firewall rule */
+		return true;
+	/* Errors of the new connection's network, see accept(2). */
+	case ENETDOWN:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+		return true;
+	default:
+		if (log_ratelimit_ok(&worker->log_limit))
+			log_warning_errno(error, "%s: cannot accept; retrying",
+					  share->listener->label);
+		worker_park(worker, share);
+		return false;
+	}
+}
+
+void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
+			  uint32_t events)
+{
+	struct share *share = container_of(pollable, struct share, poll);
+	int fd;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		if (!share_admits(share)) {
+			worker_park(worker, share);
+			return;
+		}
+		fd = accept4(share->listener->fd, NULL, NULL,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			int error = errno;
+
+			share_admits_not(share);
+			if (!accept_failed(worker, share, error))
+				return;
+			continue;
+		}
+		share_begin_conn(worker, share, fd);
+	}
+}
+
+void tcp_share_abort(struct worker *worker, struct share *share)
+{
+	struct conn *conn, *next;
+
+	DL_FOREACH_SAFE (share->conns, conn, next)
+		tcp_reset(worker, conn);
+}

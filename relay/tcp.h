@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tcp.h - connections: accepting, their life and their end */
+#ifndef RELAY_TCP_H
+#define RELAY_TCP_H
+
+#include <stdint.h>
+
+struct conn;
+struct pollable;
+struct share;
+struct worker;
+
+/** tcp_listener_handler() - a struct share's handler: accepts */
+void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
+			  uint32_t events);
+
+/** tcp_share_abort() - resets all connections of the share */
+void tcp_share_abort(struct worker *worker, struct share *share);
+
+/** tcp_conn_run() - goes on with what worker_again() postponed */
+void tcp_conn_run(struct worker *worker, struct conn *conn);
+
+/** tcp_conn_next_ready() - the link of worker.ready */
+struct conn **tcp_conn_next_ready(struct conn *conn);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tcp_forward.c - connecting a client to a backend */
+#include "relay/tcp_internal.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "relay/listener.h"
+#include "relay/serving.h"
+#include "relay/tcp.h"
+#include "relay/worker.h"
+
+static const struct serving_backend *conn_backend(const struct conn *conn)
+{
+	return &conn->serving->backends[conn->backend_index];
+}
+
+static void forward_open(struct worker *worker, struct conn *conn)
+{
+	conn->active_us = worker->now_us;
+	conn->backend.writable = true;
+	tcp_set_state(worker, conn, CONN_OPEN);
+	tcp_run(worker, conn);
+}
+
+/* Gives up this backend. Return: true when there is another one to try. */
+static bool forward_next(struct worker *worker, struct conn *conn, int error)
+{
+	bool last = ++conn->n_tried >= conn->serving->n_backends;
+
+	tcp_close_backend(worker, conn, /* reset= */ true);
+	if (log_ratelimit_ok(&worker->log_limit))
+		log_warning("%s: cannot connect to '%s': %s; %s",
+			    conn->share->listener->label,
+			    conn_backend(conn)->text, strerror(abs(error)),
+			    last ? "resetting the client" : "trying the next");
+	conn->backend_index = (uint16_t)((conn->backend_index + 1u) %
+					 conn->serving->n_backends);
+	conn->active_us = worker->now_us;
+	return !last;
+}
+
+static void backend_handler(struct worker *worker, struct pollable *pollable,
+			    uint32_t events);
+
+static int open_socket(const struct serving_backend *target)
+{
+	static const int on = 1;
+	int family = target->address->sa_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	/* Latency only: what a failure would cost. */
+	if (family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+/* Return: 0 connected; -EINPROGRESS; -EAGAIN: a full backlog; -errno. */
+static int forward_connect(struct worker *worker, struct conn *conn)
+{
+	const struct serving_backend *target = conn_backend(conn);
+	struct side *backend = &conn->backend;
+	int r = 0, watched;
+
+	backend->fd = open_socket(target);
+	if (backend->fd < 0)
+		return TAKE_FD(backend->fd);
+	if (connect(backend->fd, target->address, target->address_len) < 0)
+		r = -errno;
+	if (r < 0 && r != -EINPROGRESS)
+		return r;
+	backend->poll.handler = backend_handler;
+	/* Only now: an unconnected socket would report EPOLLHUP. */
+	watched = worker_watch(worker, backend->fd, TCP_EVENTS, &backend->poll);
+	return watched < 0 ? watched : r;
+}
+
+static void forward_try(struct worker *worker, struct conn *conn)
+{
+	int r;
+
+	do {
+		r = forward_connect(worker, conn);
+		if (r == 0) {
+			forward_open(worker, conn);
+			return;
+		}
+		if (r == -EINPROGRESS) {
+			tcp_set_state(worker, conn, CONN_CONNECTING);
+			return;
+		}
+		/* A UNIX listener has no queue to wait in without blocking. */
+		if (r == -EAGAIN &&
+		    conn_backend(conn)->address->sa_family == AF_UNIX) {
+			tcp_close_backend(worker, conn, /* reset= */ true);
+			tcp_set_state(worker, conn, CONN_WAITING);
+			return;
+		}
+	} while (forward_next(worker, conn, r));
+	tcp_reset(worker, conn);
+}
+
+void tcp_forward_begin(struct worker *worker, struct conn *conn)
+{
+	conn->backend_index = (uint16_t)(conn->share->next_backend++ %
+					 conn->serving->n_backends);
+	forward_try(worker, conn);
+}
+
+void tcp_forward_timeout(struct worker *worker, struct conn *conn)
+{
+	bool expired = worker->now_us >=
+		       conn->active_us + conn->serving->connect_timeout_us;
+
+	if (!expired || forward_next(worker, conn, ETIMEDOUT))
+		forward_try(worker, conn);
+	else
+		tcp_reset(worker, conn);
+}
+
+static void forward_answered(struct worker *worker, struct conn *conn,
+			     uint32_t events)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if ((events & (EPOLLERR | EPOLLHUP)) &&
+	    getsockopt(conn->backend.fd, SOL_SOCKET, SO_ERROR, &error, &len) <
+		    0)
+		error = errno;
+	if (error == 0) {
+		forward_open(worker, conn);
+	} else if (forward_next(worker, conn, error)) {
+		forward_try(worker, conn);
+	} else {
+		tcp_reset(worker, conn);
+	}
+}
+
+static void backend_handler(struct worker *worker, struct pollable *pollable,
+			    uint32_t events)
+{
+	struct conn *conn = container_of(pollable, struct conn, backend.poll);
+
+	if (conn->backend.fd < 0)
+		return; /* closed earlier in this batch */
+	if (conn->state == CONN_CONNECTING) {
+		tcp_note(&conn->backend, events);
+		forward_answered(worker, conn, events);
+		return;
+	}
+	tcp_note(&conn->backend, events);
+	tcp_run(worker, conn);
+	if (!tcp_is_dead(conn) && conn->backend.fd >= 0 && (events & EPOLLERR))
+		tcp_reset(worker, conn);
+}
+
+enum tcp_result tcp_forward_run(struct worker *worker, struct conn *conn)
+{
+	struct side *client = &conn->client, *backend = &conn->backend;
+	enum tcp_result up, down;
+
+	up = tcp_pump(worker, conn, client, backend);
+	down = tcp_pump(worker, conn, backend, client);
+	if (up == TCP_FAILED || down == TCP_FAILED)
+		return TCP_FAILED;
+	if (backend->eof && client->shut) {
+		if (client->eof && backend->shut) {
+			tcp_end(worker, conn);
+			return TCP_WAITS;
+		}
+		if (backend->broken) {
+			tcp_set_state(worker, conn, CONN_DRAINING);
+			return TCP_AGAIN;
+		}
+	}
+	return up == TCP_AGAIN || down == TCP_AGAIN ? TCP_AGAIN : TCP_WAITS;
+}

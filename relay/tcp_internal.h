@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tcp_internal.h - a connection, for the files tcp*.c */
+#ifndef RELAY_TCP_INTERNAL_H
+#define RELAY_TCP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/buffer.h"
+#include "relay/pollable.h"
+#include "relay/timer.h"
+
+struct serving;
+struct share;
+struct worker;
+
+/**
+ * struct side - one socket of a connection, registered edge-triggered
+ * @rest:	was read from this side and waits to be written to the other
+ * @fd:		-1: not there
+ * @readable, @writable: as far as is known; a system call that would block
+ *		clears them, an event sets them
+ * @hangup:	the end of what it sends is near: read on until it comes
+ * @eof:	its end was read
+ * @shut:	we ended what we send to it
+ * @broken:	it takes nothing any more: what is meant for it is dropped
+ */
+struct side {
+	struct pollable poll;
+	struct buffer *rest;
+	int fd;
+	bool readable;
+	bool writable;
+	bool hangup;
+	bool eof;
+	bool shut;
+	bool broken;
+};
+
+enum conn_state {
+	CONN_CONNECTING, /* the backend's answer is awaited */
+	CONN_WAITING, /* the backend's backlog is full; tried again soon */
+	CONN_OPEN, /* bytes flow */
+	CONN_DRAINING, /* all is said; what the client still says is dropped */
+	CONN_ENDING, /* both ends were said; the kernel is not through yet */
+};
+
+/**
+ * struct conn - see tcp.c
+ * @since_us:	beginning of @state
+ * @active_us:	last progress; while connecting: beginning with this backend
+ * @sent:	bytes of serving.text that are written
+ * @backend_index, @n_tried: of serving.backends
+ * @n_fds:	descriptors it holds of the limit
+ * @queued:	it is in worker.ready
+ */
+struct conn {
+	struct grave grave;
+	struct timer timer;
+	struct share *share;
+	struct serving *serving;
+	struct conn *prev, *next;
+	struct conn *next_ready;
+	uint64_t since_us;
+	uint64_t active_us;
+	struct side client;
+	struct side backend;
+	uint32_t sent;
+	uint16_t backend_index;
+	uint16_t n_tried;
+	uint8_t state;
+	uint8_t n_fds;
+	bool queued;
+};
+
+enum tcp_result {
+	TCP_WAITS, /* for an event */
+	TCP_AGAIN, /* there is more to do at once, after the others' turn */
+	TCP_FAILED, /* reset the connection */
+};
+
+/* What connections are registered for, once and for all. */
+#define TCP_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+/* tcp.c */
+
+/** tcp_set_state() - and the deadline that goes with it */
+void tcp_set_state(struct worker *worker, struct conn *conn,
+		   enum conn_state state);
+
+/** tcp_reset() - ends it at once: both peers see a reset. @conn is dead. */
+void tcp_reset(struct worker *worker, struct conn *conn);
+
+/** tcp_end() - both directions are done: closes when the kernel is through */
+void tcp_end(struct worker *worker, struct conn *conn);
+
+/** tcp_close_backend() - @reset: so that the backend sees a reset */
+void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset);
+
+/** tcp_is_dead() - was it ended? */
+bool tcp_is_dead(const struct conn *conn);
+
+/** tcp_note() - writes down what epoll(7) says of a side */
+void tcp_note(struct side *side, uint32_t events);
+
+/** tcp_run() - does what can be done in the present state; @conn may be dead
+ * afterwards */
+void tcp_run(struct worker *worker, struct conn *conn);
+
+/* tcp_pump.c */
+
+/**
+ * tcp_pump() - moves bytes from @src to @dst until one of them blocks
+ *
+ * And the end of what @src sends. Both may be the same side (echo).
+ */
+enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
+			 struct side *src, struct side *dst);
+
+/** tcp_sink() - reads and forgets */
+enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,
+			 struct side *src);
+
+/** tcp_shut() - says to @side that nothing more will come */
+void tcp_shut(struct side *side);
+
+/* tcp_forward.c */
+
+/** tcp_forward_begin() - connects to a backend; @conn may be dead afterwards */
+void tcp_forward_begin(struct worker *worker, struct conn *conn);
+
+/** tcp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
+void tcp_forward_timeout(struct worker *worker, struct conn *conn);
+
+/** tcp_forward_run() - while CONN_OPEN */
+enum tcp_result tcp_forward_run(struct worker *worker, struct conn *conn);
+
+/* tcp_respond.c */
+
+/** tcp_respond_run() - while CONN_OPEN: text, echo, discard */
+enum tcp_result tcp_respond_run(struct worker *worker, struct conn *conn);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* udp.h - datagrams: a session for each client, answers from where it asked */
+#ifndef RELAY_UDP_H
+#define RELAY_UDP_H
+
+#include <stdint.h>
+
+struct pollable;
+struct serving;
+struct share;
+struct udp_worker;
+struct worker;
+
+/** udp_worker_new() - what a worker with UDP listeners needs. NULL: no memory.
+ */
+struct udp_worker *udp_worker_new(void);
+struct udp_worker *udp_worker_free(struct udp_worker *udp);
+
+/** udp_share_open() - Return: 0 or -ENOMEM. */
+int udp_share_open(struct worker *worker, struct share *share);
+
+/** udp_share_close() - ends all its sessions */
+void udp_share_close(struct worker *worker, struct share *share);
+
+/** udp_share_changed() - share.serving is another one than @old: sessions end
+ * unless both name the same backends, to which they are connected */
+void udp_share_changed(struct worker *worker, struct share *share,
+		       const struct serving *old);
+
+/** udp_listener_handler() - a struct share's handler: receives */
+void udp_listener_handler(struct worker *worker, struct pollable *pollable,
+			  uint32_t events);
+
+#endif

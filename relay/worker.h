@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.h - a thread with its epoll set, its timers and its mailbox */
+#ifndef RELAY_WORKER_H
+#define RELAY_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "relay/buffer.h"
+#include "relay/listener.h"
+#include "relay/pollable.h"
+#include "relay/timer.h"
+
+struct conn;
+struct serving;
+struct udp_worker;
+struct worker;
+
+/**
+ * struct outbox - from the workers to the main thread
+ * @fd:		eventfd(2) that the main thread polls
+ * @released:	listeners that nobody uses any more
+ */
+struct outbox {
+	int fd;
+	pthread_mutex_t lock;
+	struct listener *released;
+};
+
+/**
+ * struct inbox - from the main thread to a worker
+ * @first, @last: shares with mail, in order of arrival
+ */
+struct inbox {
+	struct pollable poll;
+	int fd;
+	pthread_mutex_t lock;
+	struct share *first, *last;
+	bool stop;
+};
+
+/**
+ * struct worker - only its thread touches it, except for the inbox
+ * @now_us:	monotonic, read once per batch
+ * @scratch:	BUFFER_MAX_BYTES, for what goes on at once
+ * @ready:	connections whose work was cut short, see worker_again()
+ * @graves:	memory to be freed after the batch
+ * @done:	shares to be released after the batch
+ * @parked:	listeners that rest, first come first
+ * @resume:	when all of @parked are tried again
+ * @udp:	buffers for datagrams; made with the first UDP listener
+ * @log_limit:	for what peers can cause
+ */
+struct worker {
+	int epoll_fd;
+	bool stopping;
+	uint64_t now_us;
+	uint8_t *scratch;
+	struct timers timers;
+	struct buffer_pool buffers;
+	struct conn *ready;
+	struct grave *graves;
+	struct share *done;
+	struct share *parked;
+	struct timer resume;
+	struct udp_worker *udp;
+	struct log_ratelimit log_limit;
+	struct outbox *outbox;
+	struct inbox inbox;
+	pthread_t thread;
+};
+
+/** outbox_init() - Return: 0 or -errno of eventfd(2). */
+int outbox_init(struct outbox *outbox);
+
+/** outbox_take() - the listeners that were released, linked by
+ * @next_released; their owner frees them */
+struct listener *outbox_take(struct outbox *outbox);
+void outbox_done(struct outbox *outbox);
+
+/**
+ * worker_start() - makes the thread
+ * @outbox:	must outlive the worker
+ *
+ * Return: 0 or a negative errno with nothing left behind.
+ */
+int worker_start(struct worker *worker, struct outbox *outbox);
+
+/** worker_ask_to_stop() - it resets all its connections and ends */
+void worker_ask_to_stop(struct worker *worker);
+
+/** worker_join() - waits for that, and frees what the worker has */
+void worker_join(struct worker *worker);
+
+/**
+ * worker_tell() - main thread: asks a share's worker for something
+ * @wanted:	SHARE_* bits
+ * @serving:	with SHARE_SERVE: a reference is taken
+ *
+ * Needs no memory, so it cannot fail. Does nothing when the listener has no
+ * user any more.
+ */
+void worker_tell(struct share *share, unsigned int wanted,
+		 struct serving *serving);
+
+/* The rest is for the worker's own thread. */
+
+/** worker_watch() - Return: 0 or -errno of epoll_ctl(2) */
+int worker_watch(struct worker *worker, int fd, uint32_t events,
+		 struct pollable *pollable);
+
+/** worker_bury() - free(3)s @grave after the batch, when no event points to
+ * it any more */
+void worker_bury(struct worker *worker, struct grave *grave);
+
+/** worker_again() - runs @conn once more after the other events */
+void worker_again(struct worker *worker, struct conn *conn);
+
+/** worker_share_ended() - the share has no connection left and is withdrawn:
+ * releases it after the batch */
+void worker_share_ended(struct worker *worker, struct share *share);
+
+/** worker_park() - stops accepting from @share until worker_unpark() or a
+ * moment later, whichever comes first */
+void worker_park(struct worker *worker, struct share *share);
+
+/** worker_unpark() - room came: lets @share accept again if it rests, and else
+ * the listener that rests longest. @share may be NULL. */
+void worker_unpark(struct worker *worker, struct share *share);
+
+#endif
