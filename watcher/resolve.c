@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* resolve.c - what does a name in the file system lead to?
  *
- * A name is looked up with O_PATH, which touches nothing, and opened (through
- * /proc/self/fd, so that it is the same file) only when its file system is
- * nsfs. In the directory may lie anything: a FIFO would block, a device would
- * act.
+ * In a watched directory may lie anything: a FIFO would block, a device would
+ * act. So a name is looked at with statx(2), which touches nothing, and
+ * opened only when it is on the device of the kernel's one nsfs; and so that
+ * it is harmless if it is exchanged in between. What was opened must be the
+ * inode that was looked at.
  *
  * A link into /proc/PID/ns/net is valid as long as the process lives, and
  * the number may then be given to another. The process is therefore opened
@@ -14,7 +15,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <poll.h>
 #include <sched.h>
@@ -23,14 +23,11 @@
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 
 #include "common/netns_enter.h"
 #include "common/util.h"
 
-#ifndef NSFS_MAGIC
-#define NSFS_MAGIC 0x6e736673
-#endif
 #ifndef STATX_MNT_ID_UNIQUE /* Linux 6.8 */
 #define STATX_MNT_ID_UNIQUE 0x4000U
 #endif
@@ -42,57 +39,51 @@ static const char reason_no_mount[] = "not a namespace (no mount over it yet)";
 static const char reason_other[] = "a namespace, but not of networks";
 static const char reason_dangling[] = "dangling link";
 
-/* Fills in who the namespace at @fd is. */
-static int identify(int fd, struct resolution *ret)
+/* The device of nsfs: where our own namespace is. 0: not known yet */
+static dev_t nsfs_dev;
+
+static dev_t dev_of(const struct statx *stx)
 {
-	struct statx stx;
+	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
+}
+
+static uint64_t mount_id_of(const struct statx *stx)
+{
+	return stx->stx_mask & STATX_MNT_ID_UNIQUE ? stx->stx_mnt_id : 0;
+}
+
+/* Opens the namespace at @path, which @stx describes. */
+static int open_netns(const char *path, const struct statx *stx,
+		      struct resolution *ret, const char **ret_reason)
+{
+	_cleanup_close_ int fd = -1;
 	uint64_t cookie = 0;
+	struct stat st;
 	int r;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID_UNIQUE,
-		  &stx) < 0)
+	*ret_reason = reason_no_mount;
+	if (dev_of(stx) != nsfs_dev)
+		return -EMEDIUMTYPE;
+	*ret_reason = reason_open;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
+	if (st.st_dev != nsfs_dev || st.st_ino != stx->stx_ino)
+		return -EMEDIUMTYPE; /* exchanged: events will say so */
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		*ret_reason = reason_other;
+		return -EMEDIUMTYPE;
+	}
 	r = netns_cookie(fd, &cookie);
 	if (r < 0 && r != -ENOPROTOOPT)
 		return r;
 	*ret = (struct resolution){
 		.cookie = r < 0 ? 0 : cookie,
-		.dev = (dev_t)stx.stx_dev_major << 32 | stx.stx_dev_minor,
-		.inode = stx.stx_ino,
-		.mount_id = stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id
-							       : 0,
+		.dev = st.st_dev,
+		.inode = st.st_ino,
+		.mount_id = mount_id_of(stx),
 		.pid_fd = -1,
 	};
-	return 0;
-}
-
-/* Opens what @path_fd stands for, when it is a network namespace. */
-static int open_netns(int path_fd, struct resolution *ret,
-		      const char **ret_reason)
-{
-	_cleanup_close_ int fd = -1;
-	char path[sizeof("/proc/self/fd/") + 11];
-	struct statfs fs;
-	int r;
-
-	*ret_reason = reason_open;
-	if (fstatfs(path_fd, &fs) < 0)
-		return -errno;
-	if (fs.f_type != NSFS_MAGIC) {
-		*ret_reason = reason_no_mount;
-		return -EMEDIUMTYPE;
-	}
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-		*ret_reason = reason_other;
-		return -EMEDIUMTYPE;
-	}
-	r = identify(fd, ret);
-	if (r < 0)
-		return r;
 	return TAKE_FD(fd);
 }
 
@@ -151,8 +142,9 @@ static bool has_ended(int pid_fd)
 static int open_link(const char *path, struct resolution *ret,
 		     const char **ret_reason)
 {
-	_cleanup_close_ int pid_fd = -1, path_fd = -1, fd = -1;
+	_cleanup_close_ int pid_fd = -1, fd = -1;
 	pid_t pid = pid_of_link(path);
+	struct statx stx;
 
 	*ret_reason = reason_dangling;
 	if (pid > 0) {
@@ -160,14 +152,13 @@ static int open_link(const char *path, struct resolution *ret,
 		if (pid_fd < 0 && errno == ESRCH)
 			return -ENOLINK;
 	}
-	path_fd = open(path, O_PATH | O_CLOEXEC);
-	if (path_fd < 0 && errno == ENOENT)
-		return -ENOLINK;
-	if (path_fd < 0) {
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0) {
+		if (errno == ENOENT)
+			return -ENOLINK;
 		*ret_reason = reason_open;
 		return -errno;
 	}
-	fd = open_netns(path_fd, ret, ret_reason);
+	fd = open_netns(path, &stx, ret, ret_reason);
 	if (fd < 0)
 		return fd;
 	if (pid_fd >= 0 && has_ended(pid_fd)) {
@@ -183,23 +174,19 @@ static int open_link(const char *path, struct resolution *ret,
 int resolve_open(const char *dir, const char *name, struct resolution *ret,
 		 const char **ret_reason)
 {
-	_cleanup_close_ int path_fd = -1;
 	char path[PATH_MAX];
-	struct stat st;
-	int fd;
+	struct statx stx;
 
 	*ret_reason = reason_open;
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >=
 	    sizeof(path))
 		return -ENAMETOOLONG;
-	path_fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (path_fd < 0)
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		  STATX_TYPE | STATX_INO | STATX_MNT_ID_UNIQUE, &stx) < 0)
 		return -errno;
-	fd = open_netns(path_fd, ret, ret_reason);
-	if (fd == -EMEDIUMTYPE && *ret_reason == reason_no_mount &&
-	    fstat(path_fd, &st) == 0 && S_ISLNK(st.st_mode))
+	if (S_ISLNK(stx.stx_mode))
 		return open_link(path, ret, ret_reason);
-	return fd;
+	return open_netns(path, &stx, ret, ret_reason);
 }
 
 int resolve_name(const char *dir, const char *name, struct resolution *ret,
@@ -223,15 +210,22 @@ bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id)
 		return false;
 	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
 		     STATX_MNT_ID_UNIQUE, &stx) == 0 &&
-	       stx.stx_mask & STATX_MNT_ID_UNIQUE && stx.stx_mnt_id == mount_id;
+	       mount_id_of(&stx) == mount_id;
 }
 
 int resolve_host(struct resolution *ret)
 {
-	_cleanup_close_ int fd =
-		open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	static const char path[] = "/proc/thread-self/ns/net";
+	const char *reason;
+	struct statx stx;
+	int fd;
 
-	if (fd < 0)
+	if (statx(AT_FDCWD, path, 0, STATX_INO, &stx) < 0)
 		return -errno;
-	return identify(fd, ret);
+	nsfs_dev = dev_of(&stx);
+	fd = open_netns(path, &stx, ret, &reason);
+	if (fd < 0)
+		return fd;
+	(void)close(fd); /* a namespace: nothing to be lost */
+	return 0;
 }

@@ -46,7 +46,8 @@ int resolve_name(const char *dir, const char *name, struct resolution *ret,
  * also when it cannot be told. */
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id);
 
-/** resolve_host() - the process's own namespace. Return: 0 or -errno. */
+/** resolve_host() - the process's own namespace; to be called before the
+ * others. Return: 0 or -errno. */
 int resolve_host(struct resolution *ret);
 
 #endif
