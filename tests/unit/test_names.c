@@ -1,0 +1,706 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_names.c - which name leads to which namespace, with scripted events
+ *
+ * The file system is a table of a few names. A script changes it, tells
+ * events (or not) and says what the bookkeeping must tell: "+3" namespace 3
+ * changed, "-3" it is gone, "?" a name is pending.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sys/mman.h>
+
+#include "common/util.h"
+#include "watcher/names.h"
+
+#define HOST_COOKIE 1000
+#define NAMES_MAX 8
+#define MINUTES_US (UINT64_C(60) * USEC_PER_SEC)
+
+/* What a name leads to: a namespace from 1, or one of these. */
+enum { NOTHING = 0, FILE_ONLY = -1, DANGLING = -2, HOST = -3 };
+
+struct world {
+	struct registry registry;
+	struct names *names;
+	bool has_cookies;
+	bool has_mount_ids;
+	char told[512];
+	struct {
+		const char *dir;
+		const char *name;
+		int netns;
+		int inode; /* 0: the namespace's number */
+		bool is_link;
+		int pid_fd;
+		uint64_t mount_id;
+	} entries[NAMES_MAX];
+	uint64_t last_mount_id;
+	uint64_t now_us;
+	int resolved; /* calls */
+	int processes; /* watched */
+	struct name *process;
+};
+
+static void tell(struct world *w, const char *fmt, ...)
+{
+	size_t used = strlen(w->told);
+	va_list args;
+
+	if (used)
+		used += (size_t)snprintf(w->told + used, sizeof(w->told) - used,
+					 " ");
+	va_start(args, fmt);
+	(void)vsnprintf(w->told + used, sizeof(w->told) - used, fmt, args);
+	va_end(args);
+}
+
+static int number_of(const struct world *w, const struct tracked *tracked)
+{
+	if (tracked->netns.host)
+		return HOST_COOKIE;
+	return w->has_cookies ? (int)tracked->netns.id : (int)tracked->inode;
+}
+
+static int fake_resolve(const char *dir, const char *name,
+			struct resolution *ret, const char **ret_reason,
+			void *user_data)
+{
+	struct world *w = user_data;
+
+	w->resolved++;
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		int netns = w->entries[i].netns;
+
+		if (!w->entries[i].name ||
+		    strcmp(w->entries[i].name, name) != 0 ||
+		    strcmp(w->entries[i].dir, dir) != 0)
+			continue;
+		if (netns == NOTHING)
+			return -ENOENT;
+		*ret_reason = netns == DANGLING ? "dangling" : "file";
+		if (netns == FILE_ONLY)
+			return -EMEDIUMTYPE;
+		if (netns == DANGLING)
+			return -ENOLINK;
+		if (netns == HOST)
+			netns = HOST_COOKIE;
+		*ret = (struct resolution){
+			.cookie = w->has_cookies ? (uint64_t)netns : 0,
+			.dev = 4,
+			.inode = (ino_t)(w->entries[i].inode
+						 ? w->entries[i].inode
+						 : netns),
+			.mount_id = w->has_mount_ids && !w->entries[i].is_link
+					    ? w->entries[i].mount_id
+					    : 0,
+			.is_link = w->entries[i].is_link,
+			.pid_fd = w->entries[i].pid_fd,
+		};
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static bool fake_unchanged(const char *dir, const char *name, uint64_t mount_id,
+			   void *user_data)
+{
+	struct world *w = user_data;
+
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		if (w->entries[i].name && w->entries[i].netns > 0 &&
+		    strcmp(w->entries[i].name, name) == 0 &&
+		    strcmp(w->entries[i].dir, dir) == 0)
+			return w->entries[i].mount_id == mount_id;
+	}
+	return false;
+}
+
+static void *fake_watch(int pid_fd, struct name *name, void *user_data)
+{
+	struct world *w = user_data;
+
+	(void)close(pid_fd);
+	w->processes++;
+	w->process = name;
+	return &w->processes;
+}
+
+static void fake_unwatch(void *handle, void *user_data)
+{
+	struct world *w = user_data;
+
+	assert_ptr_equal(handle, &w->processes);
+	w->processes--;
+}
+
+static void fake_changed(struct tracked *tracked, void *user_data)
+{
+	struct world *w = user_data;
+
+	assert_true(tracked->netns.n_names > 0 || tracked->netns.host);
+	tell(w, "+%d", number_of(w, tracked));
+}
+
+static void fake_gone(struct tracked *tracked, void *user_data)
+{
+	struct world *w = user_data;
+
+	assert_int_equal(tracked->netns.n_names, 0);
+	assert_non_null(tracked->last_name);
+	tell(w, "-%d", number_of(w, tracked));
+	registry_remove(&w->registry, tracked);
+}
+
+static void fake_pending(void *user_data)
+{
+	tell(user_data, "?");
+}
+
+static const struct names_ops ops = {
+	.resolve = fake_resolve,
+	.unchanged = fake_unchanged,
+	.watch_process = fake_watch,
+	.unwatch_process = fake_unwatch,
+	.changed = fake_changed,
+	.gone = fake_gone,
+	.pending = fake_pending,
+};
+
+/* The file system changes; nothing is told. */
+static void put_in(struct world *w, const char *dir, const char *name,
+		   int netns)
+{
+	size_t at = 0;
+
+	while (w->entries[at].name && (strcmp(w->entries[at].name, name) != 0 ||
+				       strcmp(w->entries[at].dir, dir) != 0))
+		at++;
+	assert_true(at < NAMES_MAX);
+	w->entries[at].dir = dir;
+	w->entries[at].name = name;
+	w->entries[at].netns = netns;
+	w->entries[at].inode = 0;
+	w->entries[at].is_link = netns == DANGLING;
+	w->entries[at].pid_fd = -1;
+	w->entries[at].mount_id = ++w->last_mount_id;
+}
+
+static void put(struct world *w, const char *name, int netns)
+{
+	put_in(w, "/d", name, netns);
+}
+
+static void put_link(struct world *w, const char *name, int netns, int pid_fd)
+{
+	put(w, name, netns);
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		if (w->entries[i].name &&
+		    strcmp(w->entries[i].name, name) == 0) {
+			w->entries[i].is_link = true;
+			w->entries[i].pid_fd = pid_fd;
+		}
+	}
+}
+
+static void created(struct world *w, const char *name)
+{
+	names_created(w->names, 0, name, w->now_us);
+}
+
+static void removed(struct world *w, const char *name)
+{
+	names_removed(w->names, 0, name, w->now_us);
+}
+
+static void scan(struct world *w)
+{
+	names_scan_begin(w->names, 0);
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		if (w->entries[i].name && w->entries[i].netns != NOTHING &&
+		    strcmp(w->entries[i].dir, "/d") == 0)
+			names_scan_entry(w->names, 0, w->entries[i].name,
+					 w->now_us);
+	}
+	names_scan_end(w->names, 0, w->now_us);
+}
+
+static void sweep(struct world *w)
+{
+	names_sweep_begin(w->names);
+	while (names_sweep_step(w->names, 2, w->now_us))
+		;
+}
+
+/* The batch ends; compares what was told in it. */
+static void expect(struct world *w, const char *told)
+{
+	names_flush(w->names, w->now_us);
+	assert_string_equal(w->told, told);
+	w->told[0] = '\0';
+}
+
+static const struct netns *netns(const struct world *w, uint64_t id)
+{
+	struct tracked *tracked = registry_find(&w->registry, id);
+
+	return tracked ? &tracked->netns : NULL;
+}
+
+static int setup_world(void **state, bool has_cookies)
+{
+	const struct resolution host = {
+		.cookie = has_cookies ? HOST_COOKIE : 0,
+		.dev = 4,
+		.inode = HOST_COOKIE,
+		.pid_fd = -1,
+	};
+	struct world *w = calloc(1, sizeof(*w));
+
+	w->has_cookies = has_cookies;
+	w->has_mount_ids = has_cookies;
+	w->now_us = MINUTES_US;
+	assert_int_equal(names_new(&w->registry, &host, &ops, w, &w->names), 0);
+	assert_int_equal(names_add_dir(w->names, "/d"), 0);
+	assert_int_equal(names_add_dir(w->names, "/e"), 1);
+	*state = w;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_world(state, /* has_cookies= */ true);
+}
+
+static int setup_old(void **state)
+{
+	return setup_world(state, /* has_cookies= */ false);
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	names_free(w->names);
+	assert_int_equal(w->processes, 0);
+	registry_done(&w->registry);
+	free(w);
+	return 0;
+}
+
+static void test_create_pending_mount(void **state)
+{
+	struct world *w = *state;
+	struct watcher_pending pending;
+
+	put(w, "a", FILE_ONLY);
+	created(w, "a");
+	expect(w, "?");
+	assert_true(names_young(w->names, w->now_us));
+	assert_int_equal(names_pending(w->names, &pending, 1), 1);
+	assert_string_equal(pending.reason, "file");
+	names_retry(w->names, w->now_us);
+	expect(w, "");
+	put(w, "a", 1);
+	names_retry(w->names, w->now_us);
+	expect(w, "+1");
+	assert_int_equal(names_pending(w->names, &pending, 1), 0);
+	assert_false(names_young(w->names, w->now_us));
+	assert_string_equal(netns_label(netns(w, 1)), "a");
+	assert_string_equal(netns(w, 1)->names[0].dir, "/d");
+	put(w, "a", NOTHING);
+	removed(w, "a");
+	expect(w, "-1");
+	assert_null(netns(w, 1));
+}
+
+static void test_already_mounted(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	created(w, "a");
+	expect(w, "+1");
+	assert_int_equal(w->resolved, 1);
+}
+
+/* A plain file is waited for only some minutes; a late mount is still seen. */
+static void test_late_mount(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", FILE_ONLY);
+	created(w, "a");
+	expect(w, "?");
+	w->now_us += 10 * MINUTES_US;
+	assert_false(names_young(w->names, w->now_us));
+	w->resolved = 0;
+	names_retry(w->names, w->now_us);
+	assert_int_equal(w->resolved, 0);
+	put(w, "a", 1);
+	sweep(w);
+	expect(w, "+1");
+}
+
+static void test_recreated_in_one_batch(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	created(w, "a");
+	expect(w, "+1");
+	/* All of it happened before the first event is read. */
+	put(w, "a", 2);
+	removed(w, "a");
+	created(w, "a");
+	expect(w, "+2 -1");
+	/* Twice, with a moment in which it was only a file. */
+	put(w, "a", FILE_ONLY);
+	removed(w, "a");
+	created(w, "a");
+	removed(w, "a");
+	put(w, "a", 3);
+	created(w, "a");
+	expect(w, "? +3 -2");
+}
+
+/* The events are read so late that the first creation sees the second. */
+static void test_events_behind_the_world(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 2);
+	created(w, "a");
+	removed(w, "a");
+	created(w, "a");
+	expect(w, "+2 +2");
+	assert_int_equal(netns(w, 2)->n_names, 1);
+	put(w, "a", NOTHING);
+	created(w, "b"); /* and gone already */
+	removed(w, "b");
+	removed(w, "a");
+	expect(w, "-2");
+}
+
+static void test_rename(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put(w, "b", 2);
+	created(w, "a");
+	created(w, "b");
+	expect(w, "+1 +2");
+	/* To a new name: the namespace is not gone. */
+	put(w, "a", NOTHING);
+	put(w, "c", 1);
+	removed(w, "a");
+	created(w, "c");
+	expect(w, "+1");
+	assert_string_equal(netns_label(netns(w, 1)), "c");
+	/* Over another one: that is gone. */
+	put(w, "c", NOTHING);
+	put(w, "b", 1);
+	removed(w, "c");
+	created(w, "b");
+	expect(w, "+1 -2");
+	/* To another directory. */
+	put(w, "b", NOTHING);
+	put_in(w, "/e", "b", 1);
+	removed(w, "b");
+	names_created(w->names, 1, "b", w->now_us);
+	expect(w, "+1");
+	assert_string_equal(netns(w, 1)->names[0].dir, "/e");
+}
+
+static void test_two_names(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put(w, "b", 1);
+	put_in(w, "/e", "a", 1);
+	created(w, "a");
+	created(w, "b");
+	names_created(w->names, 1, "a", w->now_us);
+	expect(w, "+1 +1 +1");
+	assert_int_equal(netns(w, 1)->n_names, 3);
+	put(w, "a", NOTHING);
+	removed(w, "a");
+	expect(w, "+1");
+	assert_string_equal(netns_label(netns(w, 1)), "b");
+	put(w, "b", 2);
+	removed(w, "b");
+	created(w, "b");
+	expect(w, "+1 +2");
+	names_removed(w->names, 1, "a", w->now_us);
+	expect(w, "-1");
+}
+
+static void test_overflow_in_the_middle(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put(w, "b", 2);
+	put(w, "c", 3);
+	scan(w);
+	expect(w, "+1 +2 +3");
+	/* Lost: a recreated, b removed, d created. Seen: c removed. */
+	put(w, "a", 4);
+	put(w, "b", NOTHING);
+	put(w, "d", 5);
+	put(w, "c", NOTHING);
+	removed(w, "c");
+	scan(w);
+	expect(w, "+4 +5 -3 -1 -2");
+	/* Nothing differs, nothing is told, nothing is opened. */
+	w->resolved = 0;
+	scan(w);
+	expect(w, "");
+	assert_int_equal(w->resolved, 0);
+}
+
+/* What comes during a listing is not taken for unseen. */
+static void test_events_while_listing(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put(w, "b", 2);
+	names_scan_begin(w->names, 0);
+	names_scan_entry(w->names, 0, "a", w->now_us);
+	put(w, "c", 3);
+	created(w, "c");
+	put(w, "b", NOTHING);
+	names_scan_entry(w->names, 0, "b", w->now_us);
+	removed(w, "b");
+	put(w, "a", NOTHING);
+	removed(w, "a");
+	names_scan_end(w->names, 0, w->now_us);
+	expect(w, "+1 +3 -1");
+}
+
+static void test_directory_gone(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put_in(w, "/e", "b", 2);
+	scan(w);
+	names_created(w->names, 1, "b", w->now_us);
+	expect(w, "+1 +2");
+	/* Replaced by one with the same names: nothing is told. */
+	names_dir_gone(w->names, 0);
+	scan(w);
+	expect(w, "");
+	names_dir_gone(w->names, 0);
+	expect(w, "-1");
+	assert_non_null(netns(w, 2));
+}
+
+static void test_unmounted_without_unlink(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put(w, "b", 2);
+	put(w, "c", 3);
+	scan(w);
+	expect(w, "+1 +2 +3");
+	put(w, "b", FILE_ONLY);
+	sweep(w);
+	expect(w, "? -2");
+	put(w, "b", 4);
+	put(w, "a", 5); /* another one, mounted over the same file */
+	put(w, "c", NOTHING);
+	sweep(w);
+	expect(w, "+5 +4 -1 -3");
+}
+
+static void test_link_target_gone(void **state)
+{
+	struct world *w = *state;
+
+	put_link(w, "l", 1, -1);
+	created(w, "l");
+	expect(w, "+1");
+	put(w, "l", DANGLING);
+	names_retry(w->names, w->now_us); /* mounts changed */
+	expect(w, "? -1");
+	put_link(w, "l", 2, -1);
+	names_retry(w->names, w->now_us);
+	expect(w, "+2");
+	put_link(w, "l", 3, -1);
+	names_retry(w->names, w->now_us);
+	expect(w, "+3 -2");
+}
+
+static int any_fd(void)
+{
+	return memfd_create("process", MFD_CLOEXEC);
+}
+
+static void test_link_to_process(void **state)
+{
+	struct world *w = *state;
+
+	put_link(w, "l", 1, any_fd());
+	created(w, "l");
+	expect(w, "+1");
+	assert_int_equal(w->processes, 1);
+	put(w, "l", DANGLING);
+	names_process_ended(w->names, w->process, w->now_us);
+	expect(w, "? -1");
+	assert_int_equal(w->processes, 0);
+	/* The number is another process's now, in the same namespace. */
+	put_link(w, "l", 2, any_fd());
+	names_retry(w->names, w->now_us);
+	expect(w, "+2");
+	put_link(w, "l", 2, any_fd());
+	names_process_ended(w->names, w->process, w->now_us);
+	expect(w, "");
+	assert_int_equal(w->processes, 1);
+	put(w, "l", NOTHING);
+	removed(w, "l");
+	expect(w, "-2");
+	assert_int_equal(w->processes, 0);
+}
+
+static void test_host(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "own", HOST);
+	created(w, "own");
+	expect(w, "+1000");
+	assert_true(names_host(w->names)->netns.host);
+	assert_string_equal(netns_label(&names_host(w->names)->netns), "own");
+	put(w, "own", NOTHING);
+	removed(w, "own");
+	expect(w, "+1000");
+	assert_string_equal(netns_label(&names_host(w->names)->netns), "host");
+}
+
+/* Without cookies an inode number tells nothing once the name is gone. */
+static void test_old_kernel_reused_inode(void **state)
+{
+	struct world *w = *state;
+	uint64_t first;
+
+	put(w, "a", 7);
+	created(w, "a");
+	expect(w, "+7");
+	first = w->registry.by_id->by_id.next
+			? ((struct tracked *)w->registry.by_id->by_id.next)
+				  ->netns.id
+			: 0;
+	assert_true(first & ID_COUNTED);
+	removed(w, "a");
+	created(w, "a"); /* recreated, with the same inode */
+	expect(w, "+7 -7");
+	assert_null(netns(w, first));
+}
+
+static void test_old_kernel_two_names(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 7);
+	put(w, "b", 7);
+	created(w, "a");
+	created(w, "b");
+	expect(w, "+7 +7");
+	assert_int_equal(HASH_CNT(by_id, w->registry.by_id), 2); /* and host */
+	/* a was unmounted unnoticed, and its inode number given to c's. */
+	put(w, "a", FILE_ONLY);
+	put(w, "b", NOTHING);
+	removed(w, "b");
+	put(w, "c", 7);
+	created(w, "c");
+	expect(w, "+7 ? +7 -7");
+	assert_int_equal(HASH_CNT(by_id, w->registry.by_id), 2);
+}
+
+/* Looking at the other names shows that they left, in the midst of a walk. */
+static void test_old_kernel_all_exchanged(void **state)
+{
+	struct world *w = *state;
+
+	put_link(w, "a", 1, -1);
+	put_link(w, "b", 1, -1);
+	put_link(w, "c", 2, -1);
+	put_link(w, "d", 2, -1);
+	scan(w);
+	expect(w, "+1 +1 +2 +2");
+	put_link(w, "a", 2, -1);
+	put_link(w, "b", 2, -1);
+	put_link(w, "c", 1, -1);
+	put(w, "d", NOTHING);
+	names_retry(w->names, w->now_us);
+	names_flush(w->names, w->now_us);
+	assert_int_equal(HASH_CNT(by_id, w->registry.by_id), 3);
+	assert_int_equal(names_pending(w->names, NULL, 0), 0);
+	sweep(w);
+	w->told[0] = '\0';
+	sweep(w);
+	expect(w, "");
+}
+
+static void test_many_names(void **state)
+{
+	struct world *w = *state;
+	char name[16];
+
+	for (int i = 0; i < 65600; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		put(w, "x", HOST_COOKIE + 1 + i);
+		w->entries[0].name = name;
+		created(w, name);
+		w->entries[0].name = "x";
+		w->told[0] = '\0';
+	}
+	assert_int_equal(HASH_CNT(by_id, w->registry.by_id), 65536 + 1);
+	assert_true(names_omitted(w->names, 0));
+	for (int i = 0; i < 65536; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		removed(w, name);
+		names_flush(w->names, w->now_us);
+		w->told[0] = '\0';
+	}
+	assert_int_equal(HASH_CNT(by_id, w->registry.by_id), 1);
+	scan(w);
+	assert_false(names_omitted(w->names, 0));
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define OLD(name) cmocka_unit_test_setup_teardown(name, setup_old, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_create_pending_mount),
+		T(test_already_mounted),
+		T(test_late_mount),
+		T(test_recreated_in_one_batch),
+		T(test_events_behind_the_world),
+		T(test_rename),
+		T(test_two_names),
+		T(test_overflow_in_the_middle),
+		T(test_events_while_listing),
+		T(test_directory_gone),
+		T(test_unmounted_without_unlink),
+		T(test_link_target_gone),
+		T(test_link_to_process),
+		T(test_host),
+		T(test_many_names),
+		OLD(test_old_kernel_reused_inode),
+		OLD(test_old_kernel_two_names),
+		OLD(test_old_kernel_all_exchanged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
