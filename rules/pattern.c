@@ -3,7 +3,9 @@
  *
  * Names come from whoever creates namespaces and interfaces, patterns from the
  * host's owner. A regular expression that backtracks without end on a hostile
- * name is cut off by PCRE2's match limit and then does not match.
+ * name is cut off by PCRE2's match limit. Then, and for a name that is not
+ * UTF-8, a negated pattern counts as matching and any other does not: no name
+ * gets listeners through doubt.
  */
 #include "rules/pattern.h"
 
@@ -44,11 +46,10 @@ static int regex_new(const char *text, size_t len, struct regex **ret_regex,
 
 	if (!regex)
 		return -ENOMEM;
-	regex->code = pcre2_compile(
-		(PCRE2_SPTR)text, len,
-		PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF |
-			PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
-		&error, &offset, NULL);
+	regex->code = pcre2_compile((PCRE2_SPTR)text, len,
+				    PCRE2_ANCHORED | PCRE2_ENDANCHORED |
+					    PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C,
+				    &error, &offset, NULL);
 	if (!regex->code && error != PCRE2_ERROR_HEAP_FAILED) {
 		(void)pcre2_get_error_message(error, message, sizeof(message));
 		(void)snprintf(problem, PATTERN_PROBLEM_MAX,
@@ -70,10 +71,15 @@ static int regex_new(const char *text, size_t len, struct regex **ret_regex,
 	return 0;
 }
 
-static bool regex_matches(const struct regex *regex, const char *name)
+/* @doubt is the answer where PCRE2 has none: the name is not UTF-8, or the
+ * match limit was reached. */
+static bool regex_matches(const struct regex *regex, const char *name,
+			  bool doubt)
 {
-	return pcre2_match(regex->code, (PCRE2_SPTR)name, strlen(name), 0, 0,
-			   regex->data, regex->context) >= 0;
+	int r = pcre2_match(regex->code, (PCRE2_SPTR)name, strlen(name), 0, 0,
+			    regex->data, regex->context);
+
+	return r >= 0 || (r != PCRE2_ERROR_NOMATCH && doubt);
 }
 
 static int invalid(char *problem, const char *text)
@@ -174,7 +180,8 @@ bool pattern_matches(const struct pattern *pattern, const char *name)
 	case PATTERN_GLOB:
 		return fnmatch(pattern->body, name, 0) == 0;
 	case PATTERN_REGEX:
-		return regex_matches(pattern->regex, name);
+		return regex_matches(pattern->regex, name,
+				     /* doubt: */ pattern->negated);
 	}
 	return false;
 }

@@ -13,6 +13,7 @@
 
 #define SUGGEST_WORD_MAX 24 /* the longest known word has 15 characters */
 #define SUGGEST_EDITS_MAX 2
+#define SUGGEST_PREFIX_MIN 3
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {
@@ -46,6 +47,22 @@ static size_t edit_distance(const char *a, const char *b)
 	return d[na][nb];
 }
 
+/* The one known word that @word begins, or NULL. */
+static const char *complete(const char *word, size_t len,
+			    const char *const *known, size_t n)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n && len >= SUGGEST_PREFIX_MIN; i++) {
+		if (strncasecmp(word, known[i], len) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = known[i];
+	}
+	return found;
+}
+
 const char *suggest(const char *word, const char *const *known, size_t n)
 {
 	size_t len = strlen(word), best = SUGGEST_EDITS_MAX + 1;
@@ -58,10 +75,12 @@ const char *suggest(const char *word, const char *const *known, size_t n)
 
 		if (strcasecmp(word, known[i]) == 0)
 			return known[i];
-		if (distance < best && distance * 2 < strlen(known[i])) {
-			best = distance;
-			found = known[i];
-		}
+		if (distance > SUGGEST_EDITS_MAX || distance > best ||
+		    distance * 2 >= strlen(known[i]))
+			continue;
+		/* Two words equally near are no suggestion. */
+		found = distance < best ? known[i] : NULL;
+		best = distance;
 	}
-	return found;
+	return found ? found : complete(word, len, known, n);
 }

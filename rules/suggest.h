@@ -9,7 +9,7 @@
  * suggest() - the known word nearest to @word by edit distance
  *
  * Return: one of @known, or NULL when none is near: two edits at the most, and
- * fewer than half of the word.
+ * fewer than half of the word; else the only one that begins with @word.
  */
 const char *suggest(const char *word, const char *const *known, size_t n);
 
