@@ -27,6 +27,11 @@ const char *quote_text(const char *text, char *buffer)
 			used += (size_t)snprintf(buffer + used,
 						 QUOTE_MAX - used, "\\x%02x",
 						 c); /* fits: see room */
+		} else if (c == 0xc2 && (unsigned char)text[1] < 0xa0) {
+			/* U+0080 to U+009F: control characters as well. */
+			used += (size_t)snprintf(buffer + used,
+						 QUOTE_MAX - used, "\\x%02x",
+						 (unsigned char)*++text);
 		} else {
 			buffer[used++] = (char)c;
 		}

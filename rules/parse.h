@@ -96,6 +96,9 @@ size_t parse_items(struct parse *parse, const struct yaml_node *node,
 /** parse_text() - a text without control characters, not empty; borrowed */
 bool parse_text(struct parse *parse, const struct yaml_node *node,
 		const char *what, const char *expected, const char **ret_text);
+
+/** node_bool() - is it true or false? Reports nothing. */
+bool node_bool(const struct yaml_node *node, bool *ret_value);
 bool parse_bool(struct parse *parse, const struct yaml_node *node,
 		const char *what, bool *ret_value);
 

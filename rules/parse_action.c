@@ -44,7 +44,7 @@ static int backend_sample(const char *text, uint8_t family,
 		.namespace = "n",
 		.ifname = "i",
 		.addr = { .family = family },
-		.port = 1,
+		.port = UINT16_MAX,
 	};
 	char expanded[BACKEND_TEXT_MAX * 4];
 

@@ -228,6 +228,26 @@ static int parse_tree(struct parse *parse, const char *text, size_t len,
 	return parse->error;
 }
 
+/* Puts the errors of this file in the order of its lines. They are few, and
+ * those of one place stay as they were found. */
+static void sort_errors(const struct parse *parse)
+{
+	size_t first = parse->errors->n - parse->n_errors;
+	struct rules_error *list = parse->errors->list;
+
+	for (size_t i = first + 1; i < parse->errors->n; i++) {
+		struct rules_error error = list[i];
+		size_t k = i;
+
+		for (; k > first && (list[k - 1].line > error.line ||
+				     (list[k - 1].line == error.line &&
+				      list[k - 1].column > error.column));
+		     k--)
+			list[k] = list[k - 1];
+		list[k] = error;
+	}
+}
+
 int parse_rules(const char *path, const char *text, size_t len,
 		struct rules_errors *errors, struct rule_file **ret_file)
 {
@@ -238,8 +258,10 @@ int parse_rules(const char *path, const char *text, size_t len,
 	if (!file)
 		return -ENOMEM;
 	r = parse_tree(&parse, text, len, file);
-	if (r == 0 && parse.n_errors > 0)
+	if (r == 0 && parse.n_errors > 0) {
+		sort_errors(&parse);
 		r = -EINVAL;
+	}
 	if (r < 0) {
 		rule_file_unref(file);
 		return r;

@@ -7,7 +7,7 @@
 #include "rules/parse_option.h"
 #include "rules/suggest.h"
 
-#define PORTS_EXPECTED "1-65535, a range \"a-b\""
+#define PORTS_EXPECTED "1-65535 or a range \"a-b\""
 
 /* More of them in one entry are a mistake of some generator; the checks for
  * repetition are quadratic. */

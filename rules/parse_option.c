@@ -93,8 +93,8 @@ static void parse_dscp(struct parse *parse, const struct yaml_node *node,
 static void parse_keepalive(struct parse *parse, const struct yaml_node *node,
 			    struct socket_options *ret)
 {
-	bool on = false;
 	uint64_t ms;
+	bool on;
 
 	if (node->kind == NODE_SCALAR && node->text[0] >= '0' &&
 	    node->text[0] <= '9') {
@@ -109,12 +109,12 @@ static void parse_keepalive(struct parse *parse, const struct yaml_node *node,
 		ret->keepalive_s = (int)(ms / 1000);
 		return;
 	}
-	if (node->kind != NODE_SCALAR || yaml_node_is_null(node))
+	if (!node_bool(node, &on))
 		(void)parse_error(parse, node,
 				  "keepalive is %s, expected true, false or a "
 				  "time such as 60s",
 				  FOUND(node));
-	else if (parse_bool(parse, node, "keepalive", &on) && on)
+	else if (on)
 		ret->keepalive_s = 0;
 }
 

@@ -35,8 +35,7 @@ bool parse_text(struct parse *parse, const struct yaml_node *node,
 	return true;
 }
 
-bool parse_bool(struct parse *parse, const struct yaml_node *node,
-		const char *what, bool *ret_value)
+bool node_bool(const struct yaml_node *node, bool *ret_value)
 {
 	/* The words of YAML 1.1, without its single letters. */
 	static const struct {
@@ -54,6 +53,14 @@ bool parse_bool(struct parse *parse, const struct yaml_node *node,
 			return true;
 		}
 	}
+	return false;
+}
+
+bool parse_bool(struct parse *parse, const struct yaml_node *node,
+		const char *what, bool *ret_value)
+{
+	if (node_bool(node, ret_value))
+		return true;
 	return parse_error(parse, node, "%s is %s, expected true or false",
 			   what, FOUND(node));
 }

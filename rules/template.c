@@ -34,11 +34,15 @@ static int unknown_name(const char *name, size_t len, char *problem)
 
 	(void)snprintf(found, sizeof(found), "%.*s", (int)len, name);
 	near = suggest(found, template_names, ARRAY_SIZE(template_names));
-	(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
-		       "unknown name in \"${%s}\"%s%s%s, expected "
-		       "${namespace}, ${interface}, ${address} or ${port}",
-		       found, near ? "; did you mean \"" : "", near ? near : "",
-		       near ? "\"?" : "");
+	if (near)
+		(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
+			       "unknown name ${%s}; did you mean ${%s}?", found,
+			       near);
+	else
+		(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
+			       "unknown name ${%s}, expected ${namespace}, "
+			       "${interface}, ${address} or ${port}",
+			       found);
 	return -EINVAL;
 }
 

@@ -78,21 +78,20 @@ static char char_at_mark(const struct reader *reader, const yaml_mark_t *mark)
 }
 
 /* What the writer probably meant, where libyaml's own words do not help. */
-static const char *syntax_hint(char c)
+static const char *syntax_hint(const struct reader *reader)
 {
-	switch (c) {
-	case '\t':
+	const yaml_parser_t *parser = &reader->parser;
+	char c = char_at_mark(reader, &parser->problem_mark);
+
+	if (c == '\t')
 		return " (a tab: indent with spaces)";
-	case '*':
+	/* An alias without a name is reported behind its star. */
+	if (parser->context && strstr(parser->context, "alias") &&
+	    char_at_mark(reader, &parser->context_mark) == '*')
 		return " (a pattern that begins with \"*\" must be in quotes)";
-	case '&':
-	case '%':
-	case '@':
-	case '`':
+	if (c == '@' || c == '`' || (c == '%' && parser->problem_mark.column))
 		return " (a text that begins with this must be in quotes)";
-	default:
-		return "";
-	}
+	return "";
 }
 
 /* Turns what libyaml says of the text into a problem. */
@@ -110,10 +109,10 @@ static int syntax_problem(struct reader *reader)
 	}
 	if (!parser->context)
 		return problem_at(reader, &mark, "not valid YAML: %s%s", what,
-				  syntax_hint(char_at_mark(reader, &mark)));
+				  syntax_hint(reader));
 	return problem_at(reader, &mark, "not valid YAML: %s%s, %s at line %zu",
-			  what, syntax_hint(char_at_mark(reader, &mark)),
-			  parser->context, parser->context_mark.line + 1);
+			  what, syntax_hint(reader), parser->context,
+			  parser->context_mark.line + 1);
 }
 
 static int next_event(struct reader *reader, yaml_event_t *event)
