@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_rules.c - golden pairs: rule files and what comes of them
+ *
+ * tests/unit/rules/NN-name.in.yaml has beside it either .ok, the rules as
+ * status output shows them, or .err, the complete error texts. With
+ * BERTH_GOLDEN=write in the environment both are written instead of compared;
+ * look at the difference before committing it.
+ */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "rules/parse.h"
+#include "rules/template.h"
+
+#define GOLDEN_DIR "tests/unit/rules"
+#define INPUT ".in.yaml"
+
+static char *read_text(const char *path, size_t *ret_len)
+{
+	FILE *in = fopen(path, "re");
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+	int c;
+
+	if (!in)
+		return NULL;
+	out = open_memstream(&text, &size);
+	assert_non_null(out);
+	while ((c = fgetc(in)) != EOF)
+		(void)fputc(c, out);
+	(void)fclose(in);
+	assert_int_equal(fclose(out), 0);
+	*ret_len = size;
+	return text;
+}
+
+static void print_rules(FILE *f, struct rule_file *file)
+{
+	struct ruleset *ruleset = ruleset_new(&file, 1);
+	struct rule_info info;
+
+	assert_non_null(ruleset);
+	for (size_t i = 0; i < ruleset_size(ruleset); i++) {
+		ruleset_rule_info(ruleset, i, &info);
+		(void)fprintf(f,
+			      "%s (%s:%u)\n  match   %s\n  listen  %s\n"
+			      "  %-7s %s\n",
+			      info.name, info.file, info.line, info.match,
+			      info.listen, info.action, info.serve);
+	}
+	ruleset_unref(ruleset);
+}
+
+/* What the parser makes of the text, as the golden files have it. */
+static char *outcome(const char *name, const char *text, size_t len,
+		     bool *ret_ok)
+{
+	struct rules_errors errors = { 0 };
+	struct rule_file *file = NULL;
+	char *result = NULL;
+	size_t size;
+	FILE *f = open_memstream(&result, &size);
+	int r;
+
+	assert_non_null(f);
+	r = parse_rules(name, text, len, &errors, &file);
+	for (size_t i = 0; i < errors.n; i++) {
+		_cleanup_free_ char *line = rules_error_fmt(&errors.list[i]);
+
+		(void)fprintf(f, "%s\n", line);
+	}
+	if (r == 0)
+		print_rules(f, file);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(r, errors.n ? -EINVAL : 0);
+	assert_true(errors.n <= RULES_ERRORS_MAX);
+	rules_errors_done(&errors);
+	rule_file_unref(file);
+	*ret_ok = r == 0;
+	return result;
+}
+
+static void write_golden(const char *base, const char *result, bool ok)
+{
+	char path[256];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".err" : ".ok");
+	(void)unlink(path); /* mostly not there */
+	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".ok" : ".err");
+	f = fopen(path, "we");
+	assert_non_null(f);
+	(void)fputs(result, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int compare_golden(const char *base, const char *result, bool ok)
+{
+	_cleanup_free_ char *wanted = NULL;
+	char path[256];
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".ok" : ".err");
+	wanted = read_text(path, &len);
+	if (wanted && strcmp(wanted, result) == 0)
+		return 0;
+	print_error("%s: wanted\n%sgot\n%s", path,
+		    wanted ? wanted : "(there is no such file)\n", result);
+	return 1;
+}
+
+static int check_input(const char *name)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *result = NULL;
+	char path[256];
+	size_t len;
+	bool ok;
+
+	(void)snprintf(path, sizeof(path), GOLDEN_DIR "/%s", name);
+	text = read_text(path, &len);
+	assert_non_null(text);
+	result = outcome(name, text, len, &ok);
+	path[strlen(path) - strlen(INPUT)] = '\0';
+	if (getenv("BERTH_GOLDEN")) {
+		write_golden(path, result, ok);
+		return 0;
+	}
+	return compare_golden(path, result, ok);
+}
+
+static int is_input(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return len > strlen(INPUT) &&
+	       strcmp(entry->d_name + len - strlen(INPUT), INPUT) == 0;
+}
+
+static void test_golden(void **state)
+{
+	struct dirent **entries;
+	int n = scandir(GOLDEN_DIR, &entries, is_input, alphasort);
+	int failed = 0;
+
+	(void)state;
+	assert_true(n > 0);
+	for (int i = 0; i < n; i++) {
+		failed += check_input(entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	assert_int_equal(failed, 0);
+}
+
+static int is_yaml(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return len > 5 && strcmp(entry->d_name + len - 5, ".yaml") == 0;
+}
+
+/* The files that are given out as examples are free of errors. */
+static void test_contrib(void **state)
+{
+	static const char *const dirs[] = { "contrib/rules.d" };
+	struct rules_errors errors = { 0 };
+	struct ruleset *ruleset;
+	struct dirent **entries;
+	int n = scandir(dirs[0], &entries, is_yaml, alphasort);
+
+	(void)state;
+	assert_true(n > 0);
+	for (int i = 0; i < n; i++)
+		free(entries[i]);
+	free(entries);
+	assert_int_equal(ruleset_load(dirs, 1, &errors, &ruleset), 0);
+	for (size_t i = 0; i < errors.n; i++)
+		print_error("%s:%u: %s\n", errors.list[i].file,
+			    errors.list[i].line, errors.list[i].message);
+	assert_int_equal(errors.n, 0);
+	assert_true(ruleset_size(ruleset) >= (size_t)n);
+	ruleset_unref(ruleset);
+}
+
+/* A text larger than a file may be, and one with too many values. */
+static void test_bounds(void **state)
+{
+	size_t size = YAML_TEXT_MAX + 1;
+	char *text = malloc(size);
+	char *result;
+	bool ok;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '#', size);
+	result = outcome("big", text, size, &ok);
+	assert_string_equal(
+		result,
+		"big: larger than 1024 KiB, the limit for a rule file\n");
+	free(result);
+	result = outcome("big", text, size - 1, &ok);
+	assert_true(ok);
+	free(result);
+	for (size_t i = 0; i < size; i++)
+		text[i] = i % 2 ? 'a' : ',';
+	text[0] = '[';
+	result = outcome("big", text, size - 1, &ok);
+	assert_string_equal(result, "big:1:200000: more than 100000 values in "
+				    "one file\n");
+	free(result);
+	free(text);
+}
+
+/* Fields that no status text shows. */
+static void test_service(void **state)
+{
+	static const char yaml[] =
+		"rules:\n"
+		"- {name: a, listen: [{protocol: tcp, port: 1, address: each, "
+		"mark: 7}], forward: {to: 'unix:/${namespace}/${port}', "
+		"connect_timeout: 1500ms}}\n"
+		"- {name: b, listen: [{protocol: tcp, port: 1}], handoff: c}\n"
+		"- {name: d, listen: [{protocol: tcp, port: 1}], "
+		"respond: ack}\n";
+	struct rules_errors errors = { 0 };
+	const struct service *service;
+	struct rule_file *file;
+
+	(void)state;
+	assert_int_equal(parse_rules("x", yaml, strlen(yaml), &errors, &file),
+			 0);
+	service = file->rules[0].listens[0].service;
+	assert_string_equal(service->rule, "a");
+	assert_string_equal(service->consumer, SERVICE_RELAY);
+	assert_int_equal(service->action, SERVICE_FORWARD);
+	assert_int_equal(service->connect_timeout_ms, 1500);
+	assert_int_equal(service->options.mark, 7);
+	assert_int_equal(service->options.backlog, SERVICE_UNSET);
+	assert_int_equal(file->rules[0].listens[0].uses,
+			 TEMPLATE_NAMESPACE | TEMPLATE_PORT);
+	service = file->rules[1].listens[0].service;
+	assert_string_equal(service->consumer, "c");
+	assert_int_equal(service->action, SERVICE_HANDOFF);
+	service = file->rules[2].listens[0].service;
+	assert_string_equal(service->consumer, SERVICE_RELAY);
+	assert_string_equal(service->text, "ack");
+	rule_file_unref(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_contrib),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_service),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
