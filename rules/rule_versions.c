@@ -177,13 +177,16 @@ static int decide_all(const struct rule_versions *versions,
 /* Puts one decision in force. Return: does anything differ? */
 static bool commit(struct rule_version *version, struct decision *decision)
 {
+	bool last_good = decision->good && decision->good != version->latest;
 	bool changed = version->good != decision->good ||
+		       version->last_good != last_good ||
 		       !rules_errors_equal(&version->errors, &decision->errors);
 	struct rule_file *good = decision->good ? rule_file_ref(decision->good)
 						: NULL;
 
 	rule_file_unref(version->good);
 	version->good = good;
+	version->last_good = last_good;
 	rules_errors_done(&version->errors);
 	version->errors = decision->errors;
 	return changed;

@@ -16,6 +16,7 @@
  * @latest:	@text parsed; NULL when that failed
  * @problems:	of reading and parsing @text
  * @good:	in force; an earlier version, or NULL, while there are errors
+ * @last_good:	@good is an earlier version than @text
  * @errors:	@problems and those against other files
  */
 struct rule_version {
@@ -26,6 +27,7 @@ struct rule_version {
 	struct rule_file *latest;
 	struct rules_errors problems;
 	struct rule_file *good;
+	bool last_good;
 	struct rules_errors errors;
 };
 

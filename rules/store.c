@@ -275,7 +275,8 @@ static int follow_sources(struct rule_versions *versions,
 		if (next.list[i])
 			continue;
 		k = version_advance(versions, k, sources->list[i].name);
-		next.list[i] = TAKE_PTR(versions->list[k++]);
+		next.list[i] = TAKE_PTR(versions->list[k]);
+		k++;
 	}
 	rule_versions_done(versions);
 	*versions = next;
@@ -486,7 +487,7 @@ void rule_store_file_info(const struct rule_store *store, size_t index,
 	*ret_info = (struct rule_file_info){
 		.path = version->path,
 		.n_rules = version->good ? version->good->n_rules : 0,
-		.last_good = version->good && version->good != version->latest,
+		.last_good = version->last_good,
 		.errors = &version->errors,
 	};
 }
