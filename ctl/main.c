@@ -58,7 +58,7 @@ static const struct command commands[] = {
 	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,
 	  "problems in the rules berthd reads, or in these" },
 	{ "reload", INTERFACE "Reload", NULL, false, show_reload,
-	  "have berthd read rules and directories again" },
+	  "have berthd read the rules again" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain,
 	  "why a namespace has its listeners, and lacks others" },
 };

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# berthctl.bash - completion of berthctl's command line in bash
+
+# The names that berthd knows, one a line; nothing when it cannot be asked.
+_berthctl_namespaces()
+{
+	echo host
+	"$@" namespaces --json 2>/dev/null |
+		sed -n 's/^ *"name": "\([^"\\]*\)",\{0,1\}$/\1/p'
+}
+
+_berthctl()
+{
+	local current=${COMP_WORDS[COMP_CWORD]}
+	local previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local commands='status namespaces listeners rules check reload explain'
+	local options='--runtime-dir --json --version --help'
+	local command='' i
+	local -a ask=(berthctl) words=()
+
+	COMPREPLY=()
+	if [[ $previous == --runtime-dir ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$current")
+		return
+	fi
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--runtime-dir)
+			ask+=(--runtime-dir "${COMP_WORDS[++i]}")
+			;;
+		-*) ;;
+		*)
+			command=${command:-${COMP_WORDS[i]}}
+			;;
+		esac
+	done
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+		return
+	fi
+	case $command in
+	'')
+		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
+		;;
+	check)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		;;
+	listeners | explain)
+		mapfile -t words < <(_berthctl_namespaces "${ask[@]}")
+		for i in "${words[@]}"; do
+			[[ $i != "$current"* ]] ||
+				COMPREPLY+=("$(printf '%q' "$i")")
+		done
+		;;
+	esac
+}
+complete -F _berthctl berthctl
