@@ -186,8 +186,8 @@ def test_explain_what_is_not_there(world, berthd):
     assert done.returncode != 0 and "nothing" in done.stderr
     world.name("slow").create_file()
     wait_for(lambda: "slow" in berthd.pending(), "the pending name")
-    assert berthd.ctl("explain", "slow")["state"] == "pending"
-    assert "not a namespace" in berthd.ctl_text("explain", "slow")
+    assert berthd.ctl("explain", "slow", code=1)["state"] == "pending"
+    assert "not a namespace" in berthd.ctl_text("explain", "slow", code=1)
 
 
 def test_explain_an_ambiguous_name(world):

@@ -299,7 +299,7 @@ def test_namespace_that_somebody_else_pins(world, monitor):
         assert entry["open_listeners"] == 0
         assert entry["withdrawn_listeners"] == 0
         assert "pinned" in berthd.ctl_text("status")
-        assert berthd.ctl("explain", "pinned")["state"] == "lingering"
+        assert berthd.ctl("explain", "pinned", code=1)["state"] == "lingering"
         wait_counts(berthd, idle)
         assert not monitor.freed(nsid)
     finally:

@@ -2,6 +2,7 @@
 """test_names.py - names of namespaces: how they come, change and go."""
 
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -412,8 +413,7 @@ def test_ip_netns_itself_and_the_default_places(world):
     os.makedirs("/run/berth/rules.d")
     with open("/run/berth/rules.d/web.yaml", "w", encoding="ascii") as file:
         file.write(ack(namespace="bt-*"))
-    world.defer(os.unlink, "/run/berth/rules.d/web.yaml")
-    world.defer(os.rmdir, "/run/berth/rules.d")
+    world.defer(shutil.rmtree, "/run/berth")
     berthd = world.berthd(start=False)
     berthd.runtime = "/run/berth"
     berthd.start([berthd.command()[0]])

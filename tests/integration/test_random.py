@@ -81,8 +81,8 @@ ADDRESSES = [
     ({"namespace": "*", "address": "fd00::/8"}, "any", set()),
     ({"namespace": "*", "address": ["0.0.0.0/0", "!10.0.0.0/8"]}, "each",
      {"tcp 127.0.0.1:80"}),
-    ({"namespace": "*"}, ["any4", "any6", "10.0.0.1", "any"],
-     {"tcp 0.0.0.0:80", "tcp [::]:80"}),
+    ({"namespace": "*"}, ["10.0.0.1", "10.0.0.1", "fd00::1"],
+     {"tcp 10.0.0.1:80", "tcp [fd00::1]:80"}),
 ])
 def test_oracle(match, address, expected):
     """The oracle is code as well."""

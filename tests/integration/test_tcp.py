@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_tcp.py - TCP through the relay: forward and respond."""
 
-import resource
 import select
 import socket
 import time
@@ -414,7 +413,7 @@ def test_full_descriptor_table_pauses_accepting(world, netns):
     berthd = world.berthd(forward(f"127.0.0.1:{backend.port}"))
     relay = berthd.relay_pid()
     top = max(process.descriptors(relay)) + 1
-    resource.prlimit(relay, resource.RLIMIT_NOFILE, (top + 20, 65536))
+    process.limit_descriptors(relay, top + 20)
     clients = [netns.connect("127.0.0.1", 8080) for _ in range(60)]
     for client in clients:
         client.sendall(b"x")

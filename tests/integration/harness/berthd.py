@@ -226,17 +226,17 @@ class Berthd:
             capture_output=True, text=True, errors="surrogateescape",
             check=False, timeout=60)
 
-    def ctl_text(self, *args):
+    def ctl_text(self, *args, code=0):
         """What berthctl prints for people."""
         done = self.ctl_process(*args)
-        assert done.returncode == 0, \
+        assert done.returncode == code, \
             f"berthctl {args}: exit {done.returncode}: {done.stderr}"
         assert not process.sanitizer_reports(done.stderr), done.stderr
         return done.stdout
 
-    def ctl(self, *args):
+    def ctl(self, *args, code=0):
         """What berthctl prints as JSON."""
-        return json.loads(self.ctl_text(*args, "--json"))
+        return json.loads(self.ctl_text(*args, "--json", code=code))
 
     def status(self):
         return self.ctl("status")

@@ -335,7 +335,7 @@ class Chaos:
                 "protocol": pick(["tcp", "tcp", "udp", ["tcp", "udp"]]),
                 "address": pick(["any", "any4", "any6", "each", "each",
                                  "each", "10.1.0.1", "fd00:1::1",
-                                 ["any4", "any6"], ["10.3.0.1", "each"]]),
+                                 ["10.3.0.1", "fd00:3::1"]]),
                 "port": pick([*PORTS, "1000-1002", [1003, 1005]]),
             } for _ in range(self.random.randint(1, 2))]
             made.append({"name": f"{file_name[0]}-{index}", "match": match,

@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 
 _SANITIZER = re.compile(r"(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
                         r"runtime error:")
@@ -87,3 +88,10 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         words = file.read().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def limit_descriptors(pid, number):
+    """Sets the soft limit. Return: what it was."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, hard))
+    return soft
