@@ -55,7 +55,8 @@ all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = test_backend test_binder test_binder_failures test_binder_sockets test_consumer_message \
 	test_consumers test_dirwatch test_holdoff test_ip test_lingering test_loop test_names test_observed \
-	test_pattern test_plan test_rule_store test_rules test_utf8 test_varlink test_varlink_conn test_watcher
+	test_pattern test_plan test_rule_store test_rules test_utf8 test_util test_varlink test_varlink_conn \
+	test_watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

@@ -21,18 +21,21 @@
 #define _cleanup_close_ _cleanup_(cleanup_close)
 #define _cleanup_fclose_ _cleanup_(cleanup_fclose)
 
-/* Moves a pointer or descriptor out of a cleanup variable. */
-#define TAKE_PTR(p)                     \
-	({                              \
-		__typeof__(p) p_ = (p); \
-		(p) = NULL;             \
-		p_;                     \
+/* Moves a pointer or descriptor out of a cleanup variable. The argument is
+ * evaluated once. */
+#define TAKE_PTR(p)                                 \
+	({                                          \
+		__typeof__(p) *take_place_ = &(p);  \
+		__typeof__(p) take_ = *take_place_; \
+		*take_place_ = NULL;                \
+		take_;                              \
 	})
-#define TAKE_FD(fd)             \
-	({                      \
-		int fd_ = (fd); \
-		(fd) = -1;      \
-		fd_;            \
+#define TAKE_FD(fd)                       \
+	({                                \
+		int *take_place_ = &(fd); \
+		int take_ = *take_place_; \
+		*take_place_ = -1;        \
+		take_;                    \
 	})
 
 #define USEC_PER_MSEC UINT64_C(1000)
