@@ -4,8 +4,9 @@
  * Theory of operation: handlers of the loop only take note of what happened.
  * After each batch berthd_after() runs the stages in order, each a bounded
  * slice: the watcher finds out, reconcile plans and the binder opens, the
- * consumers are told. While any stage has work left the loop polls without
- * waiting, so that events are heard between two slices.
+ * consumers are told, and what has time comes last. While any stage has work
+ * left the loop polls without waiting, so that events are heard between two
+ * slices.
  *
  * READY=1 is said once, when the watcher has seen all that existed at the start
  * and nothing is left to reconcile.
@@ -220,7 +221,8 @@ static bool berthd_after(void *user_data)
 		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
 		log_info("ready");
 	}
-	return consumers_step(berthd->consumers) || left;
+	left = consumers_step(berthd->consumers) || left;
+	return watcher_batch_end(berthd->watcher, /* idle= */ !left) || left;
 }
 
 /* Raises the descriptor limit as far as it goes. Return: how many of them

@@ -35,8 +35,18 @@
 static int resolve(const char *dir, const char *name, struct resolution *ret,
 		   const char **ret_reason, void *user_data)
 {
-	(void)user_data;
-	return resolve_name(dir, name, ret, ret_reason);
+	struct watcher *watcher = user_data;
+	int fd = resolve_open(dir, name, ret, ret_reason);
+
+	if (fd < 0)
+		return fd;
+	if (watcher->n_fresh == FRESH_MAX) {
+		(void)close(fd); /* a namespace: nothing to be lost */
+		return 0;
+	}
+	watcher->fresh[watcher->n_fresh++] =
+		(struct fresh){ .who = *ret, .fd = fd };
+	return 0;
 }
 
 static bool unchanged(const char *dir, const char *name, uint64_t mount_id,
@@ -77,6 +87,7 @@ static void pending(void *user_data)
 	loop_timer_set_earlier(watcher->pending_timer,
 			       loop_now_us(watcher->loop) +
 				       PENDING_PAUSE_MIN_US);
+	watcher->mounts_to_pause = false;
 	mounts_resume(watcher->mounts);
 }
 
@@ -121,8 +132,26 @@ static void mounts_changed(void *user_data)
 	if (!loop_timer_is_set(watcher->sweep_timer))
 		loop_timer_set(watcher->sweep_timer,
 			       now_us + watcher->sweep_pause_us);
-	if (!names_young(watcher->names, now_us))
+	watcher->mounts_to_pause = !names_young(watcher->names, now_us);
+}
+
+int follow_take_fresh(struct watcher *watcher, const struct tracked *tracked)
+{
+	for (size_t i = 0; i < watcher->n_fresh; i++) {
+		if (watcher->fresh[i].fd >= 0 &&
+		    names_is_same(tracked, &watcher->fresh[i].who))
+			return TAKE_FD(watcher->fresh[i].fd);
+	}
+	return -1;
+}
+
+void follow_batch_end(struct watcher *watcher)
+{
+	while (watcher->n_fresh > 0)
+		cleanup_close(&watcher->fresh[--watcher->n_fresh].fd);
+	if (watcher->mounts_to_pause)
 		mounts_pause(watcher->mounts);
+	watcher->mounts_to_pause = false;
 }
 
 static void scan_close(struct scan *scan)
@@ -171,6 +200,7 @@ static void sweep_handler(void *user_data)
 {
 	struct watcher *watcher = user_data;
 
+	watcher->mounts_to_pause = false;
 	mounts_resume(watcher->mounts);
 	dirwatch_recheck(watcher->dirwatch);
 	for (size_t i = 0; i < watcher->n_scans; i++) {
@@ -326,6 +356,8 @@ int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 
 void follow_close(struct watcher *watcher)
 {
+	while (watcher->n_fresh > 0)
+		cleanup_close(&watcher->fresh[--watcher->n_fresh].fd);
 	dirwatch_free(watcher->dirwatch);
 	mounts_close(watcher->mounts);
 	loop_timer_free(watcher->pending_timer);

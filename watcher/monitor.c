@@ -76,7 +76,6 @@ static void nsid_want(struct watcher *watcher, struct tracked *tracked)
 	if (tracked->nsid_waiting || tracked->netns.host)
 		return;
 	tracked->nsid_waiting = true;
-	tracked->nsid_since = watcher->step;
 	DL_APPEND2(watcher->nsid_waiting, tracked, nsid_prev, nsid_next);
 }
 
@@ -393,8 +392,7 @@ static void nsid_slice(struct watcher *watcher)
 		int r;
 
 		tracked = watcher->nsid_waiting;
-		/* What came in this step is to have its listeners first. */
-		if (!tracked || tracked->nsid_since == watcher->step)
+		if (!tracked)
 			return;
 		r = nsid_assign(watcher, tracked);
 		if (r == 0 && tracked->netns.addresses_known)
@@ -428,10 +426,14 @@ bool monitor_step(struct watcher *watcher)
 		read_unlist(watcher, tracked);
 		read_again(watcher, tracked);
 	}
-	if (!watcher->read_due && nsid_work(watcher) &&
-	    !follow_scanning(watcher))
+	return watcher->read_due;
+}
+
+bool monitor_assign_step(struct watcher *watcher)
+{
+	if (nsid_work(watcher))
 		nsid_slice(watcher);
-	return watcher->read_due || nsid_work(watcher);
+	return nsid_work(watcher);
 }
 
 void monitor_added(struct watcher *watcher, struct tracked *tracked)

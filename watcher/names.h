@@ -20,7 +20,7 @@ struct names;
 
 /**
  * struct names_ops - what the bookkeeping asks and tells
- * @resolve:	see resolve_name()
+ * @resolve:	see resolve_open(); without keeping it open for the caller
  * @unchanged:	see resolve_unchanged()
  * @watch_process: takes @pid_fd; names_process_ended() is to be called when it
  *		ends. Return: a handle for @unwatch_process, NULL when it

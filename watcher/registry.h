@@ -26,7 +26,6 @@
  * @nsid:	as seen from the host, or NSID_NONE
  * @nsid_announced: RTM_NEWNSID was read: events with this nsid are its own,
  *		and no longer those of a namespace that had the nsid before
- * @nsid_since:	the step after which an nsid may be assigned
  * @nsid_round:	the check of all nsids that found it in use last
  * @nsid_waiting: in the list of those that wait for an nsid
  * @freed:	the kernel said so before its last name went
@@ -45,7 +44,6 @@ struct tracked {
 	bool nsid_waiting;
 	bool freed;
 	bool nameless;
-	unsigned long nsid_since;
 	unsigned long nsid_round;
 	char *last_name;
 	uint64_t nameless_since_us;

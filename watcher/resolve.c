@@ -189,17 +189,6 @@ int resolve_open(const char *dir, const char *name, struct resolution *ret,
 	return open_netns(path, &stx, ret, ret_reason);
 }
 
-int resolve_name(const char *dir, const char *name, struct resolution *ret,
-		 const char **ret_reason)
-{
-	int fd = resolve_open(dir, name, ret, ret_reason);
-
-	if (fd < 0)
-		return fd;
-	(void)close(fd); /* a namespace: nothing to be lost */
-	return 0;
-}
-
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id)
 {
 	char path[PATH_MAX];

@@ -38,10 +38,6 @@ struct resolution {
 int resolve_open(const char *dir, const char *name, struct resolution *ret,
 		 const char **ret_reason);
 
-/** resolve_name() - as above, without keeping it open. Return: 0 or as above */
-int resolve_name(const char *dir, const char *name, struct resolution *ret,
-		 const char **ret_reason);
-
 /** resolve_unchanged() - is the same mount still over the name? Cheap; false
  * also when it cannot be told. */
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id);

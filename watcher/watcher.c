@@ -64,7 +64,6 @@ bool watcher_step(struct watcher *watcher)
 {
 	bool more;
 
-	watcher->step++;
 	if (!watcher->host_told) {
 		watcher->host_told = true;
 		watcher->ops.changed(&names_host(watcher->names)->netns,
@@ -78,6 +77,12 @@ bool watcher_step(struct watcher *watcher)
 	return more;
 }
 
+bool watcher_batch_end(struct watcher *watcher, bool idle)
+{
+	follow_batch_end(watcher);
+	return idle && monitor_assign_step(watcher);
+}
+
 bool watcher_settled(const struct watcher *watcher)
 {
 	return watcher->settled;
@@ -88,11 +93,14 @@ int watcher_open_netns(struct watcher *watcher, const struct netns *netns)
 	const struct tracked *tracked = tracked_of(netns);
 	struct resolution resolution;
 	const char *reason;
-	int result = -ESTALE;
+	int result, fresh_fd;
 
-	(void)watcher;
 	if (netns->host)
 		return -EINVAL;
+	fresh_fd = follow_take_fresh(watcher, tracked);
+	if (fresh_fd >= 0)
+		return fresh_fd;
+	result = -ESTALE;
 	for (size_t i = 0; i < netns->n_names; i++) {
 		int fd = resolve_open(netns->names[i].dir, netns->names[i].name,
 				      &resolution, &reason);

@@ -58,13 +58,26 @@ struct watcher *watcher_free(struct watcher *watcher);
 /**
  * watcher_step() - does a bounded slice of what waits
  *
- * Names to resolve after a scan, namespaces to read again after lost events,
- * nsids to assign. To be called from the loop's after-handler, before the
+ * Names to resolve after a scan, namespaces to read again after lost events.
+ * To be called from the loop's after-handler, before the
  * dirty namespaces are looked at. Names from single events are resolved in
  * their handler and never wait here.
  * Return: true while work is left that a further call would do.
  */
 bool watcher_step(struct watcher *watcher);
+
+/**
+ * watcher_batch_end() - what has time until everything else is done
+ * @idle:	nothing else is left in this batch: also assign nsids, a slice.
+ *		They are needed only to hear when the kernel has freed a
+ *		namespace.
+ *
+ * To be called last in the loop's after-handler, always: until then the
+ * watcher may hold namespaces open that were just found, for
+ * watcher_open_netns().
+ * Return: true while nsids are left to be assigned.
+ */
+bool watcher_batch_end(struct watcher *watcher, bool idle);
 
 /** watcher_settled() - was everything that existed at the start resolved? */
 bool watcher_settled(const struct watcher *watcher);

@@ -29,11 +29,23 @@ struct scan {
 	bool failed;
 };
 
+/* One slice of listing opens this many at the most. */
+#define FRESH_MAX 64
+
+/**
+ * struct fresh - a namespace that was just opened to find out which it is
+ *
+ * Whoever is told of it wants to enter it, in the same batch.
+ */
+struct fresh {
+	struct resolution who;
+	int fd;
+};
+
 struct watcher {
 	struct loop *loop;
 	struct watcher_ops ops;
 	void *user_data;
-	unsigned long step; /* counts watcher_step() */
 	bool host_told;
 	bool settled;
 	struct registry registry;
@@ -50,6 +62,9 @@ struct watcher {
 	uint64_t pending_pause_us;
 	struct loop_timer *sweep_timer;
 	bool sweeping;
+	struct fresh fresh[FRESH_MAX];
+	size_t n_fresh;
+	bool mounts_to_pause;
 	uint64_t sweep_began_us, sweep_pause_us;
 
 	/* monitor.c */
@@ -76,14 +91,25 @@ void follow_close(struct watcher *watcher);
 /** follow_step() - a slice of listing or sweeping. Return: is there more? */
 bool follow_step(struct watcher *watcher);
 
+/** follow_take_fresh() - the descriptor of @tracked that is open already, or
+ * -1; the caller closes it */
+int follow_take_fresh(struct watcher *watcher, const struct tracked *tracked);
+
+/** follow_batch_end() - closes what nobody took, pauses what nobody needs */
+void follow_batch_end(struct watcher *watcher);
+
 /** follow_scanning() - is a directory being listed? */
 bool follow_scanning(const struct watcher *watcher);
 
 int monitor_open(struct watcher *watcher, size_t buffer_bytes);
 void monitor_close(struct watcher *watcher);
 
-/** monitor_step() - a slice of reading addresses or assigning nsids */
+/** monitor_step() - a slice of reading addresses. Return: is there more? */
 bool monitor_step(struct watcher *watcher);
+
+/** monitor_assign_step() - a slice of assigning nsids. Return: is there more?
+ */
+bool monitor_assign_step(struct watcher *watcher);
 
 /** monitor_added() - @tracked needs an nsid, in the background */
 void monitor_added(struct watcher *watcher, struct tracked *tracked);

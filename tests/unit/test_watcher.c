@@ -78,6 +78,7 @@ static bool after_handler(void *user_data)
 	struct fixture *f = user_data;
 	bool more = watcher_step(f->watcher);
 
+	more = watcher_batch_end(f->watcher, /* idle= */ !more) || more;
 	if (f->one_step || (f->until && f->until(f)))
 		loop_quit(f->loop, 0);
 	return more;
@@ -411,8 +412,8 @@ static void test_link_to_process(void **state)
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
-		if (unshare(CLONE_NEWNET) == 0)
-			(void)write(ready[1], "x", 1);
+		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "x", 1) != 1)
+			_exit(1);
 		(void)pause();
 		_exit(0);
 	}
