@@ -103,8 +103,9 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 	if (check_actions(parse, node, fields))
 		parse_action(parse, fields, service, &nodes);
 	rule->action = service->action;
-	/* Parts that are wrong in themselves are not compared. */
-	if (parse->error < 0 || parse->n_errors > before)
+	/* Parts that are wrong in themselves are not compared; and errors above
+	 * the limit are not counted. */
+	if (parse_full(parse) || parse->n_errors > before)
 		return;
 	service->rule = strdup(rule->name);
 	if (!service->rule) {
