@@ -27,16 +27,15 @@ BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-common_src = common/backend.c common/dirwatch.c common/holdoff.c common/ip.c common/listener_spec.c \
-	common/log.c common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
+common_src = common/backend.c common/dirwatch.c common/holdoff.c common/ip.c common/listener_spec.c common/log.c \
+	common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
 watcher_src = watcher/follow.c watcher/lingering.c watcher/monitor.c watcher/mounts.c watcher/names.c \
 	watcher/netlink.c watcher/observed.c watcher/processes.c watcher/registry.c watcher/resolve.c \
 	watcher/watcher.c
-rules_src = rules/claims.c rules/load.c rules/match.c rules/parse.c rules/parse_action.c \
-	rules/parse_file.c rules/parse_join.c rules/parse_listen.c rules/parse_match.c rules/parse_option.c \
-	rules/parse_values.c rules/pattern.c rules/plan.c rules/plan_explain.c rules/rule.c rules/rule_names.c \
-	rules/rule_text.c rules/rule_versions.c rules/ruleset_load.c rules/store.c rules/suggest.c \
-	rules/template.c rules/yaml_node.c
+rules_src = rules/claims.c rules/load.c rules/match.c rules/parse.c rules/parse_action.c rules/parse_file.c \
+	rules/parse_join.c rules/parse_listen.c rules/parse_match.c rules/parse_option.c rules/parse_values.c \
+	rules/pattern.c rules/plan.c rules/plan_explain.c rules/rule.c rules/rule_names.c rules/rule_text.c \
+	rules/rule_versions.c rules/ruleset_load.c rules/store.c rules/suggest.c rules/template.c rules/yaml_node.c
 binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
 daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c daemon/control.c \
 	daemon/describe.c daemon/explain.c daemon/interface.c daemon/json_text.c daemon/main.c daemon/options.c \
@@ -53,10 +52,9 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_backend test_binder test_binder_failures test_binder_sockets test_consumer_message \
-	test_consumers test_dirwatch test_holdoff test_ip test_lingering test_loop test_names test_observed \
-	test_pattern test_plan test_rule_store test_rules test_utf8 test_util test_varlink test_varlink_conn \
-	test_watcher
+unit_tests = test_backend test_binder test_binder_failures test_binder_sockets test_consumer_message test_consumers \
+	test_dirwatch test_holdoff test_ip test_lingering test_loop test_names test_observed test_pattern test_plan \
+	test_rule_store test_rules test_utf8 test_util test_varlink test_varlink_conn test_watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
