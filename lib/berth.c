@@ -341,14 +341,40 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message)
 	return 1;
 }
 
-int berth_released(struct berth *berth, uint64_t id)
+/* Says something about one listener. */
+static int say(const struct berth *berth, const char *type, uint64_t id)
 {
 	char text[64];
 	int len;
 
-	len = snprintf(text, sizeof(text),
-		       "{\"type\":\"released\",\"id\":%lld}", (long long)id);
+	len = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"id\":%lld}",
+		       type, (long long)id);
 	if (send(berth->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -errno;
 	return 0;
+}
+
+int berth_released(struct berth *berth, uint64_t id)
+{
+	return say(berth, "released", id);
+}
+
+int berth_refuse(struct berth *berth)
+{
+	struct berth_message *message;
+	ssize_t n;
+	int r;
+
+	n = recv(berth->fd, berth->buffer, sizeof(berth->buffer),
+		 MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	r = berth_message_parse(berth->buffer, (size_t)n, &message);
+	if (r == 0) {
+		r = say(berth, "refused", message->id);
+		message = berth_message_free(message);
+	}
+	if (r != -EAGAIN)
+		consume(berth);
+	return r;
 }

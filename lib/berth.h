@@ -139,6 +139,18 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message);
 int berth_released(struct berth *berth, uint64_t id);
 
 /**
+ * berth_refuse() - takes the message that berth_receive() had -EMFILE for, and
+ * tells berthd that this listener could not be taken now
+ *
+ * For when waiting does not help: what follows, maybe a withdraw, waits behind
+ * it. berthd offers the listener again later.
+ *
+ * Return: 0; -EAGAIN when the connection is full; another negative errno as of
+ * berth_receive().
+ */
+int berth_refuse(struct berth *berth);
+
+/**
  * berth_message_parse() - a message from its text, without descriptor
  * @text:	@size_bytes bytes of JSON, need not end in a zero byte
  *

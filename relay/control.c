@@ -30,8 +30,11 @@
 /* Messages per turn: a millisecond, then the workers' answers have theirs. */
 #define MESSAGE_BATCH 64
 
-/* How long to wait for a descriptor when the table is full. */
-#define RETRY_US (100 * USEC_PER_MSEC)
+/* When the table is full: connections that each worker gives up, how long to
+ * wait for them to be gone, and how often, before a listener is refused. */
+#define SHED_CONNECTIONS 32
+#define SHED_WAIT_US (10 * USEC_PER_MSEC)
+#define SHED_ROUNDS 3
 
 #define LABEL_MAX 512
 
@@ -51,6 +54,7 @@ struct entry {
 /**
  * struct control - see the file's head
  * @unsent:	entries whose `released` the connection had no room for
+ * @n_shed:	rounds since a descriptor last arrived
  * @last_serving: a rule's listeners come in a row and share it
  */
 struct control {
@@ -61,6 +65,7 @@ struct control {
 	struct loop_timer *retry;
 	struct entry *entries;
 	struct entry *unsent;
+	unsigned int n_shed;
 	struct serving *last_serving;
 	struct log_ratelimit log_limit;
 	struct outbox outbox;
@@ -330,6 +335,26 @@ static void control_quit(struct control *control)
 	loop_quit(control->loop, 0);
 }
 
+/* The table is full and the next message brings a descriptor. Traffic gives
+ * way to listeners; when that does not help, the listener is refused, because
+ * withdraws wait behind it. Return: true to go on receiving. */
+static bool make_room(struct control *control)
+{
+	if (control->n_shed >= SHED_ROUNDS && berth_refuse(control->berth) == 0)
+		return true;
+	if (log_ratelimit_ok(&control->log_limit))
+		log_error("no descriptor left for a listener; resetting "
+			  "connections (the limit of open files is too low)");
+	control->n_shed++;
+	for (size_t i = 0; i < control->n_workers; i++)
+		worker_shed(&control->workers[i], SHED_CONNECTIONS);
+	/* Its end must be noticed all the same. */
+	control_watch(control, EPOLLRDHUP);
+	loop_timer_set(control->retry,
+		       loop_now_us(control->loop) + SHED_WAIT_US);
+	return false;
+}
+
 /* Return: false when there is nothing more to receive now. */
 static bool receive_failed(struct control *control, int error)
 {
@@ -338,14 +363,7 @@ static bool receive_failed(struct control *control, int error)
 		control_quit(control);
 		return false;
 	case -EMFILE:
-		if (log_ratelimit_ok(&control->log_limit))
-			log_error("no descriptor left for a listener; "
-				  "retrying");
-		/* Its end must be noticed all the same. */
-		control_watch(control, EPOLLRDHUP);
-		loop_timer_set(control->retry,
-			       loop_now_us(control->loop) + RETRY_US);
-		return false;
+		return make_room(control);
 	case -EBADMSG:
 	case -EPROTO:
 	case -ENOMEM:
@@ -377,6 +395,8 @@ static void berth_handler(uint32_t events, void *user_data)
 			return;
 		if (r < 0)
 			continue;
+		if (message->fd >= 0)
+			control->n_shed = 0;
 		if (message->type == BERTH_LISTENER)
 			handle_listener(control, message);
 		else if (message->type == BERTH_WITHDRAW)

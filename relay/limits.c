@@ -4,7 +4,9 @@
  * Theory of operation: the descriptor table is shared by listeners, which must
  * always find room, and by traffic, which strangers create. So traffic stops
  * short of the end: it never takes the reserve that is kept for listeners to
- * come. One atomic counter, touched when a connection begins and ends.
+ * come. Only when listeners fill nearly all, traffic keeps a small part,
+ * without which they would be of no use. Two atomic counters, touched when a
+ * connection or a listener begins and ends.
  */
 #include "relay/limits.h"
 
@@ -26,8 +28,15 @@
 /* Without a limit of the system's own: what a host can be expected to hold. */
 #define NOFILE_MAX (1u << 20)
 
-static _Atomic int64_t used;
-static int64_t traffic_limit; /* constant once threads run */
+/* What is left to traffic in any case: a sixteenth of the table. */
+#define TRAFFIC_MIN_PART 16
+
+static _Atomic int64_t traffic;
+static _Atomic int64_t listeners;
+
+/* Constant once threads run. */
+static int64_t traffic_limit; /* without listeners */
+static int64_t traffic_min;
 static uint32_t listener_connections;
 static size_t worker_sessions;
 
@@ -60,8 +69,9 @@ int limits_init(size_t fixed, size_t n_workers)
 		return (int)nofile;
 	reserve = nofile / 4 > RESERVE_MAX ? RESERVE_MAX : nofile / 4;
 	traffic_limit = nofile - reserve - (int64_t)fixed;
-	if (traffic_limit < 2)
-		traffic_limit = 2; /* one connection at a time */
+	traffic_min = nofile / TRAFFIC_MIN_PART + 2; /* one connection */
+	if (traffic_limit < traffic_min)
+		traffic_limit = traffic_min;
 	listener_connections = traffic_limit / 8 > LISTENER_CONNECTIONS_MAX
 				       ? LISTENER_CONNECTIONS_MAX
 				       : (uint32_t)(traffic_limit / 8 + 1);
@@ -71,10 +81,12 @@ int limits_init(size_t fixed, size_t n_workers)
 
 bool limits_take(unsigned int n)
 {
+	int64_t limit = traffic_limit -
+			atomic_load_explicit(&listeners, memory_order_relaxed);
 	int64_t before =
-		atomic_fetch_add_explicit(&used, n, memory_order_relaxed);
+		atomic_fetch_add_explicit(&traffic, n, memory_order_relaxed);
 
-	if (before + n <= traffic_limit)
+	if (before + n <= (limit < traffic_min ? traffic_min : limit))
 		return true;
 	limits_give(n);
 	return false;
@@ -82,12 +94,12 @@ bool limits_take(unsigned int n)
 
 void limits_give(unsigned int n)
 {
-	atomic_fetch_sub_explicit(&used, n, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&traffic, n, memory_order_relaxed);
 }
 
 void limits_listener(int change)
 {
-	atomic_fetch_add_explicit(&used, change, memory_order_relaxed);
+	atomic_fetch_add_explicit(&listeners, change, memory_order_relaxed);
 }
 
 uint32_t limits_listener_connections(void)

@@ -144,6 +144,7 @@ static void conn_free(struct worker *worker, struct conn *conn)
 	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
 				  memory_order_relaxed);
 	DL_DELETE(share->conns, conn);
+	DL_DELETE2(worker->conns, conn, all_prev, all_next);
 	worker_bury(worker, &conn->grave);
 	if (!share->withdrawn)
 		worker_unpark(worker, share);
@@ -353,6 +354,7 @@ static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 	}
 	conn->n_fds = (uint8_t)share_fds(share);
 	DL_APPEND(share->conns, conn);
+	DL_APPEND2(worker->conns, conn, all_prev, all_next);
 	if (conn->serving->action == SERVICE_FORWARD) {
 		tcp_forward_begin(worker, conn);
 	} else {
@@ -422,4 +424,14 @@ void tcp_share_abort(struct worker *worker, struct share *share)
 
 	DL_FOREACH_SAFE (share->conns, conn, next)
 		tcp_reset(worker, conn);
+}
+
+bool tcp_shed(struct worker *worker)
+{
+	struct conn *oldest = worker->conns;
+
+	if (!oldest)
+		return false;
+	tcp_reset(worker, oldest->all_prev); /* the newest: the ring's end */
+	return true;
 }

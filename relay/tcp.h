@@ -3,6 +3,7 @@
 #ifndef RELAY_TCP_H
 #define RELAY_TCP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
@@ -16,6 +17,14 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 
 /** tcp_share_abort() - resets all connections of the share */
 void tcp_share_abort(struct worker *worker, struct share *share);
+
+/**
+ * tcp_shed() - resets the worker's newest connection
+ *
+ * The newest, because the table was not full before it came.
+ * Return: false when there is none.
+ */
+bool tcp_shed(struct worker *worker);
 
 /** tcp_conn_run() - goes on with what worker_again() postponed */
 void tcp_conn_run(struct worker *worker, struct conn *conn);

@@ -47,6 +47,8 @@ enum conn_state {
 
 /**
  * struct conn - see tcp.c
+ * @prev, @next: in share.conns
+ * @all_prev, @all_next: in worker.conns
  * @since_us:	beginning of @state
  * @active_us:	last progress; while connecting: beginning with this backend
  * @sent:	bytes of serving.text that are written
@@ -60,6 +62,7 @@ struct conn {
 	struct share *share;
 	struct serving *serving;
 	struct conn *prev, *next;
+	struct conn *all_prev, *all_next;
 	struct conn *next_ready;
 	uint64_t since_us;
 	uint64_t active_us;

@@ -503,6 +503,17 @@ void udp_listener_handler(struct worker *worker, struct pollable *pollable,
 	}
 }
 
+bool udp_shed(struct worker *worker)
+{
+	struct udp_session *oldest = worker->udp ? worker->udp->pool.oldest
+						 : NULL;
+
+	if (!oldest)
+		return false;
+	session_close(worker, oldest);
+	return true;
+}
+
 /* Shares */
 
 int udp_share_open(struct worker *worker, struct share *share)

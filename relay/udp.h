@@ -3,6 +3,7 @@
 #ifndef RELAY_UDP_H
 #define RELAY_UDP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pollable;
@@ -26,6 +27,9 @@ void udp_share_close(struct worker *worker, struct share *share);
  * unless both name the same backends, to which they are connected */
 void udp_share_changed(struct worker *worker, struct share *share,
 		       const struct serving *old);
+
+/** udp_shed() - ends the worker's oldest session. Return: false: none. */
+bool udp_shed(struct worker *worker);
 
 /** udp_listener_handler() - a struct share's handler: receives */
 void udp_listener_handler(struct worker *worker, struct pollable *pollable,

@@ -314,7 +314,7 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 	struct inbox *inbox = &worker->inbox;
 	struct serving *serving;
 	struct share *share;
-	unsigned int wanted;
+	unsigned int wanted, shed;
 
 	(void)pollable;
 	(void)events;
@@ -337,7 +337,19 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 		eventfd_kick(inbox->fd); /* the rest after other events */
 	else
 		worker->stopping = inbox->stop;
+	shed = inbox->shed;
+	inbox->shed = 0;
 	pthread_mutex_unlock(&inbox->lock);
+	while (shed > 0 && (tcp_shed(worker) || udp_shed(worker)))
+		shed--;
+}
+
+void worker_shed(struct worker *worker, unsigned int n)
+{
+	pthread_mutex_lock(&worker->inbox.lock);
+	worker->inbox.shed = n;
+	pthread_mutex_unlock(&worker->inbox.lock);
+	eventfd_kick(worker->inbox.fd);
 }
 
 void worker_ask_to_stop(struct worker *worker)

@@ -32,12 +32,14 @@ struct outbox {
 /**
  * struct inbox - from the main thread to a worker
  * @first, @last: shares with mail, in order of arrival
+ * @shed:	how many descriptors of traffic to give up
  */
 struct inbox {
 	struct pollable poll;
 	int fd;
 	pthread_mutex_t lock;
 	struct share *first, *last;
+	unsigned int shed;
 	bool stop;
 };
 
@@ -45,6 +47,7 @@ struct inbox {
  * struct worker - only its thread touches it, except for the inbox
  * @now_us:	monotonic, read once per batch
  * @scratch:	BUFFER_MAX_BYTES, for what goes on at once
+ * @conns:	all that this worker has, newest last
  * @ready:	connections whose work was cut short, see worker_again()
  * @graves:	memory to be freed after the batch
  * @done:	shares to be released after the batch
@@ -60,6 +63,7 @@ struct worker {
 	uint8_t *scratch;
 	struct timers timers;
 	struct buffer_pool buffers;
+	struct conn *conns;
 	struct conn *ready;
 	struct grave *graves;
 	struct share *done;
@@ -104,6 +108,10 @@ void worker_join(struct worker *worker);
  */
 void worker_tell(struct share *share, unsigned int wanted,
 		 struct serving *serving);
+
+/** worker_shed() - main thread: gives up @n connections or sessions, if it has
+ * as many, so that listeners find room */
+void worker_shed(struct worker *worker, unsigned int n);
 
 /* The rest is for the worker's own thread. */
 
