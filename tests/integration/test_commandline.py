@@ -263,7 +263,7 @@ def test_two_that_want_the_same_port(world):
 def test_workers_and_threads(world, workers):
     world.netns("n")
     berthd = world.berthd(GOOD, args=["--workers", workers])
-    relay = berthd.wait_relay()
+    relay = berthd.relay_pid()
     sanitizer = 1 if SANITIZED else 0
     wait_for(lambda: process.threads(relay) >= workers + 1, "the workers")
     assert process.threads(berthd.pid) <= 1 + sanitizer
@@ -296,7 +296,7 @@ def test_relay_user_by_default(world):
     """Without the option it still does not run as root."""
     world.netns("n")
     berthd = world.berthd(GOOD)
-    relay = berthd.wait_relay()
+    relay = berthd.relay_pid()
     assert process.status(relay, "Uid").split()[0] != "0"
     assert int(process.status(relay, "CapEff"), 16) == 0
 
@@ -330,7 +330,7 @@ def test_relay_inherits_no_descriptor(world):
     berthd = world.berthd(GOOD, start=False)
     berthd.start(["sh", "-c", f'exec "$@" 9<{world.base}/secret', "sh",
                   *berthd.command()])
-    for target in process.descriptors(berthd.wait_relay()).values():
+    for target in process.descriptors(berthd.relay_pid()).values():
         assert "secret" not in target
         assert "netns" not in target and "net:[" not in target
         assert "inotify" not in target

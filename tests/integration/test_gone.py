@@ -38,6 +38,12 @@ def counts(berthd):
             len(process.descriptors(berthd.relay_pid())))
 
 
+def idle_counts(berthd):
+    """Once both have all that they need for themselves."""
+    berthd.wait_delivered()
+    return process.steady(lambda: counts(berthd))
+
+
 def wait_counts(berthd, expected):
     wait_equal(lambda: counts(berthd), expected,
                "the descriptors of berthd and relay")
@@ -45,7 +51,7 @@ def wait_counts(berthd, expected):
 
 def test_idle_namespace_is_freed(world, monitor):
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     for _ in range(5):
         netns = world.netns("n")
         wait_equal(lambda n=netns: len(n.listeners()), 2, "listeners")
@@ -59,7 +65,7 @@ def test_connections_are_reset(world, monitor, backend):
     """Clients inside hold their own ends, which are in the namespace too:
     close them and nothing is left."""
     berthd = world.berthd(forward(to(backend)))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("n")
     wait_for(netns.listeners, "the listener")
     nsid = monitor.track(netns)
@@ -94,7 +100,7 @@ def outside_clients(world, netns, number):
 def test_connections_with_unread_data(world, monitor, backend, unread):
     """Data that nobody acknowledges must not pin the namespace."""
     berthd = world.berthd(forward(to(backend)))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 1)
     nsid = monitor.track(netns)
@@ -126,7 +132,7 @@ def test_connections_with_unread_data(world, monitor, backend, unread):
 def test_half_closed_connections(world, monitor, backend):
     """FIN-WAIT and CLOSE-WAIT are connections as well."""
     berthd = world.berthd(forward(to(backend)))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 2)
     nsid = monitor.track(netns)
@@ -180,7 +186,7 @@ def test_connects_under_way(world, monitor):
         sock.connect_ex(full.getsockname())
     berthd = world.berthd(forward(to(full),
                                   options={"connect_timeout": "1h"}))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 4)
     nsid = monitor.track(netns)
@@ -204,7 +210,7 @@ def test_connects_under_way(world, monitor):
 def test_udp_sessions(world, monitor):
     backend = world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
     berthd = world.berthd(forward(to(backend), protocol="udp"))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 5)
     nsid = monitor.track(netns)
@@ -225,7 +231,7 @@ def test_udp_sessions(world, monitor):
 @pytest.mark.parametrize("respond", ["echo", "discard"])
 def test_own_answers_too(world, monitor, respond):
     berthd = world.berthd(ack(respond=respond))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 6)
     nsid = monitor.track(netns)
@@ -280,7 +286,7 @@ def test_berth_reports_when_the_kernel_freed_it(world, monitor):
 def test_namespace_that_somebody_else_pins(world, monitor):
     """It is listed after a second, and berth holds nothing in it."""
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     netns = world.netns("pinned")
     wait_equal(lambda: len(netns.listeners()), 2, "listeners")
     nsid, cookie = monitor.track(netns), netns.cookie()
@@ -342,7 +348,7 @@ def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
         netns.delete()
         monitor_freed = wait_for(
             lambda: monitor.freed(nsid)
-            or berthd.relay_pid() not in (0, relay),
+            or berthd.relay_now() not in (0, relay),
             "the relay's release or its replacement", guard=60)
         assert monitor_freed
     finally:
@@ -360,7 +366,7 @@ def test_many_at_once(world, monitor):
     berthd = world.berthd(rules(
         rule(name="f", forward={"to": f"127.0.0.1:{backend.port}"}),
         rule(name="a", port=9000, protocol=["tcp", "udp"])))
-    idle = counts(berthd)
+    idle = idle_counts(berthd)
     made = [world.netns(f"n{i}") for i in range(40)]
     wait_for(lambda: all(len(n.listeners()) == 3 for n in made), "listeners")
     clients = []

@@ -56,7 +56,7 @@ def _everything_goes(chaos, monitor):
     wait_equal(berthd.listeners, [], "an empty table")
     wait_for(lambda: berthd.status()["consumers"][0]["withdrawn"] == 0,
              "all releases")
-    for pid in (berthd.pid, berthd.wait_relay()):
+    for pid in (berthd.pid, berthd.relay_pid()):
         assert len(process.descriptors(pid)) < 60
 
 

@@ -47,7 +47,7 @@ def test_relay_killed_with_connections_and_backlog(world, netns):
     for sock in waiting:
         assert read_all(sock) == b"answer"
         sock.close()
-    assert berthd.wait_relay(other_than=relay)
+    assert berthd.relay_pid(other_than=relay)
     assert netns.listener_inodes() == before, "a listener was reopened"
     assert re.search(r"relay", berthd.log()), "the crash is not in the log"
 
@@ -60,7 +60,7 @@ def test_relay_ends_again_and_again(world, netns, number):
     before = netns.listener_inodes()
     for _ in range(4):
         relay = berthd.kill_relay(number)
-        berthd.wait_relay(other_than=relay)
+        berthd.relay_pid(other_than=relay)
         assert netns.ask("127.0.0.1", 8080) == b"ack"
     assert netns.listener_inodes() == before
     consumer = berthd.status()["consumers"][0]
@@ -74,7 +74,7 @@ def test_relay_crash_loop_does_not_burn_the_host(world, netns):
     last = 0
     deadline = time.monotonic() + 4
     while time.monotonic() < deadline:
-        relay = berthd.relay_pid()
+        relay = berthd.relay_now()
         if relay not in (0, last):
             try:
                 os.kill(relay, signal.SIGKILL)
@@ -210,7 +210,7 @@ def test_descriptors_do_not_grow_over_crashes(world, netns):
     before = len(process.descriptors(berthd.pid))
     for _ in range(5):
         relay = berthd.kill_relay()
-        berthd.wait_relay(other_than=relay)
+        berthd.relay_pid(other_than=relay)
         assert netns.ask("127.0.0.1", 8080) == b"ack"
     wait_equal(lambda: len(process.descriptors(berthd.pid)), before,
                "berthd's descriptors")
@@ -222,7 +222,7 @@ def test_two_rules_after_a_crash_serve_their_own(world, netns):
         *(rule(name=f"r{i}", port=1000 + i, respond=f"r{i}")
           for i in range(30))))
     relay = berthd.kill_relay()
-    berthd.wait_relay(other_than=relay)
+    berthd.relay_pid(other_than=relay)
     for i in range(30):
         assert netns.ask("127.0.0.1", 1000 + i) == b"r%d" % i
     stays(lambda: berthd.relay_pid() != relay, "the new relay", 0.1)

@@ -21,7 +21,7 @@ def shape(pid):
 def test_constant_in_the_number_of_namespaces(world):
     """One descriptor per listener and process, and nothing else."""
     berthd = world.berthd(ack(address="each", match={"family": "ipv4"}))
-    relay = berthd.wait_relay()
+    relay = berthd.relay_pid()
     made = []
     shapes = {}
     for number in (5, 50, 150):
@@ -54,7 +54,7 @@ def test_idle_costs_nothing(world):
                       match={"family": "ipv4"})})
     made = [world.netns(f"n{i}") for i in range(20)]
     wait_for(lambda: all(len(n.listeners()) == 2 for n in made), "listeners")
-    relay = berthd.wait_relay()
+    relay = berthd.relay_pid()
     assert made[0].ask("127.0.0.1", 9000) == b"ack"
     wait_for(lambda: berthd.status()["consumers"][0]["delivered"] == 40,
              "all to be delivered")
@@ -78,7 +78,7 @@ def test_idle_costs_nothing(world):
 def test_churn_leaves_nothing(world):
     """Namespaces made and deleted as fast as can be, 20 alive."""
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
-    relay = berthd.wait_relay()
+    relay = berthd.relay_pid()
     alive = [world.netns(f"n{i}", up=False) for i in range(20)]
 
     def churn(seconds):

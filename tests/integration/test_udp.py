@@ -168,7 +168,7 @@ def test_burst_keeps_order_and_boundaries(world, netns, backend):
 def test_many_clients(world, netns, backend):
     berthd = world.berthd(forward(to(backend), protocol="udp",
                                   options={"idle_timeout": "2s"}))
-    idle = len(process.descriptors(berthd.relay_pid()))
+    idle = berthd.idle_relay_descriptors()
     clients = [udp(world, netns, "127.0.0.1") for _ in range(100)]
     for number, client in enumerate(clients):
         client.send(b"%d" % number)
@@ -177,8 +177,7 @@ def test_many_clients(world, netns, backend):
     for number, client in enumerate(clients):
         assert client.recv(100) == b"re%d" % number
     # Sessions end by themselves.
-    wait_equal(lambda: len(process.descriptors(berthd.relay_pid())), idle,
-               "the relay's descriptors")
+    wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
 
 
 def test_idle_session_ends_and_a_new_one_begins(world, netns, backend):
@@ -287,13 +286,13 @@ def test_discard(world, netns):
 
 def test_listener_withdrawn_ends_its_sessions(world, netns, backend):
     berthd = world.berthd(forward(to(backend), protocol="udp"))
-    idle = len(process.descriptors(berthd.relay_pid())) - 1
+    idle = berthd.idle_relay_descriptors() - 1
     client = udp(world, netns, "127.0.0.1")
     client.send(b"x")
     backend.recvfrom(100)
     berthd.remove_rules("50-test.yaml")
     wait_equal(netns.listeners, set(), "the listener to close")
-    wait_for(lambda: len(process.descriptors(berthd.relay_pid())) <= idle,
+    wait_for(lambda: berthd.relay_descriptors() <= idle,
              "the relay's descriptors")
     client.send(b"x")
     client.settimeout(GUARD)

@@ -115,17 +115,35 @@ class Berthd:
     def pid(self):
         return self.process.pid
 
-    def relay_pid(self):
-        """Of the relay that serves now, or 0."""
+    def relay_now(self):
+        """The pid of the relay that runs now, or 0."""
         for pid in process.children(self.pid):
             if os.path.basename(process.command(pid)) == "berth-relay":
                 return pid
         return 0
 
-    def wait_relay(self, other_than=0):
+    def relay_pid(self, other_than=0):
+        """Waits for a relay that runs. READY=1 does not wait for it: its
+        listeners are open before it is there."""
         return wait_for(
-            lambda: self.relay_pid() not in (0, other_than)
-            and self.relay_pid(), "a relay that runs")
+            lambda: (pid := self.relay_now()) not in (0, other_than) and pid,
+            "a relay that runs")
+
+    def relay_descriptors(self):
+        return len(process.descriptors(self.relay_pid()))
+
+    def idle_relay_descriptors(self):
+        """The same, once the relay has all that it gets at its start."""
+        self.wait_delivered()
+        return process.steady(self.relay_descriptors)
+
+    def wait_delivered(self):
+        """Waits until the relay was sent all listeners."""
+        def delivered():
+            consumer = self.status()["consumers"][0]
+            return consumer["connected"] and not consumer["undelivered"]
+
+        wait_for(delivered, "all listeners to be delivered")
 
     def send_signal(self, number):
         os.kill(self.pid, number)
@@ -134,7 +152,7 @@ class Berthd:
         """SIGTERM must end both processes within a second, cleanly."""
         if self.process is None:
             return
-        relay = self.relay_pid() if self.process.poll() is None else 0
+        relay = self.relay_now() if self.process.poll() is None else 0
         relay_pidfd = os.pidfd_open(relay) if relay else -1
         try:
             self.process.terminate()
@@ -165,7 +183,7 @@ class Berthd:
 
     def kill9(self):
         """A crash: the relay then ends by itself."""
-        relay = self.relay_pid()
+        relay = self.relay_now()
         relay_pidfd = os.pidfd_open(relay) if relay else -1
         self.process.kill()
         assert wait_exit(self.pidfd)
@@ -180,7 +198,7 @@ class Berthd:
 
     def kill_relay(self, number=signal.SIGKILL):
         """Return: the pid it had."""
-        relay = self.wait_relay()
+        relay = self.relay_pid()
         os.kill(relay, number)
         return relay
 

@@ -4,6 +4,7 @@
 import os
 import re
 import resource
+import time
 
 _SANITIZER = re.compile(r"(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
                         r"runtime error:")
@@ -95,3 +96,13 @@ def limit_descriptors(pid, number):
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, hard))
     return soft
+
+
+def steady(read, seconds=0.2):
+    """Return: what read() returns when it has not changed for a while."""
+    value, since = read(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        time.sleep(0.01)
+        if (latest := read()) != value:
+            value, since = latest, time.monotonic()
+    return value
