@@ -16,7 +16,6 @@ say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 # What pkg-config knows only once contrib/install-dependencies has run.
 packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd libsctp
 pkg = $(shell pkg-config $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error run contrib/install-dependencies first))
-pkg_libs = $(call pkg,--libs $(1))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(packages)))$(PKG_CFLAGS)
 
 BASE_CPPFLAGS = -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' \
@@ -27,45 +26,38 @@ BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-common_src = common/backend.c common/dirwatch.c common/holdoff.c common/ip.c common/listener_spec.c common/log.c \
-	common/loop.c common/netns.c common/netns_enter.c common/service.c common/utf8.c
-watcher_src = watcher/follow.c watcher/lingering.c watcher/monitor.c watcher/mounts.c watcher/names.c \
-	watcher/netlink.c watcher/observed.c watcher/processes.c watcher/registry.c watcher/resolve.c \
-	watcher/watcher.c
-rules_src = rules/claims.c rules/load.c rules/match.c rules/parse.c rules/parse_action.c rules/parse_file.c \
-	rules/parse_join.c rules/parse_listen.c rules/parse_match.c rules/parse_option.c rules/parse_values.c \
-	rules/pattern.c rules/plan.c rules/plan_explain.c rules/rule.c rules/rule_names.c rules/rule_text.c \
-	rules/rule_versions.c rules/ruleset_load.c rules/store.c rules/suggest.c rules/template.c rules/yaml_node.c
-binder_src = binder/binder.c binder/opener.c binder/reason.c binder/retry.c binder/row.c binder/socket.c
-daemon_src = daemon/berthd.c daemon/check.c daemon/consumer_message.c daemon/consumers.c daemon/control.c \
-	daemon/describe.c daemon/explain.c daemon/interface.c daemon/json_text.c daemon/main.c daemon/options.c \
-	daemon/privileges.c daemon/reconcile.c daemon/relay_process.c daemon/runtime_dir.c daemon/unserved.c \
-	daemon/varlink.c daemon/varlink_call.c
-relay_src = relay/buffer.c relay/confine.c relay/control.c relay/limits.c relay/listener.c relay/main.c \
-	relay/serving.c relay/spread.c relay/tcp.c relay/tcp_forward.c relay/tcp_pump.c relay/tcp_respond.c \
-	relay/timer.c relay/udp.c relay/udp_session.c relay/worker.c
-ctl_src = ctl/client.c ctl/main.c ctl/show.c ctl/show_explain.c ctl/show_status.c ctl/table.c ctl/text.c
-lib_src = lib/berth.c
+# The sources of each folder, without folder and .c.
+src = $(patsubst %,$(1)/%.c,$(2))
+folders = common watcher rules binder daemon relay ctl lib
+common_src = $(call src,common,backend dirwatch holdoff ip listener_spec log loop netns netns_enter service utf8)
+watcher_src = $(call src,watcher,follow lingering monitor mounts names netlink observed processes registry resolve \
+	watcher)
+rules_src = $(call src,rules,claims load match parse parse_action parse_file parse_join parse_listen parse_match \
+	parse_option parse_values pattern plan plan_explain rule rule_names rule_text rule_versions ruleset_load \
+	store suggest template yaml_node)
+binder_src = $(call src,binder,binder opener reason retry row socket)
+daemon_src = $(call src,daemon,berthd check consumer_message consumers control describe explain interface json_text \
+	main options privileges reconcile relay_process runtime_dir unserved varlink varlink_call)
+relay_src = $(call src,relay,buffer confine control limits listener main serving spread tcp tcp_forward tcp_pump \
+	tcp_respond timer udp udp_session worker)
+ctl_src = $(call src,ctl,client main show show_explain show_status table text)
+lib_src = $(call src,lib,berth)
 
 berthd_src = $(daemon_src) $(watcher_src) $(rules_src) $(binder_src) $(common_src)
 relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = test_backend test_binder test_binder_failures test_binder_sockets test_consumer_message test_consumers \
-	test_dirwatch test_holdoff test_ip test_lingering test_loop test_names test_observed test_pattern test_plan \
-	test_rule_store test_rules test_utf8 test_util test_varlink test_varlink_conn test_watcher
+unit_tests = backend binder binder_failures binder_sockets consumer_message consumers dirwatch holdoff ip lingering \
+	loop names observed pattern plan rule_store rules utf8 util varlink varlink_conn watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
-
+bench_tests = floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
 library = $(BUILD)/libberth.a
-unit_programs = $(addprefix $(BUILD)/tests/unit/,$(unit_tests))
+unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(unit_tests))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
-bench_tests = floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
 bench_programs = $(addprefix $(BUILD)/tests/bench/,$(bench_tests))
-bench_objects = $(addprefix $(BUILD)/tests/bench/,bench.o netlink.o)
-headers = $(wildcard $(addsuffix /*.h,common watcher rules binder daemon relay ctl lib))
 
 # Both cores, unless the user said how many.
 make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -73,18 +65,19 @@ make_step = +$(Q)$(MAKE) --no-print-directory
 pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
 
 all: $(programs) $(library)
-	@:
 test-programs: all $(unit_programs)
-	@:
+all test-programs: ; @:
 
 $(BUILD)/berthd: $(call objects,$(berthd_src))
-$(BUILD)/berthd: LIBS = $(call pkg_libs,$(packages))
 $(BUILD)/berth-relay: $(call objects,$(relay_all_src))
-$(BUILD)/berth-relay: LIBS = $(call pkg_libs,jansson libcap-ng libseccomp)
 $(BUILD)/berthctl: $(call objects,$(ctl_all_src))
-$(BUILD)/berthctl: LIBS = $(call pkg_libs,jansson)
+$(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
+$(bench_programs): %: %.o $(BUILD)/tests/bench/bench.o $(BUILD)/tests/bench/netlink.o
 
-$(programs):
+# --as-needed leaves each program the libraries that it uses.
+LIBS = $(call pkg,--libs $(packages))
+$(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) cmocka)
+$(programs) $(unit_programs) $(fuzz_programs) $(bench_programs):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -109,16 +102,7 @@ $(library) $(BUILD)/berth-test.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(packages) cmocka)
-
-$(bench_programs): %: %.o $(bench_objects)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^
-
 $(BUILD)/%.h.ok: %.h $(BUILD)/flags
-	$(call say,HEADER,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -fsyntax-only -x c $< && touch $@
 
@@ -135,13 +119,12 @@ integration: all
 	$(pytest) tests/integration
 check-build: all
 	$(pytest) tests/build tests/lint
-asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g'
-check-asan: export UBSAN_OPTIONS = print_stacktrace=1
+asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
 	$(make_parallel) $(asan) test-programs
 	$(make_step) $(asan) unit
 	$(make_step) $(asan) integration
-headers: $(addprefix $(BUILD)/,$(addsuffix .ok,$(headers)))
+headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
 
 lint: dependencies-build-test-lint
 	$(Q)COMPILE='$(subst ','\'',$(BASE_CPPFLAGS) $(PKG_CFLAGS))' tests/lint/run
@@ -151,23 +134,16 @@ demo: dependencies-build
 bench: dependencies-build
 	$(make_parallel) all $(bench_programs)
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH)
-fuzz: fuzz_built = $(addprefix $(BUILD)/fuzz/tests/fuzz/,$(fuzz_tests))
 fuzz: dependencies-build-test
-	$(make_parallel) BUILD=$(BUILD)/fuzz CC=clang SANITIZE='-fsanitize=address,undefined,fuzzer-no-link' \
-		LDFLAGS='-fsanitize=fuzzer' CFLAGS='-O1 -g' $(fuzz_built)
-	$(Q)tests/fuzz/run $(fuzz_built)
+	+$(Q)MAKE='$(MAKE)' tests/fuzz/run $(BUILD)/fuzz $(fuzz_tests)
 dependencies-%:
 	$(Q)contrib/install-dependencies $(subst -, ,$*)
-
 install: all
 install uninstall:
 	$(Q)BUILD='$(BUILD)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' DESTDIR='$(DESTDIR)' contrib/install-files $@
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call objects,$(all_src)) $(addsuffix .o,$(unit_programs) $(fuzz_programs) \
-	$(bench_programs)) $(bench_objects))
-
-.PHONY: all bench check check-asan check-build clean demo fuzz headers install integration lint \
-	test-programs uninstall unit FORCE
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d)
+.PHONY: all bench check check-asan check-build clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
 .DELETE_ON_ERROR:
