@@ -18,6 +18,8 @@
 /* A sensible expression needs some hundred steps over a name of 255 bytes;
  * this many take about a millisecond. */
 #define REGEX_MATCH_LIMIT 20000u
+#define REGEX_HEAP_LIMIT \
+	256u /* KiB, of which each expression may keep so much */
 
 struct regex {
 	pcre2_code *code;
@@ -67,6 +69,13 @@ static int regex_new(const char *text, size_t len, struct regex **ret_regex,
 		return -ENOMEM;
 	}
 	(void)pcre2_set_match_limit(regex->context, REGEX_MATCH_LIMIT);
+	(void)pcre2_set_heap_limit(regex->context, REGEX_HEAP_LIMIT);
+	/* The first match allocates: better now, where it can be told. */
+	if (pcre2_match(regex->code, (PCRE2_SPTR) "", 0, 0, 0, regex->data,
+			regex->context) == PCRE2_ERROR_NOMEMORY) {
+		regex_free(regex);
+		return -ENOMEM;
+	}
 	*ret_regex = regex;
 	return 0;
 }
