@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -519,6 +520,28 @@ static void test_reference(void **state)
 	ruleset_unref(kept);
 }
 
+/* Without descriptors nothing can be read: what was known stays, and it is read
+ * as soon as there are some again. */
+static void test_no_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, none;
+
+	put(f, "a/10.yaml", RULES RULE("r1"));
+	put(f, "b/20.yaml", RULES RULE("r2"));
+	start(f);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	put(f, "a/10.yaml", RULES RULE("r3"));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(rule_store_reload(f->store), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(state_is(f, "r1 r2 | a/10.yaml:1 good | b/20.yaml:1 good "
+				"| a:2"));
+	expect(f, "r3 r2");
+}
+
 static void test_relative_path(void **state)
 {
 	const struct rule_store_ops ops = { .changed = changed_handler };
@@ -606,6 +629,7 @@ int main(void)
 		TEST(test_no_change),
 		TEST(test_reload),
 		TEST(test_reference),
+		TEST(test_no_descriptors),
 		TEST(test_relative_path),
 		TEST(test_load),
 	};
