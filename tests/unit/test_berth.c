@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_berth.c - libberth: what it takes for a message, and full tables */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "lib/berth.h"
+
+#define NETNS "\"netns\":{\"id\":-2,\"host\":true,\"names\":[\"a\",\"b\"]}"
+#define LISTENER "\"type\":\"listener\",\"id\":7," NETNS
+
+static void test_messages(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		enum berth_message_type type;
+	} cases[] = {
+		{ "{" LISTENER ",\"port\":80}", 0, BERTH_LISTENER },
+		{ "{" LISTENER ",\"port\":80,\"new\":[]}", 0, BERTH_LISTENER },
+		{ "{\"type\":\"withdraw\",\"id\":7}", 0, BERTH_WITHDRAW },
+		{ "{\"type\":\"withdraw\",\"id\":7,\"abort\":true}", 0,
+		  BERTH_WITHDRAW },
+		{ "{\"type\":\"later\"}", 0, BERTH_UNKNOWN },
+		{ "{}", 0, BERTH_UNKNOWN },
+		{ "", -EBADMSG, 0 },
+		{ "[]", -EBADMSG, 0 },
+		{ "{\"type\":7}", -EBADMSG, 0 },
+		{ "{\"type\":\"withdraw\"}", -EBADMSG, 0 },
+		{ "{\"type\":\"withdraw\",\"id\":\"7\"}", -EBADMSG, 0 },
+		{ "{\"type\":\"withdraw\",\"id\":7,\"abort\":1}", -EBADMSG, 0 },
+		{ "{\"type\":\"withdraw\",\"id\":7,\"id\":8}", -EBADMSG, 0 },
+		{ "{" LISTENER "}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":0}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":65536}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"to\":\"x\"}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"to\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"text\":null}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"idle_timeout_ms\":-1}", -EBADMSG,
+		  0 },
+		{ "{" LISTENER ",\"port\":80,\"idle_timeout_ms\":4294967296}",
+		  -EBADMSG, 0 },
+		{ "{\"type\":\"listener\",\"id\":7,\"port\":80}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"text\":\"\\u0000\"}", -EBADMSG,
+		  0 },
+		{ "{" LISTENER ",\"port\":80} ", 0, BERTH_LISTENER },
+		{ "{" LISTENER ",\"port\":80}x", -EBADMSG, 0 },
+	};
+	struct berth_message *message;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		message = NULL;
+		if (berth_message_parse(cases[i].text, strlen(cases[i].text),
+					&message) != cases[i].result)
+			fail_msg("%s", cases[i].text);
+		if (cases[i].result == 0)
+			assert_int_equal(message->type, cases[i].type);
+		else
+			assert_null(message);
+		message = berth_message_free(message);
+	}
+}
+
+static void test_listener_members(void **state)
+{
+	static const char text[] =
+		"{" LISTENER
+		",\"protocol\":\"tcp\",\"address\":\"fe80::1%3\",\"port\":80,"
+		"\"interface\":\"eth0\",\"rule\":\"r\",\"action\":\"forward\","
+		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
+		"\"idle_timeout_ms\":4294967295,\"max_connections\":3}";
+	struct berth_message *message;
+	const struct berth_listener *listener;
+
+	(void)state;
+	assert_int_equal(berth_message_parse(text, strlen(text), &message), 0);
+	listener = &message->listener;
+	assert_int_equal(message->id, 7);
+	assert_int_equal(message->fd, -1);
+	assert_true(listener->netns_id == UINT64_MAX - 1);
+	assert_true(listener->netns_host);
+	assert_int_equal(listener->n_names, 2);
+	assert_string_equal(listener->names[1], "b");
+	assert_string_equal(listener->protocol, "tcp");
+	assert_string_equal(listener->address, "fe80::1%3");
+	assert_int_equal(listener->port, 80);
+	assert_string_equal(listener->interface, "eth0");
+	assert_string_equal(listener->to[0], "unix:/x");
+	assert_int_equal(listener->connect_timeout_ms, 1);
+	assert_true(listener->idle_timeout_ms == UINT32_MAX);
+	assert_int_equal(listener->max_connections, 3);
+	assert_string_equal(listener->text, "");
+	message = berth_message_free(message);
+}
+
+static void send_with_fd(int socket_fd, const char *text, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				 .cmsg_level = SOL_SOCKET,
+				 .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)text,
+			     .iov_len = strlen(text) };
+	struct msghdr header = { .msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	assert_true(sendmsg(socket_fd, &header, 0) > 0);
+}
+
+static struct berth *open_pair(int *ret_peer_fd)
+{
+	struct berth *berth;
+	char hello[256];
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	assert_int_equal(berth_new(fds[0], "a \"b\"", &berth), 0);
+	memset(hello, 0, sizeof(hello));
+	assert_true(recv(fds[1], hello, sizeof(hello) - 1, 0) > 0);
+	assert_non_null(strstr(hello, "\"hello\""));
+	assert_non_null(strstr(hello, "a \\\"b\\\""));
+	*ret_peer_fd = fds[1];
+	return berth;
+}
+
+/* The limit is a bound on numbers, so it stands just above what is open. */
+static void fill_table(int highest_fd, struct rlimit *ret_old)
+{
+	struct rlimit full;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_old), 0);
+	full = *ret_old;
+	full.rlim_cur = (rlim_t)highest_fd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+}
+
+static void test_full_table_loses_nothing(void **state)
+{
+	struct berth_message *message = NULL;
+	struct rlimit old;
+	struct berth *berth;
+	char answer[64] = "";
+	int peer_fd, r;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	send_with_fd(peer_fd, "{" LISTENER ",\"port\":80}", peer_fd);
+	send_with_fd(peer_fd, "{" LISTENER ",\"port\":81}", peer_fd);
+	fill_table(peer_fd, &old);
+	r = berth_receive(berth, &message);
+	if (r == 1) /* a lower number was free: nothing to test here */
+		r = berth_receive(berth, &message);
+	assert_int_equal(r, -EMFILE);
+	assert_int_equal(berth_receive(berth, &message), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(berth_receive(berth, &message), 1);
+	assert_true(message->fd > peer_fd);
+	assert_int_equal(message->listener.port, 80);
+	message = berth_message_free(message);
+	fill_table(peer_fd, &old);
+	assert_int_equal(berth_receive(berth, &message), -EMFILE);
+	assert_int_equal(berth_refuse(berth), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
+	assert_string_equal(answer, "{\"type\":\"refused\",\"id\":7}");
+	assert_int_equal(berth_receive(berth, &message), 0);
+	berth = berth_free(berth);
+	(void)close(peer_fd);
+}
+
+static void test_end_and_garbage(void **state)
+{
+	struct berth_message *message = NULL;
+	struct berth *berth;
+	char answer[64] = "";
+	int peer_fd;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	assert_int_equal(berth_receive(berth, &message), 0);
+	assert_int_equal(send(peer_fd, "nonsense", 8, 0), 8);
+	assert_int_equal(berth_receive(berth, &message), -EBADMSG);
+	assert_int_equal(berth_receive(berth, &message), 0);
+	assert_int_equal(berth_released(berth, UINT64_MAX), 0);
+	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
+	assert_string_equal(answer, "{\"type\":\"released\",\"id\":-1}");
+	(void)close(peer_fd);
+	assert_int_equal(berth_receive(berth, &message), -EPIPE);
+	berth = berth_free(berth);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_listener_members),
+		cmocka_unit_test(test_full_table_loses_nothing),
+		cmocka_unit_test(test_end_and_garbage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

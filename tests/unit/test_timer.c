@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_timer.c - the relay's heap of deadlines against a plain search */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "relay/timer.h"
+
+#define N_TIMERS 200
+
+static uint64_t last_fired_us;
+static unsigned int n_fired;
+
+static void note_fired(struct timer *timer, void *user_data)
+{
+	(void)user_data;
+	assert_true(timer->deadline_us >= last_fired_us);
+	assert_int_equal(timer->slot, 0);
+	last_fired_us = timer->deadline_us;
+	n_fired++;
+}
+
+/* The earliest that is set, by looking at all of them. */
+static const struct timer *earliest(const struct timer *timers)
+{
+	const struct timer *first = NULL;
+
+	for (size_t i = 0; i < N_TIMERS; i++) {
+		if (timers[i].slot &&
+		    (!first || timers[i].deadline_us < first->deadline_us))
+			first = &timers[i];
+	}
+	return first;
+}
+
+static void test_random_operations(void **state)
+{
+	struct timer timer[N_TIMERS] = { 0 };
+	struct timers timers = { 0 };
+	const struct timer *first;
+
+	(void)state;
+	srand(1);
+	for (size_t i = 0; i < N_TIMERS; i++) {
+		timer[i].handler = note_fired;
+		assert_int_equal(timers_reserve(&timers), 0);
+	}
+	for (int i = 0; i < 20000; i++) {
+		struct timer *t = &timer[rand() % N_TIMERS];
+
+		if (rand() % 3 == 0)
+			timer_unset(&timers, t);
+		else if (rand() % 2)
+			timer_set(&timers, t, 1 + (uint64_t)rand() % 5000);
+		else
+			timer_set_earlier(&timers, t,
+					  1 + (uint64_t)rand() % 5000);
+		first = earliest(timer);
+		if (first)
+			assert_int_equal(timers.heap[1]->deadline_us,
+					 first->deadline_us);
+		else
+			assert_int_equal(timers.n, 0);
+	}
+	last_fired_us = 0;
+	timers_run(&timers, 2500, NULL);
+	first = earliest(timer);
+	assert_true(!first || first->deadline_us > 2500);
+	timers_run(&timers, 5000, NULL);
+	assert_int_equal(timers.n, 0);
+	for (size_t i = 0; i < N_TIMERS; i++)
+		timers_unreserve(&timers, &timer[i]);
+	timers_done(&timers);
+}
+
+static void test_wait_is_rounded_up(void **state)
+{
+	struct timer timer = { .handler = note_fired };
+	struct timers timers = { 0 };
+
+	(void)state;
+	assert_int_equal(timers_reserve(&timers), 0);
+	assert_int_equal(timers_wait_ms(&timers, 0), -1);
+	timer_set(&timers, &timer, 10 * USEC_PER_MSEC + 1);
+	assert_true(timers_wait_ms(&timers, 0) >= 11);
+	assert_int_equal(timers_wait_ms(&timers, 20 * USEC_PER_MSEC), 0);
+	timer_set(&timers, &timer, UINT64_MAX);
+	assert_int_equal(timers_wait_ms(&timers, 0), INT32_MAX);
+	timers_unreserve(&timers, &timer);
+	timers_done(&timers);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_operations),
+		cmocka_unit_test(test_wait_is_rounded_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
