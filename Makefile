@@ -49,8 +49,8 @@ ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
 unit_tests = backend berth binder binder_failures binder_sockets consumer_message consumers dirwatch holdoff ip \
-	lingering loop names observed pattern plan rule_store rules rules_memory timer udp_session utf8 util varlink \
-	varlink_conn watcher
+	lingering loop names observed pattern plan relay rule_store rules rules_memory timer udp_session utf8 util \
+	varlink varlink_conn watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 bench_tests = floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))

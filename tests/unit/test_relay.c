@@ -1,0 +1,777 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_relay.c - the relay whole, with this test in berthd's place
+ *
+ * Each test has a relay of its own in a child process, over a socketpair, and
+ * traffic on the loopback interface.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/control.h"
+#include "relay/limits.h"
+
+#define N_WORKERS 2
+#define WAIT_S 10 /* for what must come; a loaded machine is slow */
+#define SOON_MS 300 /* for what must not come */
+
+static int berthd_fd = -1;
+static pid_t relay_pid;
+static uint64_t last_id;
+
+/* The relay */
+
+static void relay_main(int fd)
+{
+	struct control *control;
+	struct berth *berth;
+	struct loop *loop;
+	int r;
+
+	log_init("relay", LOG_LEVEL_ERROR);
+	if (limits_init(16, N_WORKERS) < 0 || loop_new(&loop) < 0 ||
+	    berth_new(fd, "test", &berth) < 0 ||
+	    control_new(loop, berth, N_WORKERS, &control) < 0)
+		_exit(99);
+	r = loop_run(loop);
+	control = control_free(control);
+	loop = loop_free(loop);
+	berth = berth_free(berth);
+	_exit(r < 0 ? 98 : 0);
+}
+
+static void set_wait(int fd, int wait_ms)
+{
+	struct timeval tv = { .tv_sec = wait_ms / 1000,
+			      .tv_usec = wait_ms % 1000 * 1000 };
+
+	assert_int_equal(
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
+}
+
+static int start_relay(void **state)
+{
+	char hello[256];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	relay_pid = fork();
+	if (relay_pid == 0) {
+		(void)close(fds[0]);
+		relay_main(fds[1]);
+	}
+	(void)close(fds[1]);
+	berthd_fd = fds[0];
+	set_wait(berthd_fd, WAIT_S * 1000);
+	assert_true(recv(berthd_fd, hello, sizeof(hello), 0) > 0);
+	return 0;
+}
+
+/* Its end must be clean: sanitizers make it another one. */
+static int stop_relay(void **state)
+{
+	int status;
+
+	(void)state;
+	(void)close(berthd_fd);
+	assert_int_equal(waitpid(relay_pid, &status, 0), relay_pid);
+	assert_int_equal(status, 0);
+	return 0;
+}
+
+static uint64_t send_listener(uint64_t id, int fd, const char *protocol,
+			      const char *members)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				 .cmsg_level = SOL_SOCKET,
+				 .cmsg_type = SCM_RIGHTS } };
+	char text[1024];
+	struct iovec iov = { .iov_base = text };
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	iov.iov_len = (size_t)snprintf(
+		text, sizeof(text),
+		"{\"type\":\"listener\",\"id\":%llu,\"netns\":{\"id\":1},"
+		"\"protocol\":\"%s\",\"address\":\"127.0.0.1\",\"port\":1,"
+		"\"rule\":\"test\",%s}",
+		(unsigned long long)id, protocol, members);
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		header.msg_control = &control;
+		header.msg_controllen = sizeof(control);
+	}
+	assert_true(sendmsg(berthd_fd, &header, 0) > 0);
+	return id;
+}
+
+static void send_withdraw(uint64_t id, bool abort)
+{
+	char text[128];
+	int len = snprintf(text, sizeof(text),
+			   "{\"type\":\"withdraw\",\"id\":%llu,\"abort\":%s}",
+			   (unsigned long long)id, abort ? "true" : "false");
+
+	assert_int_equal(send(berthd_fd, text, (size_t)len, 0), len);
+}
+
+/* Return: the id, or 0 when no answer came in time. */
+static uint64_t receive_released(int wait_ms)
+{
+	unsigned long long id;
+	char text[128] = "";
+
+	set_wait(berthd_fd, wait_ms);
+	if (recv(berthd_fd, text, sizeof(text) - 1, 0) < 0)
+		return 0;
+	assert_int_equal(
+		sscanf(text, "{\"type\":\"released\",\"id\":%llu}", &id), 1);
+	return id;
+}
+
+static void withdraw(uint64_t id, bool abort)
+{
+	send_withdraw(id, abort);
+	assert_int_equal(receive_released(WAIT_S * 1000), id);
+}
+
+/* Sockets */
+
+static int bound_socket(int type, const char *address)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1;
+
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, address, &in.sin_addr), 1);
+	if (type == SOCK_DGRAM)
+		assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on,
+					    sizeof(on)),
+				 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	if (type == SOCK_STREAM)
+		assert_int_equal(listen(fd, 128), 0);
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	return ntohs(in.sin_port);
+}
+
+/* Opens a listener on 127.0.0.1 and hands it to the relay as berthd would. */
+static int open_listener(const char *protocol, const char *members,
+			 uint64_t *ret_id)
+{
+	int type = strcmp(protocol, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = bound_socket(type,
+			      type == SOCK_DGRAM ? "0.0.0.0" : "127.0.0.1");
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	*ret_id = send_listener(++last_id, fd, protocol, members);
+	return fd;
+}
+
+static int connect_to(int type, const char *address, uint16_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	int fd = socket(AF_INET, type, 0);
+
+	assert_int_equal(inet_pton(AF_INET, address, &in.sin_addr), 1);
+	set_wait(fd, WAIT_S * 1000);
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+static int connect_listener(int listener_fd)
+{
+	return connect_to(SOCK_STREAM, "127.0.0.1", port_of(listener_fd));
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL),
+			 strlen(text));
+}
+
+static void expect(int fd, const char *text)
+{
+	char buffer[64] = "";
+	size_t len = strlen(text), got = 0;
+	ssize_t n;
+
+	while (got < len) {
+		n = recv(fd, buffer + got, len - got, 0);
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	assert_string_equal(buffer, text);
+}
+
+static void expect_end(int fd)
+{
+	char byte;
+
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	(void)close(fd);
+}
+
+static void expect_reset(int fd)
+{
+	char buffer[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0)
+		;
+	assert_int_equal(n, -1);
+	assert_int_equal(errno, ECONNRESET);
+	(void)close(fd);
+}
+
+static void expect_silence(int fd)
+{
+	char byte;
+
+	set_wait(fd, SOON_MS);
+	assert_int_equal(recv(fd, &byte, 1, 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	set_wait(fd, WAIT_S * 1000);
+}
+
+static int accept_from(int fd)
+{
+	int conn_fd = accept(fd, NULL, NULL);
+
+	assert_true(conn_fd >= 0);
+	set_wait(conn_fd, WAIT_S * 1000);
+	return conn_fd;
+}
+
+static void reset(int fd)
+{
+	struct linger linger = { .l_onoff = 1 };
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger,
+				    sizeof(linger)),
+			 0);
+	(void)close(fd);
+}
+
+/* "action": "forward" to what is bound to @backend_fd */
+static const char *forward_to(int backend_fd, const char *more)
+{
+	static char text[256];
+
+	(void)snprintf(text, sizeof(text),
+		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\"]%s",
+		       port_of(backend_fd), more);
+	return text;
+}
+
+/* Tests */
+
+static void test_respond(void **state)
+{
+	uint64_t id;
+	int listener, client;
+
+	(void)state;
+	listener = open_listener(
+		"tcp", "\"action\":\"respond\",\"text\":\"ack\"", &id);
+	for (int i = 0; i < 20; i++) {
+		client = connect_listener(listener);
+		/* Unread bytes must not turn the answer into a reset. */
+		if (i % 2)
+			say(client, "a question that nobody reads");
+		expect(client, "ack");
+		expect_end(client);
+	}
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+}
+
+static void test_echo_and_discard(void **state)
+{
+	uint64_t echo_id, discard_id;
+	int echo, discard, client;
+
+	(void)state;
+	echo = open_listener("tcp", "\"action\":\"echo\"", &echo_id);
+	discard = open_listener("tcp", "\"action\":\"discard\"", &discard_id);
+	client = connect_listener(echo);
+	say(client, "one");
+	expect(client, "one");
+	say(client, "two");
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	expect(client, "two");
+	expect_end(client);
+	client = connect_listener(discard);
+	say(client, "nothing comes back");
+	expect_silence(client);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	expect_end(client);
+	withdraw(echo_id, /* abort= */ true);
+	withdraw(discard_id, /* abort= */ true);
+	(void)close(echo);
+	(void)close(discard);
+}
+
+static void test_forward_half_close(void **state)
+{
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, client, server;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", forward_to(backend, ""), &id);
+	/* The client ends first, the server still speaks. */
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	say(client, "question");
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	expect(server, "question");
+	expect_silence(client);
+	say(server, "answer");
+	expect(client, "answer");
+	expect_end(server);
+	expect_end(client);
+	/* The server ends first, the client still speaks. */
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	say(server, "greeting");
+	assert_int_equal(shutdown(server, SHUT_WR), 0);
+	expect(client, "greeting");
+	expect_silence(server);
+	say(client, "late");
+	expect(server, "late");
+	expect_end(client);
+	expect_end(server);
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_resets_travel(void **state)
+{
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, client, server;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", forward_to(backend, ""), &id);
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	reset(server);
+	expect_reset(client);
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	reset(client);
+	expect_reset(server);
+	(void)close(backend);
+	client = connect_listener(listener);
+	expect_reset(client);
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+}
+
+static void test_next_backend_is_tried(void **state)
+{
+	int dead = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, client, server;
+	char members[256];
+	uint64_t id;
+
+	(void)state;
+	(void)snprintf(members, sizeof(members),
+		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\","
+		       "\"tcp://127.0.0.1:%u\"]",
+		       port_of(dead), port_of(backend));
+	(void)close(dead);
+	listener = open_listener("tcp", members, &id);
+	for (int i = 0; i < 4; i++) {
+		client = connect_listener(listener);
+		server = accept_from(backend);
+		say(server, "here");
+		expect(client, "here");
+		(void)close(server);
+		expect_end(client);
+	}
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_unix_backend(void **state)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int backend = socket(AF_UNIX, SOCK_STREAM, 0);
+	int listener, client, server;
+	char members[256];
+	uint64_t id;
+
+	(void)state;
+	(void)snprintf(un.sun_path, sizeof(un.sun_path),
+		       "/tmp/berth-test-relay-%d", getpid());
+	(void)unlink(un.sun_path);
+	assert_int_equal(bind(backend, (struct sockaddr *)&un, sizeof(un)), 0);
+	assert_int_equal(listen(backend, 0), 0);
+	(void)snprintf(members, sizeof(members),
+		       "\"action\":\"forward\",\"to\":[\"unix:%s\"],"
+		       "\"connect_timeout_ms\":%d",
+		       un.sun_path, SOON_MS);
+	listener = open_listener("tcp", members, &id);
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	say(client, "ping");
+	expect(server, "ping");
+	say(server, "last words");
+	(void)close(server);
+	expect(client, "last words");
+	expect_end(client);
+	/* A full backlog: the first waits in it, the second gives up. */
+	client = connect_listener(listener);
+	expect_silence(client);
+	expect_reset(connect_listener(listener));
+	server = accept_from(backend);
+	say(server, "at last");
+	expect(client, "at last");
+	(void)close(server);
+	expect_end(client);
+	withdraw(id, /* abort= */ true);
+	(void)unlink(un.sun_path);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_slow_reader_gets_everything(void **state)
+{
+	enum { TOTAL = 24 * 1024 * 1024, PIECE = 65536 };
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	static uint8_t piece[PIECE];
+	int listener, client, server;
+	size_t got = 0;
+	ssize_t n;
+	pid_t writer;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", forward_to(backend, ""), &id);
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	writer = fork();
+	if (writer == 0) {
+		for (size_t sent = 0; sent < TOTAL; sent += PIECE) {
+			memset(piece, (int)(sent / PIECE), sizeof(piece));
+			if (send(client, piece, PIECE, 0) != PIECE)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	(void)close(client);
+	expect_silence(berthd_fd); /* let the buffers fill up */
+	while ((n = recv(server, piece, PIECE, 0)) > 0) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (piece[i] != (uint8_t)((got + (size_t)i) / PIECE))
+				fail_msg("wrong byte at %zu", got + (size_t)i);
+		}
+		got += (size_t)n;
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(got, TOTAL);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+	(void)close(server);
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_withdraw(void **state)
+{
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, clients[10], server, stranger;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", forward_to(backend, ""), &id);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		clients[i] = connect_listener(listener);
+		server = accept_from(backend);
+		say(clients[i], "x");
+		expect(server, "x");
+	}
+	/* Connections may finish: no answer yet, and they work. */
+	send_withdraw(id, /* abort= */ false);
+	assert_int_equal(receive_released(SOON_MS), 0);
+	say(clients[9], "y");
+	expect(server, "y");
+	/* The listener itself is let go: nobody accepts any more. */
+	stranger = connect_listener(listener);
+	(void)close(accept_from(listener));
+	(void)close(stranger);
+	/* Then the namespace goes. */
+	send_withdraw(id, /* abort= */ true);
+	assert_int_equal(receive_released(WAIT_S * 1000), id);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		expect_reset(clients[i]);
+	expect_reset(server);
+	/* Unknown ones are answered too. */
+	withdraw(123456789, /* abort= */ true);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_withdraw_ends_with_last_connection(void **state)
+{
+	uint64_t id;
+	int listener, client;
+
+	(void)state;
+	listener = open_listener("tcp", "\"action\":\"echo\"", &id);
+	client = connect_listener(listener);
+	say(client, "x");
+	expect(client, "x");
+	send_withdraw(id, /* abort= */ false);
+	assert_int_equal(receive_released(SOON_MS), 0);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	expect_end(client);
+	assert_int_equal(receive_released(WAIT_S * 1000), id);
+	(void)close(listener);
+}
+
+static void test_update_is_for_new_connections(void **state)
+{
+	int listener, old, client;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", "\"action\":\"echo\"", &id);
+	old = connect_listener(listener);
+	say(old, "a");
+	expect(old, "a");
+	send_listener(id, -1, "tcp", "\"action\":\"respond\",\"text\":\"b\"");
+	withdraw(987654321, /* abort= */ false); /* the relay read so far */
+	client = connect_listener(listener);
+	expect(client, "b");
+	expect_end(client);
+	say(old, "c");
+	expect(old, "c");
+	(void)close(old);
+	withdraw(id, /* abort= */ true);
+	(void)close(listener);
+}
+
+static void test_max_connections(void **state)
+{
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, clients[3], server;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener(
+		"tcp", forward_to(backend, ",\"max_connections\":2"), &id);
+	clients[0] = connect_listener(listener);
+	server = accept_from(backend);
+	clients[1] = connect_listener(listener);
+	(void)accept_from(backend);
+	clients[2] = connect_listener(listener);
+	set_wait(backend, SOON_MS);
+	assert_int_equal(accept(backend, NULL, NULL), -1);
+	set_wait(backend, WAIT_S * 1000);
+	/* It waits, and is served when there is room. */
+	reset(clients[0]);
+	expect_reset(server);
+	server = accept_from(backend);
+	say(clients[2], "me");
+	expect(server, "me");
+	withdraw(id, /* abort= */ true);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_timeouts(void **state)
+{
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, client, server;
+	uint64_t id, begin_us;
+
+	(void)state;
+	listener = open_listener(
+		"tcp", forward_to(backend, ",\"idle_timeout_ms\":600"), &id);
+	client = connect_listener(listener);
+	server = accept_from(backend);
+	for (int i = 0; i < 3; i++) {
+		expect_silence(client); /* SOON_MS */
+		say(client, "x");
+		expect(server, "x");
+	}
+	begin_us = monotonic_us();
+	expect_reset(client);
+	expect_reset(server);
+	assert_true(monotonic_us() - begin_us >= 500 * USEC_PER_MSEC);
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_udp_answers_from_where_it_was_asked(void **state)
+{
+	static const char *const actions[] = {
+		"\"action\":\"echo\"",
+		"\"action\":\"respond\",\"text\":\"ask\"",
+	};
+	uint64_t id;
+	int listener, client;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		listener = open_listener("udp", actions[i], &id);
+		/* Connected: an answer from elsewhere would not arrive. */
+		client = connect_to(SOCK_DGRAM, "127.3.2.1", port_of(listener));
+		say(client, "ask");
+		expect(client, "ask");
+		(void)close(client);
+		withdraw(id, /* abort= */ false);
+		(void)close(listener);
+	}
+}
+
+static void test_udp_sessions(void **state)
+{
+	int backend = bound_socket(SOCK_DGRAM, "127.0.0.1");
+	struct sockaddr_in from[8];
+	static char big[65507];
+	int listener, clients[8];
+	char text[8];
+	socklen_t len;
+	uint64_t id;
+
+	(void)state;
+	set_wait(backend, WAIT_S * 1000);
+	listener = open_listener(
+		"udp", forward_to(backend, ",\"max_connections\":4"), &id);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		clients[i] =
+			connect_to(SOCK_DGRAM, "127.3.2.1", port_of(listener));
+		say(clients[i], "ask");
+		len = sizeof(from[i]);
+		assert_int_equal(recvfrom(backend, text, sizeof(text), 0,
+					  (struct sockaddr *)&from[i], &len),
+				 3);
+	}
+	/* Four sessions at most: the first clients' are gone. */
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		assert_int_equal(sendto(backend, "answer", 6, 0,
+					(struct sockaddr *)&from[i],
+					sizeof(from[i])),
+				 6);
+		if (i < 4)
+			expect_silence(clients[i]);
+		else
+			expect(clients[i], "answer");
+	}
+	/* The largest datagram, and the empty one, arrive whole. */
+	assert_int_equal(send(clients[7], big, sizeof(big), 0), sizeof(big));
+	assert_int_equal(recv(backend, big, sizeof(big), 0), sizeof(big));
+	assert_int_equal(send(clients[7], big, 0, 0), 0);
+	assert_int_equal(recv(backend, big, sizeof(big), 0), 0);
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+	(void)close(backend);
+}
+
+static void test_what_it_cannot_serve_is_released(void **state)
+{
+	static const struct {
+		const char *protocol, *members;
+	} cases[] = {
+		{ "sctp", "\"action\":\"echo\"" },
+		{ "tcp", "\"action\":\"handoff\"" },
+		{ "tcp", "\"action\":\"forward\",\"to\":[]" },
+		{ "tcp", "\"action\":\"forward\",\"to\":[\"udp://[::1]:1\"]" },
+		{ "tcp", "\"action\":\"forward\",\"to\":[\"nowhere\"]" },
+		{ "tcp", "\"action\":\"dance\"" },
+	};
+	uint64_t id;
+	int listener;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		listener =
+			open_listener(cases[i].protocol, cases[i].members, &id);
+		withdraw(id, /* abort= */ false);
+		(void)close(listener);
+	}
+	/* A datagram socket that is said to be TCP. */
+	listener = bound_socket(SOCK_DGRAM, "127.0.0.1");
+	id = send_listener(++last_id, listener, "tcp", "\"action\":\"echo\"");
+	withdraw(id, /* abort= */ false);
+	(void)close(listener);
+}
+
+/* stop_relay() checks that a relay with traffic ends cleanly, too. */
+static void test_end_with_open_connections(void **state)
+{
+	int listener, udp, client;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", "\"action\":\"echo\"", &id);
+	udp = open_listener("udp", "\"action\":\"echo\"", &id);
+	client = connect_listener(listener);
+	say(client, "x");
+	expect(client, "x");
+	(void)close(berthd_fd);
+	berthd_fd = -1;
+	expect_reset(client);
+	(void)close(udp);
+	(void)close(listener);
+}
+
+#define relay_test(f) \
+	cmocka_unit_test_setup_teardown(f, start_relay, stop_relay)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		relay_test(test_respond),
+		relay_test(test_echo_and_discard),
+		relay_test(test_forward_half_close),
+		relay_test(test_resets_travel),
+		relay_test(test_next_backend_is_tried),
+		relay_test(test_unix_backend),
+		relay_test(test_slow_reader_gets_everything),
+		relay_test(test_withdraw),
+		relay_test(test_withdraw_ends_with_last_connection),
+		relay_test(test_update_is_for_new_connections),
+		relay_test(test_max_connections),
+		relay_test(test_timeouts),
+		relay_test(test_udp_answers_from_where_it_was_asked),
+		relay_test(test_udp_sessions),
+		relay_test(test_what_it_cannot_serve_is_released),
+		relay_test(test_end_with_open_connections),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
