@@ -200,30 +200,30 @@ static int serving_for(struct control *control,
 	return 0;
 }
 
-/* What accepted sockets inherit, and what answers need. berthd set some of it
- * already; a listener that lacks it works less well, not wrong. */
-static void prepare_socket(int fd, enum protocol protocol)
+static bool socket_has_type(int fd, int wanted)
 {
-	static const int on = 1;
-
-	if (protocol != PROTOCOL_UDP) {
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		return;
-	}
-	/* Each fails for the other family. */
-	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-}
-
-/* Is it the kind of socket that the message says? */
-static bool socket_fits(int fd, enum protocol protocol)
-{
-	int type = 0,
-	    wanted = protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	int type = 0;
 	socklen_t len = sizeof(type);
 
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
 	       type == wanted;
+}
+
+/* What accepted sockets inherit, and what answers need.
+ * Return: false when it is not the kind of socket that the message says. */
+static bool prepare_socket(int fd, enum protocol protocol)
+{
+	static const int on = 1;
+
+	/* MPTCP knows this option since Linux 5.17. */
+	if (protocol != PROTOCOL_UDP)
+		return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+				  sizeof(on)) == 0 ||
+		       socket_has_type(fd, SOCK_STREAM);
+	/* Each fails for the other family. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	return socket_has_type(fd, SOCK_DGRAM);
 }
 
 static void begin_serving(struct control *control, struct entry *entry,
@@ -236,7 +236,6 @@ static void begin_serving(struct control *control, struct entry *entry,
 	int r;
 
 	label_fmt(message, label);
-	prepare_socket(message->fd, protocol);
 	r = listener_new(entry->id, message->fd, protocol, label, n, &listener);
 	if (r < 0) {
 		log_error_errno(r, "%s: it is not served", label);
@@ -263,7 +262,7 @@ static void handle_new(struct control *control, struct berth_message *message,
 		return;
 	if (!serving)
 		return;
-	if (message->fd < 0 || !socket_fits(message->fd, protocol))
+	if (message->fd < 0 || !prepare_socket(message->fd, protocol))
 		log_error("rule '%s': berthd sent no %s socket; ignoring",
 			  message->listener.rule, protocol_name(protocol));
 	else
@@ -376,19 +375,11 @@ static bool receive_failed(struct control *control, int error)
 	}
 }
 
-static void berth_handler(uint32_t events, void *user_data)
+static void receive_batch(struct control *control)
 {
-	struct control *control = user_data;
 	struct berth_message *message;
 	int r;
 
-	if (events & (EPOLLHUP | EPOLLRDHUP)) {
-		/* Whatever it said before its end does not matter any more. */
-		control_quit(control);
-		return;
-	}
-	if (events & EPOLLOUT)
-		send_unsent(control);
 	for (int i = 0; i < MESSAGE_BATCH; i++) {
 		r = berth_receive(control->berth, &message);
 		if (r == 0 || (r < 0 && !receive_failed(control, r)))
@@ -405,7 +396,32 @@ static void berth_handler(uint32_t events, void *user_data)
 	}
 }
 
+static void berth_handler(uint32_t events, void *user_data)
+{
+	struct control *control = user_data;
+
+	if (events & (EPOLLHUP | EPOLLRDHUP)) {
+		/* Whatever it said before its end does not matter any more. */
+		control_quit(control);
+		return;
+	}
+	if (events & EPOLLOUT)
+		send_unsent(control);
+	receive_batch(control);
+	for (size_t i = 0; i < control->n_workers; i++)
+		worker_kick(&control->workers[i]);
+}
+
 /* Begin and end */
+
+/* With no thread left: the kernel closes the listening socket, see exit(2). */
+static void entry_forget(struct entry *entry)
+{
+	struct listener *listener = entry->listener;
+
+	for (size_t i = 0; listener && i < listener->n_shares; i++)
+		worker_forget(&listener->shares[i]);
+}
 
 static int control_start(struct control *control, size_t n_workers)
 {
@@ -464,14 +480,14 @@ struct control *control_free(struct control *control)
 
 	if (!control)
 		return NULL;
-	HASH_ITER (hh, control->entries, entry, next) {
-		if (entry->listener)
-			entry_withdraw(entry, /* abort= */ true);
-	}
 	for (size_t i = 0; i < control->n_workers; i++)
 		worker_ask_to_stop(&control->workers[i]);
 	for (size_t i = 0; i < control->n_workers; i++)
 		worker_join(&control->workers[i]);
+	HASH_ITER (hh, control->entries, entry, next)
+		entry_forget(entry);
+	for (size_t i = 0; i < control->n_workers; i++)
+		worker_done(&control->workers[i]);
 	HASH_ITER (hh, control->entries, entry, next)
 		entry_free(control, entry);
 	(void)serving_unref(control->last_serving);

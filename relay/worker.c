@@ -159,7 +159,7 @@ void worker_unpark(struct worker *worker, struct share *share)
 {
 	if (!share || !share->parked)
 		share = worker->parked;
-	if (!share)
+	if (!share || worker->stopping)
 		return;
 	share_leave_park(worker, share);
 	share_register(worker, share);
@@ -257,7 +257,6 @@ void worker_tell(struct share *share, unsigned int wanted,
 {
 	struct inbox *inbox = &share->worker->inbox;
 	struct serving *old = NULL;
-	bool first = false;
 
 	if (!listener_get(share->listener))
 		return;
@@ -268,7 +267,6 @@ void worker_tell(struct share *share, unsigned int wanted,
 	}
 	share->wanted |= wanted;
 	if (!share->mailed) {
-		first = !inbox->first;
 		share->mailed = true;
 		share->next_mail = NULL;
 		if (inbox->last)
@@ -281,9 +279,16 @@ void worker_tell(struct share *share, unsigned int wanted,
 		(void)listener_put(share->listener);
 	}
 	pthread_mutex_unlock(&inbox->lock);
-	if (first)
-		eventfd_kick(inbox->fd);
+	inbox->told = true;
 	(void)serving_unref(old);
+}
+
+void worker_kick(struct worker *worker)
+{
+	if (!worker->inbox.told)
+		return;
+	worker->inbox.told = false;
+	eventfd_kick(worker->inbox.fd);
 }
 
 /* Takes one share's mail out. */
@@ -335,8 +340,7 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 	pthread_mutex_lock(&inbox->lock);
 	if (inbox->first)
 		eventfd_kick(inbox->fd); /* the rest after other events */
-	else
-		worker->stopping = inbox->stop;
+	worker->stopping = inbox->stop;
 	shed = inbox->shed;
 	inbox->shed = 0;
 	pthread_mutex_unlock(&inbox->lock);
@@ -435,6 +439,9 @@ static void *worker_main(void *user_data)
 		worker_run_ready(worker);
 		worker_after_batch(worker);
 	}
+	while (tcp_shed(worker))
+		; /* what the kernel would end politely, and slowly */
+	worker_after_batch(worker);
 	return NULL;
 }
 
@@ -512,5 +519,17 @@ int worker_start(struct worker *worker, struct outbox *outbox)
 void worker_join(struct worker *worker)
 {
 	(void)pthread_join(worker->thread, NULL); /* it was started */
+}
+
+void worker_forget(struct share *share)
+{
+	if (share->udp)
+		udp_share_close(share->worker, share);
+	share->serving = serving_unref(share->serving);
+}
+
+void worker_done(struct worker *worker)
+{
+	worker_after_batch(worker);
 	worker_close(worker);
 }

@@ -32,7 +32,8 @@ struct outbox {
 /**
  * struct inbox - from the main thread to a worker
  * @first, @last: shares with mail, in order of arrival
- * @shed:	how many descriptors of traffic to give up
+ * @shed:	how many connections or sessions to give up
+ * @told:	the main thread's own: it put mail here and did not kick yet
  */
 struct inbox {
 	struct pollable poll;
@@ -41,6 +42,7 @@ struct inbox {
 	struct share *first, *last;
 	unsigned int shed;
 	bool stop;
+	bool told;
 };
 
 /**
@@ -95,8 +97,14 @@ int worker_start(struct worker *worker, struct outbox *outbox);
 /** worker_ask_to_stop() - it resets all its connections and ends */
 void worker_ask_to_stop(struct worker *worker);
 
-/** worker_join() - waits for that, and frees what the worker has */
+/** worker_join() - waits for that */
 void worker_join(struct worker *worker);
+
+/** worker_forget() - frees what a joined worker has in @share */
+void worker_forget(struct share *share);
+
+/** worker_done() - frees the rest of a joined worker */
+void worker_done(struct worker *worker);
 
 /**
  * worker_tell() - main thread: asks a share's worker for something
@@ -104,10 +112,13 @@ void worker_join(struct worker *worker);
  * @serving:	with SHARE_SERVE: a reference is taken
  *
  * Needs no memory, so it cannot fail. Does nothing when the listener has no
- * user any more.
+ * user any more. The worker hears of it with worker_kick().
  */
 void worker_tell(struct share *share, unsigned int wanted,
 		 struct serving *serving);
+
+/** worker_kick() - main thread: wakes the worker if it was told something */
+void worker_kick(struct worker *worker);
 
 /** worker_shed() - main thread: gives up @n connections or sessions, if it has
  * as many, so that listeners find room */
