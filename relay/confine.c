@@ -140,7 +140,7 @@ static int allow_all(scmp_filter_ctx filter)
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 		if (r < 0)
 			return r;
 	}
