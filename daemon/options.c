@@ -270,7 +270,8 @@ static void list_done(char ***list, size_t *n)
 {
 	while (*n > 0)
 		free((*list)[--*n]);
-	free(TAKE_PTR(*list));
+	free(*list);
+	*list = NULL;
 }
 
 void options_done(struct options *options)

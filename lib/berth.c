@@ -329,9 +329,9 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message)
 		return -EPROTO;
 	}
 	consume(berth);
-	r = flags & MSG_TRUNC ? -EBADMSG
-			      : berth_message_parse(berth->buffer, (size_t)n,
-						    ret_message);
+	r = (flags & MSG_TRUNC) ? -EBADMSG
+				: berth_message_parse(berth->buffer, (size_t)n,
+						      ret_message);
 	if (r < 0) {
 		if (fd >= 0)
 			(void)close(fd); /* a copy: berthd has its own */

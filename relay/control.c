@@ -14,6 +14,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
@@ -146,14 +149,16 @@ static struct entry *entry_new(struct control *control, uint64_t id)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 
-	if (!entry) {
-		log_error("out of memory; ignoring listener %llu",
-			  (unsigned long long)id);
-		return NULL;
+	if (entry) {
+		entry->id = id;
+		HASH_ADD(hh, control->entries, id, sizeof(entry->id), entry);
+		if (entry->hh.tbl)
+			return entry;
 	}
-	entry->id = id;
-	HASH_ADD(hh, control->entries, id, sizeof(entry->id), entry);
-	return entry;
+	free(entry);
+	log_error("out of memory; ignoring listener %llu",
+		  (unsigned long long)id);
+	return NULL;
 }
 
 /* "rule 'web': tcp 10.0.0.1:80 in 'blue'" */
