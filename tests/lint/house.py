@@ -111,6 +111,16 @@ def check_code(name, code):
             begin = None
 
 
+def check_uthash(name, lines):
+    """Without this uthash calls exit(3) when memory is out."""
+    text = "\n".join(lines)
+    at = text.find("#include <uthash.h>")
+    if name.split("/")[0] in LAYERS and at >= 0 \
+            and "#define HASH_NONFATAL_OOM 1" not in text[:at]:
+        yield text[:at].count("\n") + 1, \
+            "define HASH_NONFATAL_OOM before uthash.h, or it calls exit()"
+
+
 def check_c(name, lines):
     """All that concerns one .c or .h file."""
     base = os.path.basename(name)
@@ -118,6 +128,7 @@ def check_c(name, lines):
         yield 2, f'expected "/* {base} - what it is for"'
     for number, line in enumerate(lines, 1):
         yield from check_include(name, number, line)
+    yield from check_uthash(name, lines)
     yield from check_code(name, strip_comments(lines))
 
 

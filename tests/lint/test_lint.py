@@ -105,6 +105,14 @@ def test_names_in_comments_and_texts_are_no_calls(tmp_path):
     assert violations(tmp_path, "binder/a.c", text) == []
 
 
+def test_uthash_must_not_exit(tmp_path):
+    include = "#include <uthash.h>"
+    found = violations(tmp_path, "relay/a.c", c_file("a.c", include))
+    assert "a.c:3: define HASH_NONFATAL_OOM" in found[0]
+    text = c_file("a.c", "#define HASH_NONFATAL_OOM 1", include)
+    assert violations(tmp_path, "relay/a.c", text) == []
+
+
 @pytest.mark.parametrize("path", ["daemon/a.c", "common/a.h", "tests/a.py",
                                   "contrib/rules.d/a.yaml", "Makefile"])
 def test_license_line(tmp_path, path):
