@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_interface.py - replies are what doc/io.berth.varlink says, to the bit
+
+A parser of Varlink's interface language, written from its grammar, reads the
+text that berthd gives; each reply is then checked against the types in it.
+"""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.rules import ack, rule, rules
+from harness.wait import wait_for
+
+INTERFACE = Path(__file__).resolve().parents[2] / "doc/io.berth.varlink"
+TOKEN = re.compile(r"\s*(?:#[^\n]*\n\s*)*(->|\[string\]|\[\]|[()?:,]|"
+                   r"[A-Za-z](?:_?[A-Za-z0-9])*(?:\.[a-z0-9-]+)*)")
+
+
+class Interface:
+    """The types, methods and errors of one description."""
+
+    def __init__(self, text):
+        self.tokens = []
+        end = 0
+        text = text.rstrip() + "\n"
+        while end < len(text.rstrip()):
+            match = TOKEN.match(text, end)
+            assert match, f"not the interface language: {text[end:end + 60]}"
+            self.tokens.append(match.group(1))
+            end = match.end()
+        self.types, self.methods, self.errors = {}, {}, {}
+        assert self.take() == "interface"
+        self.name = self.take()
+        while self.tokens:
+            self.member()
+
+    def take(self, expected=None):
+        token = self.tokens.pop(0)
+        assert expected in (None, token), f"{token} is no {expected}"
+        return token
+
+    def member(self):
+        kind, name = self.take(), self.take()
+        assert re.fullmatch("[A-Z][A-Za-z0-9]*", name), name
+        for known in (self.types, self.methods, self.errors):
+            assert name not in known, f"{name} twice"
+        if kind == "method":
+            taken = self.struct()
+            self.take("->")
+            self.methods[name] = (taken, self.struct())
+        elif kind == "error":
+            self.errors[name] = self.struct()
+        else:
+            assert kind == "type", kind
+            self.types[name] = self.struct()
+
+    def struct(self):
+        self.take("(")
+        fields = {}
+        while self.tokens[0] != ")":
+            name = self.take()
+            self.take(":")
+            assert name not in fields, f"{name} twice"
+            fields[name] = self.type()
+            if self.tokens[0] != ")":
+                self.take(",")
+        self.take(")")
+        return fields
+
+    def type(self):
+        if self.tokens[0] in ("?", "[]", "[string]"):
+            return (self.take(), self.type())
+        return self.struct() if self.tokens[0] == "(" else self.take()
+
+    def check(self, value, kind, where):
+        """Does @value have the type @kind, all of it and nothing more?"""
+        if isinstance(kind, tuple) and kind[0] == "?":
+            if value is not None:
+                self.check(value, kind[1], where)
+        elif isinstance(kind, tuple):
+            assert kind[0] == "[]" and isinstance(value, list), where
+            for i, element in enumerate(value):
+                self.check(element, kind[1], f"{where}[{i}]")
+        elif isinstance(kind, dict):
+            assert isinstance(value, dict), where
+            assert set(value) == set(kind), \
+                f"{where}: {set(value) ^ set(kind)}"
+            for name, field in kind.items():
+                self.check(value[name], field, f"{where}.{name}")
+        elif kind in self.types:
+            self.check(value, self.types[kind], where)
+        else:
+            python = {"string": str, "int": int, "bool": bool}[kind]
+            assert type(value) is python, f"{where}: {value!r} is no {kind}"
+
+
+@pytest.fixture(scope="module")
+def interface():
+    return Interface(INTERFACE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def berthd(world):
+    """Something of everything: each state, problems, a pending name."""
+    netns = world.netns("n")
+    netns.addr_add("10.0.0.1/32")
+    own = netns.listen("0.0.0.0", 8080)
+    daemon = world.berthd({
+        "a.yaml": rules(
+            rule(name="web", port=[8080, 8081]),
+            rule(name="each", address="each", port=9000,
+                 match={"address": "10.0.0.0/8"}),
+            rule(name="shadowed", port=8081),
+            rule(name="hand", port=9002, handoff="envoy")),
+        "b.yaml": "rules:\n  - bogus: 1\n"})
+    world.name("slow").create_file()
+    wait_for(lambda: "slow" in daemon.pending(), "the pending name")
+    yield daemon
+    own.close()
+
+
+class Connection:
+    def __init__(self, berthd, interface):
+        self.interface = interface
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(str(berthd.runtime / "control.sock"))
+
+    def message(self, method, **parameters):
+        self.sock.sendall(json.dumps(
+            {"method": method, "parameters": parameters}).encode() + b"\0")
+        data = b""
+        while not data.endswith(b"\0"):
+            more = self.sock.recv(65536)
+            assert more, f"berthd ended the connection after {data!r}"
+            data += more
+        return json.loads(data[:-1])
+
+    def call(self, method, **parameters):
+        """A call that succeeds, and whose reply is as described."""
+        message = self.message(f"{self.interface.name}.{method}",
+                               **parameters)
+        assert set(message) == {"parameters"}, message
+        self.interface.check(message["parameters"],
+                             self.interface.methods[method][1], method)
+        return message["parameters"]
+
+    def fails(self, method, error, **parameters):
+        message = self.message(f"{self.interface.name}.{method}",
+                               **parameters)
+        assert message["error"] == f"{self.interface.name}.{error}"
+        self.interface.check(message["parameters"],
+                             self.interface.errors[error], error)
+
+
+@pytest.fixture
+def connection(berthd, interface):
+    connection = Connection(berthd, interface)
+    yield connection
+    connection.sock.close()
+
+
+def test_description(connection, interface):
+    """What berthd tells is the text in doc."""
+    reply = connection.message(
+        "org.varlink.service.GetInterfaceDescription",
+        interface=interface.name)
+    assert reply["parameters"]["description"] \
+        == INTERFACE.read_text(encoding="utf-8")
+    service = Interface(connection.message(
+        "org.varlink.service.GetInterfaceDescription",
+        interface="org.varlink.service")["parameters"]["description"])
+    info = connection.message("org.varlink.service.GetInfo")["parameters"]
+    service.check(info, service.methods["GetInfo"][1], "GetInfo")
+    assert set(info["interfaces"]) == {service.name, interface.name}
+
+
+def test_replies(connection):
+    status = connection.call("GetStatus")
+    assert status["pending"] == 1
+    names = connection.call("ListNamespaces")
+    assert len(names["namespaces"]) == 2 and names["pending_total"] == 1
+    rows = connection.call("ListListeners")["listeners"]
+    assert {row["state"] for row in rows} \
+        == {"listening", "waiting", "refused"}
+    assert connection.call("ListListeners", namespace="host") \
+        == {"listeners": []}
+    shown = connection.call("ListRules")
+    assert len(shown["rules"]) == 4
+    assert any(f["problems"] for f in shown["files"])
+    assert connection.call("Reload")["problems"] > 0
+
+
+def test_explain(connection):
+    shown = connection.call("Explain", namespace="n")
+    assert shown["state"] == "present" and shown["shadowed"]
+    assert connection.call("Explain", namespace="host")["listeners"] == []
+    assert connection.call("Explain", namespace="slow")["pending"]
+    connection.fails("Explain", "NoSuchNamespace", namespace="nothing")
+    connection.fails("ListListeners", "NoSuchNamespace", namespace="nothing")
+
+
+def test_lingering(world, interface):
+    """Somebody else's socket holds the namespace."""
+    netns = world.netns("held")
+    own = netns.listen("0.0.0.0", 7)
+    daemon = world.berthd(ack(namespace="held"))
+    connection = Connection(daemon, interface)
+    wait_for(lambda: all(
+        n["host"] or n["nsid"] is not None
+        for n in connection.call("ListNamespaces")["namespaces"]), "an nsid")
+    netns.delete()
+    wait_for(lambda: connection.call("GetStatus")["lingering"],
+             "the namespace to be shown")
+    shown = connection.call("Explain", namespace="held")
+    assert shown["state"] == "lingering"
+    assert shown["lingering"]["open_listeners"] == 0
+    wait_for(lambda: connection.call("Explain", namespace="held")
+             ["lingering"]["withdrawn_listeners"] == 0,
+             "the relay to let go")
+    own.close()
+    connection.sock.close()
+
+
+def test_ambiguous(world, interface):
+    other = world.mkdir("other")
+    world.netns("n")
+    world.netns("n", other)
+    daemon = world.berthd(ack(), netns_dirs=[world.dir, other])
+    connection = Connection(daemon, interface)
+    connection.fails("Explain", "AmbiguousNamespace", namespace="n")
+    rows = connection.call("ListListeners", namespace="n")["listeners"]
+    assert len({row["namespace_id"] for row in rows}) == 2
+    connection.sock.close()
+
+
+def test_name_of_any_bytes(world, interface):
+    """What replies write can be asked for."""
+    world.netns("b\udce4r\x1b")
+    daemon = world.berthd(ack())
+    connection = Connection(daemon, interface)
+    names = [name["name"] for n in
+             connection.call("ListNamespaces")["namespaces"]
+             for name in n["names"]]
+    assert names == ["b\\xe4r\x1b"]
+    for text in (names[0], "b\\xe4r\\x1b", f"{world.dir}/b\\xe4r\\x1b"):
+        assert connection.call("Explain", namespace=text)["state"] \
+            == "present", text
+    assert "b\\xe4r\\x1b" in daemon.ctl_text("listeners")
+    assert "b\\xe4r\\x1b" in daemon.ctl_text("explain", "b\udce4r\x1b")
+    connection.sock.close()
