@@ -176,13 +176,16 @@ int bench_listen_in(int netns_fd, uint32_t addr4, uint16_t port)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = address_of(addr4, port, &sa);
-	int fd;
+	int fd, on = 1;
 
 	bench_netns_enter(netns_fd);
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		    0);
 	bench_netns_home();
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 ||
+	/* Against connections in TIME_WAIT, as berth does. */
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&sa, len) < 0 ||
 	    listen(fd, SOMAXCONN) < 0)
 		bench_die("listen on port %u", port);
 	return fd;

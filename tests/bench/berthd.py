@@ -76,12 +76,14 @@ def child(pid):
     return children[0]
 
 
-def pss_kib(pid):
+def memory_kib(pid, kind):
+    """A line of smaps_rollup: "Pss", or "Pss_Anon", the part of it that does
+    not depend on who else uses the libraries."""
     with open(f"/proc/{pid}/smaps_rollup") as stream:
         for line in stream:
-            if line.startswith("Pss:"):
+            if line.startswith(kind + ":"):
                 return int(line.split()[1])
-    sys.exit(f"process {pid} has no Pss")
+    sys.exit(f"process {pid} has no {kind}")
 
 
 def threads(pid):

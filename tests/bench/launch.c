@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #define READY_TIMEOUT_MS 30000
+#define CHECK_MS 100 /* does the program still live? */
 #define TERM_TIMEOUT_MS 3000
 
 static int notify_open(const char *path)
@@ -41,11 +42,14 @@ static void wait_ready(int fd, pid_t pid)
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	char text[4096];
 	ssize_t n;
+	int ms = 0;
 
-	for (;;) {
-		if (poll(&poll_fd, 1, READY_TIMEOUT_MS) < 1) {
-			kill(pid, SIGKILL);
-			bench_die("READY=1 did not come");
+	while (ms < READY_TIMEOUT_MS) {
+		if (poll(&poll_fd, 1, CHECK_MS) < 1) {
+			ms += CHECK_MS;
+			if (waitpid(pid, NULL, WNOHANG) == pid)
+				bench_die("the program ended");
+			continue;
 		}
 		n = recv(fd, text, sizeof(text) - 1, 0);
 		if (n < 0)
@@ -54,6 +58,8 @@ static void wait_ready(int fd, pid_t pid)
 		if (strstr(text, "READY=1"))
 			return;
 	}
+	kill(pid, SIGKILL);
+	bench_die("READY=1 did not come");
 }
 
 static int end(pid_t pid)
