@@ -2,10 +2,15 @@
 /* match.c - do the conditions of a rule hold? */
 #include "rules/match.h"
 
-#include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "common/util.h"
+
+/* Values of struct netns_address: scope, as rtnetlink(7) defines them; its
+ * header has no place in a layer that knows no kernel. */
+#define SCOPE_LINK 253
+#define SCOPE_HOST 254
+#define SCOPE_NOWHERE 255
 
 /* Directories were cleaned by the parser on the rule's side; the watcher's may
  * end in a slash. */
@@ -80,11 +85,11 @@ bool match_family(const struct match *match, const struct candidate *c)
 bool match_scope(const struct match *match, const struct candidate *c)
 {
 	switch (c->address->scope) {
-	case RT_SCOPE_LINK:
+	case SCOPE_LINK:
 		return match->scopes & RULE_SCOPE_LINK;
-	case RT_SCOPE_HOST:
+	case SCOPE_HOST:
 		return match->scopes & RULE_SCOPE_HOST;
-	case RT_SCOPE_NOWHERE:
+	case SCOPE_NOWHERE:
 		return false;
 	default: /* global, site, and the numbers a user may define */
 		return match->scopes & RULE_SCOPE_GLOBAL;
