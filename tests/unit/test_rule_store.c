@@ -183,7 +183,8 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	strcpy(f->root, "/tmp/berth-rule-store-XXXXXX");
+	(void)snprintf(f->root, sizeof(f->root),
+		       "/tmp/berth-rule-store-XXXXXX");
 	assert_non_null(mkdtemp(f->root));
 	make_dir(f, "a");
 	make_dir(f, "b");
@@ -292,8 +293,7 @@ static void test_error_texts(void **state)
 		"a/20.yaml: is not a regular file",
 		"a/30.yaml: does not exist, or is a symbolic link to nowhere",
 		"a/40.yaml: is larger than 1024 KiB, the limit for a rule file",
-		"a/50.yaml:1:1: the file is \"x\", expected a mapping with the "
-		"keys: rules",
+		"a/50.yaml:1:8: rules is \"1\", expected a list of rules",
 	};
 	struct fixture *f = *state;
 	struct rule_file_info info;
@@ -305,7 +305,7 @@ static void test_error_texts(void **state)
 	fd = open_file(f, "a/40.yaml", O_WRONLY | O_CREAT);
 	assert_int_equal(ftruncate(fd, 1024 * 1024 + 1), 0);
 	assert_int_equal(close(fd), 0);
-	put(f, "a/50.yaml", "x");
+	put(f, "a/50.yaml", "rules: 1");
 	put(f, "b/60.yaml", RULES RULE("r6"));
 	start(f);
 	assert_int_equal(rule_store_files(f->store), 6);
@@ -591,7 +591,7 @@ static void test_load(void **state)
 	assert_int_equal(load(f, paths, 3, text, sizeof(text)), 2);
 	assert_string_equal(text, "");
 	/* Named files hide nothing; a taken name is the later file's error. */
-	strcpy(root, f->root);
+	(void)snprintf(root, sizeof(root), "%s", f->root);
 	paths[1] = at(f, "other");
 	paths[2] = at(f, "missing.yaml");
 	(void)snprintf(wanted, sizeof(wanted),

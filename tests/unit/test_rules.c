@@ -123,7 +123,7 @@ static int check_input(const char *name)
 	_cleanup_free_ char *text = NULL;
 	_cleanup_free_ char *result = NULL;
 	char path[256];
-	size_t len;
+	size_t len = 0;
 	bool ok;
 
 	(void)snprintf(path, sizeof(path), GOLDEN_DIR "/%s", name);
