@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/buffer.h"
 #include "relay/confine.h"
 #include "relay/control.h"
 #include "relay/limits.h"
@@ -24,6 +25,8 @@
  * a few that the C library opens now and then. */
 #define FIXED_FDS 16
 #define FIXED_FDS_PER_WORKER 2 /* epoll, eventfd */
+
+#define TRIM_BYTES (128 * 1024 * 1024) /* more than a heap of an arena has */
 
 struct options {
 	const char *socket_path;
@@ -221,6 +224,17 @@ static int serve(struct berth *berth, unsigned int n_workers)
 	return r;
 }
 
+/* Each thread has an arena of its own, without counting CPUs in /sys. The
+ * largest buffers go back to the kernel at once; the rest of a peak stays,
+ * because to trim an arena glibc looks into /proc, and no file can be opened
+ * once the filter of system calls stands. */
+static void tune_malloc(unsigned int n_workers)
+{
+	(void)mallopt(M_ARENA_MAX, (int)n_workers + 1);
+	(void)mallopt(M_MMAP_THRESHOLD, BUFFER_MAX_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+}
+
 static int start(const struct options *options)
 {
 	struct berth *berth;
@@ -256,7 +270,6 @@ int main(int argc, char **argv)
 		return r > 0 ? EXIT_SUCCESS : 2;
 	log_init("berth-relay", options.log_level);
 	(void)signal(SIGPIPE, SIG_IGN); /* valid arguments */
-	/* Each thread's memory is its own; and glibc need not count CPUs. */
-	(void)mallopt(M_ARENA_MAX, (int)options.n_workers + 1);
+	tune_malloc(options.n_workers);
 	return start(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
