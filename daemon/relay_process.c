@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -97,6 +98,10 @@ relay_exec(const struct relay_process *relay, int socket_fd)
 				       ? fcntl(socket_fd, F_SETFD, 0)
 				       : dup2(socket_fd, RELAY_SOCKET_FD)) < 0)
 		_exit(127);
+	/* Whoever started berthd may have left descriptors open, and berthd's
+	 * privileges do not go to the relay in this shape either. Before Linux
+	 * 5.11 only berthd's own are closed, by their flag. */
+	(void)close_range(RELAY_SOCKET_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	r = privileges_become(&relay->config.user);
 	if (r < 0) {
 		log_error_errno(r, "cannot give up privileges for berth-relay");
