@@ -293,6 +293,23 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 	return 0;
 }
 
+static int log_watch_error(int error, const char *what)
+{
+	if (error == -EMFILE)
+		return log_error_errno(error,
+				       "cannot watch %s: inotify instances are "
+				       "used up, raise "
+				       "fs.inotify.max_user_instances",
+				       what);
+	if (error == -ENOSPC)
+		return log_error_errno(error,
+				       "cannot watch %s: inotify watches are "
+				       "used up, raise "
+				       "fs.inotify.max_user_watches",
+				       what);
+	return log_error_errno(error, "cannot watch %s", what);
+}
+
 static int open_layers(struct berthd *berthd, const struct options *options,
 		       size_t max_listeners)
 {
@@ -331,7 +348,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 			   options->n_rules_dirs, &rules_ops, berthd,
 			   &berthd->rules);
 	if (r < 0)
-		return log_error_errno(r, "cannot watch the rules");
+		return log_watch_error(r, "the rules");
 	log_rules(berthd->rules);
 	r = binder_new(berthd->loop, &binder_config, &binder_ops, berthd,
 		       &berthd->binder);
@@ -343,7 +360,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 	r = watcher_new(berthd->loop, &watcher_config, &watcher_ops, berthd,
 			&berthd->watcher);
 	if (r < 0)
-		return log_error_errno(r, "cannot watch network namespaces");
+		return log_watch_error(r, "network namespaces");
 	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
 			  berthd->rules);
 	return 0;
