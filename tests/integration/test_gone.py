@@ -55,9 +55,9 @@ def test_idle_namespace_is_freed(world, monitor):
     for _ in range(5):
         netns = world.netns("n")
         wait_equal(lambda n=netns: len(n.listeners()), 2, "listeners")
-        nsid, mark = monitor.track(netns), monitor.mark()
+        tracked = monitor.track(netns)
         netns.delete()
-        monitor.wait_freed(nsid, mark)
+        monitor.wait_freed(tracked)
         wait_counts(berthd, idle)
 
 
@@ -68,7 +68,7 @@ def test_connections_are_reset(world, monitor, backend):
     idle = idle_counts(berthd)
     netns = world.netns("n")
     wait_for(netns.listeners, "the listener")
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     pairs = [pair(netns, backend) for _ in range(20)]
     for client, server in pairs:
         works(client, server)
@@ -80,10 +80,10 @@ def test_connections_are_reset(world, monitor, backend):
             client.recv(1)
         server.close()
     wait_counts(berthd, idle)
-    assert not monitor.freed(nsid), "the test's own clients are in it"
+    assert not monitor.freed(tracked), "the test's own clients are in it"
     for client, _ in pairs:
         client.close()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
 
 
 def outside_clients(world, netns, number):
@@ -103,10 +103,10 @@ def test_connections_with_unread_data(world, monitor, backend, unread):
     idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 1)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     pairs = []
-    for _ in range(5):
+    for _ in range(3):
         client = world.host.connect(address, 8080)
         server, _ = backend.accept()
         server.settimeout(15)
@@ -119,7 +119,7 @@ def test_connections_with_unread_data(world, monitor, backend, unread):
             stuff(client, 1 << 30)
     removed = time.monotonic()
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     took = time.monotonic() - removed
     assert took < 5, f"freed after {took:.1f} s"
     wait_counts(berthd, idle)
@@ -135,7 +135,7 @@ def test_half_closed_connections(world, monitor, backend):
     idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 2)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     pairs = []
     for number in range(4):
@@ -148,7 +148,7 @@ def test_half_closed_connections(world, monitor, backend):
             stuff((server, client)[number % 2], 1 << 30)
         pairs.append((client, server))
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_counts(berthd, idle)
     for client, server in pairs:
         client.close()
@@ -160,7 +160,7 @@ def test_connections_whose_rule_went_before(world, monitor, backend):
     berthd = world.berthd(forward(to(backend)))
     netns = world.netns("n")
     address = outside_clients(world, netns, 3)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     client = world.host.connect(address, 8080)
     server = backend.accept()[0]
@@ -170,7 +170,7 @@ def test_connections_whose_rule_went_before(world, monitor, backend):
     wait_equal(netns.listeners, set(), "the listener to close")
     works(client, server)
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     assert ended(server)
     client.close()
     server.close()
@@ -189,7 +189,7 @@ def test_connects_under_way(world, monitor):
     idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 4)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     clients = [world.host.connect(address, 8080) for _ in range(3)]
     wait_for(lambda: counts(berthd)[1] > idle[1] + 3, "accepted connections")
@@ -201,7 +201,7 @@ def test_connects_under_way(world, monitor):
         wait_equal(berthd.names, [], "no namespace")
     finally:
         os.kill(relay, signal.SIGCONT)
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_counts(berthd, idle)
     for client in clients:
         client.close()
@@ -213,7 +213,7 @@ def test_udp_sessions(world, monitor):
     idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 5)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     for _ in range(10):
         client = world.close_later(
@@ -224,7 +224,7 @@ def test_udp_sessions(world, monitor):
         backend.sendto(b"y", session)
         assert client.recv(10) == b"y"
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_counts(berthd, idle)
 
 
@@ -234,13 +234,13 @@ def test_own_answers_too(world, monitor, respond):
     idle = idle_counts(berthd)
     netns = world.netns("n")
     address = outside_clients(world, netns, 6)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     clients = [world.host.connect(address, 8080) for _ in range(5)]
     for client in clients[:2]:
         stuff(client, 16 << 20)
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_counts(berthd, idle)
     for client in clients:
         client.close()
@@ -251,9 +251,9 @@ def test_observed_namespace_without_a_listener(world, monitor):
     world.berthd(ack(address="each", match={"address": "203.0.113.0/24"}))
     netns = world.netns("n")
     netns.addr_add("10.0.0.1/32")
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
 
 
 def test_waiting_listener_holds_nothing(world, monitor):
@@ -262,10 +262,10 @@ def test_waiting_listener_holds_nothing(world, monitor):
     own = netns.listen("127.0.0.1", 8080)
     berthd = world.berthd(ack())
     berthd.wait_state(netns.cookie(), "waiting")
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     netns.delete()
     own.close()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_equal(berthd.listeners, [], "no listener, waiting or not")
 
 
@@ -274,9 +274,9 @@ def test_berth_reports_when_the_kernel_freed_it(world, monitor):
     before = berthd.status()["freed"]["count"]
     netns = world.netns("n")
     wait_for(netns.listeners, "the listener")
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     netns.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     freed = wait_for(
         lambda: (f := berthd.status()["freed"])["count"] == before + 1 and f,
         "berthd to count it")
@@ -289,7 +289,7 @@ def test_namespace_that_somebody_else_pins(world, monitor):
     idle = idle_counts(berthd)
     netns = world.netns("pinned")
     wait_equal(lambda: len(netns.listeners()), 2, "listeners")
-    nsid, cookie = monitor.track(netns), netns.cookie()
+    tracked, cookie = monitor.track(netns), netns.cookie()
     fd = netns.open_fd()
     try:
         netns.delete()
@@ -307,10 +307,10 @@ def test_namespace_that_somebody_else_pins(world, monitor):
         assert "pinned" in berthd.ctl_text("status")
         assert berthd.ctl("explain", "pinned", code=1)["state"] == "lingering"
         wait_counts(berthd, idle)
-        assert not monitor.freed(nsid)
+        assert not monitor.freed(tracked)
     finally:
         os.close(fd)
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_equal(lambda: berthd.status()["lingering"], [], "nothing listed")
 
 
@@ -327,11 +327,11 @@ def test_pinned_namespace_gets_a_name_again(world, monitor):
     wait_for(back.listeners, "the listener")
     assert back.cookie() == cookie
     hidden.delete()
-    nsid, mark = monitor.track(back), monitor.mark()
+    tracked = monitor.track(back)
     stays(back.listeners, "the listener", 0.2)
     assert berthd.status()["lingering"] == []
     back.delete()
-    monitor.wait_freed(nsid, mark)
+    monitor.wait_freed(tracked)
 
 
 def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
@@ -341,13 +341,13 @@ def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
     netns = world.netns("n")
     other = world.netns("other")
     wait_for(lambda: netns.listeners() and other.listeners(), "listeners")
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     relay = berthd.relay_pid()
     os.kill(relay, signal.SIGSTOP)
     try:
         netns.delete()
         monitor_freed = wait_for(
-            lambda: monitor.freed(nsid)
+            lambda: monitor.freed(tracked)
             or berthd.relay_now() not in (0, relay),
             "the relay's release or its replacement", guard=60)
         assert monitor_freed
@@ -356,7 +356,7 @@ def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
             os.kill(relay, signal.SIGCONT)
         except ProcessLookupError:
             pass
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     assert other.ask("127.0.0.1", 8080) == b"ack"
 
 
@@ -367,7 +367,7 @@ def test_many_at_once(world, monitor):
         rule(name="f", forward={"to": f"127.0.0.1:{backend.port}"}),
         rule(name="a", port=9000, protocol=["tcp", "udp"])))
     idle = idle_counts(berthd)
-    made = [world.netns(f"n{i}") for i in range(40)]
+    made = [world.netns(f"n{i}") for i in range(25)]
     wait_for(lambda: all(len(n.listeners()) == 3 for n in made), "listeners")
     clients = []
     for netns in made:
@@ -376,14 +376,14 @@ def test_many_at_once(world, monitor):
             client.sendall(b"x")
             assert client.recv(1) == b"x"
             clients.append(client)
-    nsids = [monitor.track(n) for n in made]
+    tracked = [monitor.track(n) for n in made]
     for netns in made:
         netns.delete()
     for client in clients:
         with pytest.raises(ConnectionResetError):
             client.recv(1)
         client.close()
-    for nsid in nsids:
-        monitor.wait_freed(nsid)
+    for one in tracked:
+        monitor.wait_freed(one)
     wait_counts(berthd, idle)
     wait_equal(berthd.listeners, [], "an empty table")

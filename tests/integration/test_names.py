@@ -263,12 +263,12 @@ def test_symlink_into_proc_lives_as_long_as_the_process(world):
         wait_open(link)
         assert link.ask("127.0.0.1", 8080) == b"ack"
         assert berthd.names() == ["proc"]
-        nsid = monitor.track(link)
+        tracked = monitor.track(link)
     finally:
         process.kill()
         process.wait()
     # No event of any directory tells that the process is gone.
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_equal(berthd.names, [], "no namespace")
     assert os.path.islink(link.path)
     wait_for(lambda: "proc" in berthd.pending(), "the dangling link")
@@ -310,15 +310,14 @@ def test_same_name_recreated_in_one_batch(world):
     netns = world.netns("again")
     wait_open(netns)
     for _ in range(10):
-        cookie, nsid = netns.cookie(), monitor.track(netns)
-        mark = monitor.mark()
+        cookie, tracked = netns.cookie(), monitor.track(netns)
         berthd.send_signal(signal.SIGSTOP)
         netns.delete()
         netns.create().up()
         assert netns.cookie() != cookie
         berthd.send_signal(signal.SIGCONT)
         wait_open(netns)
-        monitor.wait_freed(nsid, mark)
+        monitor.wait_freed(tracked)
         assert netns.ask("127.0.0.1", 8080) == b"ack"
         assert [n["id"] for n in berthd.namespaces() if not n["host"]] \
             == [netns.cookie()]
@@ -341,9 +340,9 @@ def test_unmounted_but_not_unlinked(world):
     berthd = world.berthd(ack())
     netns = world.netns("n")
     wait_open(netns)
-    nsid = monitor.track(netns)
+    tracked = monitor.track(netns)
     netns.unmount()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_for(lambda: "n" in berthd.pending(), "the name to be pending")
     assert berthd.names() == []
     netns.mount()
@@ -425,10 +424,10 @@ def test_ip_netns_itself_and_the_default_places(world):
         wait_open(after.up())
         assert after.ask("127.0.0.1", 8080) == b"ack"
         monitor = NsidMonitor(world)
-        nsid = monitor.track(after)
+        tracked = monitor.track(after)
     finally:
         subprocess.run(["ip", "netns", "del", "bt-after"], check=True)
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_equal(berthd.names, ["bt-before"], "the deleted name to go")
     assert "/run/docker/netns" in [
         d["path"] for d in berthd.status()["directories"]]
@@ -486,9 +485,9 @@ def test_symlink_whose_target_goes(world):
     berthd = world.berthd(ack())
     world.symlink(target.path, "link")
     wait_open(target)
-    nsid = monitor.track(target)
+    tracked = monitor.track(target)
     target.delete()
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     wait_equal(berthd.names, [], "no namespace")
     wait_for(lambda: "link" in berthd.pending(), "the dangling link")
     target.create()

@@ -44,7 +44,7 @@ def test_names_overflow(world):
         berthd = world.berthd(ack())
     assert all(n.listeners() for n in goes)
     before = stays.listener_inodes()
-    nsids = [monitor.track(n) for n in goes] + [monitor.track(again)]
+    tracked = [monitor.track(n) for n in [*goes, again]]
     with stopped(berthd):
         for netns in goes:
             netns.delete()
@@ -53,8 +53,8 @@ def test_names_overflow(world):
         again.create()
     for netns in comes + [again]:
         wait_equal(netns.listeners, {"tcp *:8080"}, netns.name)
-    for nsid in nsids[:-1]:
-        monitor.wait_freed(nsid)
+    for one in tracked:
+        monitor.wait_freed(one)
     expected = sorted(n.name for n in [stays, again, *comes])
     wait_equal(berthd.names, expected, "the names")
     assert {r["namespace_id"] for r in berthd.listeners()} \
@@ -107,7 +107,7 @@ def test_netlink_overflow(world):
         args=["--netlink-buffer", "4096"])
     assert busy.listeners() == {"tcp 10.0.0.1:8080"}
     before = quiet.listener_inodes()
-    nsid = monitor.track(gone)
+    tracked = monitor.track(gone)
     with stopped(berthd):
         # First the flood, so that what follows is what is lost.
         busy.ip_batch([f"addr add 10.1.{i // 250}.{i % 250 + 1}/32 dev lo"
@@ -120,7 +120,7 @@ def test_netlink_overflow(world):
     wait_equal(busy.listeners, {"tcp 10.0.0.2:8080"}, "the busy one")
     wait_equal(quiet.listeners, {"tcp 10.0.0.1:8080", "tcp 10.0.0.3:8080"},
                "the quiet one")
-    monitor.wait_freed(nsid)
+    monitor.wait_freed(tracked)
     events = berthd.status()["events"]
     assert events["netlink_overflows"] >= 1
     assert quiet.listener_inodes()["tcp 10.0.0.1:8080"] \

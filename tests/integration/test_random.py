@@ -41,15 +41,14 @@ def _everything_goes(chaos, monitor):
     """In the end nothing is left, in the kernel neither."""
     for name in list(chaos.links):
         chaos.path(name).unlink()
-    nsids = {monitor.track(chaos.path(name)) for name in chaos.mounts}
-    mark = monitor.mark()
+    tracked = {monitor.track(chaos.path(name)) for name in chaos.mounts}
     for server in chaos.servers:
         server[3].close()
     chaos.servers.clear()
     for name in list(chaos.mounts):
         chaos.path(name).delete()
-    for nsid in nsids:
-        monitor.wait_freed(nsid, mark)
+    for one in tracked:
+        monitor.wait_freed(one)
     chaos.links.clear()
     chaos.mounts.clear()
     berthd = chaos.berthd

@@ -148,7 +148,7 @@ def test_configmap_swap(world, netns):
     configmap(directory, "v6", {"web.yaml": BROKEN,
                                 "two.yaml": ack(name="two", port=2006)})
     wait_open(netns, 1005, 2006)
-    assert [p["line"] for p in problems(berthd)] == [4]
+    assert 4 in [p["line"] for p in problems(berthd)]
 
 
 def test_configmap_mounted_late(world, netns):
@@ -357,7 +357,7 @@ def test_things_that_are_no_readable_files(world, netns):
     sock.bind(str(directory / "socket.yaml"))
     berthd.write_rules("later.yaml", ack(name="later", port=9000))
     wait_open(netns, 8080, 9000)
-    berthd.ctl_text("reload")
+    assert berthd.ctl("reload", code=1) == {"rules": 2, "problems": 5}
     assert netns.ask("127.0.0.1", 8080) == b"ack"
     reported = {os.path.basename(p["file"]) for p in problems(berthd)}
     assert {"folder.yaml", "fifo.yaml", "dangling.yaml", "loop.yaml",

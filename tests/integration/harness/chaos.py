@@ -21,7 +21,7 @@ NAMES = [f"{colour}-{i}" for colour in ("red", "blue", "green")
 PORTS = list(range(1000, 1006))
 FILES = [f"{i}0.yaml" for i in range(1, 6)]
 V4 = [f"10.{i}.0.1/32" for i in range(4)] + ["192.0.2.1/32"]
-V6 = [f"fd00:{i}::1/128" for i in range(4)]
+V6 = [f"fd00:{i}::1/128" for i in range(1, 5)]
 PATTERNS = ["*", "red-*", "blue-*", ["*", "!red-*"], ["red-*", "green-1"],
             "/(red|green)-[01]/", "?????-[!0]", "blue-2"]
 NETS = ["10.0.0.0/8", "fd00::/8", ["10.0.0.0/8", "!10.1.0.0/16"],
@@ -260,8 +260,12 @@ class Chaos:
         groups = self._groups()
         for number, names in groups.items():
             netns = self.path(self._mounted_name(number))
-            wait_equal(netns.listeners, self._expected(number, names),
-                       f"listeners of namespace {number} {names}")
+            try:
+                wait_equal(netns.listeners, self._expected(number, names),
+                           f"listeners of namespace {number} {names}")
+            except AssertionError:
+                self._explain(netns)
+                raise
         cookies = {self.path(self._mounted_name(n)).cookie(): sorted(names)
                    for n, names in groups.items()}
         wait_equal(lambda: {
@@ -273,6 +277,14 @@ class Chaos:
                    <= set(cookies), True, "no listener of others")
         for state in self.files.values():
             state[1] = True
+
+    def _explain(self, netns):
+        """What berthd thinks, for who reads a failure."""
+        print("in force:", {name: state[0] for name, state
+                            in sorted(self.files.items())})
+        print("own servers:", self.servers)
+        print("addresses:", netns.addresses())
+        print(self.berthd.ctl_text("explain", netns.name))
 
     def _expected(self, number, names):
         """Own servers keep berth's sockets away, and are seen by ss."""

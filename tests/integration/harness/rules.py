@@ -4,6 +4,13 @@
 import yaml
 
 
+class _Dumper(yaml.SafeDumper):
+    """Without anchors, which the rule language does not have."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
 def rule(name="web", namespace="*", listen=None, port=8080, protocol="tcp",
          address="any", match=None, **action):
     """One rule; without an action it answers "ack"."""
@@ -17,7 +24,7 @@ def rule(name="web", namespace="*", listen=None, port=8080, protocol="tcp",
 
 def rules(*made):
     """The text of a rules file."""
-    return yaml.safe_dump({"rules": list(made)}, sort_keys=False)
+    return yaml.dump({"rules": list(made)}, Dumper=_Dumper, sort_keys=False)
 
 
 def ack(**kwargs):

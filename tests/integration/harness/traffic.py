@@ -80,7 +80,7 @@ def stuff(sock, limit=1 << 30):
     sock.setblocking(False)
     try:
         while sent < limit:
-            if not select.select([], [sock], [], 0.5)[1]:
+            if not select.select([], [sock], [], 0.3)[1]:
                 break
             try:
                 sent += sock.send(block)

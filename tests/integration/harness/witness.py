@@ -50,19 +50,19 @@ class NsidMonitor(_Lines):
         netns.delete()
 
     def track(self, netns):
-        """From now on freed() can tell. Return: the nsid for it."""
-        return give_nsid(netns)
+        """From now on freed() can tell. Return: what freed() wants."""
+        mark = len(self.lines)
+        return give_nsid(netns), mark
 
-    def mark(self):
-        return len(self.lines)
-
-    def freed(self, nsid, after=0):
+    def freed(self, tracked):
+        """Numbers are used again: only what came after track() counts."""
+        nsid, mark = tracked
         pattern = re.compile(rf"^Deleted nsid {nsid}\b")
-        return any(pattern.match(line) for line in list(self.lines)[after:])
+        return any(pattern.match(line) for line in list(self.lines)[mark:])
 
-    def wait_freed(self, nsid, after=0):
-        wait_for(lambda: self.freed(nsid, after),
-                 f"the kernel to free the namespace with nsid {nsid}")
+    def wait_freed(self, tracked):
+        wait_for(lambda: self.freed(tracked),
+                 f"the kernel to free the namespace with nsid {tracked[0]}")
 
 
 class InotifyWait(_Lines):
