@@ -6,7 +6,6 @@ freed a namespace, not when its name went.
 """
 
 import os
-import signal
 import socket
 import time
 
@@ -193,14 +192,10 @@ def test_connects_under_way(world, monitor):
     wait_for(netns.listeners, "the listener")
     clients = [world.host.connect(address, 8080) for _ in range(3)]
     wait_for(lambda: counts(berthd)[1] > idle[1] + 3, "accepted connections")
-    relay = berthd.relay_pid()
-    os.kill(relay, signal.SIGSTOP)
-    try:
+    with process.stopped(berthd.relay_pid()):
         clients += [world.host.connect(address, 8080) for _ in range(3)]
         netns.delete()
         wait_equal(berthd.names, [], "no namespace")
-    finally:
-        os.kill(relay, signal.SIGCONT)
     monitor.wait_freed(tracked)
     wait_counts(berthd, idle)
     for client in clients:
@@ -343,19 +338,11 @@ def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
     wait_for(lambda: netns.listeners() and other.listeners(), "listeners")
     tracked = monitor.track(netns)
     relay = berthd.relay_pid()
-    os.kill(relay, signal.SIGSTOP)
-    try:
+    with process.stopped(relay):
         netns.delete()
-        monitor_freed = wait_for(
-            lambda: monitor.freed(tracked)
-            or berthd.relay_now() not in (0, relay),
-            "the relay's release or its replacement", guard=60)
-        assert monitor_freed
-    finally:
-        try:
-            os.kill(relay, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
+        wait_for(lambda: monitor.freed(tracked)
+                 or berthd.relay_now() not in (0, relay),
+                 "another relay", guard=60)
     monitor.wait_freed(tracked)
     assert other.ask("127.0.0.1", 8080) == b"ack"
 

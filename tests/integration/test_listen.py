@@ -346,3 +346,58 @@ def test_hello_rule_as_people_write_it(world):
                  "\n    respond: ack\n")
     assert netns.ask("127.0.0.1", 8080) == b"ack"
     assert world.host.ask("127.0.0.1", 8080) == b"ack"
+
+
+@pytest.mark.parametrize("extra,word", [
+    ({"forward": {"to": "127.0.0.1:1", "proxy_protocol": "v2"}}, "PROXY"),
+    ({"forward": {"to": "127.0.0.1:1", "namespace": "b"}}, "namespace"),
+    ({"handoff": "envoy"}, "handoff"),
+], ids=["proxy protocol", "backend namespace", "handoff"])
+def test_what_nothing_serves_yet(world, extra, word):
+    """Valid, listed, explained, and not opened; the rest is."""
+    netns = world.netns("n")
+    berthd = world.berthd(rules(rule(name="later", port=9000, **extra),
+                                rule()))
+    wait_open(netns, "tcp *:8080")
+    row = berthd.listener(netns.cookie(), port=9000)
+    assert row["state"] == "refused"
+    assert "not yet" in row["reason"]
+    assert word.lower() in berthd.ctl_text("explain", "n").lower()
+
+
+def test_limits_by_option(world):
+    """In all, and per namespace; what is above it takes what gets free."""
+    made = [world.netns(f"n{i}") for i in range(4)]
+    berthd = world.berthd(one(port="1000-1004"), args=[
+        "--max-listeners", "8", "--max-listeners-per-netns", "3"])
+
+    def open_in_all():
+        return sum(len(n.listeners()) for n in made)
+
+    wait_equal(open_in_all, 8, "eight in all")
+    assert max(len(n.listeners()) for n in made) == 3
+    shown = [n for n in berthd.namespaces() if not n["host"]]
+    assert [n["listeners_omitted"] for n in shown] == [2, 2, 2, 2]
+    assert sum(n["listeners"]["waiting"] for n in shown) == 4
+    full = next(n for n in made if len(n.listeners()) == 3)
+    made.remove(full)
+    full.delete()
+    wait_equal(open_in_all, 8, "eight again, in the other three")
+
+
+def test_address_limit_by_option(world):
+    netns = world.netns("n")
+    for i in range(1, 9):
+        netns.addr_add(f"10.0.0.{i}/32")
+    berthd = world.berthd(one(address="each"),
+                          args=["--max-addresses", "4"])
+    wait_equal(lambda: len(netns.listeners()), 4, "four")
+    shown = [n for n in berthd.namespaces() if not n["host"]][0]
+    assert shown["addresses_omitted"] == len(netns.addresses()) - 4
+    for address in [a["local"] for a in netns.addresses()
+                    if a["local"].startswith("10.")][:6]:
+        netns.addr_del(f"{address}/32")
+    wait_equal(netns.listeners,
+               {f"tcp [{a['local']}]:8080" if ":" in a["local"]
+                else f"tcp {a['local']}:8080" for a in netns.addresses()},
+               "all four that are left")

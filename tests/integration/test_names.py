@@ -3,14 +3,13 @@
 
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import time
 
 import pytest
 
-from harness import kernel
+from harness import kernel, process
 from harness.netns import Netns
 from harness.rules import ack, rule, rules
 from harness.wait import stays, wait_equal, wait_for
@@ -311,11 +310,10 @@ def test_same_name_recreated_in_one_batch(world):
     wait_open(netns)
     for _ in range(10):
         cookie, tracked = netns.cookie(), monitor.track(netns)
-        berthd.send_signal(signal.SIGSTOP)
-        netns.delete()
-        netns.create().up()
-        assert netns.cookie() != cookie
-        berthd.send_signal(signal.SIGCONT)
+        with process.stopped(berthd.pid):
+            netns.delete()
+            netns.create().up()
+            assert netns.cookie() != cookie
         wait_open(netns)
         monitor.wait_freed(tracked)
         assert netns.ask("127.0.0.1", 8080) == b"ack"
@@ -431,6 +429,25 @@ def test_ip_netns_itself_and_the_default_places(world):
     wait_equal(berthd.names, ["bt-before"], "the deleted name to go")
     assert "/run/docker/netns" in [
         d["path"] for d in berthd.status()["directories"]]
+
+
+def test_ip_netns_makes_the_directory(world):
+    """Its first `add` makes it and mounts it over itself."""
+    directory = "/run/netns"
+    subprocess.run(["umount", "-q", directory], check=False)
+    if os.path.isdir(directory):
+        os.rmdir(directory)
+    world.berthd(ack(), netns_dirs=[directory])
+    netns = Netns(f"{directory}/bt-first")
+    subprocess.run(["ip", "netns", "add", netns.name], check=True)
+    try:
+        wait_open(netns)
+        with_mount = Netns(f"{directory}/bt-second")
+        subprocess.run(["ip", "netns", "add", with_mount.name], check=True)
+        wait_open(with_mount)
+        subprocess.run(["ip", "netns", "del", with_mount.name], check=True)
+    finally:
+        subprocess.run(["ip", "netns", "del", netns.name], check=True)
 
 
 def test_host_namespace_only_when_asked(world):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_overflow.py - the kernel's queues overflow for real."""
 
-import signal
 from contextlib import contextmanager
 
+from harness.process import stopped
 from harness.rules import ack
 from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
@@ -25,15 +25,6 @@ def inotify_queue(length):
             file.write(before)
 
 
-@contextmanager
-def stopped(berthd):
-    berthd.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        berthd.send_signal(signal.SIGCONT)
-
-
 def test_names_overflow(world):
     """Creations and deletions are lost; the directory is read again."""
     monitor = NsidMonitor(world)
@@ -45,7 +36,7 @@ def test_names_overflow(world):
     assert all(n.listeners() for n in goes)
     before = stays.listener_inodes()
     tracked = [monitor.track(n) for n in [*goes, again]]
-    with stopped(berthd):
+    with stopped(berthd.pid):
         for netns in goes:
             netns.delete()
         comes = [world.name(f"comes{i}").create() for i in range(20)]
@@ -67,12 +58,12 @@ def test_names_overflow_again_and_again(world):
     with inotify_queue(4):
         berthd = world.berthd(ack())
     for round_number in range(5):
-        with stopped(berthd):
+        with stopped(berthd.pid):
             made = [world.name(f"r{round_number}n{i}").create()
                     for i in range(10)]
         for netns in made:
             wait_equal(netns.listeners, {"tcp *:8080"}, netns.name)
-        with stopped(berthd):
+        with stopped(berthd.pid):
             for netns in made:
                 netns.delete()
         wait_equal(berthd.names, [], "no namespace")
@@ -83,7 +74,7 @@ def test_rules_overflow(world):
     netns = world.netns("n")
     with inotify_queue(4):
         berthd = world.berthd(ack(port=1000))
-    with stopped(berthd):
+    with stopped(berthd.pid):
         for number in range(30):
             berthd.write_rules(f"r{number}.yaml",
                                ack(name=f"r{number}", port=2000 + number))
@@ -108,7 +99,7 @@ def test_netlink_overflow(world):
     assert busy.listeners() == {"tcp 10.0.0.1:8080"}
     before = quiet.listener_inodes()
     tracked = monitor.track(gone)
-    with stopped(berthd):
+    with stopped(berthd.pid):
         # First the flood, so that what follows is what is lost.
         busy.ip_batch([f"addr add 10.1.{i // 250}.{i % 250 + 1}/32 dev lo"
                        for i in range(400)])

@@ -4,7 +4,11 @@
 import os
 import re
 import resource
+import signal
 import time
+from contextlib import contextmanager
+
+from .wait import wait_for
 
 _SANITIZER = re.compile(r"(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
                         r"runtime error:")
@@ -106,3 +110,20 @@ def steady(read, seconds=0.2):
         if (latest := read()) != value:
             value, since = latest, time.monotonic()
     return value
+
+
+@contextmanager
+def stopped(pid):
+    """All threads of the process stand still; a kill meanwhile is fine."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # The signal is under way: a thread may still do what it was doing.
+        wait_for(lambda: all(
+            status(f"{pid}/task/{task}", "State").startswith("T")
+            for task in os.listdir(f"/proc/{pid}/task")), "all to stop")
+        yield
+    finally:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
