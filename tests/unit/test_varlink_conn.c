@@ -301,50 +301,76 @@ static bool done_one_conn(struct bench *b)
 	return varlink_server_connections(b->server) == 1;
 }
 
+/* A directory, and what is in it, also when an assertion failed. */
+static struct {
+	char dir[sizeof("/tmp/berth-test-varlink-XXXXXX")];
+	char path[64];
+	char other[64];
+	mode_t umask;
+} place;
+
+static int setup_place(void **state)
+{
+	strcpy(place.dir, "/tmp/berth-test-varlink-XXXXXX");
+	assert_non_null(mkdtemp(place.dir));
+	(void)sprintf(place.path, "%s/control.sock", place.dir);
+	(void)sprintf(place.other, "%s/file", place.dir);
+	place.umask = umask(0);
+	return setup(state);
+}
+
+static int teardown_place(void **state)
+{
+	(void)umask(place.umask);
+	(void)unlink(place.path);
+	(void)unlink(place.other);
+	(void)rmdir(place.dir);
+	return teardown(state);
+}
+
 static void test_listen(void **state)
 {
-	char dir[] = "/tmp/berth-test-varlink-XXXXXX", path[64], other[64];
-	mode_t saved = umask(0);
-	struct varlink_server *stale;
 	struct stat st;
-	FILE *f;
 	int fd;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	(void)sprintf(path, "%s/control.sock", dir);
-	(void)sprintf(other, "%s/file", dir);
-
-	assert_int_equal(varlink_server_listen(bench.server, path), 0);
-	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(varlink_server_listen(bench.server, place.path), 0);
+	assert_int_equal(stat(place.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(umask(0), 0);
-	fd = connect_to(path);
+	fd = connect_to(place.path);
 	assert_true(fd >= 0);
 	run_until(done_one_conn);
 	(void)close(fd);
 	run_until(done_no_conns);
+	bench.server = varlink_server_free(bench.server);
+	assert_int_equal(access(place.path, F_OK), -1);
+}
 
-	/* What a killed server left is replaced. */
-	assert_int_equal(
-		varlink_server_new(bench.loop, &interface, NULL, &stale), 0);
-	assert_int_equal(varlink_server_listen(stale, path), 0);
-	varlink_server_free(stale);
-	assert_int_equal(access(path, F_OK), -1);
+/* What a killed server left makes way, and nothing else does. */
+static void test_listen_in_place_of(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FILE *f;
 
-	/* Anything else is not. */
-	f = fopen(other, "w");
+	(void)state;
+	f = fopen(place.other, "w");
 	assert_non_null(f);
 	(void)fclose(f);
-	assert_int_equal(
-		varlink_server_new(bench.loop, &interface, NULL, &stale), 0);
-	assert_int_equal(varlink_server_listen(stale, other), -EADDRINUSE);
-	varlink_server_free(stale);
-	assert_int_equal(access(other, F_OK), 0);
+	assert_int_equal(varlink_server_listen(bench.server, place.other),
+			 -EADDRINUSE);
+	assert_int_equal(access(place.other, F_OK), 0);
 
-	(void)unlink(other);
-	(void)rmdir(dir);
-	(void)umask(saved);
+	strcpy(address.sun_path, place.path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+			 0);
+	(void)close(fd);
+	assert_int_equal(connect_to(place.path), -1);
+	assert_int_equal(varlink_server_listen(bench.server, place.path), 0);
+	fd = connect_to(place.path);
+	assert_true(fd >= 0);
+	(void)close(fd);
 }
 
 static void test_listen_fails(void **state)
@@ -378,7 +404,10 @@ int main(void)
 		BENCH_TEST(test_deadline_is_for_the_call),
 		BENCH_TEST(test_deadline_of_reader),
 		BENCH_TEST(test_too_many),
-		BENCH_TEST(test_listen),
+		cmocka_unit_test_setup_teardown(test_listen, setup_place,
+						teardown_place),
+		cmocka_unit_test_setup_teardown(test_listen_in_place_of,
+						setup_place, teardown_place),
 		BENCH_TEST(test_listen_fails),
 	};
 
