@@ -157,6 +157,8 @@ static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
 	struct binder_row *row, *next;
 	bool closed = false;
 
+	if (!netns->rows)
+		return false;
 	binder->pass++;
 	for (size_t i = 0; i < n; i++) {
 		row = binder_row_find(binder, netns->id, &specs[i].endpoint);
@@ -206,10 +208,11 @@ static void row_hasten(struct binder *binder, struct binder_row *row)
 	binder_heap_put(&binder->heap, row);
 }
 
-/* Makes or updates the row of @spec. Return: 1 when it is to be tried now, 0
- * when not, -ENOMEM. */
+/* Makes or updates the row of @spec. Return: 1 when *@ret_row is to be tried
+ * now, 0 when there is nothing to try, -ENOMEM. */
 static int apply_spec(struct binder *binder, struct binder_netns *netns,
-		      const struct listener_spec *spec, bool at_once)
+		      const struct listener_spec *spec, bool at_once,
+		      struct binder_row **ret_row)
 {
 	struct binder_row *row;
 	bool freebind;
@@ -220,8 +223,10 @@ static int apply_spec(struct binder *binder, struct binder_netns *netns,
 			return 0;
 		if (binder_row_new(binder, netns, spec, &row) < 0)
 			return -ENOMEM;
+		*ret_row = row;
 		return row->listener.state == LISTENER_WAITING;
 	}
+	*ret_row = row;
 	freebind = row->freebind;
 	row_update(binder, row, spec);
 	if (row->listener.state != LISTENER_WAITING)
@@ -245,12 +250,12 @@ static int apply_specs(struct binder *binder, struct binder_netns *netns,
 	if (!rows)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		r = apply_spec(binder, netns, &specs[i], at_once);
+		r = apply_spec(binder, netns, &specs[i], at_once,
+			       &rows[n_rows]);
 		if (r < 0)
 			result = r;
-		else if (r > 0)
-			rows[n_rows++] = binder_row_find(binder, netns->id,
-							 &specs[i].endpoint);
+		else
+			n_rows += (size_t)r;
 	}
 	(void)binder_open_rows(binder, netns, rows, n_rows); /* they wait */
 	return result;
