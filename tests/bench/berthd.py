@@ -100,5 +100,11 @@ def switches(pid):
     return total
 
 
+def cpu_ms(pid):
+    """Time on a CPU so far, of a process with one thread."""
+    with open(f"/proc/{pid}/schedstat") as stream:
+        return int(stream.read().split()[0]) / 1e6
+
+
 def files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))

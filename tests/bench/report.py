@@ -34,12 +34,14 @@ class Report:
         ratio = berth / statistics.median(samples["floor"])
         if limit is not None:
             goal, met = f"<= {limit} {unit}", berth <= limit
-        else:
+        elif ratio_goal is not None:
             goal, met = f"ratio <= {ratio_goal}", ratio <= ratio_goal
+        else:
+            goal, met = "", None
         self.add(f"{name} (n = {len(samples['berth'])})",
                  self.spread(samples["berth"], unit),
                  self.spread(samples["floor"], unit), f"{ratio:.2f}", goal,
-                 "met" if met else "MISSED")
+                 {True: "met", False: "MISSED", None: ""}[met])
 
     def single(self, name, unit, samples):
         if samples:
