@@ -221,7 +221,8 @@ static bool berthd_after(void *user_data)
 		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
 		log_info("ready");
 	}
-	left = consumers_step(berthd->consumers) || left;
+	if (berthd->ready || !left)
+		left = consumers_step(berthd->consumers) || left;
 	return watcher_batch_end(berthd->watcher, /* idle= */ !left) || left;
 }
 
