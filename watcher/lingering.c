@@ -9,6 +9,7 @@
 
 static void remnant_remove(struct lingering *lingering, struct remnant *remnant)
 {
+	/* NOLINTNEXTLINE: takes the element to be in an empty table */
 	HASH_DELETE(by_nsid, lingering->by_nsid, remnant);
 	HASH_DELETE(by_id, lingering->by_id, remnant);
 	free(remnant->name);

@@ -105,6 +105,7 @@ static struct name *name_find(const struct names *names, size_t dir,
 	if (len > NAME_BYTES_MAX)
 		return NULL;
 	memcpy(key.text, text, len);
+	/* NOLINTNEXTLINE: takes the hash to read beyond the key's length */
 	HASH_FIND(hh, names->by_text, &key, sizeof(key.dir) + len, name);
 	return name;
 }

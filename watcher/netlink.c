@@ -376,7 +376,7 @@ static int open_socket(struct nl_sock **ret_sock)
 static int open_requests(struct nl_sock **ret_sock)
 {
 	const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
-	struct nl_sock *sock;
+	struct nl_sock *sock = NULL;
 	int r = open_socket(&sock);
 
 	if (r < 0)
@@ -464,7 +464,7 @@ struct netlink *netlink_close(struct netlink *nl)
 /* The rest of an answer is still coming, or never will. */
 static void replace_requests(struct netlink *nl)
 {
-	struct nl_sock *sock;
+	struct nl_sock *sock = NULL;
 	int r = open_requests(&sock);
 
 	nl_socket_free(nl->requests);

@@ -252,7 +252,8 @@ static bool same(const struct netns *a, const struct netns *b)
 		return false;
 	for (size_t i = 0; i < a->n_interfaces; i++) {
 		if (a->interfaces[i].ifindex != b->interfaces[i].ifindex ||
-		    strcmp(a->interfaces[i].ifname, b->interfaces[i].ifname))
+		    strcmp(a->interfaces[i].ifname, b->interfaces[i].ifname) !=
+			    0)
 			return false;
 	}
 	for (size_t i = 0; i < a->n_addresses; i++) {

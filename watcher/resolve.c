@@ -87,18 +87,30 @@ static int open_netns(const char *path, const struct statx *stx,
 	return TAKE_FD(fd);
 }
 
+/* Takes "@prefix" and a number off the front of *@at. Return: 0: no such */
+static pid_t take_number(const char **at, const char *prefix)
+{
+	size_t len = strlen(prefix);
+	char *end;
+	long number;
+
+	if (strncmp(*at, prefix, len) != 0 || (*at)[len] < '1' ||
+	    (*at)[len] > '9')
+		return 0;
+	number = strtol(*at + len, &end, 10);
+	if (number > INT_MAX)
+		return 0;
+	*at = end;
+	return (pid_t)number;
+}
+
 /* "/proc/12/ns/net" and "/proc/12/task/34/ns/net" are process 12's. */
 static pid_t pid_of_path(const char *path)
 {
-	int pid, tid, end = 0;
+	pid_t pid = take_number(&path, "/proc/");
 
-	if (sscanf(path, "/proc/%d/ns/net%n", &pid, &end) == 1 && end > 0 &&
-	    !path[end])
-		return pid;
-	if (sscanf(path, "/proc/%d/task/%d/ns/net%n", &pid, &tid, &end) == 2 &&
-	    end > 0 && !path[end])
-		return pid;
-	return 0;
+	(void)take_number(&path, "/task/"); /* a thread: its process counts */
+	return pid > 0 && strcmp(path, "/ns/net") == 0 ? pid : 0;
 }
 
 /* Return: the process that the chain of links from @path leads to, or 0 */

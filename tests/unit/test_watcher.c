@@ -421,14 +421,19 @@ static void test_link_to_process(void **state)
 	(void)snprintf(target, sizeof(target), "/proc/%d/ns/net", (int)pid);
 	assert_int_equal(symlink(target, path(f, "direct")), 0);
 	assert_int_equal(symlink("direct", path(f, "indirect")), 0);
-	expect(f, until_found, "indirect");
+	(void)snprintf(target, sizeof(target), "/proc/%d/task/%d/ns/net",
+		       (int)pid, (int)pid);
+	assert_int_equal(symlink(target, path(f, "thread")), 0);
+	expect(f, until_found, "thread");
+	assert_ptr_equal(find(f, "direct"), find(f, "thread"));
 	assert_ptr_equal(find(f, "direct"), find(f, "indirect"));
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	expect(f, until_missing, "direct");
 	expect(f, until_missing, "indirect");
+	expect(f, until_missing, "thread");
 	assert_int_equal(f->gone, 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(watcher_pending_names(f->watcher, NULL, 0), 2);
+	assert_int_equal(watcher_pending_names(f->watcher, NULL, 0), 3);
 	(void)close(ready[0]);
 	(void)close(ready[1]);
 }
