@@ -227,13 +227,14 @@ static int setup_kind(struct setup *setup)
 /* Packs addresses as sctp_bindx(3) wants them. NULL: out of memory. */
 static void *pack_addrs(const struct ip_addr *addrs, size_t n, uint16_t port)
 {
-	uint8_t *packed = malloc(n * sizeof(struct sockaddr_in6)), *end;
+	void *packed =
+		malloc(n * sizeof(struct sockaddr_in6)); /* the largest */
+	uint8_t *end = packed;
 	struct sockaddr_storage sa;
 	socklen_t len;
 
 	if (!packed)
 		return NULL;
-	end = packed;
 	for (size_t i = 0; i < n; i++) {
 		len = ip_addr_to_sockaddr(&addrs[i], port, 0, &sa);
 		memcpy(end, &sa, len);

@@ -30,17 +30,18 @@ static int backend_unix_parse(const char *path, struct backend *backend,
 			      const char **problem)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&backend->address;
+	size_t len = strlen(path);
 
 	if (path[0] != '/') {
 		*problem = "an absolute path after 'unix:'";
 		return -EINVAL;
 	}
-	if (strlen(path) >= sizeof(un->sun_path)) {
+	if (len >= sizeof(un->sun_path)) {
 		*problem = "a socket path of at most 107 bytes";
 		return -EINVAL;
 	}
 	un->sun_family = AF_UNIX;
-	strcpy(un->sun_path, path);
+	memcpy(un->sun_path, path, len + 1);
 	backend->address_len = sizeof(*un);
 	return 0;
 }

@@ -35,7 +35,7 @@ const char *ip_addr_fmt(const struct ip_addr *addr, char *buffer)
 {
 	if (addr->family == AF_UNSPEC ||
 	    !inet_ntop(addr->family, addr->bytes, buffer, IP_TEXT_MAX))
-		strcpy(buffer, "*");
+		memcpy(buffer, "*", sizeof("*"));
 	return buffer;
 }
 

@@ -62,7 +62,7 @@ const char *endpoint_addr_fmt(const struct endpoint *endpoint, char *buffer)
 	size_t used;
 
 	if (endpoint->multihomed) {
-		strcpy(buffer, "all");
+		memcpy(buffer, "all", sizeof("all"));
 		return buffer;
 	}
 	ip_addr_fmt(&addr, buffer);

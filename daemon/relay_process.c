@@ -44,7 +44,7 @@ static int open_default_program(void)
 		slash = strrchr(path, '/');
 		if (slash && (size_t)(slash - path) + sizeof("/berth-relay") <=
 				     sizeof(path)) {
-			strcpy(slash, "/berth-relay");
+			memcpy(slash, "/berth-relay", sizeof("/berth-relay"));
 			fd = open(path, O_RDONLY | O_CLOEXEC);
 			if (fd >= 0)
 				return fd;

@@ -228,11 +228,12 @@ int berth_new(int fd, const char *name, struct berth **ret_berth)
 int berth_connect(const char *path, const char *name, struct berth **ret_berth)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	size_t len = strlen(path);
 	int fd, r = 0;
 
-	if (strlen(path) >= sizeof(un.sun_path))
+	if (len >= sizeof(un.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(un.sun_path, path);
+	memcpy(un.sun_path, path, len + 1);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
