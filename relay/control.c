@@ -9,6 +9,7 @@
  */
 #include "relay/control.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 		next = listener->next_released;
 		HASH_FIND(hh, control->entries, &listener->id,
 			  sizeof(listener->id), entry);
+		assert(entry); /* it stays until this very moment */
 		entry->listener = listener_free(listener);
 		entry_released(control, entry);
 	}

@@ -237,7 +237,7 @@ static void tune_malloc(unsigned int n_workers)
 
 static int start(const struct options *options)
 {
-	struct berth *berth;
+	struct berth *berth = NULL;
 	int r;
 
 	r = limits_init(FIXED_FDS + FIXED_FDS_PER_WORKER * options->n_workers,

@@ -11,6 +11,8 @@ static void remnant_remove(struct lingering *lingering, struct remnant *remnant)
 {
 	/* NOLINTNEXTLINE: takes the element to be in an empty table */
 	HASH_DELETE(by_nsid, lingering->by_nsid, remnant);
+	/* The analyzer thinks that it may be in the one table only.
+	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	HASH_DELETE(by_id, lingering->by_id, remnant);
 	free(remnant->name);
 	free(remnant);
