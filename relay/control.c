@@ -56,12 +56,12 @@ struct entry {
 };
 
 /**
- * struct control - see the file's head
+ * struct relay_control - see the file's head
  * @unsent:	entries whose `released` the connection had no room for
  * @n_shed:	rounds since a descriptor last arrived
  * @last_serving: a rule's listeners come in a row and share it
  */
-struct control {
+struct relay_control {
 	struct loop *loop;
 	struct berth *berth;
 	struct loop_source *berth_source;
@@ -79,14 +79,14 @@ struct control {
 
 /* Answers */
 
-static void entry_free(struct control *control, struct entry *entry)
+static void entry_free(struct relay_control *control, struct entry *entry)
 {
 	HASH_DEL(control->entries, entry);
 	(void)listener_free(entry->listener);
 	free(entry);
 }
 
-static void control_watch(struct control *control, uint32_t events)
+static void control_watch(struct relay_control *control, uint32_t events)
 {
 	int r = loop_source_set_events(control->berth_source, events);
 
@@ -95,7 +95,7 @@ static void control_watch(struct control *control, uint32_t events)
 }
 
 /* Says `released`; when there is no room, as soon as there is. */
-static void entry_released(struct control *control, struct entry *entry)
+static void entry_released(struct relay_control *control, struct entry *entry)
 {
 	int r = berth_released(control->berth, entry->id);
 
@@ -108,7 +108,7 @@ static void entry_released(struct control *control, struct entry *entry)
 	entry_free(control, entry);
 }
 
-static void send_unsent(struct control *control)
+static void send_unsent(struct relay_control *control)
 {
 	struct entry *unsent = TAKE_PTR(control->unsent), *next;
 
@@ -121,7 +121,7 @@ static void send_unsent(struct control *control)
 
 static void outbox_handler(uint32_t events, void *user_data)
 {
-	struct control *control = user_data;
+	struct relay_control *control = user_data;
 	struct listener *listener, *next;
 	struct entry *entry;
 
@@ -139,7 +139,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 
 /* Listeners */
 
-static struct entry *entry_find(struct control *control, uint64_t id)
+static struct entry *entry_find(struct relay_control *control, uint64_t id)
 {
 	struct entry *entry;
 
@@ -147,7 +147,7 @@ static struct entry *entry_find(struct control *control, uint64_t id)
 	return entry;
 }
 
-static struct entry *entry_new(struct control *control, uint64_t id)
+static struct entry *entry_new(struct relay_control *control, uint64_t id)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 
@@ -181,7 +181,7 @@ static void label_fmt(const struct berth_message *message, char *label)
 }
 
 /* Does the relay know how to serve this? */
-static int serving_for(struct control *control,
+static int serving_for(struct relay_control *control,
 		       const struct berth_listener *listener,
 		       enum protocol *ret_protocol,
 		       struct serving **ret_serving, const char **ret_problem)
@@ -233,7 +233,7 @@ static bool prepare_socket(int fd, enum protocol protocol)
 	return socket_has_type(fd, SOCK_DGRAM);
 }
 
-static void begin_serving(struct control *control, struct entry *entry,
+static void begin_serving(struct relay_control *control, struct entry *entry,
 			  struct berth_message *message, enum protocol protocol,
 			  struct serving *serving)
 {
@@ -260,8 +260,9 @@ static void begin_serving(struct control *control, struct entry *entry,
 	log_debug("%s: serving", label);
 }
 
-static void handle_new(struct control *control, struct berth_message *message,
-		       enum protocol protocol, struct serving *serving)
+static void handle_new(struct relay_control *control,
+		       struct berth_message *message, enum protocol protocol,
+		       struct serving *serving)
 {
 	struct entry *entry = entry_new(control, message->id);
 
@@ -276,7 +277,7 @@ static void handle_new(struct control *control, struct berth_message *message,
 		begin_serving(control, entry, message, protocol, serving);
 }
 
-static void handle_listener(struct control *control,
+static void handle_listener(struct relay_control *control,
 			    struct berth_message *message)
 {
 	struct entry *entry = entry_find(control, message->id);
@@ -310,7 +311,8 @@ static void entry_withdraw(struct entry *entry, bool abort)
 		worker_tell(&entry->listener->shares[i], wanted, NULL);
 }
 
-static void handle_withdraw(struct control *control, uint64_t id, bool abort)
+static void handle_withdraw(struct relay_control *control, uint64_t id,
+			    bool abort)
 {
 	struct entry *entry = entry_find(control, id);
 
@@ -330,12 +332,12 @@ static void handle_withdraw(struct control *control, uint64_t id, bool abort)
 
 static void control_retry(void *user_data)
 {
-	struct control *control = user_data;
+	struct relay_control *control = user_data;
 
 	control_watch(control, control->unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-static void control_quit(struct control *control)
+static void control_quit(struct relay_control *control)
 {
 	log_info("berthd closed the connection; exiting");
 	loop_quit(control->loop, 0);
@@ -344,7 +346,7 @@ static void control_quit(struct control *control)
 /* The table is full and the next message brings a descriptor. Traffic gives
  * way to listeners; when that does not help, the listener is refused, because
  * withdraws wait behind it. Return: true to go on receiving. */
-static bool make_room(struct control *control)
+static bool make_room(struct relay_control *control)
 {
 	if (control->n_shed >= SHED_ROUNDS && berth_refuse(control->berth) == 0)
 		return true;
@@ -362,7 +364,7 @@ static bool make_room(struct control *control)
 }
 
 /* Return: false when there is nothing more to receive now. */
-static bool receive_failed(struct control *control, int error)
+static bool receive_failed(struct relay_control *control, int error)
 {
 	switch (error) {
 	case -EPIPE:
@@ -382,7 +384,7 @@ static bool receive_failed(struct control *control, int error)
 	}
 }
 
-static void receive_batch(struct control *control)
+static void receive_batch(struct relay_control *control)
 {
 	struct berth_message *message;
 	int r;
@@ -405,7 +407,7 @@ static void receive_batch(struct control *control)
 
 static void berth_handler(uint32_t events, void *user_data)
 {
-	struct control *control = user_data;
+	struct relay_control *control = user_data;
 
 	if (events & (EPOLLHUP | EPOLLRDHUP)) {
 		/* Whatever it said before its end does not matter any more. */
@@ -430,7 +432,7 @@ static void entry_forget(struct entry *entry)
 		worker_forget(&listener->shares[i]);
 }
 
-static int control_start(struct control *control, size_t n_workers)
+static int control_start(struct relay_control *control, size_t n_workers)
 {
 	int r;
 
@@ -456,10 +458,10 @@ static int control_start(struct control *control, size_t n_workers)
 			&control->berth_source);
 }
 
-int control_new(struct loop *loop, struct berth *berth, size_t n_workers,
-		struct control **ret_control)
+int relay_control_new(struct loop *loop, struct berth *berth, size_t n_workers,
+		      struct relay_control **ret_control)
 {
-	struct control *control = calloc(
+	struct relay_control *control = calloc(
 		1, sizeof(*control) + n_workers * sizeof(control->workers[0]));
 	int r;
 
@@ -474,14 +476,14 @@ int control_new(struct loop *loop, struct berth *berth, size_t n_workers,
 	};
 	r = control_start(control, n_workers);
 	if (r < 0) {
-		(void)control_free(control);
+		(void)relay_control_free(control);
 		return r;
 	}
 	*ret_control = control;
 	return 0;
 }
 
-struct control *control_free(struct control *control)
+struct relay_control *relay_control_free(struct relay_control *control)
 {
 	struct entry *entry, *next;
 

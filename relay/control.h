@@ -6,20 +6,21 @@
 #include <stddef.h>
 
 struct berth;
-struct control;
+struct relay_control;
 struct loop;
 
 /**
- * control_new() - starts @n_workers threads, listens to berthd
+ * relay_control_new() - starts @n_workers threads, listens to berthd
  * @loop:	quits with 0 when berthd closes the connection
  * @berth:	stays the caller's
  *
  * Return: 0 or a negative errno with nothing left behind.
  */
-int control_new(struct loop *loop, struct berth *berth, size_t n_workers,
-		struct control **ret_control);
+int relay_control_new(struct loop *loop, struct berth *berth, size_t n_workers,
+		      struct relay_control **ret_control);
 
-/** control_free() - resets all connections, ends the threads. Returns NULL. */
-struct control *control_free(struct control *control);
+/** relay_control_free() - resets all connections, ends the threads. Returns
+ * NULL. */
+struct relay_control *relay_control_free(struct relay_control *control);
 
 #endif

@@ -202,7 +202,7 @@ static int serve(struct berth *berth, unsigned int n_workers)
 {
 	_cleanup_close_ int signal_fd = -1;
 	struct loop_source *signals = NULL;
-	struct control *control = NULL;
+	struct relay_control *control = NULL;
 	struct loop *loop = NULL;
 	int r;
 
@@ -213,12 +213,12 @@ static int serve(struct berth *berth, unsigned int n_workers)
 		r = loop_add(loop, signal_fd, EPOLLIN, signal_handler, loop,
 			     "signals", &signals);
 	if (r == 0)
-		r = control_new(loop, berth, n_workers, &control);
+		r = relay_control_new(loop, berth, n_workers, &control);
 	if (r == 0)
 		r = loop_run(loop);
 	else
 		log_error_errno(r, "cannot start");
-	control = control_free(control);
+	control = relay_control_free(control);
 	signals = loop_source_free(signals);
 	loop = loop_free(loop);
 	return r;

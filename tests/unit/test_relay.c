@@ -36,7 +36,7 @@ static uint64_t last_id;
 
 static void relay_main(int fd)
 {
-	struct control *control;
+	struct relay_control *control;
 	struct berth *berth;
 	struct loop *loop;
 	int r;
@@ -44,10 +44,10 @@ static void relay_main(int fd)
 	log_init("relay", LOG_LEVEL_ERROR);
 	if (limits_init(16, N_WORKERS) < 0 || loop_new(&loop) < 0 ||
 	    berth_new(fd, "test", &berth) < 0 ||
-	    control_new(loop, berth, N_WORKERS, &control) < 0)
+	    relay_control_new(loop, berth, N_WORKERS, &control) < 0)
 		_exit(99);
 	r = loop_run(loop);
-	control = control_free(control);
+	control = relay_control_free(control);
 	loop = loop_free(loop);
 	berth = berth_free(berth);
 	_exit(r < 0 ? 98 : 0);
