@@ -4,6 +4,7 @@
 import time
 
 from harness import process
+from harness.berthd import SANITIZED
 from harness.rules import ack, forward
 from harness.traffic import echo_backend
 from harness.wait import wait_equal, wait_for
@@ -110,6 +111,7 @@ def test_churn_leaves_nothing(world):
     second = settle()
     for (fds, rss), (fds_later, rss_later) in zip(first, second):
         assert fds_later == fds
-        assert rss_later - rss < 1024, "memory grows"
+        # A sanitizer keeps freed memory for a while, to find its misuse.
+        assert SANITIZED or rss_later - rss < 1024, "memory grows"
     assert len(berthd.listeners()) == 40
     wait_equal(lambda: berthd.status()["lingering"], [], "nothing lingers")
