@@ -147,6 +147,21 @@ def test_pending_until_the_mount(world):
     assert berthd.names() == ["slow"]
 
 
+def test_mount_over_a_name_that_waited_is_noticed_at_once(world):
+    """By then the timers that stand behind the event are slow."""
+    world.berthd(ack())
+    took = []
+    for i in range(5):
+        netns = world.name(f"n{i}").create_file()
+        time.sleep(0.7)
+        netns.mount().up()
+        mounted = time.monotonic()
+        wait_for(lambda n=netns: not n.refuses("127.0.0.1", 8080),
+                 "an answer")
+        took.append(time.monotonic() - mounted)
+    assert statistics.median(took) < 0.1, took
+
+
 def test_pending_name_goes_without_ever_being_mounted(world):
     berthd = world.berthd(ack())
     netns = world.name("never").create_file()
