@@ -2,12 +2,14 @@
 """conftest.py - a world for each test, on namespaces of the run's own."""
 
 import os
+import socket
 
 import pytest
 
 pytest.register_assert_rewrite("harness")
 
 from harness import berthd, kernel  # noqa: E402
+from harness.wait import GUARD  # noqa: E402
 from harness.world import World  # noqa: E402
 
 _REASONS = []
@@ -23,6 +25,8 @@ def pytest_sessionstart(session):
     if missing:
         raise pytest.UsageError(f"run make first, there is no {missing[0]}")
     kernel.Host.enter_private_world()
+    # Accepted sockets have it too: no test waits for ever.
+    socket.setdefaulttimeout(GUARD)
 
 
 def pytest_report_header(config):
