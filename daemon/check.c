@@ -2,15 +2,35 @@
 /* check.c - berthd --check */
 #include "daemon/check.h"
 
+#include <string.h>
+
 #include "common/util.h"
 #include "rules/rules.h"
 
-int check_rules(const char *const *paths, size_t n)
+/* What a person names must be there; of directories that are watched, any may
+ * be missing. Return: how many are not. */
+static size_t check_paths(const char *const *paths, size_t n)
+{
+	size_t missing = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (access(paths[i], F_OK) == 0)
+			continue;
+		fprintf(stderr, "%s: %s; expected a file or a directory\n",
+			paths[i], strerror(errno));
+		missing++;
+	}
+	return missing;
+}
+
+int check_rules(const char *const *paths, size_t n, bool must_exist)
 {
 	struct rules_errors errors = { 0 };
 	struct ruleset *ruleset;
 	int status;
 
+	if (must_exist && check_paths(paths, n) > 0)
+		return 1;
 	if (ruleset_load(paths, n, &errors, &ruleset) < 0) {
 		fputs("berthd: out of memory\n", stderr);
 		rules_errors_done(&errors);

@@ -13,10 +13,10 @@
 static int check(const struct options *options)
 {
 	if (options->n_check_paths > 0)
-		return check_rules(options->check_paths,
-				   options->n_check_paths);
+		return check_rules(options->check_paths, options->n_check_paths,
+				   /* must_exist= */ true);
 	return check_rules((const char *const *)options->rules_dirs,
-			   options->n_rules_dirs);
+			   options->n_rules_dirs, /* must_exist= */ false);
 }
 
 static int serve(const struct options *options)
