@@ -161,6 +161,16 @@ static const struct netns *find_netns(uint64_t netns_id, void *user_data)
 	return watcher_find(berthd->watcher, netns_id);
 }
 
+static void consumer_released(uint64_t netns_id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
+
+	/* Another endpoint may have waited for that very port. */
+	if (netns)
+		reconcile_mark(berthd->reconcile, netns);
+}
+
 static void consumer_lost(const char *consumer, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -266,6 +276,7 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 {
 	static const struct consumers_ops consumers_ops = {
 		.find_netns = find_netns,
+		.released = consumer_released,
 		.lost = consumer_lost,
 	};
 	static const struct relay_process_ops relay_ops = {

@@ -39,6 +39,8 @@ int consumer_reply_parse(const char *text, size_t len,
 		reply.type = CONSUMER_REPLY_HELLO;
 	else if (strcmp(type, "released") == 0)
 		reply.type = CONSUMER_REPLY_RELEASED;
+	else if (strcmp(type, "refused") == 0)
+		reply.type = CONSUMER_REPLY_REFUSED;
 	reply.id = (uint64_t)id;
 	(void)snprintf(reply.name, sizeof(reply.name), "%s",
 		       name); /* cut is fine: for the log */

@@ -17,12 +17,13 @@ struct netns;
 enum consumer_reply_type {
 	CONSUMER_REPLY_HELLO,
 	CONSUMER_REPLY_RELEASED,
+	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
 	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
 };
 
 struct consumer_reply {
 	enum consumer_reply_type type;
-	uint64_t id; /* RELEASED */
+	uint64_t id; /* RELEASED, REFUSED */
 	char name[CONSUMER_NAME_MAX]; /* HELLO */
 };
 

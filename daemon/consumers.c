@@ -3,11 +3,13 @@
  *
  * Theory of operation: each open listener has one delivery, hung on it. A
  * delivery says how much of the listener its consumer knows: nothing (PENDING),
- * all (DELIVERED), or an older service (STALE). PENDING and STALE ones stand
- * in their consumer's queue. When an open listener that the consumer knows is
- * closed, a withdrawal takes the delivery's place until the consumer says
- * `released`. Nothing else is remembered: a consumer that loses its connection
- * has all its deliveries put back to PENDING and its withdrawals dropped.
+ * all (DONE), or an older service (STALE). PENDING and STALE ones stand in
+ * their consumer's queue. One that the consumer refused, because it has no
+ * descriptor left, is PENDING again, and the queue rests for a while. When an
+ * open listener that the consumer knows is closed, a withdrawal takes the
+ * delivery's place until the consumer says `released`. Nothing else is
+ * remembered: a consumer that loses its connection has all its deliveries put
+ * back to PENDING and its withdrawals dropped.
  *
  * Sending never blocks. What the socket does not take stays queued, and the
  * queue holds each listener once at most.
@@ -32,6 +34,7 @@
 #define SLICE_MESSAGES 128 /* about a millisecond */
 #define RECEIVE_MESSAGES 64
 #define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
+#define REFUSED_PAUSE_US USEC_PER_SEC
 
 enum delivery_state {
 	DELIVERY_PENDING,
@@ -63,6 +66,7 @@ struct consumer {
 	pid_t pid;
 	struct loop_source *source;
 	bool blocked; /* the socket is full: wait for EPOLLOUT */
+	uint64_t pause_until_us; /* it refused a listener */
 	size_t n_done;
 	size_t n_queue;
 	struct delivery *queue;
@@ -76,7 +80,8 @@ struct consumers {
 	struct loop *loop;
 	struct consumers_ops ops;
 	void *user_data;
-	struct loop_timer *abort_timer;
+	struct loop_timer *timer; /* for withdrawals and for pauses */
+	struct log_ratelimit refused_limit;
 	struct consumer *list;
 };
 
@@ -179,6 +184,7 @@ static void consumer_close(struct consumer *consumer)
 	(void)close(TAKE_FD(consumer->fd)); /* nothing is buffered in it */
 	consumer->pid = 0;
 	consumer->blocked = false;
+	consumer->pause_until_us = 0;
 	HASH_ITER (hh, consumer->withdrawals, withdrawal, tmp)
 		withdrawal_free(consumer, withdrawal);
 }
@@ -195,6 +201,36 @@ static void consumer_lost(struct consumer *consumer, int error,
 	consumer->all->ops.lost(consumer->name, consumer->all->user_data);
 }
 
+static void consumer_released(struct consumer *consumer,
+			      struct withdrawal *withdrawal)
+{
+	uint64_t netns_id = withdrawal->netns_id;
+
+	withdrawal_free(consumer, withdrawal);
+	consumer->all->ops.released(netns_id, consumer->all->user_data);
+}
+
+static void consumer_refused(struct consumer *consumer, uint64_t id)
+{
+	struct consumers *consumers = consumer->all;
+	struct delivery *delivery;
+
+	DL_FOREACH (consumer->done, delivery) {
+		if (delivery->listener->id == id)
+			break;
+	}
+	if (!delivery)
+		return; /* closed meanwhile */
+	delivery_set(delivery, DELIVERY_PENDING);
+	consumer->pause_until_us =
+		loop_now_us(consumers->loop) + REFUSED_PAUSE_US;
+	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
+	if (log_ratelimit_ok(&consumers->refused_limit))
+		log_warning("consumer '%s' has no descriptor left for a "
+			    "listener; trying again in 1 s",
+			    consumer->name);
+}
+
 static void consumer_handle(struct consumer *consumer,
 			    const struct consumer_reply *reply)
 {
@@ -208,7 +244,10 @@ static void consumer_handle(struct consumer *consumer,
 		HASH_FIND(hh, consumer->withdrawals, &reply->id,
 			  sizeof(reply->id), withdrawal);
 		if (withdrawal)
-			withdrawal_free(consumer, withdrawal);
+			consumer_released(consumer, withdrawal);
+		break;
+	case CONSUMER_REPLY_REFUSED:
+		consumer_refused(consumer, reply->id);
 		break;
 	case CONSUMER_REPLY_OTHER:
 		break;
@@ -333,12 +372,13 @@ static bool consumer_step(struct consumer *consumer)
 		if (consumer->withdraw_queue)
 			r = consumer_send_withdrawal(consumer,
 						     consumer->withdraw_queue);
-		else if (consumer->queue)
+		else if (consumer->queue &&
+			 consumer->pause_until_us <= monotonic_us())
 			r = consumer_send_listener(consumer, consumer->queue);
 		else
 			return false;
 	}
-	return r > 0 && (consumer->withdraw_queue || consumer->queue);
+	return r > 0;
 }
 
 bool consumers_step(struct consumers *consumers)
@@ -368,13 +408,16 @@ static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
 
 /* A consumer that sits on a dead namespace is worth less than the namespace:
  * its connection ends, and its owner ends the process that it knows. */
-static void consumers_abort_timeout(void *user_data)
+static void consumers_timeout(void *user_data)
 {
 	struct consumers *consumers = user_data;
 	struct consumer *consumer;
 	uint64_t oldest_us;
 
 	LL_FOREACH (consumers->list, consumer) {
+		if (consumer->pause_until_us > monotonic_us())
+			loop_timer_set_earlier(consumers->timer,
+					       consumer->pause_until_us);
 		oldest_us = consumer_oldest_abort_us(consumer);
 		if (!oldest_us)
 			continue;
@@ -383,7 +426,7 @@ static void consumers_abort_timeout(void *user_data)
 				      "does not let go of a namespace that is "
 				      "gone");
 		else
-			loop_timer_set_earlier(consumers->abort_timer,
+			loop_timer_set_earlier(consumers->timer,
 					       oldest_us + ABORT_TIMEOUT_US);
 	}
 }
@@ -400,9 +443,11 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 		.loop = loop,
 		.ops = *ops,
 		.user_data = user_data,
+		.refused_limit = { .interval_us = 10 * USEC_PER_SEC,
+				   .burst = 1 },
 	};
-	r = loop_timer_new(loop, consumers_abort_timeout, consumers,
-			   &consumers->abort_timer);
+	r = loop_timer_new(loop, consumers_timeout, consumers,
+			   &consumers->timer);
 	if (r < 0) {
 		free(consumers);
 		return r;
@@ -429,7 +474,7 @@ struct consumers *consumers_free(struct consumers *consumers)
 		free(consumer->name);
 		free(consumer);
 	}
-	loop_timer_free(consumers->abort_timer);
+	loop_timer_free(consumers->timer);
 	free(consumers);
 	return NULL;
 }
@@ -543,7 +588,7 @@ void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 				continue;
 			withdrawal->abort_since_us = now_us;
 			withdrawal_queue(consumer, withdrawal);
-			loop_timer_set_earlier(consumers->abort_timer,
+			loop_timer_set_earlier(consumers->timer,
 					       now_us + ABORT_TIMEOUT_US);
 		}
 	}

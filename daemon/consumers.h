@@ -21,11 +21,14 @@ struct netns;
 /**
  * struct consumers_ops - what the consumers' owner provides
  * @find_netns:	the namespace of a listener, for its names; may return NULL
+ * @released:	a consumer let go of a listener of that namespace: its port may
+ *		be free for another one now
  * @lost:	a consumer's connection ended, or was ended because it did not
  *		let go of a namespace in time
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
+	void (*released)(uint64_t netns_id, void *user_data);
 	void (*lost)(const char *consumer, void *user_data);
 };
 

@@ -23,6 +23,7 @@ struct fixture {
 	struct service *service;
 	struct listener listeners[LISTENERS];
 	int lost;
+	uint64_t released;
 	int peer_fd;
 };
 
@@ -42,6 +43,13 @@ static const struct netns *find_netns(uint64_t netns_id, void *user_data)
 	return netns_id == 5 ? &netns : NULL;
 }
 
+static void released(uint64_t netns_id, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	fixture->released = netns_id;
+}
+
 static void lost(const char *consumer, void *user_data)
 {
 	struct fixture *fixture = user_data;
@@ -53,6 +61,7 @@ static void lost(const char *consumer, void *user_data)
 static int setup(void **state)
 {
 	static const struct consumers_ops ops = { .find_netns = find_netns,
+						  .released = released,
 						  .lost = lost };
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
@@ -281,6 +290,7 @@ static void test_withdraws_until_released(void **state)
 	run(fixture);
 	run(fixture);
 	assert_int_equal(consumers_holds(fixture->consumers, 5), 0);
+	assert_int_equal(fixture->released, 5);
 	assert_int_equal(fixture->lost, 0);
 }
 
@@ -314,6 +324,32 @@ static void test_change_is_sent_without_descriptor(void **state)
 	assert_int_equal(arrival.fd, -1);
 }
 
+/* The consumer's descriptor table is full: it is offered again, later. */
+static void test_refused_is_offered_again(void **state)
+{
+	static const char refused[] = "{\"type\":\"refused\",\"id\":1}";
+	struct fixture *fixture = *state;
+	uint64_t begin_us;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	assert_int_equal(send(fixture->peer_fd, refused, sizeof(refused) - 1,
+			      0),
+			 sizeof(refused) - 1);
+	begin_us = monotonic_us();
+	run(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 0);
+	assert_int_equal(info(fixture).undelivered, 1);
+	while (info(fixture).undelivered > 0 &&
+	       monotonic_us() - begin_us < 10 * USEC_PER_SEC)
+		run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	assert_true(monotonic_us() - begin_us >= USEC_PER_SEC / 2);
+}
+
 static void test_garbage_ends_the_connection(void **state)
 {
 	struct fixture *fixture = *state;
@@ -338,6 +374,7 @@ int main(void)
 		TEST(test_withdraws_until_released),
 		TEST(test_closed_before_delivery),
 		TEST(test_change_is_sent_without_descriptor),
+		TEST(test_refused_is_offered_again),
 		TEST(test_garbage_ends_the_connection),
 	};
 
