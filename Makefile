@@ -30,11 +30,10 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 src = $(patsubst %,$(1)/%.c,$(2))
 folders = common watcher rules binder daemon relay ctl lib
 common_src = $(call src,common,backend dirwatch holdoff ip listener_spec log loop netns netns_enter service utf8)
-watcher_src = $(call src,watcher,follow lingering monitor mounts names netlink observed processes registry resolve \
-	watcher)
+watcher_src = $(call src,watcher,follow lingering monitor mounts names netlink observed processes registry resolve watcher)
 rules_src = $(call src,rules,claims load match parse parse_action parse_file parse_join parse_listen parse_match \
-	parse_option parse_values pattern plan plan_explain rule rule_names rule_text rule_versions ruleset_load \
-	store suggest template yaml_node)
+	parse_option parse_values pattern plan plan_explain rule rule_names rule_text rule_versions ruleset_load store \
+	suggest template yaml_node)
 binder_src = $(call src,binder,binder opener reason retry row socket)
 daemon_src = $(call src,daemon,berthd check consumer_message consumers control describe explain interface json_text \
 	main options privileges reconcile relay_process runtime_dir unserved varlink varlink_call)
@@ -52,7 +51,7 @@ unit_tests = backend berth binder binder_failures binder_sockets consumer_messag
 	lingering loop names observed pattern plan relay rule_store rules rules_memory timer udp_session utf8 util \
 	varlink varlink_conn watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
-bench_tests = floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
+bench_tests = awake floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
 library = $(BUILD)/libberth.a
