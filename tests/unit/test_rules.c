@@ -91,7 +91,7 @@ static char *outcome(const char *name, const char *text, size_t len,
 
 static void write_golden(const char *base, const char *result, bool ok)
 {
-	char path[256];
+	char path[512];
 	FILE *f;
 
 	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".err" : ".ok");
@@ -106,7 +106,7 @@ static void write_golden(const char *base, const char *result, bool ok)
 static int compare_golden(const char *base, const char *result, bool ok)
 {
 	_cleanup_free_ char *wanted = NULL;
-	char path[256];
+	char path[512];
 	size_t len;
 
 	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".ok" : ".err");
