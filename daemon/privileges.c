@@ -16,19 +16,29 @@
 
 static const struct {
 	unsigned int capability;
+	const char *name;
 	bool only_for_relay;
 	const char *purpose;
 } needed[] = {
-	{ CAP_SYS_ADMIN, false, "to enter network namespaces (setns)" },
-	{ CAP_NET_ADMIN, false, "to number namespaces and set socket options" },
-	{ CAP_NET_BROADCAST, false, "to hear the events of all namespaces" },
-	{ CAP_NET_BIND_SERVICE, false, "to listen on ports below 1024" },
-	{ CAP_DAC_READ_SEARCH, false, "to open names that others created" },
-	{ CAP_SYS_PTRACE, false, "to follow links into /proc/PID/ns/net" },
-	{ CAP_SETUID, true, "to start berth-relay as its own user" },
-	{ CAP_SETGID, true, "to start berth-relay as its own user" },
-	{ CAP_SETPCAP, true, "to take all capabilities from berth-relay" },
-	{ CAP_KILL, true, "to end a berth-relay that hangs" },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false,
+	  "to enter network namespaces (setns)" },
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", false,
+	  "to number namespaces and set socket options" },
+	{ CAP_NET_BROADCAST, "CAP_NET_BROADCAST", false,
+	  "to hear the events of all namespaces" },
+	{ CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE", false,
+	  "to listen on ports below 1024" },
+	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", false,
+	  "to open names that others created" },
+	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false,
+	  "to follow links into /proc/PID/ns/net" },
+	{ CAP_SETUID, "CAP_SETUID", true,
+	  "to start berth-relay as its own user" },
+	{ CAP_SETGID, "CAP_SETGID", true,
+	  "to start berth-relay as its own user" },
+	{ CAP_SETPCAP, "CAP_SETPCAP", true,
+	  "to take all capabilities from berth-relay" },
+	{ CAP_KILL, "CAP_KILL", true, "to end a berth-relay that hangs" },
 };
 
 int privileges_check(bool starts_relay)
@@ -43,9 +53,8 @@ int privileges_check(bool starts_relay)
 		if (capng_have_capability(CAPNG_EFFECTIVE,
 					  needed[i].capability))
 			continue;
-		log_error("berthd lacks the capability CAP_%s, needed %s",
-			  capng_capability_to_name(needed[i].capability),
-			  needed[i].purpose);
+		log_error("berthd lacks the capability %s, needed %s",
+			  needed[i].name, needed[i].purpose);
 		r = -EPERM;
 	}
 	return r;
