@@ -43,7 +43,8 @@ int check_rules(const char *const *paths, size_t n, bool must_exist)
 	}
 	status = errors.n > 0;
 	if (status == 0)
-		printf("%zu rules, no problems\n", ruleset_size(ruleset));
+		printf("%zu rule%s, no problems\n", ruleset_size(ruleset),
+		       ruleset_size(ruleset) == 1 ? "" : "s");
 	ruleset_unref(ruleset);
 	rules_errors_done(&errors);
 	return status;

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/util.h"
 
@@ -101,7 +102,9 @@ static int number_parse(const char *name, const char *text, unsigned long min,
 	return 0;
 }
 
-/* An absolute path without slashes at the end, so that it can be compared. */
+/* An absolute path without slashes at the end, so that it can be compared. One
+ * that is given relative to here loses its "." and ".."; an absolute one stays
+ * as it was written, because rules compare with it. */
 static char *path_absolute(const char *path)
 {
 	_cleanup_free_ char *cwd = NULL;
@@ -110,7 +113,7 @@ static char *path_absolute(const char *path)
 
 	if (path[0] == '/') {
 		absolute = strdup(path);
-	} else {
+	} else if (!(absolute = realpath(path, NULL))) {
 		cwd = getcwd(NULL, 0);
 		if (!cwd || asprintf(&absolute, "%s/%s", cwd, path) < 0)
 			return NULL;
@@ -158,16 +161,38 @@ static int number_option(struct options *options, enum option_id option,
 	return 0;
 }
 
+static int dir_option(char ***list, size_t *n, const char *name,
+		      const char *path)
+{
+	struct stat st;
+
+	if (!*path) {
+		fprintf(stderr, "berthd: --%s: expected a directory\n", name);
+		return -EINVAL;
+	}
+	/* A directory may be missing, and is awaited: that is said, because it
+	 * may also be a slip. */
+	if (stat(path, &st) < 0)
+		fprintf(stderr, "berthd: --%s: '%s': %s; waiting for it\n",
+			name, path, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		fprintf(stderr,
+			"berthd: --%s: '%s' is not a directory; waiting for "
+			"one\n",
+			name, path);
+	return list_append(list, n, path);
+}
+
 static int option_apply(struct options *options, enum option_id option,
 			const char *name, const char *text)
 {
 	switch (option) {
 	case OPTION_NETNS_DIR:
-		return list_append(&options->netns_dirs, &options->n_netns_dirs,
-				   text);
+		return dir_option(&options->netns_dirs, &options->n_netns_dirs,
+				  name, text);
 	case OPTION_RULES:
-		return list_append(&options->rules_dirs, &options->n_rules_dirs,
-				   text);
+		return dir_option(&options->rules_dirs, &options->n_rules_dirs,
+				  name, text);
 	case OPTION_RUNTIME_DIR:
 		options->runtime_dir = text;
 		return 0;
