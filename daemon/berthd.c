@@ -56,6 +56,7 @@ struct berthd {
 static void log_rules(const struct rule_store *rules)
 {
 	struct rule_file_info info;
+	size_t n_rules;
 
 	for (size_t i = 0; i < rule_store_files(rules); i++) {
 		rule_store_file_info(rules, i, &info);
@@ -71,7 +72,8 @@ static void log_rules(const struct rule_store *rules)
 					: "the file is ignored");
 		}
 	}
-	log_info("%zu rules in force", ruleset_size(rule_store_ruleset(rules)));
+	n_rules = ruleset_size(rule_store_ruleset(rules));
+	log_info("%zu rule%s in force", n_rules, n_rules == 1 ? "" : "s");
 }
 
 static void rules_changed(void *user_data)
@@ -79,7 +81,7 @@ static void rules_changed(void *user_data)
 	struct berthd *berthd = user_data;
 
 	log_rules(berthd->rules);
-	reconcile_mark_all(berthd->reconcile);
+	reconcile_rules_changed(berthd->reconcile);
 }
 
 static void netns_changed(struct netns *netns, void *user_data)
@@ -129,6 +131,13 @@ static void listener_opened(struct listener *listener, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
+	/* The kernel got SCTP since the start, and nothing serves it: it is
+	 * not delivered, and closed with the next plan. */
+	if (protocol_is_sctp(listener->endpoint.protocol)) {
+		unserved_found_sctp();
+		reconcile_mark_all(berthd->reconcile);
+		return;
+	}
 	consumers_listener_opened(berthd->consumers, listener);
 }
 
@@ -294,6 +303,11 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
 	r = privileges_find_user(options->relay_user, &config.user);
+	if (r == -ENOENT && options->relay_user) {
+		log_error("there is no user '%s' to run berth-relay as",
+			  options->relay_user);
+		return r;
+	}
 	if (r < 0)
 		return log_error_errno(r, "user '%s' for berth-relay",
 				       options->relay_user ? options->relay_user

@@ -12,6 +12,8 @@
  */
 #include "daemon/reconcile.h"
 
+#include <string.h>
+
 /* An element that found no memory has hh.tbl == NULL; nobody exits. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -28,6 +30,13 @@ enum subject_queue {
 	SUBJECT_IDLE,
 	SUBJECT_EVENT, /* in the first queue */
 	SUBJECT_PASS, /* in the second */
+};
+
+/* Rules of which was said why a listener of theirs is not opened: once each,
+ * not for every namespace. */
+struct said {
+	UT_hash_handle hh;
+	char rule[];
 };
 
 /* What is kept of a namespace between two steps. */
@@ -50,6 +59,7 @@ struct reconcile {
 	struct subject *events;
 	struct subject *pass;
 	struct log_ratelimit limit;
+	struct said *said; /* by rule; no more than there are rules */
 };
 
 /* Some namespace's addresses could not be read: look at all of them again. */
@@ -112,6 +122,35 @@ static void subject_free(struct reconcile *reconcile, struct subject *subject)
 	free(subject);
 }
 
+static void said_clear(struct reconcile *reconcile)
+{
+	struct said *said, *next;
+
+	HASH_ITER (hh, reconcile->said, said, next) {
+		HASH_DEL(reconcile->said, said);
+		free(said);
+	}
+}
+
+/* Return: is this the first time for @rule? */
+static bool said_first(struct reconcile *reconcile, const char *rule)
+{
+	size_t len = strlen(rule);
+	struct said *said;
+
+	HASH_FIND(hh, reconcile->said, rule, len, said);
+	if (said)
+		return false;
+	said = calloc(1, sizeof(*said) + len + 1);
+	if (!said)
+		return true;
+	memcpy(said->rule, rule, len + 1);
+	HASH_ADD_KEYPTR(hh, reconcile->said, said->rule, len, said);
+	if (!said->hh.tbl)
+		free(said);
+	return true;
+}
+
 struct reconcile *reconcile_free(struct reconcile *reconcile)
 {
 	struct subject *subject, *tmp;
@@ -120,6 +159,7 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 		return NULL;
 	HASH_ITER (hh, reconcile->subjects, subject, tmp)
 		subject_free(reconcile, subject);
+	said_clear(reconcile);
 	loop_timer_free(reconcile->observe_timer);
 	free(reconcile);
 	return NULL;
@@ -185,6 +225,12 @@ void reconcile_mark_all(struct reconcile *reconcile)
 	}
 }
 
+void reconcile_rules_changed(struct reconcile *reconcile)
+{
+	said_clear(reconcile);
+	reconcile_mark_all(reconcile);
+}
+
 void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id)
 {
 	struct subject *subject = subject_find(reconcile, netns_id);
@@ -229,6 +275,34 @@ int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 	return 0;
 }
 
+/* Refused and shadowed listeners: once for each rule. */
+static void reconcile_log(struct reconcile *reconcile,
+			  const struct netns *netns, const struct plan *plan)
+{
+	char endpoint[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < plan->n_specs; i++) {
+		const struct listener_spec *spec = &plan->specs[i];
+
+		if (spec->refusal && said_first(reconcile, spec->service->rule))
+			log_warning("rule '%s': %s in netns '%s' is refused: "
+				    "%s; ignoring such listeners",
+				    spec->service->rule,
+				    endpoint_fmt(&spec->endpoint, endpoint),
+				    netns_label(netns), spec->refusal);
+	}
+	for (size_t i = 0; i < plan->n_shadows; i++) {
+		const struct plan_shadow *shadow = &plan->shadows[i];
+
+		if (said_first(reconcile, shadow->rule))
+			log_info("rule '%s': %s in netns '%s' is shadowed by "
+				 "rule '%s'; ignoring such listeners",
+				 shadow->rule,
+				 endpoint_fmt(&shadow->endpoint, endpoint),
+				 netns_label(netns), shadow->winner);
+	}
+}
+
 static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 {
 	struct netns *netns;
@@ -249,6 +323,7 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 				plan.specs[i].refusal =
 					unserved_reason(&plan.specs[i]);
 		}
+		reconcile_log(reconcile, netns, &plan);
 		if (plan.omitted > 0 && subject->omitted == 0 &&
 		    log_ratelimit_ok(&reconcile->limit))
 			log_warning("netns '%s': %zu listeners above the limit "

@@ -39,6 +39,10 @@ void reconcile_mark(struct reconcile *reconcile, const struct netns *netns);
 /** reconcile_mark_all() - every namespace is, in slices behind single events */
 void reconcile_mark_all(struct reconcile *reconcile);
 
+/** reconcile_rules_changed() - as reconcile_mark_all(), and what the log says
+ * once for each rule is said again */
+void reconcile_rules_changed(struct reconcile *reconcile);
+
 /** reconcile_forget() - the namespace is gone: closes all that is open in it */
 void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id);
 

@@ -19,6 +19,11 @@ void unserved_init(void)
 	kernel_has_sctp = fd >= 0;
 }
 
+void unserved_found_sctp(void)
+{
+	kernel_has_sctp = true;
+}
+
 static const char *unserved_backend(const struct listener_spec *spec,
 				    const char *text)
 {

@@ -12,6 +12,9 @@
  */
 void unserved_init(void);
 
+/** unserved_found_sctp() - the kernel has SCTP after all (module loaded) */
+void unserved_found_sctp(void);
+
 /**
  * unserved_reason() - may a listener for @spec be opened?
  *
