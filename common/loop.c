@@ -101,7 +101,7 @@ struct loop *loop_free(struct loop *loop)
 static int loop_timeout_ms(const struct loop *loop)
 {
 	const struct loop_timer *timer;
-	uint64_t earliest_us = UINT64_MAX, wait_ms;
+	uint64_t earliest_us = UINT64_MAX, now_us, wait_ms;
 
 	DL_FOREACH (loop->timers, timer) {
 		if (timer->deadline_us && timer->deadline_us < earliest_us)
@@ -109,10 +109,11 @@ static int loop_timeout_ms(const struct loop *loop)
 	}
 	if (earliest_us == UINT64_MAX)
 		return -1;
-	if (earliest_us <= monotonic_us())
+	now_us = monotonic_us();
+	if (earliest_us <= now_us)
 		return 0;
 	/* Rounded up: waking before the deadline would spin. */
-	wait_ms = (earliest_us - monotonic_us()) / USEC_PER_MSEC + 1;
+	wait_ms = (earliest_us - now_us) / USEC_PER_MSEC + 1;
 	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
 }
 
