@@ -50,6 +50,8 @@ struct netlink {
 	const struct netlink_ops *ops;
 	void *user_data;
 	unsigned long event_count;
+	size_t queue_max; /* messages that the event socket can hold */
+	size_t drain; /* after a loss: messages to be read before it is told */
 };
 
 /* What the last receive_handler() saw beside the message. */
@@ -259,9 +261,16 @@ static void events_handler(uint32_t events, void *user_data)
 	for (int i = 0; i < EVENTS_PER_WAKE; i++) {
 		int r = nl_recvmsgs_default(nl->events);
 
-		if (received.error == EAGAIN)
-			return;
+		/* Until its queue is empty the kernel drops every event, and
+		 * does not say so again (NETLINK_S_CONGESTED). What is listed
+		 * before that goes stale unheard. */
 		if (received.error == ENOBUFS || r == -NLE_NOMEM) {
+			nl->drain = nl->queue_max;
+			continue;
+		}
+		if (nl->drain > 0 &&
+		    (received.error == EAGAIN || --nl->drain == 0)) {
+			nl->drain = 0;
 			nl->ops->lost(nl->user_data);
 			return;
 		}
@@ -411,6 +420,8 @@ static int open_events(size_t buffer_bytes, struct netlink *nl)
 	if (setsockopt(nl_socket_get_fd(nl->events), SOL_SOCKET, SO_RCVBUFFORCE,
 		       &bytes, sizeof(bytes)) < 0)
 		return -errno;
+	/* The kernel doubles it, and a message takes half a KiB at least. */
+	nl->queue_max = (size_t)bytes * 2 / 512 + 1;
 	r = set_flag(nl->events, NETLINK_LISTEN_ALL_NSID);
 	if (r < 0)
 		return r;
