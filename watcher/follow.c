@@ -89,6 +89,8 @@ static void pending(void *user_data)
 				       PENDING_PAUSE_MIN_US);
 	watcher->mounts_to_pause = false;
 	mounts_resume(watcher->mounts);
+	/* The mount may have come between the look and the watch. */
+	watcher->retry_pending = true;
 }
 
 static const struct names_ops names_ops = {
@@ -280,6 +282,10 @@ static void sweep_slice(struct watcher *watcher)
 
 bool follow_step(struct watcher *watcher)
 {
+	if (watcher->retry_pending) {
+		watcher->retry_pending = false;
+		names_retry(watcher->names, loop_now_us(watcher->loop));
+	}
 	for (size_t i = 0; i < watcher->n_scans; i++) {
 		if (watcher->scans[i].wanted || watcher->scans[i].stream) {
 			scan_slice(watcher, i);

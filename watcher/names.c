@@ -330,6 +330,12 @@ static void name_apply(struct names *names, struct name *name,
 			resolution->pid_fd, name, names->user_data);
 }
 
+/* Errors that tell about us, and nothing about the name. */
+static bool is_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 /* Looks at @name again; it may be freed. */
 static void name_resolve(struct names *names, struct name *name,
 			 uint64_t now_us)
@@ -343,6 +349,8 @@ static void name_resolve(struct names *names, struct name *name,
 		name_apply(names, name, &resolution, now_us);
 	else if (r == -ENOENT)
 		name_free(names, name, now_us);
+	else if (name->tracked && is_shortage(r))
+		names->ops->pending(names->user_data); /* look again later */
 	else
 		name_set_pending(names, name, reason, -r, now_us);
 }
@@ -538,6 +546,11 @@ void names_flush(struct names *names, uint64_t now_us)
 			   nameless_next);
 		names->ops->gone(tracked, names->user_data);
 	}
+}
+
+bool names_flush_due(const struct names *names)
+{
+	return names->nameless;
 }
 
 void names_process_ended(struct names *names, struct name *name,

@@ -79,6 +79,9 @@ bool names_omitted(const struct names *names, size_t dir);
  * end of a batch of events */
 void names_flush(struct names *names, uint64_t now_us);
 
+/** names_flush_due() - would names_flush() tell of any? */
+bool names_flush_due(const struct names *names);
+
 /** names_process_ended() - the process behind a link did */
 void names_process_ended(struct names *names, struct name *name,
 			 uint64_t now_us);

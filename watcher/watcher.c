@@ -72,6 +72,7 @@ bool watcher_step(struct watcher *watcher)
 	names_flush(watcher->names, loop_now_us(watcher->loop));
 	more = follow_step(watcher);
 	more |= monitor_step(watcher);
+	more |= names_flush_due(watcher->names);
 	if (!watcher->settled && !follow_scanning(watcher))
 		watcher->settled = true;
 	return more;
@@ -80,7 +81,9 @@ bool watcher_step(struct watcher *watcher)
 bool watcher_batch_end(struct watcher *watcher, bool idle)
 {
 	follow_batch_end(watcher);
-	return idle && monitor_assign_step(watcher);
+	if (idle && monitor_assign_step(watcher))
+		return true;
+	return names_flush_due(watcher->names);
 }
 
 bool watcher_settled(const struct watcher *watcher)

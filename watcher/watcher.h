@@ -75,7 +75,7 @@ bool watcher_step(struct watcher *watcher);
  * To be called last in the loop's after-handler, always: until then the
  * watcher may hold namespaces open that were just found, for
  * watcher_open_netns().
- * Return: true while nsids are left to be assigned.
+ * Return: true while work is left.
  */
 bool watcher_batch_end(struct watcher *watcher, bool idle);
 

@@ -65,6 +65,7 @@ struct watcher {
 	struct fresh fresh[FRESH_MAX];
 	size_t n_fresh;
 	bool mounts_to_pause;
+	bool retry_pending;
 	uint64_t sweep_began_us, sweep_pause_us;
 
 	/* monitor.c */
