@@ -16,6 +16,7 @@
 #include "relay/confine.h"
 
 #include <cap-ng.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -99,8 +100,6 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(eventfd2),
 	SCMP_SYS(signalfd4),
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
 	SCMP_SYS(sched_getaffinity),
@@ -124,7 +123,6 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
-	SCMP_SYS(tgkill),
 };
 
 static int allow_all(scmp_filter_ctx filter)
@@ -137,6 +135,21 @@ static int allow_all(scmp_filter_ctx filter)
 		if (r < 0)
 			return r;
 	}
+	/* Threads, but no processes; no signals but to itself. The flags of
+	 * clone3(2) cannot be seen here, so the C library is sent to clone(2).
+	 */
+	r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
+			     0);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD,
+					     CLONE_THREAD));
+	if (r == 0)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,

@@ -104,9 +104,12 @@ void tcp_set_state(struct worker *worker, struct conn *conn,
 static void close_with_reset(int fd)
 {
 	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
 	/* Fails for no stream socket. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	/* MPTCP's close(2) does not heed it; its disconnect resets. */
+	(void)connect(fd, &nobody, sizeof(nobody));
 	(void)close(fd); /* nothing is left that could fail */
 }
 

@@ -72,12 +72,14 @@ struct udp_worker {
 /**
  * struct udp_front - a share's sessions
  * @expire:	set while there is a session
+ * @port:	of the listening socket, network byte order
  */
 struct udp_front {
 	struct share *share;
 	struct udp_table *table;
 	struct timer expire;
 	uint16_t family;
+	uint16_t port;
 };
 
 /* Buffers */
@@ -448,24 +450,44 @@ static void forward_batch(struct worker *worker, struct udp_front *front,
 	}
 }
 
-/* Answers each datagram with itself, or with the rule's text. */
-static void answer_batch(struct worker *worker, struct udp_front *front, int n)
+/* Answers messages @first to @end - 1 with themselves, or the rule's text. */
+static void answer_run(struct worker *worker, struct udp_front *front,
+		       size_t first, size_t end)
 {
 	const struct serving *serving = front->share->serving;
 	struct udp_worker *udp = worker->udp;
 	int r;
 
-	for (size_t i = 0; i < (size_t)n; i++) {
+	for (size_t i = first; i < end; i++) {
 		answer_to(udp, i, &udp->keys[i]);
 		if (serving->action != SERVICE_RESPOND)
 			continue;
 		udp->iov[i] = (struct iovec){ .iov_base = serving->text,
 					      .iov_len = serving->text_len };
 	}
-	r = send_batch(front->share->listener->fd, udp->headers, n);
+	if (first == end)
+		return;
+	r = send_batch(front->share->listener->fd, udp->headers + first,
+		       (int)(end - first));
 	if (r < 0 && r != -EAGAIN && log_ratelimit_ok(&worker->log_limit))
 		log_warning_errno(r, "%s: cannot answer; dropping a datagram",
 				  front->share->listener->label);
+}
+
+/* One forged datagram from a listener's own port would be answered to itself,
+ * or to another listener like it, for ever: such get no answer. */
+static void answer_batch(struct worker *worker, struct udp_front *front,
+			 size_t n)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (worker->udp->keys[i].port != front->port)
+			continue;
+		answer_run(worker, front, first, i);
+		first = i + 1;
+	}
+	answer_run(worker, front, first, n);
 }
 
 static void handle_batch(struct worker *worker, struct udp_front *front, int n)
@@ -481,7 +503,7 @@ static void handle_batch(struct worker *worker, struct udp_front *front, int n)
 		break;
 	case SERVICE_RESPOND:
 	case SERVICE_ECHO:
-		answer_batch(worker, front, n);
+		answer_batch(worker, front, (size_t)n);
 		break;
 	case SERVICE_DISCARD:
 	case SERVICE_HANDOFF:
@@ -521,6 +543,8 @@ int udp_share_open(struct worker *worker, struct share *share)
 	struct udp_front *front;
 	int family = AF_INET;
 	socklen_t len = sizeof(family);
+	union address own = { 0 };
+	socklen_t own_len = sizeof(own);
 
 	if (!worker->udp)
 		worker->udp = udp_worker_new();
@@ -538,7 +562,10 @@ int udp_share_open(struct worker *worker, struct share *share)
 	/* Cannot fail for a socket. */
 	(void)getsockopt(share->listener->fd, SOL_SOCKET, SO_DOMAIN, &family,
 			 &len);
+	(void)getsockname(share->listener->fd, (struct sockaddr *)&own,
+			  &own_len);
 	front->family = (uint16_t)family;
+	front->port = family == AF_INET ? own.in.sin_port : own.in6.sin6_port;
 	front->share = share;
 	front->expire.handler = front_expire;
 	share->udp = front;
