@@ -56,6 +56,7 @@ struct withdrawal {
 	uint64_t abort_since_us; /* 0: its connections may finish */
 	bool queued;
 	struct withdrawal *prev, *next; /* in the queue, when queued */
+	struct withdrawal *mild_prev, *mild_next; /* while without abort */
 	UT_hash_handle hh;
 };
 
@@ -73,6 +74,8 @@ struct consumer {
 	struct delivery *done;
 	struct withdrawal *withdrawals; /* by id */
 	struct withdrawal *withdraw_queue;
+	struct withdrawal
+		*mild; /* those without abort: few, for a short time */
 	struct consumer *next;
 };
 
@@ -164,6 +167,8 @@ static void withdrawal_free(struct consumer *consumer,
 {
 	if (withdrawal->queued)
 		DL_DELETE(consumer->withdraw_queue, withdrawal);
+	if (!withdrawal->abort_since_us)
+		DL_DELETE2(consumer->mild, withdrawal, mild_prev, mild_next);
 	HASH_DEL(consumer->withdrawals, withdrawal);
 	free(withdrawal);
 }
@@ -210,15 +215,25 @@ static void consumer_released(struct consumer *consumer,
 	consumer->all->ops.released(netns_id, consumer->all->user_data);
 }
 
+static struct delivery *delivery_find(struct delivery *list, uint64_t id)
+{
+	struct delivery *delivery;
+
+	DL_FOREACH (list, delivery) {
+		if (delivery->listener->id == id)
+			return delivery;
+	}
+	return NULL;
+}
+
 static void consumer_refused(struct consumer *consumer, uint64_t id)
 {
 	struct consumers *consumers = consumer->all;
 	struct delivery *delivery;
 
-	DL_FOREACH (consumer->done, delivery) {
-		if (delivery->listener->id == id)
-			break;
-	}
+	delivery = delivery_find(consumer->done, id);
+	if (!delivery)
+		delivery = delivery_find(consumer->queue, id); /* STALE */
 	if (!delivery)
 		return; /* closed meanwhile */
 	delivery_set(delivery, DELIVERY_PENDING);
@@ -549,6 +564,8 @@ static void consumer_withdraw(struct consumer *consumer,
 		HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
 			 withdrawal);
 		if (withdrawal->hh.tbl) {
+			DL_APPEND2(consumer->mild, withdrawal, mild_prev,
+				   mild_next);
 			withdrawal_queue(consumer, withdrawal);
 			return;
 		}
@@ -582,10 +599,12 @@ void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 	uint64_t now_us = monotonic_us();
 
 	LL_FOREACH (consumers->list, consumer) {
-		HASH_ITER (hh, consumer->withdrawals, withdrawal, tmp) {
-			if (withdrawal->netns_id != netns_id ||
-			    withdrawal->abort_since_us)
+		DL_FOREACH_SAFE2(consumer->mild, withdrawal, tmp, mild_next)
+		{
+			if (withdrawal->netns_id != netns_id)
 				continue;
+			DL_DELETE2(consumer->mild, withdrawal, mild_prev,
+				   mild_next);
 			withdrawal->abort_since_us = now_us;
 			withdrawal_queue(consumer, withdrawal);
 			loop_timer_set_earlier(consumers->timer,
