@@ -66,10 +66,8 @@ static int open_netns(const char *path, const struct statx *stx,
 		return -EMEDIUMTYPE;
 	*ret_reason = reason_open;
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -errno;
-	if (st.st_dev != nsfs_dev || st.st_ino != stx->stx_ino)
-		return -EMEDIUMTYPE; /* exchanged: events will say so */
 	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
 		*ret_reason = reason_other;
 		return -EMEDIUMTYPE;
@@ -77,10 +75,15 @@ static int open_netns(const char *path, const struct statx *stx,
 	r = netns_cookie(fd, &cookie);
 	if (r < 0 && r != -ENOPROTOOPT)
 		return r;
+	/* The cookie is of what was opened. Without one the inode is, which
+	 * must then be the one that was looked at. */
+	if (r < 0 && (fstat(fd, &st) < 0 || st.st_dev != nsfs_dev ||
+		      st.st_ino != stx->stx_ino))
+		return -EMEDIUMTYPE; /* exchanged: events will say so */
 	*ret = (struct resolution){
 		.cookie = r < 0 ? 0 : cookie,
-		.dev = st.st_dev,
-		.inode = st.st_ino,
+		.dev = nsfs_dev,
+		.inode = stx->stx_ino,
 		.mount_id = mount_id_of(stx),
 		.pid_fd = -1,
 	};
