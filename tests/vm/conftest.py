@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""conftest.py - which tests run inside the machine and which on its host"""
+import os
+import pathlib
+
+import pytest
+
+HOST_FILES = ("test_run.py",)
+NO_SCTP_FILES = ("test_no_sctp.py",)
+
+
+def sctp_loaded():
+    return pathlib.Path("/sys/module/sctp").exists()
+
+
+def reason_to_skip(name):
+    """Why a test file cannot run here; None if it can."""
+    inside = "BERTH_VM" in os.environ
+    if name in HOST_FILES:
+        return "runs on the host of the machines" if inside else None
+    if not inside:
+        return "runs in a virtual machine: tests/vm/run"
+    if name in NO_SCTP_FILES and sctp_loaded():
+        return "needs a kernel without SCTP: tests/vm/run --without-sctp"
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        reason = reason_to_skip(item.path.name)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
