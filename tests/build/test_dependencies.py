@@ -50,7 +50,7 @@ def machine(tmp_path):
 def test_nothing_missing_calls_no_apt(machine):
     machine.command("dpkg-query", 'for p in "$@"; do case $p in -*) ;; '
                     '*) echo "installed $p";; esac; done')
-    result = machine.run("build", "test", "lint", "bench")
+    result = machine.run("build", "test", "lint", "bench", "vm")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert machine.apt_calls() == []
 
@@ -104,4 +104,4 @@ def test_not_debian(machine, tmp_path):
 def test_unknown_group(machine):
     result = machine.run("bulid")
     assert result.returncode == 1
-    assert "there are: build test lint bench" in result.stderr
+    assert "there are: build test lint bench vm" in result.stderr
