@@ -34,7 +34,7 @@
 #define SLICE_MESSAGES 128 /* about a millisecond */
 #define RECEIVE_MESSAGES 64
 #define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
-#define REFUSED_PAUSE_US USEC_PER_SEC
+#define PAUSE_US USEC_PER_SEC
 
 enum delivery_state {
 	DELIVERY_PENDING,
@@ -67,7 +67,7 @@ struct consumer {
 	pid_t pid;
 	struct loop_source *source;
 	bool blocked; /* the socket is full: wait for EPOLLOUT */
-	uint64_t pause_until_us; /* it refused a listener */
+	uint64_t pause_until_us; /* no listener is sent before */
 	size_t n_done;
 	size_t n_queue;
 	struct delivery *queue;
@@ -215,6 +215,15 @@ static void consumer_released(struct consumer *consumer,
 	consumer->all->ops.released(netns_id, consumer->all->user_data);
 }
 
+/* No listener is sent for a while: somebody is short of something. */
+static void consumer_pause(struct consumer *consumer)
+{
+	struct consumers *consumers = consumer->all;
+
+	consumer->pause_until_us = loop_now_us(consumers->loop) + PAUSE_US;
+	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
+}
+
 static struct delivery *delivery_find(struct delivery *list, uint64_t id)
 {
 	struct delivery *delivery;
@@ -237,9 +246,7 @@ static void consumer_refused(struct consumer *consumer, uint64_t id)
 	if (!delivery)
 		return; /* closed meanwhile */
 	delivery_set(delivery, DELIVERY_PENDING);
-	consumer->pause_until_us =
-		loop_now_us(consumers->loop) + REFUSED_PAUSE_US;
-	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
+	consumer_pause(consumer);
 	if (log_ratelimit_ok(&consumers->refused_limit))
 		log_warning("consumer '%s' has no descriptor left for a "
 			    "listener; trying again in 1 s",
@@ -325,10 +332,13 @@ static int consumer_send(struct consumer *consumer, const char *text, int fd)
 
 	if (r == 0)
 		return 1;
-	/* ETOOMANYREFS: too many descriptors are in flight (unix(7)); it is
-	 * over when the consumer reads, as with a full socket. */
-	if (r == -EAGAIN || r == -ENOBUFS || r == -ETOOMANYREFS ||
-	    r == -ENOMEM) {
+	/* Of these EPOLLOUT would tell nothing. ETOOMANYREFS: too many
+	 * descriptors are in flight (unix(7)). */
+	if (r == -ENOBUFS || r == -ETOOMANYREFS || r == -ENOMEM) {
+		consumer_pause(consumer);
+		return 0;
+	}
+	if (r == -EAGAIN) {
 		consumer->blocked = true;
 		if (consumer_wait(consumer) < 0)
 			consumer_lost(consumer, EIO, "cannot wait for it");
@@ -365,8 +375,10 @@ static int consumer_send_listener(struct consumer *consumer,
 	text = consumer_listener_text(
 		listener, consumers->ops.find_netns(listener->netns_id,
 						    consumers->user_data));
-	if (!text)
-		return 0; /* out of memory: the next step tries again */
+	if (!text) { /* out of memory */
+		consumer_pause(consumer);
+		return 0;
+	}
 	r = consumer_send(consumer, text,
 			  delivery->state == DELIVERY_PENDING ? listener->fd
 							      : -1);
