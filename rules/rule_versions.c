@@ -177,7 +177,7 @@ static int decide_all(const struct rule_versions *versions,
 /* Puts one decision in force. Return: does anything differ? */
 static bool commit(struct rule_version *version, struct decision *decision)
 {
-	bool last_good = decision->good && decision->good != version->latest;
+	bool last_good = decision->good && decision->errors.n > 0;
 	bool changed = version->good != decision->good ||
 		       version->last_good != last_good ||
 		       !rules_errors_equal(&version->errors, &decision->errors);

@@ -16,7 +16,8 @@
  * @latest:	@text parsed; NULL when that failed
  * @problems:	of reading and parsing @text
  * @good:	in force; an earlier version, or NULL, while there are errors
- * @last_good:	@good is an earlier version than @text
+ * @last_good:	@good is in force despite @errors: an earlier version than
+ *		@text, or the same, one of whose names was taken since
  * @errors:	@problems and those against other files
  */
 struct rule_version {

@@ -111,7 +111,7 @@ struct ruleset *rule_store_ruleset(const struct rule_store *store);
 struct rule_file_info {
 	const char *path;
 	size_t n_rules; /* in force */
-	bool last_good; /* the rules in force are an earlier version's */
+	bool last_good; /* rules stay in force in spite of the errors */
 	const struct rules_errors *errors;
 };
 size_t rule_store_files(const struct rule_store *store);

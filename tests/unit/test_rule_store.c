@@ -94,7 +94,7 @@ static void move(const struct fixture *f, const char *from, const char *to)
 }
 
 /* The names of the rules in force, then of each file with errors its state:
- * "r1 r2 | 10.yaml:2 good" (two errors, an earlier version in force). */
+ * "r1 r2 | 10.yaml:2 good" (two errors, the last good version in force). */
 static char *state_text(const struct fixture *f)
 {
 	struct ruleset *ruleset = rule_store_ruleset(f->store);
@@ -278,7 +278,7 @@ static void test_duplicate_names(void **state)
 	expect(f, "r1 r2 | a/30.yaml:1");
 	/* An earlier file takes the name of a later one, which stays. */
 	put(f, "a/10.yaml", RULES RULE("r1") RULE("r2"));
-	expect(f, "r1 r2 r2 | a/20.yaml:1 | a/30.yaml:1");
+	expect(f, "r1 r2 r2 | a/20.yaml:1 good | a/30.yaml:1");
 	/* A new version of it is not in force while the name is taken. */
 	put(f, "a/20.yaml", RULES RULE("r2") RULE("r4"));
 	expect(f, "r1 r2 r2 | a/20.yaml:1 good | a/30.yaml:1");
