@@ -29,6 +29,47 @@ static void print_names(FILE *f, const struct netns *netns)
 		(void)fprintf(f, " and %zu more", n - LISTED_MAX);
 }
 
+/* The pattern without which the name would match, or NULL. */
+static const struct pattern *find_exclusion(const struct match *match,
+					    const char *name)
+{
+	const struct pattern *exclusion = NULL;
+	bool found = false;
+
+	for (size_t i = 0; i < match->n_namespaces; i++) {
+		const struct pattern *pattern = &match->namespaces[i];
+
+		if (!pattern_matches(pattern, name))
+			continue;
+		if (!pattern->negated)
+			found = true;
+		else if (!exclusion)
+			exclusion = pattern;
+	}
+	return found ? exclusion : NULL;
+}
+
+/* Why none of the names that are in the right directory matches. */
+static void explain_patterns(FILE *f, const struct match *match,
+			     const struct netns *netns)
+{
+	for (size_t i = 0; i < netns->n_names; i++) {
+		const struct netns_name *name = &netns->names[i];
+		const struct pattern *exclusion =
+			find_exclusion(match, name->name);
+
+		if (!exclusion || !match_name_dir(match, name))
+			continue;
+		(void)fprintf(f, "namespace: name %s is excluded by \"%s\"",
+			      name->name, exclusion->text);
+		return;
+	}
+	(void)fputs("namespace: no name of ", f);
+	print_names(f, netns);
+	(void)fputs(" matches ", f);
+	print_patterns(f, match->namespaces, match->n_namespaces);
+}
+
 /* Why match_netns() said no. */
 static void explain_netns(FILE *f, const struct match *match,
 			  const struct netns *netns)
@@ -62,10 +103,7 @@ static void explain_netns(FILE *f, const struct match *match,
 				      match->dirs[i]);
 		return;
 	}
-	(void)fputs("namespace: no name of ", f);
-	print_names(f, netns);
-	(void)fputs(" matches ", f);
-	print_patterns(f, match->namespaces, match->n_namespaces);
+	explain_patterns(f, match, netns);
 }
 
 static void print_candidates(FILE *f, const struct candidate *list, size_t n)
