@@ -401,24 +401,17 @@ static int plan_listen(struct planner *planner, const struct listen *listen)
 	return r;
 }
 
-static bool uses_addresses(const struct listen *listen)
-{
-	return listen->address == LISTEN_EACH || listen->address == LISTEN_ALL;
-}
-
 /* Does the rule at hand hold, as far as it is known? */
 static int rule_holds(struct planner *planner, bool *ret_holds)
 {
 	const struct match *match = &planner->rule->match;
-	bool needed = match->on_addresses;
+	bool needed = rule_uses_addresses(planner->rule);
 	int r;
 
 	*ret_holds = false;
 	planner->netns_name = match_netns(match, planner->netns);
 	if (!planner->netns_name)
 		return 0;
-	for (size_t i = 0; i < planner->rule->n_listens; i++)
-		needed |= uses_addresses(&planner->rule->listens[i]);
 	planner->n_matched = 0;
 	planner->n_all_addrs = 0;
 	if (needed && !planner->netns->addresses_known)

@@ -216,9 +216,22 @@ static void explain_match(FILE *f, const struct match *match,
 	}
 }
 
-static int explain(FILE *f, const struct match *match,
-		   const struct netns *netns)
+/* Neither their absence nor their number is what the rule's author expects. */
+static void print_omitted(FILE *f, const struct netns *netns)
 {
+	size_t n = netns->addresses_omitted;
+
+	if (n > 0)
+		(void)fprintf(f,
+			      "; %zu more address%s above the limit and %s not "
+			      "looked at",
+			      n, n == 1 ? " is" : "es are",
+			      n == 1 ? "was" : "were");
+}
+
+static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
+{
+	const struct match *match = &rule->match;
 	_cleanup_free_ struct candidate *list = NULL;
 	const char *name = match_netns(match, netns);
 	size_t n = 0;
@@ -229,6 +242,8 @@ static int explain(FILE *f, const struct match *match,
 	}
 	if (!match->on_addresses) {
 		explain_match(f, match, netns, name);
+		if (rule_uses_addresses(rule))
+			print_omitted(f, netns);
 		return 1;
 	}
 	if (!netns->addresses_known) {
@@ -238,12 +253,15 @@ static int explain(FILE *f, const struct match *match,
 	if (candidates_new(netns, &list, &n) < 0)
 		return -ENOMEM;
 	n = filter_candidates(f, match, list, n);
-	if (n == 0)
+	if (n == 0) {
+		print_omitted(f, netns);
 		return 0;
+	}
 	explain_match(f, match, netns, name);
 	(void)fprintf(f, "; %zu address%s match%s: ", n, n == 1 ? "" : "es",
 		      n == 1 ? "es" : "");
 	print_candidates(f, list, n);
+	print_omitted(f, netns);
 	return 1;
 }
 
@@ -258,7 +276,7 @@ int plan_explain(const struct ruleset *ruleset, size_t rule_index,
 	assert(rule_index < ruleset->n_rules);
 	if (!f)
 		return -ENOMEM;
-	r = explain(f, &ruleset->rules[rule_index]->match, netns);
+	r = explain(f, ruleset->rules[rule_index], netns);
 	if (fclose(f) != 0)
 		r = -ENOMEM;
 	if (r < 0) {

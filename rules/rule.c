@@ -39,6 +39,16 @@ void rule_done(struct rule *rule)
 	free(rule->serve_text);
 }
 
+bool rule_uses_addresses(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_listens; i++) {
+		if (rule->listens[i].address == LISTEN_EACH ||
+		    rule->listens[i].address == LISTEN_ALL)
+			return true;
+	}
+	return rule->match.on_addresses;
+}
+
 struct rule_file *rule_file_new(const char *path)
 {
 	struct rule_file *file = calloc(1, sizeof(*file));

@@ -100,6 +100,9 @@ struct rule {
 
 void rule_done(struct rule *rule);
 
+/** rule_uses_addresses() - does what it opens depend on addresses? */
+bool rule_uses_addresses(const struct rule *rule);
+
 /** rule_make_texts() - fills the three texts. Return: 0 or -ENOMEM. */
 int rule_make_texts(struct rule *rule, const struct service *service);
 

@@ -648,6 +648,49 @@ static void test_explain_without_addresses(void **state)
 	fixture_done(&f);
 }
 
+static const struct {
+	const char *match, *listen;
+	size_t omitted;
+	const char *reason;
+	int matches;
+} omitted_cases[] = {
+	{ "address: 10.0.0.0/8", ANY80, 1,
+	  "every namespace matches; 1 address matches: 10.0.0.1 on eth0; 1 "
+	  "more address is above the limit and was not looked at",
+	  1 },
+	{ "address: 10.9.0.0/16", ANY80, 20,
+	  "address: none is in 10.9.0.0/16; looked at 10.0.0.1 on eth0; 20 "
+	  "more addresses are above the limit and were not looked at",
+	  0 },
+	{ "", EACH80, 2,
+	  "every namespace matches; 2 more addresses are above the limit and "
+	  "were not looked at",
+	  1 },
+	{ "", ANY80, 2, "every namespace matches", 1 },
+};
+
+static void test_explain_omitted_addresses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(omitted_cases); i++) {
+		char yaml[TEXT_SIZE];
+		struct fixture f;
+		char *reason;
+		int r;
+
+		(void)snprintf(yaml, sizeof(yaml), RULES RULE("a", "%s", "%s"),
+			       omitted_cases[i].match, omitted_cases[i].listen);
+		fixture_init(&f, yaml, "/n/blue");
+		set_addresses(&f, &usual[2], 1);
+		f.netns.addresses_omitted = omitted_cases[i].omitted;
+		r = plan_explain(f.ruleset, 0, &f.netns, &reason);
+		assert_string_equal(reason, omitted_cases[i].reason);
+		assert_int_equal(r, omitted_cases[i].matches);
+		free(reason);
+		fixture_done(&f);
+	}
+}
+
 /* A container's many addresses, or one address many times, cost little. */
 static void test_many_addresses(void **state)
 {
@@ -702,6 +745,7 @@ int main(void)
 		cmocka_unit_test(test_shared_service),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_explain_without_addresses),
+		cmocka_unit_test(test_explain_omitted_addresses),
 		cmocka_unit_test(test_many_addresses),
 	};
 
