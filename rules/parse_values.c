@@ -208,10 +208,11 @@ bool parse_duration(struct parse *parse, const struct yaml_node *node,
 	    ms > max_ms)
 		return parse_error(parse, node,
 				   "%s is %s, expected a time from %s to %s "
-				   "such as 250ms, 5s, 2m or 1h",
+				   "such as %s5s, 2m or 1h",
 				   what, FOUND(node),
 				   duration_text(min_ms, min, sizeof(min)),
-				   duration_text(max_ms, max, sizeof(max)));
+				   duration_text(max_ms, max, sizeof(max)),
+				   min_ms <= 250 ? "250ms, " : "");
 	*ret_ms = ms;
 	return true;
 }
