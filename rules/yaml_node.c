@@ -56,8 +56,9 @@ static yaml_mark_t mark_of_offset(const struct reader *reader, size_t offset)
 	return mark;
 }
 
-/* The byte at a position, or NUL behind the end. */
-static char char_at_mark(const struct reader *reader, const yaml_mark_t *mark)
+/* The byte offset of a position, or the length behind the end. */
+static size_t offset_of_mark(const struct reader *reader,
+			     const yaml_mark_t *mark)
 {
 	size_t line = 0, column = 0;
 
@@ -67,14 +68,34 @@ static char char_at_mark(const struct reader *reader, const yaml_mark_t *mark)
 		if ((c & 0xc0) == 0x80)
 			continue;
 		if (line == mark->line && column == mark->column)
-			return (char)c;
+			return i;
 		column++;
 		if (c == '\n') {
 			line++;
 			column = 0;
 		}
 	}
-	return '\0';
+	return reader->len;
+}
+
+/* The byte at a position, or NUL behind the end. */
+static char char_at_mark(const struct reader *reader, const yaml_mark_t *mark)
+{
+	size_t offset = offset_of_mark(reader, mark);
+
+	return offset < reader->len ? reader->text[offset] : '\0';
+}
+
+/* Is there a ": " before the position, on its line? */
+static bool follows_colon(const struct reader *reader, const yaml_mark_t *mark)
+{
+	size_t i = offset_of_mark(reader, mark);
+
+	for (; i >= 2 && reader->text[i - 1] != '\n'; i--) {
+		if (reader->text[i - 2] == ':' && reader->text[i - 1] == ' ')
+			return true;
+	}
+	return false;
 }
 
 /* What the writer probably meant, where libyaml's own words do not help. */
@@ -89,6 +110,13 @@ static const char *syntax_hint(const struct reader *reader)
 	if (parser->context && strstr(parser->context, "alias") &&
 	    char_at_mark(reader, &parser->context_mark) == '*')
 		return " (a pattern that begins with \"*\" must be in quotes)";
+	if (parser->context &&
+	    char_at_mark(reader, &parser->context_mark) == '!')
+		return " (a text that begins with \"!\" must be in quotes)";
+	/* On a line without another colon it is the indentation. */
+	if (!parser->context && c == ':' &&
+	    follows_colon(reader, &parser->problem_mark))
+		return " (a text with \": \" in it must be in quotes)";
 	if (c == '@' || c == '`' || (c == '%' && parser->problem_mark.column))
 		return " (a text that begins with this must be in quotes)";
 	return "";
