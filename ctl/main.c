@@ -2,14 +2,17 @@
 /* main.c - berthctl: asks berthd, and shows the answer
  *
  * Each command is one call of io.berth. Only `check` with arguments asks
- * nobody: it runs `berthd --check`, which reads the files as the caller.
+ * nobody: it runs `berthd --check`, which reads the files as the caller, and
+ * with --json makes JSON of the lines that it prints.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/utf8.h"
 #include "common/util.h"
@@ -83,7 +86,7 @@ static void print_usage(FILE *out)
 		out, "\nOptions:\n"
 		     "  --runtime-dir DIR        where berthd has its sockets "
 		     "(default " DEFAULT_RUNTIME_DIR ")\n"
-		     "  --json                   print berthd's reply as JSON\n"
+		     "  --json                   print JSON instead of a table\n"
 		     "  --version                print the version\n"
 		     "  --help                   print this\n\n"
 		     "Exit status: 0 all is well; 1 what was asked for is bad "
@@ -142,6 +145,111 @@ static enum exit_code run_check(char *const *paths, int n)
 		      "berthctl and in PATH)\n",
 		      strerror(errno));
 	return EXIT_UNREACHABLE;
+}
+
+/* Runs it beside this process. Return: where its problems come out; NULL
+ * with errno. */
+static FILE *start_check(char *const *paths, int n, pid_t *ret_pid)
+{
+	FILE *problems;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return NULL;
+	problems = fdopen(fds[0], "r");
+	pid = problems ? fork() : -1;
+	if (pid == 0) {
+		/* Good news goes to stdout, which is to have the JSON only. */
+		(void)dup2(fds[1], STDERR_FILENO);
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(EXIT_BAD);
+		_exit((int)run_check(paths, n));
+	}
+	(void)close(fds[1]);
+	if (pid > 0) {
+		*ret_pid = pid;
+		return problems;
+	}
+	if (problems)
+		(void)fclose(problems);
+	else
+		(void)close(fds[0]);
+	return NULL;
+}
+
+/* Splits "file:line:column: message", or "file: message", in place. */
+static const char *split_problem(char *text, unsigned int *ret_line,
+				 unsigned int *ret_column)
+{
+	char *colon = strchr(text, ':');
+	int len = 0;
+
+	while (colon && (sscanf(colon, ":%u:%u: %n", ret_line, ret_column,
+				&len) < 2 ||
+			 len == 0))
+		colon = strchr(colon + 1, ':');
+	if (!colon) {
+		*ret_line = *ret_column = 0;
+		colon = strstr(text, ": ");
+		len = 2;
+	}
+	if (!colon)
+		return text;
+	*colon = '\0';
+	return colon + len;
+}
+
+/* The list of problems of the file at @path in @files, which may get it. */
+static json_t *problems_of(json_t *files, const char *path)
+{
+	json_t *file;
+	size_t i;
+
+	json_array_foreach (files, i, file) {
+		if (strcmp(show_text(file, "path"), path) == 0)
+			return json_object_get(file, "problems");
+	}
+	file = json_pack("{s:s, s:[]}", "path", path, "problems");
+	if (json_array_append_new(files, file) < 0)
+		return NULL;
+	return json_object_get(file, "problems");
+}
+
+static int add_problem(json_t *files, char *text)
+{
+	unsigned int line = 0, column = 0;
+	const char *message = split_problem(text, &line, &column);
+	_cleanup_free_ char *path = utf8_escape(text);
+	_cleanup_free_ char *words = utf8_escape(message);
+
+	if (!path || !words ||
+	    json_array_append_new(problems_of(files, path),
+				  json_pack("{s:s, s:i, s:i, s:s}", "file",
+					    path, "line", (int)line, "column",
+					    (int)column, "message", words)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Return: the files with problems, or NULL: no memory. */
+static json_t *read_problems(FILE *problems)
+{
+	json_t *files = json_array();
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	ssize_t len;
+	int r = files ? 0 : -ENOMEM;
+
+	while (r == 0 && (len = getline(&text, &size, problems)) > 0) {
+		if (text[len - 1] == '\n')
+			text[len - 1] = '\0';
+		r = add_problem(files, text);
+	}
+	if (r == 0)
+		return files;
+	json_decref(files);
+	return NULL;
 }
 
 static enum exit_code unreachable(const char *path, int error)
@@ -253,6 +361,55 @@ static enum exit_code print_reply(const struct command *command, bool json,
 	return r > 0 ? EXIT_BAD : EXIT_OK;
 }
 
+/* What berthd said instead of checking, which came as if it were problems. */
+static enum exit_code print_unchecked(const json_t *files)
+{
+	json_t *file;
+	size_t i;
+
+	json_array_foreach (files, i, file) {
+		const json_t *problems = json_object_get(file, "problems");
+
+		(void)fprintf(stderr, "%s: %s\n", show_text(file, "path"),
+			      show_text(json_array_get(problems, 0),
+					"message"));
+	}
+	return EXIT_UNREACHABLE;
+}
+
+/* `berthd --check` in the form of a reply, of the files with problems. */
+static enum exit_code run_check_json(const struct command *command,
+				     char *const *paths, int n)
+{
+	json_t *files = NULL, *reply;
+	int status = 0;
+	enum exit_code code;
+	pid_t pid;
+	FILE *problems = start_check(paths, n, &pid);
+
+	if (!problems) {
+		(void)fprintf(stderr, "berthctl: cannot run berthd: %s\n",
+			      strerror(errno));
+		return EXIT_UNREACHABLE;
+	}
+	files = read_problems(problems);
+	(void)fclose(problems); /* read only */
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) > EXIT_BAD) {
+		code = print_unchecked(files);
+		json_decref(files);
+		return code;
+	}
+	reply = files ? json_pack("{s:o}", "files", files) : NULL;
+	if (!reply) {
+		(void)fprintf(stderr, "berthctl: out of memory\n");
+		return EXIT_BAD;
+	}
+	code = print_reply(command, /* json= */ true, reply);
+	json_decref(reply);
+	return code;
+}
+
 /* NULL when memory is short. A name that is not UTF-8 goes as replies write
  * it, which berthd understands. */
 static json_t *make_parameters(const char *argument)
@@ -305,11 +462,9 @@ static enum exit_code run_words(const struct options *options, char **words,
 		return EXIT_USAGE;
 	}
 	if (command->show == show_check && n > 1) {
-		if (!options->json)
-			return run_check(words + 1, n - 1);
-		usage_error("--json goes with 'check' alone, not with",
-			    words[1]);
-		return EXIT_USAGE;
+		if (options->json)
+			return run_check_json(command, words + 1, n - 1);
+		return run_check(words + 1, n - 1);
 	}
 	if (n > (command->argument ? 2 : 1)) {
 		usage_error("unexpected argument", words[n - 1]);

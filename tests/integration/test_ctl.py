@@ -229,6 +229,26 @@ def test_check(world, berthd):
     assert "bad.yaml:2:5:" in done.stdout + done.stderr
 
 
+def test_check_files_as_json(world, berthd):
+    """In the form of the reply about berthd's own files."""
+    good, bad = world.base / "good.yaml", world.base / "a:1:b.yaml"
+    good.write_text(ack())
+    bad.write_text("rules:\n  - nam: x\n")
+    assert berthd.ctl("check", str(good)) == {"files": []}
+    shown = berthd.ctl("check", str(good), str(bad), code=1)["files"]
+    assert [f["path"] for f in shown] == [str(bad)]
+    problem = shown[0]["problems"][0]
+    assert (problem["file"], problem["line"], problem["column"]) \
+        == (str(bad), 2, 5)
+    assert "nam" in problem["message"]
+    own = berthd.ctl("check", code=1)["files"][1]["problems"][0]
+    assert set(problem) == set(own)
+    missing = berthd.ctl("check", "/nowhere", code=1)["files"][0]
+    assert missing["path"] == "/nowhere"
+    assert "No such file" in missing["problems"][0]["message"]
+    assert missing["problems"][0]["line"] == 0
+
+
 def test_no_berthd(world):
     done = subprocess.run([str(BERTHCTL), "--runtime-dir", str(world.base),
                            "status"], capture_output=True, text=True,
