@@ -98,6 +98,7 @@ static int show_shadowed(const json_t *shadowed)
 		{ .name = "PORT", .right = true },
 		{ .name = "RULE" },
 		{ .name = "LOSES TO" },
+		{ .name = "WHICH HAS" },
 		{ .name = "BECAUSE" },
 	};
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
@@ -105,15 +106,15 @@ static int show_shadowed(const json_t *shadowed)
 	size_t i;
 
 	json_array_foreach (shadowed, i, shadow) {
+		const json_t *winner =
+			json_object_get(shadow, "winner_endpoint");
+
 		cell_endpoint(table, shadow);
 		table_cell(table, "%s", show_text(shadow, "rule"));
 		table_cell(table, "%s", show_text(shadow, "winner"));
-		table_cell(
-			table, "%s",
-			show_flag(shadow, "same_endpoint")
-				? "both want the same, and it comes first"
-				: "the kernel does not let a wildcard and an "
-				  "address share the port");
+		table_cell(table, "%s %s", show_text(winner, "protocol"),
+			   show_text(winner, "address"));
+		table_cell(table, "%s", show_text(shadow, "reason"));
 	}
 	return table_print(table, stdout);
 }

@@ -283,13 +283,34 @@ out:
 	return NULL;
 }
 
+/* Why the kernel lets only one of the two exist. */
+static const char *shadow_reason(const struct plan_shadow *shadow)
+{
+	const struct endpoint *loser = &shadow->endpoint;
+	const struct endpoint *winner = &shadow->winner_endpoint;
+	bool wildcard = endpoint_is_wildcard(loser);
+
+	if (shadow->same_endpoint)
+		return "both want the same, and it comes first";
+	if (loser->protocol != winner->protocol)
+		return "the two protocols share their ports";
+	if (wildcard && endpoint_is_wildcard(winner))
+		return "the two wildcards overlap";
+	if (wildcard || endpoint_is_wildcard(winner))
+		return "a wildcard and an address cannot share the port";
+	return "both have the same address";
+}
+
 static json_t *explain_shadow(const struct plan_shadow *shadow)
 {
-	return describe_join(describe_endpoint(&shadow->endpoint),
-			     json_pack("{s:o, s:o, s:b}", "rule",
-				       json_text(shadow->rule), "winner",
-				       json_text(shadow->winner),
-				       "same_endpoint", shadow->same_endpoint));
+	return describe_join(
+		describe_endpoint(&shadow->endpoint),
+		json_pack("{s:o, s:o, s:o, s:b, s:s}", "rule",
+			  json_text(shadow->rule), "winner",
+			  json_text(shadow->winner), "winner_endpoint",
+			  describe_endpoint(&shadow->winner_endpoint),
+			  "same_endpoint", shadow->same_endpoint, "reason",
+			  shadow_reason(shadow)));
 }
 
 static json_t *explain_shadows(const struct plan *plan)

@@ -192,6 +192,7 @@ static int add_shadow(struct planner *planner, const struct endpoint *endpoint,
 		return -ENOMEM;
 	plan->shadows[plan->n_shadows++] = (struct plan_shadow){
 		.endpoint = *endpoint,
+		.winner_endpoint = holder->endpoint,
 		.rule = planner->rule->name,
 		.winner = holder->rule,
 		.same_endpoint = endpoint_equal(endpoint, &holder->endpoint),

@@ -9,12 +9,14 @@
 
 /**
  * struct plan_shadow - a wanted listener that lost to an earlier one
- * @winner:	the rule that has the endpoint
- * @same_endpoint: both want the very same key; else the kernel will not let a
- *		wildcard and a single address share the port
+ * @winner:	the rule that has the endpoint, or one in its way
+ * @winner_endpoint: what that rule has
+ * @same_endpoint: the two are the very same key; else the kernel does not let
+ *		both exist
  */
 struct plan_shadow {
 	struct endpoint endpoint;
+	struct endpoint winner_endpoint;
 	const char *rule;
 	const char *winner;
 	bool same_endpoint;

@@ -162,6 +162,35 @@ def test_explain(berthd):
         assert word in text, text
 
 
+def test_explain_says_why_a_listener_is_shadowed(world, netns):
+    netns.addr_add("10.0.0.1/32")
+    berthd = world.berthd(rules(
+        rule(name="any", port=[1, 2, 3, 4]),
+        rule(name="same", port=1),
+        rule(name="mptcp", port=2, protocol="mptcp"),
+        rule(name="any4", port=3, address="any4"),
+        rule(name="one", port=4, address="10.0.0.1"),
+        rule(name="first", port=5, address="10.0.0.1"),
+        rule(name="last", port=5, address="any4")))
+    shown = {s["rule"]: s for s in berthd.ctl("explain", "n")["shadowed"]}
+    text = berthd.ctl_text("explain", "n")
+    for name, winner, address, word in (
+            ("same", "any", "*", "the same"),
+            ("mptcp", "any", "*", "protocols share their ports"),
+            ("any4", "any", "*", "wildcards overlap"),
+            ("one", "any", "*", "a wildcard and an address"),
+            ("last", "first", "10.0.0.1", "a wildcard and an address")):
+        shadow = shown.pop(name)
+        assert shadow["winner"] == winner, shadow
+        assert shadow["winner_endpoint"] == {
+            "protocol": "tcp", "address": address, "port": shadow["port"]}
+        assert shadow["same_endpoint"] is (name == "same")
+        assert word in shadow["reason"], shadow
+        assert re.search(f"{name} +{winner} +tcp {re.escape(address)} +"
+                         f"{re.escape(shadow['reason'])}$", text, re.M), text
+    assert not shown
+
+
 def test_explain_says_which_condition_fails(world, netns):
     conditions = {
         "by-name": ({}, {"namespace": "red-*"}, "red-*"),
