@@ -506,6 +506,7 @@ int main(int argc, char **argv)
 			print_usage(stdout);
 			return EXIT_OK;
 		default: /* getopt_long(3) said what is wrong */
+			(void)fprintf(stderr, "Try 'berthctl --help'\n");
 			return EXIT_USAGE;
 		}
 	}

@@ -122,9 +122,10 @@ static char *namespace_addresses(const json_t *namespace)
 							   : " (unusable)");
 	}
 	if (n > ADDRESSES_SHOWN)
-		omitted += (json_int_t)(n - ADDRESSES_SHOWN);
+		(void)fprintf(f, " and %zu more", n - ADDRESSES_SHOWN);
 	if (omitted > 0)
-		(void)fprintf(f, " and %" JSON_INTEGER_FORMAT " more", omitted);
+		(void)fprintf(f, ", %" JSON_INTEGER_FORMAT " above the limit",
+			      omitted);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -368,13 +369,15 @@ int show_listeners(const json_t *reply)
 static void rule_row(struct table *table, const json_t *rule)
 {
 	const json_t *counts = json_object_get(rule, "listeners");
+	const char *action = show_text(rule, "action");
+	const char *serve = show_text(rule, "serve");
 
+	if (strcmp(action, serve) == 0)
+		serve = ""; /* of an action that has no more to say */
 	table_cell(table, "%s", show_text(rule, "name"));
 	table_cell(table, "%s", show_text(rule, "match"));
 	table_cell(table, "%s", show_text(rule, "listen"));
-	table_cell(table, "%s%s%s", show_text(rule, "action"),
-		   *show_text(rule, "serve") ? " " : "",
-		   show_text(rule, "serve"));
+	table_cell(table, "%s%s%s", action, *serve ? " " : "", serve);
 	cell_number(table, show_number(counts, "open"));
 	cell_unless_zero(table, show_number(counts, "waiting"));
 	cell_unless_zero(table, show_number(counts, "refused"));

@@ -121,6 +121,17 @@ def test_namespaces(berthd, netns):
         == {(a["local"], a["scope"]) for a in netns.addresses()}
 
 
+def test_addresses_that_are_not_shown(world, netns):
+    """A line that is short for people is no limit that was reached."""
+    for i in range(1, 7):
+        netns.addr_add(f"10.0.0.{i}/32")
+    berthd = world.berthd(ack(address="each", match={"address": "10.0.0.0/8"}))
+    wait_for(lambda: "and" in berthd.ctl_text("namespaces"), "the addresses")
+    text = berthd.ctl_text("namespaces")
+    assert re.search(r"/32 and \d more$", text, re.M), text
+    assert "limit" not in text
+
+
 def test_rules(berthd):
     shown = berthd.ctl("rules")
     assert [r["name"] for r in shown["rules"]] \
@@ -131,6 +142,13 @@ def test_rules(berthd):
     counts = {r["name"]: r["listeners"]["open"] for r in shown["rules"]}
     assert counts == {"web": 1, "late": 1, "other": 0, "shadowed": 0,
                       "hand": 0}
+
+
+def test_action_is_shown_once(world):
+    berthd = world.berthd(rules(rule(name="a", respond="echo"),
+                                rule(name="b", respond="discard")))
+    text = berthd.ctl_text("rules")
+    assert "echo echo" not in text and "discard discard" not in text
 
 
 def test_status(berthd):
@@ -291,7 +309,7 @@ def test_no_berthd(world):
 def test_wrong_usage(berthd, args):
     done = berthd.ctl_process(*args)
     assert done.returncode > 0
-    assert done.stderr
+    assert "--help" in done.stderr or "Usage" in done.stderr
 
 
 def test_ctl_help():
