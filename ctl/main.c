@@ -83,14 +83,15 @@ static void print_usage(FILE *out)
 		(void)fprintf(out, "  %-24s %s\n", words, command->help);
 	}
 	(void)fprintf(
-		out, "\nOptions:\n"
-		     "  --runtime-dir DIR        where berthd has its sockets "
-		     "(default " DEFAULT_RUNTIME_DIR ")\n"
-		     "  --json                   print JSON instead of a table\n"
-		     "  --version                print the version\n"
-		     "  --help                   print this\n\n"
-		     "Exit status: 0 all is well; 1 what was asked for is bad "
-		     "or not there;\n2 usage; 3 berthd cannot be reached.\n");
+		out,
+		"\nOptions:\n"
+		"  --runtime-dir DIR        where berthd has its sockets "
+		"(default " DEFAULT_RUNTIME_DIR ")\n"
+		"  --json                   print JSON instead of a table\n"
+		"  --version                print the version\n"
+		"  --help                   print this\n\n"
+		"Exit status: 0 all is well; 1 what was asked for is bad "
+		"or not there;\n2 usage; 3 berthd cannot be reached.\n");
 }
 
 static void usage_error(const char *problem, const char *what)
@@ -185,9 +186,9 @@ static const char *split_problem(char *text, unsigned int *ret_line,
 	char *colon = strchr(text, ':');
 	int len = 0;
 
-	while (colon && (sscanf(colon, ":%u:%u: %n", ret_line, ret_column,
-				&len) < 2 ||
-			 len == 0))
+	while (colon &&
+	       (sscanf(colon, ":%u:%u: %n", ret_line, ret_column, &len) < 2 ||
+		len == 0))
 		colon = strchr(colon + 1, ':');
 	if (!colon) {
 		*ret_line = *ret_column = 0;
