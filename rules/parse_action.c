@@ -55,6 +55,15 @@ static int backend_sample(const char *text, uint8_t family,
 	return backend_parse(expanded, ret_backend, ret_problem);
 }
 
+/* "http://": another scheme than those that backend_parse() takes off? */
+static bool has_unknown_scheme(const char *text)
+{
+	return strstr(text, "://") && strncmp(text, "tcp://", 6) != 0 &&
+	       strncmp(text, "udp://", 6) != 0 &&
+	       strncmp(text, "sctp://", 7) != 0 &&
+	       strncmp(text, "unix:", 5) != 0;
+}
+
 /* A name of a namespace never makes an address, so it is a path's part. */
 static bool check_backend(struct parse *parse, const struct yaml_node *node,
 			  const char *text)
@@ -73,6 +82,11 @@ static bool check_backend(struct parse *parse, const struct yaml_node *node,
 				   "to is %s: ${namespace} and ${interface} "
 				   "are names, expected them in a \"unix:\" "
 				   "path only",
+				   QUOTE(text));
+	if (has_unknown_scheme(text))
+		return parse_error(parse, node,
+				   "to is %s, expected tcp://, udp://, sctp:// "
+				   "or unix: in front, or no scheme",
 				   QUOTE(text));
 	if (backend_sample(text, AF_INET, &backend, &problem) < 0 &&
 	    backend_sample(text, AF_INET6, &backend, &problem) < 0)
