@@ -30,8 +30,7 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 src = $(patsubst %,$(1)/%.c,$(2))
 folders = common watcher rules binder daemon relay ctl lib
 common_src = $(call src,common,backend dirwatch holdoff ip listener_spec log loop netns netns_enter service utf8)
-watcher_src = $(call src,watcher,follow lingering monitor mounts names netlink observed processes registry resolve \
-	watcher)
+watcher_src = $(call src,watcher,follow lingering monitor mounts names netlink observed processes registry resolve watcher)
 rules_src = $(call src,rules,claims load match parse parse_action parse_file parse_join parse_listen parse_match \
 	parse_option parse_values pattern plan plan_explain rule rule_names rule_text rule_versions ruleset_load store \
 	suggest template yaml_node)
