@@ -376,6 +376,25 @@ def test_mounted_over_with_another_namespace(world):
     wait_open(netns)
 
 
+def test_remounted_onto_a_namespace_that_is_known(world):
+    """No event of a directory, and nothing new to look at in the other."""
+    monitor = NsidMonitor(world)
+    berthd = world.berthd(ack())
+    first, second = world.netns("a"), world.netns("b")
+    wait_open(first)
+    wait_open(second)
+    tracked, before = monitor.track(first), second.listener_inodes()
+    with process.stopped(berthd.pid):
+        first.unmount()
+        kernel.mount(second.path, first.path, flags=kernel.MS_BIND)
+    # No berthctl until then: each call wakes the loop, which hides a bug.
+    monitor.wait_freed(tracked)
+    assert berthd.names() == ["a", "b"]
+    assert {row["namespace_id"] for row in berthd.listeners()} \
+        == {second.cookie()}
+    assert second.listener_inodes() == before, "it was touched"
+
+
 @pytest.mark.parametrize("name", [
     "with space", "quote\"'`", "back\\slash", "grün", "new\nline",
     "tab\tx", "%s%n%d", "-n", "..x", ".hidden", "x" * 255,
@@ -524,3 +543,27 @@ def test_symlink_whose_target_goes(world):
     wait_for(lambda: "link" in berthd.pending(), "the dangling link")
     target.create()
     wait_open(target)
+
+
+def test_symlink_looked_at_again_without_a_descriptor_left(world):
+    """That it cannot be opened now says nothing about what it leads to."""
+    monitor = NsidMonitor(world)
+    elsewhere = world.mkdir("elsewhere")
+    scratch = world.mkdir("scratch")
+    target = world.netns("target", elsewhere)
+    world.symlink(target.path, "link")
+    berthd = world.berthd(ack())
+    berthd.wait_delivered()
+    before, tracked = target.listener_inodes(), monitor.track(target)
+    process.steady(lambda: process.context_switches(berthd.pid))
+    limit = process.limit_descriptors(berthd.pid, 3)
+    # A change of the mounts is why the links are looked at again.
+    kernel.mount("none", scratch, "tmpfs")
+    kernel.umount(scratch)
+    stays(lambda: target.listener_inodes() == before, "the listener", 0.5)
+    process.limit_descriptors(berthd.pid, limit)
+    stays(lambda: target.listener_inodes() == before, "the listener", 0.3)
+    assert berthd.names() == ["link"]
+    target.delete()
+    monitor.wait_freed(tracked)
+    wait_equal(berthd.names, [], "no namespace")

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_overflow.py - the kernel's queues overflow for real."""
 
+import socket
+import struct
+import time
 from contextlib import contextmanager
 
 from harness.process import stopped
@@ -118,6 +121,45 @@ def test_netlink_overflow(world):
         == before["tcp 10.0.0.1:8080"], "it was touched"
     # The loss included RTM_DELNSID: it is not thought to linger for ever.
     wait_equal(lambda: berthd.status()["lingering"], [], "nothing lingers")
+
+
+RTM_NEWADDR, RTM_DELADDR = 20, 21
+NLM_F_REQUEST, NLM_F_CREATE_EXCL = 1, 0x600
+
+
+def change_address(sock, kind, address):
+    """Adds it to lo, or removes it; much faster than a program that does."""
+    packed = socket.inet_aton(address)
+    body = struct.pack("=BBBBI", socket.AF_INET, 32, 0, 0, 1)
+    for attribute in (2, 1):  # IFA_LOCAL, IFA_ADDRESS
+        body += struct.pack("=HH", 8, attribute) + packed
+    flags = NLM_F_REQUEST
+    if kind == RTM_NEWADDR:
+        flags |= NLM_F_CREATE_EXCL
+    sock.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
+
+
+def test_netlink_events_right_after_an_overflow(world):
+    """The kernel drops them, and says nothing, until its queue is empty."""
+    flood = world.netns("flood")
+    others = [world.netns(f"n{i:02}") for i in range(60)]
+    berthd = world.berthd(
+        ack(address="each", match={"address": "10.0.0.0/8"}),
+        args=["--netlink-buffer", "1048576"])
+    flood_sock, *socks = [
+        world.close_later(n.new_socket(socket.AF_NETLINK, socket.SOCK_RAW))
+        for n in [flood, *others]]
+    with stopped(berthd.pid):
+        for _ in range(3000):
+            change_address(flood_sock, RTM_NEWADDR, "192.0.2.1")
+            change_address(flood_sock, RTM_DELADDR, "192.0.2.1")
+    for number, sock in enumerate(socks):
+        change_address(sock, RTM_NEWADDR, f"10.0.0.{number + 1}")
+        time.sleep(0.0008)  # spread over all that berthd does then
+    for number, netns in enumerate(others):
+        wait_equal(netns.listeners, {f"tcp 10.0.0.{number + 1}:8080"},
+                   netns.name)
+    assert berthd.status()["events"]["netlink_overflows"] >= 1
 
 
 def test_netlink_overflow_under_an_unending_flood(world):

@@ -2,12 +2,13 @@
 """test_udp.py - UDP through the relay: sessions, and who answers."""
 
 import socket
+import struct
 import time
 
 import pytest
 
 from harness import process
-from harness.rules import ack, forward
+from harness.rules import ack, forward, rule, rules
 from harness.wait import GUARD, wait_equal, wait_for
 
 DGRAM = socket.SOCK_DGRAM
@@ -298,3 +299,23 @@ def test_listener_withdrawn_ends_its_sessions(world, netns, backend):
     client.settimeout(GUARD)
     with pytest.raises(ConnectionRefusedError):
         client.recv(10)
+
+
+@pytest.mark.parametrize("action", [{"respond": "echo"}, {"respond": "text"}])
+def test_forged_from_the_listener_itself(world, netns, action):
+    """It would be answered to the listener itself, again and again."""
+    berthd = world.berthd(rules(rule(protocol="udp", **action)))
+    client = udp(world, netns, "127.0.0.1")
+    answer = b"hello" if action["respond"] == "echo" else b"text"
+    client.send(b"hello")
+    assert client.recv(100) == answer
+    forger = world.close_later(
+        netns.new_socket(kind=socket.SOCK_RAW, proto=socket.IPPROTO_UDP))
+    forger.sendto(struct.pack("!HHHH", 8080, 8080, 8 + 4, 0) + b"loop",
+                  ("127.0.0.1", 0))
+    relay = berthd.relay_pid()
+    before = process.cpu_seconds(relay)
+    time.sleep(1)
+    assert process.cpu_seconds(relay) - before < 0.5
+    client.send(b"hello")
+    assert client.recv(100) == answer

@@ -350,6 +350,36 @@ static void test_refused_is_offered_again(void **state)
 	assert_true(monotonic_us() - begin_us >= USEC_PER_SEC / 2);
 }
 
+/* The same, when a rule's change waits to be sent: the consumer lacks the
+ * listener as a whole, and is sent its descriptor. */
+static void test_refused_while_changed(void **state)
+{
+	static const char refused[] = "{\"type\":\"refused\",\"id\":1}";
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+	uint64_t begin_us;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	consumers_listener_changed(fixture->consumers, &fixture->listeners[0]);
+	assert_int_equal(send(fixture->peer_fd, refused, sizeof(refused) - 1,
+			      0),
+			 sizeof(refused) - 1);
+	begin_us = monotonic_us();
+	run(fixture); /* reads before it sends */
+	assert_int_equal(arrive_all(fixture, "listener"), 0);
+	assert_int_equal(info(fixture).undelivered, 1);
+	while (info(fixture).undelivered > 0 &&
+	       monotonic_us() - begin_us < 10 * USEC_PER_SEC)
+		run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_int_equal(arrival.id, 1);
+	assert_true(arrival.fd >= 0);
+	close(arrival.fd);
+}
+
 static void test_garbage_ends_the_connection(void **state)
 {
 	struct fixture *fixture = *state;
@@ -375,6 +405,7 @@ int main(void)
 		TEST(test_closed_before_delivery),
 		TEST(test_change_is_sent_without_descriptor),
 		TEST(test_refused_is_offered_again),
+		TEST(test_refused_while_changed),
 		TEST(test_garbage_ends_the_connection),
 	};
 
