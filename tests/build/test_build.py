@@ -51,9 +51,12 @@ def test_second_make_does_nothing(built):
 
 def test_other_flags_rebuild(built):
     """Stale objects with another prefix compiled in would be a trap."""
-    result = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}",
-                  "PREFIX=/elsewhere", "-n", "all")
-    assert "common/log.c" in result.stdout
+    target = f"{built}/common/log.o"
+    same = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", target)
+    assert "common/log.c" not in same.stdout
+    other = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}",
+                 "PREFIX=/elsewhere", target)
+    assert "common/log.c" in other.stdout
     make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "all")
 
 
@@ -64,6 +67,19 @@ def test_quiet_unless_asked(built):
     (built / "common/log.o").unlink()
     loud = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "V=1", "all")
     assert "-Wall" in loud.stdout
+
+
+def test_no_name_is_exported_twice(built):
+    """One archive holds all objects for the unit tests: of two functions with
+    one name a test would get either."""
+    objects = [path for path in built.glob("*/*.o") if path.name != "main.o"]
+    table = subprocess.run(["nm", "--defined-only", "--extern-only",
+                            "--format=posix", *objects], text=True,
+                           capture_output=True, check=True).stdout
+    names = [line.split()[0] for line in table.splitlines()
+             if len(line.split()) > 2]
+    assert len(names) > 100
+    assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
 def test_clean_leaves_nothing(built, tmp_path):
