@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_service.py - the systemd unit fits the program"""
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+UNIT = (ROOT / "contrib/berthd.service").read_text()
+SETTINGS = [line.split("=", 1) for line in UNIT.splitlines()
+            if "=" in line and not line.startswith("#")]
+
+# systemd.exec(5): each gives the service a mount namespace, in which a name
+# of a network namespace would not appear as it does on the host.
+MOUNT_NAMESPACE = {
+    "BindPaths", "BindReadOnlyPaths", "DynamicUser", "ExecPaths",
+    "InaccessiblePaths", "MountFlags", "NoExecPaths", "PrivateDevices",
+    "PrivateIPC", "PrivateMounts", "PrivateTmp", "ProcSubset",
+    "ProtectControlGroups", "ProtectHome",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+    "ProtectProc", "ProtectSystem", "ReadOnlyPaths", "ReadWritePaths",
+    "RootDirectory", "RootImage", "TemporaryFileSystem",
+}
+
+
+def values(name):
+    return [value for key, value in SETTINGS if key == name]
+
+
+def test_capabilities_are_those_that_berthd_keeps():
+    source = (ROOT / "daemon/privileges.c").read_text()
+    table = source[source.index("needed[] = {"):]
+    kept = set(re.findall(r"\{ (CAP_\w+),", table[:table.index("};")]))
+    granted = set(" ".join(values("CapabilityBoundingSet")).split())
+    assert kept and granted == kept
+
+
+def test_readme_names_every_capability():
+    text = (ROOT / "README.md").read_text()
+    for name in " ".join(values("CapabilityBoundingSet")).split():
+        assert name in text, name
+
+
+def test_no_mount_namespace_of_its_own():
+    assert {key for key, _ in SETTINGS} & MOUNT_NAMESPACE == set()
+
+
+def test_no_network_namespace_of_its_own():
+    assert values("PrivateNetwork") == []
+    assert values("RestrictNamespaces") == ["net"]
+
+
+def test_systemd_accepts_it(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze on this machine")
+    unit = tmp_path / "berthd.service"
+    unit.write_text(UNIT.replace("@SBINDIR@/berthd", "/bin/true")
+                    .replace("@DOCDIR@", "/usr/share/doc/berth"))
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
+                            text=True, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert "berthd.service" not in result.stderr
