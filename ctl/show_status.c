@@ -194,10 +194,11 @@ size_t show_problems(const json_t *files, const char *before)
 		if (!show_flag(file, "last_good"))
 			continue;
 		print_text(show_text(file, "path"));
-		(void)printf(": the last good version stays in force, with " NUMBER
-			     " rule%s\n",
-			     show_number(file, "rules"),
-			     plural(show_number(file, "rules")));
+		(void)printf(
+			": the last good version stays in force, with " NUMBER
+			" rule%s\n",
+			show_number(file, "rules"),
+			plural(show_number(file, "rules")));
 	}
 	return n;
 }

@@ -83,7 +83,9 @@ static char char_at_mark(const struct reader *reader, const yaml_mark_t *mark)
 {
 	size_t offset = offset_of_mark(reader, mark);
 
-	return offset < reader->len ? reader->text[offset] : '\0';
+	if (offset >= reader->len)
+		return '\0';
+	return reader->text[offset];
 }
 
 /* Is there a ": " before the position, on its line? */
