@@ -7,7 +7,7 @@
  * nsid in ours (NETLINK_LISTEN_ALL_NSID). The nsid comes as a control message;
  * without one the message is about our own namespace. libnl's own receive
  * function has no room for control messages and fails on them for ever, so
- * receive_handler() replaces it; libnl still parses.
+ * receive_event_handler() replaces it; libnl still parses.
  *
  * The request socket assigns nsids and makes dumps. It is a socket of its own
  * so that its answers neither wait behind events nor get lost among them. The
@@ -42,6 +42,7 @@
 
 #define MESSAGE_BYTES 65536 /* dumps come in up to 32 KiB, events in 4 */
 #define EVENTS_PER_WAKE 256 /* then others have their turn */
+#define EVENTS_PER_READ 16
 #define ANSWER_TIMEOUT_S 2
 
 struct netlink {
@@ -52,6 +53,13 @@ struct netlink {
 	unsigned long event_count;
 	size_t queue_max; /* messages that the event socket can hold */
 	size_t drain; /* after a loss: messages to be read before it is told */
+};
+
+/* One message as recvmsg(2) gives it. */
+struct datagram {
+	struct sockaddr_nl from;
+	struct iovec iov;
+	char control[CMSG_SPACE(sizeof(int)) * 4];
 };
 
 /* What the last receive_handler() saw beside the message. */
@@ -74,9 +82,20 @@ struct request {
 	void *user_data;
 };
 
+/* What nl_cb_overwrite_recv() takes. */
+typedef int receive_function(struct nl_sock *sock, struct sockaddr_nl *ret_from,
+			     unsigned char **ret_buffer, struct ucred **creds);
+
 /* libnl's receive hook carries no user data; only one thread receives. */
 static struct received received;
-static unsigned char receive_buffer[MESSAGE_BYTES];
+static unsigned char receive_buffers[EVENTS_PER_READ][MESSAGE_BYTES];
+
+/* What one recvmmsg(2) of the event socket gave, and how much is handed out. */
+static struct {
+	struct mmsghdr msgs[EVENTS_PER_READ];
+	struct datagram datagrams[EVENTS_PER_READ];
+	int n, next;
+} batch;
 
 static void read_nsid(struct msghdr *msg)
 {
@@ -92,41 +111,108 @@ static void read_nsid(struct msghdr *msg)
 	}
 }
 
-/* For nl_cb_overwrite_recv(): the buffer is libnl's to free. */
-static int receive_handler(struct nl_sock *sock, struct sockaddr_nl *ret_from,
-			   unsigned char **ret_buffer, struct ucred **creds)
+static void prepare(struct datagram *datagram, unsigned char *buffer,
+		    struct msghdr *ret_msg)
 {
-	char control[CMSG_SPACE(sizeof(int)) * 4];
-	struct iovec iov = { receive_buffer, sizeof(receive_buffer) };
-	struct msghdr msg = {
-		.msg_name = ret_from,
-		.msg_namelen = sizeof(*ret_from),
-		.msg_iov = &iov,
+	datagram->iov = (struct iovec){ buffer, MESSAGE_BYTES };
+	*ret_msg = (struct msghdr){
+		.msg_name = &datagram->from,
+		.msg_namelen = sizeof(datagram->from),
+		.msg_iov = &datagram->iov,
 		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
+		.msg_control = datagram->control,
+		.msg_controllen = sizeof(datagram->control),
 	};
-	ssize_t n;
+}
 
-	(void)creds; /* not asked for: the sender's port says enough */
-	do {
-		n = recvmsg(nl_socket_get_fd(sock), &msg, 0);
-	} while (n < 0 && errno == EINTR);
-	received.error = n < 0 ? errno : 0;
-	if (n >= 0 && msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+/* Gives libnl one message. Return: as a receive function of nl_cb */
+static int hand_out(struct msghdr *msg, size_t len,
+		    struct sockaddr_nl *ret_from, unsigned char **ret_buffer)
+{
+	const struct sockaddr_nl *from = msg->msg_name;
+
+	if (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		received.error = ENOBUFS; /* as good as lost */
-	if (received.error)
 		return -NLE_FAILURE;
-	if (ret_from->nl_pid != 0) /* not the kernel */
+	}
+	received.error = 0;
+	*ret_from = *from;
+	if (from->nl_pid != 0) /* not the kernel */
 		return 0;
-	read_nsid(&msg);
-	*ret_buffer = malloc((size_t)n);
+	read_nsid(msg);
+	*ret_buffer = malloc(len);
 	if (!*ret_buffer) {
 		received.error = ENOBUFS;
 		return -NLE_NOMEM;
 	}
-	memcpy(*ret_buffer, receive_buffer, (size_t)n);
-	return (int)n;
+	memcpy(*ret_buffer, msg->msg_iov->iov_base, len);
+	return (int)len;
+}
+
+/* For nl_cb_overwrite_recv(): the buffer is libnl's to free. */
+static int receive_handler(struct nl_sock *sock, struct sockaddr_nl *ret_from,
+			   unsigned char **ret_buffer, struct ucred **creds)
+{
+	struct datagram datagram;
+	struct msghdr msg;
+	ssize_t n;
+
+	(void)creds; /* not asked for: the sender's port says enough */
+	do {
+		prepare(&datagram, receive_buffers[0], &msg);
+		n = recvmsg(nl_socket_get_fd(sock), &msg, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		received.error = errno;
+		return -NLE_FAILURE;
+	}
+	return hand_out(&msg, (size_t)n, ret_from, ret_buffer);
+}
+
+static int read_batch(int fd)
+{
+	int n;
+
+	do {
+		for (size_t i = 0; i < EVENTS_PER_READ; i++)
+			prepare(&batch.datagrams[i], receive_buffers[i],
+				&batch.msgs[i].msg_hdr);
+		n = recvmmsg(fd, batch.msgs, EVENTS_PER_READ, 0, NULL);
+	} while (n < 0 && errno == EINTR);
+	batch.next = 0;
+	batch.n = n < 0 ? 0 : n;
+	return n < 0 ? -errno : 0;
+}
+
+/*
+ * The same for the event socket, which reads several at once: the call that
+ * finds nothing more would delay the listener that an event asks for. A short
+ * batch was the end of the queue, or of what comes before an error, which the
+ * kernel keeps for the next call, see recvmmsg(2).
+ */
+static int receive_event_handler(struct nl_sock *sock,
+				 struct sockaddr_nl *ret_from,
+				 unsigned char **ret_buffer,
+				 struct ucred **creds)
+{
+	struct mmsghdr *msg;
+	int r = 0;
+
+	(void)creds;
+	if (batch.next == batch.n) {
+		if (batch.n > 0 && batch.n < EVENTS_PER_READ) {
+			batch.n = batch.next = 0;
+			r = -EAGAIN;
+		} else {
+			r = read_batch(nl_socket_get_fd(sock));
+		}
+	}
+	if (r < 0) {
+		received.error = -r;
+		return -NLE_FAILURE;
+	}
+	msg = &batch.msgs[batch.next++];
+	return hand_out(&msg->msg_hdr, msg->msg_len, ret_from, ret_buffer);
 }
 
 static bool parse_link(struct nlmsghdr *hdr, struct netlink_item *ret_item,
@@ -257,7 +343,7 @@ static void events_handler(uint32_t events, void *user_data)
 {
 	struct netlink *nl = user_data;
 
-	(void)events; /* an error is read by recvmsg(2) */
+	(void)events; /* an error is read by recvmmsg(2) */
 	for (int i = 0; i < EVENTS_PER_WAKE; i++) {
 		int r = nl_recvmsgs_default(nl->events);
 
@@ -360,8 +446,8 @@ static int set_flag(struct nl_sock *sock, int option)
 	return 0;
 }
 
-/* A bound socket that receives with receive_handler(). */
-static int open_socket(struct nl_sock **ret_sock)
+/* A bound socket that receives with @receive. */
+static int open_socket(receive_function *receive, struct nl_sock **ret_sock)
 {
 	struct nl_sock *sock = nl_socket_alloc();
 	struct nl_cb *cb;
@@ -375,7 +461,7 @@ static int open_socket(struct nl_sock **ret_sock)
 		return r;
 	}
 	cb = nl_socket_get_cb(sock); /* takes a reference */
-	nl_cb_overwrite_recv(cb, receive_handler);
+	nl_cb_overwrite_recv(cb, receive);
 	nl_cb_put(cb);
 	nl_socket_disable_seq_check(sock); /* request_wait() compares */
 	*ret_sock = sock;
@@ -386,7 +472,7 @@ static int open_requests(struct nl_sock **ret_sock)
 {
 	const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
 	struct nl_sock *sock = NULL;
-	int r = open_socket(&sock);
+	int r = open_socket(receive_handler, &sock);
 
 	if (r < 0)
 		return r;
@@ -410,7 +496,7 @@ static int open_events(size_t buffer_bytes, struct netlink *nl)
 {
 	const int bytes = buffer_bytes > INT32_MAX ? INT32_MAX
 						   : (int)buffer_bytes;
-	int r = open_socket(&nl->events);
+	int r = open_socket(receive_event_handler, &nl->events);
 
 	if (r < 0)
 		return r;
