@@ -36,7 +36,7 @@ static int resolve(const char *dir, const char *name, struct resolution *ret,
 		   const char **ret_reason, void *user_data)
 {
 	struct watcher *watcher = user_data;
-	int fd = resolve_open(dir, name, ret, ret_reason);
+	int fd = resolve_open(dir, name, 0, ret, ret_reason);
 
 	if (fd < 0)
 		return fd;

@@ -52,9 +52,11 @@ static uint64_t mount_id_of(const struct statx *stx)
 	return stx->stx_mask & STATX_MNT_ID_UNIQUE ? stx->stx_mnt_id : 0;
 }
 
-/* Opens the namespace at @path, which @stx describes. */
+/* Opens the namespace at @path, which @stx describes; @known_cookie as for
+ * resolve_open(). */
 static int open_netns(const char *path, const struct statx *stx,
-		      struct resolution *ret, const char **ret_reason)
+		      uint64_t known_cookie, struct resolution *ret,
+		      const char **ret_reason)
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t cookie = 0;
@@ -68,11 +70,13 @@ static int open_netns(const char *path, const struct statx *stx,
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+	r = netns_cookie(fd, &cookie);
+	/* No two namespaces of any type have one cookie. */
+	if ((cookie == 0 || cookie != known_cookie) &&
+	    ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
 		*ret_reason = reason_other;
 		return -EMEDIUMTYPE;
 	}
-	r = netns_cookie(fd, &cookie);
 	if (r < 0 && r != -ENOPROTOOPT)
 		return r;
 	/* The cookie is of what was opened. Without one the inode is, which
@@ -154,8 +158,8 @@ static bool has_ended(int pid_fd)
 	return poll(&pollfd, 1, 0) != 0;
 }
 
-static int open_link(const char *path, struct resolution *ret,
-		     const char **ret_reason)
+static int open_link(const char *path, uint64_t known_cookie,
+		     struct resolution *ret, const char **ret_reason)
 {
 	_cleanup_close_ int pid_fd = -1, fd = -1;
 	pid_t pid = pid_of_link(path);
@@ -173,7 +177,7 @@ static int open_link(const char *path, struct resolution *ret,
 		*ret_reason = reason_open;
 		return -errno;
 	}
-	fd = open_netns(path, &stx, ret, ret_reason);
+	fd = open_netns(path, &stx, known_cookie, ret, ret_reason);
 	if (fd < 0)
 		return fd;
 	if (pid_fd >= 0 && has_ended(pid_fd)) {
@@ -186,8 +190,8 @@ static int open_link(const char *path, struct resolution *ret,
 	return TAKE_FD(fd);
 }
 
-int resolve_open(const char *dir, const char *name, struct resolution *ret,
-		 const char **ret_reason)
+int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
+		 struct resolution *ret, const char **ret_reason)
 {
 	char path[PATH_MAX];
 	struct statx stx;
@@ -200,8 +204,8 @@ int resolve_open(const char *dir, const char *name, struct resolution *ret,
 		  STATX_TYPE | STATX_INO | STATX_MNT_ID_UNIQUE, &stx) < 0)
 		return -errno;
 	if (S_ISLNK(stx.stx_mode))
-		return open_link(path, ret, ret_reason);
-	return open_netns(path, &stx, ret, ret_reason);
+		return open_link(path, known_cookie, ret, ret_reason);
+	return open_netns(path, &stx, known_cookie, ret, ret_reason);
 }
 
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id)
@@ -227,7 +231,7 @@ int resolve_host(struct resolution *ret)
 	if (statx(AT_FDCWD, path, 0, STATX_INO, &stx) < 0)
 		return -errno;
 	nsfs_dev = dev_of(&stx);
-	fd = open_netns(path, &stx, ret, &reason);
+	fd = open_netns(path, &stx, 0, ret, &reason);
 	if (fd < 0)
 		return fd;
 	(void)close(fd); /* a namespace: nothing to be lost */

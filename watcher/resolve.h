@@ -30,13 +30,15 @@ struct resolution {
  *
  * Nothing but a namespace is ever opened: opening a FIFO or a device can
  * block or do things.
+ * @known_cookie:	of a network namespace, or 0: when it is this one, its
+ *type need not be asked
  * @ret_reason:	static text, on failure
  * Return: a descriptor; -ENOENT when there is no such name; -ENOLINK for a
  * link that leads nowhere; -EMEDIUMTYPE for what is no network namespace;
  * -errno of open(2) and others.
  */
-int resolve_open(const char *dir, const char *name, struct resolution *ret,
-		 const char **ret_reason);
+int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
+		 struct resolution *ret, const char **ret_reason);
 
 /** resolve_unchanged() - is the same mount still over the name? Cheap; false
  * also when it cannot be told. */

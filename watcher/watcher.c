@@ -106,7 +106,7 @@ int watcher_open_netns(struct watcher *watcher, const struct netns *netns)
 	result = -ESTALE;
 	for (size_t i = 0; i < netns->n_names; i++) {
 		int fd = resolve_open(netns->names[i].dir, netns->names[i].name,
-				      &resolution, &reason);
+				      netns->id, &resolution, &reason);
 
 		if (fd == -ENOENT || fd == -ENOLINK || fd == -EMEDIUMTYPE)
 			continue;
