@@ -192,21 +192,6 @@ static int row_finish(struct binder *binder, struct binder_row *row,
 	return 0;
 }
 
-/* Makes @n sockets inside the namespace. */
-static int open_sockets(struct binder *binder, uint64_t netns_id,
-			struct netns_socket *sockets, size_t n)
-{
-	int netns_fd = -1;
-	int r;
-
-	r = binder->ops->open_netns(netns_id, &netns_fd, binder->user_data);
-	if (r < 0)
-		return r;
-	r = netns_sockets(netns_fd, sockets, n);
-	cleanup_close(&netns_fd);
-	return r;
-}
-
 static void rows_failed(struct binder *binder, struct binder_row **rows,
 			size_t n, int error, enum binder_step step)
 {
@@ -226,6 +211,7 @@ static int open_visit(struct binder *binder, struct binder_netns *netns,
 {
 	_cleanup_free_ struct netns_socket *sockets =
 		calloc(n, sizeof(*sockets));
+	_cleanup_close_ int netns_fd = -1; /* closed when all listen */
 	struct binder_failure failure;
 	int r = -ENOMEM, result = 0;
 
@@ -237,7 +223,10 @@ static int open_visit(struct binder *binder, struct binder_netns *netns,
 		binder_socket_describe(rows[i], &sockets[i]);
 	}
 	if (sockets)
-		r = open_sockets(binder, netns->id, sockets, n);
+		r = binder->ops->open_netns(netns->id, &netns_fd,
+					    binder->user_data);
+	if (r == 0)
+		r = netns_sockets(netns_fd, sockets, n);
 	if (r < 0) {
 		rows_failed(binder, rows, n, -r, BINDER_STEP_NETNS);
 		return is_exhaustion(-r) ? r : 0;
