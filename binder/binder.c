@@ -190,6 +190,7 @@ static void row_update(struct binder *binder, struct binder_row *row,
 	(void)service_unref(old); /* is always NULL */
 	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
 	row->freebind = spec->freebind;
+	row->observed = spec->observed;
 	if (listener->state == LISTENER_REFUSED)
 		listener->reason = spec->refusal;
 	if (differs && listener->state == LISTENER_OPEN)

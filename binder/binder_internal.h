@@ -36,6 +36,7 @@ struct binder_row {
 	struct ip_addr *addrs;
 	size_t n_addrs;
 	bool freebind;
+	bool observed;
 	bool ipv4_only;
 	bool starved;
 };

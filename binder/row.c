@@ -136,6 +136,7 @@ int binder_row_new(struct binder *binder, struct binder_netns *netns,
 	row->netns = netns;
 	row->heap_index = BINDER_NOT_QUEUED;
 	row->freebind = spec->freebind;
+	row->observed = spec->observed;
 	listener = &row->listener;
 	listener->id = binder->last_id + 1;
 	listener->netns_id = netns->id;

@@ -197,6 +197,14 @@ static int setup_chosen(struct setup *setup)
 	return r < 0 ? r : setup_streams(setup);
 }
 
+static int setup_freebind(struct setup *setup)
+{
+	bool v6 = setup->family == AF_INET6;
+
+	return setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			    v6 ? IPV6_FREEBIND : IP_FREEBIND, 1, "address");
+}
+
 /* The options that the kind of endpoint needs. */
 static int setup_kind(struct setup *setup)
 {
@@ -209,9 +217,7 @@ static int setup_kind(struct setup *setup)
 		r = setup_option(setup, IPPROTO_IPV6, IPV6_V6ONLY,
 				 endpoint->family == AF_INET6, "address");
 	if (r == 0 && setup->row->freebind)
-		r = setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-				 v6 ? IPV6_FREEBIND : IP_FREEBIND, 1,
-				 "address");
+		r = setup_freebind(setup);
 	if (r == 0 && (endpoint->protocol == PROTOCOL_TCP ||
 		       endpoint->protocol == PROTOCOL_MPTCP))
 		r = setup_option(setup, SOL_SOCKET, SO_REUSEADDR, 1, "port");
@@ -275,6 +281,14 @@ static int setup_bind(struct setup *setup)
 		len = ip_addr_to_sockaddr(&addr, endpoint->port,
 					  endpoint->scope_id, &sa);
 		r = bind(setup->fd, (struct sockaddr *)&sa, len);
+		/* IPv4 is told before its local route exists, see
+		 * __inet_insert_ifa() in net/ipv4/devinet.c. */
+		if (r < 0 && errno == EADDRNOTAVAIL && setup->row->observed) {
+			r = setup_freebind(setup);
+			if (r < 0)
+				return r;
+			r = bind(setup->fd, (struct sockaddr *)&sa, len);
+		}
 	}
 	return r < 0 ? setup_fail(setup, BINDER_STEP_BIND, NULL) : 0;
 }

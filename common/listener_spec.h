@@ -77,6 +77,7 @@ const char *endpoint_addr_fmt(const struct endpoint *endpoint, char *buffer);
  * @ifname:	the interface through which the address matched; "" without one
  * @addrs:	the addresses of a @multihomed endpoint; owned
  * @freebind:	the address is literal and need not exist (IP_FREEBIND)
+ * @observed:	the kernel told of the address, perhaps before it can be bound
  * @refusal:	static text when nothing serves this yet: it is listed, and
  *		not opened. NULL: it is to be opened.
  */
@@ -87,6 +88,7 @@ struct listener_spec {
 	struct ip_addr *addrs;
 	size_t n_addrs;
 	bool freebind;
+	bool observed;
 	const char *refusal;
 };
 

@@ -272,6 +272,7 @@ static int add_spec(struct planner *planner, const struct listen *listen,
 		.endpoint = *endpoint,
 		.freebind = listen->address == LISTEN_LITERAL &&
 			    !endpoint_is_wildcard(endpoint),
+		.observed = listen->address == LISTEN_EACH,
 		.refusal = planner->expanded_refusal,
 	};
 	if (candidate)

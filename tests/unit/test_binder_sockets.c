@@ -316,6 +316,12 @@ static void test_missing_address(void **state)
 	spec.freebind = true;
 	apply_one(f, 1, spec);
 	assert_told(f, "-81 +81");
+
+	/* Told by the kernel, and not there yet: it does not wait. */
+	spec = spec_make(PROTOCOL_TCP, "192.0.2.9", 82);
+	spec.observed = true;
+	apply_one(f, 1, spec);
+	assert_told(f, "-81 +82");
 	fixture_done(f);
 }
 
