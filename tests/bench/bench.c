@@ -20,6 +20,7 @@
 
 #define NS_PER_SEC UINT64_C(1000000000)
 #define CONNECT_MAX_NS (10 * NS_PER_SEC)
+#define BIND_TRIES 100000
 
 static int home_fd = -1;
 
@@ -176,7 +177,7 @@ int bench_listen_in(int netns_fd, uint32_t addr4, uint16_t port)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = address_of(addr4, port, &sa);
-	int fd, on = 1;
+	int fd, on = 1, tries = 0;
 
 	bench_netns_enter(netns_fd);
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -184,9 +185,14 @@ int bench_listen_in(int netns_fd, uint32_t addr4, uint16_t port)
 	bench_netns_home();
 	/* Against connections in TIME_WAIT, as berth does. */
 	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&sa, len) < 0 ||
-	    listen(fd, SOMAXCONN) < 0)
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		bench_die("socket for port %u", port);
+	/* An address is told a moment before its local route exists. */
+	while (bind(fd, (struct sockaddr *)&sa, len) < 0) {
+		if (errno != EADDRNOTAVAIL || ++tries == BIND_TRIES)
+			bench_die("bind to port %u", port);
+	}
+	if (listen(fd, SOMAXCONN) < 0)
 		bench_die("listen on port %u", port);
 	return fd;
 }
