@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/listener_spec.h"
+#include "relay/counters.h"
 #include "relay/pollable.h"
 
 struct conn;
@@ -30,6 +31,7 @@ struct worker;
  * @serving:	what new connections get; one reference
  * @conns:	those that this worker accepted from it
  * @next_backend: counts round robin
+ * @counters:	what this worker did for the listener
  * @udp:	what a UDP listener has instead of @conns
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
@@ -45,6 +47,7 @@ struct share {
 	struct conn *conns;
 	struct udp_front *udp;
 	unsigned int next_backend;
+	struct counters counters;
 	bool attached;
 	bool registered;
 	bool parked;
