@@ -37,8 +37,8 @@ rules_src = $(call src,rules,claims load match parse parse_action parse_file par
 binder_src = $(call src,binder,binder opener reason retry row socket)
 daemon_src = $(call src,daemon,berthd check consumer_message consumers control describe explain interface json_text \
 	main options privileges reconcile relay_process runtime_dir unserved varlink varlink_call)
-relay_src = $(call src,relay,buffer confine control limits listener main serving spread tcp tcp_forward tcp_pump \
-	tcp_respond timer udp udp_session worker)
+relay_src = $(call src,relay,buffer confine control counters limits listener main serving spread tcp tcp_forward \
+	tcp_pump tcp_respond timer udp udp_session worker)
 ctl_src = $(call src,ctl,client main show show_explain show_status table text)
 lib_src = $(call src,lib,berth)
 
@@ -47,8 +47,8 @@ relay_all_src = $(relay_src) $(lib_src) $(common_src)
 ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
 all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
 
-unit_tests = backend berth binder binder_failures binder_sockets consumer_message consumers dirwatch holdoff ip \
-	lingering loop names observed pattern plan relay rule_store rules rules_memory timer udp_session utf8 util \
+unit_tests = backend berth binder binder_failures binder_sockets consumer_message consumers counters dirwatch holdoff \
+	ip lingering loop names observed pattern plan relay rule_store rules rules_memory timer udp_session utf8 util \
 	varlink varlink_conn watcher
 fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
 bench_tests = awake floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "relay/limits.h"
 #include "relay/serving.h"
+#include "relay/worker.h"
 
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 		 size_t n_shares, struct listener **ret_listener)
@@ -38,8 +39,10 @@ struct listener *listener_free(struct listener *listener)
 {
 	if (!listener)
 		return NULL;
-	for (size_t i = 0; i < listener->n_shares; i++)
+	for (size_t i = 0; i < listener->n_shares; i++) {
 		(void)serving_unref(listener->shares[i].wanted_serving);
+		free(atomic_load(&listener->shares[i].counters));
+	}
 	free(listener->label);
 	free(listener);
 	return NULL;
@@ -69,4 +72,17 @@ void listener_put_fd(struct listener *listener)
 	(void)close(listener->fd); /* a copy: berthd has its own */
 	listener->fd = -1;
 	limits_listener(-1);
+}
+
+struct counters *share_counters_new(struct share *share)
+{
+	/* From the arena of the worker's thread, so that no other worker
+	 * writes to its cache lines. */
+	struct counters *counters = calloc(1, sizeof(*counters));
+
+	if (!counters)
+		return &share->worker->uncounted;
+	/* Whoever finds it finds zeroes in it. */
+	atomic_store_explicit(&share->counters, counters, memory_order_release);
+	return counters;
 }

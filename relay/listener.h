@@ -31,7 +31,7 @@ struct worker;
  * @serving:	what new connections get; one reference
  * @conns:	those that this worker accepted from it
  * @next_backend: counts round robin
- * @counters:	what this worker did for the listener
+ * @counters:	what this worker did for the listener, see share_counters()
  * @udp:	what a UDP listener has instead of @conns
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
@@ -47,7 +47,7 @@ struct share {
 	struct conn *conns;
 	struct udp_front *udp;
 	unsigned int next_backend;
-	struct counters counters;
+	_Atomic(struct counters *) counters;
 	bool attached;
 	bool registered;
 	bool parked;
@@ -106,5 +106,23 @@ bool listener_put(struct listener *listener);
 
 /** listener_put_fd() - one share lets go of the socket */
 void listener_put_fd(struct listener *listener);
+
+/** share_counters_new() - what share_counters() does the first time */
+struct counters *share_counters_new(struct share *share);
+
+/**
+ * share_counters() - by the share's worker only: where it counts
+ *
+ * Most listeners see no traffic for most of the time, so the memory comes with
+ * the first, and goes with the listener. When there is none the worker counts
+ * where nobody looks. Never NULL.
+ */
+static inline struct counters *share_counters(struct share *share)
+{
+	struct counters *counters =
+		atomic_load_explicit(&share->counters, memory_order_relaxed);
+
+	return counters ? counters : share_counters_new(share);
+}
 
 #endif

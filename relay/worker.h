@@ -56,6 +56,7 @@ struct inbox {
  * @parked:	listeners that rest, first come first
  * @resume:	when all of @parked are tried again
  * @udp:	buffers for datagrams; made with the first UDP listener
+ * @uncounted:	what there is no memory to count; nobody reads it
  * @log_limit:	for what peers can cause
  */
 struct worker {
@@ -72,6 +73,7 @@ struct worker {
 	struct share *parked;
 	struct timer resume;
 	struct udp_worker *udp;
+	struct counters uncounted;
 	struct log_ratelimit log_limit;
 	struct outbox *outbox;
 	struct inbox inbox;

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_counters.c - what workers count, and what a reader makes of it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "relay/counters.h"
+#include "relay/limits.h"
+#include "relay/listener.h"
+#include "relay/worker.h"
+
+static uint64_t error_count(const struct counts *counts, int error)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < counts->n_errors; i++) {
+		if (counts->errors[i].error == error)
+			n += counts->errors[i].n;
+	}
+	return n;
+}
+
+static void test_shares_are_summed(void **state)
+{
+	struct counters a = { 0 }, b = { 0 };
+	struct counts counts = { 0 };
+
+	(void)state;
+	counters_sum(NULL, &counts);
+	assert_false(counts_any(&counts));
+	for (int i = 0; i < COUNTER_COUNT; i++) {
+		counters_add(&a, (enum counter)i, 1u << i);
+		counters_add(&b, (enum counter)i, 1000000);
+		counters_add(&b, (enum counter)i, 0);
+	}
+	counters_sum(&a, &counts);
+	counters_sum(&b, &counts);
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		assert_int_equal(counts.values[i], 1000000 + (1u << i));
+	assert_true(counts_any(&counts));
+	assert_int_equal(counts.n_errors, 0);
+}
+
+static void test_active_is_what_did_not_end(void **state)
+{
+	struct counts counts = { 0 };
+
+	(void)state;
+	counts.values[COUNTER_ACCEPTED] = 5;
+	counts.values[COUNTER_ENDED] = 2;
+	assert_int_equal(counts_active(&counts), 3);
+	counts.values[COUNTER_ENDED] = 6;
+	assert_int_equal(counts_active(&counts), 0);
+}
+
+static void test_errnos_are_told_apart(void **state)
+{
+	struct counters a = { 0 }, b = { 0 };
+	struct counts counts = { 0 };
+
+	(void)state;
+	counters_failed(&a, ECONNREFUSED);
+	counters_failed(&a, 0);
+	counters_failed(&a, ETIMEDOUT);
+	counters_failed(&a, ECONNREFUSED);
+	counters_failed(&b, ETIMEDOUT);
+	counters_sum(&a, &counts);
+	counters_sum(&b, &counts);
+	assert_int_equal(counts.n_errors, 3);
+	assert_int_equal(error_count(&counts, 0), 1);
+	assert_int_equal(error_count(&counts, ECONNREFUSED), 2);
+	assert_int_equal(error_count(&counts, ETIMEDOUT), 2);
+	assert_true(counts_any(&counts));
+}
+
+/* Two workers with different errnos have more of them than fit one table. */
+static void test_errnos_without_room_are_others(void **state)
+{
+	struct counters a = { 0 }, b = { 0 };
+	struct counts counts = { 0 };
+	uint64_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		counters_failed(&a, 1 + i);
+		counters_failed(&b, 101 + i);
+	}
+	counters_sum(&a, &counts);
+	assert_int_equal(counts.n_errors, COUNTERS_ERRORS + 1);
+	assert_int_equal(error_count(&counts, 0), 3);
+	counters_sum(&b, &counts);
+	assert_int_equal(counts.n_errors, COUNTERS_ERRORS + 1);
+	assert_int_equal(error_count(&counts, 0), 13);
+	for (size_t i = 0; i < counts.n_errors; i++)
+		n += counts.errors[i].n;
+	assert_int_equal(n, 20);
+}
+
+/* 0 may come before the table is full, and has one place all the same. */
+static void test_others_have_one_place(void **state)
+{
+	struct counts counts = { 0 };
+
+	(void)state;
+	counts_add_error(&counts, 0, 1);
+	for (int i = 1; i <= 10; i++)
+		counts_add_error(&counts, i, 1);
+	assert_int_equal(counts.n_errors, COUNTERS_ERRORS);
+	assert_int_equal(counts.errors[0].error, 0);
+	assert_int_equal(counts.errors[0].n, 11 - (COUNTERS_ERRORS - 1));
+}
+
+static void test_memory_comes_with_traffic(void **state)
+{
+	struct worker worker = { 0 };
+	struct listener *listener;
+	struct counters *counters;
+	struct counts counts = { 0 };
+
+	(void)state;
+	assert_int_equal(limits_init(10, 1), 0);
+	assert_int_equal(
+		listener_new(1, -1, PROTOCOL_TCP, "test", 2, &listener), 0);
+	for (size_t i = 0; i < 2; i++) {
+		listener->shares[i].worker = &worker;
+		assert_null(atomic_load(&listener->shares[i].counters));
+	}
+	counters = share_counters(&listener->shares[0]);
+	assert_ptr_not_equal(counters, &worker.uncounted);
+	assert_ptr_equal(share_counters(&listener->shares[0]), counters);
+	counters_add(counters, COUNTER_ACCEPTED, 1);
+	assert_null(atomic_load(&listener->shares[1].counters));
+	for (size_t i = 0; i < 2; i++)
+		counters_sum(atomic_load(&listener->shares[i].counters),
+			     &counts);
+	assert_int_equal(counts.values[COUNTER_ACCEPTED], 1);
+	(void)listener_free(listener);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shares_are_summed),
+		cmocka_unit_test(test_active_is_what_did_not_end),
+		cmocka_unit_test(test_errnos_are_told_apart),
+		cmocka_unit_test(test_errnos_without_room_are_others),
+		cmocka_unit_test(test_others_have_one_place),
+		cmocka_unit_test(test_memory_comes_with_traffic),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
