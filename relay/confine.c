@@ -16,6 +16,7 @@
 #include "relay/confine.h"
 
 #include <cap-ng.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -95,7 +96,6 @@ static const int allowed[] = {
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername),
-	SCMP_SYS(fcntl),
 	/* beginning of the threads and the loops */
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(eventfd2),
@@ -128,6 +128,8 @@ static const int allowed[] = {
 static int allow_all(scmp_filter_ctx filter)
 {
 	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
+	/* F_SETOWN, say, has the kernel signal others on one's behalf. */
+	static const int commands[] = { F_DUPFD_CLOEXEC, F_SETPIPE_SZ };
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
@@ -154,6 +156,13 @@ static int allow_all(scmp_filter_ctx filter)
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_EQ,
+					     (scmp_datum_t)commands[i], 0));
 		if (r < 0)
 			return r;
 	}

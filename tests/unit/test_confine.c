@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_confine.c - what a relay that is taken over could still ask for
+ *
+ * Each case runs in a child process that is confined as the relay is, and
+ * makes one system call by its number, as an intruder would.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/util.h"
+#include "relay/confine.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+#define STATUS_NOT_CONFINED 255
+
+static pid_t parent_pid;
+static int socket_fd;
+
+/* Runs @call in a confined child. Return: the errno it ended with; 0. */
+static int confined(long (*call)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (confine_privileges() < 0 || confine_syscalls() < 0)
+			_exit(STATUS_NOT_CONFINED);
+		errno = 0;
+		_exit(call() < 0 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status))
+		fail_msg("ended by signal %d", WTERMSIG(status));
+	assert_int_not_equal(WEXITSTATUS(status), STATUS_NOT_CONFINED);
+	return WEXITSTATUS(status);
+}
+
+/* clone(2) of a process: what would otherwise be the child ends at once. */
+static long clone_process(unsigned long flags)
+{
+	long r = syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+
+	if (r == 0)
+		_exit(0);
+	return r;
+}
+
+static long call_fork(void)
+{
+	return clone_process(SIGCHLD);
+}
+
+static long call_clone_sharing_memory(void)
+{
+	return clone_process(CLONE_FS | CLONE_FILES | SIGCHLD);
+}
+
+static long call_clone_in_namespace(void)
+{
+	return clone_process(CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD);
+}
+
+static long call_vfork(void)
+{
+	long r = syscall(SYS_vfork);
+
+	if (r == 0)
+		_exit(0);
+	return r;
+}
+
+static long call_clone3(void)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	long r = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (r == 0)
+		_exit(0);
+	return r;
+}
+
+static long call_execve(void)
+{
+	char *const argv[] = { "true", NULL };
+
+	return syscall(SYS_execve, "/bin/true", argv, NULL);
+}
+
+static long call_kill(void)
+{
+	return syscall(SYS_kill, parent_pid, 0);
+}
+
+static long call_tkill(void)
+{
+	return syscall(SYS_tkill, parent_pid, 0);
+}
+
+static long call_tgkill_other(void)
+{
+	return syscall(SYS_tgkill, parent_pid, parent_pid, 0);
+}
+
+static long call_tgkill_self(void)
+{
+	return syscall(SYS_tgkill, getpid(), gettid(), 0);
+}
+
+static long call_sigqueue(void)
+{
+	siginfo_t info = { .si_code = SI_QUEUE };
+
+	return syscall(SYS_rt_sigqueueinfo, parent_pid, 0, &info);
+}
+
+static long call_setown(void)
+{
+	return syscall(SYS_fcntl, socket_fd, F_SETOWN, parent_pid);
+}
+
+static long call_setown_ex(void)
+{
+	const struct f_owner_ex owner = { .type = F_OWNER_PID,
+					  .pid = parent_pid };
+
+	return syscall(SYS_fcntl, socket_fd, F_SETOWN_EX, &owner);
+}
+
+static long call_fcntl_dup(void)
+{
+	return syscall(SYS_fcntl, socket_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static long call_pidfd_open(void)
+{
+	return syscall(SYS_pidfd_open, parent_pid, 0);
+}
+
+static long call_ptrace(void)
+{
+	return syscall(SYS_ptrace, PTRACE_SEIZE, parent_pid, NULL, NULL);
+}
+
+static long call_open(void)
+{
+	return syscall(SYS_openat, AT_FDCWD, "/", O_RDONLY, 0);
+}
+
+static long call_unshare(void)
+{
+	return syscall(SYS_unshare, CLONE_NEWUSER);
+}
+
+static long call_setns(void)
+{
+	return syscall(SYS_setns, socket_fd, CLONE_NEWNET);
+}
+
+static long call_prctl(void)
+{
+	return syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+static long call_io_uring(void)
+{
+	return syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static long call_socket_inet(void)
+{
+	return syscall(SYS_socket, AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static long call_socket_unix(void)
+{
+	return syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static long call_socket_netlink(void)
+{
+	return syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
+static long call_socket_packet(void)
+{
+	return syscall(SYS_socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
+static void *thread_main(void *user_data)
+{
+	*(int *)user_data = 1;
+	return NULL;
+}
+
+static long call_thread(void)
+{
+	pthread_t thread;
+	int ran = 0;
+
+	errno = pthread_create(&thread, NULL, thread_main, &ran);
+	if (errno == 0)
+		errno = pthread_join(thread, NULL);
+	return errno == 0 && ran ? 0 : -1;
+}
+
+static void test_system_calls(void **state)
+{
+	static const struct {
+		const char *what;
+		long (*call)(void);
+		int error;
+	} cases[] = {
+		{ "a process by fork", call_fork, EPERM },
+		{ "a process by vfork", call_vfork, EPERM },
+		{ "a process by clone", call_clone_sharing_memory, EPERM },
+		{ "a namespace by clone", call_clone_in_namespace, EPERM },
+		/* What makes the C library fall back to clone(2). */
+		{ "anything by clone3", call_clone3, ENOSYS },
+		{ "another program", call_execve, EPERM },
+		{ "a thread", call_thread, 0 },
+		{ "a signal to itself", call_tgkill_self, 0 },
+		{ "a signal by kill", call_kill, EPERM },
+		{ "a signal by tkill", call_tkill, EPERM },
+		{ "a signal by tgkill", call_tgkill_other, EPERM },
+		{ "a signal by sigqueue", call_sigqueue, EPERM },
+		{ "SIGIO for another process", call_setown, EPERM },
+		{ "SIGIO for another, again", call_setown_ex, EPERM },
+		{ "a copy of a descriptor", call_fcntl_dup, 0 },
+		{ "a process to hold", call_pidfd_open, EPERM },
+		{ "a process to trace", call_ptrace, EPERM },
+		{ "a file", call_open, EPERM },
+		{ "a namespace of its own", call_unshare, EPERM },
+		{ "another's namespace", call_setns, EPERM },
+		{ "to be dumpable", call_prctl, EPERM },
+		{ "another way to all calls", call_io_uring, EPERM },
+		{ "a socket for IP", call_socket_inet, 0 },
+		{ "a UNIX socket", call_socket_unix, 0 },
+		{ "a netlink socket", call_socket_netlink, EPERM },
+		{ "a packet socket", call_socket_packet, EPERM },
+	};
+	int error;
+
+	(void)state;
+	if (SANITIZED) /* confine_syscalls() does nothing, and says so */
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		error = confined(cases[i].call);
+		if (error != cases[i].error)
+			fail_msg("%s: errno %d (%s), expected %d",
+				 cases[i].what, error, strerror(error),
+				 cases[i].error);
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	parent_pid = getpid();
+	socket_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return socket_fd < 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	cleanup_close(&socket_fd);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_system_calls),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
