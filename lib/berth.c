@@ -260,6 +260,27 @@ int berth_fd(const struct berth *berth)
 	return berth->fd;
 }
 
+/* The descriptor that came along. Two fit where one with its padding does: who
+ * sends several means something else, and they would stay open for ever.
+ * Return: -1 when it was not exactly one. */
+static int take_fd(struct msghdr *header)
+{
+	const struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
+	int fds[2] = { -1, -1 };
+	size_t len;
+
+	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET ||
+	    cmsg->cmsg_type != SCM_RIGHTS)
+		return -1;
+	len = cmsg->cmsg_len - CMSG_LEN(0);
+	memcpy(fds, CMSG_DATA(cmsg), len < sizeof(fds) ? len : sizeof(fds));
+	if (fds[1] < 0)
+		return fds[0];
+	(void)close(fds[0]); /* copies: the sender has its own */
+	(void)close(fds[1]);
+	return -1;
+}
+
 /* Looks at the next message. *ret_fd is -1 when no descriptor came. */
 static ssize_t peek(struct berth *berth, int *ret_flags, int *ret_fd)
 {
@@ -273,7 +294,6 @@ static ssize_t peek(struct berth *berth, int *ret_flags, int *ret_fd)
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control) };
-	const struct cmsghdr *cmsg;
 	ssize_t n;
 
 	*ret_flags = 0;
@@ -282,12 +302,8 @@ static ssize_t peek(struct berth *berth, int *ret_flags, int *ret_fd)
 		    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
-	cmsg = CMSG_FIRSTHDR(&header);
 	*ret_flags = header.msg_flags;
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(int));
+	*ret_fd = take_fd(&header);
 	return n;
 }
 

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 
+#define FDS_MAX 3
 #define NETNS "\"netns\":{\"id\":-2,\"host\":true,\"names\":[\"a\",\"b\"]}"
 #define LISTENER "\"type\":\"listener\",\"id\":7," NETNS
 
@@ -101,12 +102,12 @@ static void test_listener_members(void **state)
 	message = berth_message_free(message);
 }
 
-static void send_with_fd(int socket_fd, const char *text, int fd)
+static void send_with_fds(int socket_fd, const char *text, int fd, size_t n)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control = { .align = { .cmsg_len = CMSG_LEN(n * sizeof(int)),
 				 .cmsg_level = SOL_SOCKET,
 				 .cmsg_type = SCM_RIGHTS } };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)text,
@@ -114,10 +115,17 @@ static void send_with_fd(int socket_fd, const char *text, int fd)
 	struct msghdr header = { .msg_iov = &iov,
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
+				 .msg_controllen =
+					 CMSG_SPACE(n * sizeof(int)) };
+	const int fds[FDS_MAX] = { fd, fd, fd };
 
-	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	memcpy(CMSG_DATA(&control.align), fds, n * sizeof(int));
 	assert_true(sendmsg(socket_fd, &header, 0) > 0);
+}
+
+static void send_with_fd(int socket_fd, const char *text, int fd)
+{
+	send_with_fds(socket_fd, text, fd, 1);
 }
 
 static struct berth *open_pair(int *ret_peer_fd)
@@ -181,6 +189,35 @@ static void test_full_table_loses_nothing(void **state)
 	(void)close(peer_fd);
 }
 
+static void test_several_descriptors_are_none(void **state)
+{
+	struct berth_message *message = NULL;
+	struct berth *berth;
+	int peer_fd, free_fd, r;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	free_fd = dup(peer_fd);
+	(void)close(free_fd);
+	for (size_t n = 2; n <= FDS_MAX; n++) {
+		send_with_fds(peer_fd, "{" LISTENER ",\"port\":80}", peer_fd,
+			      n);
+		r = berth_receive(berth, &message);
+		if (r == 1) {
+			assert_int_equal(message->fd, -1);
+			message = berth_message_free(message);
+		} else {
+			assert_int_equal(r, -EPROTO);
+		}
+		r = dup(peer_fd);
+		assert_int_equal(r, free_fd); /* none of them stayed open */
+		(void)close(r);
+		assert_int_equal(berth_receive(berth, &message), 0);
+	}
+	berth = berth_free(berth);
+	(void)close(peer_fd);
+}
+
 static void test_end_and_garbage(void **state)
 {
 	struct berth_message *message = NULL;
@@ -208,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_listener_members),
 		cmocka_unit_test(test_full_table_loses_nothing),
+		cmocka_unit_test(test_several_descriptors_are_none),
 		cmocka_unit_test(test_end_and_garbage),
 	};
 
