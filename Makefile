@@ -26,38 +26,23 @@ BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-# The sources of each folder, without folder and .c.
-src = $(patsubst %,$(1)/%.c,$(2))
+# Every C file of a folder belongs to its program, and each tests/*/*.c is a program of its own.
 folders = common watcher rules binder daemon relay ctl lib
-common_src = $(call src,common,backend dirwatch holdoff ip listener_spec log loop netns netns_enter service utf8)
-watcher_src = $(call src,watcher,follow lingering monitor mounts names netlink observed processes registry resolve watcher)
-rules_src = $(call src,rules,claims load match parse parse_action parse_file parse_join parse_listen parse_match \
-	parse_option parse_values pattern plan plan_explain rule rule_names rule_text rule_versions ruleset_load store \
-	suggest template yaml_node)
-binder_src = $(call src,binder,binder opener reason retry row socket)
-daemon_src = $(call src,daemon,berthd check consumer_message consumers control describe explain interface json_text \
-	main options privileges reconcile relay_process runtime_dir unserved varlink varlink_call)
-relay_src = $(call src,relay,buffer confine control counters limits listener main serving spread tcp tcp_forward \
-	tcp_pump tcp_respond timer udp udp_session worker)
-ctl_src = $(call src,ctl,client main show show_explain show_status table text)
-lib_src = $(call src,lib,berth)
+src = $(wildcard $(1)/*.c)
+berthd_src = $(foreach folder,daemon watcher rules binder common,$(call src,$(folder)))
+relay_src = $(foreach folder,relay lib common,$(call src,$(folder)))
+ctl_src = $(foreach folder,ctl lib common,$(call src,$(folder)))
+all_src = $(sort $(berthd_src) $(relay_src) $(ctl_src))
+names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 
-berthd_src = $(daemon_src) $(watcher_src) $(rules_src) $(binder_src) $(common_src)
-relay_all_src = $(relay_src) $(lib_src) $(common_src)
-ctl_all_src = $(ctl_src) $(lib_src) $(common_src)
-all_src = $(sort $(berthd_src) $(relay_all_src) $(ctl_all_src))
-
-unit_tests = backend berth binder binder_failures binder_sockets consumer_message consumers counters dirwatch holdoff \
-	ip lingering loop names observed pattern plan relay rule_store rules rules_memory timer udp_session utf8 util \
-	varlink varlink_conn watcher
-fuzz_tests = fuzz_consumer fuzz_rules fuzz_text fuzz_varlink
-bench_tests = awake floor_addresses floor_freed floor_names floor_startup launch measure_appears measure_freed world
+bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
 library = $(BUILD)/libberth.a
-unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(unit_tests))
+unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
+fuzz_tests = $(addprefix fuzz_,$(call names,tests/fuzz/fuzz_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
-bench_programs = $(addprefix $(BUILD)/tests/bench/,$(bench_tests))
+bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),$(call names,tests/bench/)))
 
 # Both cores, unless the user said how many.
 make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -69,10 +54,10 @@ test-programs: all $(unit_programs)
 all test-programs: ; @:
 
 $(BUILD)/berthd: $(call objects,$(berthd_src))
-$(BUILD)/berth-relay: $(call objects,$(relay_all_src))
-$(BUILD)/berthctl: $(call objects,$(ctl_all_src))
+$(BUILD)/berth-relay: $(call objects,$(relay_src))
+$(BUILD)/berthctl: $(call objects,$(ctl_src))
 $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
-$(bench_programs): %: %.o $(BUILD)/tests/bench/bench.o $(BUILD)/tests/bench/netlink.o
+$(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
 
 # --as-needed leaves each program the libraries that it uses.
 LIBS = $(call pkg,--libs $(packages))
@@ -96,7 +81,7 @@ $(BUILD)/flags: FORCE
 	@printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@
 
 # The library; and everything but the main functions: a test takes from it what it calls.
-$(library): $(call objects,$(lib_src))
+$(library): $(call objects,$(call src,lib))
 $(BUILD)/berth-test.a: $(call objects,$(filter-out %/main.c,$(all_src)))
 $(library) $(BUILD)/berth-test.a:
 	$(call say,AR,$@)
