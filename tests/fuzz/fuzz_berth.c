@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/* fuzz_berth.c - any datagram with any descriptors, as libberth receives it
+ *
+ * The first byte says how many descriptors come along. Whatever the message
+ * is, the consumer has afterwards what it was told of, and nothing more.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/util.h"
+#include "lib/berth.h"
+
+#define FDS_MAX 4
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int lowest_free_fd(int fd)
+{
+	int probe_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	assert(probe_fd >= 0);
+	(void)close(probe_fd); /* a copy */
+	return probe_fd;
+}
+
+static void send_message(int fd, const uint8_t *data, size_t size, size_t n_fds)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
+			     .iov_len = size };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const int fds[FDS_MAX] = { fd, fd, fd, fd };
+	struct cmsghdr *cmsg;
+
+	if (n_fds > 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&message);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
+	}
+	assert(sendmsg(fd, &message, MSG_DONTWAIT) == (ssize_t)size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct berth_message *message = NULL;
+	struct berth *berth = NULL;
+	int fds[2], before, r;
+
+	if (size < 2) /* an empty datagram is the connection's end */
+		return 0;
+	assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0);
+	assert(berth_new(fds[0], "fuzz", &berth) == 0);
+	send_message(fds[1], data + 1, size - 1, data[0] % (FDS_MAX + 1));
+	before = lowest_free_fd(fds[1]);
+	r = berth_receive(berth, &message);
+	assert(r == 1 || (r < 0 && !message));
+	message = berth_message_free(message);
+	assert(lowest_free_fd(fds[1]) == before);
+	assert(berth_receive(berth, &message) == 0); /* it was taken */
+	berth = berth_free(berth);
+	(void)close(fds[1]); /* nothing in it matters */
+	return 0;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+/* fuzz_consumers.c - a consumer that says anything at any time
+ *
+ * The input is a script: a byte opens, changes or closes a listener, ends a
+ * namespace or the connection, or has the consumer send the bytes up to the
+ * next newline as a datagram. What berthd counts must be right all the time.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "common/netns.h"
+#include "common/util.h"
+#include "daemon/consumers.h"
+
+#define LISTENERS 8
+#define NETNS_ID 5
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct state {
+	struct loop *loop;
+	struct consumers *consumers;
+	struct listener listeners[LISTENERS];
+	uint64_t last_id;
+	size_t n_open;
+	int peer_fd;
+};
+
+static const struct netns *find_netns(uint64_t netns_id, void *user_data)
+{
+	static const struct netns netns = { .id = NETNS_ID };
+
+	(void)user_data;
+	return netns_id == NETNS_ID ? &netns : NULL;
+}
+
+static void released(uint64_t netns_id, void *user_data)
+{
+	(void)user_data;
+	assert(netns_id == NETNS_ID || netns_id == NETNS_ID + 1);
+}
+
+static void lost(const char *consumer, void *user_data)
+{
+	(void)user_data;
+	assert(strcmp(consumer, SERVICE_RELAY) == 0);
+}
+
+static void attach(struct state *state)
+{
+	int fds[2];
+
+	cleanup_close(&state->peer_fd);
+	assert(socketpair(AF_UNIX,
+			  SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			  fds) == 0);
+	state->peer_fd = fds[1];
+	assert(consumers_attach(state->consumers, SERVICE_RELAY, fds[0], 1) ==
+	       0);
+}
+
+static void open_or_close(struct state *state, uint8_t which)
+{
+	struct listener *listener = &state->listeners[which % LISTENERS];
+
+	if (listener->fd >= 0) {
+		consumers_listener_closing(state->consumers, listener);
+		cleanup_close(&listener->fd);
+		listener->fd = -1;
+		state->n_open--;
+		return;
+	}
+	listener->id = ++state->last_id;
+	listener->fd = eventfd(0, EFD_CLOEXEC);
+	assert(listener->fd >= 0);
+	consumers_listener_opened(state->consumers, listener);
+	state->n_open++;
+}
+
+static void check(const struct state *state)
+{
+	struct consumer_info info;
+	size_t delivered = 0;
+
+	if (consumers_count(state->consumers) == 0)
+		return;
+	consumers_get_info(state->consumers, 0, &info);
+	for (size_t i = 0; i < LISTENERS; i++)
+		delivered += state->listeners[i].fd >= 0 &&
+			     consumers_delivered(&state->listeners[i]);
+	assert(info.delivered == delivered);
+	assert(info.delivered + info.undelivered == state->n_open);
+	assert(info.connected || info.withdrawn == 0);
+	assert(info.withdrawn ==
+	       consumers_holds(state->consumers, NETNS_ID) +
+		       consumers_holds(state->consumers, NETNS_ID + 1));
+}
+
+static bool quit_after(void *user_data)
+{
+	struct state *state = user_data;
+
+	if (consumers_step(state->consumers))
+		return true;
+	loop_quit(state->loop, 0);
+	return false;
+}
+
+/* Return: the bytes of the script that were used. */
+static size_t do_one(struct state *state, const uint8_t *data, size_t size)
+{
+	const uint8_t *end = memchr(data, '\n', size);
+	size_t len = end ? (size_t)(end - data) : size;
+	struct listener *listener = &state->listeners[data[0] % LISTENERS];
+
+	if (data[0] < 0x10) {
+		open_or_close(state, data[0]);
+	} else if (data[0] < 0x18) {
+		if (listener->fd >= 0)
+			consumers_listener_changed(state->consumers, listener);
+	} else if (data[0] < 0x1e) {
+		consumers_netns_gone(state->consumers, NETNS_ID + data[0] % 2);
+	} else if (data[0] == 0x1e) {
+		attach(state);
+	} else if (data[0] == 0x1f) {
+		cleanup_close(&state->peer_fd);
+		state->peer_fd = -1;
+	} else {
+		if (state->peer_fd >= 0)
+			(void)send(state->peer_fd, data, len,
+				   MSG_DONTWAIT | MSG_NOSIGNAL); /* or not */
+		return end ? len + 1 : len;
+	}
+	return 1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct consumers_ops ops = { .find_netns = find_netns,
+						  .released = released,
+						  .lost = lost };
+	struct state state = { .peer_fd = -1 };
+	struct service *service = service_new();
+
+	log_init("fuzz_consumers", LOG_LEVEL_ERROR);
+	assert(service);
+	service->rule = strdup("r");
+	service->consumer = strdup(SERVICE_RELAY);
+	service->action = SERVICE_ECHO;
+	for (size_t i = 0; i < LISTENERS; i++)
+		state.listeners[i] = (struct listener){
+			.netns_id = NETNS_ID + i % 2,
+			.service = service,
+			.endpoint = { .port = 80 },
+			.fd = -1,
+		};
+	assert(loop_new(&state.loop) == 0);
+	assert(consumers_new(state.loop, &ops, &state, &state.consumers) == 0);
+	loop_set_after(state.loop, quit_after, &state);
+	attach(&state);
+	for (size_t used = 0; used < size;) {
+		used += do_one(&state, data + used, size - used);
+		assert(loop_run(state.loop) == 0);
+		check(&state);
+	}
+	for (size_t i = 0; i < LISTENERS; i++) {
+		if (state.listeners[i].fd >= 0)
+			open_or_close(&state, (uint8_t)i);
+	}
+	state.consumers = consumers_free(state.consumers);
+	cleanup_close(&state.peer_fd);
+	state.loop = loop_free(state.loop);
+	service_unref(service);
+	return 0;
+}
