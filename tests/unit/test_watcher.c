@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common/netns_enter.h"
@@ -131,6 +132,25 @@ static void mount_name(const struct fixture *f, const char *name)
 	assert_int_equal(mount("/proc/thread-self/ns/net", path(f, name), NULL,
 			       MS_BIND, NULL),
 			 0);
+}
+
+/* Whose name "gap" is mounted right behind the next look at it. */
+static const struct fixture *gap_fixture;
+
+/* In place of the C library's, which resolve.c looks with. */
+int statx(int dir_fd, const char *restrict file, int flags, unsigned int mask,
+	  struct statx *restrict ret)
+{
+	long r = syscall(SYS_statx, dir_fd, file, flags, mask, ret);
+
+	if (gap_fixture && strcmp(file, path(gap_fixture, "gap")) == 0) {
+		const struct fixture *f = TAKE_PTR(gap_fixture);
+
+		assert_int_equal(unshare(CLONE_NEWNET), 0);
+		mount_name(f, "gap");
+		go_home();
+	}
+	return (int)r;
 }
 
 static void add(const struct fixture *f, const char *name)
@@ -314,6 +334,29 @@ static void test_pending_until_mounted(void **state)
 	mount_name(f, "late");
 	go_home();
 	expect(f, until_found, "late");
+	assert_int_equal(watcher_pending_names(f->watcher, NULL, 0), 0);
+}
+
+static bool until_looked_at(struct fixture *f)
+{
+	(void)f;
+	return !gap_fixture;
+}
+
+/* The look shows a plain file, and the watch on the mounts, which rests while
+ * no name is pending, begins when the mount is there already. Nothing tells of
+ * it any more: it must be found in the same turn, not by a timer. */
+static void test_mount_between_look_and_watch(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 0);
+	add(f, "a");
+	expect(f, until_found, "a");
+	gap_fixture = f;
+	make_file(path(f, "gap"));
+	expect(f, until_looked_at, NULL);
+	assert_non_null(find(f, "gap"));
 	assert_int_equal(watcher_pending_names(f->watcher, NULL, 0), 0);
 }
 
@@ -707,6 +750,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_life),
 		T(test_pending_until_mounted),
+		T(test_mount_between_look_and_watch),
 		T(test_recreated_in_one_batch),
 		T(test_unmounted_without_unlink),
 		T(test_two_names),
