@@ -18,6 +18,9 @@ from harness.wait import stays, wait_equal, wait_for
 from harness.witness import NsidMonitor
 
 
+IPPROTO_MPTCP = 262
+
+
 @pytest.fixture
 def monitor(world):
     return NsidMonitor(world)
@@ -200,6 +203,40 @@ def test_connects_under_way(world, monitor):
     wait_counts(berthd, idle)
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["mptcp", "fallback"])
+def test_mptcp_connections(world, monitor, backend, plain):
+    """MPTCP's close(2) heeds no SO_LINGER, and its connections are sockets
+    within sockets: they are reset all the same, with unread data too, and so
+    are plain TCP clients of the same listener."""
+    if not os.path.exists("/proc/sys/net/mptcp/enabled"):
+        pytest.skip("this kernel has no MPTCP")
+    berthd = world.berthd(forward(to(backend), protocol="mptcp"))
+    idle = idle_counts(berthd)
+    netns = world.netns("n")
+    address = outside_clients(world, netns, 7)
+    tracked = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    pairs = []
+    for number in range(6):
+        client = world.host.new_socket(proto=0 if plain else IPPROTO_MPTCP)
+        client.connect((address, 8080))
+        server = backend.accept()[0]
+        server.settimeout(15)
+        works(client, server)
+        if number % 3 == 1:
+            stuff(server, 1 << 30)
+        elif number % 3 == 2:
+            client.shutdown(socket.SHUT_WR)
+        pairs.append((client, server))
+    netns.delete()
+    monitor.wait_freed(tracked)
+    wait_counts(berthd, idle)
+    for client, server in pairs:
+        assert ended(server)
+        client.close()
+        server.close()
 
 
 def test_udp_sessions(world, monitor):
