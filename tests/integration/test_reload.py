@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from harness import process
 from harness.rules import ack, forward, rule, rules
 from harness.traffic import echo_backend, works
 from harness.wait import GUARD, stays, wait_equal, wait_for
@@ -329,6 +330,40 @@ def test_another_answer_on_the_same_socket(world, netns):
     berthd.write_rules("50-test.yaml", ack(respond="two"))
     wait_equal(lambda: netns.ask("127.0.0.1", 8080), b"two", "the answer")
     assert netns.listener_inodes() == before
+
+
+def asked(netns, protocol):
+    """What a listener of either protocol says."""
+    if protocol == "tcp":
+        return netns.ask("127.0.0.1", 8080)
+    with netns.new_socket(kind=socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", 8080))
+        client.send(b"?")
+        return client.recv(100)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_wildcard_for_an_address_while_the_relay_holds_the_port(
+        world, netns, protocol):
+    """One address's listener makes way for a wildcard on its port, and back.
+    The kernel lets no two of them exist, and the relay has the old one until
+    it hears of the change: the new one waits, and then it is there."""
+    berthd = world.berthd(ack(protocol=protocol, address="127.0.0.1",
+                              respond="0"))
+    berthd.wait_delivered()
+    for number, (address, shown) in enumerate([
+            ("any", "*"), ("127.0.0.1", "127.0.0.1"), ("any4", "0.0.0.0"),
+            ("127.0.0.1", "127.0.0.1")], 1):
+        with process.stopped(berthd.relay_pid()):
+            berthd.write_rules("50-test.yaml", ack(
+                protocol=protocol, address=address, respond=str(number)))
+            row = berthd.wait_state(netns.cookie(), "waiting",
+                                    address=shown, protocol=protocol)
+            assert row["error"] == "EADDRINUSE"
+        berthd.wait_state(netns.cookie(), "listening", address=shown,
+                          protocol=protocol)
+        assert netns.listeners() == {f"{protocol} {shown}:8080"}
+        assert asked(netns, protocol) == str(number).encode()
 
 
 def test_rule_name_twice(world, netns):
