@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Of one datagram of an answer: some hundred listeners, which berthd reads in
+ * a fraction of a millisecond before it looks at something else. */
+#define ANSWER_BYTES 16384
+
+/* One listener's part: 11 numbers and up to 8 errnos with theirs. */
+#define COUNTS_BYTES 768
+
+/**
+ * struct berth - see berth.h
+ * @answer:	to @answer_request: @answer_len bytes without their end
+ */
 struct berth {
 	int fd;
 	char buffer[BERTH_MESSAGE_MAX];
+	uint64_t answer_request;
+	size_t answer_len;
+	char answer[ANSWER_BYTES];
 };
 
 /* The public part first; the rest owns what its pointers point into. */
@@ -149,8 +164,13 @@ static int parse_root(const json_t *root, struct berth_message *message)
 		message->type = BERTH_LISTENER;
 	else if (strcmp(type, "withdraw") == 0)
 		message->type = BERTH_WITHDRAW;
+	else if (strcmp(type, "stats") == 0)
+		message->type = BERTH_STATS;
 	else
 		return 0;
+	if (message->type == BERTH_STATS)
+		return get_id(root, "request", &message->request) ? 0
+								  : -EBADMSG;
 	if (!get_id(root, "id", &message->id))
 		return -EBADMSG;
 	if (message->type == BERTH_LISTENER)
@@ -221,6 +241,7 @@ int berth_new(int fd, const char *name, struct berth **ret_berth)
 	if (!berth)
 		return -ENOMEM;
 	berth->fd = fd;
+	berth->answer_len = 0;
 	*ret_berth = berth;
 	return 0;
 }
@@ -358,6 +379,13 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message)
 	return 1;
 }
 
+static int send_text(const struct berth *berth, const char *text, size_t len)
+{
+	if (send(berth->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
 /* Says something about one listener. */
 static int say(const struct berth *berth, const char *type, uint64_t id)
 {
@@ -366,14 +394,148 @@ static int say(const struct berth *berth, const char *type, uint64_t id)
 
 	len = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"id\":%lld}",
 		       type, (long long)id);
-	if (send(berth->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return -errno;
-	return 0;
+	return send_text(berth, text, (size_t)len);
+}
+
+/* Text that is put together in a buffer that has room for all of it. */
+struct text {
+	char *bytes;
+	size_t len;
+	size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *text,
+						      const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(text->bytes + text->len, text->size - text->len, fmt,
+		      args);
+	va_end(args);
+	text->len += (size_t)n;
+}
+
+/* JSON's integers have a sign here; so much is never counted. */
+static unsigned long long number(uint64_t n)
+{
+	return n > INT64_MAX ? INT64_MAX : n;
+}
+
+static void add_count(struct text *text, const char *key, uint64_t n)
+{
+	if (n > 0)
+		add(text, ",\"%s\":%llu", key, number(n));
+}
+
+static void add_errors(struct text *text, const struct berth_counts *counts)
+{
+	const char *before = ",\"errors\":{";
+
+	for (size_t i = 0; i < counts->n_errors && i < BERTH_ERRORS_MAX; i++) {
+		add(text, "%s\"%d\":%llu", before, counts->errors[i].error,
+		    number(counts->errors[i].n));
+		before = ",";
+	}
+	if (counts->n_errors > 0)
+		add(text, "}");
+}
+
+/* The members after `id`, which stands before them. */
+static void add_counts(struct text *text, const struct berth_counts *counts)
+{
+	add_count(text, "accepted", counts->accepted);
+	add_count(text, "active", counts->active);
+	add_count(text, "limited", counts->limited);
+	add_count(text, "bytes_in", counts->bytes_in);
+	add_count(text, "bytes_out", counts->bytes_out);
+	add_count(text, "messages_in", counts->messages_in);
+	add_count(text, "messages_out", counts->messages_out);
+	add_count(text, "dropped", counts->dropped);
+	add_errors(text, counts);
 }
 
 int berth_released(struct berth *berth, uint64_t id)
 {
 	return say(berth, "released", id);
+}
+
+int berth_released_counts(struct berth *berth, uint64_t id,
+			  const struct berth_counts *counts)
+{
+	char bytes[COUNTS_BYTES];
+	struct text text = { .bytes = bytes, .size = sizeof(bytes) };
+
+	if (!counts)
+		return berth_released(berth, id);
+	add(&text, "{\"type\":\"released\",\"id\":%lld", (long long)id);
+	add_counts(&text, counts);
+	add(&text, "}");
+	return send_text(berth, bytes, text.len);
+}
+
+static struct text answer_text(struct berth *berth)
+{
+	return (struct text){ .bytes = berth->answer,
+			      .len = berth->answer_len,
+			      .size = sizeof(berth->answer) };
+}
+
+static void answer_begin(struct berth *berth, uint64_t request)
+{
+	struct text text;
+
+	if (berth->answer_len > 0 && berth->answer_request == request)
+		return;
+	berth->answer_request = request;
+	berth->answer_len = 0;
+	text = answer_text(berth);
+	add(&text, "{\"type\":\"stats\",\"request\":%lld,\"listeners\":[",
+	    (long long)request);
+	berth->answer_len = text.len;
+}
+
+/* What does not leave now stays as it is. */
+static int answer_send(struct berth *berth, bool more)
+{
+	struct text text = answer_text(berth);
+	int r;
+
+	add(&text, "]%s}", more ? ",\"more\":true" : "");
+	r = send_text(berth, berth->answer, text.len);
+	if (r == 0)
+		berth->answer_len = 0;
+	return r;
+}
+
+int berth_stats_add(struct berth *berth, uint64_t request, uint64_t id,
+		    const struct berth_counts *counts)
+{
+	struct text text;
+	int r;
+
+	answer_begin(berth, request);
+	if (sizeof(berth->answer) - berth->answer_len < 2 * COUNTS_BYTES) {
+		r = answer_send(berth, /* more= */ true);
+		if (r < 0)
+			return r;
+		answer_begin(berth, request);
+	}
+	text = answer_text(berth);
+	if (text.bytes[text.len - 1] != '[')
+		add(&text, ",");
+	add(&text, "{\"id\":%lld", (long long)id);
+	add_counts(&text, counts);
+	add(&text, "}");
+	berth->answer_len = text.len;
+	return 0;
+}
+
+int berth_stats_end(struct berth *berth, uint64_t request)
+{
+	answer_begin(berth, request);
+	return answer_send(berth, /* more= */ false);
 }
 
 int berth_refuse(struct berth *berth)

@@ -35,6 +35,7 @@ enum berth_message_type {
 	BERTH_UNKNOWN, /* from a newer berthd: to be ignored */
 	BERTH_LISTENER, /* serve this, or: serve it differently from now on */
 	BERTH_WITHDRAW, /* stop serving, then berth_released() */
+	BERTH_STATS, /* say what you counted: berth_stats_add() */
 };
 
 /**
@@ -72,9 +73,44 @@ struct berth_listener {
 	const char *text;
 };
 
+/* Failures of backends are counted for so many different errnos, and the rest
+ * under 0. */
+#define BERTH_ERRORS_MAX 8
+
+/**
+ * struct berth_counts - what a consumer did for one listener, since it has it
+ *
+ * What you do not count stays 0. Connections are associations and sessions
+ * too; messages are datagrams, or messages of SCTP.
+ * @accepted:	connections
+ * @active:	of these, those that did not end
+ * @limited:	connections refused, put off or ended by one of your limits
+ * @bytes_in, @messages_in: from clients
+ * @bytes_out, @messages_out: to clients
+ * @dropped:	messages that could not be passed on
+ * @errors:	@n_errors different errnos, and how often a backend failed so;
+ *		0 is for what has no errno, or no place of its own
+ */
+struct berth_counts {
+	uint64_t accepted;
+	uint64_t active;
+	uint64_t limited;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t messages_in;
+	uint64_t messages_out;
+	uint64_t dropped;
+	size_t n_errors;
+	struct {
+		int error;
+		uint64_t n;
+	} errors[BERTH_ERRORS_MAX];
+};
+
 /**
  * struct berth_message - one message from berthd
  * @id:		of the listener
+ * @request:	with BERTH_STATS: to be repeated in the answer
  * @listener:	with BERTH_LISTENER
  * @fd:		with BERTH_LISTENER: the listening socket, non-blocking and
  *		close-on-exec, or -1 when the listener is one that you have.
@@ -84,6 +120,7 @@ struct berth_listener {
 struct berth_message {
 	enum berth_message_type type;
 	uint64_t id;
+	uint64_t request;
 	struct berth_listener listener;
 	int fd;
 	bool abort;
@@ -137,6 +174,32 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message);
  * again; -errno of send(2).
  */
 int berth_released(struct berth *berth, uint64_t id);
+
+/**
+ * berth_released_counts() - the same, with what was counted in the end
+ * @counts:	berthd adds it to the total of the rule; NULL: nothing
+ */
+int berth_released_counts(struct berth *berth, uint64_t id,
+			  const struct berth_counts *counts);
+
+/**
+ * berth_stats_add() - puts one listener into the answer to BERTH_STATS
+ * @request:	of the message; another one than before begins a new answer
+ * @id:		of a listener that is not released; those without counts need
+ *		not be in the answer
+ *
+ * What is put in is sent whenever a datagram is full.
+ * Return: 0; -EAGAIN when the connection is full: @id is not in the answer yet,
+ * poll for writing and call again; -errno of send(2).
+ */
+int berth_stats_add(struct berth *berth, uint64_t request, uint64_t id,
+		    const struct berth_counts *counts);
+
+/**
+ * berth_stats_end() - completes the answer, maybe an empty one
+ * Return: as of berth_stats_add().
+ */
+int berth_stats_end(struct berth *berth, uint64_t request);
 
 /**
  * berth_refuse() - takes the message that berth_receive() had -EMFILE for, and

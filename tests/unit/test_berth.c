@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,6 +30,10 @@ static void test_messages(void **state)
 		{ "{\"type\":\"withdraw\",\"id\":7}", 0, BERTH_WITHDRAW },
 		{ "{\"type\":\"withdraw\",\"id\":7,\"abort\":true}", 0,
 		  BERTH_WITHDRAW },
+		{ "{\"type\":\"stats\",\"request\":7}", 0, BERTH_STATS },
+		{ "{\"type\":\"stats\",\"request\":-1}", 0, BERTH_STATS },
+		{ "{\"type\":\"stats\"}", -EBADMSG, 0 },
+		{ "{\"type\":\"stats\",\"request\":\"7\"}", -EBADMSG, 0 },
 		{ "{\"type\":\"later\"}", 0, BERTH_UNKNOWN },
 		{ "{}", 0, BERTH_UNKNOWN },
 		{ "", -EBADMSG, 0 },
@@ -239,6 +244,120 @@ static void test_end_and_garbage(void **state)
 	berth = berth_free(berth);
 }
 
+static const struct berth_counts some_counts = {
+	.accepted = 5,
+	.active = 2,
+	.limited = 1,
+	.bytes_in = UINT64_MAX, /* more than JSON has */
+	.messages_out = 9,
+	.dropped = 4,
+	.n_errors = 2,
+	.errors = { { 111, 3 }, { 0, 1 } },
+};
+
+#define SOME_COUNTS                                                          \
+	"\"accepted\":5,\"active\":2,\"limited\":1,"                         \
+	"\"bytes_in\":9223372036854775807,\"messages_out\":9,\"dropped\":4," \
+	"\"errors\":{\"111\":3,\"0\":1}"
+
+static void receive_text(int fd, char *buffer, size_t size)
+{
+	ssize_t n = recv(fd, buffer, size - 1, MSG_DONTWAIT);
+
+	assert_true(n > 0);
+	buffer[n] = '\0';
+}
+
+static void test_released_with_counts(void **state)
+{
+	char answer[1024];
+	struct berth *berth;
+	int peer_fd;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	assert_int_equal(berth_released_counts(berth, 7, &some_counts), 0);
+	receive_text(peer_fd, answer, sizeof(answer));
+	assert_string_equal(answer,
+			    "{\"type\":\"released\",\"id\":7," SOME_COUNTS "}");
+	assert_int_equal(berth_released_counts(berth, 8, NULL), 0);
+	receive_text(peer_fd, answer, sizeof(answer));
+	assert_string_equal(answer, "{\"type\":\"released\",\"id\":8}");
+	berth = berth_free(berth);
+	(void)close(peer_fd);
+}
+
+static void test_stats_answer(void **state)
+{
+	static const struct berth_counts one = { .accepted = 1 };
+	char answer[1024];
+	struct berth *berth;
+	int peer_fd;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	assert_int_equal(berth_stats_end(berth, 4), 0);
+	receive_text(peer_fd, answer, sizeof(answer));
+	assert_string_equal(
+		answer, "{\"type\":\"stats\",\"request\":4,\"listeners\":[]}");
+	/* What was begun for another request is forgotten. */
+	assert_int_equal(berth_stats_add(berth, 5, 1, &one), 0);
+	assert_int_equal(berth_stats_add(berth, 6, 7, &some_counts), 0);
+	assert_int_equal(berth_stats_add(berth, 6, 8, &one), 0);
+	assert_int_equal(berth_stats_end(berth, 6), 0);
+	receive_text(peer_fd, answer, sizeof(answer));
+	assert_string_equal(answer,
+			    "{\"type\":\"stats\",\"request\":6,\"listeners\":["
+			    "{\"id\":7," SOME_COUNTS "},"
+			    "{\"id\":8,\"accepted\":1}]}");
+	assert_true(recv(peer_fd, answer, 1, MSG_DONTWAIT) < 0);
+	berth = berth_free(berth);
+	(void)close(peer_fd);
+}
+
+/* Every number as long as it can be: no datagram is too long, and what a full
+ * connection does not take is in the answer once, later. */
+static void test_stats_answer_fills_the_connection(void **state)
+{
+	static char answer[BERTH_MESSAGE_MAX];
+	struct berth_counts longest;
+	struct berth *berth;
+	uint64_t n = 0, seen = 0;
+	bool more = true, ended = false;
+	int peer_fd, r;
+
+	(void)state;
+	memset(&longest, 0xff, sizeof(longest));
+	longest.n_errors = BERTH_ERRORS_MAX;
+	for (int i = 0; i < BERTH_ERRORS_MAX; i++)
+		longest.errors[i].error = INT32_MIN + i;
+	berth = open_pair(&peer_fd);
+	while ((r = berth_stats_add(berth, UINT64_MAX / 2, INT64_MAX - n,
+				    &longest)) == 0)
+		n++;
+	assert_int_equal(r, -EAGAIN);
+	assert_int_equal(berth_stats_add(berth, UINT64_MAX / 2, INT64_MAX - n,
+					 &longest),
+			 -EAGAIN);
+	while (more) {
+		const char *place = answer;
+
+		receive_text(peer_fd, answer, sizeof(answer));
+		while ((place = strstr(place, "\"id\":"))) {
+			place += strlen("\"id\":");
+			assert_int_equal(strtoull(place, NULL, 10),
+					 INT64_MAX - seen++);
+		}
+		more = strstr(answer, "\"more\":true") != NULL;
+		if (!ended)
+			ended = berth_stats_end(berth, UINT64_MAX / 2) == 0;
+	}
+	assert_true(n > 100);
+	assert_int_equal(seen, n);
+	berth = berth_free(berth);
+	(void)close(peer_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +366,9 @@ int main(void)
 		cmocka_unit_test(test_full_table_loses_nothing),
 		cmocka_unit_test(test_several_descriptors_are_none),
 		cmocka_unit_test(test_end_and_garbage),
+		cmocka_unit_test(test_released_with_counts),
+		cmocka_unit_test(test_stats_answer),
+		cmocka_unit_test(test_stats_answer_fills_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
