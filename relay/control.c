@@ -4,8 +4,12 @@
  * Theory of operation: an entry is what berthd knows by an id. It lasts from
  * the `listener` message until `released` was sent, so that each `withdraw` is
  * answered exactly once, whether the listener was served or not, and however
- * full the connection is. A withdrawn entry has no listener any more once all
- * workers let go of it; then only the answer is outstanding.
+ * full the connection is. A withdrawn entry keeps its listener until the answer
+ * leaves, because the answer says what was counted.
+ *
+ * An answer to `stats` is a walk over the entries, a bounded part per turn,
+ * that rests while the connection is full. Workers are not asked: see
+ * counters.h.
  */
 #include "relay/control.h"
 
@@ -27,12 +31,16 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/listener.h"
+#include "relay/report.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
 #include "relay/worker.h"
 
 /* Messages per turn: a millisecond, then the workers' answers have theirs. */
 #define MESSAGE_BATCH 64
+
+/* Entries looked at per turn for an answer to `stats`: as long. */
+#define STATS_BATCH 1024
 
 /* When the table is full: connections that each worker gives up, how long to
  * wait for them to be gone, and how often, before a listener is refused. */
@@ -44,8 +52,8 @@
 
 /**
  * struct entry - what berthd knows by @id
- * @listener:	NULL when it is not served, or released
- * @withdrawn:	`released` is to be sent when @listener is gone
+ * @listener:	NULL when it is not served
+ * @withdrawn:	`released` is to be sent when the workers let go of @listener
  */
 struct entry {
 	uint64_t id;
@@ -58,6 +66,8 @@ struct entry {
 /**
  * struct relay_control - see the file's head
  * @unsent:	entries whose `released` the connection had no room for
+ * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
+ *		next entry for it, NULL at its end
  * @n_shed:	rounds since a descriptor last arrived
  * @last_serving: a rule's listeners come in a row and share it
  */
@@ -69,6 +79,9 @@ struct relay_control {
 	struct loop_timer *retry;
 	struct entry *entries;
 	struct entry *unsent;
+	bool stats_open;
+	uint64_t stats_request;
+	struct entry *stats_next;
 	unsigned int n_shed;
 	struct serving *last_serving;
 	struct log_ratelimit log_limit;
@@ -81,6 +94,8 @@ struct relay_control {
 
 static void entry_free(struct relay_control *control, struct entry *entry)
 {
+	if (control->stats_next == entry)
+		control->stats_next = entry->hh.next;
 	HASH_DEL(control->entries, entry);
 	(void)listener_free(entry->listener);
 	free(entry);
@@ -94,14 +109,25 @@ static void control_watch(struct relay_control *control, uint32_t events)
 		log_error_errno(r, "cannot poll berthd's connection");
 }
 
+/* Listens to berthd, and when there is something to say, for room. */
+static void control_go_on(struct relay_control *control)
+{
+	bool say = control->unsent || control->stats_open;
+
+	control_watch(control, say ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
 /* Says `released`; when there is no room, as soon as there is. */
 static void entry_released(struct relay_control *control, struct entry *entry)
 {
-	int r = berth_released(control->berth, entry->id);
+	struct berth_counts counts;
+	bool any = entry->listener && report_listener(entry->listener, &counts);
+	int r = berth_released_counts(control->berth, entry->id,
+				      any ? &counts : NULL);
 
 	if (r == -EAGAIN) {
 		LL_PREPEND2(control->unsent, entry, next_unsent);
-		control_watch(control, EPOLLIN | EPOLLOUT);
+		control_go_on(control);
 		return;
 	}
 	/* Any other failure is the connection's end, which reading tells. */
@@ -112,11 +138,50 @@ static void send_unsent(struct relay_control *control)
 {
 	struct entry *unsent = TAKE_PTR(control->unsent), *next;
 
-	control_watch(control, EPOLLIN);
 	for (; unsent; unsent = next) {
 		next = unsent->next_unsent;
 		entry_released(control, unsent);
 	}
+}
+
+static int entry_add_stats(struct relay_control *control, struct entry *entry)
+{
+	struct berth_counts counts;
+
+	if (!entry->listener || !report_listener(entry->listener, &counts))
+		return 0;
+	return berth_stats_add(control->berth, control->stats_request,
+			       entry->id, &counts);
+}
+
+/* A part of the answer to `stats`. */
+static void send_stats(struct relay_control *control)
+{
+	struct entry *entry;
+	int r = 0;
+
+	for (int i = 0; i < STATS_BATCH && control->stats_next; i++) {
+		entry = control->stats_next;
+		r = entry_add_stats(control, entry);
+		if (r < 0)
+			break;
+		control->stats_next = entry->hh.next;
+	}
+	if (r == 0 && !control->stats_next) {
+		r = berth_stats_end(control->berth, control->stats_request);
+		control->stats_open = r < 0;
+	}
+	/* As above: then nobody waits for the rest. */
+	if (r < 0 && r != -EAGAIN)
+		control->stats_open = false;
+}
+
+static void begin_stats(struct relay_control *control, uint64_t request)
+{
+	control->stats_open = true;
+	control->stats_request = request;
+	control->stats_next = control->entries;
+	control_go_on(control);
 }
 
 static void outbox_handler(uint32_t events, void *user_data)
@@ -132,7 +197,6 @@ static void outbox_handler(uint32_t events, void *user_data)
 		HASH_FIND(hh, control->entries, &listener->id,
 			  sizeof(listener->id), entry);
 		assert(entry); /* it stays until this very moment */
-		entry->listener = listener_free(listener);
 		entry_released(control, entry);
 	}
 }
@@ -334,7 +398,7 @@ static void control_retry(void *user_data)
 {
 	struct relay_control *control = user_data;
 
-	control_watch(control, control->unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	control_go_on(control);
 }
 
 static void control_quit(struct relay_control *control)
@@ -401,6 +465,8 @@ static void receive_batch(struct relay_control *control)
 			handle_listener(control, message);
 		else if (message->type == BERTH_WITHDRAW)
 			handle_withdraw(control, message->id, message->abort);
+		else if (message->type == BERTH_STATS)
+			begin_stats(control, message->request);
 		message = berth_message_free(message);
 	}
 }
@@ -414,8 +480,12 @@ static void berth_handler(uint32_t events, void *user_data)
 		control_quit(control);
 		return;
 	}
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT) {
 		send_unsent(control);
+		if (control->stats_open)
+			send_stats(control);
+		control_go_on(control);
+	}
 	receive_batch(control);
 	for (size_t i = 0; i < control->n_workers; i++)
 		worker_kick(&control->workers[i]);

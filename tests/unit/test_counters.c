@@ -9,8 +9,10 @@
 
 #include "common/util.h"
 #include "relay/counters.h"
+#include "lib/berth.h"
 #include "relay/limits.h"
 #include "relay/listener.h"
+#include "relay/report.h"
 #include "relay/worker.h"
 
 static uint64_t error_count(const struct counts *counts, int error)
@@ -141,6 +143,43 @@ static void test_memory_comes_with_traffic(void **state)
 	(void)listener_free(listener);
 }
 
+/* In the order of the enum, so that a member with another's value shows. */
+static void test_report(void **state)
+{
+	struct worker worker = { 0 };
+	struct berth_counts report;
+	struct listener *listener;
+
+	(void)state;
+	assert_int_equal(limits_init(10, 1), 0);
+	assert_int_equal(
+		listener_new(1, -1, PROTOCOL_TCP, "test", 3, &listener), 0);
+	assert_false(report_listener(listener, &report));
+	for (size_t i = 0; i < 2; i++) {
+		struct counters *counters;
+
+		listener->shares[i].worker = &worker;
+		counters = share_counters(&listener->shares[i]);
+		for (int j = 0; j < COUNTER_COUNT; j++)
+			counters_add(counters, (enum counter)j,
+				     (uint64_t)(100 - 10 * j));
+		counters_failed(counters, ECONNREFUSED);
+	}
+	assert_true(report_listener(listener, &report));
+	assert_int_equal(report.accepted, 200);
+	assert_int_equal(report.active, 20);
+	assert_int_equal(report.limited, 160);
+	assert_int_equal(report.bytes_in, 140);
+	assert_int_equal(report.bytes_out, 120);
+	assert_int_equal(report.messages_in, 100);
+	assert_int_equal(report.messages_out, 80);
+	assert_int_equal(report.dropped, 60);
+	assert_int_equal(report.n_errors, 1);
+	assert_int_equal(report.errors[0].error, ECONNREFUSED);
+	assert_int_equal(report.errors[0].n, 2);
+	(void)listener_free(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_errnos_without_room_are_others),
 		cmocka_unit_test(test_others_have_one_place),
 		cmocka_unit_test(test_memory_comes_with_traffic),
+		cmocka_unit_test(test_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
