@@ -108,7 +108,8 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 	if (parse_full(parse) || parse->n_errors > before)
 		return;
 	service->rule = strdup(rule->name);
-	if (!service->rule) {
+	service->file = strdup(rule->file);
+	if (!service->rule || !service->file) {
 		(void)parse_oom(parse);
 		return;
 	}

@@ -177,23 +177,43 @@ static void parse_mark(struct parse *parse, const struct yaml_node *node,
 		ret->mark = (int64_t)mark;
 }
 
+/* "tcp, mptcp": the protocols that have the option. */
+static void protocols_fmt(enum option option, char *buffer, size_t size)
+{
+	const char *before = "";
+	size_t len = 0;
+
+	buffer[0] = '\0';
+	for (int i = 0; i < PROTOCOL_COUNT && len < size; i++) {
+		if (!(options[option].protocols & BIT(i)))
+			continue;
+		len += (size_t)snprintf(buffer + len, size - len, "%s%s",
+					before,
+					protocol_name((enum protocol)i));
+		before = ", ";
+	}
+}
+
 /* Reports the first of the entry's protocols that lacks the option. */
 static bool check_protocols(struct parse *parse, enum option option,
 			    const struct field *field,
 			    const struct listen *listen)
 {
+	char expected[64]; /* all the names take 38 */
+
 	for (size_t i = 0; i < listen->n_protocols; i++) {
 		enum protocol protocol = listen->protocols[i];
 
 		if (options[option].protocols & BIT(protocol))
 			continue;
+		protocols_fmt(option, expected, sizeof(expected));
 		return parse_error(parse, field->key,
-				   "%s does not exist for %s%s",
+				   "%s does not exist for %s, expected one "
+				   "of %s%s",
 				   options[option].name,
-				   protocol_name(protocol),
+				   protocol_name(protocol), expected,
 				   listen->n_protocols > 1
-					   ? "; expected a listen entry of its "
-					     "own for each protocol"
+					   ? ", in a listen entry of its own"
 					   : "");
 	}
 	return true;
