@@ -195,20 +195,21 @@ json_t *describe_lingering(const struct control_view *view,
 			 "withdrawn_listeners", json_count(withdrawn));
 }
 
-/* @min_us: only those that have lingered so long. */
+/* Those that have lingered for longer than normal deletion takes. */
 static json_t *describe_all_lingering(const struct control_view *view,
-				      uint64_t min_us, uint64_t now_us,
-				      size_t *ret_total)
+				      uint64_t now_us, size_t *ret_total)
 {
 	struct watcher_lingering *list = calloc(NAMES_MAX, sizeof(*list));
 	json_t *array = list ? json_array() : NULL;
-	size_t total = 0;
+	size_t total = 0, young = 0;
 
 	if (array)
 		total = watcher_lingering(view->watcher, list, NAMES_MAX);
 	for (size_t i = 0; i < total && i < NAMES_MAX; i++) {
-		if (now_us - list[i].since_us < min_us)
+		if (now_us - list[i].since_us < LINGERING_MIN_US) {
+			young++;
 			continue;
+		}
 		if (json_array_append_new(
 			    array, describe_lingering(view, &list[i], now_us)) <
 		    0) {
@@ -217,7 +218,7 @@ static json_t *describe_all_lingering(const struct control_view *view,
 		}
 	}
 	free(list);
-	*ret_total = total;
+	*ret_total = total - young;
 	return array;
 }
 
@@ -246,8 +247,7 @@ json_t *describe_names(const struct control_view *view, uint64_t now_us)
 {
 	size_t n_pending, n_lingering;
 	json_t *pending = describe_all_pending(view, now_us, &n_pending);
-	json_t *lingering =
-		describe_all_lingering(view, 0, now_us, &n_lingering);
+	json_t *lingering = describe_all_lingering(view, now_us, &n_lingering);
 
 	return json_pack("{s:o, s:o, s:o, s:o}", "pending", pending,
 			 "pending_total", json_count(n_pending), "lingering",
@@ -488,8 +488,7 @@ json_t *describe_status(const struct control_view *view, uint64_t now_us)
 	struct ruleset *ruleset = rule_store_ruleset(view->rules);
 	struct watcher_stats stats;
 	size_t n_lingering;
-	json_t *lingering = describe_all_lingering(view, LINGERING_MIN_US,
-						   now_us, &n_lingering);
+	json_t *lingering = describe_all_lingering(view, now_us, &n_lingering);
 
 	watcher_get_stats(view->watcher, &stats);
 	return json_pack(

@@ -327,6 +327,8 @@ def test_namespace_that_somebody_else_pins(world, monitor):
         netns.delete()
         removed = time.monotonic()
         assert berthd.status()["lingering"] == []
+        names = berthd.ctl("namespaces")
+        assert names["lingering"] == [] and names["lingering_total"] == 0
         lingering = wait_for(lambda: berthd.status()["lingering"],
                              "the namespace to be listed")
         assert time.monotonic() - removed >= 0.9
@@ -337,6 +339,7 @@ def test_namespace_that_somebody_else_pins(world, monitor):
         assert entry["open_listeners"] == 0
         assert entry["withdrawn_listeners"] == 0
         assert "pinned" in berthd.ctl_text("status")
+        assert berthd.ctl("namespaces")["lingering_total"] == 1
         assert berthd.ctl("explain", "pinned", code=1)["state"] == "lingering"
         wait_counts(berthd, idle)
         assert not monitor.freed(tracked)
