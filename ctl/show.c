@@ -91,7 +91,7 @@ static char *namespace_names(const json_t *namespace)
 	if (!f)
 		return NULL;
 	if (show_flag(namespace, "host"))
-		(void)fputs("(host)", f);
+		(void)fputs("host", f);
 	json_array_foreach (names, i, name)
 		(void)fprintf(f, "%s%s",
 			      i > 0 || show_flag(namespace, "host") ? " " : "",
