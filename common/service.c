@@ -37,6 +37,7 @@ struct service *service_unref(struct service *service)
 		free(service->to[i]);
 	free(service->to);
 	free(service->rule);
+	free(service->file);
 	free(service->consumer);
 	free(service->netns);
 	free(service->text);
@@ -64,6 +65,7 @@ struct service *service_copy(const struct service *service)
 	*copy = *service;
 	copy->refs = 1;
 	copy->rule = copy_text(service->rule, &failed);
+	copy->file = copy_text(service->file, &failed);
 	copy->consumer = copy_text(service->consumer, &failed);
 	copy->netns = copy_text(service->netns, &failed);
 	copy->text = copy_text(service->text, &failed);
@@ -108,7 +110,7 @@ bool service_equal(const struct service *a, const struct service *b)
 		if (strcmp(a->to[i], b->to[i]) != 0)
 			return false;
 	}
-	return text_equal(a->rule, b->rule) &&
+	return text_equal(a->rule, b->rule) && text_equal(a->file, b->file) &&
 	       text_equal(a->consumer, b->consumer) &&
 	       text_equal(a->netns, b->netns) && text_equal(a->text, b->text) &&
 	       socket_options_equal(&a->options, &b->options);

@@ -71,6 +71,8 @@ enum service_proxy {
 /**
  * struct service - see the file's head
  * @rule:	name of the rule
+ * @file:	path of the rule's file: while a file with a problem keeps its last
+ *		good version in force, two files may have rules of one name
  * @consumer:	who gets the descriptor: SERVICE_RELAY or a handoff's name
  * @to:		backends in canonical text, templates already expanded; see
  *		backend_parse()
@@ -82,6 +84,7 @@ enum service_proxy {
 struct service {
 	unsigned int refs;
 	char *rule;
+	char *file;
 	char *consumer;
 	enum service_action action;
 	struct socket_options options;

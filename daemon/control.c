@@ -214,7 +214,8 @@ static void control_list_listeners(struct varlink_call *call, void *user_data)
 
 /** struct rule_count - the listeners of the rule at @index of a ruleset */
 struct rule_count {
-	const char *name; /* the ruleset's */
+	const char *name; /* the ruleset's, as is @file */
+	const char *file;
 	size_t index;
 	struct describe_counts counts;
 };
@@ -256,8 +257,9 @@ static int rules_next(void *state, json_t **ret_element)
 static int rule_count_by_name(const void *a, const void *b)
 {
 	const struct rule_count *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
 
-	return strcmp(x->name, y->name);
+	return order ? order : strcmp(x->file, y->file);
 }
 
 static int rule_count_by_index(const void *a, const void *b)
@@ -275,7 +277,8 @@ static void rule_list_count(struct rule_list *list, struct binder *binder)
 
 	qsort(list->counts, list->n, sizeof(*count), rule_count_by_name);
 	while ((listener = binder_next(binder, listener))) {
-		struct rule_count key = { .name = listener->service->rule };
+		struct rule_count key = { .name = listener->service->rule,
+					  .file = listener->service->file };
 
 		count = bsearch(&key, list->counts, list->n, sizeof(*count),
 				rule_count_by_name);
@@ -302,6 +305,7 @@ static struct rule_list *rule_list_new(const struct control_view *view)
 
 		ruleset_rule_info(ruleset, i, &info);
 		counts[i].name = info.name;
+		counts[i].file = info.file;
 		counts[i].index = i;
 	}
 	*list = (struct rule_list){

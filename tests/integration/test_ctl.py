@@ -144,6 +144,34 @@ def test_rules(berthd):
                       "hand": 0}
 
 
+def test_rules_of_one_name_are_counted_apart(world, netns):
+    """A file whose name was taken keeps its last good version in force."""
+    berthd = world.berthd({"a.yaml": ack(name="other", port=1000),
+                           "b.yaml": ack(port=[2000, 2001])})
+    berthd.write_rules("a.yaml", ack(port=1000))
+    wait_for(lambda: any(f["last_good"] for f in berthd.status()["files"]),
+             "two files with a rule of one name")
+
+    def counted():
+        return [(r["name"], os.path.basename(r["file"]),
+                 r["listeners"]["open"])
+                for r in berthd.ctl("rules")["rules"]]
+
+    wait_equal(counted, [("web", "a.yaml", 1), ("web", "b.yaml", 2)],
+               "each file's own listeners")
+    assert len(netns.listeners()) == 3
+
+
+def test_host_has_one_name(world):
+    """What a table shows is what a command takes."""
+    berthd = world.berthd(ack(namespace=None, match={"host": True},
+                              address="127.0.0.1", port=18080))
+    shown = [berthd.ctl_text(*words).splitlines()[1].split()[column]
+             for words, column in ((["namespaces"], 0), (["listeners"], 1),
+                                   (["listeners", "host"], 1))]
+    assert shown == ["host"] * 3
+
+
 def test_action_is_shown_once(world):
     berthd = world.berthd(rules(rule(name="a", respond="echo"),
                                 rule(name="b", respond="discard")))
