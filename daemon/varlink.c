@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* varlink.c - the connections of a Varlink server: framing, limits, deadlines
  *
- * Theory of operation: a connection is in one of three states, which follows
+ * Theory of operation: a connection is in one of four states, which follows
  * from its buffers alone.
  *
  *   idle      no input, no output. Waits for EPOLLIN, without a deadline: a
@@ -9,6 +9,8 @@
  *             when there are too many.
  *   reading   half a call. Waits for EPOLLIN until the deadline, which the
  *             call's first byte set: a call of 64 KiB needs no longer.
+ *   waiting   a call's reply was deferred. Waits for EPOLLRDHUP, reads nothing;
+ *             the deadline is far beyond any reply's.
  *   writing   a reply is not sent yet, or a whole call not answered yet.
  *             Waits for EPOLLOUT, reads nothing (that is the back-pressure: a
  *             client that pipelines calls and reads no replies fills its own
@@ -92,6 +94,7 @@ static void conn_free(struct varlink_conn *conn)
 	server->n_conns--;
 	loop_source_free(conn->source);
 	(void)close(conn->fd); /* a reader's and writer's end: nothing lost */
+	varlink_output_cancel(&conn->output);
 	varlink_output_done(&conn->output);
 	free(conn->input);
 	free(conn);
@@ -101,6 +104,11 @@ static bool conn_has_call(const struct varlink_conn *conn)
 {
 	return !conn->refused &&
 	       memchr(conn->input, '\0', conn->input_len) != NULL;
+}
+
+static bool conn_waiting(const struct varlink_conn *conn)
+{
+	return conn->output.deferred != NULL;
 }
 
 static bool conn_writing(const struct varlink_conn *conn)
@@ -212,7 +220,7 @@ static int conn_answer(struct varlink_conn *conn)
 		r = 0;
 	}
 	conn_consume(conn, len + 1);
-	if (conn->input_len > 0)
+	if (conn->input_len > 0 || conn_waiting(conn))
 		conn_set_deadline(conn);
 	return r;
 }
@@ -228,7 +236,8 @@ static int conn_work(struct varlink_conn *conn)
 			if (r <= 0)
 				return r;
 		}
-		if (conn->input_len == 0 || !conn_has_call(conn))
+		if (conn_waiting(conn) || conn->input_len == 0 ||
+		    !conn_has_call(conn))
 			return 0;
 		r = conn_answer(conn);
 		if (r < 0)
@@ -237,15 +246,43 @@ static int conn_work(struct varlink_conn *conn)
 	return 0;
 }
 
+/* While it waits: a client that only stopped sending still wants the reply. */
+static void conn_hang_up(struct varlink_conn *conn, uint32_t events)
+{
+	if (events & (EPOLLHUP | EPOLLERR) ||
+	    loop_source_set_events(conn->source, 0) < 0)
+		conn_free(conn);
+}
+
+/* After work: what it waits for next. */
+static void conn_settle(struct varlink_conn *conn)
+{
+	bool writing = conn_writing(conn);
+	uint32_t events = writing ? EPOLLOUT : EPOLLIN;
+
+	if (conn_waiting(conn)) {
+		events = EPOLLRDHUP;
+	} else if (!writing && (conn->eof || conn->refused)) {
+		conn_free(conn);
+		return;
+	} else if (!writing && conn->input_len == 0) {
+		conn->deadline_us = 0;
+	}
+	if (loop_source_set_events(conn->source, events) < 0)
+		conn_free(conn);
+}
+
 static void conn_handler(uint32_t events, void *user_data)
 {
 	struct varlink_conn *conn = user_data;
-	bool writing;
 	int r = 0;
 
+	if (conn_waiting(conn)) {
+		conn_hang_up(conn, events);
+		return;
+	}
 	/* Errors and hang-ups come out of recv(2) and send(2), behind what
 	 * the client sent before. */
-	(void)events;
 	if (!conn_writing(conn))
 		r = conn_read(conn);
 	if (r == 0)
@@ -255,15 +292,17 @@ static void conn_handler(uint32_t events, void *user_data)
 		conn_free(conn);
 		return;
 	}
-	writing = conn_writing(conn);
-	if (!writing && (conn->eof || conn->refused)) {
-		conn_free(conn);
-		return;
-	}
-	if (!writing && conn->input_len == 0)
-		conn->deadline_us = 0;
-	if (loop_source_set_events(conn->source, writing ? EPOLLOUT : EPOLLIN) <
-	    0)
+	conn_settle(conn);
+}
+
+/* The deferred reply is there: it goes out from conn_handler(). */
+static void conn_wake(struct varlink_output *output, int result)
+{
+	struct varlink_conn *conn =
+		container_of(output, struct varlink_conn, output);
+
+	conn_set_deadline(conn);
+	if (result < 0 || loop_source_set_events(conn->source, EPOLLOUT) < 0)
 		conn_free(conn);
 }
 
@@ -326,6 +365,7 @@ int varlink_server_attach(struct varlink_server *server, int fd)
 		.server = server,
 		.fd = fd,
 		.active_us = loop_now_us(server->loop),
+		.output.wake = conn_wake,
 	};
 	DL_APPEND(server->conns, conn);
 	server->n_conns++;

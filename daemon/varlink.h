@@ -38,7 +38,7 @@ struct varlink_parameter {
  * @name:	without the interface's
  * @parameters:	checked before the handler runs: others are refused
  * @handler:	replies once, before it returns, with one of the functions
- *		below
+ *		below; or it calls varlink_call_defer()
  */
 struct varlink_method {
 	const char *name;
@@ -110,6 +110,18 @@ size_t varlink_server_connections(const struct varlink_server *server);
 /** varlink_call_string() - a parameter's value; NULL when it was not given */
 const char *varlink_call_string(const struct varlink_call *call,
 				const char *name);
+
+/**
+ * varlink_call_defer() - the reply comes later, when the handler has returned
+ * @cancelled:	called instead when the client goes away before, or the server
+ *		ends; the call is gone then
+ *
+ * Until the reply the connection's further calls wait. Parameters are not kept.
+ * Return: the call to reply to, once; NULL: out of memory, reply at once.
+ */
+struct varlink_call *varlink_call_defer(struct varlink_call *call,
+					void (*cancelled)(void *state),
+					void *state);
 
 /** varlink_reply() - answers. @parameters: taken; NULL is out of memory */
 void varlink_reply(struct varlink_call *call, json_t *parameters);

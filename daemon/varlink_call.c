@@ -17,8 +17,10 @@
 #define PIECE_BYTES (16 * 1024)
 
 /**
- * struct varlink_call - lives as long as its dispatch
+ * struct varlink_call - lives as long as its dispatch, or until its deferred
+ * reply
  * @result:	0 or -ENOMEM
+ * @cancelled:	with @state: of a deferred one
  */
 struct varlink_call {
 	const struct varlink_interface *interface;
@@ -28,6 +30,9 @@ struct varlink_call {
 	bool oneway;
 	bool answered;
 	int result;
+	bool deferred;
+	void (*cancelled)(void *state);
+	void *state;
 };
 
 static const char service_description[] =
@@ -116,7 +121,20 @@ void varlink_output_done(struct varlink_output *output)
 {
 	output_list_done(output);
 	free(output->data);
-	*output = (struct varlink_output){ .data = NULL };
+	*output = (struct varlink_output){
+		.deferred = output->deferred,
+		.wake = output->wake,
+	};
+}
+
+void varlink_output_cancel(struct varlink_output *output)
+{
+	struct varlink_call *call = TAKE_PTR(output->deferred);
+
+	if (!call)
+		return;
+	call->cancelled(call->state);
+	free(call);
 }
 
 int varlink_output_fill(struct varlink_output *output)
@@ -196,14 +214,52 @@ static void call_out_of_memory(struct varlink_call *call)
 					"OutOfMemory", json_object());
 }
 
+/* After a reply: a deferred call is over. */
+static void call_end(struct varlink_call *call)
+{
+	struct varlink_output *output = call->output;
+	int result = call->result;
+
+	if (!call->deferred)
+		return;
+	output->deferred = NULL;
+	free(call);
+	output->wake(output, result);
+}
+
+struct varlink_call *varlink_call_defer(struct varlink_call *call,
+					void (*cancelled)(void *state),
+					void *state)
+{
+	struct varlink_call *deferred = malloc(sizeof(*deferred));
+
+	if (!deferred)
+		return NULL;
+	*deferred = *call;
+	deferred->parameters = NULL; /* they go with the message */
+	deferred->deferred = true;
+	deferred->cancelled = cancelled;
+	deferred->state = state;
+	call->output->deferred = deferred;
+	call->answered = true;
+	return deferred;
+}
+
+/* Takes @parameters; NULL is out of memory, @error the full name or NULL. */
+static void call_reply(struct varlink_call *call, const char *error,
+		       json_t *parameters)
+{
+	if (!call_begin(call))
+		json_decref(parameters);
+	else if (!parameters ||
+		 output_reply(call->output, error, parameters) < 0)
+		call_out_of_memory(call);
+	call_end(call);
+}
+
 void varlink_reply(struct varlink_call *call, json_t *parameters)
 {
-	if (!call_begin(call)) {
-		json_decref(parameters);
-		return;
-	}
-	if (!parameters || output_reply(call->output, NULL, parameters) < 0)
-		call_out_of_memory(call);
+	call_reply(call, NULL, parameters);
 }
 
 static int output_list(struct varlink_output *output, json_t *parameters,
@@ -221,49 +277,47 @@ static int output_list(struct varlink_output *output, json_t *parameters,
 	return output_text(output, "\":[");
 }
 
+/* Return: 0, or -ENOMEM: the state is freed. */
+static int output_begin_list(struct varlink_output *output, json_t *parameters,
+			     const struct varlink_list *list)
+{
+	if (!parameters || output_list(output, parameters, list) < 0) {
+		list->free(list->state);
+		return -ENOMEM;
+	}
+	output->list = *list;
+	output->list_active = true;
+	output->list_first = true;
+	return 0;
+}
+
 void varlink_reply_list(struct varlink_call *call, json_t *parameters,
 			const struct varlink_list *list)
 {
 	_cleanup_(json_cleanup) json_t *head = parameters;
 
-	if (!call_begin(call)) {
+	if (!call_begin(call))
 		list->free(list->state);
-		return;
-	}
-	if (!head || output_list(call->output, head, list) < 0) {
-		list->free(list->state);
+	else if (output_begin_list(call->output, head, list) < 0)
 		call_out_of_memory(call);
-		return;
-	}
-	call->output->list = *list;
-	call->output->list_active = true;
-	call->output->list_first = true;
+	call_end(call);
 }
 
 void varlink_error(struct varlink_call *call, const char *error,
 		   json_t *parameters)
 {
-	if (!call_begin(call)) {
-		json_decref(parameters);
-		return;
-	}
-	if (!parameters || output_own_error(call->output, call->interface,
-					    error, parameters) < 0)
-		call_out_of_memory(call);
+	char name[256];
+
+	(void)snprintf(name, sizeof(name), "%s.%s", call->interface->name,
+		       error); /* both are our own */
+	call_reply(call, name, parameters);
 }
 
 /* An error of org.varlink.service with one parameter, of any bytes. */
 static void call_service_error(struct varlink_call *call, const char *error,
 			       const char *key, const char *value)
 {
-	json_t *parameters = json_pack("{s:s}", key, value);
-
-	if (!call_begin(call)) {
-		json_decref(parameters);
-		return;
-	}
-	if (!parameters || output_reply(call->output, error, parameters) < 0)
-		call_out_of_memory(call);
+	call_reply(call, error, json_pack("{s:s}", key, value));
 }
 
 static void call_invalid(struct varlink_call *call, const char *parameter)

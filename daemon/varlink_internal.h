@@ -8,6 +8,8 @@
 /**
  * struct varlink_output - what is still to be sent to one client
  * @list:	valid while @list_active: makes what follows @data
+ * @deferred:	a call whose reply is still to come
+ * @wake:	called when it came, or with -ENOMEM when it cannot
  */
 struct varlink_output {
 	char *data;
@@ -17,6 +19,8 @@ struct varlink_output {
 	struct varlink_list list;
 	bool list_active;
 	bool list_first;
+	struct varlink_call *deferred;
+	void (*wake)(struct varlink_output *output, int result);
 };
 
 /** varlink_output_pending() - is there something to send? */
@@ -27,12 +31,17 @@ bool varlink_output_pending(const struct varlink_output *output);
  * Return: 0 or -ENOMEM: the reply cannot be finished.
  */
 int varlink_output_fill(struct varlink_output *output);
+
+/** varlink_output_done() - frees what is to be sent; @deferred stays */
 void varlink_output_done(struct varlink_output *output);
+
+/** varlink_output_cancel() - nobody waits for the deferred reply any more */
+void varlink_output_cancel(struct varlink_output *output);
 
 /**
  * varlink_dispatch() - answers one message
  * @text:	without its NUL
- * @output:	empty; gets the reply, unless the call wants none
+ * @output:	empty; gets the reply, unless the call wants none or defers it
  *
  * Return: 0; -EBADMSG: it is no call, @output says so, end the connection;
  * -ENOMEM: end it at once.

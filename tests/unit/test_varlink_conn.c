@@ -388,6 +388,164 @@ static void test_listen_fails(void **state)
 			 -ENOENT);
 }
 
+/* --- deferred replies --- */
+
+#define LATER "{\"method\": \"org.example.test.Later\"}"
+#define ECHO "{\"method\": \"org.example.test.Echo\"}"
+
+static bool done_deferred(struct bench *b)
+{
+	return b->n_deferred >= b->wanted;
+}
+
+static void await_deferred(size_t n)
+{
+	bench.wanted = n;
+	run_until(done_deferred);
+}
+
+/* The calls of one client wait behind it, those of others do not. */
+static void test_deferred_reply(void **state)
+{
+	struct client one, other;
+
+	(void)state;
+	assert_int_equal(client_open(&one, true), 0);
+	assert_int_equal(client_open(&other, true), 0);
+	client_call(&one, LATER);
+	client_call(&one, ECHO);
+	await_deferred(1);
+	client_call(&other, ECHO);
+	client_await(&other, 1);
+	run_for_us(1000);
+	assert_int_equal(one.replies, 0);
+	varlink_reply(bench.deferred[0], json_pack("{s:i}", "n", 1));
+	client_await(&one, 2);
+	assert_reply(&one, 0, "{\"parameters\": {\"n\": 1}}");
+	assert_reply(&one, 1, "{\"parameters\": {\"text\": null}}");
+	client_call(&one, LATER);
+	await_deferred(2);
+	varlink_error(bench.deferred[1], "Failed", json_object());
+	client_await(&one, 3);
+	client_call(&one, LATER);
+	await_deferred(3);
+	varlink_reply(bench.deferred[2], NULL);
+	client_await(&one, 4);
+	assert_reply(&one, 3,
+		     "{\"error\": \"org.example.test.OutOfMemory\", "
+		     "\"parameters\": {}}");
+	assert_int_equal(bench.cancelled, 0);
+	client_close(&one);
+	client_close(&other);
+}
+
+static void test_deferred_list(void **state)
+{
+	struct numbers *numbers = calloc(1, sizeof(*numbers));
+	struct varlink_list list = {
+		.member = "numbers",
+		.next = numbers_next,
+		.free = numbers_free,
+		.state = numbers,
+	};
+	struct client client;
+
+	(void)state;
+	numbers->end = 2;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, LATER);
+	await_deferred(1);
+	varlink_reply_list(bench.deferred[0], json_object(), &list);
+	client_await(&client, 1);
+	assert_reply(&client, 0,
+		     "{\"parameters\": {\"numbers\": "
+		     "[{\"n\": 0}, {\"n\": 1}]}}");
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
+static void test_deferred_oneway(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, "{\"method\": \"org.example.test.Later\", "
+			     "\"oneway\": true}");
+	client_call(&client, ECHO);
+	await_deferred(1);
+	varlink_reply(bench.deferred[0], json_object());
+	client_await(&client, 1);
+	assert_reply(&client, 0, "{\"parameters\": {\"text\": null}}");
+	/* With nothing behind it the connection goes on as well. */
+	client_call(&client, "{\"method\": \"org.example.test.Later\", "
+			     "\"oneway\": true}");
+	await_deferred(2);
+	varlink_reply(bench.deferred[1], json_object());
+	run_for_us(1000);
+	client_call(&client, ECHO);
+	client_await(&client, 2);
+	client_close(&client);
+}
+
+static void test_deferred_client_gone(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, LATER);
+	await_deferred(1);
+	client_close(&client);
+	run_until(done_no_conns);
+	assert_int_equal(bench.cancelled, 1);
+	/* And when it is the server that goes: teardown, and the sanitizer. */
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, LATER);
+	await_deferred(2);
+	bench.server = varlink_server_free(bench.server);
+	assert_int_equal(bench.cancelled, 2);
+	client_close(&client);
+}
+
+/* It said all it has to say, and still reads. */
+static void test_deferred_half_closed(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, LATER);
+	await_deferred(1);
+	assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
+	run_for_us(1000);
+	assert_int_equal(bench.cancelled, 0);
+	varlink_reply(bench.deferred[0], json_object());
+	client_await_eof(&client);
+	assert_reply(&client, 0, "{\"parameters\": {}}");
+	client_close(&client);
+}
+
+/* Waiting is not idling: it makes way for nobody. */
+static void test_deferred_is_not_idle(void **state)
+{
+	struct client waiting, others[VARLINK_CONNECTIONS_MAX];
+
+	(void)state;
+	assert_int_equal(client_open(&waiting, true), 0);
+	client_call(&waiting, LATER);
+	await_deferred(1);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_int_equal(client_open(&others[i], true), 0);
+	run_for_us(1000);
+	assert_int_equal(bench.cancelled, 0);
+	varlink_reply(bench.deferred[0], json_object());
+	client_await(&waiting, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		client_close(&others[i]);
+	client_close(&waiting);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +567,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_listen_in_place_of,
 						setup_place, teardown_place),
 		BENCH_TEST(test_listen_fails),
+		BENCH_TEST(test_deferred_reply),
+		BENCH_TEST(test_deferred_list),
+		BENCH_TEST(test_deferred_oneway),
+		BENCH_TEST(test_deferred_client_gone),
+		BENCH_TEST(test_deferred_half_closed),
+		BENCH_TEST(test_deferred_is_not_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,8 @@ struct client {
 /**
  * struct bench - one server and what happened to it
  * @elements_made, @lists_freed: by Count
+ * @deferred:	the calls of Later that are not replied to
+ * @cancelled:	how many of them were given up
  * @done:	ends run_until()
  * @client, @wanted: which one @done looks at, and for how many replies
  */
@@ -52,6 +54,9 @@ struct bench {
 	bool timer_fired;
 	size_t elements_made;
 	size_t lists_freed;
+	struct varlink_call *deferred[8];
+	size_t n_deferred;
+	size_t cancelled;
 	bool (*done)(struct bench *bench);
 	struct client *client;
 	size_t wanted;
@@ -129,6 +134,19 @@ static inline void test_count(struct varlink_call *call, void *user_data)
 	varlink_reply_list(call, head, &list);
 }
 
+static inline void later_cancelled(void *state)
+{
+	(void)state;
+	bench.cancelled++;
+}
+
+static inline void test_later(struct varlink_call *call, void *user_data)
+{
+	(void)user_data;
+	bench.deferred[bench.n_deferred++] =
+		varlink_call_defer(call, later_cancelled, NULL);
+}
+
 static const struct varlink_parameter echo_parameters[] = { { "text", false } };
 static const struct varlink_parameter count_parameters[] = {
 	{ "end", true },
@@ -147,6 +165,7 @@ static const struct varlink_method methods[] = {
 	{ .name = "Fail", .handler = test_fail },
 	{ .name = "Starve", .handler = test_starve },
 	{ .name = "Silent", .handler = test_silent },
+	{ .name = "Later", .handler = test_later },
 };
 static const struct varlink_interface interface = {
 	.name = "org.example.test",
