@@ -31,6 +31,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/listener.h"
+#include "relay/netns_use.h"
 #include "relay/report.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
@@ -86,6 +87,7 @@ struct relay_control {
 	struct serving *last_serving;
 	struct log_ratelimit log_limit;
 	struct outbox outbox;
+	struct netns_uses *netns_uses;
 	size_t n_workers;
 	struct worker workers[];
 };
@@ -302,17 +304,23 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 			  struct serving *serving)
 {
 	size_t n = spread_n_shares(protocol, control->n_workers);
+	struct netns_use *netns =
+		netns_use_get(control->netns_uses, message->listener.netns_id);
 	struct listener *listener;
 	char label[LABEL_MAX];
-	int r;
+	int r = -ENOMEM;
 
 	label_fmt(message, label);
-	r = listener_new(entry->id, message->fd, protocol, label, n, &listener);
+	if (netns)
+		r = listener_new(entry->id, message->fd, protocol, label, n,
+				 &listener);
 	if (r < 0) {
+		(void)netns_use_put(netns);
 		log_error_errno(r, "%s: it is not served", label);
 		return;
 	}
 	message->fd = -1;
+	listener->netns = TAKE_PTR(netns);
 	entry->listener = listener;
 	for (size_t i = 0; i < n; i++) {
 		size_t w = spread_worker(entry->id, i, n, control->n_workers);
@@ -517,6 +525,9 @@ static int control_start(struct relay_control *control, size_t n_workers)
 			   &control->retry);
 	if (r < 0)
 		return r;
+	control->netns_uses = netns_uses_new(n_workers);
+	if (!control->netns_uses)
+		return -ENOMEM;
 	for (; control->n_workers < n_workers; control->n_workers++) {
 		r = worker_start(&control->workers[control->n_workers],
 				 &control->outbox);
@@ -569,6 +580,7 @@ struct relay_control *relay_control_free(struct relay_control *control)
 		worker_done(&control->workers[i]);
 	HASH_ITER (hh, control->entries, entry, next)
 		entry_free(control, entry);
+	control->netns_uses = netns_uses_free(control->netns_uses);
 	(void)serving_unref(control->last_serving);
 	control->berth_source = loop_source_free(control->berth_source);
 	control->outbox_source = loop_source_free(control->outbox_source);

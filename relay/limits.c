@@ -25,6 +25,11 @@
  * machine can bear with full buffers. */
 #define LISTENER_CONNECTIONS_MAX 10000
 
+/* One namespace's share of the table, over its listeners and whatever their
+ * rules say: more than one listener gets by default, so that a single service
+ * has room, and never so much that the others have none. */
+#define NETNS_PART 2
+
 /* Without a limit of the system's own: what a host can be expected to hold. */
 #define NOFILE_MAX (1u << 20)
 
@@ -38,6 +43,7 @@ static _Atomic int64_t listeners;
 static int64_t traffic_limit; /* without listeners */
 static int64_t traffic_min;
 static uint32_t listener_connections;
+static uint32_t netns_fds;
 static size_t worker_sessions;
 
 /* Return: the limit that is in force now, or -errno. */
@@ -75,6 +81,7 @@ int limits_init(size_t fixed, size_t n_workers)
 	listener_connections = traffic_limit / 8 > LISTENER_CONNECTIONS_MAX
 				       ? LISTENER_CONNECTIONS_MAX
 				       : (uint32_t)(traffic_limit / 8 + 1);
+	netns_fds = (uint32_t)(traffic_limit / NETNS_PART + 1);
 	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
 	return 0;
 }
@@ -105,6 +112,11 @@ void limits_listener(int change)
 uint32_t limits_listener_connections(void)
 {
 	return listener_connections;
+}
+
+uint32_t limits_netns_fds(void)
+{
+	return netns_fds;
 }
 
 size_t limits_worker_sessions(void)

@@ -30,6 +30,9 @@ void limits_listener(int change);
  */
 uint32_t limits_listener_connections(void);
 
+/** limits_netns_fds() - descriptors for the traffic of one namespace */
+uint32_t limits_netns_fds(void);
+
 /** limits_worker_sessions() - UDP sessions of all listeners of one worker */
 size_t limits_worker_sessions(void);
 

@@ -6,6 +6,7 @@
 
 #include "common/util.h"
 #include "relay/limits.h"
+#include "relay/netns_use.h"
 #include "relay/serving.h"
 #include "relay/worker.h"
 
@@ -43,6 +44,7 @@ struct listener *listener_free(struct listener *listener)
 		(void)serving_unref(listener->shares[i].wanted_serving);
 		free(atomic_load(&listener->shares[i].counters));
 	}
+	(void)netns_use_put(listener->netns);
 	free(listener->label);
 	free(listener);
 	return NULL;

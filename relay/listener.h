@@ -14,6 +14,7 @@
 
 struct conn;
 struct listener;
+struct netns_use;
 struct serving;
 struct udp_front;
 struct worker;
@@ -69,6 +70,7 @@ struct share {
  *		the last one away tells the main thread
  * @fd_users:	shares that use @fd; the last one closes it
  * @n_conns:	accepted connections in all workers
+ * @netns:	what the traffic of its namespace takes; one reference
  * @label:	for the log: protocol, address, namespace and rule
  * @next_released: in the main thread's mailbox
  */
@@ -79,6 +81,7 @@ struct listener {
 	atomic_uint users;
 	atomic_uint fd_users;
 	atomic_uint n_conns;
+	struct netns_use *netns;
 	char *label;
 	struct listener *next_released;
 	size_t n_shares;
@@ -90,6 +93,7 @@ struct listener {
  * @fd:		taken on success
  * @label:	copied
  *
+ * The caller sets @netns and the shares' workers.
  * Return: 0 or -ENOMEM.
  */
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
