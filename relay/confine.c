@@ -92,6 +92,8 @@ static const int allowed[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(sendmmsg),
+	SCMP_SYS(splice),
+	SCMP_SYS(pipe2),
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockname),

@@ -530,7 +530,7 @@ static int control_start(struct relay_control *control, size_t n_workers)
 		return -ENOMEM;
 	for (; control->n_workers < n_workers; control->n_workers++) {
 		r = worker_start(&control->workers[control->n_workers],
-				 &control->outbox);
+				 control->n_workers, &control->outbox);
 		if (r < 0)
 			return r;
 	}

@@ -33,6 +33,8 @@ struct worker;
  * @conns:	those that this worker accepted from it
  * @next_backend: counts round robin
  * @counters:	what this worker did for the listener, see share_counters()
+ * @accept_turn, @n_accept_turns: the worker's turn when it last accepted, and
+ *		in how many turns before it did, without a gap
  * @udp:	what a UDP listener has instead of @conns
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
@@ -49,6 +51,8 @@ struct share {
 	struct udp_front *udp;
 	unsigned int next_backend;
 	_Atomic(struct counters *) counters;
+	uint32_t accept_turn;
+	uint8_t n_accept_turns;
 	bool attached;
 	bool registered;
 	bool parked;

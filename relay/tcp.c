@@ -2,9 +2,12 @@
 /* tcp.c - connections: accepting, their life and their end
  *
  * Theory of operation: a connection has a client side and, with `forward`, a
- * backend side. Both sockets are registered once, edge-triggered, for
- * everything; a handler notes in the side what the event says and then does
- * all that can be done (tcp_run()), until system calls would block.
+ * backend side. Both sockets are registered once, edge-triggered; a handler
+ * notes in the side what the event says and then does all that can be done
+ * (tcp_run()), until system calls would block. Only then, and so not before
+ * the first bytes are on their way, is a new socket registered: what comes
+ * meanwhile is reported at once. For room to write it is registered when a
+ * write first finds none; most connections never do.
  *
  *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> closed
  *
@@ -38,13 +41,15 @@
 #include "common/util.h"
 #include "relay/limits.h"
 #include "relay/listener.h"
+#include "relay/netns_use.h"
 #include "relay/serving.h"
 #include "relay/tcp_internal.h"
 #include "relay/worker.h"
 
 /* Connections per listener and event: enough to be cheap, few enough that the
- * next listener does not wait long. */
+ * next listener does not wait long. More than one from so many turns on. */
 #define ACCEPT_BATCH 16
+#define ACCEPT_TURNS 4
 
 /* How long a client may take to read and acknowledge what was said to it after
  * all is done. A slow one still gets 64 KiB at 20 kbit/s. */
@@ -113,10 +118,11 @@ static void close_with_reset(int fd)
 	(void)close(fd); /* nothing is left that could fail */
 }
 
-static void conn_give_fd(struct conn *conn)
+static void conn_give_fds(struct conn *conn, unsigned int n)
 {
-	conn->n_fds--;
-	limits_give(1);
+	conn->n_fds = (uint8_t)(conn->n_fds - n);
+	limits_give(n);
+	netns_use_give(conn->share->listener->netns, n);
 }
 
 void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
@@ -124,7 +130,8 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 	struct side *backend = &conn->backend;
 	int fd = TAKE_FD(backend->fd);
 
-	backend->rest = buffer_free(&worker->buffers, backend->rest);
+	tcp_drop(worker, conn, backend);
+	*backend = (struct side){ .fd = -1 };
 	if (fd < 0)
 		return;
 	if (reset)
@@ -140,10 +147,11 @@ static void conn_free(struct worker *worker, struct conn *conn)
 
 	conn->client.poll.handler = NULL;
 	conn->backend.poll.handler = NULL;
-	conn->client.rest = buffer_free(&worker->buffers, conn->client.rest);
+	tcp_drop(worker, conn, &conn->client);
 	timers_unreserve(&worker->timers, &conn->timer);
 	conn->serving = serving_unref(conn->serving);
-	limits_give(conn->n_fds);
+	conn_give_fds(conn, conn->n_fds);
+	counters_add(share_counters(share), COUNTER_ENDED, 1);
 	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
 				  memory_order_relaxed);
 	DL_DELETE(share->conns, conn);
@@ -191,7 +199,7 @@ void tcp_end(struct worker *worker, struct conn *conn)
 	tcp_shut(&conn->client);
 	if (conn->backend.fd >= 0) {
 		tcp_close_backend(worker, conn, /* reset= */ false);
-		conn_give_fd(conn);
+		conn_give_fds(conn, 1);
 	}
 	tcp_set_state(worker, conn, CONN_ENDING);
 	conn_close_if_through(worker, conn);
@@ -227,16 +235,66 @@ static enum tcp_result conn_step(struct worker *worker, struct conn *conn)
 	return TCP_FAILED;
 }
 
+static int side_watch(struct worker *worker, struct side *side)
+{
+	bool out = !side->writable && !side->broken;
+
+	if (side->fd < 0 || (side->watched && (side->watched_out || !out)))
+		return 0;
+	side->watched_out = out;
+	if (side->watched)
+		return worker_watch_more(worker, side->fd,
+					 TCP_EVENTS | EPOLLOUT, &side->poll);
+	side->watched = true;
+	return worker_watch(worker, side->fd,
+			    out ? TCP_EVENTS | EPOLLOUT : TCP_EVENTS,
+			    &side->poll);
+}
+
+/* Waits for events of both sides. */
+static void conn_watch(struct worker *worker, struct conn *conn)
+{
+	int r = side_watch(worker, &conn->backend);
+
+	if (r == 0)
+		r = side_watch(worker, &conn->client);
+	if (r == 0)
+		return;
+	if (log_ratelimit_ok(&worker->log_limit))
+		log_warning_errno(r, "%s: resetting a connection",
+				  conn->share->listener->label);
+	tcp_reset(worker, conn);
+}
+
+static void conn_again(struct worker *worker, struct conn *conn)
+{
+	if (conn->queued)
+		return;
+	conn->queued = true;
+	worker_again(worker, conn);
+}
+
+/* Did its namespace have its part of this turn? */
+static bool conn_must_wait(const struct worker *worker, const struct conn *conn)
+{
+	return netns_use_turn(conn->share->listener->netns, worker->index,
+			      worker->turn)
+		       ->n_bytes >= NETNS_TURN_BYTES;
+}
+
 void tcp_run(struct worker *worker, struct conn *conn)
 {
+	if (conn_must_wait(worker, conn)) {
+		conn_again(worker, conn);
+		return;
+	}
 	switch (conn_step(worker, conn)) {
 	case TCP_WAITS:
+		if (!tcp_is_dead(conn))
+			conn_watch(worker, conn);
 		return;
 	case TCP_AGAIN:
-		if (!conn->queued) {
-			conn->queued = true;
-			worker_again(worker, conn);
-		}
+		conn_again(worker, conn);
 		return;
 	case TCP_FAILED:
 		tcp_reset(worker, conn);
@@ -300,15 +358,10 @@ static int conn_new(struct worker *worker, struct share *share, int fd,
 	conn->active_us = worker->now_us;
 	conn->client.poll.handler = client_handler;
 	conn->client.fd = fd;
+	conn->client.no_delay = true; /* the listener's */
+	conn->client.readable = true; /* perhaps, and soon in any case */
 	conn->client.writable = true;
 	conn->backend.fd = -1;
-	r = worker_watch(worker, fd, TCP_EVENTS, &conn->client.poll);
-	if (r < 0) {
-		(void)serving_unref(conn->serving);
-		timers_unreserve(&worker->timers, &conn->timer);
-		free(conn);
-		return r;
-	}
 	*ret_conn = conn;
 	return 0;
 }
@@ -322,23 +375,31 @@ static unsigned int share_fds(const struct share *share)
 static bool share_admits(struct share *share)
 {
 	struct listener *listener = share->listener;
+	unsigned int n = share_fds(share);
 
-	if (!limits_take(share_fds(share)))
+	if (!limits_take(n))
 		return false;
-	if (atomic_fetch_add_explicit(&listener->n_conns, 1,
-				      memory_order_relaxed) <
-	    share->serving->max_connections)
-		return true;
-	atomic_fetch_sub_explicit(&listener->n_conns, 1, memory_order_relaxed);
-	limits_give(share_fds(share));
+	if (netns_use_take(listener->netns, n)) {
+		if (atomic_fetch_add_explicit(&listener->n_conns, 1,
+					      memory_order_relaxed) <
+		    share->serving->max_connections)
+			return true;
+		atomic_fetch_sub_explicit(&listener->n_conns, 1,
+					  memory_order_relaxed);
+		netns_use_give(listener->netns, n);
+	}
+	limits_give(n);
 	return false;
 }
 
 static void share_admits_not(struct share *share)
 {
+	unsigned int n = share_fds(share);
+
 	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
 				  memory_order_relaxed);
-	limits_give(share_fds(share));
+	netns_use_give(share->listener->netns, n);
+	limits_give(n);
 }
 
 static void share_begin_conn(struct worker *worker, struct share *share, int fd)
@@ -355,6 +416,7 @@ static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 		share_admits_not(share);
 		return;
 	}
+	counters_add(share_counters(share), COUNTER_ACCEPTED, 1);
 	conn->n_fds = (uint8_t)share_fds(share);
 	DL_APPEND(share->conns, conn);
 	DL_APPEND2(worker->conns, conn, all_prev, all_next);
@@ -395,23 +457,42 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 	}
 }
 
+/* How many to accept now. The listener is reported again while more wait, and
+ * an accept4(2) too much is to be spared: so one, and more when it is reported
+ * turn after turn without being found empty. */
+static unsigned int accept_batch(struct worker *worker, struct share *share)
+{
+	if (share->accept_turn + 1 != worker->turn)
+		share->n_accept_turns = 0;
+	else if (share->n_accept_turns < ACCEPT_BATCH)
+		share->n_accept_turns++;
+	share->accept_turn = worker->turn;
+	return share->n_accept_turns < ACCEPT_TURNS ? 1 : share->n_accept_turns;
+}
+
 void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
+	struct netns_turn *turn = netns_use_turn(share->listener->netns,
+						 worker->index, worker->turn);
+	unsigned int n = accept_batch(worker, share);
 	int fd;
 
 	(void)events;
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
+	for (; n > 0 && turn->n_accepts < NETNS_TURN_ACCEPTS; n--) {
 		if (!share_admits(share)) {
+			counters_add(share_counters(share), COUNTER_LIMITED, 1);
 			worker_park(worker, share);
 			return;
 		}
+		turn->n_accepts++;
 		fd = accept4(share->listener->fd, NULL, NULL,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
 			int error = errno;
 
+			share->n_accept_turns = 0;
 			share_admits_not(share);
 			if (!accept_failed(worker, share, error))
 				return;

@@ -2,8 +2,6 @@
 /* tcp_forward.c - connecting a client to a backend */
 #include "relay/tcp_internal.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -50,36 +48,47 @@ static void backend_handler(struct worker *worker, struct pollable *pollable,
 
 static int open_socket(const struct serving_backend *target)
 {
-	static const int on = 1;
 	int family = target->address->sa_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return -errno;
-	/* Latency only: what a failure would cost. */
-	if (family != AF_UNIX)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
+	return fd < 0 ? -errno : fd;
 }
 
 /* Return: 0 connected; -EINPROGRESS; -EAGAIN: a full backlog; -errno. */
-static int forward_connect(struct worker *worker, struct conn *conn)
+static int forward_connect(struct conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
 	struct side *backend = &conn->backend;
-	int r = 0, watched;
 
 	backend->fd = open_socket(target);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
-	if (connect(backend->fd, target->address, target->address_len) < 0)
-		r = -errno;
-	if (r < 0 && r != -EINPROGRESS)
-		return r;
+	/* It is registered only after this: an unconnected socket would report
+	 * EPOLLHUP. */
 	backend->poll.handler = backend_handler;
-	/* Only now: an unconnected socket would report EPOLLHUP. */
-	watched = worker_watch(worker, backend->fd, TCP_EVENTS, &backend->poll);
-	return watched < 0 ? watched : r;
+	backend->no_delay = target->address->sa_family == AF_UNIX;
+	if (connect(backend->fd, target->address, target->address_len) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A backend on this host is connected before connect(2) returns, although it
+ * says EINPROGRESS; and by now the client may have said something. To write it
+ * tells, and saves the wake-up that would. */
+static void forward_early(struct worker *worker, struct conn *conn)
+{
+	tcp_set_state(worker, conn, CONN_CONNECTING);
+	switch (tcp_pump_early(worker, conn)) {
+	case TCP_WAITS:
+		tcp_run(worker, conn);
+		return;
+	case TCP_AGAIN:
+		forward_open(worker, conn);
+		return;
+	case TCP_FAILED:
+		tcp_reset(worker, conn);
+		return;
+	}
 }
 
 static void forward_try(struct worker *worker, struct conn *conn)
@@ -87,13 +96,13 @@ static void forward_try(struct worker *worker, struct conn *conn)
 	int r;
 
 	do {
-		r = forward_connect(worker, conn);
+		r = forward_connect(conn);
 		if (r == 0) {
 			forward_open(worker, conn);
 			return;
 		}
 		if (r == -EINPROGRESS) {
-			tcp_set_state(worker, conn, CONN_CONNECTING);
+			forward_early(worker, conn);
 			return;
 		}
 		/* A UNIX listener has no queue to wait in without blocking. */
@@ -101,6 +110,7 @@ static void forward_try(struct worker *worker, struct conn *conn)
 		    conn_backend(conn)->address->sa_family == AF_UNIX) {
 			tcp_close_backend(worker, conn, /* reset= */ true);
 			tcp_set_state(worker, conn, CONN_WAITING);
+			tcp_run(worker, conn);
 			return;
 		}
 	} while (forward_next(worker, conn, r));
@@ -129,9 +139,9 @@ static void forward_answered(struct worker *worker, struct conn *conn,
 			     uint32_t events)
 {
 	socklen_t len = sizeof(int);
-	int error = 0;
+	int error = conn->backend.error;
 
-	if ((events & (EPOLLERR | EPOLLHUP)) &&
+	if (error == 0 && (events & (EPOLLERR | EPOLLHUP)) &&
 	    getsockopt(conn->backend.fd, SOL_SOCKET, SO_ERROR, &error, &len) <
 		    0)
 		error = errno;

@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "relay/buffer.h"
+#include "relay/pipe.h"
 #include "relay/pollable.h"
 #include "relay/timer.h"
 
@@ -17,7 +19,17 @@ struct worker;
 /**
  * struct side - one socket of a connection, registered edge-triggered
  * @rest:	was read from this side and waits to be written to the other
+ * @pipe:	the same, of what splice(2) took; after @rest
  * @fd:		-1: not there
+ * @error:	errno that a write to a backend met before it was connected
+ * @n_long:	bytes in a row that came in long reads
+ * @n_short:	splices in a row that brought little
+ * @no_delay:	TCP_NODELAY is set, or the socket has none
+ * @spoken:	something was written to it
+ * @splicing:	long transfer: bytes go through a pipe
+ * @no_splice:	it was tried, and one of the two sockets cannot
+ * @watched:	it is in the epoll set
+ * @watched_out: for room to write, too
  * @readable, @writable: as far as is known; a system call that would block
  *		clears them, an event sets them
  * @hangup:	the end of what it sends is near: read on until it comes
@@ -28,7 +40,17 @@ struct worker;
 struct side {
 	struct pollable poll;
 	struct buffer *rest;
+	struct pipe *pipe;
 	int fd;
+	int error;
+	uint32_t n_long;
+	uint8_t n_short;
+	bool no_delay;
+	bool spoken;
+	bool splicing;
+	bool no_splice;
+	bool watched;
+	bool watched_out;
 	bool readable;
 	bool writable;
 	bool hangup;
@@ -82,8 +104,9 @@ enum tcp_result {
 	TCP_FAILED, /* reset the connection */
 };
 
-/* What connections are registered for, once and for all. */
-#define TCP_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+/* What sockets are registered for; EPOLLOUT comes with the first write that
+ * finds no room, because a socket that has it is reported at once. */
+#define TCP_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 /* tcp.c */
 
@@ -119,6 +142,25 @@ void tcp_run(struct worker *worker, struct conn *conn);
  */
 enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 			 struct side *src, struct side *dst);
+
+/**
+ * tcp_pump_early() - passes on to a backend whose connecting is not known to
+ * be done what the client said by now
+ *
+ * Return: TCP_AGAIN: it took some, so it is connected; TCP_WAITS: it is not
+ * known; TCP_FAILED.
+ */
+enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn);
+
+/** tcp_drop() - forgets what was read from @side and not written on */
+void tcp_drop(struct worker *worker, struct conn *conn, struct side *side);
+
+/**
+ * tcp_send() - the one way to write to a side
+ *
+ * It sees to TCP_NODELAY. Return: how much was taken, or -errno.
+ */
+ssize_t tcp_send(struct side *dst, const void *data, size_t len);
 
 /** tcp_sink() - reads and forgets */
 enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,

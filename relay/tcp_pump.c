@@ -9,17 +9,42 @@
  *
  * A read that comes back short has emptied the socket, so the read that would
  * only say so is saved; but not once the peer's end was announced, because
- * then that read is the one that sees it.
+ * then that read is the one that sees it. A write that was taken in part has
+ * found no more room, and the kernel noted that somebody waits for it.
+ *
+ * Long transfers are spliced: the pages go through a pipe, uncopied. That
+ * costs a system call more when the end of what is there has to be found, and
+ * it cannot tell a full pipe from an empty socket; so it begins only after a
+ * good deal came in long reads, only into an empty pipe, and it ends when
+ * little comes at a time (tcp_pump.c knows nothing of protocols: requests and
+ * answers look like that). A direction gives its pipe back as soon as it is
+ * empty; without one, and where a socket cannot splice, bytes are copied.
  */
 #include "relay/tcp_internal.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "common/util.h"
+#include "relay/listener.h"
+#include "relay/netns_use.h"
 #include "relay/worker.h"
 
 /* Reads per turn: a quarter of a MiB, then others have theirs. */
 #define PUMP_READS 4
+#define PUMP_SPLICES 2
+
+/* Reads of at least LONG_READ bytes, together LONG_TRANSFER, begin to splice;
+ * SHORTS_MAX splices in a row of less than SHORT_READ end it. */
+#define LONG_READ 16384u
+#define LONG_TRANSFER 65536u
+#define SHORT_READ 4096u
+#define SHORTS_MAX 4
+
+/* Fits in one segment of any path. */
+#define SMALL_SEND 512u
 
 void tcp_shut(struct side *side)
 {
@@ -29,38 +54,103 @@ void tcp_shut(struct side *side)
 	(void)shutdown(side->fd, SHUT_WR); /* reading tells what went wrong */
 }
 
-/* Writes what @dst takes. Return: how much, or -errno. */
-static ssize_t side_write(struct side *dst, const uint8_t *data, size_t len)
+static void side_put_pipe(struct worker *worker, struct conn *conn,
+			  struct side *src)
 {
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < len) {
-		n = send(dst->fd, data + done, len - done, MSG_NOSIGNAL);
-		if (n >= 0) {
-			done += (size_t)n;
-		} else if (errno == EAGAIN) {
-			dst->writable = false;
-			break;
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return (ssize_t)done;
+	if (!src->pipe)
+		return;
+	src->pipe = worker_put_pipe(worker, src->pipe);
+	netns_use_give_pipe(conn->share->listener->netns);
 }
 
-/* As side_write(), where a backend that only stopped reading fails nothing:
- * what it says may be the reason, and the client is to read it. */
-static ssize_t side_give(struct conn *conn, struct side *dst,
-			 const uint8_t *data, size_t len)
+static bool side_take_pipe(struct worker *worker, struct conn *conn,
+			   struct side *src)
 {
-	ssize_t n = dst->broken ? (ssize_t)len : side_write(dst, data, len);
+	struct netns_use *netns = conn->share->listener->netns;
 
-	if (n == -EPIPE && dst == &conn->backend) {
-		dst->broken = true;
-		dst->shut = true;
-		n = (ssize_t)len;
+	if (!netns_use_take_pipe(netns))
+		return false;
+	src->pipe = worker_take_pipe(worker);
+	if (!src->pipe)
+		netns_use_give_pipe(netns);
+	return src->pipe != NULL;
+}
+
+void tcp_drop(struct worker *worker, struct conn *conn, struct side *side)
+{
+	side->rest = buffer_free(&worker->buffers, side->rest);
+	side_put_pipe(worker, conn, side);
+}
+
+/* A backend that only stopped reading fails nothing: what it says may be the
+ * reason, and the client is to read it. */
+static bool side_broke(struct conn *conn, struct side *dst, int error)
+{
+	if (error != EPIPE || dst != &conn->backend)
+		return false;
+	dst->broken = true;
+	dst->shut = true;
+	return true;
+}
+
+static void count_given(struct worker *worker, struct conn *conn,
+			const struct side *dst, ssize_t n)
+{
+	conn->active_us = worker->now_us;
+	if (dst == &conn->client)
+		counters_add(share_counters(conn->share), COUNTER_BYTES_OUT,
+			     (uint64_t)n);
+}
+
+static void count_read(struct worker *worker, struct conn *conn,
+		       const struct side *src, ssize_t n)
+{
+	conn->active_us = worker->now_us;
+	netns_use_turn(conn->share->listener->netns, worker->index,
+		       worker->turn)
+		->n_bytes += (uint32_t)n;
+	if (src == &conn->client)
+		counters_add(share_counters(conn->share), COUNTER_BYTES_IN,
+			     (uint64_t)n);
+}
+
+ssize_t tcp_send(struct side *dst, const void *data, size_t len)
+{
+	static const int on = 1;
+	ssize_t n;
+
+	/* A first small segment waits for nothing. */
+	if (!dst->no_delay && (dst->spoken || len > SMALL_SEND)) {
+		dst->no_delay = true;
+		/* Latency only: what a failure would cost. */
+		(void)setsockopt(dst->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+				 sizeof(on));
 	}
+	do {
+		n = send(dst->fd, data, len, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	dst->spoken = true;
+	return n;
+}
+
+/* Writes what @dst takes. Return: how much, or -errno. */
+static ssize_t side_give(struct worker *worker, struct conn *conn,
+			 struct side *dst, const uint8_t *data, size_t len)
+{
+	ssize_t n;
+
+	if (dst->broken)
+		return (ssize_t)len;
+	n = tcp_send(dst, data, len);
+	if (n < 0 && n != -EAGAIN)
+		return side_broke(conn, dst, (int)-n) ? (ssize_t)len : n;
+	if (n < (ssize_t)len)
+		dst->writable = false;
+	if (n < 0)
+		return 0;
+	count_given(worker, conn, dst, n);
 	return n;
 }
 
@@ -68,22 +158,36 @@ static int give_rest(struct worker *worker, struct conn *conn, struct side *src,
 		     struct side *dst)
 {
 	struct buffer *rest = src->rest;
-	ssize_t n = side_give(conn, dst, rest->data + rest->begin,
+	ssize_t n = side_give(worker, conn, dst, rest->data + rest->begin,
 			      rest->end - rest->begin);
 
 	if (n < 0)
 		return (int)n;
-	if (n > 0)
-		conn->active_us = worker->now_us;
 	rest->begin += (uint32_t)n;
 	if (rest->begin == rest->end)
 		src->rest = buffer_free(&worker->buffers, rest);
 	return 0;
 }
 
+/* Gives @n bytes of the scratch buffer, and keeps the rest. */
+static int give_scratch(struct worker *worker, struct conn *conn,
+			struct side *src, struct side *dst, size_t n)
+{
+	ssize_t done = side_give(worker, conn, dst, worker->scratch, n);
+
+	if (done < 0)
+		return (int)done;
+	if ((size_t)done == n)
+		return 0;
+	src->rest = buffer_new(&worker->buffers, worker->scratch + done,
+			       n - (size_t)done);
+	return src->rest ? 0 : -ENOMEM;
+}
+
 /* Reads to the scratch buffer. Return: bytes; 0: nothing now, or the end, see
  * @src; -errno. */
-static ssize_t side_read(struct worker *worker, struct side *src)
+static ssize_t side_read(struct worker *worker, struct conn *conn,
+			 struct side *src)
 {
 	ssize_t n;
 
@@ -96,46 +200,199 @@ static ssize_t side_read(struct worker *worker, struct side *src)
 		src->eof = true;
 	if (n <= 0 || ((size_t)n < BUFFER_MAX_BYTES && !src->hangup))
 		src->readable = false;
-	return n < 0 ? 0 : n;
+	if (n <= 0)
+		return 0;
+	count_read(worker, conn, src, n);
+	return n;
 }
 
-static int pump_once(struct worker *worker, struct conn *conn, struct side *src,
+static int pump_copy(struct worker *worker, struct conn *conn, struct side *src,
 		     struct side *dst)
 {
-	ssize_t n = side_read(worker, src), done;
+	ssize_t n = side_read(worker, conn, src);
 
 	if (n <= 0)
 		return (int)n;
-	conn->active_us = worker->now_us;
-	done = side_give(conn, dst, worker->scratch, (size_t)n);
-	if (done < 0)
-		return (int)done;
-	if (done < n) {
-		src->rest = buffer_new(&worker->buffers, worker->scratch + done,
-				       (size_t)(n - done));
-		if (!src->rest)
-			return -ENOMEM;
+	src->n_long = n < LONG_READ ? 0 : src->n_long + (uint32_t)n;
+	if (src->n_long >= LONG_TRANSFER) {
+		src->n_long = 0;
+		src->n_short = 0;
+		src->splicing = !src->no_splice;
 	}
-	return 0;
+	return give_scratch(worker, conn, src, dst, (size_t)n);
+}
+
+/* Splicing */
+
+/* The receiver cannot be spliced to: takes a buffer's worth out of the pipe. */
+static int unpipe(struct worker *worker, struct conn *conn, struct side *src,
+		  struct side *dst)
+{
+	ssize_t n = read(src->pipe->read_fd, worker->scratch, BUFFER_MAX_BYTES);
+
+	if (n <= 0)
+		return n < 0 ? -errno : -EPIPE;
+	src->pipe->n_bytes -= (uint32_t)n;
+	return give_scratch(worker, conn, src, dst, (size_t)n);
+}
+
+static int give_pipe(struct worker *worker, struct conn *conn, struct side *src,
+		     struct side *dst)
+{
+	struct pipe *pipe = src->pipe;
+	ssize_t n;
+
+	if (src->no_splice)
+		return unpipe(worker, conn, src, dst);
+	n = splice(pipe->read_fd, NULL, dst->fd, NULL, pipe->n_bytes,
+		   SPLICE_F_NONBLOCK);
+	if (n > 0) {
+		pipe->n_bytes -= (uint32_t)n;
+		count_given(worker, conn, dst, n);
+		return 0;
+	}
+	if (n == 0 || errno == EAGAIN) {
+		dst->writable = false;
+		return 0;
+	}
+	if (errno == EINVAL) {
+		src->no_splice = true;
+		return 0;
+	}
+	return errno == EINTR || side_broke(conn, dst, errno) ? 0 : -errno;
+}
+
+/* Goes on until the pipe is empty or @dst takes no more. */
+static int empty_pipe(struct worker *worker, struct conn *conn,
+		      struct side *src, struct side *dst)
+{
+	int r = 0;
+
+	while (r == 0 && src->pipe->n_bytes > 0 && !src->rest &&
+	       dst->writable && !dst->broken)
+		r = give_pipe(worker, conn, src, dst);
+	if (src->pipe->n_bytes == 0 || dst->broken)
+		side_put_pipe(worker, conn, src);
+	return r;
+}
+
+static int splice_failed(struct side *src, int error)
+{
+	switch (error) {
+	case EINTR:
+		return 0;
+	case EAGAIN: /* into an empty pipe: the socket is empty, too */
+		src->readable = false;
+		return 0;
+	case EINVAL:
+		src->no_splice = true;
+		src->splicing = false;
+		return 0;
+	default:
+		return -error;
+	}
+}
+
+static void judge_splice(struct side *src, size_t n)
+{
+	if (n >= SHORT_READ) {
+		src->n_short = 0;
+	} else if (++src->n_short >= SHORTS_MAX) {
+		src->splicing = false;
+		src->n_long = 0;
+	}
+}
+
+static int pump_splice(struct worker *worker, struct conn *conn,
+		       struct side *src, struct side *dst)
+{
+	ssize_t n;
+
+	if (!side_take_pipe(worker, conn, src)) {
+		src->splicing = false;
+		return pump_copy(worker, conn, src, dst);
+	}
+	n = splice(src->fd, NULL, src->pipe->write_fd, NULL, PIPE_BYTES,
+		   SPLICE_F_NONBLOCK);
+	if (n <= 0) {
+		int error = errno;
+
+		side_put_pipe(worker, conn, src);
+		if (n < 0)
+			return splice_failed(src, error);
+		src->eof = true;
+		src->readable = false;
+		return 0;
+	}
+	src->pipe->n_bytes = (uint32_t)n;
+	count_read(worker, conn, src, n);
+	judge_splice(src, (size_t)n);
+	return empty_pipe(worker, conn, src, dst);
+}
+
+/* What was read before. Return: 0, or -errno. */
+static int give_kept(struct worker *worker, struct conn *conn, struct side *src,
+		     struct side *dst)
+{
+	int r = 0;
+
+	if (src->rest)
+		r = give_rest(worker, conn, src, dst);
+	if (r == 0 && !src->rest && src->pipe)
+		r = empty_pipe(worker, conn, src, dst);
+	return r;
 }
 
 enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 			 struct side *src, struct side *dst)
 {
-	for (int i = 0; i < PUMP_READS; i++) {
-		if (src->rest && give_rest(worker, conn, src, dst) < 0)
+	int r, n_reads = src->splicing ? PUMP_SPLICES : PUMP_READS;
+
+	for (int i = 0; i < n_reads; i++) {
+		if ((src->rest || src->pipe) &&
+		    (dst->writable || dst->broken) &&
+		    give_kept(worker, conn, src, dst) < 0)
 			return TCP_FAILED;
-		if (src->rest)
+		if (src->rest || src->pipe)
 			return TCP_WAITS;
 		if (src->eof)
 			tcp_shut(dst);
 		if (!src->readable || src->eof ||
 		    !(dst->writable || dst->broken))
 			return TCP_WAITS;
-		if (pump_once(worker, conn, src, dst) < 0)
+		r = src->splicing && !dst->broken
+			    ? pump_splice(worker, conn, src, dst)
+			    : pump_copy(worker, conn, src, dst);
+		if (r < 0)
 			return TCP_FAILED;
 	}
 	return TCP_AGAIN;
+}
+
+enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
+{
+	struct side *client = &conn->client, *backend = &conn->backend;
+	ssize_t n, done;
+
+	if (client->rest || !client->readable)
+		return TCP_WAITS;
+	n = side_read(worker, conn, client);
+	if (n <= 0)
+		return n < 0 ? TCP_FAILED : TCP_WAITS;
+	done = tcp_send(backend, worker->scratch, (size_t)n);
+	if (done < 0) {
+		if (done != -EAGAIN)
+			backend->error = (int)-done;
+		done = 0;
+	}
+	if (done < n) {
+		client->rest = buffer_new(&worker->buffers,
+					  worker->scratch + done,
+					  (size_t)(n - done));
+		if (!client->rest)
+			return TCP_FAILED;
+	}
+	return done > 0 ? TCP_AGAIN : TCP_WAITS;
 }
 
 enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,
@@ -144,9 +401,8 @@ enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,
 	for (int i = 0; i < PUMP_READS; i++) {
 		if (!src->readable)
 			return TCP_WAITS;
-		if (side_read(worker, src) < 0)
+		if (side_read(worker, conn, src) < 0)
 			return TCP_FAILED;
-		conn->active_us = worker->now_us;
 	}
 	return TCP_AGAIN;
 }

@@ -2,9 +2,8 @@
 /* tcp_respond.c - what the relay answers itself: a text, an echo, nothing */
 #include "relay/tcp_internal.h"
 
-#include <sys/socket.h>
-
 #include "common/util.h"
+#include "relay/listener.h"
 #include "relay/serving.h"
 #include "relay/tcp.h"
 #include "relay/worker.h"
@@ -17,14 +16,18 @@ static enum tcp_result respond_text(struct worker *worker, struct conn *conn)
 	ssize_t n;
 
 	while (conn->sent < serving->text_len) {
-		n = send(conn->client.fd, serving->text + conn->sent,
-			 serving->text_len - conn->sent, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = tcp_send(&conn->client, serving->text + conn->sent,
+			     serving->text_len - conn->sent);
+		if (n == -EAGAIN) {
+			conn->client.writable = false;
+			return TCP_WAITS;
+		}
 		if (n < 0)
-			return errno == EAGAIN ? TCP_WAITS : TCP_FAILED;
+			return TCP_FAILED;
 		conn->sent += (uint32_t)n;
 		conn->active_us = worker->now_us;
+		counters_add(share_counters(conn->share), COUNTER_BYTES_OUT,
+			     (uint64_t)n);
 	}
 	tcp_shut(&conn->client);
 	tcp_set_state(worker, conn, CONN_DRAINING);

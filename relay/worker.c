@@ -43,6 +43,9 @@
  * some elsewhere is not told to us. */
 #define PARK_US (100 * USEC_PER_MSEC)
 
+/* How long a pipe rests in the pool before it is closed. */
+#define TRIM_US USEC_PER_SEC
+
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 5
 
@@ -376,6 +379,37 @@ int worker_watch(struct worker *worker, int fd, uint32_t events,
 	return 0;
 }
 
+int worker_watch_more(struct worker *worker, int fd, uint32_t events,
+		      struct pollable *pollable)
+{
+	struct epoll_event event = { .events = events, .data.ptr = pollable };
+
+	if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0)
+		return -errno;
+	return 0;
+}
+
+struct pipe *worker_take_pipe(struct worker *worker)
+{
+	return pipe_take(&worker->pipes);
+}
+
+struct pipe *worker_put_pipe(struct worker *worker, struct pipe *pipe)
+{
+	pipe = pipe_put(&worker->pipes, pipe);
+	timer_set_earlier(&worker->timers, &worker->trim,
+			  worker->now_us + TRIM_US);
+	return pipe;
+}
+
+static void worker_trim(struct timer *timer, void *user_data)
+{
+	struct worker *worker = user_data;
+
+	if (pipe_pool_trim(&worker->pipes))
+		timer_set(&worker->timers, timer, worker->now_us + TRIM_US);
+}
+
 void worker_bury(struct worker *worker, struct grave *grave)
 {
 	grave->next = worker->graves;
@@ -384,8 +418,12 @@ void worker_bury(struct worker *worker, struct grave *grave)
 
 void worker_again(struct worker *worker, struct conn *conn)
 {
-	*tcp_conn_next_ready(conn) = worker->ready;
-	worker->ready = conn;
+	*tcp_conn_next_ready(conn) = NULL;
+	if (worker->ready)
+		*tcp_conn_next_ready(worker->last_ready) = conn;
+	else
+		worker->ready = conn;
+	worker->last_ready = conn;
 }
 
 /* Each once: those that need another turn queue again. */
@@ -428,6 +466,7 @@ static void *worker_main(void *user_data)
 				   wait_ms);
 
 		worker->now_us = monotonic_us();
+		worker->turn++;
 		for (int i = 0; i < n; i++) {
 			struct pollable *pollable = events[i].data.ptr;
 
@@ -461,7 +500,10 @@ static int worker_open(struct worker *worker)
 	if (r < 0)
 		return r;
 	worker->resume.handler = worker_resume;
+	worker->trim.handler = worker_trim;
 	r = timers_reserve(&worker->timers);
+	if (r == 0)
+		r = timers_reserve(&worker->timers);
 	if (r < 0)
 		return r;
 	worker->scratch = malloc(BUFFER_MAX_BYTES);
@@ -472,6 +514,7 @@ static void worker_close(struct worker *worker)
 {
 	timers_done(&worker->timers);
 	buffer_pool_done(&worker->buffers);
+	pipe_pool_done(&worker->pipes);
 	worker->udp = udp_worker_free(worker->udp);
 	free(TAKE_PTR(worker->scratch));
 	cleanup_close(&worker->inbox.fd);
@@ -496,12 +539,13 @@ static int worker_run(struct worker *worker)
 	return r;
 }
 
-int worker_start(struct worker *worker, struct outbox *outbox)
+int worker_start(struct worker *worker, size_t index, struct outbox *outbox)
 {
 	int r;
 
 	*worker = (struct worker){
 		.epoll_fd = -1,
+		.index = index,
 		.outbox = outbox,
 		.inbox.fd = -1,
 		.log_limit = { .interval_us = LOG_INTERVAL_US,

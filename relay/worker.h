@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "relay/buffer.h"
 #include "relay/listener.h"
+#include "relay/pipe.h"
 #include "relay/pollable.h"
 #include "relay/timer.h"
 
@@ -47,14 +48,18 @@ struct inbox {
 
 /**
  * struct worker - only its thread touches it, except for the inbox
+ * @index:	its number
+ * @turn:	counts batches
  * @now_us:	monotonic, read once per batch
  * @scratch:	BUFFER_MAX_BYTES, for what goes on at once
  * @conns:	all that this worker has, newest last
- * @ready:	connections whose work was cut short, see worker_again()
+ * @ready, @last_ready: connections whose work was cut short, in order; see
+ *		worker_again()
  * @graves:	memory to be freed after the batch
  * @done:	shares to be released after the batch
  * @parked:	listeners that rest, first come first
  * @resume:	when all of @parked are tried again
+ * @trim:	when pipes that rest are closed
  * @udp:	buffers for datagrams; made with the first UDP listener
  * @uncounted:	what there is no memory to count; nobody reads it
  * @log_limit:	for what peers can cause
@@ -62,16 +67,20 @@ struct inbox {
 struct worker {
 	int epoll_fd;
 	bool stopping;
+	size_t index;
+	uint32_t turn;
 	uint64_t now_us;
 	uint8_t *scratch;
 	struct timers timers;
 	struct buffer_pool buffers;
+	struct pipe_pool pipes;
 	struct conn *conns;
-	struct conn *ready;
+	struct conn *ready, *last_ready;
 	struct grave *graves;
 	struct share *done;
 	struct share *parked;
 	struct timer resume;
+	struct timer trim;
 	struct udp_worker *udp;
 	struct counters uncounted;
 	struct log_ratelimit log_limit;
@@ -90,11 +99,12 @@ void outbox_done(struct outbox *outbox);
 
 /**
  * worker_start() - makes the thread
+ * @index:	its number, from 0
  * @outbox:	must outlive the worker
  *
  * Return: 0 or a negative errno with nothing left behind.
  */
-int worker_start(struct worker *worker, struct outbox *outbox);
+int worker_start(struct worker *worker, size_t index, struct outbox *outbox);
 
 /** worker_ask_to_stop() - it resets all its connections and ends */
 void worker_ask_to_stop(struct worker *worker);
@@ -131,6 +141,16 @@ void worker_shed(struct worker *worker, unsigned int n);
 /** worker_watch() - Return: 0 or -errno of epoll_ctl(2) */
 int worker_watch(struct worker *worker, int fd, uint32_t events,
 		 struct pollable *pollable);
+
+/** worker_watch_more() - replaces the events of an @fd that is watched */
+int worker_watch_more(struct worker *worker, int fd, uint32_t events,
+		      struct pollable *pollable);
+
+/** worker_take_pipe() - an empty pipe, or NULL, see pipe_take() */
+struct pipe *worker_take_pipe(struct worker *worker);
+
+/** worker_put_pipe() - gives it back. Returns NULL. */
+struct pipe *worker_put_pipe(struct worker *worker, struct pipe *pipe);
 
 /** worker_bury() - free(3)s @grave after the batch, when no event points to
  * it any more */
