@@ -30,6 +30,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
 #include "daemon/runtime_dir.h"
+#include "daemon/stats.h"
 #include "daemon/unserved.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -46,6 +47,7 @@ struct berthd {
 	struct binder *binder;
 	struct reconcile *reconcile;
 	struct consumers *consumers;
+	struct stats *stats;
 	struct relay_process *relay;
 	struct control *control;
 	int signal_fd;
@@ -76,11 +78,22 @@ static void log_rules(const struct rule_store *rules)
 	log_info("%zu rule%s in force", n_rules, n_rules == 1 ? "" : "s");
 }
 
+static int set_stats_rules(struct berthd *berthd)
+{
+	int r = stats_set_rules(berthd->stats,
+				rule_store_ruleset(berthd->rules));
+
+	if (r < 0)
+		log_error_errno(r, "cannot count for the rules in force");
+	return r;
+}
+
 static void rules_changed(void *user_data)
 {
 	struct berthd *berthd = user_data;
 
 	log_rules(berthd->rules);
+	(void)set_stats_rules(berthd); /* it counts for the earlier ones */
 	reconcile_rules_changed(berthd->reconcile);
 }
 
@@ -178,6 +191,29 @@ static void consumer_released(uint64_t netns_id, void *user_data)
 	/* Another endpoint may have waited for that very port. */
 	if (netns)
 		reconcile_mark(berthd->reconcile, netns);
+}
+
+static struct listener *find_listener(uint64_t id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	return binder_find(berthd->binder, id);
+}
+
+static void consumer_counted(uint64_t id, struct service *service,
+			     const struct berth_counts *counts, bool final,
+			     void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	stats_counted(berthd->stats, id, service, counts, final);
+}
+
+static void consumer_stats_changed(void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	stats_consumers_changed(berthd->stats);
 }
 
 static void consumer_lost(const char *consumer, void *user_data)
@@ -285,7 +321,10 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 {
 	static const struct consumers_ops consumers_ops = {
 		.find_netns = find_netns,
+		.find_listener = find_listener,
 		.released = consumer_released,
+		.counted = consumer_counted,
+		.stats_changed = consumer_stats_changed,
 		.lost = consumer_lost,
 	};
 	static const struct relay_process_ops relay_ops = {
@@ -300,6 +339,8 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 
 	r = consumers_new(berthd->loop, &consumers_ops, berthd,
 			  &berthd->consumers);
+	if (r == 0)
+		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
 	r = privileges_find_user(options->relay_user, &config.user);
@@ -376,6 +417,9 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 	if (r < 0)
 		return log_watch_error(r, "the rules");
 	log_rules(berthd->rules);
+	r = set_stats_rules(berthd);
+	if (r < 0)
+		return r;
 	r = binder_new(berthd->loop, &binder_config, &binder_ops, berthd,
 		       &berthd->binder);
 	if (r == 0)
@@ -400,6 +444,7 @@ static int open_control(struct berthd *berthd, const struct options *options)
 		.rules = berthd->rules,
 		.reconcile = berthd->reconcile,
 		.consumers = berthd->consumers,
+		.stats = berthd->stats,
 		.reload = reload,
 		.user_data = berthd,
 		.started_us = monotonic_us(),
@@ -471,6 +516,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	watcher_free(berthd->watcher);
 	reconcile_free(berthd->reconcile);
 	rule_store_free(berthd->rules);
+	stats_free(berthd->stats);
 	consumers_free(berthd->consumers);
 	relay_process_free(relay);
 	loop_source_free(berthd->signal_source);

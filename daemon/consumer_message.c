@@ -11,6 +11,7 @@
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/json_text.h"
+#include "daemon/stats_counts.h"
 
 /* A message has room for 64 KiB, and a namespace may have any number of names;
  * whoever reads them for a label needs the first. */
@@ -22,6 +23,43 @@ static void json_cleanup(json_t **json)
 }
 
 #define _cleanup_json_ _cleanup_(json_cleanup)
+
+static int parse_released(const json_t *message, struct consumer_reply *reply)
+{
+	reply->type = CONSUMER_REPLY_RELEASED;
+	return stats_counts_parse(message, &reply->counts);
+}
+
+static int parse_stats(json_t *message, struct consumer_reply *reply)
+{
+	json_t *listeners;
+	json_int_t request;
+	int more = 0;
+
+	if (json_unpack(message, "{s:I, s?b, s:o}", "request", &request, "more",
+			&more, "listeners", &listeners) < 0 ||
+	    !json_is_array(listeners))
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_STATS;
+	reply->request = (uint64_t)request;
+	reply->more = more;
+	reply->listeners = json_incref(listeners);
+	return 0;
+}
+
+static int parse_by_type(const char *type, json_t *message,
+			 struct consumer_reply *reply)
+{
+	if (strcmp(type, "released") == 0)
+		return parse_released(message, reply);
+	if (strcmp(type, "stats") == 0)
+		return parse_stats(message, reply);
+	if (strcmp(type, "hello") == 0)
+		reply->type = CONSUMER_REPLY_HELLO;
+	else if (strcmp(type, "refused") == 0)
+		reply->type = CONSUMER_REPLY_REFUSED;
+	return 0;
+}
 
 int consumer_reply_parse(const char *text, size_t len,
 			 struct consumer_reply *ret_reply)
@@ -35,17 +73,35 @@ int consumer_reply_parse(const char *text, size_t len,
 	if (!message || json_unpack(message, "{s:s, s?s, s?I}", "type", &type,
 				    "name", &name, "id", &id) < 0)
 		return -EPROTO;
-	if (strcmp(type, "hello") == 0)
-		reply.type = CONSUMER_REPLY_HELLO;
-	else if (strcmp(type, "released") == 0)
-		reply.type = CONSUMER_REPLY_RELEASED;
-	else if (strcmp(type, "refused") == 0)
-		reply.type = CONSUMER_REPLY_REFUSED;
+	if (parse_by_type(type, message, &reply) < 0)
+		return -EPROTO;
 	reply.id = (uint64_t)id;
 	(void)snprintf(reply.name, sizeof(reply.name), "%s",
 		       name); /* cut is fine: for the log */
 	*ret_reply = reply;
 	return 0;
+}
+
+void consumer_reply_done(struct consumer_reply *reply)
+{
+	json_decref(reply->listeners);
+	reply->listeners = NULL;
+}
+
+int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
+			struct berth_counts *ret_counts)
+{
+	const json_t *listener, *id;
+
+	if (reply->next >= json_array_size(reply->listeners))
+		return 0;
+	listener = json_array_get(reply->listeners, reply->next++);
+	id = json_object_get(listener, "id");
+	if (!json_is_integer(id) ||
+	    stats_counts_parse(listener, ret_counts) < 0)
+		return -EPROTO;
+	*ret_id = (uint64_t)json_integer_value(id);
+	return 1;
 }
 
 static json_t *netns_json(const struct listener *listener,
@@ -116,6 +172,13 @@ void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer)
 		       "{\"type\":\"withdraw\",\"id\":%" PRIu64
 		       ",\"abort\":%s}",
 		       id, abort_connections ? "true" : "false"); /* fits */
+}
+
+void consumer_stats_fmt(uint64_t request, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_STATS_MAX,
+		       "{\"type\":\"stats\",\"request\":%" PRIu64 "}",
+		       request); /* fits */
 }
 
 int consumer_message_send(int socket_fd, const char *text, int fd)

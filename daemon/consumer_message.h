@@ -3,36 +3,64 @@
 #ifndef DAEMON_CONSUMER_MESSAGE_H
 #define DAEMON_CONSUMER_MESSAGE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/berth.h"
+
 struct listener;
 struct netns;
 
-#define CONSUMER_REPLY_MAX 1024 /* what a consumer may say in one message */
+#define CONSUMER_REPLY_MAX 65536 /* what a consumer may say in one message */
 #define CONSUMER_WITHDRAW_MAX 96 /* two literals and a 64 bit number */
+#define CONSUMER_STATS_MAX 64 /* a literal and such a number */
 #define CONSUMER_NAME_MAX 64 /* of the free text in `hello` */
 
 enum consumer_reply_type {
 	CONSUMER_REPLY_HELLO,
 	CONSUMER_REPLY_RELEASED,
 	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
+	CONSUMER_REPLY_STATS, /* a part of what it counted */
 	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
 };
 
+/**
+ * struct consumer_reply - see the types
+ * @id:		RELEASED, REFUSED
+ * @name:	HELLO
+ * @counts:	RELEASED: what the consumer counted of the listener in the end
+ * @request:	STATS: the question
+ * @more:	STATS: another part follows
+ * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
+ */
 struct consumer_reply {
 	enum consumer_reply_type type;
-	uint64_t id; /* RELEASED, REFUSED */
-	char name[CONSUMER_NAME_MAX]; /* HELLO */
+	uint64_t id;
+	char name[CONSUMER_NAME_MAX];
+	struct berth_counts counts;
+	uint64_t request;
+	bool more;
+	json_t *listeners;
+	size_t next;
 };
 
 /**
  * consumer_reply_parse() - one datagram from a consumer, which is not trusted
+ * @ret_reply:	ends with consumer_reply_done()
  * Return: 0, or -EPROTO.
  */
 int consumer_reply_parse(const char *text, size_t len,
 			 struct consumer_reply *ret_reply);
+void consumer_reply_done(struct consumer_reply *reply);
+
+/**
+ * consumer_reply_next() - the next listener of a STATS reply
+ * Return: 1; 0: that was all; -EPROTO.
+ */
+int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
+			struct berth_counts *ret_counts);
 
 /**
  * consumer_listener_text() - the `listener` message
@@ -45,6 +73,9 @@ char *consumer_listener_text(const struct listener *listener,
 /** consumer_withdraw_fmt() - the `withdraw` message, to CONSUMER_WITHDRAW_MAX
  */
 void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer);
+
+/** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
+void consumer_stats_fmt(uint64_t request, char *buffer);
 
 /**
  * consumer_message_send() - one datagram, with a descriptor unless @fd is -1

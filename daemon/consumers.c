@@ -14,79 +14,25 @@
  * Sending never blocks. What the socket does not take stays queued, and the
  * queue holds each listener once at most.
  */
-#include "daemon/consumers.h"
+#include "daemon/consumers_internal.h"
 
 #include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-
-/* An element that found no memory has hh.tbl == NULL; nobody exits. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 #include <utlist.h>
 
 #include "common/log.h"
 #include "common/netns.h"
 #include "common/util.h"
-#include "daemon/consumer_message.h"
 
 #define SLICE_MESSAGES 128 /* about a millisecond */
 #define RECEIVE_MESSAGES 64
 #define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
 #define PAUSE_US USEC_PER_SEC
 
-enum delivery_state {
-	DELIVERY_PENDING,
-	DELIVERY_STALE,
-	DELIVERY_DONE,
-};
-
-struct delivery {
-	struct listener *listener;
-	struct consumer *consumer;
-	enum delivery_state state;
-	struct delivery *prev, *next; /* in the queue, or when DONE in done */
-};
-
-/* A listener that the consumer still holds although berthd closed it. */
-struct withdrawal {
-	uint64_t id;
-	uint64_t netns_id;
-	uint64_t abort_since_us; /* 0: its connections may finish */
-	bool queued;
-	struct withdrawal *prev, *next; /* in the queue, when queued */
-	struct withdrawal *mild_prev, *mild_next; /* while without abort */
-	UT_hash_handle hh;
-};
-
-struct consumer {
-	struct consumers *all;
-	char *name;
-	int fd;
-	pid_t pid;
-	struct loop_source *source;
-	bool blocked; /* the socket is full: wait for EPOLLOUT */
-	uint64_t pause_until_us; /* no listener is sent before */
-	size_t n_done;
-	size_t n_queue;
-	struct delivery *queue;
-	struct delivery *done;
-	struct withdrawal *withdrawals; /* by id */
-	struct withdrawal *withdraw_queue;
-	struct withdrawal
-		*mild; /* those without abort: few, for a short time */
-	struct consumer *next;
-};
-
-struct consumers {
-	struct loop *loop;
-	struct consumers_ops ops;
-	void *user_data;
-	struct loop_timer *timer; /* for withdrawals and for pauses */
-	struct log_ratelimit refused_limit;
-	struct consumer *list;
-};
+/* Of answers, between two looks at other descriptors: about a millisecond. */
+#define RECEIVE_BYTES (16 * 1024)
 
 static struct consumer *consumer_find(const struct consumers *consumers,
 				      const char *name)
@@ -170,6 +116,7 @@ static void withdrawal_free(struct consumer *consumer,
 	if (!withdrawal->abort_since_us)
 		DL_DELETE2(consumer->mild, withdrawal, mild_prev, mild_next);
 	HASH_DEL(consumer->withdrawals, withdrawal);
+	service_unref(withdrawal->service);
 	free(withdrawal);
 }
 
@@ -192,6 +139,8 @@ static void consumer_close(struct consumer *consumer)
 	consumer->pause_until_us = 0;
 	HASH_ITER (hh, consumer->withdrawals, withdrawal, tmp)
 		withdrawal_free(consumer, withdrawal);
+	consumer->asked = (struct asked){ .request = 0 };
+	consumer->all->ops.stats_changed(consumer->all->user_data);
 }
 
 static void consumer_lost(struct consumer *consumer, int error,
@@ -206,13 +155,30 @@ static void consumer_lost(struct consumer *consumer, int error,
 	consumer->all->ops.lost(consumer->name, consumer->all->user_data);
 }
 
-static void consumer_released(struct consumer *consumer,
-			      struct withdrawal *withdrawal)
+struct withdrawal *consumer_withdrawal(const struct consumer *consumer,
+				       uint64_t id)
 {
-	uint64_t netns_id = withdrawal->netns_id;
+	struct withdrawal *withdrawal;
 
+	HASH_FIND(hh, consumer->withdrawals, &id, sizeof(id), withdrawal);
+	return withdrawal;
+}
+
+static void consumer_released(struct consumer *consumer,
+			      const struct consumer_reply *reply)
+{
+	struct withdrawal *withdrawal =
+		consumer_withdrawal(consumer, reply->id);
+	struct consumers *consumers = consumer->all;
+	uint64_t netns_id;
+
+	if (!withdrawal)
+		return;
+	netns_id = withdrawal->netns_id;
+	consumers->ops.counted(reply->id, withdrawal->service, &reply->counts,
+			       /* final= */ true, consumers->user_data);
 	withdrawal_free(consumer, withdrawal);
-	consumer->all->ops.released(netns_id, consumer->all->user_data);
+	consumers->ops.released(netns_id, consumers->user_data);
 }
 
 /* No listener is sent for a while: somebody is short of something. */
@@ -253,37 +219,50 @@ static void consumer_refused(struct consumer *consumer, uint64_t id)
 			    consumer->name);
 }
 
-static void consumer_handle(struct consumer *consumer,
-			    const struct consumer_reply *reply)
+/* Return: 0, or -EPROTO. */
+static int consumer_handle(struct consumer *consumer,
+			   struct consumer_reply *reply)
 {
-	struct withdrawal *withdrawal;
-
 	switch (reply->type) {
 	case CONSUMER_REPLY_HELLO:
 		log_debug("consumer '%s' is %s", consumer->name, reply->name);
 		break;
 	case CONSUMER_REPLY_RELEASED:
-		HASH_FIND(hh, consumer->withdrawals, &reply->id,
-			  sizeof(reply->id), withdrawal);
-		if (withdrawal)
-			consumer_released(consumer, withdrawal);
+		consumer_released(consumer, reply);
 		break;
 	case CONSUMER_REPLY_REFUSED:
 		consumer_refused(consumer, reply->id);
 		break;
+	case CONSUMER_REPLY_STATS:
+		return consumer_counted(consumer, reply);
 	case CONSUMER_REPLY_OTHER:
 		break;
 	}
+	return 0;
+}
+
+/* Return: 0, or -EPROTO. */
+static int consumer_read(struct consumer *consumer, const char *text,
+			 size_t len)
+{
+	struct consumer_reply reply;
+	int r = consumer_reply_parse(text, len, &reply);
+
+	if (r < 0)
+		return r;
+	r = consumer_handle(consumer, &reply);
+	consumer_reply_done(&reply);
+	return r;
 }
 
 /* Reads a bounded number of messages. Return: is the connection still there? */
 static bool consumer_receive(struct consumer *consumer)
 {
-	struct consumer_reply reply;
-	char buffer[CONSUMER_REPLY_MAX];
+	char *buffer = consumer->all->buffer;
+	size_t read = 0;
 
-	for (int i = 0; i < RECEIVE_MESSAGES; i++) {
-		ssize_t n = recv(consumer->fd, buffer, sizeof(buffer),
+	for (int i = 0; i < RECEIVE_MESSAGES && read < RECEIVE_BYTES; i++) {
+		ssize_t n = recv(consumer->fd, buffer, CONSUMER_REPLY_MAX,
 				 MSG_DONTWAIT | MSG_TRUNC);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -296,12 +275,12 @@ static bool consumer_receive(struct consumer *consumer)
 			consumer_lost(consumer, 0, "connection closed");
 			return false;
 		}
-		if ((size_t)n > sizeof(buffer) ||
-		    consumer_reply_parse(buffer, (size_t)n, &reply) < 0) {
+		if ((size_t)n > CONSUMER_REPLY_MAX ||
+		    consumer_read(consumer, buffer, (size_t)n) < 0) {
 			consumer_lost(consumer, EPROTO, "unreadable message");
 			return false;
 		}
-		consumer_handle(consumer, &reply);
+		read += (size_t)n;
 	}
 	return true;
 }
@@ -364,6 +343,18 @@ static int consumer_send_withdrawal(struct consumer *consumer,
 	return r;
 }
 
+static int consumer_send_question(struct consumer *consumer)
+{
+	char text[CONSUMER_STATS_MAX];
+	int r;
+
+	consumer_stats_fmt(consumer->asked.request, text);
+	r = consumer_send(consumer, text, -1);
+	if (r > 0)
+		consumer->asked.queued = false;
+	return r;
+}
+
 static int consumer_send_listener(struct consumer *consumer,
 				  struct delivery *delivery)
 {
@@ -399,6 +390,8 @@ static bool consumer_step(struct consumer *consumer)
 		if (consumer->withdraw_queue)
 			r = consumer_send_withdrawal(consumer,
 						     consumer->withdraw_queue);
+		else if (consumer->asked.queued)
+			r = consumer_send_question(consumer);
 		else if (consumer->queue &&
 			 consumer->pause_until_us <= monotonic_us())
 			r = consumer_send_listener(consumer, consumer->queue);
@@ -466,13 +459,15 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 
 	if (!consumers)
 		return -ENOMEM;
-	*consumers = (struct consumers){
-		.loop = loop,
-		.ops = *ops,
-		.user_data = user_data,
-		.refused_limit = { .interval_us = 10 * USEC_PER_SEC,
-				   .burst = 1 },
+	/* One by one: the buffer takes no memory before it is used. */
+	consumers->loop = loop;
+	consumers->ops = *ops;
+	consumers->user_data = user_data;
+	consumers->refused_limit = (struct log_ratelimit){
+		.interval_us = 10 * USEC_PER_SEC,
+		.burst = 1,
 	};
+	consumers->list = NULL;
 	r = loop_timer_new(loop, consumers_timeout, consumers,
 			   &consumers->timer);
 	if (r < 0) {
@@ -573,6 +568,7 @@ static void consumer_withdraw(struct consumer *consumer,
 	if (withdrawal) {
 		withdrawal->id = listener->id;
 		withdrawal->netns_id = listener->netns_id;
+		withdrawal->service = service_ref(listener->service);
 		HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
 			 withdrawal);
 		if (withdrawal->hh.tbl) {
@@ -581,6 +577,7 @@ static void consumer_withdraw(struct consumer *consumer,
 			withdrawal_queue(consumer, withdrawal);
 			return;
 		}
+		service_unref(withdrawal->service);
 		free(withdrawal);
 	}
 	/* The consumer would hold it for ever: start it afresh. */
@@ -648,6 +645,7 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 		.delivered = consumer->n_done,
 		.undelivered = consumer->n_queue,
 		.withdrawn = HASH_COUNT(consumer->withdrawals),
+		.silent = consumer->asked.since_us != 0,
 	};
 }
 

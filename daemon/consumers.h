@@ -15,20 +15,30 @@
 #include "binder/binder.h"
 #include "common/loop.h"
 
+struct berth_counts;
 struct consumers;
 struct netns;
 
 /**
  * struct consumers_ops - what the consumers' owner provides
  * @find_netns:	the namespace of a listener, for its names; may return NULL
+ * @find_listener: the open listener with that id; may return NULL
  * @released:	a consumer let go of a listener of that namespace: its port may
  *		be free for another one now
+ * @counted:	what a consumer counted of the listener @id, which has or had
+ *		@service; when @final it is released, and no more will come
+ * @stats_changed: consumers_stats_waiting() may be less now
  * @lost:	a consumer's connection ended, or was ended because it did not
  *		let go of a namespace in time
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
+	struct listener *(*find_listener)(uint64_t id, void *user_data);
 	void (*released)(uint64_t netns_id, void *user_data);
+	void (*counted)(uint64_t id, struct service *service,
+			const struct berth_counts *counts, bool final,
+			void *user_data);
+	void (*stats_changed)(void *user_data);
 	void (*lost)(const char *consumer, void *user_data);
 };
 
@@ -70,10 +80,27 @@ void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id);
  */
 bool consumers_step(struct consumers *consumers);
 
+/**
+ * consumers_ask_stats() - asks every consumer what it counted
+ * @request:	never used before
+ *
+ * Answers come through @counted. A consumer that did not answer the last time
+ * is not asked again before it did, or, if it is one that answers at all,
+ * before a while is over: so one that is stuck, or knows no such question,
+ * costs one wait and has one message to read.
+ */
+void consumers_ask_stats(struct consumers *consumers, uint64_t request);
+
+/** consumers_stats_waiting() - how many of those that were asked did not answer
+ * @request in full, and still may */
+size_t consumers_stats_waiting(const struct consumers *consumers,
+			       uint64_t request);
+
 /** struct consumer_info - for status
  * @delivered:	listeners it has
  * @undelivered: listeners it does not have yet
  * @withdrawn:	listeners taken away whose release it has not confirmed
+ * @silent:	it did not answer what it counted
  */
 struct consumer_info {
 	const char *name;
@@ -82,6 +109,7 @@ struct consumer_info {
 	size_t delivered;
 	size_t undelivered;
 	size_t withdrawn;
+	bool silent;
 };
 size_t consumers_count(const struct consumers *consumers);
 void consumers_get_info(const struct consumers *consumers, size_t index,

@@ -12,10 +12,12 @@
 #include "binder/binder.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "daemon/control_stats.h"
 #include "daemon/describe.h"
 #include "daemon/explain.h"
 #include "daemon/interface.h"
 #include "daemon/json_text.h"
+#include "daemon/stats.h"
 #include "daemon/varlink.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -28,9 +30,11 @@ struct control {
 /**
  * struct id_list - the state of a list of namespaces or listeners
  * @view:	the control service's: it ends its connections first
+ * @stats:	of listeners: a reference
  */
 struct id_list {
 	const struct control_view *view;
+	struct stats_result *stats;
 	size_t n;
 	size_t next;
 	size_t capacity;
@@ -50,8 +54,10 @@ static void id_list_free(void *state)
 {
 	struct id_list *list = state;
 
-	if (list)
-		free(list->ids);
+	if (!list)
+		return;
+	stats_result_unref(list->stats);
+	free(list->ids);
 	free(list);
 }
 
@@ -149,7 +155,9 @@ static int listeners_next(void *state, json_t **ret_element)
 				       list->ids[list->next++]);
 	if (!listener)
 		return 0;
-	*ret_element = describe_listener(list->view, listener, monotonic_us());
+	*ret_element = describe_listener(
+		list->view, listener,
+		stats_result_listener(list->stats, listener), monotonic_us());
 	return *ret_element ? 1 : -ENOMEM;
 }
 
@@ -194,22 +202,45 @@ static int add_listeners(const struct control_view *view, const char *text,
 	return r;
 }
 
+static void reply_listeners(struct varlink_call *call,
+			    struct stats_result *result, void *state)
+{
+	struct id_list *list = state;
+
+	list->stats = stats_result_ref(result);
+	reply_list(call,
+		   json_pack("{s:o}", "silent", control_silent_json(result)),
+		   "listeners", listeners_next, list);
+}
+
 static void control_list_listeners(struct varlink_call *call, void *user_data)
 {
 	struct control *control = user_data;
 	const char *text = varlink_call_string(call, "namespace");
 	struct id_list *list = id_list_new(&control->view);
+	const struct stats_reply reply = {
+		.reply = reply_listeners,
+		.free = id_list_free,
+		.state = list,
+	};
 	int r = list ? add_listeners(&control->view, text, list) : -ENOMEM;
 
-	if (r < 0) {
-		id_list_free(list);
-		list = NULL;
+	if (r == 0) {
+		control_ask_stats(call, control->view.stats, &reply);
+		return;
 	}
+	id_list_free(list);
 	if (r == -ENOENT)
 		error_no_such(call, control->view.watcher, text);
 	else
-		reply_list(call, json_object(), "listeners", listeners_next,
-			   list);
+		varlink_reply(call, NULL);
+}
+
+static void control_get_stats(struct varlink_call *call, void *user_data)
+{
+	struct control *control = user_data;
+
+	control_stats(call, control->view.stats);
 }
 
 /** struct rule_count - the listeners of the rule at @index of a ruleset */
@@ -428,6 +459,7 @@ static const struct varlink_method control_methods[] = {
 	  .parameters = listeners_parameters,
 	  .n_parameters = ARRAY_SIZE(listeners_parameters),
 	  .handler = control_list_listeners },
+	{ .name = "GetStats", .handler = control_get_stats },
 	{ .name = "ListRules", .handler = control_list_rules },
 	{ .name = "Reload", .handler = control_reload },
 	{ .name = "Explain",

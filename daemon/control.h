@@ -12,6 +12,7 @@ struct consumers;
 struct control;
 struct reconcile;
 struct rule_store;
+struct stats;
 struct watcher;
 
 /**
@@ -25,6 +26,7 @@ struct control_view {
 	struct rule_store *rules;
 	struct reconcile *reconcile;
 	struct consumers *consumers;
+	struct stats *stats;
 	int (*reload)(void *user_data);
 	void *user_data;
 	uint64_t started_us;

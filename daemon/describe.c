@@ -17,6 +17,7 @@
 #include "daemon/control.h"
 #include "daemon/json_text.h"
 #include "daemon/reconcile.h"
+#include "daemon/stats_counts.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
 
@@ -319,17 +320,20 @@ static json_t *describe_place(const struct control_view *view,
 }
 
 json_t *describe_listener(const struct control_view *view,
-			  const struct listener *listener, uint64_t now_us)
+			  const struct listener *listener,
+			  const struct berth_counts *counts, uint64_t now_us)
 {
 	json_t *object = describe_attempt(describe_place(view, listener),
 					  listener, now_us);
 
 	return describe_join(
-		object, json_pack("{s:o, s:o}", "blocked_by",
-				  listener->blocked_by
-					  ? json_count(listener->blocked_by)
-					  : json_null(),
-				  "attempts", json_count(listener->attempts)));
+		object,
+		json_pack(
+			"{s:o, s:o, s:o}", "blocked_by",
+			listener->blocked_by ? json_count(listener->blocked_by)
+					     : json_null(),
+			"attempts", json_count(listener->attempts), "counters",
+			counts ? stats_counts_json(counts) : json_null()));
 }
 
 json_t *describe_rule(const struct rule_info *info,

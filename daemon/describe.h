@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct berth_counts;
 struct control_view;
 struct endpoint;
 struct listener;
@@ -44,8 +45,11 @@ json_t *describe_lingering(const struct control_view *view,
 
 /** describe_names() - ListNamespaces but for the namespaces */
 json_t *describe_names(const struct control_view *view, uint64_t now_us);
+
+/** describe_listener() - @counts: what its consumer counted; NULL: unknown */
 json_t *describe_listener(const struct control_view *view,
-			  const struct listener *listener, uint64_t now_us);
+			  const struct listener *listener,
+			  const struct berth_counts *counts, uint64_t now_us);
 
 /** describe_join() - @object with the members of @more; takes both, either may
  * be NULL: then so is the result */

@@ -188,7 +188,11 @@ def test_replies(connection):
     assert {row["state"] for row in rows} \
         == {"listening", "waiting", "refused"}
     assert connection.call("ListListeners", namespace="host") \
-        == {"listeners": []}
+        == {"silent": [], "listeners": []}
+    assert all((row["counters"] is not None) == row["delivered"]
+               for row in rows)
+    counted = connection.call("GetStats")
+    assert counted["silent"] == [] and len(counted["rules"]) == 4
     shown = connection.call("ListRules")
     assert len(shown["rules"]) == 4
     assert any(f["problems"] for f in shown["files"])

@@ -14,6 +14,7 @@
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/consumers.h"
+#include "lib/berth.h"
 
 #define LISTENERS 400 /* more than a socket buffer takes */
 
@@ -25,6 +26,10 @@ struct fixture {
 	int lost;
 	uint64_t released;
 	int peer_fd;
+	uint64_t counted_id;
+	struct berth_counts counted;
+	int n_counted;
+	int n_final;
 };
 
 /* What arrived at the consumer. */
@@ -50,6 +55,33 @@ static void released(uint64_t netns_id, void *user_data)
 	fixture->released = netns_id;
 }
 
+static struct listener *find_listener(uint64_t id, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	return id >= 1 && id <= LISTENERS && fixture->listeners[id - 1].fd >= 0
+		       ? &fixture->listeners[id - 1]
+		       : NULL;
+}
+
+static void counted(uint64_t id, struct service *service,
+		    const struct berth_counts *counts, bool final,
+		    void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	assert_ptr_equal(service, fixture->service);
+	fixture->counted_id = id;
+	fixture->counted = *counts;
+	fixture->n_counted += !final;
+	fixture->n_final += final;
+}
+
+static void stats_changed(void *user_data)
+{
+	(void)user_data;
+}
+
 static void lost(const char *consumer, void *user_data)
 {
 	struct fixture *fixture = user_data;
@@ -60,9 +92,14 @@ static void lost(const char *consumer, void *user_data)
 
 static int setup(void **state)
 {
-	static const struct consumers_ops ops = { .find_netns = find_netns,
-						  .released = released,
-						  .lost = lost };
+	static const struct consumers_ops ops = {
+		.find_netns = find_netns,
+		.find_listener = find_listener,
+		.released = released,
+		.counted = counted,
+		.stats_changed = stats_changed,
+		.lost = lost,
+	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
 	*state = fixture;
@@ -176,8 +213,9 @@ static bool arrive(struct fixture *fixture, struct arrival *ret)
 		memcpy(&ret->fd, CMSG_DATA(cmsg), sizeof(int));
 	json = json_loadb(text, (size_t)n, 0, NULL);
 	assert_non_null(json);
-	assert_int_equal(json_unpack(json, "{s:s, s:I, s?b}", "type", &type,
-				     "id", &ret->id, "abort", &abort_flag),
+	assert_int_equal(json_unpack(json, "{s:s, s?I, s?I, s?b}", "type",
+				     &type, "id", &ret->id, "request", &ret->id,
+				     "abort", &abort_flag),
 			 0);
 	(void)snprintf(ret->type, sizeof(ret->type), "%s", type);
 	ret->abort = abort_flag;
@@ -394,6 +432,124 @@ static void test_garbage_ends_the_connection(void **state)
 	assert_int_equal(info(fixture).undelivered, 1);
 }
 
+static void answer(struct fixture *fixture, const char *text)
+{
+	assert_int_equal(send(fixture->peer_fd, text, strlen(text), 0),
+			 strlen(text));
+	run(fixture);
+	run(fixture);
+}
+
+static void expect_question(struct fixture *fixture, json_int_t request)
+{
+	struct arrival arrival;
+
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "stats");
+	assert_int_equal(arrival.id, request);
+}
+
+/* Only ids that the consumer has count, of the request that was asked last. */
+static void test_counts(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 3);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 3);
+	close_listener(fixture, 2);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "withdraw"), 1);
+	answer(fixture, "{\"type\":\"stats\",\"request\":0,\"listeners\":"
+			"[{\"id\":1}]}");
+	assert_int_equal(fixture->n_counted, 0); /* nobody asked */
+
+	consumers_ask_stats(fixture->consumers, 7);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 1);
+	expect_question(fixture, 7);
+	answer(fixture, "{\"type\":\"stats\",\"request\":6,\"listeners\":"
+			"[{\"id\":1}]}");
+	assert_int_equal(fixture->n_counted, 0);
+	answer(fixture, "{\"type\":\"stats\",\"request\":7,\"more\":true,"
+			"\"listeners\":[{\"id\":2,\"accepted\":5,"
+			"\"errors\":{\"111\":3}},{\"id\":9},{\"id\":-1}]}");
+	assert_int_equal(fixture->n_counted, 1);
+	assert_int_equal(fixture->counted_id, 2);
+	assert_int_equal(fixture->counted.accepted, 5);
+	assert_int_equal(fixture->counted.errors[0].error, 111);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 1);
+	assert_true(info(fixture).silent);
+	/* One that is going is still the consumer's. */
+	answer(fixture, "{\"type\":\"stats\",\"request\":7,\"listeners\":"
+			"[{\"id\":3,\"active\":1}]}");
+	assert_int_equal(fixture->counted_id, 3);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 0);
+	assert_false(info(fixture).silent);
+	answer(fixture, "{\"type\":\"released\",\"id\":3,\"bytes_in\":8}");
+	assert_int_equal(fixture->n_final, 1);
+	assert_int_equal(fixture->counted.bytes_in, 8);
+	answer(fixture, "{\"type\":\"released\",\"id\":3,\"bytes_in\":8}");
+	assert_int_equal(fixture->n_final, 1); /* once */
+	assert_int_equal(fixture->lost, 0);
+}
+
+/* It has one question to read, however often somebody wants to know. */
+static void test_silent_consumer_is_asked_once(void **state)
+{
+	struct fixture *fixture = *state;
+
+	attach(fixture);
+	for (uint64_t request = 1; request < 5; request++) {
+		consumers_ask_stats(fixture->consumers, request);
+		assert_int_equal(consumers_stats_waiting(fixture->consumers,
+							 request),
+				 request == 1);
+		run(fixture);
+	}
+	assert_true(info(fixture).silent);
+	assert_int_equal(arrive_all(fixture, "stats"), 1);
+	answer(fixture, "{\"type\":\"stats\",\"request\":1,\"listeners\":[]}");
+	assert_false(info(fixture).silent);
+	consumers_ask_stats(fixture->consumers, 5);
+	expect_question(fixture, 5);
+	/* Another connection is another consumer. */
+	attach(fixture);
+	assert_false(info(fixture).silent);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 5), 0);
+	consumers_ask_stats(fixture->consumers, 6);
+	expect_question(fixture, 6);
+}
+
+static void test_wrong_counts_end_the_connection(void **state)
+{
+	static const char *const wrong[] = {
+		"{\"type\":\"stats\",\"request\":1}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":{}}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":[7]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":[{}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"accepted\":-1}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"errors\":[]}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"errors\":{\"111\":\"3\"}}]}",
+		"{\"type\":\"released\",\"id\":1,\"active\":0.5}",
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		attach(fixture);
+		consumers_ask_stats(fixture->consumers, 1);
+		run(fixture);
+		answer(fixture, wrong[i]);
+		assert_int_equal(fixture->lost, i + 1);
+		assert_int_equal(consumers_stats_waiting(fixture->consumers, 1),
+				 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -407,6 +563,9 @@ int main(void)
 		TEST(test_refused_is_offered_again),
 		TEST(test_refused_while_changed),
 		TEST(test_garbage_ends_the_connection),
+		TEST(test_counts),
+		TEST(test_silent_consumer_is_asked_once),
+		TEST(test_wrong_counts_end_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

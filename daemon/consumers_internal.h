@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumers_internal.h - what the files of the consumers share */
+#ifndef DAEMON_CONSUMERS_INTERNAL_H
+#define DAEMON_CONSUMERS_INTERNAL_H
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "common/log.h"
+#include "daemon/consumer_message.h"
+#include "daemon/consumers.h"
+
+enum delivery_state {
+	DELIVERY_PENDING,
+	DELIVERY_STALE,
+	DELIVERY_DONE,
+};
+
+struct delivery {
+	struct listener *listener;
+	struct consumer *consumer;
+	enum delivery_state state;
+	struct delivery *prev, *next; /* in the queue, or when DONE in done */
+};
+
+/* A listener that the consumer still holds although berthd closed it. */
+struct withdrawal {
+	uint64_t id;
+	uint64_t netns_id;
+	struct service *service; /* a reference: whose counts its last are */
+	uint64_t abort_since_us; /* 0: its connections may finish */
+	bool queued;
+	struct withdrawal *prev, *next; /* in the queue, when queued */
+	struct withdrawal *mild_prev, *mild_next; /* while without abort */
+	UT_hash_handle hh;
+};
+
+/**
+ * struct asked - what a consumer was asked to count up
+ * @request:	of the last question
+ * @since_us:	when that was; 0: it is answered
+ * @queued:	it is not sent yet
+ * @answers:	the consumer has answered before
+ */
+struct asked {
+	uint64_t request;
+	uint64_t since_us;
+	bool queued;
+	bool answers;
+};
+
+struct consumer {
+	struct consumers *all;
+	char *name;
+	int fd;
+	pid_t pid;
+	struct loop_source *source;
+	bool blocked; /* the socket is full: wait for EPOLLOUT */
+	uint64_t pause_until_us; /* no listener is sent before */
+	struct asked asked;
+	size_t n_done;
+	size_t n_queue;
+	struct delivery *queue;
+	struct delivery *done;
+	struct withdrawal *withdrawals; /* by id */
+	struct withdrawal *withdraw_queue;
+	struct withdrawal
+		*mild; /* those without abort: few, for a short time */
+	struct consumer *next;
+};
+
+struct consumers {
+	struct loop *loop;
+	struct consumers_ops ops;
+	void *user_data;
+	struct loop_timer *timer; /* for withdrawals and for pauses */
+	struct log_ratelimit refused_limit;
+	struct consumer *list;
+	char buffer[CONSUMER_REPLY_MAX]; /* for one message at a time */
+};
+
+/** consumer_withdrawal() - of the listener @id, or NULL */
+struct withdrawal *consumer_withdrawal(const struct consumer *consumer,
+				       uint64_t id);
+
+/**
+ * consumer_counted() - a part of an answer to consumers_ask_stats()
+ * Return: 0, or -EPROTO.
+ */
+int consumer_counted(struct consumer *consumer, struct consumer_reply *reply);
+
+#endif

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_stats.c - counts of consumers, summed by rule over what comes and goes
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "binder/binder.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "daemon/consumers.h"
+#include "daemon/stats.h"
+#include "daemon/stats_counts.h"
+#include "rules/rule.h"
+
+/**
+ * struct fixture - stats with two rulesets, and one consumer
+ * @services:	of rule "one" in both, "two" only in the first
+ */
+struct fixture {
+	struct loop *loop;
+	struct loop_timer *timer;
+	struct consumers *consumers;
+	struct stats *stats;
+	struct rule rules[2];
+	struct rule_file files[2];
+	struct ruleset *rulesets[2];
+	struct service *services[2];
+	int peer_fd;
+	struct stats_result *result;
+	int n_done;
+};
+
+static const struct netns *find_netns(uint64_t id, void *user_data)
+{
+	(void)id;
+	(void)user_data;
+	return NULL;
+}
+
+static struct listener *find_listener(uint64_t id, void *user_data)
+{
+	(void)id;
+	(void)user_data;
+	return NULL;
+}
+
+static void released(uint64_t id, void *user_data)
+{
+	(void)id;
+	(void)user_data;
+}
+
+static void counted(uint64_t id, struct service *service,
+		    const struct berth_counts *counts, bool final,
+		    void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	stats_counted(fixture->stats, id, service, counts, final);
+}
+
+static void stats_changed(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	stats_consumers_changed(fixture->stats);
+}
+
+static void lost(const char *consumer, void *user_data)
+{
+	(void)consumer;
+	(void)user_data;
+}
+
+static void quit(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	loop_quit(fixture->loop, 0);
+}
+
+static struct service *service_of(const char *rule, const char *file)
+{
+	struct service *service = service_new();
+
+	service->rule = strdup(rule);
+	service->file = strdup(file);
+	service->consumer = strdup(SERVICE_RELAY);
+	return service;
+}
+
+/* Both are of file "a"; the second ruleset has only the first rule. */
+static void make_rulesets(struct fixture *fixture)
+{
+	static char name_one[] = "one", name_two[] = "two", path[] = "a";
+
+	fixture->rules[0] = (struct rule){ .name = name_one, .file = path };
+	fixture->rules[1] = (struct rule){ .name = name_two, .file = path };
+	for (int i = 0; i < 2; i++) {
+		struct rule_file *file = &fixture->files[i];
+
+		*file = (struct rule_file){
+			.refs = 2, /* one is never given back */
+			.path = path,
+			.rules = fixture->rules,
+			.n_rules = i == 0 ? 2 : 1,
+		};
+		fixture->rulesets[i] = ruleset_new(&file, 1);
+	}
+}
+
+static int setup(void **state)
+{
+	static const struct consumers_ops ops = {
+		.find_netns = find_netns,
+		.find_listener = find_listener,
+		.released = released,
+		.counted = counted,
+		.stats_changed = stats_changed,
+		.lost = lost,
+	};
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	*state = fixture;
+	log_init("test", LOG_LEVEL_ERROR);
+	fixture->peer_fd = -1;
+	make_rulesets(fixture);
+	fixture->services[0] = service_of("one", "a");
+	fixture->services[1] = service_of("two", "a");
+	assert_int_equal(loop_new(&fixture->loop), 0);
+	assert_int_equal(loop_timer_new(fixture->loop, quit, fixture,
+					&fixture->timer),
+			 0);
+	assert_int_equal(consumers_new(fixture->loop, &ops, fixture,
+				       &fixture->consumers),
+			 0);
+	assert_int_equal(stats_new(fixture->loop, fixture->consumers,
+				   &fixture->stats),
+			 0);
+	return stats_set_rules(fixture->stats, fixture->rulesets[0]);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	(void)stats_result_unref(fixture->result);
+	(void)stats_free(fixture->stats);
+	(void)consumers_free(fixture->consumers);
+	loop_timer_free(fixture->timer);
+	loop_free(fixture->loop);
+	for (int i = 0; i < 2; i++) {
+		ruleset_unref(fixture->rulesets[i]);
+		service_unref(fixture->services[i]);
+	}
+	if (fixture->peer_fd >= 0)
+		(void)close(fixture->peer_fd);
+	free(fixture);
+	return 0;
+}
+
+static void attach(struct fixture *fixture)
+{
+	int fds[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	fixture->peer_fd = fds[1];
+	assert_int_equal(consumers_attach(fixture->consumers, SERVICE_RELAY,
+					  fds[0], 42),
+			 0);
+}
+
+static void done(struct stats_result *result, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	(void)stats_result_unref(fixture->result);
+	fixture->result = stats_result_ref(result);
+	fixture->n_done++;
+}
+
+static void run_for_us(struct fixture *fixture, uint64_t us)
+{
+	loop_timer_set(fixture->timer, monotonic_us() + us);
+	assert_int_equal(loop_run(fixture->loop), 0);
+}
+
+static void final(struct fixture *fixture, int i, uint64_t accepted)
+{
+	struct berth_counts counts = { .accepted = accepted, .active = 3 };
+
+	stats_counted(fixture->stats, 1, fixture->services[i], &counts,
+		      /* final= */ true);
+}
+
+static void sample(struct fixture *fixture, uint64_t id, int i,
+		   uint64_t accepted)
+{
+	struct berth_counts counts = { .accepted = accepted, .active = 1 };
+
+	stats_counted(fixture->stats, id, fixture->services[i], &counts,
+		      /* final= */ false);
+}
+
+static void assert_rule(const struct fixture *fixture, size_t index,
+			uint64_t accepted, uint64_t active)
+{
+	const struct berth_counts *counts =
+		stats_result_rule(fixture->result, index);
+
+	assert_int_equal(counts->accepted, accepted);
+	assert_int_equal(counts->active, active);
+}
+
+static void assert_total(const struct fixture *fixture, uint64_t accepted)
+{
+	assert_int_equal(stats_result_total(fixture->result)->accepted,
+			 accepted);
+}
+
+/* Nobody is there to be asked: the answer comes all the same, and later. */
+static void test_without_consumers(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+
+	final(fixture, 0, 5);
+	final(fixture, 0, 2);
+	stats_collect(fixture->stats, &waiter);
+	assert_int_equal(fixture->n_done, 0);
+	run_for_us(fixture, 10000);
+	assert_int_equal(fixture->n_done, 1);
+	assert_null(stats_result_silent(fixture->result, 0));
+	assert_rule(fixture, 0, 7, 0);
+	assert_rule(fixture, 1, 0, 0);
+	assert_total(fixture, 7);
+}
+
+/* A listener is counted once, in the collection or in its rule's total. */
+static void test_released_while_collecting(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+
+	stats_collect(fixture->stats, &waiter);
+	sample(fixture, 1, 0, 10);
+	sample(fixture, 1, 0, 11); /* in place of the first */
+	sample(fixture, 2, 1, 100);
+	final(fixture, 0, 12);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 12, 0);
+	assert_rule(fixture, 1, 100, 1);
+	assert_total(fixture, 112);
+	/* Too late for any collection. */
+	sample(fixture, 2, 1, 100);
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 1, 0, 0);
+}
+
+static void test_rules_come_and_go(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+
+	final(fixture, 0, 1);
+	final(fixture, 1, 10);
+	assert_int_equal(stats_set_rules(fixture->stats, fixture->rulesets[1]),
+			 0);
+	final(fixture, 1, 100); /* released after its rule had gone */
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_ptr_equal(stats_result_ruleset(fixture->result),
+			 fixture->rulesets[1]);
+	assert_rule(fixture, 0, 1, 0);
+	assert_total(fixture, 111);
+	/* It is back, and begins anew. */
+	assert_int_equal(stats_set_rules(fixture->stats, fixture->rulesets[0]),
+			 0);
+	final(fixture, 1, 1000);
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1, 0);
+	assert_rule(fixture, 1, 1000, 0);
+	assert_total(fixture, 1111);
+}
+
+/* Who asks while a collection runs gets what was counted after that. */
+static void test_second_waits_for_the_next(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter first = { .done = done, .user_data = fixture };
+	struct stats_waiter second = first, third = first;
+	static const char text[] =
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":[]}";
+
+	attach(fixture);
+	stats_collect(fixture->stats, &first);
+	stats_collect(fixture->stats, &second);
+	stats_collect(fixture->stats, &third);
+	stats_cancel(fixture->stats, &third);
+	run_for_us(fixture, 10000);
+	assert_int_equal(fixture->n_done, 0);
+	assert_int_equal(send(fixture->peer_fd, text, sizeof(text) - 1, 0),
+			 sizeof(text) - 1);
+	run_for_us(fixture, 10000);
+	assert_int_equal(fixture->n_done, 1);
+	assert_null(stats_result_silent(fixture->result, 0));
+	/* The next was asked for; its connection's end answers it too. */
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 2), 1);
+	(void)close(TAKE_FD(fixture->peer_fd));
+	run_for_us(fixture, 10000);
+	assert_int_equal(fixture->n_done, 2);
+}
+
+static void test_silent_consumer(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+	struct listener listener = { .id = 7, .service = fixture->services[0] };
+
+	attach(fixture);
+	final(fixture, 0, 5);
+	stats_collect(fixture->stats, &waiter);
+	while (fixture->n_done == 0)
+		run_for_us(fixture, 10000);
+	assert_string_equal(stats_result_silent(fixture->result, 0),
+			    SERVICE_RELAY);
+	assert_null(stats_result_silent(fixture->result, 1));
+	assert_null(stats_result_listener(fixture->result, &listener));
+	assert_rule(fixture, 0, 5, 0); /* what is known */
+	/* Nobody waits for it a second time. */
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_int_equal(fixture->n_done, 2);
+	assert_non_null(stats_result_silent(fixture->result, 0));
+}
+
+static void test_sums_do_not_wrap(void **state)
+{
+	struct berth_counts sum = { .accepted = INT64_MAX - 1 };
+	struct berth_counts more = { .accepted = INT64_MAX, .n_errors = 1 };
+
+	(void)state;
+	more.errors[0].error = 1;
+	more.errors[0].n = INT64_MAX;
+	stats_counts_add(&sum, &more);
+	stats_counts_add(&sum, &more);
+	assert_int_equal(sum.accepted, INT64_MAX);
+	assert_int_equal(sum.errors[0].n, INT64_MAX);
+	sum.n_errors = 2;
+	sum.errors[1] = sum.errors[0];
+	assert_int_equal(stats_counts_failed(&sum), INT64_MAX);
+}
+
+static void test_counts_from_text(void **state)
+{
+	static const char text[] =
+		"{\"accepted\":1,\"active\":2,\"limited\":3,\"bytes_in\":4,"
+		"\"bytes_out\":5,\"messages_in\":6,\"messages_out\":7,"
+		"\"dropped\":8,\"other\":[],\"errors\":{\"1\":1,\"2\":1,"
+		"\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,"
+		"\"x\":1,\"4096\":1,\"-1\":1,\"12\":0}}";
+	json_t *object = json_loads(text, 0, NULL), *shown;
+	struct berth_counts counts;
+
+	(void)state;
+	assert_int_equal(stats_counts_parse(object, &counts), 0);
+	assert_int_equal(counts.accepted, 1);
+	assert_int_equal(counts.active, 2);
+	assert_int_equal(counts.limited, 3);
+	assert_int_equal(counts.bytes_in, 4);
+	assert_int_equal(counts.bytes_out, 5);
+	assert_int_equal(counts.messages_in, 6);
+	assert_int_equal(counts.messages_out, 7);
+	assert_int_equal(counts.dropped, 8);
+	assert_int_equal(counts.n_errors, BERTH_ERRORS_MAX);
+	assert_int_equal(counts.errors[7].error, 0);
+	assert_int_equal(counts.errors[7].n, 4);
+	shown = stats_counts_json(&counts);
+	assert_int_equal(json_integer_value(json_object_get(shown, "failed")),
+			 11);
+	assert_int_equal(json_integer_value(json_object_get(shown, "dropped")),
+			 8);
+	json_decref(shown);
+	json_decref(object);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_without_consumers),
+		TEST(test_released_while_collecting),
+		TEST(test_rules_come_and_go),
+		TEST(test_second_waits_for_the_next),
+		TEST(test_silent_consumer),
+		cmocka_unit_test(test_sums_do_not_wrap),
+		cmocka_unit_test(test_counts_from_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
