@@ -56,6 +56,8 @@ static const struct command commands[] = {
 	  show_namespaces, "the namespaces berthd knows" },
 	{ "listeners", INTERFACE "ListListeners", "NAMESPACE", false,
 	  show_listeners, "the listeners of all namespaces, or of one" },
+	{ "stats", INTERFACE "GetStats", NULL, false, show_stats,
+	  "what was accepted and transferred, by rule" },
 	{ "rules", INTERFACE "ListRules", NULL, false, show_rules,
 	  "the rules in force" },
 	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,

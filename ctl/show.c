@@ -317,11 +317,19 @@ char *show_detail(const json_t *listener)
 	return NULL;
 }
 
+static void cell_bytes(struct table *table, json_int_t bytes)
+{
+	char text[TEXT_BYTES_MAX];
+
+	table_cell(table, "%s", bytes ? text_bytes(bytes, text) : "");
+}
+
 static void listener_row(struct table *table, const json_t *listener)
 {
 	const char *namespace = show_text(listener, "namespace");
 	const char *consumer = show_text(listener, "consumer");
 	const char *action = show_text(listener, "action");
+	const json_t *counters = json_object_get(listener, "counters");
 	_cleanup_free_ char *detail = show_detail(listener);
 
 	cell_number(table, show_number(listener, "id"));
@@ -336,6 +344,10 @@ static void listener_row(struct table *table, const json_t *listener)
 	else
 		table_cell(table, "%s", action);
 	table_cell(table, "%s", show_text(listener, "state"));
+	cell_unless_zero(table, show_number(counters, "active"));
+	cell_unless_zero(table, show_number(counters, "accepted"));
+	cell_bytes(table, show_number(counters, "bytes_in"));
+	cell_bytes(table, show_number(counters, "bytes_out"));
 	table_cell(table, "%s", detail ? detail : "?");
 }
 
@@ -351,11 +363,16 @@ int show_listeners(const json_t *reply)
 		{ .name = "RULE" },
 		{ .name = "ACTION" },
 		{ .name = "STATE" },
+		{ .name = "ACTIVE", .right = true, .optional = true },
+		{ .name = "ACCEPTED", .right = true, .optional = true },
+		{ .name = "RECEIVED", .right = true, .optional = true },
+		{ .name = "SENT", .right = true, .optional = true },
 		{ .name = "DETAIL", .optional = true },
 	};
 	_cleanup_free_ const json_t **list =
 		sorted(json_object_get(reply, "listeners"), compare_listeners);
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	int r;
 
 	if (!list) {
 		table_free(table);
@@ -363,7 +380,9 @@ int show_listeners(const json_t *reply)
 	}
 	for (size_t i = 0; list[i]; i++)
 		listener_row(table, list[i]);
-	return table_print(table, stdout);
+	r = table_print(table, stdout);
+	show_silent(reply);
+	return r;
 }
 
 static void rule_row(struct table *table, const json_t *rule)

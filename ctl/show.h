@@ -15,6 +15,7 @@ int show_status(const json_t *reply);
 int show_namespaces(const json_t *reply);
 int show_listeners(const json_t *reply);
 int show_rules(const json_t *reply);
+int show_stats(const json_t *reply);
 int show_check(const json_t *reply);
 int show_reload(const json_t *reply);
 int show_explain(const json_t *reply);
@@ -22,6 +23,9 @@ int show_explain(const json_t *reply);
 /* Parts that several of them show. */
 int show_pending(const json_t *pending);
 int show_lingering(const json_t *lingering);
+
+/** show_silent() - a line for consumers that did not say what they counted */
+void show_silent(const json_t *reply);
 
 /** show_problems() - each problem in one line
  * @before:	printed before the first

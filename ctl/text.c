@@ -77,3 +77,25 @@ const char *text_duration(int64_t us, char *buffer)
 			       s % day / hour);
 	return buffer;
 }
+
+const char *text_bytes(int64_t bytes, char *buffer)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB",
+					     "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		(void)snprintf(buffer, TEXT_BYTES_MAX, "%" PRId64 " B",
+			       bytes); /* fits */
+		return buffer;
+	}
+	/* From 999.95 on it would be rounded to four digits and a fraction. */
+	for (value /= 1024; value >= 999.95 && unit + 1 < ARRAY_SIZE(units);
+	     unit++)
+		value /= 1024;
+	(void)snprintf(buffer, TEXT_BYTES_MAX,
+		       value < 99.95 ? "%.1f %s" : "%.0f %s", value,
+		       units[unit]); /* fits */
+	return buffer;
+}

@@ -23,4 +23,9 @@ char *text_printable(const char *text, size_t *ret_width);
 #define TEXT_DURATION_MAX 48
 const char *text_duration(int64_t us, char *buffer);
 
+/** text_bytes() - "512 B", "1.5 KiB", "20 GiB"; @buffer: of TEXT_BYTES_MAX,
+ * returned */
+#define TEXT_BYTES_MAX 32
+const char *text_bytes(int64_t bytes, char *buffer);
+
 #endif

@@ -13,7 +13,7 @@ from harness.berthd import BERTHCTL
 from harness.rules import ack, forward, rule, rules
 from harness.wait import wait_equal, wait_for
 
-COMMANDS = ["status", "namespaces", "listeners", "rules"]
+COMMANDS = ["status", "namespaces", "listeners", "stats", "rules"]
 
 
 @pytest.fixture
