@@ -54,6 +54,10 @@ struct socket_options {
 		.streams = SERVICE_UNSET,                                   \
 	}
 
+/** How many backends a rule may name: each listener carries its own copy, and
+ * whoever connects remembers in one word which of them it has tried. */
+#define SERVICE_BACKENDS_MAX 64u
+
 enum service_action {
 	SERVICE_FORWARD, /* relay to a backend */
 	SERVICE_RESPOND, /* answer with a text */

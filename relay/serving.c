@@ -75,8 +75,8 @@ static int add_backends(struct serving *serving,
 {
 	int r;
 
-	*ret_problem = "a backend";
-	if (listener->n_to == 0)
+	*ret_problem = "from 1 to 64 backends";
+	if (listener->n_to == 0 || listener->n_to > SERVICE_BACKENDS_MAX)
 		return -EINVAL;
 	serving->backends = calloc(listener->n_to, sizeof(*serving->backends));
 	if (!serving->backends)

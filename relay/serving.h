@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serving.h - what is done with the traffic of a listener
  *
- * Made from berthd's message, immutable afterwards, shared by reference count
- * between listeners, threads and connections.
+ * Made from berthd's message, immutable afterwards but for the backends'
+ * health, shared by reference count between listeners, threads and connections.
  */
 #ifndef RELAY_SERVING_H
 #define RELAY_SERVING_H
@@ -15,6 +15,7 @@
 
 #include "common/listener_spec.h"
 #include "common/service.h"
+#include "relay/backend_health.h"
 
 struct berth_listener;
 
@@ -23,10 +24,12 @@ struct serving_backend {
 	char *text;
 	struct sockaddr *address;
 	socklen_t address_len;
+	struct backend_health health;
 };
 
 /**
  * struct serving - see the file's head
+ * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
  */
 struct serving {

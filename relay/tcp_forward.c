@@ -8,6 +8,8 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "relay/backend_health.h"
+#include "relay/counters.h"
 #include "relay/listener.h"
 #include "relay/serving.h"
 #include "relay/tcp.h"
@@ -20,27 +22,60 @@ static const struct serving_backend *conn_backend(const struct conn *conn)
 
 static void forward_open(struct worker *worker, struct conn *conn)
 {
+	backend_works(conn->serving, conn->backend_index);
 	conn->active_us = worker->now_us;
 	conn->backend.writable = true;
 	tcp_set_state(worker, conn, CONN_OPEN);
 	tcp_run(worker, conn);
 }
 
+/* Is it the relay's own shortage, which says nothing of the backend? */
+static bool is_own_shortage(int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EAGAIN: /* no local port */
+	case EADDRNOTAVAIL: /* the same, with an older kernel */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Chooses among the backends that did not fail yet. Return: is there one? */
+static bool forward_pick(struct worker *worker, struct conn *conn)
+{
+	int index = backend_pick(conn->serving, &conn->share->next_backend,
+				 conn->tried, worker->now_us);
+
+	if (index < 0)
+		return false;
+	conn->backend_index = (uint8_t)index;
+	conn->active_us = worker->now_us;
+	return true;
+}
+
 /* Gives up this backend. Return: true when there is another one to try. */
 static bool forward_next(struct worker *worker, struct conn *conn, int error)
 {
-	bool last = ++conn->n_tried >= conn->serving->n_backends;
+	const char *text = conn_backend(conn)->text;
+	bool found;
 
 	tcp_close_backend(worker, conn, /* reset= */ true);
+	counters_failed(share_counters(conn->share), error);
+	if (!is_own_shortage(error))
+		backend_failed(conn->serving, conn->backend_index,
+			       worker->now_us);
+	conn->tried |= UINT64_C(1) << conn->backend_index;
+	found = forward_pick(worker, conn);
 	if (log_ratelimit_ok(&worker->log_limit))
 		log_warning("%s: cannot connect to '%s': %s; %s",
-			    conn->share->listener->label,
-			    conn_backend(conn)->text, strerror(abs(error)),
-			    last ? "resetting the client" : "trying the next");
-	conn->backend_index = (uint16_t)((conn->backend_index + 1u) %
-					 conn->serving->n_backends);
-	conn->active_us = worker->now_us;
-	return !last;
+			    conn->share->listener->label, text, strerror(error),
+			    found ? "trying the next" : "resetting the client");
+	return found;
 }
 
 static void backend_handler(struct worker *worker, struct pollable *pollable,
@@ -113,14 +148,13 @@ static void forward_try(struct worker *worker, struct conn *conn)
 			tcp_run(worker, conn);
 			return;
 		}
-	} while (forward_next(worker, conn, r));
+	} while (forward_next(worker, conn, -r));
 	tcp_reset(worker, conn);
 }
 
 void tcp_forward_begin(struct worker *worker, struct conn *conn)
 {
-	conn->backend_index = (uint16_t)(conn->share->next_backend++ %
-					 conn->serving->n_backends);
+	(void)forward_pick(worker, conn); /* nothing was tried yet */
 	forward_try(worker, conn);
 }
 

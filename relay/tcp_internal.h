@@ -74,7 +74,8 @@ enum conn_state {
  * @since_us:	beginning of @state
  * @active_us:	last progress; while connecting: beginning with this backend
  * @sent:	bytes of serving.text that are written
- * @backend_index, @n_tried: of serving.backends
+ * @tried:	bit i: backend i of serving.backends failed
+ * @backend_index: of serving.backends
  * @n_fds:	descriptors it holds of the limit
  * @queued:	it is in worker.ready
  */
@@ -88,11 +89,11 @@ struct conn {
 	struct conn *next_ready;
 	uint64_t since_us;
 	uint64_t active_us;
+	uint64_t tried;
 	struct side client;
 	struct side backend;
 	uint32_t sent;
-	uint16_t backend_index;
-	uint16_t n_tried;
+	uint8_t backend_index;
 	uint8_t state;
 	uint8_t n_fds;
 	bool queued;

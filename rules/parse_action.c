@@ -8,7 +8,6 @@
 #include "rules/suggest.h"
 #include "rules/template.h"
 
-#define BACKENDS_MAX 64u /* per rule; each listener carries its own copy */
 #define TEXT_MAX 4096u /* of respond: one write(2) into a fresh connection */
 #define NAME_MAX_LEN 64u /* of a consumer: a file name, a table's column */
 #define NETNS_NAME_MAX 255u
@@ -102,11 +101,11 @@ static void parse_to(struct parse *parse, const struct yaml_node *node,
 	const char *text;
 	size_t n = parse_items(parse, node, "to", BACKEND_EXPECTED, &items);
 
-	if (n > BACKENDS_MAX) {
+	if (n > SERVICE_BACKENDS_MAX) {
 		(void)parse_error(parse, node,
 				  "to is a list of %zu, expected at most %u "
 				  "backends",
-				  n, BACKENDS_MAX);
+				  n, SERVICE_BACKENDS_MAX);
 		return;
 	}
 	service->to = calloc(n ? n : 1, sizeof(*service->to));

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend_health.h - which backend is next: in turn, but for those that failed
+ *
+ * Callable by any thread.
+ */
+#ifndef RELAY_BACKEND_HEALTH_H
+#define RELAY_BACKEND_HEALTH_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct serving;
+
+/**
+ * struct backend_health - zero-initialize
+ * @held_until_us: monotonic; 0: it works, as far as is known
+ */
+struct backend_health {
+	_Atomic uint64_t held_until_us;
+};
+
+/**
+ * backend_pick() - the backend for a new connection or session, or the next one
+ * after a failure
+ * @next:	counts round robin; the caller's own
+ * @tried:	bit i: backend i failed already, for this very connection
+ *
+ * A backend that failed a moment ago is skipped unless nothing else is left.
+ * Return: its index; -1: all were tried.
+ */
+int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
+		 uint64_t now_us);
+
+/** backend_failed() - backend @index could not be reached; after backend_pick()
+ */
+void backend_failed(struct serving *serving, unsigned int index,
+		    uint64_t now_us);
+
+/** backend_works() - backend @index was reached */
+void backend_works(struct serving *serving, unsigned int index);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_backend_health.c - which backend is next */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "relay/serving.h"
+
+#define NOW_US (100 * USEC_PER_SEC)
+#define TIMEOUT_US (5 * USEC_PER_SEC)
+#define HELD_US (1 * USEC_PER_SEC) /* after a failure */
+
+static struct serving_backend backends[64];
+static struct serving serving = { .backends = backends,
+				  .connect_timeout_us = TIMEOUT_US };
+static unsigned int next;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(backends, 0, sizeof(backends));
+	serving.n_backends = 3;
+	next = 0;
+	return 0;
+}
+
+static int pick(uint64_t tried, uint64_t now_us)
+{
+	return backend_pick(&serving, &next, tried, now_us);
+}
+
+static void expect_in_turn(const char *expected, uint64_t now_us)
+{
+	for (; *expected; expected++)
+		assert_int_equal('0' + pick(0, now_us), *expected);
+}
+
+static void test_round_robin(void **state)
+{
+	(void)state;
+	expect_in_turn("012012", NOW_US);
+	next = UINT32_MAX; /* is 0 modulo 3, as its successor */
+	expect_in_turn("00120", NOW_US);
+}
+
+static void test_single(void **state)
+{
+	(void)state;
+	serving.n_backends = 1;
+	expect_in_turn("000", NOW_US);
+	backend_failed(&serving, 0, NOW_US);
+	/* There is no other: it is asked each time. */
+	expect_in_turn("000", NOW_US);
+	assert_int_equal(pick(1, NOW_US), -1);
+}
+
+static void test_held_is_skipped(void **state)
+{
+	(void)state;
+	backend_failed(&serving, 1, NOW_US);
+	/* Its turns do not all go to its successor. */
+	expect_in_turn("0202", NOW_US);
+	expect_in_turn("0202", NOW_US + HELD_US - 1);
+	backend_works(&serving, 1);
+	expect_in_turn("0120", NOW_US);
+}
+
+static void test_only_one_tries_again(void **state)
+{
+	uint64_t now_us = NOW_US + HELD_US;
+
+	(void)state;
+	backend_failed(&serving, 0, NOW_US);
+	expect_in_turn("0121", now_us);
+	/* What became of that try? It is over by now, whatever happened. */
+	now_us += TIMEOUT_US + HELD_US;
+	next = 0;
+	expect_in_turn("012", now_us);
+	backend_works(&serving, 0);
+	expect_in_turn("012012", now_us);
+}
+
+static void test_all_held(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		backend_failed(&serving, i, NOW_US);
+	expect_in_turn("012012", NOW_US);
+}
+
+static void test_fail_over(void **state)
+{
+	static const int expected[] = { 0, 2, 1 };
+	uint64_t tried = 0;
+	int index;
+
+	(void)state;
+	backend_failed(&serving, 1, NOW_US);
+	/* The held one comes last, but it comes. */
+	for (int i = 0; i < 3; i++) {
+		index = pick(tried, NOW_US);
+		assert_int_equal(index, expected[i]);
+		tried |= UINT64_C(1) << index;
+	}
+	assert_int_equal(pick(tried, NOW_US), -1);
+}
+
+static void test_many(void **state)
+{
+	uint64_t tried = 0;
+
+	(void)state;
+	serving.n_backends = 64;
+	for (int i = 0; i < 64; i++) {
+		assert_int_equal(pick(tried, NOW_US), i);
+		tried |= UINT64_C(1) << i;
+	}
+	assert_int_equal(pick(tried, NOW_US), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_round_robin, setup),
+		cmocka_unit_test_setup(test_single, setup),
+		cmocka_unit_test_setup(test_held_is_skipped, setup),
+		cmocka_unit_test_setup(test_only_one_tries_again, setup),
+		cmocka_unit_test_setup(test_all_held, setup),
+		cmocka_unit_test_setup(test_fail_over, setup),
+		cmocka_unit_test_setup(test_many, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
