@@ -127,3 +127,28 @@ const char *service_action_name(enum service_action action)
 	_Static_assert(ARRAY_SIZE(names) == SERVICE_HANDOFF + 1, "a name each");
 	return names[action];
 }
+
+static const char *const proxy_names[] = {
+	[SERVICE_PROXY_NONE] = "",
+	[SERVICE_PROXY_V1] = "v1",
+	[SERVICE_PROXY_V2] = "v2",
+	[SERVICE_PROXY_V2_CRC32C] = "v2+crc32c",
+};
+_Static_assert(ARRAY_SIZE(proxy_names) == SERVICE_PROXY_V2_CRC32C + 1,
+	       "a name each");
+
+const char *service_proxy_name(enum service_proxy proxy)
+{
+	return proxy_names[proxy];
+}
+
+int service_proxy_parse(const char *text, enum service_proxy *ret_proxy)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(proxy_names); i++) {
+		if (strcmp(text, proxy_names[i]) == 0) {
+			*ret_proxy = (enum service_proxy)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}

@@ -70,6 +70,7 @@ enum service_proxy {
 	SERVICE_PROXY_NONE,
 	SERVICE_PROXY_V1,
 	SERVICE_PROXY_V2,
+	SERVICE_PROXY_V2_CRC32C, /* with a checksum of the header */
 };
 
 /**
@@ -121,5 +122,11 @@ bool socket_options_equal(const struct socket_options *a,
 /** service_action_name() - "forward", "respond", "echo", "discard", "handoff"
  */
 const char *service_action_name(enum service_action action);
+
+/** service_proxy_name() - "", "v1", "v2", "v2+crc32c" */
+const char *service_proxy_name(enum service_proxy proxy);
+
+/** service_proxy_parse() - Return: 0, or -EINVAL with the output untouched. */
+int service_proxy_parse(const char *text, enum service_proxy *ret_proxy);
 
 #endif

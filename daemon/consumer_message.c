@@ -127,6 +127,11 @@ static int add_forward(json_t *message, const struct service *service)
 		if (json_array_append_new(to, json_text(service->to[i])) < 0)
 			return json_decref(to), -ENOMEM;
 	}
+	if (service->proxy &&
+	    json_object_set_new(
+		    message, "proxy_protocol",
+		    json_string(service_proxy_name(service->proxy))) < 0)
+		return json_decref(to), -ENOMEM;
 	if (json_object_set_new(message, "to", to) < 0 ||
 	    json_object_set_new(message, "connect_timeout_ms",
 				json_integer(service->connect_timeout_ms)) <

@@ -48,8 +48,8 @@ const char *unserved_reason(const struct listener_spec *spec)
 		return "not yet: handoff to other programs";
 	if (protocol_is_sctp(spec->endpoint.protocol) && kernel_has_sctp)
 		return "not yet: serving SCTP";
-	if (service->proxy != SERVICE_PROXY_NONE)
-		return "not yet: proxy_protocol";
+	if (service->proxy && spec->endpoint.protocol == PROTOCOL_UDP)
+		return "not yet: proxy_protocol for UDP";
 	if (service->netns)
 		return "not yet: a backend in another namespace";
 	for (size_t i = 0; i < service->n_to; i++) {

@@ -141,6 +141,7 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	    !get_text(root, "rule", &listener->rule) ||
 	    !get_text(root, "action", &listener->action) ||
 	    !get_text(root, "text", &listener->text) ||
+	    !get_text(root, "proxy_protocol", &listener->proxy_protocol) ||
 	    !get_number(root, "port", UINT16_MAX, &port) || port == 0 ||
 	    !get_u32(root, "connect_timeout_ms",
 		     &listener->connect_timeout_ms) ||

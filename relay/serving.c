@@ -2,6 +2,7 @@
 /* serving.c - what is done with the traffic of a listener */
 #include "relay/serving.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "common/backend.h"
@@ -90,6 +91,25 @@ static int add_backends(struct serving *serving,
 	return 0;
 }
 
+static int set_proxy(struct serving *serving,
+		     const struct berth_listener *listener,
+		     const char **ret_problem)
+{
+	if (service_proxy_parse(listener->proxy_protocol, &serving->proxy) <
+	    0) {
+		*ret_problem = "one of the proxy_protocols v1, v2, v2+crc32c";
+		return -EINVAL;
+	}
+	/* Only where it is told: else namespaces could share the serving.
+	 * Bytes that are not UTF-8 come escaped, which may be long; and a name
+	 * that was cut would be another namespace's. */
+	if (serving->proxy <= SERVICE_PROXY_V1 || listener->n_names == 0 ||
+	    strlen(listener->names[0]) > NAME_MAX)
+		return 0;
+	serving->netns_name = strdup(listener->names[0]);
+	return serving->netns_name ? 0 : -ENOMEM;
+}
+
 static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)
 {
 	return timeout_ms ? timeout_ms * USEC_PER_MSEC : default_us;
@@ -99,6 +119,8 @@ static int serving_fill(struct serving *serving,
 			const struct berth_listener *listener,
 			enum protocol protocol, const char **ret_problem)
 {
+	int r;
+
 	serving->connect_timeout_us =
 		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
 	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
@@ -113,7 +135,10 @@ static int serving_fill(struct serving *serving,
 		return -EINVAL;
 	switch (serving->action) {
 	case SERVICE_FORWARD:
-		return add_backends(serving, listener, protocol, ret_problem);
+		r = set_proxy(serving, listener, ret_problem);
+		return r < 0 ? r
+			     : add_backends(serving, listener, protocol,
+					    ret_problem);
 	case SERVICE_RESPOND:
 		serving->text = strdup(listener->text);
 		serving->text_len = strlen(listener->text);
@@ -161,9 +186,15 @@ struct serving *serving_unref(struct serving *serving)
 		free(serving->backends[i].address);
 	}
 	free(serving->backends);
+	free(serving->netns_name);
 	free(serving->text);
 	free(serving);
 	return NULL;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 bool serving_equal(const struct serving *a, const struct serving *b)
@@ -171,9 +202,9 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	if (a->action != b->action || a->n_backends != b->n_backends ||
 	    a->connect_timeout_us != b->connect_timeout_us ||
 	    a->idle_timeout_us != b->idle_timeout_us ||
-	    a->max_connections != b->max_connections ||
-	    a->text_len != b->text_len ||
-	    (a->text_len > 0 && strcmp(a->text, b->text) != 0))
+	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
+	    !text_equal(a->netns_name, b->netns_name) ||
+	    !text_equal(a->text, b->text))
 		return false;
 	for (size_t i = 0; i < a->n_backends; i++) {
 		if (strcmp(a->backends[i].text, b->backends[i].text) != 0)

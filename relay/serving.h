@@ -31,6 +31,8 @@ struct serving_backend {
  * struct serving - see the file's head
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
+ * @proxy:	what the backend is told before anything else
+ * @netns_name:	the namespace's first name, for that; NULL: none, or not told
  */
 struct serving {
 	atomic_uint refs;
@@ -40,6 +42,8 @@ struct serving {
 	uint64_t connect_timeout_us;
 	uint64_t idle_timeout_us;
 	uint32_t max_connections;
+	enum service_proxy proxy;
+	char *netns_name;
 	char *text;
 	size_t text_len;
 };

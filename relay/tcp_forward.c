@@ -11,6 +11,7 @@
 #include "relay/backend_health.h"
 #include "relay/counters.h"
 #include "relay/listener.h"
+#include "relay/proxy_header.h"
 #include "relay/serving.h"
 #include "relay/tcp.h"
 #include "relay/worker.h"
@@ -20,13 +21,70 @@ static const struct serving_backend *conn_backend(const struct conn *conn)
 	return &conn->serving->backends[conn->backend_index];
 }
 
+/* Writes the PROXY protocol's header to @buffer.
+ * Return: its length, or -errno: the client is gone. */
+static ssize_t proxy_header(const struct conn *conn, uint8_t *buffer,
+			    size_t size)
+{
+	const struct serving *serving = conn->serving;
+	struct sockaddr_storage src, dst;
+	socklen_t src_len = sizeof(src), dst_len = sizeof(dst);
+	const struct proxy_info info = {
+		.transport = SOCK_STREAM,
+		.src = (struct sockaddr *)&src,
+		.dst = (struct sockaddr *)&dst,
+		.netns = serving->netns_name,
+		.crc32c = serving->proxy == SERVICE_PROXY_V2_CRC32C,
+	};
+
+	if (getpeername(conn->client.fd, (struct sockaddr *)&src, &src_len) <
+		    0 ||
+	    getsockname(conn->client.fd, (struct sockaddr *)&dst, &dst_len) < 0)
+		return -errno;
+	return (ssize_t)(serving->proxy == SERVICE_PROXY_V1
+				 ? proxy_header_v1(&info, buffer, size)
+				 : proxy_header_v2(&info, buffer, size));
+}
+
+/* Puts the header before all that the client says. What it has said already
+ * goes out with it; nobody waits for it to say something. */
+static int forward_introduce(struct worker *worker, struct conn *conn)
+{
+	struct side *client = &conn->client;
+	uint8_t *buffer = worker->scratch;
+	ssize_t len = proxy_header(conn, buffer, PROXY_HEADER_MAX), n = 0;
+	size_t room;
+
+	if (len < 0)
+		return (int)len;
+	room = BUFFER_MAX_BYTES - (size_t)len;
+	if (client->readable) {
+		n = recv(client->fd, buffer + len, room, 0);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		client->eof = n == 0;
+		if (n <= 0 || ((size_t)n < room && !client->hangup))
+			client->readable = n < 0 && errno == EINTR;
+	}
+	if (n > 0) {
+		len += n;
+		counters_add(share_counters(conn->share), COUNTER_BYTES_IN,
+			     (uint64_t)n);
+	}
+	client->rest = buffer_new(&worker->buffers, buffer, (size_t)len);
+	return client->rest ? 0 : -ENOMEM;
+}
+
 static void forward_open(struct worker *worker, struct conn *conn)
 {
 	backend_works(conn->serving, conn->backend_index);
 	conn->active_us = worker->now_us;
 	conn->backend.writable = true;
 	tcp_set_state(worker, conn, CONN_OPEN);
-	tcp_run(worker, conn);
+	if (conn->serving->proxy && forward_introduce(worker, conn) < 0)
+		tcp_reset(worker, conn);
+	else
+		tcp_run(worker, conn);
 }
 
 /* Is it the relay's own shortage, which says nothing of the backend? */

@@ -152,18 +152,15 @@ static void parse_netns(struct parse *parse, const struct yaml_node *node,
 static void parse_proxy(struct parse *parse, const struct yaml_node *node,
 			struct service *service)
 {
+	static const char expected[] = "v1, v2 or v2+crc32c";
 	const char *text;
 
-	if (!parse_text(parse, node, "proxy_protocol", "v1 or v2", &text))
-		return;
-	if (strcmp(text, "v1") == 0)
-		service->proxy = SERVICE_PROXY_V1;
-	else if (strcmp(text, "v2") == 0)
-		service->proxy = SERVICE_PROXY_V2;
-	else
+	/* No empty text, which would be the name of none. */
+	if (parse_text(parse, node, "proxy_protocol", expected, &text) &&
+	    service_proxy_parse(text, &service->proxy) < 0)
 		(void)parse_error(parse, node,
-				  "proxy_protocol is %s, expected v1 or v2",
-				  QUOTE(text));
+				  "proxy_protocol is %s, expected %s",
+				  QUOTE(text), expected);
 }
 
 static void parse_limits(struct parse *parse, const struct field *fields,

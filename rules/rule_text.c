@@ -209,8 +209,8 @@ static void serve_print(FILE *f, const struct service *service)
 	if (service->netns)
 		(void)fprintf(f, "; namespace %s", service->netns);
 	if (service->proxy)
-		(void)fprintf(f, "; proxy_protocol v%d",
-			      service->proxy == SERVICE_PROXY_V1 ? 1 : 2);
+		(void)fprintf(f, "; proxy_protocol %s",
+			      service_proxy_name(service->proxy));
 	duration_print(f, "connect_timeout", service->connect_timeout_ms);
 	duration_print(f, "idle_timeout", service->idle_timeout_ms);
 	if (service->max_connections)

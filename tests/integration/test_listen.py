@@ -349,7 +349,8 @@ def test_hello_rule_as_people_write_it(world):
 
 
 @pytest.mark.parametrize("extra,word", [
-    ({"forward": {"to": "127.0.0.1:1", "proxy_protocol": "v2"}}, "PROXY"),
+    ({"forward": {"to": "127.0.0.1:1", "proxy_protocol": "v2"},
+      "protocol": "udp"}, "PROXY"),
     ({"forward": {"to": "127.0.0.1:1", "namespace": "b"}}, "namespace"),
     ({"handoff": "envoy"}, "handoff"),
 ], ids=["proxy protocol", "backend namespace", "handoff"])
@@ -359,7 +360,8 @@ def test_what_nothing_serves_yet(world, extra, word):
     berthd = world.berthd(rules(rule(name="later", port=9000, **extra),
                                 rule()))
     wait_open(netns, "tcp *:8080")
-    row = berthd.listener(netns.cookie(), port=9000)
+    row = berthd.listener(netns.cookie(), port=9000,
+                          protocol=extra.get("protocol", "tcp"))
     assert row["state"] == "refused"
     assert "not yet" in row["reason"]
     assert word.lower() in berthd.ctl_text("explain", "n").lower()

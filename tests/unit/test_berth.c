@@ -82,7 +82,8 @@ static void test_listener_members(void **state)
 		",\"protocol\":\"tcp\",\"address\":\"fe80::1%3\",\"port\":80,"
 		"\"interface\":\"eth0\",\"rule\":\"r\",\"action\":\"forward\","
 		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
-		"\"idle_timeout_ms\":4294967295,\"max_connections\":3}";
+		"\"idle_timeout_ms\":4294967295,\"max_connections\":3,"
+		"\"proxy_protocol\":\"v2\"}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
 
@@ -103,6 +104,7 @@ static void test_listener_members(void **state)
 	assert_int_equal(listener->connect_timeout_ms, 1);
 	assert_true(listener->idle_timeout_ms == UINT32_MAX);
 	assert_int_equal(listener->max_connections, 3);
+	assert_string_equal(listener->proxy_protocol, "v2");
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }

@@ -107,6 +107,36 @@ static void test_hostile_names(void **state)
 	service_unref(service);
 }
 
+static void test_forward(void **state)
+{
+	struct service *service = service_new();
+	struct listener listener = { .id = 3,
+				     .endpoint = { .port = 80 },
+				     .service = service };
+	_cleanup_free_ char *without = NULL, *with = NULL;
+	const char *proxy, *to;
+	json_t *json;
+
+	(void)state;
+	service->rule = strdup("r");
+	service->to = calloc(1, sizeof(*service->to));
+	service->to[service->n_to++] = strdup("unix:/x");
+	without = consumer_listener_text(&listener, NULL);
+	assert_non_null(without);
+	assert_null(strstr(without, "proxy_protocol"));
+	service->proxy = SERVICE_PROXY_V2_CRC32C;
+	with = consumer_listener_text(&listener, NULL);
+	assert_non_null(with);
+	json = json_loads(with, 0, NULL);
+	assert_int_equal(json_unpack(json, "{s:s, s:[s]}", "proxy_protocol",
+				     &proxy, "to", &to),
+			 0);
+	assert_string_equal(proxy, "v2+crc32c");
+	assert_string_equal(to, "unix:/x");
+	json_decref(json);
+	service_unref(service);
+}
+
 static void test_withdraw(void **state)
 {
 	char text[CONSUMER_WITHDRAW_MAX];
@@ -124,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_reply_parse),
 		cmocka_unit_test(test_long_name_is_cut),
 		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_withdraw),
 	};
 
