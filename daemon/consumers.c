@@ -190,27 +190,17 @@ static void consumer_pause(struct consumer *consumer)
 	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
 }
 
-static struct delivery *delivery_find(struct delivery *list, uint64_t id)
-{
-	struct delivery *delivery;
-
-	DL_FOREACH (list, delivery) {
-		if (delivery->listener->id == id)
-			return delivery;
-	}
-	return NULL;
-}
-
 static void consumer_refused(struct consumer *consumer, uint64_t id)
 {
 	struct consumers *consumers = consumer->all;
-	struct delivery *delivery;
+	struct listener *listener =
+		consumers->ops.find_listener(id, consumers->user_data);
+	struct delivery *delivery = listener ? listener->user_data : NULL;
 
-	delivery = delivery_find(consumer->done, id);
-	if (!delivery)
-		delivery = delivery_find(consumer->queue, id); /* STALE */
-	if (!delivery)
-		return; /* closed meanwhile */
+	/* Closed meanwhile; another's; or it does not have it anyway. */
+	if (!delivery || delivery->consumer != consumer ||
+	    delivery->state == DELIVERY_PENDING)
+		return;
 	delivery_set(delivery, DELIVERY_PENDING);
 	consumer_pause(consumer);
 	if (log_ratelimit_ok(&consumers->refused_limit))

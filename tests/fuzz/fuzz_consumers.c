@@ -38,10 +38,37 @@ static const struct netns *find_netns(uint64_t netns_id, void *user_data)
 	return netns_id == NETNS_ID ? &netns : NULL;
 }
 
+static struct listener *find_listener(uint64_t id, void *user_data)
+{
+	struct state *state = user_data;
+
+	for (size_t i = 0; i < LISTENERS; i++) {
+		if (state->listeners[i].fd >= 0 && state->listeners[i].id == id)
+			return &state->listeners[i];
+	}
+	return NULL;
+}
+
 static void released(uint64_t netns_id, void *user_data)
 {
 	(void)user_data;
 	assert(netns_id == NETNS_ID || netns_id == NETNS_ID + 1);
+}
+
+static void counted(uint64_t id, struct service *service,
+		    const struct berth_counts *counts, bool final,
+		    void *user_data)
+{
+	(void)id;
+	(void)counts;
+	(void) final;
+	(void)user_data;
+	assert(service);
+}
+
+static void stats_changed(void *user_data)
+{
+	(void)user_data;
 }
 
 static void lost(const char *consumer, void *user_data)
@@ -140,9 +167,14 @@ static size_t do_one(struct state *state, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct consumers_ops ops = { .find_netns = find_netns,
-						  .released = released,
-						  .lost = lost };
+	static const struct consumers_ops ops = {
+		.find_netns = find_netns,
+		.find_listener = find_listener,
+		.released = released,
+		.counted = counted,
+		.stats_changed = stats_changed,
+		.lost = lost,
+	};
 	struct state state = { .peer_fd = -1 };
 	struct service *service = service_new();
 

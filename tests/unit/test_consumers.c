@@ -48,20 +48,20 @@ static const struct netns *find_netns(uint64_t netns_id, void *user_data)
 	return netns_id == 5 ? &netns : NULL;
 }
 
+static struct listener *find_listener(uint64_t id, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	if (id == 0 || id > LISTENERS || fixture->listeners[id - 1].fd < 0)
+		return NULL;
+	return &fixture->listeners[id - 1];
+}
+
 static void released(uint64_t netns_id, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
 	fixture->released = netns_id;
-}
-
-static struct listener *find_listener(uint64_t id, void *user_data)
-{
-	struct fixture *fixture = user_data;
-
-	return id >= 1 && id <= LISTENERS && fixture->listeners[id - 1].fd >= 0
-		       ? &fixture->listeners[id - 1]
-		       : NULL;
 }
 
 static void counted(uint64_t id, struct service *service,
@@ -418,6 +418,33 @@ static void test_refused_while_changed(void **state)
 	close(arrival.fd);
 }
 
+/* What it was not sent it cannot refuse, and what is closed is gone: neither
+ * makes the others wait. */
+static void test_refused_what_it_does_not_have(void **state)
+{
+	static const char *const refused[] = {
+		"{\"type\":\"refused\",\"id\":1}",
+		"{\"type\":\"refused\",\"id\":2}",
+		"{\"type\":\"refused\",\"id\":0}",
+		"{\"type\":\"refused\",\"id\":-1}",
+		"{\"type\":\"refused\",\"id\":9223372036854775807}",
+	};
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 1);
+	close_listener(fixture, 0);
+	attach(fixture);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		assert_true(send(fixture->peer_fd, refused[i],
+				 strlen(refused[i]), 0) > 0);
+	run(fixture);
+	run(fixture);
+	open_listeners(fixture, 3);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 3);
+	assert_int_equal(fixture->lost, 0);
+}
+
 static void test_garbage_ends_the_connection(void **state)
 {
 	struct fixture *fixture = *state;
@@ -562,6 +589,7 @@ int main(void)
 		TEST(test_change_is_sent_without_descriptor),
 		TEST(test_refused_is_offered_again),
 		TEST(test_refused_while_changed),
+		TEST(test_refused_what_it_does_not_have),
 		TEST(test_garbage_ends_the_connection),
 		TEST(test_counts),
 		TEST(test_silent_consumer_is_asked_once),
