@@ -419,7 +419,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text,
 }
 
 /* JSON's integers have a sign here; so much is never counted. */
-static unsigned long long number(uint64_t n)
+static unsigned long long json_number(uint64_t n)
 {
 	return n > INT64_MAX ? INT64_MAX : n;
 }
@@ -427,7 +427,7 @@ static unsigned long long number(uint64_t n)
 static void add_count(struct text *text, const char *key, uint64_t n)
 {
 	if (n > 0)
-		add(text, ",\"%s\":%llu", key, number(n));
+		add(text, ",\"%s\":%llu", key, json_number(n));
 }
 
 static void add_errors(struct text *text, const struct berth_counts *counts)
@@ -436,7 +436,7 @@ static void add_errors(struct text *text, const struct berth_counts *counts)
 
 	for (size_t i = 0; i < counts->n_errors && i < BERTH_ERRORS_MAX; i++) {
 		add(text, "%s\"%d\":%llu", before, counts->errors[i].error,
-		    number(counts->errors[i].n));
+		    json_number(counts->errors[i].n));
 		before = ",";
 	}
 	if (counts->n_errors > 0)
