@@ -12,6 +12,7 @@ from harness.rules import ack, forward, rule, rules
 from harness.traffic import echo_backend, pair, pattern, reset, works
 from harness.wait import GUARD, wait_equal, wait_for
 
+DGRAM = socket.SOCK_DGRAM
 ZERO = {"accepted": 0, "active": 0, "limited": 0, "failed": 0, "bytes_in": 0,
         "bytes_out": 0, "messages_in": 0, "messages_out": 0, "dropped": 0,
         "errors": []}
@@ -25,6 +26,11 @@ def netns(world):
 @pytest.fixture
 def backend(world):
     return world.close_later(world.host.listen())
+
+
+@pytest.fixture
+def datagrams(world):
+    return world.close_later(world.host.listen(kind=DGRAM))
 
 
 def to(backend):
@@ -68,6 +74,12 @@ def everywhere(berthd, netns, what, port=8080, protocol="tcp", name="web",
                                     protocol=protocol), what, **expected)
     wait_counts(lambda: of_rule(berthd, name), what, **expected)
     wait_counts(lambda: total(berthd), what, **expected)
+
+
+def udp(world, place, port=8080):
+    sock = world.close_later(place.new_socket(socket.AF_INET, DGRAM))
+    sock.connect(("127.0.0.1", port))
+    return sock
 
 
 def swap(client, server, size):
@@ -146,6 +158,27 @@ def test_own_answers(world, netns, action):
     assert got == (data if action == "echo" else b"")
     everywhere(berthd, netns, "all of it", accepted=1, active=0,
                bytes_in=len(data), bytes_out=len(got))
+
+
+def test_udp(world, netns, datagrams):
+    berthd = world.berthd(forward(to(datagrams), protocol="udp",
+                                  options={"idle_timeout": "1s"}))
+    one, two = udp(world, netns), udp(world, netns)
+    bytes_in = bytes_out = messages = 0
+    for client, size in ((one, 1), (two, 100), (one, 1200), (two, 9000)):
+        client.send(b"x" * size)
+        data, session = datagrams.recvfrom(1 << 16)
+        assert len(data) == size
+        datagrams.sendto(b"y" * (size + 1), session)
+        assert len(client.recv(1 << 16)) == size + 1
+        bytes_in += size
+        bytes_out += size + 1
+        messages += 1
+    everywhere(berthd, netns, "two sessions", protocol="udp", accepted=2,
+               messages_in=messages, messages_out=messages,
+               bytes_in=bytes_in, bytes_out=bytes_out, limited=0, failed=0)
+    everywhere(berthd, netns, "the sessions' end", protocol="udp", accepted=2,
+               active=0, messages_in=messages, bytes_in=bytes_in)
 
 
 def test_refused_by_limit(world, netns, backend):
