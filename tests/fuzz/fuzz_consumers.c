@@ -2,8 +2,9 @@
 /* fuzz_consumers.c - a consumer that says anything at any time
  *
  * The input is a script: a byte opens, changes or closes a listener, ends a
- * namespace or the connection, or has the consumer send the bytes up to the
- * next newline as a datagram. What berthd counts must be right all the time.
+ * namespace or the connection, asks for counts, or has the consumer send the
+ * bytes up to the next newline as a datagram. What berthd counts must be right
+ * all the time.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ struct state {
 	struct consumers *consumers;
 	struct listener listeners[LISTENERS];
 	uint64_t last_id;
+	uint64_t last_request;
 	size_t n_open;
 	int peer_fd;
 };
@@ -149,8 +151,10 @@ static size_t do_one(struct state *state, const uint8_t *data, size_t size)
 	} else if (data[0] < 0x18) {
 		if (listener->fd >= 0)
 			consumers_listener_changed(state->consumers, listener);
-	} else if (data[0] < 0x1e) {
+	} else if (data[0] < 0x1d) {
 		consumers_netns_gone(state->consumers, NETNS_ID + data[0] % 2);
+	} else if (data[0] == 0x1d) {
+		consumers_ask_stats(state->consumers, ++state->last_request);
 	} else if (data[0] == 0x1e) {
 		attach(state);
 	} else if (data[0] == 0x1f) {
