@@ -292,13 +292,13 @@ def test_several_backends_take_turns(world, netns):
     world.berthd(forward([to(b) for b in backends]),
                  args=["--workers", "1"])
     clients = [netns.connect("127.0.0.1", 8080) for _ in range(9)]
-    counts = []
-    for backend in backends:
-        count = 0
-        while select.select([backend], [], [], 0.3)[0]:
+    counts = [0, 0, 0]
+    while sum(counts) < len(clients):
+        ready = select.select(backends, [], [], GUARD)[0]
+        assert ready, f"only {counts}"
+        for backend in ready:
             world.close_later(backend.accept()[0])
-            count += 1
-        counts.append(count)
+            counts[backends.index(backend)] += 1
     for client in clients:
         client.close()
     assert counts == [3, 3, 3]
