@@ -24,14 +24,13 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import berthd as control  # noqa: E402  (beside this file)
+import relay  # noqa: E402
 from report import Report  # noqa: E402
 
 PORTS = ("7101", "7102", "7103")
 BACKEND_PORT = "7199"
 PR_SET_PDEATHSIG = 1
 GROWTH_KIB = 64  # what an allocator may take more without a leak
-FIGURES = ("appears", "address", "freed", "startup", "footprint", "churn")
-
 HELLO = """\
 rules:
   - name: bench
@@ -372,6 +371,17 @@ def bench_churn(bench, args):
                            "name", lingering == 0)
 
 
+FIGURES = {
+    "appears": bench_appears,
+    "address": bench_address,
+    "freed": bench_freed,
+    "startup": bench_startup,
+    "footprint": bench_footprint,
+    "churn": bench_churn,
+    **relay.FIGURES,
+}
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description="berth's benchmark")
     parser.add_argument("--build", default=os.environ.get("BERTH_BUILD",
@@ -415,7 +425,7 @@ def main():
     bench = Bench(args, args.inside)
     for name in args.only:
         print(f"== {name}", flush=True)
-        globals()[f"bench_{name}"](bench, args)
+        FIGURES[name](bench, args)
     return bench.report.end()
 
 

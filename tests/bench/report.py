@@ -13,6 +13,7 @@ def number(value):
 class Report:
     def __init__(self):
         self.rows = []
+        self.relay_rows = []
         self.wrong = 0
 
     def add(self, name, result, floor="", ratio="", goal="", verdict=""):
@@ -55,6 +56,35 @@ class Report:
             self.add(name, value, goal=f"<= {goal}",
                      verdict="met" if value <= goal else "MISSED")
 
+    def relays(self, name, figures, ratio, goal, verdict):
+        """figures: of berth, each setting of each peer, and the floor."""
+        self.relay_rows.append((name, figures, ratio, goal, verdict))
+        print(f"   {name}: " + ", ".join(
+            f"{subject} {value}" for subject, value in figures.items())
+            + f"; berth {ratio}" + (goal and f", goal {goal}, {verdict}"),
+            flush=True)
+
+    def relay_table(self):
+        subjects = list(dict.fromkeys(
+            subject for row in self.relay_rows for subject in row[1]))
+        yield ("the relay: medians", *subjects, "berth's ratio", "goal", "")
+        for name, figures, *rest in self.relay_rows:
+            yield (name, *(figures.get(subject, "")
+                           for subject in subjects), *rest)
+
+    @staticmethod
+    def print_table(rows):
+        rows = list(rows)
+        widths = [max(len(row[i]) for row in rows)
+                  for i in range(len(rows[0]))]
+        for i, row in enumerate(rows):
+            print("| " + " | ".join(cell.ljust(width) for cell, width
+                                    in zip(row, widths)) + " |")
+            if i == 0:
+                print("|" + "|".join("-" * (width + 2)
+                                     for width in widths) + "|")
+        print()
+
     def check(self, name, good):
         """Not a matter of speed: printed in the table only when wrong."""
         if good:
@@ -64,17 +94,13 @@ class Report:
             self.add(name, "WRONG", verdict="WRONG")
 
     def end(self):
-        head = ("figure", "berth: median (min-max)",
-                "floor: median (min-max)", "ratio", "goal", "")
-        rows = [head] + self.rows
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         print(f"\nLinux {platform.release()}, {os.cpu_count()} CPUs\n")
-        for i, row in enumerate(rows):
-            print("| " + " | ".join(cell.ljust(width) for cell, width
-                                    in zip(row, widths)) + " |")
-            if i == 0:
-                print("|" + "|".join("-" * (width + 2)
-                                     for width in widths) + "|")
+        if self.rows:
+            self.print_table([("figure", "berth: median (min-max)",
+                               "floor: median (min-max)", "ratio", "goal",
+                               "")] + self.rows)
+        if self.relay_rows:
+            self.print_table(self.relay_table())
         if self.wrong:
-            print(f"\n{self.wrong} checks failed")
+            print(f"{self.wrong} checks failed")
         return 1 if self.wrong else 0
