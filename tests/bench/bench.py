@@ -3,6 +3,7 @@
 """bench.py - the benchmark: berth beside programs that do the bare minimum
 
 usage: tests/bench/bench.py [--build DIR] [--only NAME,...] [--quick]
+                            [--beside DIR] [--peers NAME,...] [--tools DIR]
 
 Each figure is measured on berth and on a floor program in one run, taking
 turns, so that the ratio means something on any machine. It runs as root, in
@@ -86,13 +87,14 @@ class Bench:
 
     def __init__(self, args, top):
         self.build = os.path.abspath(args.build)
+        self.tools = os.path.abspath(args.tools or args.build)
         self.top = top
         self.report = Report()
         self.program_cpus = os.sched_getaffinity(0)
         self.stack = contextlib.ExitStack()
 
     def tool(self, name):
-        return f"{self.build}/tests/bench/{name}"
+        return f"{self.tools}/tests/bench/{name}"
 
     def run(self, name, *arguments):
         """Output of one of the benchmark's programs."""
@@ -128,14 +130,16 @@ class Bench:
             program.stop()
 
     @contextlib.contextmanager
-    def berthd(self, netns_dir, rules):
-        rules_dir = self.directory("rules")
+    def berthd(self, netns_dir, rules, build=None, name="berthd"):
+        """Its runtime directory is "run", or "run-" and another name."""
+        suffix = "" if name == "berthd" else f"-{name}"
+        rules_dir = self.directory(f"rules{suffix}")
         with open(f"{rules_dir}/bench.yaml", "w") as stream:
             stream.write(rules)
-        program = Program(self, "berthd", [
-            f"{self.build}/berthd", "--netns-dir", netns_dir, "--rules",
-            rules_dir, "--runtime-dir", self.directory("run"),
-            "--log-level", "warning"])
+        program = Program(self, name, [
+            f"{build or self.build}/berthd", "--netns-dir", netns_dir,
+            "--rules", rules_dir, "--runtime-dir",
+            self.directory(f"run{suffix}"), "--log-level", "warning"])
         try:
             yield program
         finally:
@@ -386,6 +390,12 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="berth's benchmark")
     parser.add_argument("--build", default=os.environ.get("BERTH_BUILD",
                                                           "build"))
+    parser.add_argument("--tools", metavar="DIR",
+                        help="the benchmark's own programs: another build's")
+    parser.add_argument("--beside", metavar="DIR",
+                        help="another build of berth, measured as 'other'")
+    parser.add_argument("--peers", default="HAProxy,Go,nginx", metavar="NAME,...",
+                        help="compare with these; floors are always there")
     parser.add_argument("--only", default=",".join(FIGURES),
                         help="figures, of " + ",".join(FIGURES))
     parser.add_argument("--quick", action="store_true",
@@ -394,6 +404,7 @@ def parse_arguments():
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.only = args.only.split(",")
+    args.peers = tuple(filter(None, args.peers.split(",")))
     for name in args.only:
         if name not in FIGURES:
             parser.error(f"no figure '{name}': {', '.join(FIGURES)}")

@@ -12,6 +12,7 @@ goes idle, and the relay keeps off the clients' processor: this shows
 latencies. A relay's setting counts with its best figure, each time anew.
 """
 import contextlib
+import itertools
 import os
 import subprocess
 import time
@@ -24,17 +25,17 @@ NETNS_DIR = "/run/netns"
 NETNS = "bench"
 HOST_ADDRESS, NETNS_ADDRESS = "192.0.2.1", "192.0.2.2"
 BACKEND_PORT = 7199
-BERTH_PORT = 7101
+FIRST_PORT = 7101
 IN_FLIGHT = 16
 SETTLE_S = 0.02  # a relay's last closes after the client's
 NS = 1e9
 
-RULES = f"""\
+RULES = """\
 rules:
   - name: bench
     match: {{ namespace: "*" }}
-    listen: [ {{ protocol: [tcp, udp], address: any, port: {BERTH_PORT} }} ]
-    forward: {{ to: "127.0.0.1:{BACKEND_PORT}", idle_timeout: 1h,
+    listen: [ {{ protocol: [tcp, udp], address: any, port: {port} }} ]
+    forward: {{ to: "127.0.0.1:{backend}", idle_timeout: 1h,
                max_connections: 20000 }}
 """
 
@@ -80,12 +81,15 @@ def world(bench):
 
 
 @contextlib.contextmanager
-def berth(bench):
-    with bench.berthd(NETNS_DIR, RULES) as program:
-        control.wait_delivered(f"{bench.top}/run", 2)
+def berth(bench, port, name="berth", build=None):
+    """A running berth; or another build of it, to compare the two."""
+    program_name = "berthd" if name == "berth" else name
+    rules = RULES.format(port=port, backend=BACKEND_PORT)
+    with bench.berthd(NETNS_DIR, rules, build, program_name) as program:
+        control.wait_delivered(
+            f"{bench.top}/run{'' if name == 'berth' else '-' + name}", 2)
         yield peers.Subject(
-            "berth", [program.pid, control.child(program.pid)], "127.0.0.1",
-            BERTH_PORT)
+            name, [program.pid, control.child(program.pid)], "127.0.0.1", port)
 
 
 def floor():
@@ -93,24 +97,33 @@ def floor():
     return peers.Subject("floor", [], HOST_ADDRESS, BACKEND_PORT)
 
 
+def tcp_peers(args):
+    """A function for each, that starts it on a port."""
+    if "HAProxy" in args.peers:
+        for threads in (1, 2):
+            for splice in (False, True):
+                yield lambda bench, port, threads=threads, splice=splice: (
+                    peers.haproxy(bench, NETNS, port, BACKEND_PORT, threads,
+                                  splice))
+    if "Go" in args.peers:
+        yield lambda bench, port: peers.golang(bench, NETNS_DIR, NETNS, port,
+                                               BACKEND_PORT)
+
+
 @contextlib.contextmanager
-def tcp_subjects(bench, args, with_floor=True):
-    """berth, HAProxy with each setting, the Go program, and the floor."""
+def subjects(bench, args, make_peers):
+    """berth, the peers with each setting, and the floor."""
     with world(bench), contextlib.ExitStack() as stack:
-        found = [stack.enter_context(berth(bench))]
-        port = BERTH_PORT + 1
-        makers = [lambda port, threads=threads, splice=splice: peers.haproxy(
-            bench, NETNS, port, BACKEND_PORT, threads, splice)
-            for threads in (1, 2) for splice in (False, True)]
-        makers.append(lambda port: peers.golang(
-            bench, NETNS_DIR, NETNS, port, BACKEND_PORT))
-        for maker in makers:
-            peer = maker(port)
+        ports = itertools.count(FIRST_PORT)
+        found = [stack.enter_context(berth(bench, next(ports)))]
+        if args.beside:
+            found.append(stack.enter_context(berth(
+                bench, next(ports), "other", os.path.abspath(args.beside))))
+        for make in make_peers(args):
+            peer = make(bench, next(ports))
             stack.callback(peer.stop)
             found.append(peer.wait_listening(NETNS_DIR, NETNS))
-            port += 1
-        if with_floor:
-            found.append(floor())
+        found.append(floor())
         yield found
 
 
@@ -125,23 +138,23 @@ def client(bench, subject, *work):
 
 
 @contextlib.contextmanager
-def apart(bench, subjects):
+def apart(bench, everybody):
     """The relays on the processors that the clients leave them."""
     with bench.steady():
-        for subject in subjects:
+        for subject in everybody:
             subject.keep_to(bench.program_cpus)
         try:
             yield
         finally:
             everywhere = range(os.cpu_count())
-            for subject in subjects:
+            for subject in everybody:
                 subject.keep_to(everywhere)
 
 
 def bench_connect(bench, args):
     busy_n, alone_n, rounds = (500, 200, 3) if args.quick else (2000, 500, 9)
-    with tcp_subjects(bench, args) as subjects:
-        turns = Turns(subjects)
+    with subjects(bench, args, tcp_peers) as everybody:
+        turns = Turns(everybody)
 
         def busy(subject, add):
             seconds, _, _, cpu_s = client(bench, subject, "connect", busy_n,
@@ -156,7 +169,7 @@ def bench_connect(bench, args):
             add("alone cpu", cpu_s / alone_n * 1e6)
 
         turns.take(rounds, busy)
-        with apart(bench, subjects):
+        with apart(bench, everybody):
             turns.take(rounds, alone)
     title = "connect, 64 B there and back, close"
     turns.report(bench.report, title, "CPU each, us", "cpu", Goal(

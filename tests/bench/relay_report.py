@@ -56,11 +56,15 @@ class Turns:
         larger = goal is not None and goal.at_least is not None
         rivals = {name: value for name, value in medians.items()
                   if name.split()[0] in (goal or Goal()).peers}
-        best = (max if larger else min)(rivals, key=rivals.get)
-        ratio = medians["berth"] / rivals[best]
         count = len(self.samples[figure]["berth"])
+        ratio = verdict = ""
+        if rivals:
+            best = (max if larger else min)(rivals, key=rivals.get)
+            ratio = f"{medians['berth'] / rivals[best]:.2f} x {best}"
+            if goal is not None:
+                verdict = ("met" if goal.met(medians["berth"] / rivals[best])
+                           else "MISSED")
         report.relays(
             f"{title}: {unit} (n = {count})",
             {name: number(value) for name, value in medians.items() if value},
-            f"{ratio:.2f} x {best}", str(goal or ""),
-            "" if goal is None else "met" if goal.met(ratio) else "MISSED")
+            ratio, str(goal or ""), verdict)

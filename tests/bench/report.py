@@ -61,7 +61,8 @@ class Report:
         self.relay_rows.append((name, figures, ratio, goal, verdict))
         print(f"   {name}: " + ", ".join(
             f"{subject} {value}" for subject, value in figures.items())
-            + f"; berth {ratio}" + (goal and f", goal {goal}, {verdict}"),
+            + (ratio and f"; berth {ratio}")
+            + (goal and f", goal {goal}, {verdict}"),
             flush=True)
 
     def relay_table(self):
