@@ -39,6 +39,27 @@ HAPROXY_SPLICE = """\
 """
 
 
+# Sessions stay, as berth's do: without proxy_responses.
+NGINX = """\
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes {workers};
+pid {top}/nginx-{port}.pid;
+error_log stderr warn;
+events {{
+    worker_connections 4096;
+    multi_accept on;
+}}
+stream {{
+    server {{
+        listen 0.0.0.0:{port} udp reuseport;
+        proxy_pass 127.0.0.1:{backend};
+        proxy_timeout 1h;
+    }}
+}}
+"""
+
+
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -176,3 +197,22 @@ def golang(bench, directory, netns, port, backend):
     return Peer(bench, "Go", port,
                 [build_go(bench), directory, netns, str(port),
                  f"127.0.0.1:{backend}"])
+
+
+def nginx(bench, directory, netns, port, backend, workers):
+    """For datagrams. Its sockets are inherited, see inherit.c."""
+    path = f"{bench.top}/nginx-{port}.conf"
+    with open(path, "w") as stream:
+        stream.write(NGINX.format(workers=workers, top=bench.top, port=port,
+                                  backend=backend))
+    peer = Peer(bench, f"nginx {workers}w", port, [
+        bench.tool("inherit"), directory, netns, str(port),
+        str(workers), need("nginx", "nginx-light"), "-c", path,
+        "-e", "stderr"])
+    master = peer.process.pid
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while len(peer.pids) < workers + 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        with open(f"/proc/{master}/task/{master}/children") as stream:
+            peer.pids = [master] + [int(pid) for pid in stream.read().split()]
+    return peer

@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import os
 import subprocess
+import sys
 import time
 
 import berthd as control
@@ -27,6 +28,10 @@ HOST_ADDRESS, NETNS_ADDRESS = "192.0.2.1", "192.0.2.2"
 BACKEND_PORT = 7199
 FIRST_PORT = 7101
 IN_FLIGHT = 16
+UDP_CLIENTS = 32
+UDP_WINDOWS = (1, 8)  # each client's requests in flight
+GROWTH_KIB = 64  # what an allocator may take more without a leak
+HELD_S = 0.5  # until nothing moves any more
 SETTLE_S = 0.02  # a relay's last closes after the client's
 NS = 1e9
 
@@ -43,6 +48,10 @@ rules:
 SYSCTLS = {
     "net.ipv4.ip_local_port_range": "10000 65535",
     "net.ipv4.tcp_tw_reuse": "1",
+}
+STALL_SYSCTLS = {
+    "net.ipv4.tcp_wmem": "4096 16384 65536",
+    "net.ipv4.tcp_rmem": "4096 65536 131072",
 }
 
 
@@ -127,14 +136,15 @@ def subjects(bench, args, make_peers):
         yield found
 
 
-def client(bench, subject, *work):
-    """Runs it. Return: seconds, median ns, 99th percentile, CPU seconds."""
+def client(bench, subject, work, count, *more):
+    """Runs it. Return: seconds, the median's ns, and how to add the CPU time
+    of a unit of the work, unless there is no relay."""
     before_ns = subject.cpu_ns()
     words = bench.run("relay_client", NETNS_DIR, NETNS, subject.address,
-                      subject.port, *work).split()
+                      subject.port, work, count, *more).split()
     time.sleep(SETTLE_S)
-    cpu_s = (subject.cpu_ns() - before_ns) / NS
-    return int(words[0]) / NS, int(words[1]), int(words[2]), cpu_s
+    cpu_ns = subject.cpu_ns() - before_ns
+    return int(words[0]) / NS, int(words[1]), cpu_ns
 
 
 @contextlib.contextmanager
@@ -153,35 +163,215 @@ def apart(bench, everybody):
 
 def bench_connect(bench, args):
     busy_n, alone_n, rounds = (500, 200, 3) if args.quick else (2000, 500, 9)
+
+    def busy(subject, add):
+        seconds, _, cpu_ns = client(bench, subject, "connect", busy_n,
+                                    IN_FLIGHT)
+        add("rate", busy_n / seconds)
+        if subject.pids:
+            add("cpu", cpu_ns / busy_n / 1e3)
+
+    def alone(subject, add):
+        _, median_ns, cpu_ns = client(bench, subject, "connect", alone_n, 1)
+        add("p50", median_ns / 1e3)
+        if subject.pids:
+            add("alone cpu", cpu_ns / alone_n / 1e3)
+
     with subjects(bench, args, tcp_peers) as everybody:
         turns = Turns(everybody)
-
-        def busy(subject, add):
-            seconds, _, _, cpu_s = client(bench, subject, "connect", busy_n,
-                                          IN_FLIGHT)
-            add("cpu", cpu_s / busy_n * 1e6)
-            add("rate", busy_n / seconds)
-
-        def alone(subject, add):
-            _, median_ns, _, cpu_s = client(bench, subject, "connect",
-                                            alone_n, 1)
-            add("p50", median_ns / 1e3)
-            add("alone cpu", cpu_s / alone_n * 1e6)
-
         turns.take(rounds, busy)
         with apart(bench, everybody):
             turns.take(rounds, alone)
     title = "connect, 64 B there and back, close"
-    turns.report(bench.report, title, "CPU each, us", "cpu", Goal(
-        at_most=0.7, peers=("HAProxy",)))
-    turns.report(bench.report, title, f"rate, {IN_FLIGHT} in flight, /s",
-                 "rate", Goal(at_least=1.2, peers=("HAProxy",)))
-    turns.report(bench.report, title, "p50, one in flight, us", "p50", Goal(
-        at_most=0.8, peers=("HAProxy",)))
-    turns.report(bench.report, title, "CPU each, one in flight, us",
-                 "alone cpu")
+    haproxy = ("HAProxy",)
+    turns.report(bench.report, f"{title}: CPU of the relay, us", "cpu",
+                 Goal(at_most=0.7, peers=haproxy))
+    turns.report(bench.report, f"{title}: the same, one in flight, us",
+                 "alone cpu", Goal(at_most=0.7, peers=haproxy))
+    turns.report(bench.report, f"{title}: rate, {IN_FLIGHT} in flight, /s",
+                 "rate", Goal(at_least=1.2, peers=haproxy))
+    turns.report(bench.report, f"{title}: p50, one in flight, us", "p50",
+                 Goal(at_most=0.8, peers=haproxy))
+
+
+def bench_pingpong(bench, args):
+    count, rounds = (500, 3) if args.quick else (5000, 9)
+
+    def alone(subject, add):
+        _, median_ns, cpu_ns = client(bench, subject, "pingpong", count)
+        add("p50", median_ns / 1e3)
+        if subject.pids:
+            add("cpu", cpu_ns / count / 1e3)
+
+    with subjects(bench, args, tcp_peers) as everybody:
+        turns = Turns(everybody)
+        with apart(bench, everybody):
+            turns.take(rounds, alone)
+    title = "64 B ping-pong, one connection"
+    turns.report(bench.report, f"{title}: CPU of the relay, us", "cpu",
+                 Goal())
+    turns.report(bench.report, f"{title}: p50, us", "p50", Goal(at_most=0.95))
+
+
+def bench_bulk(bench, args):
+    """down: to the client; up: from it."""
+    mib, rounds = (64, 3) if args.quick else (512, 9)
+    gigabytes = mib * (1 << 20) / 1e9
+
+    def measure(subject, add):
+        for direction in ("down", "up"):
+            seconds, _, cpu_ns = client(bench, subject, direction, mib)
+            add(f"{direction} rate", gigabytes / seconds)
+            if subject.pids:
+                add(f"{direction} cpu", cpu_ns / NS / gigabytes)
+
+    with subjects(bench, args, tcp_peers) as everybody:
+        turns = Turns(everybody)
+        turns.take(rounds, measure)
+    for direction in ("down", "up"):
+        title = f"bulk {direction}, one connection"
+        turns.report(bench.report, f"{title}: CPU of the relay, s/GB",
+                     f"{direction} cpu", Goal(at_most=0.7))
+        turns.report(bench.report, f"{title}: rate, GB/s",
+                     f"{direction} rate", Goal(at_least=1.2))
+
+
+@contextlib.contextmanager
+def held(bench, subject, kind, count):
+    """Connections that stay as they are."""
+    process = subprocess.Popen(
+        [bench.tool("relay_hold"), NETNS_DIR, NETNS, subject.address,
+         str(subject.port), kind, str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            sys.exit(f"relay_hold failed at {subject.name}")
+        time.sleep(HELD_S)
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def bench_idle(bench, args):
+    """Each round with programs that are new: what a program once had it may
+    keep for the next connections."""
+    count, rounds = (100, 1) if args.quick else (1000, 3)
+
+    def measure(subject, add):
+        if not subject.pids:
+            return
+        with held(bench, subject, "idle", 1):
+            pass
+        memory_kib, files = subject.memory_kib(), subject.files()
+        with held(bench, subject, "idle", count):
+            add("memory", (subject.memory_kib() - memory_kib) * 1.024 / count)
+            add("files", (subject.files() - files) / count)
+
+    samples = {}
+    for _ in range(rounds):
+        with subjects(bench, args, tcp_peers) as everybody:
+            turns = Turns(everybody, samples)
+            turns.take(1, measure)
+    title = f"{count} idle relayed connections"
+    turns.report(bench.report, f"{title}: memory each, KB", "memory",
+                 Goal(limit=1))
+    turns.report(bench.report, f"{title}: descriptors each", "files",
+                 Goal(limit=2))
+
+
+def udp_peers(args):
+    if "nginx" in args.peers:
+        for workers in (1, 2):
+            yield lambda bench, port, workers=workers: peers.nginx(
+                bench, NETNS_DIR, NETNS, port, BACKEND_PORT, workers)
+
+
+def bench_udp(bench, args):
+    count, rounds = (2000, 2) if args.quick else (20000, 7)
+    works = [(size, window) for size in (64, 1200) for window in UDP_WINDOWS]
+
+    def measure(subject, add):
+        for work in works:
+            before_ns = subject.cpu_ns()
+            replies, lost, took_ns = map(int, bench.run(
+                "relay_udp", NETNS_DIR, NETNS, subject.address, subject.port,
+                work[0], UDP_CLIENTS, work[1], count).split())
+            if not replies:
+                sys.exit(f"{subject.name} relays no datagrams")
+            add((work, "rate"), replies * NS / took_ns)
+            add((work, "loss"), 100 * lost / (replies + lost))
+            if subject.pids:
+                add((work, "cpu"),
+                    (subject.cpu_ns() - before_ns) / replies / 1e3)
+
+    with subjects(bench, args, udp_peers) as everybody:
+        turns = Turns(everybody)
+        turns.take(rounds, measure)
+    for size, window in works:
+        work = (size, window)
+        title = f"UDP {size} B, {UDP_CLIENTS} x {window} in flight"
+        turns.report(bench.report, f"{title}: CPU of the relay, us",
+                     (work, "cpu"), Goal())
+        turns.report(bench.report, f"{title}: rate, /s", (work, "rate"),
+                     Goal(at_least=1.5))
+        turns.report(bench.report, f"{title}: loss, %", (work, "loss"),
+                     Goal(at_most=1))
+
+
+def alone_with_berth(args):
+    """No peers: what is asked of berth here is no comparison."""
+    return ()
+
+
+def bench_stall(bench, args):
+    count, seconds = (100, 3) if args.quick else (1000, 60)
+    with subjects(bench, args, alone_with_berth) as everybody:
+        # Bounds what the kernel holds for all of these to some 300 MB.
+        for inside in (False, True):
+            set_sysctls(STALL_SYSCTLS, inside)
+        for subject in everybody[:-1]:
+            with held(bench, subject, "stall", count):
+                before = subject.cpu_ns(), subject.switches()
+                time.sleep(seconds)
+                after = subject.cpu_ns(), subject.switches()
+            title = (f"{subject.name}: {count} connections that stall for "
+                     f"{seconds} s")
+            bench.report.value(f"{title}: CPU, ms",
+                               round((after[0] - before[0]) / 1e6, 2), 1)
+            bench.report.value(f"{title}: context switches",
+                               after[1] - before[1])
+
+
+def bench_short(bench, args):
+    first, count = (1000, 5000) if args.quick else (10000, 100000)
+    with subjects(bench, args, alone_with_berth) as everybody:
+        for subject in everybody[:-1]:
+            states = []
+            for n in (first, count):
+                client(bench, subject, "connect", n, IN_FLIGHT)
+                time.sleep(HELD_S)
+                states.append((subject.memory_kib(), subject.files()))
+            title = f"{subject.name}: {count} short connections"
+            bench.report.value(
+                f"{title}: memory before and after, KiB",
+                f"{states[0][0]}, {states[1][0]}")
+            bench.report.check(f"{title}: memory does not grow",
+                               states[1][0] <= states[0][0] * 1.05
+                               + GROWTH_KIB)
+            bench.report.value(
+                f"{title}: descriptors before and after",
+                f"{states[0][1]}, {states[1][1]}")
+            bench.report.check(f"{title}: descriptors do not grow",
+                               states[0][1] == states[1][1])
 
 
 FIGURES = {
     "connect": bench_connect,
+    "pingpong": bench_pingpong,
+    "bulk": bench_bulk,
+    "idle": bench_idle,
+    "udp": bench_udp,
+    "stall": bench_stall,
+    "short": bench_short,
 }

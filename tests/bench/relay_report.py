@@ -11,26 +11,35 @@ PAUSE_S = 0.05
 
 @dataclasses.dataclass
 class Goal:
-    """berth's figure, divided by the best of the peers."""
+    """berth's figure, divided by the best of the peers; or a limit."""
     at_most: float = None
     at_least: float = None
+    limit: float = None
     peers: tuple = ("HAProxy", "Go", "nginx")
 
     def __str__(self):
+        if self.limit is not None:
+            return f"<= {self.limit}"
+        if self.at_most is None and self.at_least is None:
+            return ""
         return (f"<= {self.at_most} x" if self.at_least is None
                 else f">= {self.at_least} x")
 
-    def met(self, ratio):
-        return (ratio <= self.at_most if self.at_least is None
-                else ratio >= self.at_least)
+    def met(self, value, best):
+        if self.limit is not None:
+            return value <= self.limit
+        if best is None or not str(self):
+            return None
+        return (value <= self.at_most * best if self.at_least is None
+                else value >= self.at_least * best)
 
 
 class Turns:
     """Samples of each figure and subject."""
 
-    def __init__(self, subjects):
+    def __init__(self, subjects, samples=None):
         self.subjects = subjects
-        self.samples = {}
+        self.samples = {} if samples is None else samples
 
     def take(self, rounds, measure):
         """Only one of the subjects runs, the others are paused; who begins
@@ -50,21 +59,20 @@ class Turns:
         for subject in self.subjects:
             subject.resume()
 
-    def report(self, report, title, unit, figure, goal=None):
+    def report(self, report, title, figure, goal):
         medians = {name: statistics.median(values)
                    for name, values in self.samples[figure].items()}
-        larger = goal is not None and goal.at_least is not None
+        larger = goal.at_least is not None
         rivals = {name: value for name, value in medians.items()
-                  if name.split()[0] in (goal or Goal()).peers}
+                  if name.split()[0] in goal.peers}
         count = len(self.samples[figure]["berth"])
-        ratio = verdict = ""
+        best, ratio = None, ""
         if rivals:
             best = (max if larger else min)(rivals, key=rivals.get)
-            ratio = f"{medians['berth'] / rivals[best]:.2f} x {best}"
-            if goal is not None:
-                verdict = ("met" if goal.met(medians["berth"] / rivals[best])
-                           else "MISSED")
+            if rivals[best]:
+                ratio = f"{medians['berth'] / rivals[best]:.2f} x {best}"
         report.relays(
-            f"{title}: {unit} (n = {count})",
-            {name: number(value) for name, value in medians.items() if value},
-            ratio, str(goal or ""), verdict)
+            f"{title} (n = {count})",
+            {name: number(value) for name, value in medians.items()},
+            ratio, str(goal), {True: "met", False: "MISSED", None: ""}[
+                goal.met(medians["berth"], rivals.get(best))])

@@ -7,7 +7,7 @@ import statistics
 
 def number(value):
     """Three digits that matter."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 class Report:
