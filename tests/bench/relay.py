@@ -6,10 +6,13 @@ namespace. The floor is the same client at the same backend, over a veth pair,
 with no relay between. All of them take turns in one run; see relay_client.c
 and relay_backend.c for what they exchange.
 
-Two kinds of turns. Busy: many in flight, everything may use all processors;
-this shows rates and what a unit of work costs. Alone: one in flight, nothing
-goes idle, and the relay keeps off the clients' processor: this shows
-latencies. A relay's setting counts with its best figure, each time anew.
+Two kinds of turns. Busy: everybody may use all processors; this shows rates
+and what a unit of work costs. Alone: one in flight, so that only one of client,
+relay and backend has something to do at any time, and all of them share one
+processor that never goes idle. Else the scheduler's choice of processors, which
+is chance, decides: on a virtual machine a wake-up on another processor costs
+more than all the work of a relay. A relay's setting counts with its best
+figure, each time anew.
 """
 import contextlib
 import itertools
@@ -81,8 +84,9 @@ def world(bench):
               f"ip -n {NETNS} link set eth0 up")
         for inside in (False, True):
             set_sysctls(SYSCTLS, inside)
-        with bench.program("backend", "relay_backend", BACKEND_PORT):
-            yield
+        with bench.program("backend", "relay_backend",
+                           BACKEND_PORT) as backend:
+            yield backend
     finally:
         subprocess.run(f"ip netns del {NETNS}; ip link del bench0; "
                        "umount -R -l /run", shell=True,
@@ -101,9 +105,15 @@ def berth(bench, port, name="berth", build=None):
             name, [program.pid, control.child(program.pid)], "127.0.0.1", port)
 
 
-def floor():
-    """No relay at all."""
-    return peers.Subject("floor", [], HOST_ADDRESS, BACKEND_PORT)
+class Floor(peers.Subject):
+    """No relay at all, only the backend, which is not measured."""
+
+    def __init__(self, backend):
+        super().__init__("floor", [], HOST_ADDRESS, BACKEND_PORT)
+        self.backend = peers.Subject("backend", [backend.pid], None, None)
+
+    def keep_to(self, cpus):
+        self.backend.keep_to(cpus)
 
 
 def tcp_peers(args):
@@ -122,7 +132,7 @@ def tcp_peers(args):
 @contextlib.contextmanager
 def subjects(bench, args, make_peers):
     """berth, the peers with each setting, and the floor."""
-    with world(bench), contextlib.ExitStack() as stack:
+    with world(bench) as backend, contextlib.ExitStack() as stack:
         ports = itertools.count(FIRST_PORT)
         found = [stack.enter_context(berth(bench, next(ports)))]
         if args.beside:
@@ -132,7 +142,7 @@ def subjects(bench, args, make_peers):
             peer = make(bench, next(ports))
             stack.callback(peer.stop)
             found.append(peer.wait_listening(NETNS_DIR, NETNS))
-        found.append(floor())
+        found.append(Floor(backend))
         yield found
 
 
@@ -148,17 +158,18 @@ def client(bench, subject, work, count, *more):
 
 
 @contextlib.contextmanager
-def apart(bench, everybody):
-    """The relays on the processors that the clients leave them."""
+def one_processor(bench, everybody):
+    """For clients, relays and the backend, and never idle, see awake.c."""
+    usable = os.sched_getaffinity(0)
     with bench.steady():
+        first = os.sched_getaffinity(0)
         for subject in everybody:
-            subject.keep_to(bench.program_cpus)
+            subject.keep_to(first)
         try:
             yield
         finally:
-            everywhere = range(os.cpu_count())
             for subject in everybody:
-                subject.keep_to(everywhere)
+                subject.keep_to(usable)
 
 
 def bench_connect(bench, args):
@@ -180,7 +191,7 @@ def bench_connect(bench, args):
     with subjects(bench, args, tcp_peers) as everybody:
         turns = Turns(everybody)
         turns.take(rounds, busy)
-        with apart(bench, everybody):
+        with one_processor(bench, everybody):
             turns.take(rounds, alone)
     title = "connect, 64 B there and back, close"
     haproxy = ("HAProxy",)
@@ -205,7 +216,7 @@ def bench_pingpong(bench, args):
 
     with subjects(bench, args, tcp_peers) as everybody:
         turns = Turns(everybody)
-        with apart(bench, everybody):
+        with one_processor(bench, everybody):
             turns.take(rounds, alone)
     title = "64 B ping-pong, one connection"
     turns.report(bench.report, f"{title}: CPU of the relay, us", "cpu",
