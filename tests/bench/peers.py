@@ -39,7 +39,8 @@ HAPROXY_SPLICE = """\
 """
 
 
-# Sessions stay, as berth's do: without proxy_responses.
+# Sessions stay, as berth's do: without proxy_responses. The largest receive
+# buffer that the kernel lets it have.
 NGINX = """\
 load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
@@ -52,7 +53,7 @@ events {{
 }}
 stream {{
     server {{
-        listen 0.0.0.0:{port} udp reuseport;
+        listen 0.0.0.0:{port} udp reuseport rcvbuf=4m;
         proxy_pass 127.0.0.1:{backend};
         proxy_timeout 1h;
     }}
