@@ -74,7 +74,8 @@ def world(bench):
 
     HAProxy knows namespaces only by their names in /run/netns: in this mount
     namespace that is an empty directory of our own."""
-    shell(f"mount -t tmpfs berth-bench /run && mkdir {NETNS_DIR}")
+    shell("mount -t tmpfs berth-bench /run")
+    os.makedirs(NETNS_DIR)
     try:
         shell(f"ip netns add {NETNS} && ip -n {NETNS} link set lo up && "
               f"ip link add bench0 type veth peer name eth0 netns {NETNS} && "
