@@ -405,8 +405,9 @@ def parse_arguments():
                         help="the benchmark's own programs: another build's")
     parser.add_argument("--beside", metavar="DIR",
                         help="another build of berth, measured as 'other'")
-    parser.add_argument("--peers", default="HAProxy,Go,nginx", metavar="NAME,...",
-                        help="compare with these; floors are always there")
+    parser.add_argument("--peers", default=",".join(relay.PEERS),
+                        help="compare the relay with these, of "
+                        + ",".join(relay.PEERS))
     parser.add_argument("--only", default=",".join(FIGURES),
                         help="figures, of " + ",".join(FIGURES))
     parser.add_argument("--quick", action="store_true",
@@ -416,9 +417,11 @@ def parse_arguments():
     args = parser.parse_args()
     args.only = args.only.split(",")
     args.peers = tuple(filter(None, args.peers.split(",")))
-    for name in args.only:
-        if name not in FIGURES:
-            parser.error(f"no figure '{name}': {', '.join(FIGURES)}")
+    for what, names, known in (("figure", args.only, FIGURES),
+                               ("peer", args.peers, relay.PEERS)):
+        for name in names:
+            if name not in known:
+                parser.error(f"no {what} '{name}': {', '.join(known)}")
     if args.churn_seconds < 20:
         parser.error("--churn-seconds: at least 20")
     return args

@@ -158,7 +158,8 @@ class Peer(Subject):
 
 
 def need(program, package):
-    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    path = shutil.which(program,
+                        path=os.environ.get("PATH", "") + ":/usr/sbin")
     if not path:
         sys.exit(f"{program} is missing: contrib/install-dependencies bench "
                  f"installs {package}")

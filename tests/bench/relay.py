@@ -31,6 +31,7 @@ HOST_ADDRESS, NETNS_ADDRESS = "192.0.2.1", "192.0.2.2"
 BACKEND_PORT = 7199
 FIRST_PORT = 7101
 IN_FLIGHT = 16
+PEERS = ("HAProxy", "Go", "nginx")
 UDP_CLIENTS = 32
 UDP_WINDOWS = (1, 8)  # each client's requests in flight
 GROWTH_KIB = 64  # what an allocator may take more without a leak
