@@ -46,33 +46,17 @@ static ssize_t proxy_header(const struct conn *conn, uint8_t *buffer,
 				 : proxy_header_v2(&info, buffer, size));
 }
 
-/* Puts the header before all that the client says. What it has said already
- * goes out with it; nobody waits for it to say something. */
+/* Keeps the header to be written before all that the client says, to whichever
+ * backend is the first to take it. */
 static int forward_introduce(struct worker *worker, struct conn *conn)
 {
-	struct side *client = &conn->client;
-	uint8_t *buffer = worker->scratch;
-	ssize_t len = proxy_header(conn, buffer, PROXY_HEADER_MAX), n = 0;
-	size_t room;
+	uint8_t header[PROXY_HEADER_MAX];
+	ssize_t len = proxy_header(conn, header, sizeof(header));
 
 	if (len < 0)
 		return (int)len;
-	room = BUFFER_MAX_BYTES - (size_t)len;
-	if (client->readable) {
-		n = recv(client->fd, buffer + len, room, 0);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		client->eof = n == 0;
-		if (n <= 0 || ((size_t)n < room && !client->hangup))
-			client->readable = n < 0 && errno == EINTR;
-	}
-	if (n > 0) {
-		len += n;
-		counters_add(share_counters(conn->share), COUNTER_BYTES_IN,
-			     (uint64_t)n);
-	}
-	client->rest = buffer_new(&worker->buffers, buffer, (size_t)len);
-	return client->rest ? 0 : -ENOMEM;
+	conn->client.rest = buffer_new(&worker->buffers, header, (size_t)len);
+	return conn->client.rest ? 0 : -ENOMEM;
 }
 
 static void forward_open(struct worker *worker, struct conn *conn)
@@ -81,10 +65,7 @@ static void forward_open(struct worker *worker, struct conn *conn)
 	conn->active_us = worker->now_us;
 	conn->backend.writable = true;
 	tcp_set_state(worker, conn, CONN_OPEN);
-	if (conn->serving->proxy && forward_introduce(worker, conn) < 0)
-		tcp_reset(worker, conn);
-	else
-		tcp_run(worker, conn);
+	tcp_run(worker, conn);
 }
 
 /* Is it the relay's own shortage, which says nothing of the backend? */
@@ -168,19 +149,18 @@ static int forward_connect(struct conn *conn)
 /* A backend on this host is connected before connect(2) returns, although it
  * says EINPROGRESS; and by now the client may have said something. To write it
  * tells, and saves the wake-up that would. */
-static void forward_early(struct worker *worker, struct conn *conn)
+static void forward_early(struct worker *worker, struct conn *conn,
+			  bool connected)
 {
-	tcp_set_state(worker, conn, CONN_CONNECTING);
-	switch (tcp_pump_early(worker, conn)) {
-	case TCP_WAITS:
-		tcp_run(worker, conn);
-		return;
-	case TCP_AGAIN:
-		forward_open(worker, conn);
-		return;
-	case TCP_FAILED:
+	enum tcp_result result = tcp_pump_early(worker, conn);
+
+	if (result == TCP_FAILED) {
 		tcp_reset(worker, conn);
-		return;
+	} else if (connected || result == TCP_AGAIN) {
+		forward_open(worker, conn);
+	} else {
+		tcp_set_state(worker, conn, CONN_CONNECTING);
+		tcp_run(worker, conn);
 	}
 }
 
@@ -190,12 +170,8 @@ static void forward_try(struct worker *worker, struct conn *conn)
 
 	do {
 		r = forward_connect(conn);
-		if (r == 0) {
-			forward_open(worker, conn);
-			return;
-		}
-		if (r == -EINPROGRESS) {
-			forward_early(worker, conn);
+		if (r == 0 || r == -EINPROGRESS) {
+			forward_early(worker, conn, /* connected= */ r == 0);
 			return;
 		}
 		/* A UNIX listener has no queue to wait in without blocking. */
@@ -212,6 +188,10 @@ static void forward_try(struct worker *worker, struct conn *conn)
 
 void tcp_forward_begin(struct worker *worker, struct conn *conn)
 {
+	if (conn->serving->proxy && forward_introduce(worker, conn) < 0) {
+		tcp_reset(worker, conn);
+		return;
+	}
 	(void)forward_pick(worker, conn); /* nothing was tried yet */
 	forward_try(worker, conn);
 }

@@ -146,7 +146,7 @@ enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 
 /**
  * tcp_pump_early() - passes on to a backend whose connecting is not known to
- * be done what the client said by now
+ * be done what was kept for it, and what the client said by now
  *
  * Return: TCP_AGAIN: it took some, so it is connected; TCP_WAITS: it is not
  * known; TCP_FAILED.

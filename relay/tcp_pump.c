@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/util.h"
@@ -184,21 +185,22 @@ static int give_scratch(struct worker *worker, struct conn *conn,
 	return src->rest ? 0 : -ENOMEM;
 }
 
-/* Reads to the scratch buffer. Return: bytes; 0: nothing now, or the end, see
- * @src; -errno. */
+/* Reads to the scratch buffer, behind the @used bytes that are in it.
+ * Return: bytes; 0: nothing now, or the end, see @src; -errno. */
 static ssize_t side_read(struct worker *worker, struct conn *conn,
-			 struct side *src)
+			 struct side *src, size_t used)
 {
+	size_t room = BUFFER_MAX_BYTES - used;
 	ssize_t n;
 
 	do {
-		n = recv(src->fd, worker->scratch, BUFFER_MAX_BYTES, 0);
+		n = recv(src->fd, worker->scratch + used, room, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return -errno;
 	if (n == 0)
 		src->eof = true;
-	if (n <= 0 || ((size_t)n < BUFFER_MAX_BYTES && !src->hangup))
+	if (n <= 0 || ((size_t)n < room && !src->hangup))
 		src->readable = false;
 	if (n <= 0)
 		return 0;
@@ -209,7 +211,7 @@ static ssize_t side_read(struct worker *worker, struct conn *conn,
 static int pump_copy(struct worker *worker, struct conn *conn, struct side *src,
 		     struct side *dst)
 {
-	ssize_t n = side_read(worker, conn, src);
+	ssize_t n = side_read(worker, conn, src, 0);
 
 	if (n <= 0)
 		return (int)n;
@@ -369,26 +371,43 @@ enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 	return TCP_AGAIN;
 }
 
+/* Moves what was kept to the scratch buffer. Return: how much. */
+static size_t take_rest(struct worker *worker, struct side *src)
+{
+	struct buffer *rest = src->rest;
+	size_t len;
+
+	if (!rest)
+		return 0;
+	len = rest->end - rest->begin;
+	memcpy(worker->scratch, rest->data + rest->begin, len);
+	src->rest = buffer_free(&worker->buffers, rest);
+	return len;
+}
+
 enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
 {
 	struct side *client = &conn->client, *backend = &conn->backend;
-	ssize_t n, done;
+	size_t len = take_rest(worker, client);
+	ssize_t n = 0, done;
 
-	if (client->rest || !client->readable)
+	if (client->readable && len < BUFFER_MAX_BYTES)
+		n = side_read(worker, conn, client, len);
+	if (n < 0)
+		return TCP_FAILED;
+	len += (size_t)n;
+	if (len == 0)
 		return TCP_WAITS;
-	n = side_read(worker, conn, client);
-	if (n <= 0)
-		return n < 0 ? TCP_FAILED : TCP_WAITS;
-	done = tcp_send(backend, worker->scratch, (size_t)n);
+	done = tcp_send(backend, worker->scratch, len);
 	if (done < 0) {
 		if (done != -EAGAIN)
 			backend->error = (int)-done;
 		done = 0;
 	}
-	if (done < n) {
+	if ((size_t)done < len) {
 		client->rest = buffer_new(&worker->buffers,
 					  worker->scratch + done,
-					  (size_t)(n - done));
+					  len - (size_t)done);
 		if (!client->rest)
 			return TCP_FAILED;
 	}
@@ -401,7 +420,7 @@ enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,
 	for (int i = 0; i < PUMP_READS; i++) {
 		if (!src->readable)
 			return TCP_WAITS;
-		if (side_read(worker, conn, src) < 0)
+		if (side_read(worker, conn, src, 0) < 0)
 			return TCP_FAILED;
 	}
 	return TCP_AGAIN;

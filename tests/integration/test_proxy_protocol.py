@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import process
 from harness.netns import read_all, read_exactly
 from harness.rules import forward
 from harness.traffic import pair, pattern, works
@@ -94,6 +95,26 @@ def test_client_that_speaks_at_once(world, netns, backend, size):
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
             assert read_all(server) == wanted + data
+
+
+@pytest.mark.parametrize("first", ["answers", "refuses"])
+def test_client_that_spoke_before_it_was_accepted(world, netns, backend,
+                                                  first):
+    """What it said is there when the relay connects; the header goes to the
+    backend that answers, in front of it."""
+    gone = world.host.listen()
+    backends = [to(backend)] if first == "answers" else [to(gone), to(backend)]
+    gone.close()
+    berthd = world.berthd(forward(backends, options={"proxy_protocol": "v2"}))
+    berthd.wait_delivered()
+    relay = berthd.relay_pid()
+    for _ in range(4):
+        with process.stopped(relay):
+            client = netns.connect("127.0.0.1", 8080)
+            client.sendall(b"early")
+        with client, backend.accept()[0] as server:
+            expect_header(client, server, "v2")
+            assert read_exactly(server, 5) == b"early"
 
 
 def test_client_that_only_closes(world, netns, backend):
