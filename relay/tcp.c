@@ -101,7 +101,9 @@ void tcp_set_state(struct worker *worker, struct conn *conn,
 {
 	conn->state = (uint8_t)state;
 	conn->since_us = worker->now_us;
-	timer_set_earlier(&worker->timers, &conn->timer, conn_deadline(conn));
+	/* Also when it is later: many that were connected at one time would
+	 * each wake an idle relay for nothing. */
+	timer_set(&worker->timers, &conn->timer, conn_deadline(conn));
 }
 
 /* The end */
