@@ -61,6 +61,16 @@ def rss_kib(pid):
     return int(status(pid, "VmRSS").split()[0])
 
 
+def private_kib(pid):
+    """Memory that only this process has."""
+    total = 0
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Private_"):
+                total += int(line.split()[1])
+    return total
+
+
 def descriptors(pid):
     """{fd: what it refers to}, without the inode numbers."""
     found = {}
