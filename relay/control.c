@@ -255,9 +255,8 @@ static int serving_for(struct relay_control *control,
 	struct serving *serving;
 	int r;
 
-	*ret_problem = "a protocol of tcp, udp, mptcp";
-	if (protocol_parse(listener->protocol, ret_protocol) < 0 ||
-	    protocol_is_sctp(*ret_protocol))
+	*ret_problem = "a protocol of tcp, udp, mptcp, sctp, sctp-seqpacket";
+	if (protocol_parse(listener->protocol, ret_protocol) < 0)
 		return -EINVAL;
 	r = serving_new(listener, *ret_protocol, &serving, ret_problem);
 	if (r < 0)
@@ -273,13 +272,13 @@ static int serving_for(struct relay_control *control,
 	return 0;
 }
 
-static bool socket_has_type(int fd, int wanted)
+static bool socket_is(int fd, int option, int wanted)
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
+	int value = 0;
+	socklen_t len = sizeof(value);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       type == wanted;
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
+	       value == wanted;
 }
 
 /* What accepted sockets inherit, and what answers need.
@@ -288,15 +287,20 @@ static bool prepare_socket(int fd, enum protocol protocol)
 {
 	static const int on = 1;
 
+	if (protocol_is_sctp(protocol))
+		return socket_is(fd, SO_PROTOCOL, IPPROTO_SCTP) &&
+		       socket_is(fd, SO_TYPE,
+				 protocol == PROTOCOL_SCTP ? SOCK_STREAM
+							   : SOCK_SEQPACKET);
 	/* MPTCP knows this option since Linux 5.17. */
 	if (protocol != PROTOCOL_UDP)
 		return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
 				  sizeof(on)) == 0 ||
-		       socket_has_type(fd, SOCK_STREAM);
+		       socket_is(fd, SO_TYPE, SOCK_STREAM);
 	/* Each fails for the other family. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	return socket_has_type(fd, SOCK_DGRAM);
+	return socket_is(fd, SO_TYPE, SOCK_DGRAM);
 }
 
 static void begin_serving(struct relay_control *control, struct entry *entry,

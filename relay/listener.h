@@ -15,6 +15,8 @@
 struct conn;
 struct listener;
 struct netns_use;
+struct sctp_conn;
+struct sctp_shared;
 struct serving;
 struct udp_front;
 struct worker;
@@ -36,6 +38,8 @@ struct worker;
  * @accept_turn, @n_accept_turns: the worker's turn when it last accepted, and
  *		in how many turns before it did, without a gap
  * @udp:	what a UDP listener has instead of @conns
+ * @sctp_conns:	its associations
+ * @sctp:	what a one-to-many listener has beside them
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
  * @parked:	it would be, but accepting rests; in worker.parked
@@ -49,6 +53,8 @@ struct share {
 	struct serving *serving;
 	struct conn *conns;
 	struct udp_front *udp;
+	struct sctp_conn *sctp_conns;
+	struct sctp_shared *sctp;
 	unsigned int next_backend;
 	_Atomic(struct counters *) counters;
 	uint32_t accept_turn;

@@ -39,11 +39,11 @@ static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
 		return true;
 	case BACKEND_TCP:
 	case BACKEND_UNIX:
-		return protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP;
+		return protocol != PROTOCOL_UDP;
 	case BACKEND_UDP:
 		return protocol == PROTOCOL_UDP;
 	case BACKEND_SCTP:
-		return false;
+		return protocol_is_sctp(protocol);
 	}
 	return false;
 }
@@ -62,6 +62,9 @@ static int add_backend(struct serving *serving, const char *text,
 	}
 	entry->text = strdup(text);
 	entry->address = malloc(backend.address_len);
+	entry->sctp =
+		backend.scheme == BACKEND_SCTP ||
+		(backend.scheme == BACKEND_SAME && protocol_is_sctp(protocol));
 	serving->n_backends++;
 	if (!entry->text || !entry->address)
 		return -ENOMEM;

@@ -19,9 +19,13 @@
 
 struct berth_listener;
 
-/** struct serving_backend - where to connect, and its text for the log */
+/**
+ * struct serving_backend - where to connect, and its text for the log
+ * @sctp:	by SCTP; else by TCP, or UDP for a UDP listener, or UNIX
+ */
 struct serving_backend {
 	char *text;
+	bool sctp;
 	struct sockaddr *address;
 	socklen_t address_len;
 	struct backend_health health;

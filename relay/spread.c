@@ -29,8 +29,9 @@
  * waits for the one worker that may accept, and it costs no more processor
  * time, except where few clients meet many listeners.
  *
- * A datagram socket has one worker: its session table needs no lock then, and
- * the datagrams of one client stay in order. Listeners are dealt out by id.
+ * A datagram or one-to-many socket has one worker: its table needs no lock
+ * then, and what one client sends stays in order. Listeners are dealt out by
+ * id.
  *
  * EPOLLEXCLUSIVE cannot be changed by EPOLL_CTL_MOD, and it works only in the
  * set that is waited on, not in one nested in it: a worker that pauses
@@ -42,7 +43,9 @@
 
 size_t spread_n_shares(enum protocol protocol, size_t n_workers)
 {
-	return protocol == PROTOCOL_UDP ? 1 : n_workers;
+	return protocol == PROTOCOL_UDP || protocol == PROTOCOL_SCTP_SEQPACKET
+		       ? 1
+		       : n_workers;
 }
 
 size_t spread_worker(uint64_t id, size_t index, size_t n_shares,

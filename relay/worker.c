@@ -26,6 +26,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/sctp.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
 #include "relay/tcp.h"
@@ -45,6 +46,9 @@
 
 /* How long a pipe rests in the pool before it is closed. */
 #define TRIM_US USEC_PER_SEC
+
+/* SCTP messages of one worker that wait: hundreds of the largest. */
+#define SCTP_BUDGET_BYTES (64u * 1024 * 1024)
 
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 5
@@ -183,6 +187,21 @@ static void worker_resume(struct timer *timer, void *user_data)
 
 /* Shares */
 
+static void (*const listener_handlers[PROTOCOL_COUNT])(struct worker *,
+						       struct pollable *,
+						       uint32_t) = {
+	[PROTOCOL_TCP] = tcp_listener_handler,
+	[PROTOCOL_MPTCP] = tcp_listener_handler,
+	[PROTOCOL_UDP] = udp_listener_handler,
+	[PROTOCOL_SCTP] = sctp_listener_handler,
+	[PROTOCOL_SCTP_SEQPACKET] = sctp_shared_handler,
+};
+
+static bool share_is_empty(const struct share *share)
+{
+	return !share->conns && !share->sctp_conns;
+}
+
 static void share_set_serving(struct worker *worker, struct share *share,
 			      struct serving *serving)
 {
@@ -196,16 +215,20 @@ static void share_set_serving(struct worker *worker, struct share *share,
 
 static void share_begin(struct worker *worker, struct share *share)
 {
-	bool datagrams = share->listener->protocol == PROTOCOL_UDP;
+	enum protocol protocol = share->listener->protocol;
+	int r = 0;
 
 	share->attached = true;
-	share->poll.handler = datagrams ? udp_listener_handler
-					: tcp_listener_handler;
-	if (datagrams && udp_share_open(worker, share) < 0)
-		log_error("%s: out of memory; it is not served",
-			  share->listener->label);
-	else
+	share->poll.handler = listener_handlers[protocol];
+	if (protocol == PROTOCOL_UDP)
+		r = udp_share_open(worker, share);
+	if (r == 0)
 		share_register(worker, share);
+	if (protocol == PROTOCOL_SCTP_SEQPACKET)
+		r = sctp_shared_open(worker, share);
+	if (r < 0)
+		log_error_errno(r, "%s: it is not served",
+				share->listener->label);
 }
 
 static void share_withdraw(struct worker *worker, struct share *share)
@@ -216,13 +239,15 @@ static void share_withdraw(struct worker *worker, struct share *share)
 	share_unregister(worker, share);
 	if (share->udp)
 		udp_share_close(worker, share);
+	if (share->sctp)
+		sctp_shared_close(worker, share);
 	listener_put_fd(share->listener);
 	share->attached = false;
 }
 
 void worker_share_ended(struct worker *worker, struct share *share)
 {
-	assert(share->withdrawn && !share->conns);
+	assert(share->withdrawn && share_is_empty(share));
 	if (share->released)
 		return;
 	share->released = true;
@@ -244,9 +269,11 @@ static void share_apply(struct worker *worker, struct share *share,
 	if (wanted & SHARE_WITHDRAW) {
 		if (!share->withdrawn)
 			share_withdraw(worker, share);
-		if (wanted & SHARE_ABORT)
+		if (wanted & SHARE_ABORT) {
 			tcp_share_abort(worker, share);
-		if (!share->conns)
+			sctp_share_abort(worker, share);
+		}
+		if (share_is_empty(share))
 			worker_share_ended(worker, share);
 	} else if (begin && (wanted & SHARE_SERVE)) {
 		share_begin(worker, share);
@@ -347,7 +374,8 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 	shed = inbox->shed;
 	inbox->shed = 0;
 	pthread_mutex_unlock(&inbox->lock);
-	while (shed > 0 && (tcp_shed(worker) || udp_shed(worker)))
+	while (shed > 0 &&
+	       (tcp_shed(worker) || sctp_shed(worker) || udp_shed(worker)))
 		shed--;
 }
 
@@ -459,9 +487,10 @@ static void *worker_main(void *user_data)
 	struct epoll_event events[BATCH_EVENTS];
 
 	while (!worker->stopping) {
-		int wait_ms = worker->ready ? 0
-					    : timers_wait_ms(&worker->timers,
-							     monotonic_us());
+		bool ready = worker->ready || worker->sctp_ready;
+		int wait_ms =
+			ready ? 0
+			      : timers_wait_ms(&worker->timers, monotonic_us());
 		int n = epoll_wait(worker->epoll_fd, events, BATCH_EVENTS,
 				   wait_ms);
 
@@ -476,10 +505,12 @@ static void *worker_main(void *user_data)
 		}
 		timers_run(&worker->timers, worker->now_us, worker);
 		worker_run_ready(worker);
+		sctp_run_ready(worker);
 		worker_after_batch(worker);
 	}
-	while (tcp_shed(worker))
+	while (tcp_shed(worker) || sctp_shed(worker))
 		; /* what the kernel would end politely, and slowly */
+	sctp_run_ready(worker); /* buries those that were in it */
 	worker_after_batch(worker);
 	return NULL;
 }
@@ -548,6 +579,7 @@ int worker_start(struct worker *worker, size_t index, struct outbox *outbox)
 		.index = index,
 		.outbox = outbox,
 		.inbox.fd = -1,
+		.sctp_budget.limit_bytes = SCTP_BUDGET_BYTES,
 		.log_limit = { .interval_us = LOG_INTERVAL_US,
 			       .burst = LOG_BURST },
 	};
@@ -569,6 +601,8 @@ void worker_forget(struct share *share)
 {
 	if (share->udp)
 		udp_share_close(share->worker, share);
+	if (share->sctp)
+		sctp_shared_close(share->worker, share);
 	share->serving = serving_unref(share->serving);
 }
 

@@ -12,9 +12,11 @@
 #include "relay/listener.h"
 #include "relay/pipe.h"
 #include "relay/pollable.h"
+#include "relay/sctp_message.h"
 #include "relay/timer.h"
 
 struct conn;
+struct sctp_conn;
 struct serving;
 struct udp_worker;
 struct worker;
@@ -55,6 +57,8 @@ struct inbox {
  * @conns:	all that this worker has, newest last
  * @ready, @last_ready: connections whose work was cut short, in order; see
  *		worker_again()
+ * @sctp_conns, @sctp_ready: the same for SCTP
+ * @sctp_budget: what SCTP messages that wait may take
  * @graves:	memory to be freed after the batch
  * @done:	shares to be released after the batch
  * @parked:	listeners that rest, first come first
@@ -76,6 +80,9 @@ struct worker {
 	struct pipe_pool pipes;
 	struct conn *conns;
 	struct conn *ready, *last_ready;
+	struct sctp_conn *sctp_conns;
+	struct sctp_conn *sctp_ready;
+	struct sctp_budget sctp_budget;
 	struct grave *graves;
 	struct share *done;
 	struct share *parked;

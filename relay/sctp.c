@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sctp.c - SCTP associations: their life and their end
+ *
+ * Theory of operation: a relayed association has a client side and, with
+ * `forward`, a backend side, which is an association too or a stream. What is
+ * read are whole messages with stream, payload protocol id and order; they are
+ * sent on as they are, or the association is aborted: nothing is cut, and
+ * nothing goes missing in the middle.
+ *
+ *	CONNECTING <-> WAITING -> OPEN -> ENDING -> closed
+ *
+ * `respond`, `echo` and `discard` begin with OPEN. From every state
+ * sctp_conn_reset() leads out at once; both peers then see an ABORT.
+ *
+ * The end. SCTP has no half-closed state: whoever gets a SHUTDOWN can send
+ * nothing more. So when one side ends, what it sent before is passed on, the
+ * other side is shut as well, and what that one still says is dropped, unless
+ * it is a stream's last words to a client that still listens. A client's
+ * socket that is closed politely lives on in the kernel until its peer has
+ * acknowledged all, and holds its network namespace meanwhile: so it is closed
+ * only when its association is gone, or aborted after the drain timeout.
+ *
+ * One-to-one sockets are an association's own. One-to-many sockets are shared:
+ * see sctp_shared.c.
+ */
+#include "relay/sctp.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "relay/listener.h"
+#include "relay/sctp_internal.h"
+#include "relay/serving.h"
+#include "relay/worker.h"
+
+/* How long the other side may take once one has ended. */
+#define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
+
+/* How long one association may keep the others of its socket waiting. */
+#define STALL_TIMEOUT_US (30 * USEC_PER_SEC)
+
+/* A UNIX backend whose backlog is full is asked again after this. */
+#define RETRY_US (20 * USEC_PER_MSEC)
+
+void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
+{
+	counters_add(share_counters(conn->share), which, n);
+}
+
+/* Deadlines */
+
+static uint64_t earlier(uint64_t a_us, uint64_t b_us)
+{
+	return a_us < b_us ? a_us : b_us;
+}
+
+static uint64_t conn_deadline(const struct sctp_conn *conn)
+{
+	const struct serving *serving = conn->serving;
+	uint64_t connect_us = conn->active_us + serving->connect_timeout_us;
+	uint64_t idle_us = conn->active_us + serving->idle_timeout_us;
+
+	switch ((enum sctp_state)conn->state) {
+	case SCTP_STATE_CONNECTING:
+		return connect_us;
+	case SCTP_STATE_WAITING:
+		return earlier(connect_us, conn->since_us + RETRY_US);
+	case SCTP_STATE_OPEN:
+		if (!conn->stalled_us)
+			return idle_us;
+		return earlier(idle_us, conn->stalled_us + STALL_TIMEOUT_US);
+	case SCTP_STATE_ENDING:
+		return conn->since_us + DRAIN_TIMEOUT_US;
+	}
+	return conn->since_us;
+}
+
+static void conn_set_timer(struct worker *worker, struct sctp_conn *conn)
+{
+	timer_set_earlier(&worker->timers, &conn->timer, conn_deadline(conn));
+}
+
+static void conn_timer_handler(struct timer *timer, void *user_data)
+{
+	struct sctp_conn *conn = container_of(timer, struct sctp_conn, timer);
+	struct worker *worker = user_data;
+	uint64_t deadline_us = conn_deadline(conn);
+
+	/* Activity postpones the deadline without moving the timer. */
+	if (deadline_us > worker->now_us)
+		timer_set(&worker->timers, timer, deadline_us);
+	else if (conn->state == SCTP_STATE_CONNECTING ||
+		 conn->state == SCTP_STATE_WAITING)
+		sctp_forward_timeout(worker, conn);
+	else
+		sctp_conn_reset(worker, conn);
+}
+
+void sctp_conn_set_state(struct worker *worker, struct sctp_conn *conn,
+			 enum sctp_state state)
+{
+	conn->state = (uint8_t)state;
+	conn->since_us = worker->now_us;
+	conn_set_timer(worker, conn);
+}
+
+void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
+		      bool stalls)
+{
+	if (!stalls) {
+		conn->stalled_us = 0;
+	} else if (!conn->stalled_us) {
+		conn->stalled_us = worker->now_us;
+		conn_set_timer(worker, conn);
+	}
+}
+
+/* The end */
+
+void sctp_conn_close_backend(struct worker *worker, struct sctp_conn *conn,
+			     bool abort)
+{
+	struct sctp_side *backend = &conn->backend;
+
+	backend->partial =
+		sctp_message_free(&worker->sctp_budget, backend->partial);
+	(void)sctp_queue_clear(&worker->sctp_budget, &backend->queue);
+	sctp_socket_close(TAKE_FD(backend->fd), abort);
+	*backend = (struct sctp_side){
+		.fd = -1,
+		.limits.max_bytes = SCTP_MESSAGE_MAX, /* until it is known */
+	};
+}
+
+static void conn_close_client(struct worker *worker, struct sctp_conn *conn,
+			      bool abort)
+{
+	struct sctp_side *client = &conn->client;
+
+	client->partial =
+		sctp_message_free(&worker->sctp_budget, client->partial);
+	(void)sctp_queue_clear(&worker->sctp_budget, &client->queue);
+	if (client->kind == SCTP_SIDE_SHARED) {
+		if (abort && !client->gone)
+			sctp_socket_abort(client->fd, client->assoc_id);
+		sctp_shared_remove(worker, conn);
+		client->fd = -1;
+	} else {
+		sctp_socket_close(TAKE_FD(client->fd), abort);
+	}
+}
+
+/* Closes all and forgets it. */
+static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
+{
+	struct share *share = conn->share;
+
+	sctp_conn_close_backend(worker, conn, abort);
+	conn_close_client(worker, conn, abort);
+	conn->client.poll.handler = NULL;
+	timers_unreserve(&worker->timers, &conn->timer);
+	conn->serving = serving_unref(conn->serving);
+	sctp_conn_count(conn, COUNTER_ENDED, 1);
+	sctp_leave(share, conn->n_fds);
+	DL_DELETE(share->sctp_conns, conn);
+	DL_DELETE2(worker->sctp_conns, conn, all_prev, all_next);
+	/* In worker.sctp_ready it is found dead, and buried then. */
+	if (!conn->queued)
+		worker_bury(worker, &conn->grave);
+	if (!share->withdrawn)
+		worker_unpark(worker, share);
+	else if (!share->sctp_conns)
+		worker_share_ended(worker, share);
+}
+
+void sctp_conn_reset(struct worker *worker, struct sctp_conn *conn)
+{
+	conn_end(worker, conn, /* abort= */ true);
+}
+
+bool sctp_conn_is_dead(const struct sctp_conn *conn)
+{
+	return !conn->serving;
+}
+
+/* Has the kernel nothing left to do for the client's association? */
+static bool client_is_gone(const struct sctp_conn *conn)
+{
+	const struct sctp_side *client = &conn->client;
+
+	return client->kind == SCTP_SIDE_SHARED
+		       ? client->gone
+		       : sctp_socket_is_gone(client->fd);
+}
+
+/* Return: is the conn dead now? */
+static bool conn_end_if_through(struct worker *worker, struct sctp_conn *conn)
+{
+	struct sctp_side *client = &conn->client, *backend = &conn->backend;
+
+	if (client->eof || (backend->fd >= 0 && backend->eof)) {
+		if (conn->state == SCTP_STATE_OPEN)
+			sctp_conn_set_state(worker, conn, SCTP_STATE_ENDING);
+	}
+	if (!sctp_side_done(client) ||
+	    (backend->fd >= 0 && !sctp_side_done(backend)))
+		return false;
+	sctp_side_shut(client);
+	if (!client_is_gone(conn))
+		return false;
+	conn_end(worker, conn, /* abort= */ false);
+	return true;
+}
+
+/* Life */
+
+static enum sctp_result conn_forward(struct worker *worker,
+				     struct sctp_conn *conn)
+{
+	enum sctp_result up, down;
+
+	up = sctp_pump(worker, conn, &conn->client, &conn->backend);
+	if (up == SCTP_RESULT_FAILED)
+		return up;
+	down = sctp_pump(worker, conn, &conn->backend, &conn->client);
+	return down == SCTP_RESULT_WAITS ? up : down;
+}
+
+/* Return: 0: all is said; -EAGAIN; -errno. A long text is several messages. */
+static int respond_say(struct worker *worker, struct sctp_conn *conn)
+{
+	static const struct sctp_label label = { .sid = 0 };
+	const struct serving *serving = conn->serving;
+	size_t len;
+	ssize_t n;
+
+	while (conn->sent < serving->text_len) {
+		len = serving->text_len - conn->sent;
+		if (len > conn->client.limits.max_bytes)
+			len = conn->client.limits.max_bytes;
+		n = sctp_pump_give(worker, conn, &conn->client, &label,
+				   (const uint8_t *)serving->text + conn->sent,
+				   len);
+		if (n <= 0)
+			return n == 0 ? -EAGAIN : (int)n;
+		conn->sent += (uint32_t)n;
+	}
+	return 0;
+}
+
+static enum sctp_result conn_respond(struct worker *worker,
+				     struct sctp_conn *conn)
+{
+	int r = respond_say(worker, conn);
+
+	if (r < 0 && r != -EAGAIN)
+		return SCTP_RESULT_FAILED;
+	if (r == 0 && conn->state == SCTP_STATE_OPEN) {
+		sctp_side_shut(&conn->client);
+		sctp_conn_set_state(worker, conn, SCTP_STATE_ENDING);
+	}
+	return sctp_pump(worker, conn, &conn->client, NULL);
+}
+
+static enum sctp_result conn_step(struct worker *worker, struct sctp_conn *conn)
+{
+	if (conn->state == SCTP_STATE_CONNECTING ||
+	    conn->state == SCTP_STATE_WAITING)
+		return SCTP_RESULT_WAITS;
+	switch (conn->serving->action) {
+	case SERVICE_FORWARD:
+		return conn_forward(worker, conn);
+	case SERVICE_RESPOND:
+		return conn_respond(worker, conn);
+	case SERVICE_ECHO:
+		return sctp_pump(worker, conn, &conn->client, &conn->client);
+	case SERVICE_DISCARD:
+		return sctp_pump(worker, conn, &conn->client, NULL);
+	case SERVICE_HANDOFF:
+		break;
+	}
+	return SCTP_RESULT_FAILED;
+}
+
+static void conn_queue_again(struct worker *worker, struct sctp_conn *conn)
+{
+	if (conn->queued)
+		return;
+	conn->queued = true;
+	conn->next_ready = worker->sctp_ready;
+	worker->sctp_ready = conn;
+}
+
+void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn)
+{
+	enum sctp_result result = conn_step(worker, conn);
+
+	if (result == SCTP_RESULT_FAILED) {
+		sctp_conn_reset(worker, conn);
+		return;
+	}
+	if (conn->state == SCTP_STATE_OPEN || conn->state == SCTP_STATE_ENDING)
+		if (conn_end_if_through(worker, conn))
+			return;
+	sctp_shared_update(worker, conn);
+	if (result == SCTP_RESULT_AGAIN)
+		conn_queue_again(worker, conn);
+}
+
+void sctp_run_ready(struct worker *worker)
+{
+	struct sctp_conn *conn = TAKE_PTR(worker->sctp_ready), *next;
+
+	for (; conn; conn = next) {
+		next = conn->next_ready;
+		conn->queued = false;
+		if (sctp_conn_is_dead(conn))
+			worker_bury(worker, &conn->grave);
+		else
+			sctp_conn_run_now(worker, conn);
+	}
+}
+
+void sctp_side_note(struct sctp_side *side, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		side->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		side->writable = true;
+}
+
+static void client_handler(struct worker *worker, struct pollable *pollable,
+			   uint32_t events)
+{
+	struct sctp_conn *conn =
+		container_of(pollable, struct sctp_conn, client.poll);
+
+	sctp_side_note(&conn->client, events);
+	sctp_conn_run_now(worker, conn);
+	/* What could still be read was passed on; now the abort is, even if
+	 * the other side is too slow to let us read as far as to it. */
+	if (!sctp_conn_is_dead(conn) && (events & EPOLLERR))
+		sctp_conn_reset(worker, conn);
+}
+
+/* The beginning */
+
+static int conn_open_client(struct worker *worker, struct sctp_conn *conn,
+			    int fd, int32_t assoc_id)
+{
+	struct sctp_side *client = &conn->client;
+	bool shared = assoc_id != 0;
+	int r;
+
+	client->kind = shared ? SCTP_SIDE_SHARED : SCTP_SIDE_OWN;
+	client->assoc_id = assoc_id;
+	client->writable = true;
+	client->fd = fd;
+	r = sctp_socket_prepare(fd, assoc_id, shared);
+	if (r < 0 && !shared)
+		return r;
+	/* It may have said all, and be gone: that can still be read. How many
+	 * streams it had is not known then; a backend gets the usual number. */
+	if (sctp_socket_limits(fd, assoc_id, &client->limits) < 0) {
+		client->shut = true;
+		client->gone = client->eof = shared;
+	}
+	if (shared)
+		return sctp_shared_add(conn);
+	client->poll.handler = client_handler;
+	return worker_watch(worker, fd, SCTP_EPOLL_EVENTS, &client->poll);
+}
+
+int sctp_conn_new(struct worker *worker, struct share *share, int fd,
+		  int32_t assoc_id, struct sctp_conn **ret_conn)
+{
+	struct sctp_conn *conn = calloc(1, sizeof(*conn));
+	int r;
+
+	if (!conn)
+		return -ENOMEM;
+	r = timers_reserve(&worker->timers);
+	if (r < 0) {
+		free(conn);
+		return r;
+	}
+	conn->timer.handler = conn_timer_handler;
+	conn->share = share;
+	conn->active_us = worker->now_us;
+	conn->backend.fd = -1;
+	sctp_conn_close_backend(worker, conn, /* abort= */ false);
+	r = conn_open_client(worker, conn, fd, assoc_id);
+	if (r < 0) {
+		timers_unreserve(&worker->timers, &conn->timer);
+		free(conn);
+		return r;
+	}
+	conn->serving = serving_ref(share->serving);
+	conn->n_fds = (uint8_t)sctp_fds(share);
+	DL_APPEND(share->sctp_conns, conn);
+	DL_APPEND2(worker->sctp_conns, conn, all_prev, all_next);
+	sctp_conn_count(conn, COUNTER_ACCEPTED, 1);
+	*ret_conn = conn;
+	return 0;
+}
+
+void sctp_conn_begin(struct worker *worker, struct sctp_conn *conn)
+{
+	if (conn->serving->action == SERVICE_FORWARD) {
+		sctp_forward_begin(worker, conn);
+	} else {
+		sctp_conn_set_state(worker, conn, SCTP_STATE_OPEN);
+		sctp_conn_run_now(worker, conn);
+	}
+}
+
+void sctp_share_abort(struct worker *worker, struct share *share)
+{
+	struct sctp_conn *conn, *next;
+
+	DL_FOREACH_SAFE (share->sctp_conns, conn, next)
+		sctp_conn_reset(worker, conn);
+}
+
+bool sctp_shed(struct worker *worker)
+{
+	struct sctp_conn *oldest = worker->sctp_conns;
+
+	if (!oldest)
+		return false;
+	sctp_conn_reset(worker, oldest->all_prev); /* the newest */
+	return true;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sctp_internal.h - a relayed association, for the files sctp*.c */
+#ifndef RELAY_SCTP_INTERNAL_H
+#define RELAY_SCTP_INTERNAL_H
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/counters.h"
+#include "relay/pollable.h"
+#include "relay/sctp_message.h"
+#include "relay/sctp_socket.h"
+#include "relay/timer.h"
+
+struct sctp_shared;
+struct serving;
+struct share;
+struct worker;
+
+enum sctp_side_kind {
+	SCTP_SIDE_OWN, /* a one-to-one socket */
+	SCTP_SIDE_SHARED, /* one association of a one-to-many socket */
+	SCTP_SIDE_STREAM, /* TCP or UNIX */
+};
+
+/**
+ * struct sctp_side - one end of a relayed association
+ *
+ * A socket of its own is registered edge-triggered.
+ * @fd:		-1: not there; the listener's own with SCTP_SIDE_SHARED
+ * @assoc_id:	with SCTP_SIDE_SHARED, else 0
+ * @limits:	what can be sent to it, but for a stream
+ * @partial:	read from this side, its end did not come yet
+ * @queue:	read from this side, to be sent to the other
+ * @readable, @writable: as far as is known
+ * @eof:	it sends nothing more; and, but for a stream, takes nothing
+ * @shut:	we said that we send nothing more
+ * @broken:	a stream that takes nothing more: what is for it is dropped
+ * @gone:	with SCTP_SIDE_SHARED: the kernel has the association no more
+ */
+struct sctp_side {
+	struct pollable poll;
+	int fd;
+	int32_t assoc_id;
+	uint8_t kind;
+	bool readable;
+	bool writable;
+	bool eof;
+	bool shut;
+	bool broken;
+	bool gone;
+	struct sctp_limits limits;
+	struct sctp_message *partial;
+	struct sctp_queue queue;
+};
+
+enum sctp_state {
+	SCTP_STATE_CONNECTING, /* the backend's answer is awaited */
+	SCTP_STATE_WAITING, /* the backend's backlog is full */
+	SCTP_STATE_OPEN, /* messages flow */
+	SCTP_STATE_ENDING, /* one side ended: the rest is passed on */
+};
+
+/**
+ * struct sctp_conn - see sctp.c
+ * @prev, @next: in share.sctp_conns
+ * @all_prev, @all_next: in worker.sctp_conns
+ * @since_us:	beginning of @state
+ * @active_us:	last progress; while connecting: beginning with this backend
+ * @stalled_us:	since when it holds what it shares with others; 0: it does not
+ * @in_kernel:	with a shared client: bytes sent since all was acknowledged
+ * @blocked:	it is in the shared socket's list
+ * @full:	it is the reason that the shared socket is not read
+ * @sent:	bytes of serving.text that are sent
+ * @tried:	bit i: backend i of serving.backends failed
+ */
+struct sctp_conn {
+	struct grave grave;
+	struct timer timer;
+	struct share *share;
+	struct serving *serving;
+	struct sctp_conn *prev, *next;
+	struct sctp_conn *all_prev, *all_next;
+	struct sctp_conn *next_ready;
+	struct sctp_conn *blocked_prev, *blocked_next;
+	UT_hash_handle hh;
+	uint64_t since_us;
+	uint64_t active_us;
+	uint64_t stalled_us;
+	struct sctp_side client;
+	struct sctp_side backend;
+	size_t in_kernel;
+	uint64_t tried;
+	uint32_t sent;
+	uint8_t backend_index;
+	uint8_t state;
+	uint8_t n_fds;
+	bool queued;
+	bool blocked;
+	bool full;
+};
+
+enum sctp_result {
+	SCTP_RESULT_WAITS, /* for an event */
+	SCTP_RESULT_AGAIN, /* there is more, after the others' turn */
+	SCTP_RESULT_FAILED, /* abort it */
+};
+
+/* What sockets are registered for, once and for all. */
+#define SCTP_EPOLL_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+/* sctp.c */
+
+/**
+ * sctp_conn_new() - for what was accepted; not begun yet
+ * @fd:		the client's; taken on success, with SCTP_SIDE_OWN
+ * @assoc_id:	of a shared socket, else 0
+ *
+ * Return: 0 or -errno.
+ */
+int sctp_conn_new(struct worker *worker, struct share *share, int fd,
+		  int32_t assoc_id, struct sctp_conn **ret_conn);
+
+/** sctp_conn_begin() - @conn may be dead afterwards */
+void sctp_conn_begin(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_conn_run_now() - does what can be done; @conn may be dead afterwards */
+void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_conn_reset() - aborts both sides. @conn is dead. */
+void sctp_conn_reset(struct worker *worker, struct sctp_conn *conn);
+bool sctp_conn_is_dead(const struct sctp_conn *conn);
+
+/** sctp_conn_set_state() - and the deadline that goes with it */
+void sctp_conn_set_state(struct worker *worker, struct sctp_conn *conn,
+			 enum sctp_state state);
+
+/** sctp_conn_stalls() - keeps others waiting since now, or @stalls not */
+void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
+		      bool stalls);
+
+/** sctp_conn_close_backend() - @abort: or politely, after both ends */
+void sctp_conn_close_backend(struct worker *worker, struct sctp_conn *conn,
+			     bool abort);
+
+/** sctp_conn_count() - in the share's counters */
+void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n);
+
+/** sctp_side_note() - writes down what epoll(7) says */
+void sctp_side_note(struct sctp_side *side, uint32_t events);
+
+/* sctp_pump.c */
+
+/**
+ * sctp_pump() - passes on what @src sends, until one of them blocks
+ * @dst:	may be @src (echo); NULL: what comes is forgotten
+ */
+enum sctp_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
+			   struct sctp_side *src, struct sctp_side *dst);
+
+/**
+ * sctp_pump_take() - part of a message that was read from @src
+ * @data:	@received->len bytes
+ *
+ * Return: 0; -errno: the association has to be aborted.
+ */
+int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
+		   struct sctp_side *src, struct sctp_side *dst,
+		   const struct sctp_received *received, const uint8_t *data);
+
+/** sctp_pump_explain() - logs why sctp_pump() or _take() failed, if it was for
+ * what a peer sent */
+void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn,
+		       int error);
+
+/** sctp_pump_give() - Return: bytes that @dst took, 0 when it blocks; -errno */
+ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
+		       struct sctp_side *dst, const struct sctp_label *label,
+		       const uint8_t *data, size_t len);
+
+/** sctp_side_shut() - says to @side that nothing more will come */
+void sctp_side_shut(struct sctp_side *side);
+
+/** sctp_side_done() - has it said its last, and is that passed on? */
+bool sctp_side_done(const struct sctp_side *side);
+
+/** sctp_side_drop_partial() - the rest of it will never come */
+void sctp_side_drop_partial(struct worker *worker, struct sctp_conn *conn,
+			    struct sctp_side *side);
+
+/* sctp_forward.c */
+
+/** sctp_forward_begin() - connects to a backend; @conn may be dead afterwards
+ */
+void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
+void sctp_forward_timeout(struct worker *worker, struct sctp_conn *conn);
+
+/* sctp_accept.c */
+
+/** sctp_admit() - takes room for one more association. Return: is there any? */
+bool sctp_admit(struct share *share);
+
+/** sctp_admit_not() - gives the room back */
+void sctp_admit_not(struct share *share);
+
+/** sctp_leave() - the same, for an association that took @n_fds */
+void sctp_leave(struct share *share, unsigned int n_fds);
+
+/** sctp_fds() - descriptors of each of the share's associations */
+unsigned int sctp_fds(const struct share *share);
+
+/* sctp_shared.c */
+
+/** sctp_shared_send() - to a client of a one-to-many socket. Return: 0;
+ * -EAGAIN: sctp_conn_run_now() follows when there may be room; -errno. */
+int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
+		     const struct sctp_label *label, const uint8_t *data,
+		     size_t len);
+
+/** sctp_shared_add() - Return: 0 or -ENOMEM. */
+int sctp_shared_add(struct sctp_conn *conn);
+void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_shared_update() - the conn's queue changed */
+void sctp_shared_update(struct worker *worker, struct sctp_conn *conn);
+
+#endif

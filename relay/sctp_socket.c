@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sctp_socket.c - all contact with the kernel's SCTP
+ *
+ * SCTP_EVENT subscribes event by event: the older SCTP_EVENTS takes a structure
+ * whose size changes with kernels and headers.
+ */
+#include "relay/sctp_socket.h"
+
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/util.h"
+
+/* Linux 5.0; a one-to-many socket's setting and its present associations. */
+#ifndef SCTP_FUTURE_ASSOC
+#define SCTP_FUTURE_ASSOC 0
+#endif
+
+/* Associations that come between being counted and being listed. */
+#define LIST_EXTRA 16
+
+static int socket_option(int fd, int name, int value)
+{
+	if (setsockopt(fd, IPPROTO_SCTP, name, &value, sizeof(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int socket_subscribe(int fd, int32_t assoc_id, uint16_t type)
+{
+	struct sctp_event event = {
+		.se_assoc_id = assoc_id,
+		.se_type = type,
+		.se_on = 1,
+	};
+
+	if (setsockopt(fd, IPPROTO_SCTP, SCTP_EVENT, &event, sizeof(event)) < 0)
+		return -errno;
+	return 0;
+}
+
+int sctp_socket_prepare(int fd, int32_t assoc_id, bool one_to_many)
+{
+	int r;
+
+	r = socket_subscribe(fd, assoc_id, SCTP_ASSOC_CHANGE);
+	if (r == 0)
+		r = socket_subscribe(fd, assoc_id, SCTP_PARTIAL_DELIVERY_EVENT);
+	if (r == 0 && one_to_many) {
+		r = socket_subscribe(fd, assoc_id, SCTP_SHUTDOWN_EVENT);
+		if (r == 0)
+			r = socket_subscribe(fd, assoc_id,
+					     SCTP_SENDER_DRY_EVENT);
+	}
+	if (r < 0 || (one_to_many && assoc_id != SCTP_FUTURE_ASSOC))
+		return r;
+	r = socket_option(fd, SCTP_RECVRCVINFO, 1);
+	if (r == 0)
+		r = socket_option(fd, SCTP_NODELAY, 1);
+	/* One client's endless message does not hold up the others'. */
+	if (r == 0 && one_to_many)
+		r = socket_option(fd, SCTP_FRAGMENT_INTERLEAVE, 1);
+	return r;
+}
+
+static void received_change(const struct sctp_assoc_change *change,
+			    struct sctp_received *received)
+{
+	received->assoc_id = change->sac_assoc_id;
+	switch (change->sac_state) {
+	case SCTP_COMM_UP:
+		received->kind = SCTP_KIND_UP;
+		break;
+	case SCTP_SHUTDOWN_COMP:
+		received->kind = SCTP_KIND_CLOSED;
+		break;
+	/* A peer that restarted remembers nothing of what was said. */
+	case SCTP_RESTART:
+	case SCTP_COMM_LOST:
+	case SCTP_CANT_STR_ASSOC:
+		received->kind = SCTP_KIND_LOST;
+		break;
+	default:
+		break;
+	}
+}
+
+static void received_notification(const void *buffer, size_t len,
+				  struct sctp_received *received)
+{
+	const union sctp_notification *note = buffer;
+
+	received->kind = SCTP_KIND_OTHER;
+	if (len < sizeof(note->sn_header) || len < note->sn_header.sn_length)
+		return;
+	switch (note->sn_header.sn_type) {
+	case SCTP_ASSOC_CHANGE:
+		received_change(&note->sn_assoc_change, received);
+		break;
+	case SCTP_SHUTDOWN_EVENT:
+		received->kind = SCTP_KIND_EOF;
+		received->assoc_id = note->sn_shutdown_event.sse_assoc_id;
+		break;
+	case SCTP_PARTIAL_DELIVERY_EVENT:
+		received->kind = SCTP_KIND_ABANDONED;
+		received->assoc_id = note->sn_pdapi_event.pdapi_assoc_id;
+		break;
+	case SCTP_SENDER_DRY_EVENT:
+		received->kind = SCTP_KIND_DRY;
+		received->assoc_id =
+			note->sn_sender_dry_event.sender_dry_assoc_id;
+		break;
+	default:
+		break;
+	}
+}
+
+static void received_data(const struct sctp_rcvinfo *info,
+			  struct sctp_received *received)
+{
+	received->kind = SCTP_KIND_DATA;
+	received->assoc_id = info->rcv_assoc_id;
+	received->label = (struct sctp_label){
+		.ppid = info->rcv_ppid,
+		.sid = info->rcv_sid,
+		.unordered = info->rcv_flags & SCTP_UNORDERED,
+	};
+}
+
+int sctp_socket_receive(int fd, void *buffer, size_t size,
+			struct sctp_received *ret_received)
+{
+	struct iovec iov = { .iov_base = buffer, .iov_len = size };
+	struct sctp_received received = { .kind = SCTP_KIND_NOTHING };
+	struct sctp_rcvinfo info = { 0 };
+	socklen_t info_len = sizeof(info);
+	unsigned int info_type = SCTP_RECVV_NOINFO;
+	int flags = 0;
+	ssize_t n;
+
+	/* No signal comes to the workers that could interrupt it. */
+	n = sctp_recvv(fd, &iov, 1, NULL, NULL, &info, &info_len, &info_type,
+		       &flags);
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	if (n == 0) {
+		received.kind = SCTP_KIND_EOF;
+	} else if (n > 0 && (flags & MSG_NOTIFICATION)) {
+		received_notification(buffer, (size_t)n, &received);
+	} else if (n > 0) {
+		/* Without it a message would go on with a made-up label. */
+		if (info_type != SCTP_RECVV_RCVINFO)
+			return -EPROTO;
+		received_data(&info, &received);
+		received.len = (size_t)n;
+		received.last = flags & MSG_EOR;
+	}
+	*ret_received = received;
+	return 0;
+}
+
+static int socket_send(int fd, struct sctp_sndinfo *info, const void *data,
+		       size_t len)
+{
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
+
+	if (sctp_sendv(fd, &iov, len > 0 ? 1 : 0, NULL, 0, info, sizeof(*info),
+		       SCTP_SENDV_SNDINFO, MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
+int sctp_socket_send(int fd, int32_t assoc_id, const struct sctp_label *label,
+		     const void *data, size_t len)
+{
+	struct sctp_sndinfo info = {
+		.snd_sid = label->sid,
+		.snd_flags = label->unordered ? SCTP_UNORDERED : 0,
+		.snd_ppid = label->ppid,
+		.snd_assoc_id = assoc_id,
+	};
+
+	return socket_send(fd, &info, data, len);
+}
+
+void sctp_socket_shut(int fd, int32_t assoc_id)
+{
+	struct sctp_sndinfo info = {
+		.snd_flags = SCTP_EOF,
+		.snd_assoc_id = assoc_id,
+	};
+
+	(void)socket_send(fd, &info, NULL, 0); /* it is gone: the same */
+}
+
+void sctp_socket_abort(int fd, int32_t assoc_id)
+{
+	struct sctp_sndinfo info = {
+		.snd_flags = SCTP_ABORT,
+		.snd_assoc_id = assoc_id,
+	};
+
+	(void)socket_send(fd, &info, NULL, 0); /* it is gone: the same */
+}
+
+static int socket_status(int fd, int32_t assoc_id,
+			 struct sctp_status *ret_status)
+{
+	socklen_t len = sizeof(*ret_status);
+
+	memset(ret_status, 0, sizeof(*ret_status));
+	ret_status->sstat_assoc_id = assoc_id;
+	if (getsockopt(fd, IPPROTO_SCTP, SCTP_STATUS, ret_status, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+int sctp_socket_limits(int fd, int32_t assoc_id, struct sctp_limits *ret_limits)
+{
+	struct sctp_status status;
+	socklen_t len = sizeof(int);
+	int send_buffer = 0;
+	int r;
+
+	r = socket_status(fd, assoc_id, &status);
+	if (r < 0)
+		return r;
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, &len) < 0)
+		return -errno;
+	*ret_limits = (struct sctp_limits){
+		.streams = status.sstat_outstrms,
+		.in_streams = status.sstat_instrms,
+		.max_bytes = (uint32_t)send_buffer < SCTP_MESSAGE_MAX
+				     ? (uint32_t)send_buffer
+				     : SCTP_MESSAGE_MAX,
+	};
+	return 0;
+}
+
+bool sctp_socket_is_gone(int fd)
+{
+	struct sctp_status status;
+
+	return socket_status(fd, 0, &status) < 0 ||
+	       status.sstat_state == SCTP_CLOSED;
+}
+
+int sctp_socket_for_backend(int family, const struct sctp_limits *client)
+{
+	struct sctp_initmsg init = {
+		.sinit_num_ostreams = client->in_streams,
+		.sinit_max_instreams = client->streams,
+	};
+	int send_buffer = SCTP_MESSAGE_MAX;
+	_cleanup_close_ int fd =
+		socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       IPPROTO_SCTP);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof(init)) < 0)
+		return -errno;
+	/* As much as the system allows: messages up to half of it fit. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer,
+			 sizeof(send_buffer));
+	r = sctp_socket_prepare(fd, 0, /* one_to_many= */ false);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+void sctp_socket_close(int fd, bool abort)
+{
+	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	if (fd < 0)
+		return;
+	/* Fails for no stream socket. */
+	if (abort)
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once,
+				 sizeof(at_once));
+	(void)close(fd); /* nothing is left that could fail */
+}
+
+/* The context of an association is ours to set, and survives the process as
+ * long as berthd has the socket. */
+bool sctp_socket_mark(int fd, int32_t assoc_id)
+{
+	struct sctp_assoc_value value = { .assoc_id = assoc_id };
+	socklen_t len = sizeof(value);
+
+	if (getsockopt(fd, IPPROTO_SCTP, SCTP_CONTEXT, &value, &len) == 0 &&
+	    value.assoc_value != 0)
+		return true;
+	value.assoc_value = 1;
+	/* It is gone: its end is told soon. */
+	(void)setsockopt(fd, IPPROTO_SCTP, SCTP_CONTEXT, &value, sizeof(value));
+	return false;
+}
+
+ssize_t sctp_socket_list(int fd, int32_t **ret_ids)
+{
+	_cleanup_free_ struct sctp_assoc_ids *ids = NULL;
+	socklen_t len = sizeof(uint32_t);
+	uint32_t n = 0;
+
+	if (getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, &n, &len) < 0)
+		return -errno;
+	len = (socklen_t)(sizeof(*ids) +
+			  (n + LIST_EXTRA) * sizeof(ids->gaids_assoc_id[0]));
+	ids = malloc(len);
+	if (!ids)
+		return -ENOMEM;
+	if (getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, ids, &len) < 0)
+		return -errno;
+	n = ids->gaids_number_of_ids;
+	*ret_ids = malloc((n + 1) * sizeof(**ret_ids));
+	if (!*ret_ids)
+		return -ENOMEM;
+	memcpy(*ret_ids, ids->gaids_assoc_id, n * sizeof(**ret_ids));
+	return (ssize_t)n;
+}
