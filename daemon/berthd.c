@@ -14,11 +14,13 @@
 #include "daemon/berthd.h"
 
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
 #include "binder/binder.h"
@@ -31,7 +33,6 @@
 #include "daemon/relay_process.h"
 #include "daemon/runtime_dir.h"
 #include "daemon/stats.h"
-#include "daemon/unserved.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
 
@@ -53,7 +54,17 @@ struct berthd {
 	int signal_fd;
 	int lock_fd;
 	bool ready;
+	bool has_sctp;
 };
+
+/* Trying it may load the kernel's module. */
+static bool kernel_has_sctp(void)
+{
+	_cleanup_close_ int fd =
+		socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
+
+	return fd >= 0;
+}
 
 static void log_rules(const struct rule_store *rules)
 {
@@ -144,12 +155,11 @@ static void listener_opened(struct listener *listener, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	/* The kernel got SCTP since the start, and nothing serves it: it is
-	 * not delivered, and closed with the next plan. */
-	if (protocol_is_sctp(listener->endpoint.protocol)) {
-		unserved_found_sctp();
+	/* The kernel has SCTP now: the others need not wait for their time. */
+	if (protocol_is_sctp(listener->endpoint.protocol) &&
+	    !berthd->has_sctp) {
+		berthd->has_sctp = true;
 		reconcile_mark_all(berthd->reconcile);
-		return;
 	}
 	consumers_listener_opened(berthd->consumers, listener);
 }
@@ -485,7 +495,7 @@ int berthd_new(const struct options *options, struct berthd **ret_berthd)
 	r = privileges_drop(/* starts_relay= */ true);
 	if (r < 0)
 		return log_error_errno(r, "cannot give up capabilities");
-	unserved_init();
+	berthd->has_sctp = kernel_has_sctp();
 	r = open_layers(berthd, options, max_listeners);
 	if (r < 0)
 		return r;

@@ -2,27 +2,9 @@
 /* unserved.c - what the rule language has and nothing serves yet */
 #include "daemon/unserved.h"
 
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #include "common/backend.h"
 #include "common/util.h"
-
-static bool kernel_has_sctp;
-
-void unserved_init(void)
-{
-	_cleanup_close_ int fd =
-		socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
-
-	kernel_has_sctp = fd >= 0;
-}
-
-void unserved_found_sctp(void)
-{
-	kernel_has_sctp = true;
-}
 
 static const char *unserved_backend(const struct listener_spec *spec,
 				    const char *text)
@@ -31,8 +13,6 @@ static const char *unserved_backend(const struct listener_spec *spec,
 
 	if (backend_parse(text, &backend, NULL) < 0)
 		return "not a backend address"; /* by an expanded template */
-	if (backend.scheme == BACKEND_SCTP)
-		return "not yet: forwarding to SCTP backends";
 	if (backend.scheme == BACKEND_UNIX &&
 	    spec->endpoint.protocol == PROTOCOL_UDP)
 		return "not yet: forwarding UDP to UNIX sockets";
@@ -46,10 +26,10 @@ const char *unserved_reason(const struct listener_spec *spec)
 
 	if (service->action == SERVICE_HANDOFF)
 		return "not yet: handoff to other programs";
-	if (protocol_is_sctp(spec->endpoint.protocol) && kernel_has_sctp)
-		return "not yet: serving SCTP";
 	if (service->proxy && spec->endpoint.protocol == PROTOCOL_UDP)
 		return "not yet: proxy_protocol for UDP";
+	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
+		return "not served: proxy_protocol, which has no SCTP";
 	if (service->netns)
 		return "not yet: a backend in another namespace";
 	for (size_t i = 0; i < service->n_to; i++) {

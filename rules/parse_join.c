@@ -7,8 +7,8 @@
 #include "rules/parse.h"
 #include "rules/template.h"
 
-/* Can traffic of @protocol go to such a backend without losing what makes it
- * that protocol: a stream's end, a message's bounds? */
+/* Can traffic of @protocol go to such a backend? SCTP can go to a stream, where
+ * a user asks for it, though its messages lose their bounds. */
 static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
 {
 	switch (scheme) {
@@ -16,7 +16,7 @@ static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
 	case BACKEND_UNIX:
 		return true;
 	case BACKEND_TCP:
-		return protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP;
+		return protocol != PROTOCOL_UDP;
 	case BACKEND_UDP:
 		return protocol == PROTOCOL_UDP;
 	case BACKEND_SCTP:
