@@ -2,8 +2,17 @@
 """conftest.py - which tests run inside the machine and which on its host"""
 import os
 import pathlib
+import socket
+import sys
 
 import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "integration"))
+pytest.register_assert_rewrite("harness", "sctp")
+
+from harness import kernel  # noqa: E402
+from harness.wait import GUARD  # noqa: E402
+from harness.world import World  # noqa: E402
 
 HOST_FILES = ("test_run.py",)
 NO_SCTP_FILES = ("test_no_sctp.py",)
@@ -30,3 +39,31 @@ def pytest_collection_modifyitems(items):
         reason = reason_to_skip(item.path.name)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def private_world():
+    kernel.Host.enter_private_world()
+    socket.setdefaulttimeout(GUARD)
+
+
+@pytest.fixture
+def world(private_world):
+    """As in the integration tests."""
+    del private_world
+    made = World()
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the logs of the daemons of a test that failed."""
+    del call
+    report = (yield).get_result()
+    made = getattr(item, "funcargs", {}).get("world")
+    if report.failed and made is not None:
+        for daemon in made.daemons:
+            if daemon.log_path.exists():
+                report.sections.append(
+                    (f"log of {daemon.base.name}", daemon.log()[-8000:]))

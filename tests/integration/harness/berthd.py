@@ -28,7 +28,7 @@ BERTHCTL = BUILD / "berthctl"
 RELAY = BUILD / "berth-relay"
 SANITIZED = BERTHD.exists() and process.is_sanitized(BERTHD)
 # The leak check and the larger address space make a sanitized exit slow.
-EXIT_SECONDS = 10 if SANITIZED else 1
+EXIT_SECONDS = 10 if SANITIZED else max(1, GUARD / 15)
 
 
 class Berthd:
