@@ -83,6 +83,16 @@ static void conn_set_timer(struct worker *worker, struct sctp_conn *conn)
 	timer_set_earlier(&worker->timers, &conn->timer, conn_deadline(conn));
 }
 
+/* Nothing else would tell why. */
+static void log_if_stalled(struct worker *worker, const struct sctp_conn *conn)
+{
+	if (conn->state == SCTP_STATE_OPEN && conn->stalled_us &&
+	    log_ratelimit_ok(&worker->log_limit))
+		log_warning("%s: aborting an association: it holds the buffers "
+			    "that all of the listener's share",
+			    conn->share->listener->label);
+}
+
 static void conn_timer_handler(struct timer *timer, void *user_data)
 {
 	struct sctp_conn *conn = container_of(timer, struct sctp_conn, timer);
@@ -90,13 +100,15 @@ static void conn_timer_handler(struct timer *timer, void *user_data)
 	uint64_t deadline_us = conn_deadline(conn);
 
 	/* Activity postpones the deadline without moving the timer. */
-	if (deadline_us > worker->now_us)
+	if (deadline_us > worker->now_us) {
 		timer_set(&worker->timers, timer, deadline_us);
-	else if (conn->state == SCTP_STATE_CONNECTING ||
-		 conn->state == SCTP_STATE_WAITING)
+	} else if (conn->state == SCTP_STATE_CONNECTING ||
+		   conn->state == SCTP_STATE_WAITING) {
 		sctp_forward_timeout(worker, conn);
-	else
+	} else {
+		log_if_stalled(worker, conn);
 		sctp_conn_reset(worker, conn);
+	}
 }
 
 void sctp_conn_set_state(struct worker *worker, struct sctp_conn *conn,
