@@ -7,9 +7,9 @@
  * Everything that changes what the first packet meets is set before bind(2):
  * from there on UDP receives, and clients' handshakes copy the options.
  *
- * SO_REUSEADDR is for TCP alone, against connections in TIME_WAIT from a
- * listener's previous life. On UDP it would let any process of the container
- * share, and take over, the port; SO_REUSEPORT does that for TCP.
+ * SO_REUSEADDR is for TCP and SCTP, against connections from a listener's
+ * previous life, which do not listen. On UDP it would let any process of the
+ * container share, and take over, the port; SO_REUSEPORT does that for TCP.
  */
 #include "binder/binder_internal.h"
 
@@ -216,10 +216,11 @@ static int setup_kind(struct setup *setup)
 	if (v6)
 		r = setup_option(setup, IPPROTO_IPV6, IPV6_V6ONLY,
 				 endpoint->family == AF_INET6, "address");
-	if (r == 0 && setup->row->freebind)
+	/* Of several addresses, one that came a moment ago, or goes in this
+	 * moment, does not fail the others; and it is not bound for long. */
+	if (r == 0 && (setup->row->freebind || endpoint->multihomed))
 		r = setup_freebind(setup);
-	if (r == 0 && (endpoint->protocol == PROTOCOL_TCP ||
-		       endpoint->protocol == PROTOCOL_MPTCP))
+	if (r == 0 && endpoint->protocol != PROTOCOL_UDP)
 		r = setup_option(setup, SOL_SOCKET, SO_REUSEADDR, 1, "port");
 	/* So that whoever serves it can answer from the very address that the
 	 * client spoke to; on a dual-stack socket it tells IPv4's as well. */
