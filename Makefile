@@ -10,6 +10,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec/berth
 CC ?= gcc
 CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 PYTHON ?= /usr/bin/python3
+VM_TIMEOUT ?= 2400
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -109,6 +110,13 @@ check-asan:
 	$(make_parallel) $(asan) test-programs
 	$(make_step) $(asan) unit
 	$(make_step) $(asan) integration
+# The same tests under Debian's other kernels, and SCTP: built here, run in virtual machines.
+check-vm: dependencies-build-test-vm
+	$(make_parallel) test-programs
+	$(pytest) tests/vm/test_run.py
+	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel all --timeout $(VM_TIMEOUT) --without-sctp -- \
+		tests/vm/suite $(unit_programs)
+	@echo "make check-vm: everything passed"
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
 
 lint: dependencies-build-test-lint
@@ -130,5 +138,5 @@ clean:
 	$(Q)rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d)
-.PHONY: all bench check check-asan check-build clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
+.PHONY: all bench check check-asan check-build check-vm clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
 .DELETE_ON_ERROR:

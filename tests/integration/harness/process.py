@@ -8,7 +8,7 @@ import signal
 import time
 from contextlib import contextmanager
 
-from .wait import wait_for
+from .wait import GUARD, wait_for
 
 _SANITIZER = re.compile(r"(?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
                         r"runtime error:")
@@ -112,7 +112,7 @@ def limit_descriptors(pid, number):
     return soft
 
 
-def steady(read, seconds=0.2):
+def steady(read, seconds=GUARD / 75):
     """Return: what read() returns when it has not changed for a while."""
     value, since = read(), time.monotonic()
     while time.monotonic() - since < seconds:
