@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from harness.rules import rule, rules
+
 LOAD_SCTP = pathlib.Path(__file__).with_name("load-sctp")
 FAMILIES = pytest.mark.parametrize("family",
                                    [socket.AF_INET, socket.AF_INET6])
@@ -27,7 +29,29 @@ def test_a_socket_does_not_load_the_module(family):
     assert caught.value.errno == errno.EPROTONOSUPPORT
 
 
-def test_loading_the_module_makes_it_appear():
+def test_rules_wait_until_it_is_loaded(world):
+    """TCP goes on meanwhile; no restart and no reload afterwards."""
+    netns = world.netns("n")
+    berthd = world.berthd(rules(
+        rule(name="s", protocol="sctp", port=1),
+        rule(name="q", protocol="sctp-seqpacket", port=2),
+        rule(name="all", protocol="sctp", port=3, address="all"),
+        rule(name="t", protocol="tcp")))
+    cookie = netns.cookie()
+    rows = [dict(protocol="sctp", port=1),
+            dict(protocol="sctp-seqpacket", port=2),
+            dict(protocol="sctp", port=3, address="all")]
+    for row in rows:
+        found = berthd.wait_state(cookie, "waiting", **row)
+        assert found["reason"] == "this kernel has no SCTP (modprobe sctp)"
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
     subprocess.run([LOAD_SCTP], check=True)
     for family in (socket.AF_INET, socket.AF_INET6):
         sctp_socket(family).close()
+    for row in rows:
+        berthd.wait_state(cookie, "listening", **row)
+    for port in (1, 2, 3):
+        with netns.new_socket(proto=socket.IPPROTO_SCTP) as client:
+            client.connect(("127.0.0.1", port))
+            assert client.recv(100) == b"ack"
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
