@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp.h - datagrams: a session for each client, answers from where it asked */
+/* udp.h - datagrams: a session for each client, answers from where it asked
+ *
+ * The files: udp.c, the listening sockets; udp_forward.c, the sessions between
+ * clients and backends; udp_session.c, their table; udp_batch.c, receiving and
+ * sending; udp_address.c, who spoke to whom.
+ */
 #ifndef RELAY_UDP_H
 #define RELAY_UDP_H
 
@@ -30,6 +35,10 @@ void udp_share_changed(struct worker *worker, struct share *share,
 
 /** udp_shed() - ends the worker's oldest session. Return: false: none. */
 bool udp_shed(struct worker *worker);
+
+/** udp_flush() - sends the answers that sessions received; to be called after
+ * each batch of events. worker.udp must be there. */
+void udp_flush(struct worker *worker);
 
 /** udp_listener_handler() - a struct share's handler: receives */
 void udp_listener_handler(struct worker *worker, struct pollable *pollable,

@@ -2,9 +2,13 @@
 /* udp_session.c - who is talking to whom: the table of UDP sessions
  *
  * Theory of operation: a chained hash table per listener that grows with what
- * it holds, and two lists in order of use, the table's and the pool's. The
- * oldest is both the next to expire and the next to be taken away when there
- * are too many. Source addresses are the client's choice, so the hash is
+ * it holds, and lists in order of use, oldest first. The pool has one of all
+ * sessions. A table has two: of sessions that are proven, because the client
+ * spoke again after it was answered, and of those that are not. The oldest is
+ * the next to expire; when there are too many, those that are not proven go
+ * first, as long as they hold more than a quarter of the places, which is kept
+ * for newcomers: without it, a table full of proven sessions would let nobody
+ * in. Source addresses are the client's choice, so the hash is
  * SipHash-1-3 with a secret: without it, a few thousand chosen addresses in one
  * bucket would cost everybody's datagrams their time.
  */
@@ -18,13 +22,17 @@
 
 #define BUCKETS_MIN 8
 
+/* The part of a full table that is for sessions which are not proven. */
+#define NEWCOMERS_PART 4
+
 struct udp_table {
 	struct udp_pool *pool;
 	void *owner;
 	struct udp_session **buckets;
 	size_t n_buckets; /* a power of two */
 	size_t n;
-	struct udp_session *oldest; /* head of a utlist.h DL */
+	size_t n_proven;
+	struct udp_session *fresh, *proven; /* heads of utlist.h DLs */
 };
 
 void udp_pool_init(struct udp_pool *pool, size_t limit)
@@ -135,7 +143,21 @@ struct udp_session *udp_table_find(const struct udp_table *table,
 
 struct udp_session *udp_table_oldest(const struct udp_table *table)
 {
-	return table->oldest;
+	struct udp_session *fresh = table->fresh, *proven = table->proven;
+
+	if (!fresh || (proven && proven->active_us < fresh->active_us))
+		return proven;
+	return fresh;
+}
+
+/* Which of its sessions a table that has to give one gives. */
+static struct udp_session *table_give(const struct udp_table *table)
+{
+	size_t n_fresh = table->n - table->n_proven;
+
+	if (!table->proven || n_fresh > table->n / NEWCOMERS_PART)
+		return table->fresh;
+	return table->proven;
 }
 
 struct udp_session *udp_table_victim(const struct udp_table *table,
@@ -144,11 +166,11 @@ struct udp_session *udp_table_victim(const struct udp_table *table,
 	const struct udp_pool *pool = table->pool;
 
 	if (table->n >= limit)
-		return table->oldest;
+		return table_give(table);
 	if (pool->n < pool->limit)
 		return NULL;
-	if (table->oldest && table->n >= pool->limit / pool->n_tables)
-		return table->oldest;
+	if (table->n > 0 && table->n >= pool->limit / pool->n_tables)
+		return table_give(table);
 	return pool->oldest;
 }
 
@@ -174,7 +196,9 @@ static void table_grow(struct udp_table *table)
 	free(table->buckets);
 	table->buckets = buckets;
 	table->n_buckets *= 2;
-	DL_FOREACH (table->oldest, session)
+	DL_FOREACH (table->fresh, session)
+		put_in_bucket(table, session);
+	DL_FOREACH (table->proven, session)
 		put_in_bucket(table, session);
 }
 
@@ -190,27 +214,58 @@ struct udp_session *udp_table_add(struct udp_table *table,
 	session->key = *key;
 	session->fd = -1;
 	session->active_us = now_us;
+	session->began_us = now_us;
+	session->burst = 1;
 	put_in_bucket(table, session);
-	DL_APPEND(table->oldest, session);
+	DL_APPEND(table->fresh, session);
 	DL_APPEND2(table->pool->oldest, session, pool_prev, pool_next);
 	table->n++;
 	table->pool->n++;
 	return session;
 }
 
-void udp_session_touch(struct udp_session *session, uint64_t now_us)
+static struct udp_session **list_of(const struct udp_session *session)
 {
-	struct udp_table *table = session->table;
+	return session->stage == UDP_STAGE_PROVEN ? &session->table->proven
+						  : &session->table->fresh;
+}
+
+/* To the end of its lists; of another one if its stage is a new one. */
+static void session_move(struct udp_session *session, enum udp_stage stage,
+			 uint64_t now_us)
+{
+	struct udp_pool *pool = session->table->pool;
+	struct udp_session **old = list_of(session), **list;
 
 	session->active_us = now_us;
-	if (session->next) {
-		DL_DELETE(table->oldest, session);
-		DL_APPEND(table->oldest, session);
+	session->stage = (uint8_t)stage;
+	list = list_of(session);
+	if (list != old || session->next) {
+		DL_DELETE(*old, session);
+		DL_APPEND(*list, session);
 	}
+	if (list != old)
+		session->table->n_proven++;
 	if (session->pool_next) {
-		DL_DELETE2(table->pool->oldest, session, pool_prev, pool_next);
-		DL_APPEND2(table->pool->oldest, session, pool_prev, pool_next);
+		DL_DELETE2(pool->oldest, session, pool_prev, pool_next);
+		DL_APPEND2(pool->oldest, session, pool_prev, pool_next);
 	}
+}
+
+void udp_session_asked(struct udp_session *session, uint64_t now_us)
+{
+	session_move(session,
+		     session->stage == UDP_STAGE_ASKED ? UDP_STAGE_ASKED
+						       : UDP_STAGE_PROVEN,
+		     now_us);
+}
+
+void udp_session_answered(struct udp_session *session, uint64_t now_us)
+{
+	session_move(session,
+		     session->stage == UDP_STAGE_PROVEN ? UDP_STAGE_PROVEN
+							: UDP_STAGE_ANSWERED,
+		     now_us);
 }
 
 void udp_session_remove(struct udp_session *session)
@@ -221,7 +276,9 @@ void udp_session_remove(struct udp_session *session)
 	while (*link != session)
 		link = &(*link)->next_in_bucket;
 	*link = session->next_in_bucket;
-	DL_DELETE(table->oldest, session);
+	DL_DELETE(*list_of(session), session);
+	if (session->stage == UDP_STAGE_PROVEN)
+		table->n_proven--;
 	DL_DELETE2(table->pool->oldest, session, pool_prev, pool_next);
 	table->n--;
 	table->pool->n--;

@@ -7,6 +7,7 @@
 #ifndef RELAY_UDP_SESSION_H
 #define RELAY_UDP_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,10 +35,23 @@ struct udp_key {
 };
 _Static_assert(sizeof(struct udp_key) == 44, "struct udp_key has padding");
 
+/* How far a conversation has come. */
+enum udp_stage {
+	UDP_STAGE_ASKED, /* the client spoke, from whatever address */
+	UDP_STAGE_ANSWERED, /* and so did the backend */
+	UDP_STAGE_PROVEN, /* and the client once more: it exists */
+};
+
 /**
  * struct udp_session - one client's conversation
  * @poll:	of @fd, the socket connected to the backend
  * @active_us:	last datagram of either direction
+ * @began_us:	when it was made
+ * @backend:	index of the backend that @fd is connected to
+ * @burst:	how many answers to receive at once
+ * @apart:	merged datagrams are refused on the way to the backend,
+ * @apart_client: or to the client
+ * @merges:	the socket receives merged datagrams (UDP_GRO)
  */
 struct udp_session {
 	struct grave grave;
@@ -47,8 +61,15 @@ struct udp_session {
 	struct udp_session *prev, *next; /* in the table, oldest first */
 	struct udp_session *pool_prev, *pool_next; /* in the pool, likewise */
 	uint64_t active_us;
+	uint64_t began_us;
 	struct udp_key key;
 	int fd;
+	uint8_t backend;
+	uint8_t burst;
+	uint8_t stage; /* enum udp_stage */
+	bool apart;
+	bool apart_client;
+	bool merges;
 };
 
 /**
@@ -81,16 +102,20 @@ size_t udp_table_count(const struct udp_table *table);
 struct udp_session *udp_table_find(const struct udp_table *table,
 				   const struct udp_key *key);
 
-/** udp_table_oldest() - least recently used, or NULL */
+/** udp_table_oldest() - least recently used, proven or not; or NULL */
 struct udp_session *udp_table_oldest(const struct udp_table *table);
 
 /**
  * udp_table_victim() - who has to go before another session may come
  * @limit:	sessions of this table
  *
- * The table's own oldest when the table is full, or when the pool is and the
+ * One of the table's own when the table is full, or when the pool is and the
  * table has more than its fair part of it; else, when the pool is full, the
  * pool's oldest. Whoever floods one listener thus takes its own sessions away.
+ *
+ * Of its own, the oldest that is not proven; only where those are few, the
+ * oldest that is. Forged source addresses never prove anything, and so push
+ * each other out and not the clients that are really there.
  *
  * Return: NULL when there is room.
  */
@@ -106,8 +131,11 @@ struct udp_session *udp_table_victim(const struct udp_table *table,
 struct udp_session *udp_table_add(struct udp_table *table,
 				  const struct udp_key *key, uint64_t now_us);
 
-/** udp_session_touch() - it is the most recent one now */
-void udp_session_touch(struct udp_session *session, uint64_t now_us);
+/** udp_session_asked() - the client spoke: it is the most recent one now */
+void udp_session_asked(struct udp_session *session, uint64_t now_us);
+
+/** udp_session_answered() - the backend spoke, likewise */
+void udp_session_answered(struct udp_session *session, uint64_t now_us);
 
 /** udp_session_remove() - out of table and pool; the memory is the caller's */
 void udp_session_remove(struct udp_session *session);

@@ -503,6 +503,8 @@ static void *worker_main(void *user_data)
 				pollable->handler(worker, pollable,
 						  events[i].events);
 		}
+		if (worker->udp)
+			udp_flush(worker);
 		timers_run(&worker->timers, worker->now_us, worker);
 		worker_run_ready(worker);
 		sctp_run_ready(worker);

@@ -92,11 +92,11 @@ static void test_oldest_is_least_recently_used(void **state)
 	b = add(table, 2, 20);
 	c = add(table, 3, 30);
 	assert_ptr_equal(udp_table_oldest(table), a);
-	udp_session_touch(a, 40);
+	udp_session_asked(a, 40);
 	assert_int_equal(a->active_us, 40);
 	assert_ptr_equal(udp_table_oldest(table), b);
-	udp_session_touch(a, 41);
-	udp_session_touch(b, 50);
+	udp_session_asked(a, 41);
+	udp_session_asked(b, 50);
 	assert_ptr_equal(udp_table_oldest(table), c);
 	drop(c);
 	assert_ptr_equal(udp_table_oldest(table), a);
@@ -122,6 +122,64 @@ static void test_full_table_gives_its_oldest(void **state)
 	empty(table);
 }
 
+/* Forged addresses never speak again after an answer: they take each other's
+ * places, and a quarter is all that they can take from proven sessions. */
+static void test_proven_sessions_outlive_a_flood(void **state)
+{
+	struct udp_session *proven[8], *victim;
+	struct udp_pool pool;
+	struct udp_table *table;
+
+	(void)state;
+	udp_pool_init(&pool, 100);
+	table = udp_table_new(&pool, NULL);
+	for (uint32_t i = 0; i < ARRAY_SIZE(proven); i++) {
+		proven[i] = add(table, i, 1 + i);
+		udp_session_asked(proven[i], 10 + i);
+		assert_int_equal(proven[i]->stage, UDP_STAGE_ASKED);
+		udp_session_answered(proven[i], 20 + i);
+		assert_int_equal(proven[i]->stage, UDP_STAGE_ANSWERED);
+		udp_session_asked(proven[i], 30 + i);
+		assert_int_equal(proven[i]->stage, UDP_STAGE_PROVEN);
+	}
+	/* Also those that were answered, but did not speak again. */
+	for (uint32_t i = 100; i < 1000; i++) {
+		while ((victim = udp_table_victim(table, 8)))
+			drop(victim);
+		udp_session_answered(add(table, i, 100 + i), 100 + i);
+		assert_true(udp_table_count(table) <= 8);
+	}
+	/* The oldest of them went, and no more than the quarter and one. */
+	for (uint32_t i = 3; i < ARRAY_SIZE(proven); i++) {
+		struct udp_key key = key_of(i, 1);
+
+		assert_ptr_equal(udp_table_find(table, &key), proven[i]);
+	}
+	assert_ptr_equal(udp_table_oldest(table), proven[3]);
+	empty(table);
+	assert_int_equal(pool.n, 0);
+}
+
+static void test_newcomers_get_a_place_among_proven_ones(void **state)
+{
+	struct udp_session *oldest = NULL, *session;
+	struct udp_pool pool;
+	struct udp_table *table;
+
+	(void)state;
+	udp_pool_init(&pool, 100);
+	table = udp_table_new(&pool, NULL);
+	for (uint32_t i = 0; i < 4; i++) {
+		session = add(table, i, i);
+		udp_session_answered(session, 10 + i);
+		udp_session_asked(session, 20 + i);
+		if (!oldest)
+			oldest = session;
+	}
+	assert_ptr_equal(udp_table_victim(table, 4), oldest);
+	empty(table);
+}
+
 /* Whoever has more than its part of a full pool pays for its own growth, and
  * not the quiet neighbour whose session is the oldest of all. */
 static void test_full_pool_spares_the_small_ones(void **state)
@@ -143,7 +201,7 @@ static void test_full_pool_spares_the_small_ones(void **state)
 			 udp_table_oldest(flooded));
 	/* The small one grows: the oldest of all goes, which is its own. */
 	assert_ptr_equal(udp_table_victim(quiet, 100), old);
-	udp_session_touch(old, 50);
+	udp_session_asked(old, 50);
 	assert_ptr_equal(udp_table_victim(quiet, 100),
 			 udp_table_oldest(flooded));
 	empty(quiet);
@@ -229,6 +287,8 @@ int main(void)
 		cmocka_unit_test(test_each_part_of_the_key_counts),
 		cmocka_unit_test(test_oldest_is_least_recently_used),
 		cmocka_unit_test(test_full_table_gives_its_oldest),
+		cmocka_unit_test(test_proven_sessions_outlive_a_flood),
+		cmocka_unit_test(test_newcomers_get_a_place_among_proven_ones),
 		cmocka_unit_test(test_full_pool_spares_the_small_ones),
 		cmocka_unit_test(test_spray_stays_bounded),
 		cmocka_unit_test(test_regular_keys_spread),

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+/* udp_forward.c - sessions between clients and backends
+ *
+ * Theory of operation: each pair of a client's address and the local address
+ * it spoke to has a session, with a socket of its own that is connected to the
+ * backend; so the kernel sorts the backend's answers out, lets nobody else
+ * speak into them, and tells of an ICMP error just where it belongs. Backends
+ * are taken in turn, by each new session.
+ *
+ * A backend that fails ends the session. Failing is what connect(2) or sending
+ * says at once, such as a UNIX socket that is not there, and what ICMP says of
+ * an earlier datagram: the port is closed, and the error waits for the next
+ * system call. A datagram that meets it there is sent again by a new session,
+ * once, so that a backend which was started again misses nothing.
+ *
+ * Answers are not sent by themselves. They are collected in worker.udp->out
+ * and leave at the end of the batch of events, those of one listener with one
+ * system call, although each has come from another socket. Most sessions have
+ * one answer waiting, so that each is asked for one; those that have more are
+ * asked for more and more.
+ *
+ * A session's socket is sent to from the moment that there is something to
+ * send, and never waits: what does not fit is dropped, and counted.
+ */
+#include <assert.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/util.h"
+#include "relay/limits.h"
+#include "relay/serving.h"
+#include "relay/udp.h"
+#include "relay/udp_internal.h"
+#include "relay/worker.h"
+
+/* Sessions ended per turn when many expire together. */
+#define EXPIRE_BATCH 256
+
+/* Attempts to get a datagram to a backend: the first may meet an error that is
+ * older than the datagram. */
+#define SEND_ATTEMPTS 2
+
+/* Answers asked for at once grow by this until they are few enough again. */
+#define BURST_GROWTH 4
+
+/* Is it the backend's failure, not this datagram's or our own shortage? */
+static bool is_backend_failure(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ENOTCONN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EPROTO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_own_shortage(int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC:
+	case EAGAIN: /* no local port */
+	case EADDRNOTAVAIL: /* the same, with an older kernel */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The end of a session */
+
+static void session_close(struct worker *worker, struct udp_session *session)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+
+	session->poll.handler = NULL;
+	(void)close(TAKE_FD(session->fd)); /* datagrams: nothing can fail */
+	limits_give(1);
+	counters_add(udp_counters(front), COUNTER_ENDED, 1);
+	udp_session_remove(session);
+	worker_bury(worker, &session->grave);
+}
+
+void udp_forward_evict(struct worker *worker, struct udp_session *session)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+
+	counters_add(udp_counters(front), COUNTER_LIMITED, 1);
+	session_close(worker, session);
+}
+
+void udp_forward_end(struct worker *worker, struct udp_front *front)
+{
+	struct udp_session *session;
+
+	while ((session = udp_table_oldest(front->table)))
+		session_close(worker, session);
+	timer_unset(&worker->timers, &front->expire);
+}
+
+void udp_forward_expire(struct timer *timer, void *user_data)
+{
+	struct udp_front *front = container_of(timer, struct udp_front, expire);
+	struct worker *worker = user_data;
+	uint64_t idle_us = front->share->serving->idle_timeout_us;
+	struct udp_session *oldest;
+	int budget = EXPIRE_BATCH;
+
+	while ((oldest = udp_table_oldest(front->table)) &&
+	       oldest->active_us + idle_us <= worker->now_us && budget-- > 0)
+		session_close(worker, oldest);
+	if (!oldest)
+		return;
+	/* With work left: a moment later, so that this turn ends. */
+	timer_set(&worker->timers, timer,
+		  oldest->active_us + idle_us > worker->now_us
+			  ? oldest->active_us + idle_us
+			  : worker->now_us + 1);
+}
+
+static void session_failed(struct worker *worker, struct udp_session *session,
+			   int error)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+	const struct serving *serving = front->share->serving;
+
+	counters_failed(udp_counters(front), error);
+	log_debug("%s: backend '%s': %s; ending a session",
+		  front->share->listener->label,
+		  serving->backends[session->backend].text, strerror(error));
+	session_close(worker, session);
+}
+
+/* Answers */
+
+/* More at once for a session that has many waiting; back to one by one when
+ * they get few. */
+static void session_adapt(struct udp_session *session, size_t n)
+{
+	static const int on = 1;
+
+	if (n < session->burst) {
+		session->burst = n > 1 ? (uint8_t)n : 1;
+		return;
+	}
+	if (session->burst * BURST_GROWTH <= UDP_BATCH) {
+		session->burst *= BURST_GROWTH;
+		return;
+	}
+	session->burst = UDP_BATCH;
+	if (session->merges)
+		return;
+	/* A bulk transfer: the kernel may merge. */
+	(void)setsockopt(session->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
+	session->merges = true;
+}
+
+/* Puts what was received into slots @first and following on its way. */
+static void session_answers(struct worker *worker, struct udp_session *session,
+			    size_t first)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+	struct udp_worker *udp = worker->udp;
+	size_t message = udp->out.n_messages;
+	uint32_t n = 0;
+
+	for (size_t i = first; i < udp->out.n; i++)
+		n += udp->out.slots[i].cut;
+	if (n > 0)
+		counters_add(udp_counters(front), COUNTER_DROPPED, n);
+	(void)udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
+				!session->apart_client);
+	for (; message < udp->out.n_messages; message++)
+		udp->fronts[message] = front;
+}
+
+static void session_handler(struct worker *worker, struct pollable *pollable,
+			    uint32_t events)
+{
+	struct udp_session *session =
+		container_of(pollable, struct udp_session, poll);
+	struct udp_worker *udp = worker->udp;
+	size_t first;
+	int n, error = 0;
+
+	(void)events;
+	if (udp->out.n + session->burst > UDP_BATCH)
+		udp_flush(worker);
+	first = udp->out.n;
+	n = udp_batch_receive(&udp->out, session->fd, session->burst);
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		/* An error comes before the answers that are older. */
+		error = -n;
+		n = udp_batch_receive(&udp->out, session->fd, UDP_BATCH);
+	}
+	if (n > 0) {
+		udp_session_answered(session, worker->now_us);
+		session_adapt(session, (size_t)n);
+		session_answers(worker, session, first);
+	}
+	if (error)
+		session_failed(worker, session, error);
+}
+
+void udp_flush(struct worker *worker)
+{
+	struct udp_worker *udp = worker->udp;
+	size_t first = 0, end;
+
+	for (; first < udp->out.n_messages; first = end) {
+		struct udp_outcome outcome = { 0 };
+		struct udp_front *front = udp->fronts[first];
+
+		end = first + 1;
+		while (end < udp->out.n_messages && udp->fronts[end] == front)
+			end++;
+		(void)udp_batch_send(&udp->out, front->share->listener->fd,
+				     first, end, NULL, &outcome);
+		udp_count_sent(worker, front, &outcome);
+	}
+	udp_batch_clear(&udp->out);
+}
+
+/* The beginning of a session */
+
+/* Makes room for one more session. Return: false when there is none. */
+static bool front_make_room(struct worker *worker, struct udp_front *front)
+{
+	uint32_t limit = front->share->serving->max_connections;
+	struct udp_session *victim;
+
+	while ((victim = udp_table_victim(front->table, limit)))
+		udp_forward_evict(worker, victim);
+	if (limits_take(1))
+		return true;
+	victim = udp_table_oldest(front->table);
+	if (!victim) {
+		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
+		return false;
+	}
+	udp_forward_evict(worker, victim);
+	return limits_take(1);
+}
+
+/* A socket that is connected to @target. Return: it, or -errno. */
+static int backend_open(const struct serving_backend *target)
+{
+	_cleanup_close_ int fd = -1;
+
+	fd = socket(target->address->sa_family,
+		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, target->address, target->address_len) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+/* Connects to the first of the backends that can be, beginning with the one
+ * whose turn it is. Return: 0 or the -errno of the last one. */
+static int session_connect(struct udp_front *front, struct udp_session *session)
+{
+	struct serving *serving = front->share->serving;
+	unsigned int first = front->share->next_backend++;
+	int fd = -ECONNREFUSED;
+
+	for (size_t i = 0; i < serving->n_backends; i++) {
+		session->backend = (uint8_t)((first + i) % serving->n_backends);
+		fd = backend_open(&serving->backends[session->backend]);
+		if (fd >= 0)
+			break;
+		counters_failed(udp_counters(front), -fd);
+		if (is_own_shortage(-fd))
+			break;
+	}
+	if (fd < 0)
+		return fd;
+	session->fd = fd;
+	return 0;
+}
+
+static int session_open(struct worker *worker, struct udp_front *front,
+			struct udp_session *session)
+{
+	int r = session_connect(front, session);
+
+	if (r < 0)
+		return r;
+	session->poll.handler = session_handler;
+	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
+	if (r < 0)
+		(void)close(TAKE_FD(session->fd)); /* unused so far */
+	return r;
+}
+
+static struct udp_session *session_new(struct worker *worker,
+				       struct udp_front *front,
+				       const struct udp_key *key)
+{
+	struct udp_session *session;
+	int r = -ENOMEM;
+
+	if (!front_make_room(worker, front))
+		return NULL;
+	session = udp_table_add(front->table, key, worker->now_us);
+	if (session)
+		r = session_open(worker, front, session);
+	if (r == 0) {
+		counters_add(udp_counters(front), COUNTER_ACCEPTED, 1);
+		timer_set_earlier(
+			&worker->timers, &front->expire,
+			worker->now_us +
+				front->share->serving->idle_timeout_us);
+		return session;
+	}
+	if (session) {
+		udp_session_remove(session);
+		free(session); /* no event can point to it yet */
+	}
+	limits_give(1);
+	if (log_ratelimit_ok(&worker->log_limit))
+		log_warning_errno(r, "%s: no session; dropping datagrams",
+				  front->share->listener->label);
+	return NULL;
+}
+
+/* Questions */
+
+/* Sends messages @from to @end - 1. Return: where it stopped. */
+static size_t session_send(struct worker *worker, struct udp_session *session,
+			   size_t from, size_t end, struct udp_outcome *outcome)
+{
+	from = udp_batch_send(&worker->udp->in, session->fd, from, end,
+			      is_backend_failure, outcome);
+	session->apart |= outcome->unmerged;
+	return from;
+}
+
+void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
+		 size_t end)
+{
+	struct udp_batch *in = &worker->udp->in;
+	const struct udp_key *key = &worker->udp->keys[first];
+	struct udp_session *session = udp_table_find(front->table, key);
+	struct udp_outcome outcome = { 0 };
+	uint32_t n = udp_batch_compose(in, first, end, NULL,
+				       !session || !session->apart);
+	size_t from = 0;
+
+	if (session)
+		udp_session_asked(session, worker->now_us);
+	for (int i = 0; i < SEND_ATTEMPTS && from < in->n_messages; i++) {
+		if (!session)
+			session = session_new(worker, front, key);
+		if (!session)
+			break;
+		outcome.error = 0;
+		from = session_send(worker, session, from, in->n_messages,
+				    &outcome);
+		if (!is_backend_failure(outcome.error))
+			break;
+		session_failed(worker, TAKE_PTR(session), outcome.error);
+	}
+	if (outcome.sent < n)
+		counters_add(udp_counters(front), COUNTER_DROPPED,
+			     n - outcome.sent);
+	in->n_messages = 0;
+}

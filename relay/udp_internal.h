@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* udp_internal.h - what the files of UDP share */
+#ifndef RELAY_UDP_INTERNAL_H
+#define RELAY_UDP_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/counters.h"
+#include "relay/listener.h"
+#include "relay/timer.h"
+#include "relay/udp_batch.h"
+#include "relay/udp_session.h"
+
+struct worker;
+
+/**
+ * struct udp_front - a share's sessions
+ * @expire:	set while there is a session
+ * @family:	of the listening socket
+ * @port:	of that, network byte order
+ * @overflow:	how many datagrams the kernel ever dropped because nobody read
+ *		them in time
+ */
+struct udp_front {
+	struct share *share;
+	struct udp_table *table;
+	struct timer expire;
+	uint16_t family;
+	uint16_t port;
+	uint32_t overflow;
+};
+
+/**
+ * struct udp_worker - what all UDP listeners of a worker share
+ * @in:		from clients: received, passed on, and forgotten at once
+ * @keys:	of the slots of @in
+ * @out:	answers, on their way until the end of the batch of events
+ * @fronts:	through which each message of @out leaves
+ */
+struct udp_worker {
+	struct udp_pool pool;
+	struct udp_batch in;
+	struct udp_key keys[UDP_BATCH];
+	struct udp_batch out;
+	struct udp_front *fronts[UDP_BATCH];
+};
+
+/** udp_counters() - where @front counts */
+static inline struct counters *udp_counters(const struct udp_front *front)
+{
+	return share_counters(front->share);
+}
+
+/** udp_count_sent() - counts what went to clients through @front */
+void udp_count_sent(struct worker *worker, struct udp_front *front,
+		    const struct udp_outcome *outcome);
+
+/**
+ * udp_forward() - passes slots @first to @end - 1 of worker.udp->in, which are
+ * all of the client of keys[@first], to its backend
+ */
+void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
+		 size_t end);
+
+/** udp_forward_end() - ends all sessions of @front */
+void udp_forward_end(struct worker *worker, struct udp_front *front);
+
+/** udp_forward_evict() - ends @session, because room is needed */
+void udp_forward_evict(struct worker *worker, struct udp_session *session);
+
+/** udp_forward_expire() - timer handler of udp_front.expire */
+void udp_forward_expire(struct timer *timer, void *user_data);
+
+#endif
