@@ -77,14 +77,14 @@ static uint64_t count_received(struct udp_front *front,
 			       const struct udp_batch *in)
 {
 	struct counters *counters = udp_counters(front);
-	uint64_t bytes = 0, n = 0, cut = 0;
+	uint64_t bytes = 0, cut = 0;
 
 	for (size_t i = 0; i < in->n; i++) {
 		bytes += in->iov[i].iov_len;
-		n += udp_slot_datagrams(in, i);
 		cut += in->slots[i].cut;
 	}
-	counters_add(counters, COUNTER_MESSAGES_IN, n);
+	counters_add(counters, COUNTER_MESSAGES_IN,
+		     udp_batch_datagrams(in, 0, in->n) + cut);
 	counters_add(counters, COUNTER_BYTES_IN, bytes);
 	if (cut > 0)
 		counters_add(counters, COUNTER_DROPPED, cut);
@@ -138,8 +138,8 @@ static void answer_run(struct worker *worker, struct udp_front *front,
 	if (front->share->serving->action == SERVICE_RESPOND)
 		respond_run(worker, front, first, end);
 	else
-		(void)udp_batch_compose(&worker->udp->in, first, end, key,
-					/* merge= */ true);
+		udp_batch_compose(&worker->udp->in, first, end, key,
+				  /* merge= */ true);
 }
 
 /* The listening socket */

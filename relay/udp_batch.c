@@ -110,13 +110,23 @@ int udp_batch_receive(struct udp_batch *batch, int fd, size_t max)
 	return n;
 }
 
-uint32_t udp_slot_datagrams(const struct udp_batch *batch, size_t i)
+static uint32_t slot_datagrams(const struct udp_batch *batch, size_t i)
 {
 	uint32_t segment = batch->slots[i].segment;
 
 	if (segment == 0)
 		return 1;
 	return ((uint32_t)batch->iov[i].iov_len + segment - 1) / segment;
+}
+
+uint64_t udp_batch_datagrams(const struct udp_batch *batch, size_t first,
+			     size_t end)
+{
+	uint64_t n = 0;
+
+	for (size_t i = first; i < end; i++)
+		n += batch->slots[i].cut ? 0 : slot_datagrams(batch, i);
+	return n;
 }
 
 /* Messages */
@@ -131,7 +141,7 @@ static uint32_t message_begin(const struct udp_batch *batch, size_t i,
 		.first = (uint16_t)i,
 		.n = 1,
 		.bytes = bytes,
-		.datagrams = udp_slot_datagrams(batch, i),
+		.datagrams = slot_datagrams(batch, i),
 	};
 	return batch->slots[i].segment ? batch->slots[i].segment : bytes;
 }
@@ -144,7 +154,7 @@ static bool message_extend(const struct udp_batch *batch, size_t i,
 	uint32_t bytes = (uint32_t)batch->iov[i].iov_len;
 	uint32_t own = batch->slots[i].segment ? batch->slots[i].segment
 					       : bytes;
-	uint32_t datagrams = udp_slot_datagrams(batch, i);
+	uint32_t datagrams = slot_datagrams(batch, i);
 
 	if (batch->slots[i].cut || bytes == 0 || own > segment ||
 	    (datagrams > 1 && own != segment) ||
@@ -199,11 +209,11 @@ static void message_address(struct udp_batch *batch,
 	batch->sending[batch->n_messages].msg_hdr = header;
 }
 
-uint32_t udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
-			   const struct udp_key *key, bool merge)
+void udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
+		       const struct udp_key *key, bool merge)
 {
 	struct udp_message *message;
-	uint32_t segment, datagrams = 0;
+	uint32_t segment;
 	size_t i = first;
 
 	while (i < end) {
@@ -218,9 +228,7 @@ uint32_t udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
 			i++;
 		message_address(batch, message, segment, key);
 		batch->n_messages++;
-		datagrams += message->datagrams;
 	}
-	return datagrams;
 }
 
 /* Sending */

@@ -109,8 +109,10 @@ void udp_batch_clear(struct udp_batch *batch);
  */
 int udp_batch_receive(struct udp_batch *batch, int fd, size_t max);
 
-/** udp_slot_datagrams() - how many slot @i holds */
-uint32_t udp_slot_datagrams(const struct udp_batch *batch, size_t i);
+/** udp_batch_datagrams() - how many slots @first to @end - 1 hold, without
+ * those that were cut */
+uint64_t udp_batch_datagrams(const struct udp_batch *batch, size_t first,
+			     size_t end);
 
 /**
  * udp_batch_compose() - makes messages of slots @first to @end - 1, which have
@@ -120,10 +122,9 @@ uint32_t udp_slot_datagrams(const struct udp_batch *batch, size_t i);
  * @merge:	datagrams of one size may go as one message
  *
  * Slots that were cut are left out.
- * Return: in how many datagrams, before those that were left out.
  */
-uint32_t udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
-			   const struct udp_key *key, bool merge);
+void udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
+		       const struct udp_key *key, bool merge);
 
 /**
  * udp_batch_send() - sends messages from @from on, up to @end - 1

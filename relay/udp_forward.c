@@ -7,11 +7,12 @@
  * speak into them, and tells of an ICMP error just where it belongs. Backends
  * are taken in turn, by each new session.
  *
- * A backend that fails ends the session. Failing is what connect(2) or sending
- * says at once, such as a UNIX socket that is not there, and what ICMP says of
- * an earlier datagram: the port is closed, and the error waits for the next
- * system call. A datagram that meets it there is sent again by a new session,
- * once, so that a backend which was started again misses nothing.
+ * A backend that fails ends the session, and others are preferred to it for a
+ * moment. Failing is what connect(2) or sending says at once, such as that
+ * there is no way to it, and what ICMP says of an earlier datagram: the port is
+ * closed, and the error waits for the next system call. A datagram that meets
+ * it there is sent again by a new session, once, so that a backend which was
+ * started again misses nothing.
  *
  * Answers are not sent by themselves. They are collected in worker.udp->out
  * and leave at the end of the batch of events, those of one listener with one
@@ -28,6 +29,7 @@
 #include <sys/epoll.h>
 
 #include "common/util.h"
+#include "relay/backend_health.h"
 #include "relay/limits.h"
 #include "relay/serving.h"
 #include "relay/udp.h"
@@ -40,6 +42,10 @@
 /* Attempts to get a datagram to a backend: the first may meet an error that is
  * older than the datagram. */
 #define SEND_ATTEMPTS 2
+
+/* A backend that did not refuse for this long takes what it gets, also if it
+ * never answers. ICMP errors come within milliseconds. */
+#define SILENT_WORKS_US (200 * USEC_PER_MSEC)
 
 /* Answers asked for at once grow by this until they are few enough again. */
 #define BURST_GROWTH 4
@@ -134,13 +140,21 @@ static void session_failed(struct worker *worker, struct udp_session *session,
 			   int error)
 {
 	struct udp_front *front = udp_table_owner(session->table);
-	const struct serving *serving = front->share->serving;
+	struct serving *serving = front->share->serving;
 
 	counters_failed(udp_counters(front), error);
+	backend_failed(serving, session->backend, worker->now_us);
 	log_debug("%s: backend '%s': %s; ending a session",
 		  front->share->listener->label,
 		  serving->backends[session->backend].text, strerror(error));
 	session_close(worker, session);
+}
+
+static void session_works(const struct udp_session *session)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+
+	backend_works(front->share->serving, session->backend);
 }
 
 /* Answers */
@@ -180,8 +194,8 @@ static void session_answers(struct worker *worker, struct udp_session *session,
 		n += udp->out.slots[i].cut;
 	if (n > 0)
 		counters_add(udp_counters(front), COUNTER_DROPPED, n);
-	(void)udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
-				!session->apart_client);
+	udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
+			  !session->apart_client);
 	for (; message < udp->out.n_messages; message++)
 		udp->fronts[message] = front;
 }
@@ -206,6 +220,7 @@ static void session_handler(struct worker *worker, struct pollable *pollable,
 		n = udp_batch_receive(&udp->out, session->fd, UDP_BATCH);
 	}
 	if (n > 0) {
+		session_works(session);
 		udp_session_answered(session, worker->now_us);
 		session_adapt(session, (size_t)n);
 		session_answers(worker, session, first);
@@ -268,33 +283,37 @@ static int backend_open(const struct serving_backend *target)
 	return TAKE_FD(fd);
 }
 
-/* Connects to the first of the backends that can be, beginning with the one
- * whose turn it is. Return: 0 or the -errno of the last one. */
-static int session_connect(struct udp_front *front, struct udp_session *session)
+/* Connects to the backend whose turn it is, or else to the next that can be.
+ * Return: 0 or the -errno of the last one. */
+static int session_connect(struct worker *worker, struct udp_front *front,
+			   struct udp_session *session)
 {
 	struct serving *serving = front->share->serving;
-	unsigned int first = front->share->next_backend++;
-	int fd = -ECONNREFUSED;
+	uint64_t tried = 0;
+	int fd = -ECONNREFUSED, index;
 
-	for (size_t i = 0; i < serving->n_backends; i++) {
-		session->backend = (uint8_t)((first + i) % serving->n_backends);
-		fd = backend_open(&serving->backends[session->backend]);
+	while ((index = backend_pick(serving, &front->share->next_backend,
+				     tried, worker->now_us)) >= 0) {
+		fd = backend_open(&serving->backends[index]);
 		if (fd >= 0)
 			break;
 		counters_failed(udp_counters(front), -fd);
 		if (is_own_shortage(-fd))
 			break;
+		backend_failed(serving, (unsigned int)index, worker->now_us);
+		tried |= UINT64_C(1) << index;
 	}
 	if (fd < 0)
 		return fd;
 	session->fd = fd;
+	session->backend = (uint8_t)index;
 	return 0;
 }
 
 static int session_open(struct worker *worker, struct udp_front *front,
 			struct udp_session *session)
 {
-	int r = session_connect(front, session);
+	int r = session_connect(worker, front, session);
 
 	if (r < 0)
 		return r;
@@ -338,43 +357,59 @@ static struct udp_session *session_new(struct worker *worker,
 
 /* Questions */
 
-/* Sends messages @from to @end - 1. Return: where it stopped. */
+/* Sends slots @from to @end - 1. Return: where it stopped. */
 static size_t session_send(struct worker *worker, struct udp_session *session,
 			   size_t from, size_t end, struct udp_outcome *outcome)
 {
-	from = udp_batch_send(&worker->udp->in, session->fd, from, end,
-			      is_backend_failure, outcome);
-	session->apart |= outcome->unmerged;
-	return from;
+	struct udp_batch *in = &worker->udp->in;
+	static const struct udp_each each;
+	size_t message, n;
+
+	if (session->apart)
+		return udp_batch_send_each(in, session->fd, from, end, &each,
+					   is_backend_failure, outcome);
+	udp_batch_compose(in, from, end, NULL, /* merge= */ true);
+	message = udp_batch_send(in, session->fd, 0, in->n_messages,
+				 is_backend_failure, outcome);
+	session->apart = outcome->unmerged;
+	n = in->n_messages;
+	in->n_messages = 0;
+	return message < n ? in->messages[message].first : end;
+}
+
+static struct udp_session *session_find(struct worker *worker,
+					struct udp_front *front,
+					const struct udp_key *key)
+{
+	struct udp_session *session = udp_table_find(front->table, key);
+
+	if (!session)
+		return session_new(worker, front, key);
+	udp_session_asked(session, worker->now_us);
+	if (worker->now_us - session->began_us > SILENT_WORKS_US)
+		session_works(session);
+	return session;
 }
 
 void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		 size_t end)
 {
-	struct udp_batch *in = &worker->udp->in;
 	const struct udp_key *key = &worker->udp->keys[first];
-	struct udp_session *session = udp_table_find(front->table, key);
+	uint64_t n = udp_batch_datagrams(&worker->udp->in, first, end);
 	struct udp_outcome outcome = { 0 };
-	uint32_t n = udp_batch_compose(in, first, end, NULL,
-				       !session || !session->apart);
-	size_t from = 0;
+	struct udp_session *session;
 
-	if (session)
-		udp_session_asked(session, worker->now_us);
-	for (int i = 0; i < SEND_ATTEMPTS && from < in->n_messages; i++) {
-		if (!session)
-			session = session_new(worker, front, key);
+	for (int i = 0; i < SEND_ATTEMPTS && first < end; i++) {
+		session = session_find(worker, front, key);
 		if (!session)
 			break;
 		outcome.error = 0;
-		from = session_send(worker, session, from, in->n_messages,
-				    &outcome);
+		first = session_send(worker, session, first, end, &outcome);
 		if (!is_backend_failure(outcome.error))
 			break;
-		session_failed(worker, TAKE_PTR(session), outcome.error);
+		session_failed(worker, session, outcome.error);
 	}
 	if (outcome.sent < n)
 		counters_add(udp_counters(front), COUNTER_DROPPED,
 			     n - outcome.sent);
-	in->n_messages = 0;
 }
