@@ -2,20 +2,15 @@
 /* unserved.c - what the rule language has and nothing serves yet */
 #include "daemon/unserved.h"
 
-
 #include "common/backend.h"
 #include "common/util.h"
 
-static const char *unserved_backend(const struct listener_spec *spec,
-				    const char *text)
+static const char *unserved_backend(const char *text)
 {
 	struct backend backend;
 
 	if (backend_parse(text, &backend, NULL) < 0)
 		return "not a backend address"; /* by an expanded template */
-	if (backend.scheme == BACKEND_UNIX &&
-	    spec->endpoint.protocol == PROTOCOL_UDP)
-		return "not yet: forwarding UDP to UNIX sockets";
 	return NULL;
 }
 
@@ -33,7 +28,7 @@ const char *unserved_reason(const struct listener_spec *spec)
 	if (service->netns)
 		return "not yet: a backend in another namespace";
 	for (size_t i = 0; i < service->n_to; i++) {
-		reason = unserved_backend(spec, service->to[i]);
+		reason = unserved_backend(service->to[i]);
 		if (reason)
 			return reason;
 	}

@@ -154,6 +154,12 @@ static int allow_all(scmp_filter_ctx filter)
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 	if (r < 0)
 		return r;
+	/* An address without a name: only a UNIX socket can be bound to that,
+	 * and gets a name that the kernel chooses, to be answered by. */
+	r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1,
+			     SCMP_A2(SCMP_CMP_EQ, sizeof(sa_family_t)));
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,

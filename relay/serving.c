@@ -38,8 +38,9 @@ static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
 	case BACKEND_SAME:
 		return true;
 	case BACKEND_TCP:
-	case BACKEND_UNIX:
 		return protocol != PROTOCOL_UDP;
+	case BACKEND_UNIX:
+		return true;
 	case BACKEND_UDP:
 		return protocol == PROTOCOL_UDP;
 	case BACKEND_SCTP:

@@ -8,9 +8,9 @@
  * are taken in turn, by each new session.
  *
  * A backend that fails ends the session, and others are preferred to it for a
- * moment. Failing is what connect(2) or sending says at once, such as that
- * there is no way to it, and what ICMP says of an earlier datagram: the port is
- * closed, and the error waits for the next system call. A datagram that meets
+ * moment. Failing is what connect(2) or sending says at once, such as a UNIX
+ * socket that is not there, and what ICMP says of an earlier datagram: the port
+ * is closed, and the error waits for the next system call. A datagram that meets
  * it there is sent again by a new session, once, so that a backend which was
  * started again misses nothing.
  *
@@ -176,7 +176,7 @@ static void session_adapt(struct udp_session *session, size_t n)
 	session->burst = UDP_BATCH;
 	if (session->merges)
 		return;
-	/* A bulk transfer: the kernel may merge. */
+	/* A bulk transfer: the kernel may merge. UNIX sockets cannot. */
 	(void)setsockopt(session->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	session->merges = true;
 }
@@ -272,11 +272,18 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 /* A socket that is connected to @target. Return: it, or -errno. */
 static int backend_open(const struct serving_backend *target)
 {
+	/* Of no name: the kernel gives one that is not taken, by which the
+	 * backend knows the session and answers it. */
+	static const struct sockaddr unnamed = { .sa_family = AF_UNIX };
+	int family = target->address->sa_family;
 	_cleanup_close_ int fd = -1;
 
-	fd = socket(target->address->sa_family,
+	fd = socket(family,
 		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
+		return -errno;
+	if (family == AF_UNIX &&
+	    bind(fd, &unnamed, sizeof(unnamed.sa_family)) < 0)
 		return -errno;
 	if (connect(fd, target->address, target->address_len) < 0)
 		return -errno;
@@ -307,6 +314,9 @@ static int session_connect(struct worker *worker, struct udp_front *front,
 		return fd;
 	session->fd = fd;
 	session->backend = (uint8_t)index;
+	/* UNIX sockets know nothing of merging. */
+	session->apart = session->merges =
+		serving->backends[index].address->sa_family == AF_UNIX;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
@@ -207,6 +209,34 @@ static long call_socket_packet(void)
 	return syscall(SYS_socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
+/* Binds a new UNIX socket to the first @len bytes of a name. */
+static long bind_unix(socklen_t len)
+{
+	const struct sockaddr_un name = { .sun_family = AF_UNIX,
+					  .sun_path = "\0test-confine" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? fd : syscall(SYS_bind, fd, &name, len);
+}
+
+static long call_bind_unnamed(void)
+{
+	return bind_unix(sizeof(sa_family_t));
+}
+
+static long call_bind_named(void)
+{
+	return bind_unix(sizeof(sa_family_t) + 13);
+}
+
+static long call_bind_inet(void)
+{
+	const struct sockaddr_in name = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? fd : syscall(SYS_bind, fd, &name, sizeof(name));
+}
+
 static void *thread_main(void *user_data)
 {
 	*(int *)user_data = 1;
@@ -256,6 +286,9 @@ static void test_system_calls(void **state)
 		{ "another way to all calls", call_io_uring, EPERM },
 		{ "a socket for IP", call_socket_inet, 0 },
 		{ "a UNIX socket", call_socket_unix, 0 },
+		{ "a name of the kernel's", call_bind_unnamed, 0 },
+		{ "a name of its own", call_bind_named, EPERM },
+		{ "a port", call_bind_inet, EPERM },
 		{ "a netlink socket", call_socket_netlink, EPERM },
 		{ "a packet socket", call_socket_packet, EPERM },
 	};
