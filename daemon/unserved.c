@@ -21,8 +21,6 @@ const char *unserved_reason(const struct listener_spec *spec)
 
 	if (service->action == SERVICE_HANDOFF)
 		return "not yet: handoff to other programs";
-	if (service->proxy && spec->endpoint.protocol == PROTOCOL_UDP)
-		return "not yet: proxy_protocol for UDP";
 	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
 	if (service->netns)

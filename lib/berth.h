@@ -53,8 +53,8 @@ enum berth_message_type {
  * @to:		backends of "forward"
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @text:	of "respond"
- * @proxy_protocol: what each connection to a backend begins with: "" (nothing),
- *		"v1", "v2", "v2+crc32c"
+ * @proxy_protocol: what each connection to a backend, with UDP each datagram,
+ *		begins with: "" (nothing), "v1", "v2", "v2+crc32c"
  */
 struct berth_listener {
 	uint64_t netns_id;

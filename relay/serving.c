@@ -97,11 +97,15 @@ static int add_backends(struct serving *serving,
 
 static int set_proxy(struct serving *serving,
 		     const struct berth_listener *listener,
-		     const char **ret_problem)
+		     enum protocol protocol, const char **ret_problem)
 {
 	if (service_proxy_parse(listener->proxy_protocol, &serving->proxy) <
 	    0) {
 		*ret_problem = "one of the proxy_protocols v1, v2, v2+crc32c";
+		return -EINVAL;
+	}
+	if (serving->proxy == SERVICE_PROXY_V1 && protocol == PROTOCOL_UDP) {
+		*ret_problem = "proxy_protocol v2, v1 has no datagrams";
 		return -EINVAL;
 	}
 	/* Only where it is told: else namespaces could share the serving.
@@ -139,7 +143,7 @@ static int serving_fill(struct serving *serving,
 		return -EINVAL;
 	switch (serving->action) {
 	case SERVICE_FORWARD:
-		r = set_proxy(serving, listener, ret_problem);
+		r = set_proxy(serving, listener, protocol, ret_problem);
 		return r < 0 ? r
 			     : add_backends(serving, listener, protocol,
 					    ret_problem);

@@ -133,7 +133,7 @@ static void answer_run(struct worker *worker, struct udp_front *front,
 
 	/* One forged datagram from a listener's own port would be answered to
 	 * itself, or to another listener like it, for ever. */
-	if (key->port == front->port)
+	if (key->port == front->own.in.sin_port)
 		return;
 	if (front->share->serving->action == SERVICE_RESPOND)
 		respond_run(worker, front, first, end);
@@ -168,7 +168,7 @@ static void handle_batch(struct worker *worker, struct udp_front *front)
 	size_t first, end;
 
 	for (size_t i = 0; i < udp->in.n; i++)
-		udp_key_received(&udp->keys[i], front->family,
+		udp_key_received(&udp->keys[i], front->own.any.sa_family,
 				 &udp->in.received[i].msg_hdr, &overflow);
 	if (overflow != front->overflow)
 		counters_add(udp_counters(front), COUNTER_DROPPED,
@@ -234,14 +234,11 @@ static uint32_t socket_overflow(int fd)
 static void front_init(struct udp_front *front, struct share *share)
 {
 	static const int on = 1;
-	union udp_address own = { 0 };
 	int fd = share->listener->fd;
-	socklen_t len = sizeof(own);
+	socklen_t len = sizeof(front->own);
 
-	(void)getsockname(fd, &own.any, &len); /* cannot fail for a socket */
-	front->family = own.any.sa_family;
-	front->port = front->family == AF_INET ? own.in.sin_port
-					       : own.in6.sin6_port;
+	/* Cannot fail for a socket. */
+	(void)getsockname(fd, &front->own.any, &len);
 	front->share = share;
 	front->expire.handler = udp_forward_expire;
 	front->overflow = socket_overflow(fd);

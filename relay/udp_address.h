@@ -18,6 +18,9 @@ union udp_address {
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 };
+_Static_assert(offsetof(struct sockaddr_in, sin_port) ==
+		       offsetof(struct sockaddr_in6, sin6_port),
+	       "the port is where it is, whatever the family");
 
 /* Room for all that a datagram brings: both kinds of local address, as a
  * dual-stack socket that asks for both gets them; the size of merged ones

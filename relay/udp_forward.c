@@ -10,15 +10,21 @@
  * A backend that fails ends the session, and others are preferred to it for a
  * moment. Failing is what connect(2) or sending says at once, such as a UNIX
  * socket that is not there, and what ICMP says of an earlier datagram: the port
- * is closed, and the error waits for the next system call. A datagram that meets
- * it there is sent again by a new session, once, so that a backend which was
- * started again misses nothing.
+ * is closed, and the error waits for the next system call. A datagram that
+ * meets it there is sent again by a new session, once, so that a backend which
+ * was started again misses nothing.
  *
  * Answers are not sent by themselves. They are collected in worker.udp->out
  * and leave at the end of the batch of events, those of one listener with one
  * system call, although each has come from another socket. Most sessions have
  * one answer waiting, so that each is asked for one; those that have more are
  * asked for more and more.
+ *
+ * The PROXY protocol's header stands before the payload of each datagram, not
+ * only of a session's first. The specification leaves it open. But servers of
+ * datagrams keep no state for each sender, those that know the header (BIND,
+ * Knot, PowerDNS, Unbound) look for it in every datagram, and a first one that
+ * got lost or came late would leave the others without.
  *
  * A session's socket is sent to from the moment that there is something to
  * send, and never waits: what does not fit is dropped, and counted.
@@ -31,6 +37,7 @@
 #include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/limits.h"
+#include "relay/proxy_header.h"
 #include "relay/serving.h"
 #include "relay/udp.h"
 #include "relay/udp_internal.h"
@@ -57,6 +64,7 @@ static bool is_backend_failure(int error)
 	case ECONNREFUSED:
 	case ECONNRESET:
 	case ENOTCONN:
+	case EPIPE:
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case EHOSTDOWN:
@@ -278,8 +286,7 @@ static int backend_open(const struct serving_backend *target)
 	int family = target->address->sa_family;
 	_cleanup_close_ int fd = -1;
 
-	fd = socket(family,
-		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (family == AF_UNIX &&
@@ -367,15 +374,46 @@ static struct udp_session *session_new(struct worker *worker,
 
 /* Questions */
 
+/* What each datagram to the backend begins with, in worker.udp->header: see
+ * the theory of operation. */
+static struct iovec front_header(struct worker *worker,
+				 const struct udp_front *front,
+				 const struct udp_key *key)
+{
+	const struct serving *serving = front->share->serving;
+	struct udp_worker *udp = worker->udp;
+	union udp_address client, local;
+	const struct proxy_info info = {
+		.transport = SOCK_DGRAM,
+		.src = &client.any,
+		.dst = &local.any,
+		.netns = serving->netns_name,
+		.crc32c = serving->proxy == SERVICE_PROXY_V2_CRC32C,
+	};
+	size_t len;
+
+	if (serving->proxy == SERVICE_PROXY_NONE)
+		return (struct iovec){ .iov_len = 0 };
+	(void)udp_key_client(key, &client);
+	if (udp_key_local(key, front->own.in.sin_port, &local) == 0)
+		local = front->own; /* after a multicast */
+	len = proxy_header_v2(&info, udp->header, sizeof(udp->header));
+	assert(len > 0);
+	return (struct iovec){ .iov_base = udp->header, .iov_len = len };
+}
+
 /* Sends slots @from to @end - 1. Return: where it stopped. */
 static size_t session_send(struct worker *worker, struct udp_session *session,
-			   size_t from, size_t end, struct udp_outcome *outcome)
+			   size_t from, size_t end, const struct iovec *header,
+			   struct udp_outcome *outcome)
 {
+	const struct udp_each each = {
+		.before = header->iov_len > 0 ? header : NULL,
+	};
 	struct udp_batch *in = &worker->udp->in;
-	static const struct udp_each each;
 	size_t message, n;
 
-	if (session->apart)
+	if (each.before || session->apart)
 		return udp_batch_send_each(in, session->fd, from, end, &each,
 					   is_backend_failure, outcome);
 	udp_batch_compose(in, from, end, NULL, /* merge= */ true);
@@ -405,6 +443,7 @@ void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		 size_t end)
 {
 	const struct udp_key *key = &worker->udp->keys[first];
+	const struct iovec header = front_header(worker, front, key);
 	uint64_t n = udp_batch_datagrams(&worker->udp->in, first, end);
 	struct udp_outcome outcome = { 0 };
 	struct udp_session *session;
@@ -414,7 +453,8 @@ void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		if (!session)
 			break;
 		outcome.error = 0;
-		first = session_send(worker, session, first, end, &outcome);
+		first = session_send(worker, session, first, end, &header,
+				     &outcome);
 		if (!is_backend_failure(outcome.error))
 			break;
 		session_failed(worker, session, outcome.error);

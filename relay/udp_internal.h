@@ -8,6 +8,7 @@
 
 #include "relay/counters.h"
 #include "relay/listener.h"
+#include "relay/proxy_header.h"
 #include "relay/timer.h"
 #include "relay/udp_batch.h"
 #include "relay/udp_session.h"
@@ -17,8 +18,7 @@ struct worker;
 /**
  * struct udp_front - a share's sessions
  * @expire:	set while there is a session
- * @family:	of the listening socket
- * @port:	of that, network byte order
+ * @own:	the listening socket's address
  * @overflow:	how many datagrams the kernel ever dropped because nobody read
  *		them in time
  */
@@ -26,8 +26,7 @@ struct udp_front {
 	struct share *share;
 	struct udp_table *table;
 	struct timer expire;
-	uint16_t family;
-	uint16_t port;
+	union udp_address own;
 	uint32_t overflow;
 };
 
@@ -37,6 +36,7 @@ struct udp_front {
  * @keys:	of the slots of @in
  * @out:	answers, on their way until the end of the batch of events
  * @fronts:	through which each message of @out leaves
+ * @header:	of the PROXY protocol, while it is sent
  */
 struct udp_worker {
 	struct udp_pool pool;
@@ -44,6 +44,7 @@ struct udp_worker {
 	struct udp_key keys[UDP_BATCH];
 	struct udp_batch out;
 	struct udp_front *fronts[UDP_BATCH];
+	uint8_t header[PROXY_HEADER_MAX];
 };
 
 /** udp_counters() - where @front counts */

@@ -349,11 +349,9 @@ def test_hello_rule_as_people_write_it(world):
 
 
 @pytest.mark.parametrize("extra,word", [
-    ({"forward": {"to": "127.0.0.1:1", "proxy_protocol": "v2"},
-      "protocol": "udp"}, "PROXY"),
     ({"forward": {"to": "127.0.0.1:1", "namespace": "b"}}, "namespace"),
     ({"handoff": "envoy"}, "handoff"),
-], ids=["proxy protocol", "backend namespace", "handoff"])
+], ids=["backend namespace", "handoff"])
 def test_what_nothing_serves_yet(world, extra, word):
     """Valid, listed, explained, and not opened; the rest is."""
     netns = world.netns("n")

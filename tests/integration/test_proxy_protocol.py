@@ -300,3 +300,91 @@ def test_haproxy_reads_the_namespace(world):
         client, server = pair(netns, backend)
         with client, server:
             assert works(client, server)
+
+
+# Datagrams
+
+
+def datagram_client(world, netns, address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    client = world.close_later(netns.new_socket(family, socket.SOCK_DGRAM))
+    client.connect((address, 8080))
+    return client
+
+
+def expect_datagram(client, backend, version, data, name="blue"):
+    """Return: the session, as the backend knows it."""
+    got, session = backend.recvfrom(1 << 17)
+    assert got == header(client, version, name, transport=2) + data
+    return session
+
+
+@pytest.fixture
+def datagrams(world):
+    return world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
+
+
+@pytest.mark.parametrize("address", LOOPBACKS)
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_each_datagram_has_a_header(world, netns, datagrams, version,
+                                    address):
+    world.berthd(forward(to(datagrams), protocol="udp",
+                         options={"proxy_protocol": version}))
+    clients = [datagram_client(world, netns, address) for _ in range(2)]
+    for data in (b"first", b"", b"x" * 1500, b"last"):
+        for client in clients:
+            client.send(data)
+            session = expect_datagram(client, datagrams, version, data)
+            datagrams.sendto(b"re" + data, session)
+            assert client.recv(1 << 17) == b"re" + data
+
+
+def test_merged_datagrams_have_a_header_each(world, netns, datagrams):
+    """As a client sends them that has its kernel cut them."""
+    world.berthd(forward(to(datagrams), protocol="udp",
+                         options={"proxy_protocol": "v2"}))
+    client = datagram_client(world, netns, "127.0.0.1")
+    data = pattern(40 * 1000 + 7, "merged")
+    client.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
+    client.send(data)
+    for at in range(0, len(data), 1000):
+        expect_datagram(client, datagrams, "v2", data[at:at + 1000])
+
+
+def test_datagram_that_gets_too_large_by_its_header(world, netns, datagrams):
+    world.berthd(forward(to(datagrams), protocol="udp",
+                         options={"proxy_protocol": "v2"}))
+    client = datagram_client(world, netns, "127.0.0.1")
+    room = 65507 - len(header(client, "v2", "blue", transport=2))
+    for size in (room + 1, 65507, room, 10):
+        client.send(b"l" * size)
+    for size in (room, 10):
+        expect_datagram(client, datagrams, "v2", b"l" * size)
+
+
+def test_datagram_header_names_the_address_spoken_to(world, netns,
+                                                     datagrams):
+    """Of a wildcard listener, of both families."""
+    netns.addr_add("10.0.0.1/32")
+    netns.addr_add("fd00::1/128")
+    world.berthd(forward(to(datagrams), protocol="udp",
+                         options={"proxy_protocol": "v2"}))
+    for address in ("10.0.0.1", "fd00::1"):
+        client = datagram_client(world, netns, address)
+        client.send(b"hello")
+        expect_datagram(client, datagrams, "v2", b"hello")
+
+
+def test_datagram_header_to_a_unix_socket(world, netns):
+    path = world.base / "datagrams.sock"
+    backend = world.close_later(
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    backend.bind(os.fspath(path))
+    path.chmod(0o666)
+    world.berthd(forward(f"unix:{path}", protocol="udp",
+                         options={"proxy_protocol": "v2"}))
+    client = datagram_client(world, netns, "127.0.0.1")
+    client.send(b"hello")
+    session = expect_datagram(client, backend, "v2", b"hello")
+    backend.sendto(b"back", session)
+    assert client.recv(100) == b"back"

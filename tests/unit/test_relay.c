@@ -722,6 +722,8 @@ static void test_what_it_cannot_serve_is_released(void **state)
 		{ "tcp", "\"action\":\"forward\",\"to\":[]" },
 		{ "tcp", "\"action\":\"forward\",\"to\":[\"udp://[::1]:1\"]" },
 		{ "tcp", "\"action\":\"forward\",\"to\":[\"nowhere\"]" },
+		{ "udp", "\"action\":\"forward\",\"to\":[\"[::1]:1\"],"
+			 "\"proxy_protocol\":\"v1\"" },
 		{ "tcp", "\"action\":\"dance\"" },
 	};
 	uint64_t id;
