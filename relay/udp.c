@@ -28,6 +28,9 @@
 #define BATCHES_PER_EVENT 4
 #define BYTES_PER_EVENT (512u * 1024)
 
+/* Linux's; the C library only has its number under another name. */
+#define MSG_PROBE 0x10
+
 /* Buffers */
 
 struct udp_worker *udp_worker_new(void)
@@ -50,6 +53,44 @@ struct udp_worker *udp_worker_free(struct udp_worker *udp)
 	udp_batch_done(&udp->out);
 	free(udp);
 	return NULL;
+}
+
+/* The listening socket's own datagrams */
+
+/* Can its kind of socket send from addresses that are not there? */
+static bool sends_from_anywhere(int fd)
+{
+	int freebind = 0, transparent = 0;
+	socklen_t len = sizeof(int);
+
+	(void)getsockopt(fd, IPPROTO_IP, IP_FREEBIND, &freebind, &len);
+	len = sizeof(int);
+	(void)getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &transparent, &len);
+	return freebind || transparent;
+}
+
+bool udp_front_is_own(const struct udp_front *front, const struct udp_key *key)
+{
+	struct udp_key forged = *key;
+	int fd = front->share->listener->fd;
+	union udp_address address;
+	union udp_control control;
+	struct msghdr header = { .msg_name = &address };
+
+	if (key->port != front->own.in.sin_port)
+		return false;
+	if (memcmp(key->client, key->local, sizeof(key->client)) == 0)
+		return true;
+	if (sends_from_anywhere(fd))
+		return false;
+	/* Asks the kernel, which alone knows, whether it would send from the
+	 * client's address; with this flag it does not do it. */
+	memcpy(forged.local, key->client, sizeof(forged.local));
+	forged.ifindex = key->scope_id;
+	header.msg_namelen = udp_key_client(key, &address);
+	header.msg_control = &control;
+	header.msg_controllen = udp_key_source(&forged, &control);
+	return sendmsg(fd, &header, MSG_PROBE | MSG_DONTWAIT) >= 0;
 }
 
 /* Counting */

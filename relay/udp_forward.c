@@ -432,7 +432,9 @@ static struct udp_session *session_find(struct worker *worker,
 	struct udp_session *session = udp_table_find(front->table, key);
 
 	if (!session)
-		return session_new(worker, front, key);
+		return udp_front_is_own(front, key)
+			       ? NULL
+			       : session_new(worker, front, key);
 	udp_session_asked(session, worker->now_us);
 	if (worker->now_us - session->began_us > SILENT_WORKS_US)
 		session_works(session);

@@ -3,6 +3,7 @@
 #ifndef RELAY_UDP_INTERNAL_H
 #define RELAY_UDP_INTERNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,15 @@ static inline struct counters *udp_counters(const struct udp_front *front)
 /** udp_count_sent() - counts what went to clients through @front */
 void udp_count_sent(struct worker *worker, struct udp_front *front,
 		    const struct udp_outcome *outcome);
+
+/**
+ * udp_front_is_own() - does a datagram of @key come from the listener's own
+ * port, on an address of its own namespace?
+ *
+ * Nobody else can have that port there: it is an answer to a question that was
+ * forged, and its answer would be the next such question.
+ */
+bool udp_front_is_own(const struct udp_front *front, const struct udp_key *key);
 
 /**
  * udp_forward() - passes slots @first to @end - 1 of worker.udp->in, which are
