@@ -7,14 +7,15 @@ with no relay between. All of them take turns in one run; see relay_client.c
 and relay_backend.c for what they exchange.
 
 Two kinds of turns. Busy: everybody may use all processors; this shows rates
-and what a unit of work costs. Alone: one in flight, so that only one of client,
-relay and backend has something to do at any time, and all of them share one
-processor that never goes idle. Else the scheduler's choice of processors, which
-is chance, decides: on a virtual machine a wake-up on another processor costs
-more than all the work of a relay. A relay's setting counts with its best
-figure, each time anew.
+and what a unit of work costs. Alone: one in flight, so that only one of
+client, relay and backend has something to do at any time, and all of them
+share one processor that never goes idle. Else the scheduler's choice of
+processors, which is chance, decides: on a virtual machine a wake-up on another
+processor costs more than all the work of a relay. A relay's setting counts
+with its best figure, each time anew.
 """
 import contextlib
+import ipaddress
 import itertools
 import os
 import subprocess
@@ -82,8 +83,10 @@ def world(bench):
               f"ip link add bench0 type veth peer name eth0 netns {NETNS} && "
               f"ip addr add {HOST_ADDRESS}/24 dev bench0 && "
               f"ip link set bench0 up && "
-              f"ip -n {NETNS} addr add {NETNS_ADDRESS}/24 dev eth0 && "
               f"ip -n {NETNS} link set eth0 up")
+        for i in range(UDP_CLIENTS):
+            address = ipaddress.ip_address(NETNS_ADDRESS) + i
+            shell(f"ip -n {NETNS} addr add {address}/24 dev eth0")
         for inside in (False, True):
             set_sysctls(SYSCTLS, inside)
         with bench.program("backend", "relay_backend",
@@ -309,7 +312,8 @@ def bench_udp(bench, args):
             before_ns = subject.cpu_ns()
             replies, lost, took_ns = map(int, bench.run(
                 "relay_udp", NETNS_DIR, NETNS, subject.address, subject.port,
-                work[0], UDP_CLIENTS, work[1], count).split())
+                work[0], NETNS_ADDRESS, UDP_CLIENTS, work[1],
+                count).split())
             if not replies:
                 sys.exit(f"{subject.name} relays no datagrams")
             add((work, "rate"), replies * NS / took_ns)
