@@ -11,7 +11,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = ROOT / "tests/bench"
 BUILD = ROOT / os.environ.get("BERTH_BUILD", "build")
-PROGRAMS = ["awake", "launch", "relay_backend", "relay_client", "world"]
+PROGRAMS = ["awake", "inherit", "launch", "relay_backend", "relay_client",
+            "relay_hold", "relay_udp", "world"]
 
 sys.path.insert(0, str(BENCH))
 import relay_report  # noqa: E402
@@ -71,12 +72,14 @@ def test_unknown_figure_is_refused():
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
 def test_a_figure_of_the_relay_without_peers(tmp_path):
     """PATH has neither HAProxy nor Go, and nothing looks for them."""
-    make = run("make", "CI=1", f"BUILD={BUILD}", "all",
-               *(f"{BUILD}/tests/bench/{name}" for name in PROGRAMS))
+    tools = tmp_path / "build"
+    make = run("make", "CI=1", f"BUILD={tools}",
+               *(f"{tools}/tests/bench/{name}" for name in PROGRAMS))
     assert make.returncode == 0, make.stderr
     for name in ("ip", "mount", "umount", "nsenter", "unshare", "sysctl"):
         (tmp_path / name).symlink_to(shutil.which(name))
     result = run(sys.executable, BENCH / "bench.py", "--build", BUILD,
+                 "--tools", tools,
                  "--only", "connect", "--peers", "", "--quick",
                  env={**os.environ, "PATH": f"{tmp_path}:/bin/nowhere"})
     assert result.returncode == 0, result.stdout + result.stderr
