@@ -98,9 +98,12 @@ static int nsid_assign(struct watcher *watcher, struct tracked *tracked)
 	r = netlink_assign_nsid(watcher->netlink, fd, &nsid, &is_new);
 	if (r < 0)
 		return r;
+	r = registry_set_nsid(&watcher->registry, tracked, nsid,
+			      /* announced= */ !is_new);
+	if (r < 0)
+		return r; /* it stays on the list */
 	nsid_unlist(watcher, tracked);
-	return registry_set_nsid(&watcher->registry, tracked, nsid,
-				 /* announced= */ !is_new);
+	return 0;
 }
 
 /* The host may have an nsid in its own table; then its events carry it. */
