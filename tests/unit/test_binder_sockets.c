@@ -255,6 +255,20 @@ static void test_options(void **state)
 	}
 }
 
+static void test_udp_receive_buffer(void **state)
+{
+	struct fixture *f = *state;
+	struct listener_spec spec = spec_make(PROTOCOL_UDP, "any", 80);
+
+	apply_one(f, 1, spec);
+	assert_int_equal(option(first(f, 1)->fd, SOL_SOCKET, SO_RCVBUF),
+			 1024 * 1024);
+	spec = spec_make(PROTOCOL_UDP, "any", 81);
+	spec.service->options.receive_buffer = 10000;
+	apply_one(f, 1, spec);
+	assert_int_equal(option(first(f, 1)->fd, SOL_SOCKET, SO_RCVBUF), 20000);
+}
+
 static void test_defer_accept_and_backlog(void **state)
 {
 	struct fixture *f = *state;
@@ -397,6 +411,7 @@ int main(void)
 		TEST(test_born_in_the_namespace),
 		TEST(test_interface_bound),
 		TEST(test_options),
+		TEST(test_udp_receive_buffer),
 		TEST(test_defer_accept_and_backlog),
 		TEST(test_failing_option_is_named),
 		TEST(test_missing_address),
