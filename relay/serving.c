@@ -215,7 +215,9 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    !text_equal(a->text, b->text))
 		return false;
 	for (size_t i = 0; i < a->n_backends; i++) {
-		if (strcmp(a->backends[i].text, b->backends[i].text) != 0)
+		/* Without a scheme the text means the listener's protocol. */
+		if (strcmp(a->backends[i].text, b->backends[i].text) != 0 ||
+		    a->backends[i].sctp != b->backends[i].sctp)
 			return false;
 	}
 	return true;

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_serving.c - which backends a protocol can have, and what is alike */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/serving.h"
+
+static int forward_to(const char *to, enum protocol protocol,
+		      struct serving **ret_serving)
+{
+	const char *problem = NULL;
+	struct berth_listener listener = {
+		.protocol = protocol_name(protocol),
+		.action = "forward",
+		.text = "",
+		.proxy_protocol = "",
+		.to = &to,
+		.n_to = 1,
+	};
+	int r = serving_new(&listener, protocol, ret_serving, &problem);
+
+	if (r < 0)
+		assert_non_null(problem);
+	return r;
+}
+
+static void test_backends_of_protocols(void **state)
+{
+	static const struct {
+		const char *to;
+		enum protocol protocol;
+		int result;
+		bool sctp;
+	} cases[] = {
+		{ "10.0.0.1:1", PROTOCOL_TCP, 0, false },
+		{ "10.0.0.1:1", PROTOCOL_UDP, 0, false },
+		{ "10.0.0.1:1", PROTOCOL_SCTP, 0, true },
+		{ "[::1]:1", PROTOCOL_SCTP_SEQPACKET, 0, true },
+		{ "sctp://10.0.0.1:1", PROTOCOL_SCTP, 0, true },
+		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP, 0, false },
+		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP_SEQPACKET, 0, false },
+		{ "unix:/run/x", PROTOCOL_SCTP, 0, false },
+		{ "udp://10.0.0.1:1", PROTOCOL_SCTP, -EINVAL, false },
+		{ "sctp://10.0.0.1:1", PROTOCOL_TCP, -EINVAL, false },
+		{ "sctp://10.0.0.1:1", PROTOCOL_UDP, -EINVAL, false },
+		{ "tcp://10.0.0.1:1", PROTOCOL_UDP, -EINVAL, false },
+	};
+	struct serving *serving;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(forward_to(cases[i].to, cases[i].protocol,
+					    &serving),
+				 cases[i].result);
+		if (cases[i].result < 0)
+			continue;
+		assert_int_equal(serving->backends[0].sctp, cases[i].sctp);
+		serving = serving_unref(serving);
+	}
+}
+
+/* One rule may listen with several protocols and name one backend. */
+static void test_one_text_two_protocols(void **state)
+{
+	static const enum protocol protocols[] = {
+		PROTOCOL_TCP,
+		PROTOCOL_SCTP,
+		PROTOCOL_MPTCP,
+	};
+	struct serving *servings[ARRAY_SIZE(protocols)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+		assert_int_equal(forward_to("10.0.0.1:1", protocols[i],
+					    &servings[i]),
+				 0);
+	assert_false(serving_equal(servings[0], servings[1]));
+	assert_true(serving_equal(servings[0], servings[2]));
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+		servings[i] = serving_unref(servings[i]);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_backends_of_protocols),
+		cmocka_unit_test(test_one_text_two_protocols),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
