@@ -102,6 +102,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	if (a == b)
 		return true;
 	if (a->action != b->action || a->proxy != b->proxy ||
+	    a->transparent != b->transparent ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)

@@ -82,6 +82,7 @@ enum service_proxy {
  * @to:		backends in canonical text, templates already expanded; see
  *		backend_parse()
  * @netns:	name of the namespace to connect in, NULL for the host's
+ * @transparent: connect from the client's address
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default
  * @max_connections: 0: the relay's default
  * @text:	for SERVICE_RESPOND
@@ -96,6 +97,7 @@ struct service {
 	char **to;
 	size_t n_to;
 	char *netns;
+	bool transparent;
 	enum service_proxy proxy;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;

@@ -25,6 +25,8 @@ const char *unserved_reason(const struct listener_spec *spec)
 		return "not served: proxy_protocol, which has no SCTP";
 	if (service->netns)
 		return "not yet: a backend in another namespace";
+	if (service->transparent)
+		return "not yet: connecting from the client's address";
 	for (size_t i = 0; i < service->n_to; i++) {
 		reason = unserved_backend(service->to[i]);
 		if (reason)

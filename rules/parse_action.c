@@ -21,6 +21,7 @@ enum forward_key {
 	FORWARD_TO,
 	FORWARD_NAMESPACE,
 	FORWARD_PROXY_PROTOCOL,
+	FORWARD_TRANSPARENT,
 	FORWARD_CONNECT_TIMEOUT,
 	FORWARD_IDLE_TIMEOUT,
 	FORWARD_MAX_CONNECTIONS,
@@ -30,6 +31,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_TO] = "to",
 	[FORWARD_NAMESPACE] = "namespace",
 	[FORWARD_PROXY_PROTOCOL] = "proxy_protocol",
+	[FORWARD_TRANSPARENT] = "transparent",
 	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
 	[FORWARD_MAX_CONNECTIONS] = "max_connections",
@@ -163,6 +165,32 @@ static void parse_proxy(struct parse *parse, const struct yaml_node *node,
 				  QUOTE(text), expected);
 }
 
+/* A path has no addresses to connect from. */
+static void parse_transparent(struct parse *parse, const struct field *fields,
+			      struct service *service)
+{
+	const struct yaml_node *to = fields[FORWARD_TO].value;
+	bool list;
+
+	if (!parse_bool(parse, fields[FORWARD_TRANSPARENT].value, "transparent",
+			&service->transparent) ||
+	    !service->transparent || !to)
+		return;
+	list = to->kind == NODE_LIST;
+	for (size_t i = 0; i < (list ? to->n : 1); i++) {
+		const struct yaml_node *item = list ? &to->items[i] : to;
+
+		if (item->kind == NODE_SCALAR &&
+		    strncmp(item->text, "unix:", 5) == 0)
+			(void)parse_error(parse, item,
+					  "to is %s, which cannot be reached "
+					  "from the client's address as "
+					  "\"transparent\" asks; expected an "
+					  "address",
+					  QUOTE(item->text));
+	}
+}
+
 static void parse_limits(struct parse *parse, const struct field *fields,
 			 struct service *service)
 {
@@ -212,6 +240,8 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 	if (fields[FORWARD_PROXY_PROTOCOL].key)
 		parse_proxy(parse, fields[FORWARD_PROXY_PROTOCOL].value,
 			    service);
+	if (fields[FORWARD_TRANSPARENT].key)
+		parse_transparent(parse, fields, service);
 	parse_limits(parse, fields, service);
 }
 

@@ -211,6 +211,8 @@ static void serve_print(FILE *f, const struct service *service)
 	if (service->proxy)
 		(void)fprintf(f, "; proxy_protocol %s",
 			      service_proxy_name(service->proxy));
+	if (service->transparent)
+		(void)fputs("; transparent", f);
 	duration_print(f, "connect_timeout", service->connect_timeout_ms);
 	duration_print(f, "idle_timeout", service->idle_timeout_ms);
 	if (service->max_connections)
