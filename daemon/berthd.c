@@ -28,6 +28,7 @@
 #include "common/util.h"
 #include "daemon/consumers.h"
 #include "daemon/control.h"
+#include "daemon/mint.h"
 #include "daemon/privileges.h"
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
@@ -226,6 +227,14 @@ static void consumer_stats_changed(void *user_data)
 	stats_consumers_changed(berthd->stats);
 }
 
+static int consumer_mint(const struct listener *listener, unsigned int to,
+			 int *ret_fd, uint64_t *ret_netns_id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	return mint_socket(berthd->watcher, listener, to, ret_fd, ret_netns_id);
+}
+
 static void consumer_lost(const char *consumer, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -335,6 +344,7 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 		.released = consumer_released,
 		.counted = consumer_counted,
 		.stats_changed = consumer_stats_changed,
+		.mint = consumer_mint,
 		.lost = consumer_lost,
 	};
 	static const struct relay_process_ops relay_ops = {

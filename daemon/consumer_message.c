@@ -47,6 +47,31 @@ static int parse_stats(json_t *message, struct consumer_reply *reply)
 	return 0;
 }
 
+static int parse_socket(json_t *message, struct consumer_reply *reply)
+{
+	json_int_t request, id, to;
+
+	if (json_unpack(message, "{s:I, s:I, s:I}", "request", &request, "id",
+			&id, "to", &to) < 0 ||
+	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_SOCKET;
+	reply->request = (uint64_t)request;
+	reply->to = (unsigned int)to;
+	return 0;
+}
+
+static int parse_netns_closed(json_t *message, struct consumer_reply *reply)
+{
+	json_int_t netns_id;
+
+	if (json_unpack(message, "{s:I}", "netns", &netns_id) < 0)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_NETNS_CLOSED;
+	reply->netns_id = (uint64_t)netns_id;
+	return 0;
+}
+
 static int parse_by_type(const char *type, json_t *message,
 			 struct consumer_reply *reply)
 {
@@ -54,6 +79,10 @@ static int parse_by_type(const char *type, json_t *message,
 		return parse_released(message, reply);
 	if (strcmp(type, "stats") == 0)
 		return parse_stats(message, reply);
+	if (strcmp(type, "socket") == 0)
+		return parse_socket(message, reply);
+	if (strcmp(type, "netns_closed") == 0)
+		return parse_netns_closed(message, reply);
 	if (strcmp(type, "hello") == 0)
 		reply->type = CONSUMER_REPLY_HELLO;
 	else if (strcmp(type, "refused") == 0)
@@ -132,6 +161,13 @@ static int add_forward(json_t *message, const struct service *service)
 		    message, "proxy_protocol",
 		    json_string(service_proxy_name(service->proxy))) < 0)
 		return json_decref(to), -ENOMEM;
+	if (service->netns &&
+	    json_object_set_new(message, "backend_namespace",
+				json_text(service->netns)) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->transparent &&
+	    json_object_set_new(message, "transparent", json_true()) < 0)
+		return json_decref(to), -ENOMEM;
 	if (json_object_set_new(message, "to", to) < 0 ||
 	    json_object_set_new(message, "connect_timeout_ms",
 				json_integer(service->connect_timeout_ms)) <
@@ -184,6 +220,29 @@ void consumer_stats_fmt(uint64_t request, char *buffer)
 	(void)snprintf(buffer, CONSUMER_STATS_MAX,
 		       "{\"type\":\"stats\",\"request\":%" PRIu64 "}",
 		       request); /* fits */
+}
+
+void consumer_socket_fmt(uint64_t request, uint64_t netns_id, int error,
+			 char *buffer)
+{
+	static const char head[] = "{\"type\":\"socket\",\"request\":";
+
+	/* Both fit; what looks negative is read as it was written. */
+	if (error)
+		(void)snprintf(buffer, CONSUMER_SOCKET_MAX,
+			       "%s%" PRId64 ",\"error\":%d}", head,
+			       (int64_t)request, error);
+	else
+		(void)snprintf(buffer, CONSUMER_SOCKET_MAX,
+			       "%s%" PRId64 ",\"netns\":%" PRId64 "}", head,
+			       (int64_t)request, (int64_t)netns_id);
+}
+
+void consumer_netns_gone_fmt(uint64_t netns_id, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_NETNS_GONE_MAX,
+		       "{\"type\":\"netns_gone\",\"netns\":%" PRId64 "}",
+		       (int64_t)netns_id); /* fits */
 }
 
 int consumer_message_send(int socket_fd, const char *text, int fd)

@@ -16,6 +16,8 @@ struct netns;
 #define CONSUMER_REPLY_MAX 65536 /* what a consumer may say in one message */
 #define CONSUMER_WITHDRAW_MAX 96 /* two literals and a 64 bit number */
 #define CONSUMER_STATS_MAX 64 /* a literal and such a number */
+#define CONSUMER_SOCKET_MAX 128 /* two literals and two of those */
+#define CONSUMER_NETNS_GONE_MAX 64
 #define CONSUMER_NAME_MAX 64 /* of the free text in `hello` */
 
 enum consumer_reply_type {
@@ -23,15 +25,19 @@ enum consumer_reply_type {
 	CONSUMER_REPLY_RELEASED,
 	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
 	CONSUMER_REPLY_STATS, /* a part of what it counted */
+	CONSUMER_REPLY_SOCKET, /* it asks for one */
+	CONSUMER_REPLY_NETNS_CLOSED, /* it has no more of them in there */
 	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
 };
 
 /**
  * struct consumer_reply - see the types
- * @id:		RELEASED, REFUSED
+ * @id:		RELEASED, REFUSED, SOCKET: the listener
  * @name:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
- * @request:	STATS: the question
+ * @request:	STATS, SOCKET: the question
+ * @to:		SOCKET: index of the backend
+ * @netns_id:	NETNS_CLOSED
  * @more:	STATS: another part follows
  * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
  */
@@ -41,6 +47,8 @@ struct consumer_reply {
 	char name[CONSUMER_NAME_MAX];
 	struct berth_counts counts;
 	uint64_t request;
+	unsigned int to;
+	uint64_t netns_id;
 	bool more;
 	json_t *listeners;
 	size_t next;
@@ -76,6 +84,16 @@ void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer);
 
 /** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
 void consumer_stats_fmt(uint64_t request, char *buffer);
+
+/**
+ * consumer_socket_fmt() - the answer to `socket`, to CONSUMER_SOCKET_MAX
+ * @error:	0 when the socket comes with it, else a positive errno
+ */
+void consumer_socket_fmt(uint64_t request, uint64_t netns_id, int error,
+			 char *buffer);
+
+/** consumer_netns_gone_fmt() - to CONSUMER_NETNS_GONE_MAX */
+void consumer_netns_gone_fmt(uint64_t netns_id, char *buffer);
 
 /**
  * consumer_message_send() - one datagram, with a descriptor unless @fd is -1

@@ -137,6 +137,7 @@ static void consumer_close(struct consumer *consumer)
 	consumer->pid = 0;
 	consumer->blocked = false;
 	consumer->pause_until_us = 0;
+	consumer_sockets_clear(&consumer->sockets);
 	HASH_ITER (hh, consumer->withdrawals, withdrawal, tmp)
 		withdrawal_free(consumer, withdrawal);
 	consumer->asked = (struct asked){ .request = 0 };
@@ -209,7 +210,7 @@ static void consumer_refused(struct consumer *consumer, uint64_t id)
 			    consumer->name);
 }
 
-/* Return: 0, or -EPROTO. */
+/* Return: 0; -EPROTO; -ENOMEM. */
 static int consumer_handle(struct consumer *consumer,
 			   struct consumer_reply *reply)
 {
@@ -225,6 +226,13 @@ static int consumer_handle(struct consumer *consumer,
 		break;
 	case CONSUMER_REPLY_STATS:
 		return consumer_counted(consumer, reply);
+	case CONSUMER_REPLY_SOCKET:
+		return consumer_sockets_ask(&consumer->sockets, reply->request,
+					    reply->id, reply->to);
+	case CONSUMER_REPLY_NETNS_CLOSED:
+		consumer_sockets_netns_closed(&consumer->sockets,
+					      reply->netns_id);
+		break;
 	case CONSUMER_REPLY_OTHER:
 		break;
 	}
@@ -294,11 +302,10 @@ static void consumer_ready(uint32_t events, void *user_data)
 		consumer_lost(consumer, EIO, "cannot wait for it");
 }
 
-/* Return: 1 sent, 0 not now, -1 the connection is lost. */
-static int consumer_send(struct consumer *consumer, const char *text, int fd)
+/* What became of a message, by the result of consumer_message_send().
+ * Return: 1 sent, 0 not now, -1 the connection is lost. */
+static int consumer_sent(struct consumer *consumer, int r)
 {
-	int r = consumer_message_send(consumer->fd, text, fd);
-
 	if (r == 0)
 		return 1;
 	/* Of these EPOLLOUT would tell nothing. ETOOMANYREFS: too many
@@ -315,6 +322,12 @@ static int consumer_send(struct consumer *consumer, const char *text, int fd)
 	}
 	consumer_lost(consumer, -r, "cannot send");
 	return -1;
+}
+
+static int consumer_send(struct consumer *consumer, const char *text, int fd)
+{
+	return consumer_sent(consumer,
+			     consumer_message_send(consumer->fd, text, fd));
 }
 
 static int consumer_send_withdrawal(struct consumer *consumer,
@@ -368,6 +381,42 @@ static int consumer_send_listener(struct consumer *consumer,
 	return r;
 }
 
+static int consumer_mint(uint64_t id, unsigned int to, int *ret_fd,
+			 uint64_t *ret_netns_id, void *user_data)
+{
+	const struct consumer *consumer = user_data;
+	const struct consumers *consumers = consumer->all;
+	const struct listener *listener =
+		consumers->ops.find_listener(id, consumers->user_data);
+	const struct delivery *delivery = listener ? listener->user_data : NULL;
+
+	if (!delivery || delivery->consumer != consumer)
+		return -ESTALE;
+	return consumers->ops.mint(listener, to, ret_fd, ret_netns_id,
+				   consumers->user_data);
+}
+
+/* What serves a namespace: listeners, and answers to questions, in turns.
+ * Return: as consumer_sent(); 0 when there is nothing to send. */
+static int consumer_serve(struct consumer *consumer)
+{
+	bool questions = consumer->sockets.first != NULL;
+
+	if (consumer->pause_until_us > monotonic_us())
+		return 0;
+	if (questions && (consumer->socket_turn || !consumer->queue)) {
+		consumer->socket_turn = false;
+		return consumer_sent(consumer,
+				     consumer_sockets_send_answer(
+					     &consumer->sockets, consumer->fd,
+					     consumer_mint, consumer));
+	}
+	consumer->socket_turn = questions;
+	return consumer->queue
+		       ? consumer_send_listener(consumer, consumer->queue)
+		       : 0;
+}
+
 /* Return: true while more could be sent at once. */
 static bool consumer_step(struct consumer *consumer)
 {
@@ -376,17 +425,18 @@ static bool consumer_step(struct consumer *consumer)
 	if (consumer->fd < 0 || consumer->blocked)
 		return false;
 	for (int i = 0; i < SLICE_MESSAGES && r > 0; i++) {
-		/* First what frees a namespace, then what serves one. */
+		/* First what frees a namespace. */
 		if (consumer->withdraw_queue)
 			r = consumer_send_withdrawal(consumer,
 						     consumer->withdraw_queue);
+		else if (consumer->sockets.gone)
+			r = consumer_sent(consumer, consumer_sockets_send_gone(
+							    &consumer->sockets,
+							    consumer->fd));
 		else if (consumer->asked.queued)
 			r = consumer_send_question(consumer);
-		else if (consumer->queue &&
-			 consumer->pause_until_us <= monotonic_us())
-			r = consumer_send_listener(consumer, consumer->queue);
 		else
-			return false;
+			r = consumer_serve(consumer);
 	}
 	return r > 0;
 }
@@ -401,11 +451,12 @@ bool consumers_step(struct consumers *consumers)
 	return left;
 }
 
-/* Earliest moment at which a withdrawal with abort was first asked for. */
+/* Earliest moment at which something of a namespace that is gone was first
+ * asked for. */
 static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
 {
 	const struct withdrawal *withdrawal;
-	uint64_t oldest_us = 0;
+	uint64_t oldest_us = consumer_sockets_oldest_us(&consumer->sockets);
 
 	for (withdrawal = consumer->withdrawals; withdrawal;
 	     withdrawal = withdrawal->hh.next) {
@@ -480,6 +531,7 @@ struct consumers *consumers_free(struct consumers *consumers)
 		       !consumer->done); /* the binder closed all before */
 		HASH_ITER (hh, consumer->withdrawals, withdrawal, next)
 			withdrawal_free(consumer, withdrawal);
+		consumer_sockets_clear(&consumer->sockets);
 		loop_source_free(consumer->source);
 		if (consumer->fd >= 0)
 			(void)close(consumer->fd); /* holds no data */
@@ -598,6 +650,10 @@ void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 	uint64_t now_us = monotonic_us();
 
 	LL_FOREACH (consumers->list, consumer) {
+		if (consumer_sockets_netns_gone(&consumer->sockets, netns_id,
+						now_us))
+			loop_timer_set_earlier(consumers->timer,
+					       now_us + ABORT_TIMEOUT_US);
 		DL_FOREACH_SAFE2(consumer->mild, withdrawal, tmp, mild_next)
 		{
 			if (withdrawal->netns_id != netns_id)
@@ -653,6 +709,7 @@ size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id)
 	size_t n = 0;
 
 	LL_FOREACH (consumers->list, consumer) {
+		n += consumer_sockets_hold(&consumer->sockets, netns_id);
 		for (withdrawal = consumer->withdrawals; withdrawal;
 		     withdrawal = withdrawal->hh.next)
 			n += withdrawal->netns_id == netns_id;

@@ -28,6 +28,7 @@ struct netns;
  * @counted:	what a consumer counted of the listener @id, which has or had
  *		@service; when @final it is released, and no more will come
  * @stats_changed: consumers_stats_waiting() may be less now
+ * @mint:	a socket for a backend of a listener, see consumer_mint_t
  * @lost:	a consumer's connection ended, or was ended because it did not
  *		let go of a namespace in time
  */
@@ -39,6 +40,8 @@ struct consumers_ops {
 			const struct berth_counts *counts, bool final,
 			void *user_data);
 	void (*stats_changed)(void *user_data);
+	int (*mint)(const struct listener *listener, unsigned int to,
+		    int *ret_fd, uint64_t *ret_netns_id, void *user_data);
 	void (*lost)(const char *consumer, void *user_data);
 };
 
@@ -70,7 +73,8 @@ void consumers_listener_closing(struct consumers *consumers,
  * consumers_netns_gone() - the namespace goes: connections born in it must too
  *
  * To be called after its listeners were closed. Everything of it that a
- * consumer was asked to let go, now or earlier, is asked for with `abort`.
+ * consumer was asked to let go, now or earlier, is asked for with `abort`; and
+ * sockets that consumers got in there for backends are asked back.
  */
 void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id);
 
@@ -119,7 +123,8 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 bool consumers_delivered(const struct listener *listener);
 
 /** consumers_holds() - how many withdrawn listeners of @netns_id some consumer
- * has not confirmed to have released */
+ * has not confirmed to have released; and one more for each that may have other
+ * sockets in there */
 size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id);
 
 #endif

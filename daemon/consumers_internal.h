@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "daemon/consumer_message.h"
+#include "daemon/consumer_sockets.h"
 #include "daemon/consumers.h"
 
 enum delivery_state {
@@ -67,6 +68,8 @@ struct consumer {
 	struct withdrawal *withdraw_queue;
 	struct withdrawal
 		*mild; /* those without abort: few, for a short time */
+	struct consumer_sockets sockets;
+	bool socket_turn; /* an answer goes before the next listener */
 	struct consumer *next;
 };
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,8 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	    !get_text(root, "action", &listener->action) ||
 	    !get_text(root, "text", &listener->text) ||
 	    !get_text(root, "proxy_protocol", &listener->proxy_protocol) ||
+	    !get_text(root, "backend_namespace", &listener->backend_netns) ||
+	    !get_bool(root, "transparent", &listener->transparent) ||
 	    !get_number(root, "port", UINT16_MAX, &port) || port == 0 ||
 	    !get_u32(root, "connect_timeout_ms",
 		     &listener->connect_timeout_ms) ||
@@ -155,28 +158,68 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	return get_texts(root, "to", &listener->to, &listener->n_to);
 }
 
+static int parse_socket(const json_t *root, struct berth_message *message)
+{
+	json_int_t error;
+
+	if (!get_id(root, "request", &message->request) ||
+	    !get_number(root, "error", INT_MAX, &error))
+		return -EBADMSG;
+	message->error = (int)error;
+	/* Absent with an error. */
+	(void)get_id(root, "netns", &message->netns_id);
+	return 0;
+}
+
+static enum berth_message_type type_parse(const char *type)
+{
+	static const struct {
+		const char *name;
+		enum berth_message_type type;
+	} types[] = {
+		{ "listener", BERTH_LISTENER },
+		{ "withdraw", BERTH_WITHDRAW },
+		{ "stats", BERTH_STATS },
+		{ "socket", BERTH_SOCKET },
+		{ "netns_gone", BERTH_NETNS_GONE },
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcmp(types[i].name, type) == 0)
+			return types[i].type;
+	}
+	return BERTH_UNKNOWN;
+}
+
 static int parse_root(const json_t *root, struct berth_message *message)
 {
 	const char *type;
+	bool good = true;
 
 	if (!json_is_object(root) || !get_text(root, "type", &type))
 		return -EBADMSG;
-	if (strcmp(type, "listener") == 0)
-		message->type = BERTH_LISTENER;
-	else if (strcmp(type, "withdraw") == 0)
-		message->type = BERTH_WITHDRAW;
-	else if (strcmp(type, "stats") == 0)
-		message->type = BERTH_STATS;
-	else
-		return 0;
-	if (message->type == BERTH_STATS)
-		return get_id(root, "request", &message->request) ? 0
-								  : -EBADMSG;
-	if (!get_id(root, "id", &message->id))
-		return -EBADMSG;
-	if (message->type == BERTH_LISTENER)
+	message->type = type_parse(type);
+	switch (message->type) {
+	case BERTH_UNKNOWN:
+		break;
+	case BERTH_LISTENER:
+		if (!get_id(root, "id", &message->id))
+			return -EBADMSG;
 		return parse_listener(root, &message->listener);
-	return get_bool(root, "abort", &message->abort) ? 0 : -EBADMSG;
+	case BERTH_WITHDRAW:
+		good = get_id(root, "id", &message->id) &&
+		       get_bool(root, "abort", &message->abort);
+		break;
+	case BERTH_STATS:
+		good = get_id(root, "request", &message->request);
+		break;
+	case BERTH_SOCKET:
+		return parse_socket(root, message);
+	case BERTH_NETNS_GONE:
+		good = get_id(root, "netns", &message->netns_id);
+		break;
+	}
+	return good ? 0 : -EBADMSG;
 }
 
 int berth_message_parse(const char *text, size_t size_bytes,
@@ -348,6 +391,28 @@ static int descriptor_shortage(const struct berth *berth)
 	return 0;
 }
 
+/* The message's descriptor had no room here. Return: as berth_receive(). */
+static int receive_without_fd(struct berth *berth, size_t size_bytes,
+			      struct berth_message **ret_message)
+{
+	int shortage = descriptor_shortage(berth);
+	struct berth_message *message;
+
+	if (berth_message_parse(berth->buffer, size_bytes, &message) == 0) {
+		if (message->type == BERTH_SOCKET) {
+			consume(berth);
+			message->error = shortage < 0 ? -shortage : EPROTO;
+			*ret_message = message;
+			return 1;
+		}
+		message = berth_message_free(message);
+	}
+	if (shortage < 0)
+		return shortage;
+	consume(berth);
+	return -EPROTO;
+}
+
 int berth_receive(struct berth *berth, struct berth_message **ret_message)
 {
 	ssize_t n;
@@ -360,13 +425,8 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message)
 		return -EPIPE;
 	if (n < 0)
 		return (int)n;
-	if (fd < 0 && (flags & MSG_CTRUNC)) {
-		r = descriptor_shortage(berth);
-		if (r < 0)
-			return r;
-		consume(berth);
-		return -EPROTO;
-	}
+	if (fd < 0 && (flags & MSG_CTRUNC))
+		return receive_without_fd(berth, (size_t)n, ret_message);
 	consume(berth);
 	r = (flags & MSG_TRUNC) ? -EBADMSG
 				: berth_message_parse(berth->buffer, (size_t)n,
@@ -455,6 +515,30 @@ static void add_counts(struct text *text, const struct berth_counts *counts)
 	add_count(text, "messages_out", counts->messages_out);
 	add_count(text, "dropped", counts->dropped);
 	add_errors(text, counts);
+}
+
+int berth_ask_socket(struct berth *berth, uint64_t request, uint64_t id,
+		     unsigned int to)
+{
+	char text[128];
+	int len;
+
+	len = snprintf(text, sizeof(text),
+		       "{\"type\":\"socket\",\"request\":%lld,\"id\":%lld,"
+		       "\"to\":%u}",
+		       (long long)request, (long long)id, to);
+	return send_text(berth, text, (size_t)len);
+}
+
+int berth_netns_closed(struct berth *berth, uint64_t netns_id)
+{
+	char text[64];
+	int len;
+
+	len = snprintf(text, sizeof(text),
+		       "{\"type\":\"netns_closed\",\"netns\":%lld}",
+		       (long long)netns_id);
+	return send_text(berth, text, (size_t)len);
 }
 
 int berth_released(struct berth *berth, uint64_t id)

@@ -28,6 +28,7 @@ extern "C" {
 
 #define BERTH_PROTOCOL_VERSION 1
 #define BERTH_MESSAGE_MAX 65536
+#define BERTH_SOCKETS_MAX 128
 
 struct berth;
 
@@ -36,6 +37,9 @@ enum berth_message_type {
 	BERTH_LISTENER, /* serve this, or: serve it differently from now on */
 	BERTH_WITHDRAW, /* stop serving, then berth_released() */
 	BERTH_STATS, /* say what you counted: berth_stats_add() */
+	BERTH_SOCKET, /* the answer to berth_ask_socket() */
+	BERTH_NETNS_GONE, /* reset what you got in there, then
+			   * berth_netns_closed() */
 };
 
 /**
@@ -55,6 +59,10 @@ enum berth_message_type {
  * @text:	of "respond"
  * @proxy_protocol: what each connection to a backend, with UDP each datagram,
  *		begins with: "" (nothing), "v1", "v2", "v2+crc32c"
+ * @backend_netns: name of the namespace to connect in, "" for your own. A
+ *		socket in another one is got with berth_ask_socket().
+ * @transparent: connect from the client's address: with a socket from
+ *		berth_ask_socket(), which may be bound to any address
  */
 struct berth_listener {
 	uint64_t netns_id;
@@ -74,6 +82,8 @@ struct berth_listener {
 	uint32_t max_connections;
 	const char *text;
 	const char *proxy_protocol;
+	const char *backend_netns;
+	bool transparent;
 };
 
 /* Failures of backends are counted for so many different errnos, and the rest
@@ -113,17 +123,24 @@ struct berth_counts {
 /**
  * struct berth_message - one message from berthd
  * @id:		of the listener
- * @request:	with BERTH_STATS: to be repeated in the answer
+ * @request:	with BERTH_STATS: to be repeated in the answer; with
+ *		BERTH_SOCKET: of the question
+ * @netns_id:	with BERTH_SOCKET: the namespace it was made in, or 0 when that
+ *		is berthd's own and outlives you; with BERTH_NETNS_GONE
+ * @error:	with BERTH_SOCKET: 0, or the positive errno of why there is none
  * @listener:	with BERTH_LISTENER
  * @fd:		with BERTH_LISTENER: the listening socket, non-blocking and
- *		close-on-exec, or -1 when the listener is one that you have.
- *		Closed by berth_message_free() unless you set it to -1.
+ *		close-on-exec, or -1 when the listener is one that you have;
+ *		with BERTH_SOCKET: an unconnected socket of that kind. Closed by
+ *berth_message_free() unless you set it to -1.
  * @abort:	with BERTH_WITHDRAW: reset every connection accepted from it
  */
 struct berth_message {
 	enum berth_message_type type;
 	uint64_t id;
 	uint64_t request;
+	uint64_t netns_id;
+	int error;
 	struct berth_listener listener;
 	int fd;
 	bool abort;
@@ -158,7 +175,8 @@ int berth_fd(const struct berth *berth);
  * @ret_message: to be freed with berth_message_free()
  *
  * Nothing is lost when descriptors are short: the message then stays with the
- * kernel, socket and all, and a later call delivers it.
+ * kernel, socket and all, and a later call delivers it. But BERTH_SOCKET then
+ * comes with EMFILE: such a socket can be asked for again.
  *
  * Return: 1 with a message; 0 when there is none now; -EPIPE when berthd closed
  * the connection; -EMFILE when the process has no descriptor left: close some,
@@ -203,6 +221,25 @@ int berth_stats_add(struct berth *berth, uint64_t request, uint64_t id,
  * Return: as of berth_stats_add().
  */
 int berth_stats_end(struct berth *berth, uint64_t request);
+
+/**
+ * berth_ask_socket() - asks for a socket to connect to a backend with
+ * @request:	your number, comes back with BERTH_SOCKET
+ * @id:		of a listener that you have, with backend_netns or transparent
+ * @to:		index of the backend in its list; not one of "unix:"
+ *
+ * At most BERTH_SOCKETS_MAX questions may be without an answer.
+ * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
+ * again; -errno of send(2).
+ */
+int berth_ask_socket(struct berth *berth, uint64_t request, uint64_t id,
+		     unsigned int to);
+
+/**
+ * berth_netns_closed() - every socket of BERTH_NETNS_GONE's namespace is closed
+ * Return: as of berth_ask_socket().
+ */
+int berth_netns_closed(struct berth *berth, uint64_t netns_id);
 
 /**
  * berth_refuse() - takes the message that berth_receive() had -EMFILE for, and

@@ -445,6 +445,17 @@ struct tracked *names_host(const struct names *names)
 	return names->host;
 }
 
+struct tracked *names_lookup(const struct names *names, const char *text)
+{
+	for (size_t dir = 0; dir < names->n_dirs; dir++) {
+		const struct name *name = name_find(names, dir, text);
+
+		if (name && name->tracked)
+			return name->tracked;
+	}
+	return NULL;
+}
+
 int names_add_dir(struct names *names, const char *path)
 {
 	_cleanup_free_ char *copy = strdup(path);

@@ -71,6 +71,10 @@ void names_scan_entry(struct names *names, size_t dir, const char *name,
 		      uint64_t now_us);
 void names_scan_end(struct names *names, size_t dir, uint64_t now_us);
 
+/** names_lookup() - what a name leads to: of several directories the first
+ * one's counts. NULL: to no namespace. */
+struct tracked *names_lookup(const struct names *names, const char *text);
+
 /** names_omitted() - was the directory longer than the limit? Then it is worth
  * another listing later. */
 bool names_omitted(const struct names *names, size_t dir);

@@ -147,6 +147,14 @@ struct netns *watcher_find(struct watcher *watcher, uint64_t netns_id)
 	return &tracked->netns;
 }
 
+const struct netns *watcher_find_name(const struct watcher *watcher,
+				      const char *name)
+{
+	const struct tracked *tracked = names_lookup(watcher->names, name);
+
+	return tracked ? &tracked->netns : NULL;
+}
+
 int watcher_nsid(const struct watcher *watcher, const struct netns *netns)
 {
 	(void)watcher;

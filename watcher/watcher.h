@@ -108,6 +108,11 @@ struct netns *watcher_next(struct watcher *watcher, struct netns *previous);
 /** watcher_find() - by id; NULL when it is not there (any more) */
 struct netns *watcher_find(struct watcher *watcher, uint64_t netns_id);
 
+/** watcher_find_name() - by name; of several directories the first one's
+ * counts. NULL when it leads to no namespace. */
+const struct netns *watcher_find_name(const struct watcher *watcher,
+				      const char *name);
+
 /** watcher_nsid() - the namespace's nsid as seen from the host, -1: none yet */
 int watcher_nsid(const struct watcher *watcher, const struct netns *netns);
 

@@ -34,6 +34,17 @@ static void test_messages(void **state)
 		{ "{\"type\":\"stats\",\"request\":-1}", 0, BERTH_STATS },
 		{ "{\"type\":\"stats\"}", -EBADMSG, 0 },
 		{ "{\"type\":\"stats\",\"request\":\"7\"}", -EBADMSG, 0 },
+		{ "{\"type\":\"socket\",\"request\":7,\"netns\":-2}", 0,
+		  BERTH_SOCKET },
+		{ "{\"type\":\"socket\",\"request\":7,\"error\":2}", 0,
+		  BERTH_SOCKET },
+		{ "{\"type\":\"netns_gone\",\"netns\":-2}", 0,
+		  BERTH_NETNS_GONE },
+		{ "{\"type\":\"socket\",\"netns\":2}", -EBADMSG, 0 },
+		{ "{\"type\":\"socket\",\"request\":7,\"error\":-2}", -EBADMSG,
+		  0 },
+		{ "{\"type\":\"netns_gone\"}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"transparent\":1}", -EBADMSG, 0 },
 		{ "{\"type\":\"later\"}", 0, BERTH_UNKNOWN },
 		{ "{}", 0, BERTH_UNKNOWN },
 		{ "", -EBADMSG, 0 },
@@ -83,7 +94,8 @@ static void test_listener_members(void **state)
 		"\"interface\":\"eth0\",\"rule\":\"r\",\"action\":\"forward\","
 		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
 		"\"idle_timeout_ms\":4294967295,\"max_connections\":3,"
-		"\"proxy_protocol\":\"v2\"}";
+		"\"proxy_protocol\":\"v2\",\"backend_namespace\":\"b\","
+		"\"transparent\":true}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
 
@@ -105,6 +117,8 @@ static void test_listener_members(void **state)
 	assert_true(listener->idle_timeout_ms == UINT32_MAX);
 	assert_int_equal(listener->max_connections, 3);
 	assert_string_equal(listener->proxy_protocol, "v2");
+	assert_string_equal(listener->backend_netns, "b");
+	assert_true(listener->transparent);
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }

@@ -29,6 +29,19 @@ static void test_reply_parse(void **state)
 		{ "{\"type\":\"hello\"}", 0, CONSUMER_REPLY_HELLO, 0 },
 		{ "{\"type\":\"later\",\"more\":[]}", 0, CONSUMER_REPLY_OTHER,
 		  0 },
+		{ "{\"type\":\"socket\",\"request\":-1,\"id\":7,\"to\":63}", 0,
+		  CONSUMER_REPLY_SOCKET, 7 },
+		{ "{\"type\":\"netns_closed\",\"netns\":-1}", 0,
+		  CONSUMER_REPLY_NETNS_CLOSED, 0 },
+		{ "{\"type\":\"socket\",\"request\":1,\"id\":7,\"to\":64}",
+		  -EPROTO, 0, 0 },
+		{ "{\"type\":\"socket\",\"request\":1,\"id\":7,\"to\":-1}",
+		  -EPROTO, 0, 0 },
+		{ "{\"type\":\"socket\",\"request\":1,\"id\":7}", -EPROTO, 0,
+		  0 },
+		{ "{\"type\":\"socket\",\"request\":1,\"to\":0}", -EPROTO, 0,
+		  0 },
+		{ "{\"type\":\"netns_closed\"}", -EPROTO, 0, 0 },
 		{ "{\"type\":7}", -EPROTO, 0, 0 },
 		{ "{\"type\":\"released\",\"id\":\"7\"}", -EPROTO, 0, 0 },
 		{ "{\"id\":7}", -EPROTO, 0, 0 },
@@ -114,7 +127,8 @@ static void test_forward(void **state)
 				     .endpoint = { .port = 80 },
 				     .service = service };
 	_cleanup_free_ char *without = NULL, *with = NULL;
-	const char *proxy, *to;
+	const char *proxy, *to, *netns;
+	int transparent = 0;
 	json_t *json;
 
 	(void)state;
@@ -124,13 +138,21 @@ static void test_forward(void **state)
 	without = consumer_listener_text(&listener, NULL);
 	assert_non_null(without);
 	assert_null(strstr(without, "proxy_protocol"));
+	assert_null(strstr(without, "transparent"));
+	assert_null(strstr(without, "backend_namespace"));
+	service->transparent = true;
+	service->netns = strdup("blue");
 	service->proxy = SERVICE_PROXY_V2_CRC32C;
 	with = consumer_listener_text(&listener, NULL);
 	assert_non_null(with);
 	json = json_loads(with, 0, NULL);
-	assert_int_equal(json_unpack(json, "{s:s, s:[s]}", "proxy_protocol",
-				     &proxy, "to", &to),
+	assert_int_equal(json_unpack(json, "{s:s, s:[s], s:b, s:s}",
+				     "proxy_protocol", &proxy, "to", &to,
+				     "transparent", &transparent,
+				     "backend_namespace", &netns),
 			 0);
+	assert_true(transparent);
+	assert_string_equal(netns, "blue");
 	assert_string_equal(proxy, "v2+crc32c");
 	assert_string_equal(to, "unix:/x");
 	json_decref(json);

@@ -318,6 +318,27 @@ static void test_create_pending_mount(void **state)
 	assert_null(netns(w, 1));
 }
 
+/* Of two directories the first one's name counts, while it leads anywhere. */
+static void test_lookup(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", FILE_ONLY);
+	created(w, "a");
+	assert_null(names_lookup(w->names, "a"));
+	assert_null(names_lookup(w->names, "b"));
+	put_in(w, "/e", "a", 2);
+	names_created(w->names, 1, "a", w->now_us);
+	assert_int_equal(names_lookup(w->names, "a")->netns.id, 2);
+	put(w, "a", 1);
+	names_retry(w->names, w->now_us);
+	assert_int_equal(names_lookup(w->names, "a")->netns.id, 1);
+	put(w, "a", NOTHING);
+	removed(w, "a");
+	assert_int_equal(names_lookup(w->names, "a")->netns.id, 2);
+	expect(w, "? +2 +1 -1");
+}
+
 static void test_already_mounted(void **state)
 {
 	struct world *w = *state;
@@ -683,6 +704,7 @@ int main(void)
 #define OLD(name) cmocka_unit_test_setup_teardown(name, setup_old, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_create_pending_mount),
+		T(test_lookup),
 		T(test_already_mounted),
 		T(test_late_mount),
 		T(test_recreated_in_one_batch),

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/* consumer_sockets.c - sockets for backends that one consumer asked for
+ *
+ * Theory of operation: questions wait in a queue of bounded length. A socket is
+ * made when its answer is sent, and berthd keeps no copy. What is remembered is
+ * that the consumer may have sockets of that namespace: a grant, one for each
+ * namespace however many sockets, because a connection's end is not told.
+ *
+ * When the namespace goes, the consumer is told once, behind all that it got
+ * from in there, and the grant lasts until it answers that nothing is left.
+ */
+#include "daemon/consumer_sockets.h"
+
+#include <stdlib.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "daemon/consumer_message.h"
+#include "lib/berth.h"
+
+struct consumer_question {
+	struct consumer_question *next;
+	uint64_t request;
+	uint64_t id;
+	unsigned int to;
+};
+
+/**
+ * struct consumer_grant - a namespace that the consumer has sockets of
+ * @gone_since_us: 0: it is there
+ * @queued:	in the list of those to be told of
+ */
+struct consumer_grant {
+	uint64_t netns_id;
+	uint64_t gone_since_us;
+	bool queued;
+	struct consumer_grant *prev, *next;
+	UT_hash_handle hh;
+};
+
+static struct consumer_grant *grant_find(const struct consumer_sockets *sockets,
+					 uint64_t netns_id)
+{
+	struct consumer_grant *grant;
+
+	HASH_FIND(hh, sockets->grants, &netns_id, sizeof(netns_id), grant);
+	return grant;
+}
+
+static int grant_add(struct consumer_sockets *sockets, uint64_t netns_id)
+{
+	struct consumer_grant *grant = grant_find(sockets, netns_id);
+
+	if (grant)
+		return 0;
+	grant = calloc(1, sizeof(*grant));
+	if (!grant)
+		return -ENOMEM;
+	grant->netns_id = netns_id;
+	HASH_ADD(hh, sockets->grants, netns_id, sizeof(grant->netns_id), grant);
+	if (grant->hh.tbl)
+		return 0;
+	free(grant);
+	return -ENOMEM;
+}
+
+static void grant_free(struct consumer_sockets *sockets,
+		       struct consumer_grant *grant)
+{
+	if (grant->queued)
+		DL_DELETE(sockets->gone, grant);
+	HASH_DEL(sockets->grants, grant);
+	free(grant);
+}
+
+static void question_free(struct consumer_sockets *sockets)
+{
+	struct consumer_question *question = sockets->first;
+
+	sockets->first = question->next;
+	sockets->n_questions--;
+	free(question);
+}
+
+void consumer_sockets_clear(struct consumer_sockets *sockets)
+{
+	struct consumer_grant *grant, *next;
+
+	while (sockets->first)
+		question_free(sockets);
+	HASH_ITER (hh, sockets->grants, grant, next)
+		grant_free(sockets, grant);
+}
+
+int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
+			 uint64_t id, unsigned int to)
+{
+	struct consumer_question *question;
+
+	if (sockets->n_questions >= BERTH_SOCKETS_MAX)
+		return -EPROTO;
+	question = malloc(sizeof(*question));
+	if (!question)
+		return -ENOMEM;
+	*question = (struct consumer_question){
+		.request = request,
+		.id = id,
+		.to = to,
+	};
+	if (sockets->first)
+		sockets->last->next = question;
+	else
+		sockets->first = question;
+	sockets->last = question;
+	sockets->n_questions++;
+	return 0;
+}
+
+bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
+				 uint64_t netns_id, uint64_t now_us)
+{
+	struct consumer_grant *grant = grant_find(sockets, netns_id);
+
+	if (!grant || grant->gone_since_us)
+		return false;
+	grant->gone_since_us = now_us;
+	grant->queued = true;
+	DL_APPEND(sockets->gone, grant);
+	return true;
+}
+
+void consumer_sockets_netns_closed(struct consumer_sockets *sockets,
+				   uint64_t netns_id)
+{
+	struct consumer_grant *grant = grant_find(sockets, netns_id);
+
+	if (grant && grant->gone_since_us && !grant->queued)
+		grant_free(sockets, grant);
+}
+
+int consumer_sockets_send_gone(struct consumer_sockets *sockets, int socket_fd)
+{
+	struct consumer_grant *grant = sockets->gone;
+	char text[CONSUMER_NETNS_GONE_MAX];
+	int r;
+
+	consumer_netns_gone_fmt(grant->netns_id, text);
+	r = consumer_message_send(socket_fd, text, -1);
+	if (r < 0)
+		return r;
+	grant->queued = false;
+	DL_DELETE(sockets->gone, grant);
+	return 0;
+}
+
+int consumer_sockets_send_answer(struct consumer_sockets *sockets,
+				 int socket_fd, consumer_mint_t *mint,
+				 void *user_data)
+{
+	const struct consumer_question *question = sockets->first;
+	_cleanup_close_ int fd = -1;
+	char text[CONSUMER_SOCKET_MAX];
+	uint64_t netns_id = 0;
+	int r;
+
+	r = mint(question->id, question->to, &fd, &netns_id, user_data);
+	/* Noted before it is sent: a socket that berthd does not know of would
+	 * outlive its namespace. */
+	if (r == 0 && netns_id)
+		r = grant_add(sockets, netns_id);
+	consumer_socket_fmt(question->request, netns_id, -r, text);
+	r = consumer_message_send(socket_fd, text, r == 0 ? fd : -1);
+	if (r == 0)
+		question_free(sockets);
+	return r;
+}
+
+uint64_t consumer_sockets_oldest_us(const struct consumer_sockets *sockets)
+{
+	const struct consumer_grant *grant;
+	uint64_t oldest_us = 0;
+
+	for (grant = sockets->grants; grant; grant = grant->hh.next) {
+		if (grant->gone_since_us &&
+		    (!oldest_us || grant->gone_since_us < oldest_us))
+			oldest_us = grant->gone_since_us;
+	}
+	return oldest_us;
+}
+
+bool consumer_sockets_hold(const struct consumer_sockets *sockets,
+			   uint64_t netns_id)
+{
+	return grant_find(sockets, netns_id) != NULL;
+}

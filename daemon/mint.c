@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+/* mint.c - a socket for a consumer to connect to a rule's backend with
+ *
+ * A consumer cannot enter a namespace, and has no capability that
+ * IP_TRANSPARENT needs. So berthd makes the socket, which is all that needs the
+ * privilege: connecting, and binding to whatever address, does not. It gives
+ * only what the rule of a listener that the consumer has says; who asks chooses
+ * nothing else.
+ */
+#include "daemon/mint.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "binder/binder.h"
+#include "common/backend.h"
+#include "common/netns.h"
+#include "common/netns_enter.h"
+#include "common/util.h"
+#include "watcher/watcher.h"
+
+static int mint_kind(const struct listener *listener, unsigned int to,
+		     struct netns_socket *ret_socket)
+{
+	const struct service *service = listener->service;
+	struct backend backend;
+
+	if (service->action != SERVICE_FORWARD || to >= service->n_to ||
+	    (!service->netns && !service->transparent))
+		return -EPERM;
+	if (backend_parse(service->to[to], &backend, NULL) < 0 ||
+	    backend.scheme == BACKEND_UNIX)
+		return -EPERM;
+	*ret_socket = (struct netns_socket){
+		.domain = backend.address.ss_family,
+		.fd = -1,
+	};
+	switch ((enum protocol)listener->endpoint.protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		ret_socket->type = SOCK_STREAM | SOCK_NONBLOCK;
+		return 0;
+	case PROTOCOL_UDP:
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		break;
+	}
+	return -EPERM;
+}
+
+/* A descriptor of the namespace named @name, or -1 for berthd's own. */
+static int open_place(struct watcher *watcher, const char *name, int *ret_fd,
+		      uint64_t *ret_netns_id)
+{
+	const struct netns *netns = NULL;
+	int fd;
+
+	*ret_fd = -1;
+	*ret_netns_id = 0;
+	if (!name)
+		return 0;
+	netns = watcher_find_name(watcher, name);
+	if (!netns)
+		return -ENOENT;
+	if (netns->host)
+		return 0;
+	fd = watcher_open_netns(watcher, netns);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	*ret_netns_id = netns->id;
+	return 0;
+}
+
+static int make_transparent(int fd, int family)
+{
+	static const int on = 1;
+	int r;
+
+	r = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT,
+					    &on, sizeof(on))
+			       : setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on,
+					    sizeof(on));
+	return r < 0 ? -errno : 0;
+}
+
+int mint_socket(struct watcher *watcher, const struct listener *listener,
+		unsigned int to, int *ret_fd, uint64_t *ret_netns_id)
+{
+	_cleanup_close_ int netns_fd = -1, fd = -1;
+	struct netns_socket sock;
+	uint64_t netns_id;
+	int r;
+
+	r = mint_kind(listener, to, &sock);
+	if (r < 0)
+		return r;
+	r = open_place(watcher, listener->service->netns, &netns_fd, &netns_id);
+	if (r < 0)
+		return r;
+	r = netns_sockets(netns_fd, &sock, 1);
+	if (r < 0)
+		return r;
+	if (sock.fd < 0)
+		return -sock.error;
+	fd = sock.fd;
+	if (listener->service->transparent) {
+		r = make_transparent(fd, sock.domain);
+		if (r < 0)
+			return r;
+	}
+	*ret_fd = TAKE_FD(fd);
+	*ret_netns_id = netns_id;
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mint.h - a socket for a consumer to connect to a rule's backend with */
+#ifndef DAEMON_MINT_H
+#define DAEMON_MINT_H
+
+#include <stdint.h>
+
+struct listener;
+struct watcher;
+
+/**
+ * mint_socket() - makes one where the listener's rule says, and only there
+ * @to:		index of the backend
+ * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's
+ * @ret_netns_id: where it was born; 0: in berthd's own namespace
+ *
+ * Enters the namespace and steps back, see netns_sockets().
+ * Return: 0; -EPERM: the rule asks for no such socket; -ENOENT: there is no
+ * namespace of that name; -ESTALE: it is going; -errno of socket(2),
+ * setsockopt(2), open(2), setns(2).
+ */
+int mint_socket(struct watcher *watcher, const struct listener *listener,
+		unsigned int to, int *ret_fd, uint64_t *ret_netns_id);
+
+#endif

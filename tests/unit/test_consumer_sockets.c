@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_consumer_sockets.c - sockets for backends that a consumer asks for */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "daemon/consumer_sockets.h"
+#include "lib/berth.h"
+
+/**
+ * struct fixture - a consumer at the other end, that speaks through libberth
+ * @refuse:	what the next socket fails with
+ * @netns_id:	where it is born
+ * @minted:	how many were made
+ */
+struct fixture {
+	struct consumer_sockets sockets;
+	struct berth *berth;
+	int fd;
+	int refuse;
+	uint64_t netns_id;
+	int minted;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char hello[256];
+	int fds[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(berth_new(fds[1], "test", &f->berth), 0);
+	assert_true(recv(fds[0], hello, sizeof(hello), 0) > 0);
+	f->fd = fds[0];
+	f->netns_id = 5;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	consumer_sockets_clear(&f->sockets);
+	(void)berth_free(f->berth);
+	(void)close(f->fd);
+	free(f);
+	return 0;
+}
+
+static int mint(uint64_t id, unsigned int to, int *ret_fd,
+		uint64_t *ret_netns_id, void *user_data)
+{
+	struct fixture *f = user_data;
+
+	assert_int_equal(id, 70 + to);
+	if (f->refuse)
+		return -f->refuse;
+	*ret_fd = eventfd(0, EFD_CLOEXEC);
+	*ret_netns_id = f->netns_id;
+	f->minted++;
+	return 0;
+}
+
+static int send_answer(struct fixture *f)
+{
+	return consumer_sockets_send_answer(&f->sockets, f->fd, mint, f);
+}
+
+/* Answers the question @request and compares what arrives. */
+static void expect_answer(struct fixture *f, uint64_t request, int error)
+{
+	struct berth_message *message;
+
+	assert_int_equal(send_answer(f), 0);
+	assert_int_equal(berth_receive(f->berth, &message), 1);
+	assert_int_equal(message->type, BERTH_SOCKET);
+	assert_true(message->request == request);
+	assert_int_equal(message->error, error);
+	assert_int_equal(message->fd >= 0, error == 0);
+	assert_true(message->netns_id == (error ? 0 : f->netns_id));
+	message = berth_message_free(message);
+}
+
+static void expect_gone(struct fixture *f, uint64_t netns_id)
+{
+	struct berth_message *message;
+
+	assert_non_null(f->sockets.gone);
+	assert_int_equal(consumer_sockets_send_gone(&f->sockets, f->fd), 0);
+	assert_int_equal(berth_receive(f->berth, &message), 1);
+	assert_int_equal(message->type, BERTH_NETNS_GONE);
+	assert_true(message->netns_id == netns_id);
+	message = berth_message_free(message);
+}
+
+static void test_answers_in_order(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+	assert_int_equal(consumer_sockets_ask(&f->sockets, UINT64_MAX, 71, 1),
+			 0);
+	assert_int_equal(consumer_sockets_ask(&f->sockets, 3, 72, 2), 0);
+	assert_int_equal(f->minted, 0); /* not before it is sent */
+	expect_answer(f, 1, 0);
+	f->refuse = EPERM;
+	expect_answer(f, UINT64_MAX, EPERM);
+	f->refuse = 0;
+	expect_answer(f, 3, 0);
+	assert_null(f->sockets.first);
+	assert_true(consumer_sockets_hold(&f->sockets, 5));
+}
+
+static void test_bounded(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < BERTH_SOCKETS_MAX; i++)
+		assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0),
+				 0);
+	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), -EPROTO);
+	expect_answer(f, 1, 0);
+	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+}
+
+/* The connection takes nothing: no socket stays open meanwhile. */
+static void test_full_connection(void **state)
+{
+	struct fixture *f = *state;
+	struct berth_message *message;
+	int sent = 0, probe_fd, again_fd, received = 0;
+
+	probe_fd = eventfd(0, 0);
+	while (send(f->fd, "{\"type\":\"later\"}", 16, 0) > 0)
+		sent++;
+	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+	assert_int_equal(send_answer(f), -EAGAIN);
+	assert_int_equal(send_answer(f), -EAGAIN);
+	assert_int_equal(f->minted, 2);
+	again_fd = eventfd(0, 0);
+	assert_int_equal(again_fd, probe_fd + 1);
+	while (berth_receive(f->berth, &message) == 1) {
+		message = berth_message_free(message);
+		received++;
+	}
+	assert_int_equal(received, sent);
+	expect_answer(f, 1, 0);
+	(void)close(again_fd);
+	(void)close(probe_fd);
+}
+
+static void test_namespace_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	/* It has none in there: it is told nothing. */
+	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 100));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0),
+				 0);
+		expect_answer(f, 1, 0);
+	}
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
+	assert_true(consumer_sockets_netns_gone(&f->sockets, 5, 100));
+	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 200));
+	/* An answer before the question is none. */
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	expect_gone(f, 5);
+	assert_null(f->sockets.gone);
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 100);
+	assert_true(consumer_sockets_hold(&f->sockets, 5));
+	consumer_sockets_netns_closed(&f->sockets, 77);
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	assert_false(consumer_sockets_hold(&f->sockets, 5));
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
+}
+
+static void test_several_namespaces(void **state)
+{
+	struct fixture *f = *state;
+
+	/* The highest bit of an id may be set. */
+	for (uint64_t id = UINT64_MAX; id > UINT64_MAX - 3; id--) {
+		f->netns_id = id;
+		assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0),
+				 0);
+		expect_answer(f, 1, 0);
+	}
+	assert_true(consumer_sockets_netns_gone(&f->sockets, UINT64_MAX, 200));
+	assert_true(
+		consumer_sockets_netns_gone(&f->sockets, UINT64_MAX - 1, 300));
+	expect_gone(f, UINT64_MAX);
+	expect_gone(f, UINT64_MAX - 1);
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 200);
+	consumer_sockets_netns_closed(&f->sockets, UINT64_MAX);
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 300);
+	assert_true(consumer_sockets_hold(&f->sockets, UINT64_MAX - 2));
+	consumer_sockets_clear(&f->sockets);
+	assert_false(consumer_sockets_hold(&f->sockets, UINT64_MAX - 2));
+}
+
+/* berthd's own namespace does not go. */
+static void test_own_namespace(void **state)
+{
+	struct fixture *f = *state;
+
+	f->netns_id = 0;
+	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+	expect_answer(f, 1, 0);
+	assert_false(consumer_sockets_hold(&f->sockets, 0));
+	assert_false(consumer_sockets_netns_gone(&f->sockets, 0, 100));
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_answers_in_order),   T(test_bounded),
+		T(test_full_connection),    T(test_namespace_goes),
+		T(test_several_namespaces), T(test_own_namespace),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
