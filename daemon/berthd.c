@@ -34,6 +34,7 @@
 #include "daemon/relay_process.h"
 #include "daemon/runtime_dir.h"
 #include "daemon/stats.h"
+#include "daemon/unserved.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
 
@@ -505,6 +506,7 @@ int berthd_new(const struct options *options, struct berthd **ret_berthd)
 	r = privileges_drop(/* starts_relay= */ true);
 	if (r < 0)
 		return log_error_errno(r, "cannot give up capabilities");
+	unserved_init();
 	berthd->has_sctp = kernel_has_sctp();
 	r = open_layers(berthd, options, max_listeners);
 	if (r < 0)

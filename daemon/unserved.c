@@ -2,8 +2,23 @@
 /* unserved.c - what the rule language has and nothing serves yet */
 #include "daemon/unserved.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "common/backend.h"
 #include "common/util.h"
+
+static bool may_be_transparent;
+
+void unserved_init(void)
+{
+	static const int on = 1;
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	may_be_transparent = fd >= 0 &&
+			     setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on,
+					sizeof(on)) == 0;
+}
 
 static const char *unserved_backend(const char *text)
 {
@@ -12,6 +27,12 @@ static const char *unserved_backend(const char *text)
 	if (backend_parse(text, &backend, NULL) < 0)
 		return "not a backend address"; /* by an expanded template */
 	return NULL;
+}
+
+static bool is_tcp(const struct listener_spec *spec)
+{
+	return spec->endpoint.protocol == PROTOCOL_TCP ||
+	       spec->endpoint.protocol == PROTOCOL_MPTCP;
 }
 
 const char *unserved_reason(const struct listener_spec *spec)
@@ -23,10 +44,14 @@ const char *unserved_reason(const struct listener_spec *spec)
 		return "not yet: handoff to other programs";
 	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
-	if (service->netns)
-		return "not yet: a backend in another namespace";
-	if (service->transparent)
-		return "not yet: connecting from the client's address";
+	if (service->netns && !is_tcp(spec))
+		return "not served: a backend in another namespace, but for "
+		       "TCP";
+	if (service->transparent && !is_tcp(spec))
+		return "not served: forwarding from the client's address "
+		       "(transparent), but for TCP";
+	if (service->transparent && !may_be_transparent)
+		return "berthd lacks CAP_NET_ADMIN, which transparent needs";
 	for (size_t i = 0; i < service->n_to; i++) {
 		reason = unserved_backend(service->to[i]);
 		if (reason)

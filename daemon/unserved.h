@@ -6,8 +6,14 @@
 #include "common/listener_spec.h"
 
 /**
+ * unserved_init() - finds out what this process may do
+ */
+void unserved_init(void);
+
+/**
  * unserved_reason() - may a listener for @spec be opened?
- * Return: NULL, or a static "not yet: …".
+ * Return: NULL, or a static text: "not yet: …", "not served: …", or what is
+ * missing.
  */
 const char *unserved_reason(const struct listener_spec *spec);
 

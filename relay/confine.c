@@ -81,6 +81,7 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(accept4),
 	SCMP_SYS(connect),
+	SCMP_SYS(bind),
 	SCMP_SYS(shutdown),
 	SCMP_SYS(close),
 	SCMP_SYS(read),

@@ -31,6 +31,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/listener.h"
+#include "relay/minter.h"
 #include "relay/netns_use.h"
 #include "relay/report.h"
 #include "relay/serving.h"
@@ -69,6 +70,7 @@ struct entry {
  * @unsent:	entries whose `released` the connection had no room for
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
  *		next entry for it, NULL at its end
+ * @minter_waits: it has something to say that the connection had no room for
  * @n_shed:	rounds since a descriptor last arrived
  * @last_serving: a rule's listeners come in a row and share it
  */
@@ -88,6 +90,8 @@ struct relay_control {
 	struct log_ratelimit log_limit;
 	struct outbox outbox;
 	struct netns_uses *netns_uses;
+	struct minter minter;
+	bool minter_waits;
 	size_t n_workers;
 	struct worker workers[];
 };
@@ -114,7 +118,8 @@ static void control_watch(struct relay_control *control, uint32_t events)
 /* Listens to berthd, and when there is something to say, for room. */
 static void control_go_on(struct relay_control *control)
 {
-	bool say = control->unsent || control->stats_open;
+	bool say = control->unsent || control->stats_open ||
+		   control->minter_waits;
 
 	control_watch(control, say ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
@@ -186,6 +191,16 @@ static void begin_stats(struct relay_control *control, uint64_t request)
 	control_go_on(control);
 }
 
+/* Asks berthd for sockets, and tells it which namespaces are closed. */
+static void mint(struct relay_control *control)
+{
+	bool waited = control->minter_waits;
+
+	control->minter_waits = !minter_send(&control->minter);
+	if (control->minter_waits != waited)
+		control_go_on(control);
+}
+
 static void outbox_handler(uint32_t events, void *user_data)
 {
 	struct relay_control *control = user_data;
@@ -201,6 +216,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 		assert(entry); /* it stays until this very moment */
 		entry_released(control, entry);
 	}
+	mint(control);
 }
 
 /* Listeners */
@@ -479,6 +495,10 @@ static void receive_batch(struct relay_control *control)
 			handle_withdraw(control, message->id, message->abort);
 		else if (message->type == BERTH_STATS)
 			begin_stats(control, message->request);
+		else if (message->type == BERTH_SOCKET)
+			minter_answered(&control->minter, message);
+		else if (message->type == BERTH_NETNS_GONE)
+			minter_netns_gone(&control->minter, message->netns_id);
 		message = berth_message_free(message);
 	}
 }
@@ -496,9 +516,12 @@ static void berth_handler(uint32_t events, void *user_data)
 		send_unsent(control);
 		if (control->stats_open)
 			send_stats(control);
+		control->minter_waits = !minter_send(&control->minter);
 		control_go_on(control);
 	}
 	receive_batch(control);
+	if (control->minter.waiting && !control->minter_waits)
+		mint(control); /* answers made room for questions */
 	for (size_t i = 0; i < control->n_workers; i++)
 		worker_kick(&control->workers[i]);
 }
@@ -538,6 +561,12 @@ static int control_start(struct relay_control *control, size_t n_workers)
 		if (r < 0)
 			return r;
 	}
+	control->minter = (struct minter){
+		.berth = control->berth,
+		.outbox = &control->outbox,
+		.workers = control->workers,
+		.n_workers = n_workers,
+	};
 	return loop_add(control->loop, berth_fd(control->berth), EPOLLIN,
 			berth_handler, control, "berthd",
 			&control->berth_source);
@@ -589,6 +618,7 @@ struct relay_control *relay_control_free(struct relay_control *control)
 	control->berth_source = loop_source_free(control->berth_source);
 	control->outbox_source = loop_source_free(control->outbox_source);
 	control->retry = loop_timer_free(control->retry);
+	minter_done(&control->minter);
 	if (control->outbox.fd >= 0)
 		outbox_done(&control->outbox);
 	free(control);

@@ -71,6 +71,9 @@ static int add_backend(struct serving *serving, const char *text,
 		return -ENOMEM;
 	memcpy(entry->address, &backend.address, backend.address_len);
 	entry->address_len = backend.address_len;
+	/* A path is the same in every namespace. */
+	entry->minted = backend.scheme != BACKEND_UNIX &&
+			(serving->transparent || serving->backend_netns[0]);
 	return 0;
 }
 
@@ -118,6 +121,34 @@ static int set_proxy(struct serving *serving,
 	return serving->netns_name ? 0 : -ENOMEM;
 }
 
+static int set_place(struct serving *serving,
+		     const struct berth_listener *listener,
+		     enum protocol protocol, const char **ret_problem)
+{
+	serving->transparent = listener->transparent;
+	serving->backend_netns = strdup(listener->backend_netns);
+	if (!serving->backend_netns)
+		return -ENOMEM;
+	if (protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP ||
+	    (!serving->transparent && !serving->backend_netns[0]))
+		return 0;
+	*ret_problem = "tcp or mptcp for a backend in another namespace, or "
+		       "one that is connected to from the client's address";
+	return -EINVAL;
+}
+
+static int set_forward(struct serving *serving,
+		       const struct berth_listener *listener,
+		       enum protocol protocol, const char **ret_problem)
+{
+	int r = set_proxy(serving, listener, protocol, ret_problem);
+
+	if (r == 0)
+		r = set_place(serving, listener, protocol, ret_problem);
+	return r < 0 ? r
+		     : add_backends(serving, listener, protocol, ret_problem);
+}
+
 static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)
 {
 	return timeout_ms ? timeout_ms * USEC_PER_MSEC : default_us;
@@ -127,8 +158,6 @@ static int serving_fill(struct serving *serving,
 			const struct berth_listener *listener,
 			enum protocol protocol, const char **ret_problem)
 {
-	int r;
-
 	serving->connect_timeout_us =
 		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
 	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
@@ -143,10 +172,7 @@ static int serving_fill(struct serving *serving,
 		return -EINVAL;
 	switch (serving->action) {
 	case SERVICE_FORWARD:
-		r = set_proxy(serving, listener, protocol, ret_problem);
-		return r < 0 ? r
-			     : add_backends(serving, listener, protocol,
-					    ret_problem);
+		return set_forward(serving, listener, protocol, ret_problem);
 	case SERVICE_RESPOND:
 		serving->text = strdup(listener->text);
 		serving->text_len = strlen(listener->text);
@@ -195,6 +221,7 @@ struct serving *serving_unref(struct serving *serving)
 	}
 	free(serving->backends);
 	free(serving->netns_name);
+	free(serving->backend_netns);
 	free(serving->text);
 	free(serving);
 	return NULL;
@@ -211,7 +238,9 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->connect_timeout_us != b->connect_timeout_us ||
 	    a->idle_timeout_us != b->idle_timeout_us ||
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
+	    a->transparent != b->transparent ||
 	    !text_equal(a->netns_name, b->netns_name) ||
+	    !text_equal(a->backend_netns, b->backend_netns) ||
 	    !text_equal(a->text, b->text))
 		return false;
 	for (size_t i = 0; i < a->n_backends; i++) {

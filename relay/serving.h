@@ -22,12 +22,14 @@ struct berth_listener;
 /**
  * struct serving_backend - where to connect, and its text for the log
  * @sctp:	by SCTP; else by TCP, or UDP for a UDP listener, or UNIX
+ * @minted:	with a socket of berthd's, see mint.h
  */
 struct serving_backend {
 	char *text;
 	bool sctp;
 	struct sockaddr *address;
 	socklen_t address_len;
+	bool minted;
 	struct backend_health health;
 };
 
@@ -37,6 +39,8 @@ struct serving_backend {
  * @max_connections: never 0
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the namespace's first name, for that; NULL: none, or not told
+ * @backend_netns: where to connect; "" in the relay's own
+ * @transparent: from the client's address
  */
 struct serving {
 	atomic_uint refs;
@@ -48,6 +52,8 @@ struct serving {
 	uint32_t max_connections;
 	enum service_proxy proxy;
 	char *netns_name;
+	char *backend_netns;
+	bool transparent;
 	char *text;
 	size_t text_len;
 };

@@ -21,8 +21,9 @@
  * (CLOSED; TIME_WAIT is a CLOSED socket with a minisocket that holds nothing):
  * after both directions are done the connection is ENDING until tcp_done() in
  * the kernel wakes us with EPOLLHUP, or the drain timeout resets it, or the
- * namespace goes and its abort does. Backends live in our own namespace, which
- * nobody waits for: their sockets may end as orphans.
+ * namespace goes and its abort does. Most backends live in our own namespace,
+ * which nobody waits for: their sockets may end as orphans. The socket to one
+ * in another namespace is kept like the client's.
  *
  * Accepting. A listener that cannot accept (no descriptor, no memory, its
  * limit reached) is parked: out of the epoll set, so that it does not spin,
@@ -134,12 +135,11 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 
 	tcp_drop(worker, conn, backend);
 	*backend = (struct side){ .fd = -1 };
-	if (fd < 0)
-		return;
-	if (reset)
+	if (fd >= 0 && reset)
 		close_with_reset(fd);
-	else
+	else if (fd >= 0)
 		(void)close(fd); /* both its directions were shut before */
+	tcp_forward_forget(worker, conn);
 }
 
 /* Frees all but the client's socket, which the caller closed. */
@@ -190,8 +190,10 @@ static bool socket_is_through(int fd)
 
 static void conn_close_if_through(struct worker *worker, struct conn *conn)
 {
-	if (!socket_is_through(conn->client.fd))
+	if (!socket_is_through(conn->client.fd) ||
+	    (conn->backend.fd >= 0 && !socket_is_through(conn->backend.fd)))
 		return;
+	tcp_close_backend(worker, conn, /* reset= */ false);
 	(void)close(TAKE_FD(conn->client.fd)); /* the kernel is through */
 	conn_free(worker, conn);
 }
@@ -199,7 +201,7 @@ static void conn_close_if_through(struct worker *worker, struct conn *conn)
 void tcp_end(struct worker *worker, struct conn *conn)
 {
 	tcp_shut(&conn->client);
-	if (conn->backend.fd >= 0) {
+	if (conn->backend.fd >= 0 && !tcp_forward_pins(conn)) {
 		tcp_close_backend(worker, conn, /* reset= */ false);
 		conn_give_fds(conn, 1);
 	}

@@ -2,15 +2,18 @@
 /* tcp_forward.c - connecting a client to a backend */
 #include "relay/tcp_internal.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "common/ip.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/counters.h"
 #include "relay/listener.h"
+#include "relay/mint.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
 #include "relay/tcp.h"
@@ -78,6 +81,7 @@ static bool is_own_shortage(int error)
 	case ENOBUFS:
 	case EAGAIN: /* no local port */
 	case EADDRNOTAVAIL: /* the same, with an older kernel */
+	case EAFNOSUPPORT: /* transparent: the client has no such address */
 		return true;
 	default:
 		return false;
@@ -101,6 +105,7 @@ static bool forward_pick(struct worker *worker, struct conn *conn)
 static bool forward_next(struct worker *worker, struct conn *conn, int error)
 {
 	const char *text = conn_backend(conn)->text;
+	const char *place = conn->serving->backend_netns;
 	bool found;
 
 	tcp_close_backend(worker, conn, /* reset= */ true);
@@ -111,8 +116,10 @@ static bool forward_next(struct worker *worker, struct conn *conn, int error)
 	conn->tried |= UINT64_C(1) << conn->backend_index;
 	found = forward_pick(worker, conn);
 	if (log_ratelimit_ok(&worker->log_limit))
-		log_warning("%s: cannot connect to '%s': %s; %s",
-			    conn->share->listener->label, text, strerror(error),
+		log_warning("%s: cannot connect to '%s'%s%s%s: %s; %s",
+			    conn->share->listener->label, text,
+			    place[0] ? " in '" : "", place, place[0] ? "'" : "",
+			    strerror(error),
 			    found ? "trying the next" : "resetting the client");
 	return found;
 }
@@ -120,23 +127,84 @@ static bool forward_next(struct worker *worker, struct conn *conn, int error)
 static void backend_handler(struct worker *worker, struct pollable *pollable,
 			    uint32_t events);
 
-static int open_socket(const struct serving_backend *target)
-{
-	int family = target->address->sa_family;
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static void forward_minted(struct worker *worker, struct mint *mint);
 
+/* The namespace of the backend goes. */
+static void forward_mint_gone(struct worker *worker, struct mint *mint)
+{
+	tcp_reset(worker, mint->owner);
+}
+
+static const struct mint_ops mint_ops = {
+	.answered = forward_minted,
+	.gone = forward_mint_gone,
+};
+
+void tcp_forward_forget(struct worker *worker, struct conn *conn)
+{
+	conn->mint = mint_free(worker, conn->mint);
+}
+
+bool tcp_forward_pins(const struct conn *conn)
+{
+	return conn->mint && conn->mint->netns_id;
+}
+
+/* From the client's address, with a port of the kernel's choice. */
+static int bind_to_client(const struct conn *conn, int fd, int family)
+{
+	static const int on = 1;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct ip_addr addr;
+
+	if (getpeername(conn->client.fd, (struct sockaddr *)&sa, &len) < 0)
+		return -errno;
+	if (ip_addr_from_sockaddr(&sa, &addr, NULL) < 0 ||
+	    addr.family != family)
+		return -EAFNOSUPPORT;
+	len = ip_addr_to_sockaddr(&addr, 0, 0, &sa);
+	/* Else a port would be taken that may serve only one destination. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+			 sizeof(on));
+	return bind(fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+}
+
+/* Return: the socket; -EINPROGRESS: berthd was asked for it; -errno. */
+static int open_socket(struct worker *worker, struct conn *conn)
+{
+	const struct serving_backend *target = conn_backend(conn);
+	int family = target->address->sa_family, fd;
+
+	if (target->minted && !conn->mint) {
+		conn->mint = mint_ask(worker, conn->share->listener->id,
+				      conn->backend_index, &mint_ops, conn);
+		return conn->mint ? -EINPROGRESS : -ENOMEM;
+	}
+	fd = target->minted
+		     ? TAKE_FD(conn->mint->fd)
+		     : socket(family,
+			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	return fd < 0 ? -errno : fd;
 }
 
-/* Return: 0 connected; -EINPROGRESS; -EAGAIN: a full backlog; -errno. */
-static int forward_connect(struct conn *conn)
+/* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
+ * it; -EAGAIN: a full backlog; -errno. */
+static int forward_connect(struct worker *worker, struct conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
 	struct side *backend = &conn->backend;
+	int r;
 
-	backend->fd = open_socket(target);
+	backend->fd = open_socket(worker, conn);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
+	if (target->minted && conn->serving->transparent) {
+		r = bind_to_client(conn, backend->fd,
+				   target->address->sa_family);
+		if (r < 0)
+			return r;
+	}
 	/* It is registered only after this: an unconnected socket would report
 	 * EPOLLHUP. */
 	backend->poll.handler = backend_handler;
@@ -169,7 +237,12 @@ static void forward_try(struct worker *worker, struct conn *conn)
 	int r;
 
 	do {
-		r = forward_connect(conn);
+		r = forward_connect(worker, conn);
+		if (r == -EINPROGRESS && conn->backend.fd < 0) {
+			tcp_set_state(worker, conn, CONN_CONNECTING);
+			tcp_run(worker, conn);
+			return;
+		}
 		if (r == 0 || r == -EINPROGRESS) {
 			forward_early(worker, conn, /* connected= */ r == 0);
 			return;
@@ -184,6 +257,16 @@ static void forward_try(struct worker *worker, struct conn *conn)
 		}
 	} while (forward_next(worker, conn, -r));
 	tcp_reset(worker, conn);
+}
+
+static void forward_minted(struct worker *worker, struct mint *mint)
+{
+	struct conn *conn = mint->owner;
+
+	if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
+		forward_try(worker, conn);
+	else
+		tcp_reset(worker, conn);
 }
 
 void tcp_forward_begin(struct worker *worker, struct conn *conn)

@@ -12,6 +12,7 @@
 #include "relay/pollable.h"
 #include "relay/timer.h"
 
+struct mint;
 struct serving;
 struct share;
 struct worker;
@@ -74,6 +75,7 @@ enum conn_state {
  * @since_us:	beginning of @state
  * @active_us:	last progress; while connecting: beginning with this backend
  * @sent:	bytes of serving.text that are written
+ * @mint:	where @backend's socket comes from, when berthd makes it
  * @tried:	bit i: backend i of serving.backends failed
  * @backend_index: of serving.backends
  * @n_fds:	descriptors it holds of the limit
@@ -89,6 +91,7 @@ struct conn {
 	struct conn *next_ready;
 	uint64_t since_us;
 	uint64_t active_us;
+	struct mint *mint;
 	uint64_t tried;
 	struct side client;
 	struct side backend;
@@ -174,6 +177,14 @@ void tcp_shut(struct side *side);
 
 /** tcp_forward_begin() - connects to a backend; @conn may be dead afterwards */
 void tcp_forward_begin(struct worker *worker, struct conn *conn);
+
+/** tcp_forward_forget() - gives up the socket that berthd makes; after it was
+ * closed */
+void tcp_forward_forget(struct worker *worker, struct conn *conn);
+
+/** tcp_forward_pins() - does its backend's socket hold a namespace that may go?
+ */
+bool tcp_forward_pins(const struct conn *conn);
 
 /** tcp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
 void tcp_forward_timeout(struct worker *worker, struct conn *conn);

@@ -94,6 +94,11 @@ struct listener *outbox_take(struct outbox *outbox)
 	return released;
 }
 
+void outbox_kick(struct outbox *outbox)
+{
+	eventfd_kick(outbox->fd);
+}
+
 void outbox_done(struct outbox *outbox)
 {
 	(void)close(outbox->fd); /* an eventfd */
@@ -354,6 +359,7 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 	(void)pollable;
 	(void)events;
 	eventfd_drain(inbox->fd);
+	mint_mails_handle(worker);
 	for (int i = 0; i < MAIL_BATCH; i++) {
 		struct listener *listener;
 
@@ -611,5 +617,6 @@ void worker_forget(struct share *share)
 void worker_done(struct worker *worker)
 {
 	worker_after_batch(worker);
+	mint_mails_drop(worker);
 	worker_close(worker);
 }

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "relay/buffer.h"
 #include "relay/listener.h"
+#include "relay/mint.h"
 #include "relay/pipe.h"
 #include "relay/pollable.h"
 #include "relay/sctp_message.h"
@@ -25,16 +26,19 @@ struct worker;
  * struct outbox - from the workers to the main thread
  * @fd:		eventfd(2) that the main thread polls
  * @released:	listeners that nobody uses any more
+ * @mints:	questions for sockets
  */
 struct outbox {
 	int fd;
 	pthread_mutex_t lock;
 	struct listener *released;
+	struct mint_outbox mints;
 };
 
 /**
  * struct inbox - from the main thread to a worker
  * @first, @last: shares with mail, in order of arrival
+ * @mints:	answers to questions for sockets
  * @shed:	how many connections or sessions to give up
  * @told:	the main thread's own: it put mail here and did not kick yet
  */
@@ -43,6 +47,7 @@ struct inbox {
 	int fd;
 	pthread_mutex_t lock;
 	struct share *first, *last;
+	struct mint_inbox mints;
 	unsigned int shed;
 	bool stop;
 	bool told;
@@ -66,6 +71,7 @@ struct inbox {
  * @trim:	when pipes that rest are closed
  * @udp:	buffers for datagrams; made with the first UDP listener
  * @uncounted:	what there is no memory to count; nobody reads it
+ * @mint_netns:	sockets in other namespaces, by namespace
  * @log_limit:	for what peers can cause
  */
 struct worker {
@@ -90,6 +96,7 @@ struct worker {
 	struct timer trim;
 	struct udp_worker *udp;
 	struct counters uncounted;
+	struct mint_netns *mint_netns;
 	struct log_ratelimit log_limit;
 	struct outbox *outbox;
 	struct inbox inbox;
@@ -103,6 +110,9 @@ int outbox_init(struct outbox *outbox);
  * @next_released; their owner frees them */
 struct listener *outbox_take(struct outbox *outbox);
 void outbox_done(struct outbox *outbox);
+
+/** outbox_kick() - workers: wakes the main thread */
+void outbox_kick(struct outbox *outbox);
 
 /**
  * worker_start() - makes the thread

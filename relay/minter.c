@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+/* minter.c - the main thread's part of getting sockets from berthd
+ *
+ * Theory of operation: questions are put to berthd in the order in which they
+ * came, so many at a time as the protocol allows. How many wait is bounded by
+ * the connections that there may be. An answer that does not come, because
+ * there was no memory to receive it, frees its place after a while; whoever
+ * waited for it has long given up.
+ */
+#include "relay/minter.h"
+
+#include <pthread.h>
+#include <utlist.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/worker.h"
+
+/* An answer that was not here by then is lost. */
+#define ANSWER_US (30 * USEC_PER_SEC)
+
+static void mail_put(struct worker *worker, struct mint_mail *mail)
+{
+	struct inbox *inbox = &worker->inbox;
+
+	mail->next = NULL;
+	pthread_mutex_lock(&inbox->lock);
+	if (inbox->mints.first)
+		inbox->mints.last->next = mail;
+	else
+		inbox->mints.first = mail;
+	inbox->mints.last = mail;
+	pthread_mutex_unlock(&inbox->lock);
+	inbox->told = true;
+	worker_kick(worker);
+}
+
+static void mint_fail(struct mint *mint, int error)
+{
+	mint->error = error;
+	mail_put(mint->worker, &mint->mail);
+}
+
+static void mint_forget_sent(struct minter *minter, struct mint *mint)
+{
+	HASH_DEL(minter->sent, mint);
+	DL_DELETE2(minter->oldest, mint, sent_prev, sent_next);
+	minter->n_sent--;
+}
+
+static void fail_lost(struct minter *minter, uint64_t now_us)
+{
+	struct mint *mint;
+
+	while ((mint = minter->oldest) && mint->sent_us + ANSWER_US < now_us) {
+		mint_forget_sent(minter, mint);
+		mint_fail(mint, ETIMEDOUT);
+	}
+}
+
+/* Takes the outbox's questions behind those that wait. */
+static void take_questions(struct minter *minter)
+{
+	struct outbox *outbox = minter->outbox;
+	struct netns_gone *closed;
+	struct mint *first, *last;
+
+	pthread_mutex_lock(&outbox->lock);
+	first = TAKE_PTR(outbox->mints.first);
+	last = outbox->mints.last;
+	closed = TAKE_PTR(outbox->mints.closed);
+	pthread_mutex_unlock(&outbox->lock);
+	if (closed)
+		LL_CONCAT(minter->closed, closed);
+	if (!first)
+		return;
+	if (minter->waiting)
+		minter->last_waiting->next_waiting = first;
+	else
+		minter->waiting = first;
+	minter->last_waiting = last;
+}
+
+/* Return: false when the connection is full. */
+static bool send_question(struct minter *minter, struct mint *mint,
+			  uint64_t now_us)
+{
+	int r = -ENOMEM;
+
+	mint->request = ++minter->last_request;
+	HASH_ADD(hh, minter->sent, request, sizeof(mint->request), mint);
+	if (mint->hh.tbl) {
+		mint->sent_us = now_us;
+		DL_APPEND2(minter->oldest, mint, sent_prev, sent_next);
+		minter->n_sent++;
+		r = berth_ask_socket(minter->berth, mint->request, mint->id,
+				     mint->to);
+		if (r < 0)
+			mint_forget_sent(minter, mint);
+	}
+	if (r == -EAGAIN)
+		return false;
+	minter->waiting = mint->next_waiting;
+	/* Another failure is the connection's end, which reading tells. */
+	if (r < 0)
+		mint_fail(mint, -r);
+	return true;
+}
+
+static bool send_questions(struct minter *minter)
+{
+	uint64_t now_us = monotonic_us();
+	struct mint *mint;
+
+	fail_lost(minter, now_us);
+	while ((mint = minter->waiting)) {
+		if (atomic_load_explicit(&mint->unwanted,
+					 memory_order_relaxed)) {
+			minter->waiting = mint->next_waiting;
+			mint_fail(mint, ECANCELED);
+			continue;
+		}
+		if (minter->n_sent >= BERTH_SOCKETS_MAX)
+			return true;
+		if (!send_question(minter, mint, now_us))
+			return false;
+	}
+	return true;
+}
+
+static bool send_closed(struct minter *minter)
+{
+	struct netns_gone *gone;
+
+	while ((gone = minter->closed)) {
+		if (berth_netns_closed(minter->berth, gone->netns_id) ==
+		    -EAGAIN)
+			return false;
+		minter->closed = gone->next;
+		free(gone);
+	}
+	return true;
+}
+
+bool minter_send(struct minter *minter)
+{
+	take_questions(minter);
+	return send_closed(minter) && send_questions(minter);
+}
+
+void minter_answered(struct minter *minter, struct berth_message *message)
+{
+	struct mint *mint;
+
+	HASH_FIND(hh, minter->sent, &message->request, sizeof(message->request),
+		  mint);
+	if (!mint)
+		return;
+	mint_forget_sent(minter, mint);
+	mint->fd = TAKE_FD(message->fd);
+	mint->error = mint->fd < 0 && !message->error ? EBADMSG
+						      : message->error;
+	mint->netns_id = message->netns_id;
+	mail_put(mint->worker, &mint->mail);
+}
+
+void minter_netns_gone(struct minter *minter, uint64_t netns_id)
+{
+	struct netns_gone *gone = calloc(
+		1, sizeof(*gone) + minter->n_workers * sizeof(gone->mails[0]));
+
+	if (!gone) {
+		/* berthd ends a relay that does not answer, and starts it
+		 * again. */
+		log_error("out of memory: a namespace that goes is held");
+		return;
+	}
+	gone->netns_id = netns_id;
+	atomic_init(&gone->users, (unsigned int)minter->n_workers);
+	for (size_t i = 0; i < minter->n_workers; i++) {
+		gone->mails[i].gone = gone;
+		mail_put(&minter->workers[i], &gone->mails[i]);
+	}
+}
+
+void minter_done(struct minter *minter)
+{
+	struct netns_gone *gone, *next_gone;
+	struct mint *mint, *next;
+
+	if (!minter->outbox)
+		return;
+	take_questions(minter);
+	for (mint = minter->waiting; mint; mint = next) {
+		next = mint->next_waiting;
+		free(mint);
+	}
+	HASH_CLEAR(hh, minter->sent);
+	for (mint = minter->oldest; mint; mint = next) {
+		next = mint->sent_next;
+		free(mint);
+	}
+	LL_FOREACH_SAFE (minter->closed, gone, next_gone)
+		free(gone);
+	*minter = (struct minter){ .berth = NULL };
+}

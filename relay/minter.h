@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* minter.h - the main thread's part of getting sockets from berthd */
+#ifndef RELAY_MINTER_H
+#define RELAY_MINTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/mint.h"
+
+struct berth;
+struct berth_message;
+struct outbox;
+
+/**
+ * struct minter - zero-initialize but for the first four
+ * @workers:	those to be told when a namespace goes
+ * @waiting, @last_waiting: questions that berthd was not asked yet
+ * @sent:	by request, those that it was
+ * @oldest:	the same, in order
+ * @closed:	answers that could not be sent yet
+ */
+struct minter {
+	struct berth *berth;
+	struct outbox *outbox;
+	struct worker *workers;
+	size_t n_workers;
+	struct mint *waiting, *last_waiting;
+	struct mint *sent;
+	struct mint *oldest;
+	size_t n_sent;
+	uint64_t last_request;
+	struct netns_gone *closed;
+};
+
+/**
+ * minter_send() - takes what the workers put into the outbox, and says to
+ * berthd what is to be said
+ *
+ * Return: false when the connection is full: call again when it has room.
+ */
+bool minter_send(struct minter *minter);
+
+/** minter_answered() - BERTH_SOCKET came. Takes the message's descriptor. */
+void minter_answered(struct minter *minter, struct berth_message *message);
+
+/** minter_netns_gone() - BERTH_NETNS_GONE came */
+void minter_netns_gone(struct minter *minter, uint64_t netns_id);
+
+/** minter_done() - when the workers are joined, and their mail is dropped */
+void minter_done(struct minter *minter);
+
+#endif
