@@ -14,6 +14,10 @@
 #include "relay/mint.h"
 
 #include <pthread.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
 #include <utlist.h>
 
 #include "common/util.h"

@@ -10,9 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 struct mint;
 struct mint_netns;
 struct worker;
@@ -70,7 +67,6 @@ struct mint {
 	struct mint *prev, *next;
 	struct mint *next_waiting;
 	struct mint *sent_prev, *sent_next;
-	UT_hash_handle hh;
 };
 
 /** struct netns_gone - one namespace goes; the last worker to have closed what

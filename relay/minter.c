@@ -44,8 +44,7 @@ static void mint_fail(struct mint *mint, int error)
 
 static void mint_forget_sent(struct minter *minter, struct mint *mint)
 {
-	HASH_DEL(minter->sent, mint);
-	DL_DELETE2(minter->oldest, mint, sent_prev, sent_next);
+	DL_DELETE2(minter->sent, mint, sent_prev, sent_next);
 	minter->n_sent--;
 }
 
@@ -53,7 +52,7 @@ static void fail_lost(struct minter *minter, uint64_t now_us)
 {
 	struct mint *mint;
 
-	while ((mint = minter->oldest) && mint->sent_us + ANSWER_US < now_us) {
+	while ((mint = minter->sent) && mint->sent_us + ANSWER_US < now_us) {
 		mint_forget_sent(minter, mint);
 		mint_fail(mint, ETIMEDOUT);
 	}
@@ -86,25 +85,21 @@ static void take_questions(struct minter *minter)
 static bool send_question(struct minter *minter, struct mint *mint,
 			  uint64_t now_us)
 {
-	int r = -ENOMEM;
+	int r;
 
 	mint->request = ++minter->last_request;
-	HASH_ADD(hh, minter->sent, request, sizeof(mint->request), mint);
-	if (mint->hh.tbl) {
-		mint->sent_us = now_us;
-		DL_APPEND2(minter->oldest, mint, sent_prev, sent_next);
-		minter->n_sent++;
-		r = berth_ask_socket(minter->berth, mint->request, mint->id,
-				     mint->to);
-		if (r < 0)
-			mint_forget_sent(minter, mint);
-	}
+	r = berth_ask_socket(minter->berth, mint->request, mint->id, mint->to);
 	if (r == -EAGAIN)
 		return false;
 	minter->waiting = mint->next_waiting;
-	/* Another failure is the connection's end, which reading tells. */
-	if (r < 0)
+	if (r < 0) {
+		/* It is the connection's end, which reading tells. */
 		mint_fail(mint, -r);
+		return true;
+	}
+	mint->sent_us = now_us;
+	DL_APPEND2(minter->sent, mint, sent_prev, sent_next);
+	minter->n_sent++;
 	return true;
 }
 
@@ -153,8 +148,11 @@ void minter_answered(struct minter *minter, struct berth_message *message)
 {
 	struct mint *mint;
 
-	HASH_FIND(hh, minter->sent, &message->request, sizeof(message->request),
-		  mint);
+	DL_FOREACH2(minter->sent, mint, sent_next)
+	{
+		if (mint->request == message->request)
+			break;
+	}
 	if (!mint)
 		return;
 	mint_forget_sent(minter, mint);
@@ -196,8 +194,7 @@ void minter_done(struct minter *minter)
 		next = mint->next_waiting;
 		free(mint);
 	}
-	HASH_CLEAR(hh, minter->sent);
-	for (mint = minter->oldest; mint; mint = next) {
+	for (mint = minter->sent; mint; mint = next) {
 		next = mint->sent_next;
 		free(mint);
 	}

@@ -17,8 +17,8 @@ struct outbox;
  * struct minter - zero-initialize but for the first four
  * @workers:	those to be told when a namespace goes
  * @waiting, @last_waiting: questions that berthd was not asked yet
- * @sent:	by request, those that it was
- * @oldest:	the same, in order
+ * @sent:	those that it was, in order; their answers come in order, too,
+ *		so that the one that is looked for is among the first
  * @closed:	answers that could not be sent yet
  */
 struct minter {
@@ -28,7 +28,6 @@ struct minter {
 	size_t n_workers;
 	struct mint *waiting, *last_waiting;
 	struct mint *sent;
-	struct mint *oldest;
 	size_t n_sent;
 	uint64_t last_request;
 	struct netns_gone *closed;
