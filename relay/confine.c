@@ -17,6 +17,7 @@
 
 #include <cap-ng.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -81,7 +82,6 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(accept4),
 	SCMP_SYS(connect),
-	SCMP_SYS(bind),
 	SCMP_SYS(shutdown),
 	SCMP_SYS(close),
 	SCMP_SYS(read),
@@ -131,6 +131,13 @@ static const int allowed[] = {
 static int allow_all(scmp_filter_ctx filter)
 {
 	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
+	/* Lengths of addresses. One without a name: only a UNIX socket can be
+	 * bound to that, and gets a name that the kernel chooses, to be
+	 * answered by. IPv4 and IPv6: the client's address, for a rule with
+	 * `transparent`; for every other one the socket lacks the flag. */
+	static const scmp_datum_t bound[] = { sizeof(sa_family_t),
+					      sizeof(struct sockaddr_in),
+					      sizeof(struct sockaddr_in6) };
 	/* F_SETOWN, say, has the kernel signal others on one's behalf. */
 	static const int commands[] = { F_DUPFD_CLOEXEC, F_SETPIPE_SZ };
 	int r;
@@ -155,12 +162,12 @@ static int allow_all(scmp_filter_ctx filter)
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 	if (r < 0)
 		return r;
-	/* An address without a name: only a UNIX socket can be bound to that,
-	 * and gets a name that the kernel chooses, to be answered by. */
-	r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1,
-			     SCMP_A2(SCMP_CMP_EQ, sizeof(sa_family_t)));
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(bound); i++) {
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1,
+				     SCMP_A2(SCMP_CMP_EQ, bound[i]));
+		if (r < 0)
+			return r;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,

@@ -20,6 +20,7 @@ static int forward_to(const char *to, enum protocol protocol,
 		.action = "forward",
 		.text = "",
 		.proxy_protocol = "",
+		.backend_netns = "",
 		.to = &to,
 		.n_to = 1,
 	};
