@@ -44,7 +44,9 @@ RULES = """\
 rules:
   - name: bench
     match: {{ namespace: "*" }}
-    listen: [ {{ protocol: [tcp, udp], address: any, port: {port} }} ]
+    listen:
+      - {{ protocol: tcp, address: any, port: {port} }}
+      - {{ protocol: udp, address: any, port: {port}, receive_buffer: 4MiB }}
     forward: {{ to: "127.0.0.1:{backend}", idle_timeout: 1h,
                max_connections: 20000 }}
 """
