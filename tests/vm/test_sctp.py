@@ -219,3 +219,39 @@ def test_the_namespace_goes(world, netns, backend, protocol):
         netns.destroy()
         assert sctp.was_aborted(server) or True
     wait_for(lambda: not berthd.listeners(), "no listener")
+
+
+@BOTH
+def test_counters(world, netns, backend, protocol):
+    """Associations, messages and bytes each way, and what was dropped."""
+    berthd = world.berthd(forward(to(backend), protocol=protocol))
+
+    def counted():
+        row = berthd.listener(netns.cookie(), protocol=protocol)
+        return {key: value for key, value in row["counters"].items() if value}
+
+    client, server = pair(netns, backend)
+    with client, server:
+        for message in MESSAGES:
+            sctp.send(client, message)
+            assert sctp.receive(server) == message
+        size = sum(len(message.data) for message in MESSAGES)
+        sctp.send(server, Message(b"answer"))
+        assert sctp.receive(client) == Message(b"answer")
+        wait_equal(counted, {"accepted": 1, "active": 1, "bytes_in": size,
+                             "messages_in": len(MESSAGES), "bytes_out": 6,
+                             "messages_out": 1}, "what was counted")
+        client.setsockopt(socket.SOL_SOCKET, sctp.SO_SNDBUFFORCE, 1 << 20)
+        sctp.send(client, Message(b"m" * ((256 << 10) + 1)))
+        assert sctp.was_aborted(server)
+    wait_equal(lambda: counted().get("dropped"), 1, "one dropped message")
+    assert "active" not in counted()
+
+
+@BOTH
+def test_failures_are_counted(world, netns, protocol):
+    berthd = world.berthd(forward("127.0.0.1:9", protocol=protocol))
+    with sctp.connect(netns) as client:
+        assert sctp.was_aborted(client)
+    row = berthd.listener(netns.cookie(), protocol=protocol)
+    assert row["counters"]["errors"] == [{"error": "ECONNREFUSED", "count": 1}]
