@@ -121,15 +121,13 @@ def test_interface_and_address_in_a_path(world, netns):
     backends = {}
     for address in ("10.1.0.1", "10.1.0.2"):
         backends[address], path = world.unix_listen(f"lo-{address}:8080")
-    world.berthd(forward(
+    berthd = world.berthd(forward(
         f"unix:{path.parent}/${{interface}}-${{address}}:${{port}}",
         address="each", match={"address": "10.1.0.0/16"}))
     for address, backend in backends.items():
-        client = wait_for(
-            lambda a=address: not netns.refuses(a, 8080)
-            and netns.connect(a, 8080), f"a listener on {address}")
-        # The probe's connection comes first, and has ended.
-        backend.accept()[0].close()
+        # A probe's connection could reach the backend after the real one.
+        berthd.wait_state(netns.cookie(), "listening", address=address)
+        client = netns.connect(address, 8080)
         with client, backend.accept()[0] as server:
             server.sendall(address.encode())
             assert read_exactly(client, len(address)) == address.encode()
