@@ -11,6 +11,7 @@ CC ?= gcc
 CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 PYTHON ?= /usr/bin/python3
 VM_KERNELS ?= 6.1 6.12
+VM_STAGES ?= unit integration
 VM_TIMEOUT ?= 3600
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
@@ -119,7 +120,7 @@ check-vm: dependencies-build-test-vm
 	@echo "make check-vm: everything passed"
 check-vm-%:
 	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --without-sctp -- \
-		tests/vm/suite $(unit_programs)
+		env STAGES='$(VM_STAGES)' tests/vm/suite $(unit_programs)
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
 
 lint: dependencies-build-test-lint
