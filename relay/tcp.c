@@ -134,6 +134,9 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 	int fd = TAKE_FD(backend->fd);
 
 	tcp_drop(worker, conn, backend);
+	/* berthd may not have closed its copy of a socket that it made. */
+	if (conn->mint && backend->watched)
+		worker_unwatch(worker, fd);
 	*backend = (struct side){ .fd = -1 };
 	if (fd >= 0 && reset)
 		close_with_reset(fd);

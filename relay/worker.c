@@ -423,6 +423,12 @@ int worker_watch_more(struct worker *worker, int fd, uint32_t events,
 	return 0;
 }
 
+void worker_unwatch(struct worker *worker, int fd)
+{
+	(void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, fd,
+			NULL); /* it is there */
+}
+
 struct pipe *worker_take_pipe(struct worker *worker)
 {
 	return pipe_take(&worker->pipes);

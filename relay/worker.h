@@ -163,6 +163,10 @@ int worker_watch(struct worker *worker, int fd, uint32_t events,
 int worker_watch_more(struct worker *worker, int fd, uint32_t events,
 		      struct pollable *pollable);
 
+/** worker_unwatch() - for an @fd whose socket others have a copy of: to close
+ * it then takes it out of no epoll set */
+void worker_unwatch(struct worker *worker, int fd);
+
 /** worker_take_pipe() - an empty pipe, or NULL, see pipe_take() */
 struct pipe *worker_take_pipe(struct worker *worker);
 
