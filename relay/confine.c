@@ -164,7 +164,7 @@ static int allow_all(scmp_filter_ctx filter)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(bound); i++) {
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1,
-				     SCMP_A2(SCMP_CMP_EQ, bound[i]));
+				     SCMP_A2(SCMP_CMP_EQ, bound[i], 0));
 		if (r < 0)
 			return r;
 	}
