@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
@@ -27,6 +26,10 @@ static int lock_busy(const char *path, int fd)
 
 int runtime_dir_take(const char *path, int *ret_lock_fd)
 {
+	/* Not flock(2), whose lock a child would have too: a relay that was
+	 * being started when we were killed. */
+	static const struct flock whole = { .l_type = F_WRLCK,
+					    .l_whence = SEEK_SET };
 	_cleanup_close_ int fd = -1;
 	char lock_path[PATH_MAX], pid[16];
 	int len;
@@ -43,8 +46,8 @@ int runtime_dir_take(const char *path, int *ret_lock_fd)
 		return log_error_errno(
 			errno, "cannot write to the runtime directory '%s'",
 			path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
+	if (fcntl(fd, F_SETLK, &whole) < 0)
+		return errno == EACCES || errno == EAGAIN
 			       ? lock_busy(path, fd)
 			       : log_error_errno(errno, "cannot lock '%s'",
 						 lock_path);
