@@ -105,7 +105,9 @@ def relay_survives(berthd, grown_max_kib=GROWN_MAX_KIB):
     before = process.rss_kib(relay)
     yield relay
     assert berthd.relay_pid() == relay, berthd.log()
-    wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
+    # A client that never acknowledges is waited for, half a minute.
+    wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors",
+               guard=30 + GUARD)
     grown = process.rss_kib(relay) - before
     assert grown < grown_max_kib, f"the relay grew by {grown} KiB"
 

@@ -29,6 +29,11 @@ NETS = ["10.0.0.0/8", "fd00::/8", ["10.0.0.0/8", "!10.1.0.0/16"],
         ["192.0.2.1", "fd00:1::/32"], "10.2.0.1"]
 
 
+def differences(actual, expected):
+    """What is missing, and what is too much."""
+    return sorted(expected - actual), sorted(actual - expected)
+
+
 class Chaos:
     """One run from one seed."""
 
@@ -257,8 +262,11 @@ class Chaos:
         for number, names in groups.items():
             netns = self.path(self._mounted_name(number))
             try:
-                wait_equal(netns.listeners, self._expected(number, names),
-                           f"listeners of namespace {number} {names}")
+                # What is expected changes: addresses stop being tentative.
+                wait_equal(lambda: differences(
+                    netns.listeners(), self._expected(number, names)),
+                    ([], []), "missing, and too many listeners of "
+                    f"namespace {number} {names}")
             except AssertionError:
                 self._explain(netns)
                 raise

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """netns.py - network namespaces with a name, and what happens inside them."""
 
+import errno
 import ipaddress
 import json
 import os
@@ -116,7 +117,12 @@ class Place:
         with self.connect(address, port) as sock:
             if data:
                 sock.sendall(data)
-                sock.shutdown(socket.SHUT_WR)
+                try:
+                    sock.shutdown(socket.SHUT_WR)
+                except OSError as error:
+                    if error.errno != errno.ENOTCONN:
+                        raise
+                    raise ConnectionResetError(*error.args) from error
             return read_all(sock)
 
     def listen(self, address="127.0.0.1", port=0, backlog=64,
