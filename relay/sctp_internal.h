@@ -72,7 +72,9 @@ enum sctp_state {
  * @since_us:	beginning of @state
  * @active_us:	last progress; while connecting: beginning with this backend
  * @stalled_us:	since when it holds what it shares with others; 0: it does not
- * @in_kernel:	with a shared client: bytes sent since all was acknowledged
+ * @in_kernel:	with a shared client: what it may take of the send buffer, and
+ * @recent:	the part of that which was sent in @epoch of the socket
+ * @granted:	one message more may be sent, whatever that is
  * @blocked:	it is in the shared socket's list
  * @full:	it is the reason that the shared socket is not read
  * @sent:	bytes of serving.text that are sent
@@ -94,7 +96,9 @@ struct sctp_conn {
 	struct sctp_side client;
 	struct sctp_side backend;
 	size_t in_kernel;
+	size_t recent;
 	uint64_t tried;
+	uint32_t epoch;
 	uint32_t sent;
 	uint8_t backend_index;
 	uint8_t state;
@@ -102,6 +106,7 @@ struct sctp_conn {
 	bool queued;
 	bool blocked;
 	bool full;
+	bool granted;
 };
 
 enum sctp_result {

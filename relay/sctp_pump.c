@@ -105,6 +105,7 @@ static ssize_t give_message(struct worker *worker, struct sctp_conn *conn,
 			    const struct sctp_label *label, const uint8_t *data,
 			    size_t len)
 {
+	const struct sctp_target target = { .fd = dst->fd };
 	int r;
 
 	if (label->sid >= dst->limits.streams)
@@ -114,7 +115,7 @@ static ssize_t give_message(struct worker *worker, struct sctp_conn *conn,
 	if (dst->kind == SCTP_SIDE_SHARED)
 		r = sctp_shared_send(worker, conn, label, data, len);
 	else
-		r = sctp_socket_send(dst->fd, 0, label, data, len);
+		r = sctp_socket_send(&target, label, data, len);
 	return r < 0 ? r : (ssize_t)len;
 }
 

@@ -16,7 +16,13 @@
  * - Sending. The send buffer is the socket's. With others there, a client may
  *   have a part of it; then the kernel has to say that all of it is
  *   acknowledged (SCTP_SENDER_DRY_EVENT) before it gets more. A client that
- *   acknowledges nothing for the stall timeout is aborted.
+ *   acknowledges nothing for the stall timeout is aborted, if it has its part.
+ *
+ *   The event is read later than it came: it tells nothing of what was sent
+ *   in between. But it came after the socket was last found empty, which ends
+ *   an epoch. What was sent in the present one stays counted; so that this
+ *   cannot stop a client for good, each event grants one message, after which
+ *   another event comes.
  *
  * berthd has the socket too, so associations outlive a relay that crashed. Its
  * successor finds the mark that was set on them, and aborts them: their other
@@ -43,7 +49,10 @@
 #define QUEUE_MAX_BYTES (2 * SCTP_MESSAGE_MAX)
 
 /* The part of the send buffer that one of several clients may fill. */
-#define SEND_PART 4
+#define SEND_PART 3
+
+/* What the kernel adds to each message, about. */
+#define MESSAGE_OVERHEAD 1024
 
 /**
  * struct sctp_shared - one one-to-many socket
@@ -51,6 +60,7 @@
  * @blocked:	those that wait for room in the send buffer, longest first
  * @n_full:	how many have a full queue
  * @events:	what it is registered for
+ * @epoch:	how often it was found empty
  * @writable:	as far as is known
  */
 struct sctp_shared {
@@ -59,6 +69,7 @@ struct sctp_shared {
 	struct sctp_conn *blocked;
 	unsigned int n_full;
 	uint32_t events;
+	uint32_t epoch;
 	bool writable;
 };
 
@@ -96,11 +107,39 @@ static void conn_unblock(struct sctp_shared *shared, struct sctp_conn *conn)
 	DL_DELETE2(shared->blocked, conn, blocked_prev, blocked_next);
 }
 
-static bool conn_has_credit(const struct sctp_shared *shared,
-			    const struct sctp_conn *conn)
+static bool conn_has_its_part(const struct sctp_conn *conn)
 {
-	return conn->in_kernel == 0 || HASH_COUNT(shared->by_id) == 1 ||
-	       conn->in_kernel < conn->client.limits.max_bytes / SEND_PART;
+	return conn->in_kernel >= conn->client.limits.max_bytes / SEND_PART;
+}
+
+static bool conn_may_send(const struct sctp_shared *shared,
+			  const struct sctp_conn *conn)
+{
+	return conn->granted || HASH_COUNT(shared->by_id) == 1 ||
+	       !conn_has_its_part(conn);
+}
+
+static void conn_enter_epoch(const struct sctp_shared *shared,
+			     struct sctp_conn *conn)
+{
+	if (conn->epoch == shared->epoch)
+		return;
+	conn->epoch = shared->epoch;
+	conn->recent = 0;
+}
+
+/* The send buffer is full: who is the reason? */
+static void shared_is_full(struct worker *worker, struct sctp_shared *shared)
+{
+	struct sctp_conn *conn, *next;
+
+	shared->writable = false;
+	if (HASH_COUNT(shared->by_id) == 1)
+		return;
+	HASH_ITER (hh, shared->by_id, conn, next) {
+		if (conn_has_its_part(conn))
+			sctp_conn_stalls(worker, conn, /* stalls= */ true);
+	}
 }
 
 int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
@@ -108,9 +147,13 @@ int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 		     size_t len)
 {
 	struct sctp_shared *shared = conn->share->sctp;
+	struct sctp_target target = {
+		.fd = conn->client.fd,
+		.assoc_id = conn->client.assoc_id,
+	};
 	int r;
 
-	if (!conn_has_credit(shared, conn)) {
+	if (!conn_may_send(shared, conn)) {
 		sctp_conn_stalls(worker, conn, /* stalls= */ true);
 		return -EAGAIN;
 	}
@@ -118,12 +161,18 @@ int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 		conn_block(shared, conn);
 		return -EAGAIN;
 	}
-	r = sctp_socket_send(conn->client.fd, conn->client.assoc_id, label,
-			     data, len);
-	if (r == 0)
-		conn->in_kernel += len;
+	conn_enter_epoch(shared, conn);
+	conn->in_kernel += len + MESSAGE_OVERHEAD;
+	target.ack_at_once = conn_has_its_part(conn);
+	r = sctp_socket_send(&target, label, data, len);
+	if (r == 0) {
+		conn->recent += len + MESSAGE_OVERHEAD;
+		conn->granted = false;
+		return 0;
+	}
+	conn->in_kernel -= len + MESSAGE_OVERHEAD;
 	if (r == -EAGAIN) {
-		shared->writable = false;
+		shared_is_full(worker, shared);
 		conn_block(shared, conn);
 	}
 	return r;
@@ -152,7 +201,12 @@ int sctp_shared_add(struct sctp_conn *conn)
 
 	HASH_ADD(hh, shared->by_id, client.assoc_id,
 		 sizeof(conn->client.assoc_id), conn);
-	return conn->hh.tbl ? 0 : -ENOMEM;
+	if (!conn->hh.tbl)
+		return -ENOMEM;
+	/* Who had it for itself may be the reason now. */
+	if (!shared->writable)
+		shared_is_full(conn->share->worker, shared);
+	return 0;
 }
 
 void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
@@ -255,16 +309,31 @@ static void conn_ended(struct worker *worker, struct sctp_conn *conn, bool gone)
 	sctp_conn_run_now(worker, conn);
 }
 
-static void conn_dry(struct worker *worker, struct sctp_conn *conn)
+static void conn_dry(struct worker *worker, struct sctp_shared *shared,
+		     struct sctp_conn *conn)
 {
-	conn->in_kernel = 0;
-	if (conn->full)
-		return;
-	sctp_conn_stalls(worker, conn, /* stalls= */ false);
+	conn_enter_epoch(shared, conn);
+	conn->in_kernel = conn->recent;
+	conn->granted = true;
+	if (!conn->full)
+		sctp_conn_stalls(worker, conn, /* stalls= */ false);
 	if (conn->client.writable || conn->blocked)
 		return;
 	conn->client.writable = true;
 	sctp_conn_run_now(worker, conn);
+}
+
+/* Messages of one that we aborted may still come. Of those that came before
+ * the notifications were asked for, messages come first. */
+static bool is_new(const struct sctp_shared *shared,
+		   const struct sctp_received *received)
+{
+	struct sctp_limits limits;
+
+	return received->kind == SCTP_KIND_UP ||
+	       (received->kind == SCTP_KIND_DATA &&
+		sctp_socket_limits(shared->share->listener->fd,
+				   received->assoc_id, &limits) == 0);
 }
 
 static void shared_received(struct worker *worker, struct sctp_shared *shared,
@@ -272,8 +341,7 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 {
 	struct sctp_conn *conn = shared_find(shared, received->assoc_id);
 
-	if (!conn && (received->kind == SCTP_KIND_UP ||
-		      received->kind == SCTP_KIND_DATA))
+	if (!conn && is_new(shared, received))
 		conn = shared_adopt(worker, shared, received->assoc_id);
 	if (!conn)
 		return;
@@ -294,7 +362,7 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 		sctp_side_drop_partial(worker, conn, &conn->client);
 		return;
 	case SCTP_KIND_DRY:
-		conn_dry(worker, conn);
+		conn_dry(worker, shared, conn);
 		return;
 	case SCTP_KIND_NOTHING:
 	case SCTP_KIND_UP:
@@ -326,8 +394,10 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 			worker_park(worker, share);
 			return;
 		}
-		if (received.kind == SCTP_KIND_NOTHING)
+		if (received.kind == SCTP_KIND_NOTHING) {
+			shared->epoch++;
 			break;
+		}
 		shared_received(worker, shared, &received);
 	}
 	shared_rearm(worker, shared);

@@ -172,17 +172,21 @@ static int socket_send(int fd, struct sctp_sndinfo *info, const void *data,
 	return 0;
 }
 
-int sctp_socket_send(int fd, int32_t assoc_id, const struct sctp_label *label,
-		     const void *data, size_t len)
+int sctp_socket_send(const struct sctp_target *target,
+		     const struct sctp_label *label, const void *data,
+		     size_t len)
 {
 	struct sctp_sndinfo info = {
 		.snd_sid = label->sid,
-		.snd_flags = label->unordered ? SCTP_UNORDERED : 0,
 		.snd_ppid = label->ppid,
-		.snd_assoc_id = assoc_id,
+		.snd_assoc_id = target->assoc_id,
 	};
 
-	return socket_send(fd, &info, data, len);
+	if (label->unordered)
+		info.snd_flags |= SCTP_UNORDERED;
+	if (target->ack_at_once)
+		info.snd_flags |= SCTP_SACK_IMMEDIATELY;
+	return socket_send(target->fd, &info, data, len);
 }
 
 void sctp_socket_shut(int fd, int32_t assoc_id)

@@ -71,9 +71,21 @@ int sctp_socket_prepare(int fd, int32_t assoc_id, bool one_to_many);
 int sctp_socket_receive(int fd, void *buffer, size_t size,
 			struct sctp_received *ret_received);
 
+/**
+ * struct sctp_target - where a message goes
+ * @assoc_id:	of a one-to-many socket, else 0
+ * @ack_at_once: the peer shall not delay its acknowledgement
+ */
+struct sctp_target {
+	int fd;
+	int32_t assoc_id;
+	bool ack_at_once;
+};
+
 /** sctp_socket_send() - a whole message. Return: 0; -EAGAIN; -errno. */
-int sctp_socket_send(int fd, int32_t assoc_id, const struct sctp_label *label,
-		     const void *data, size_t len);
+int sctp_socket_send(const struct sctp_target *target,
+		     const struct sctp_label *label, const void *data,
+		     size_t len);
 
 /** sctp_socket_limits() - Return: 0; -errno: there is no association. */
 int sctp_socket_limits(int fd, int32_t assoc_id,
