@@ -334,7 +334,7 @@ def test_connect_and_reset_in_a_loop(world, netns, backend):
 
     with relay_survives(berthd):
         with in_background(storm, storm):
-            stays(lambda: answers(other), "answers", 1)
+            stays(lambda: answers(other), "answers", GUARD / 15)
             assert next(number) > 100
     while select.select([backend], [], [], 0)[0]:
         backend.accept()[0].close()

@@ -122,7 +122,8 @@ def test_iperf3(world, netns, protocol, direction):
                           "--sctp", "-n", "4M", "-l", "16K", "-J",
                           *direction))
     assert "error" not in said, said["error"]
-    assert said["end"]["sum_received"]["bytes"] >= 4 << 20
+    # What is on its way when iperf3 stops its clock is not counted.
+    assert said["end"]["sum_received"]["bytes"] > 2 << 20
 
 
 @BOTH
