@@ -62,7 +62,7 @@ struct datagram {
 	char control[CMSG_SPACE(sizeof(int)) * 4];
 };
 
-/* What the last receive_handler() saw beside the message. */
+/* What the last receive function saw beside the message. */
 struct received {
 	int nsid;
 	int error;
@@ -344,7 +344,11 @@ static void events_handler(uint32_t events, void *user_data)
 	struct netlink *nl = user_data;
 
 	(void)events; /* an error is read by recvmmsg(2) */
-	for (int i = 0; i < EVENTS_PER_WAKE; i++) {
+	/* Never with messages left in our hands, or a loss untold: the socket
+	 * itself may have nothing more that would wake us. */
+	for (int i = 0;
+	     i < EVENTS_PER_WAKE || batch.next < batch.n || nl->drain > 0;
+	     i++) {
 		int r = nl_recvmsgs_default(nl->events);
 
 		/* Until its queue is empty the kernel drops every event, and
@@ -358,7 +362,6 @@ static void events_handler(uint32_t events, void *user_data)
 		    (received.error == EAGAIN || --nl->drain == 0)) {
 			nl->drain = 0;
 			nl->ops->lost(nl->user_data);
-			return;
 		}
 		if (received.error)
 			return;
@@ -500,6 +503,7 @@ static int open_events(size_t buffer_bytes, struct netlink *nl)
 
 	if (r < 0)
 		return r;
+	batch.n = batch.next = 0; /* of a socket before this one */
 	r = nl_socket_set_nonblocking(nl->events);
 	if (r < 0)
 		return -EIO;
