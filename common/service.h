@@ -76,8 +76,8 @@ enum service_proxy {
 /**
  * struct service - see the file's head
  * @rule:	name of the rule
- * @file:	path of the rule's file: while a file with a problem keeps its
- *last good version in force, two files may have rules of one name
+ * @file:	path of the rule's file: two files may have rules of one name,
+ *		while one with a problem keeps its last good version
  * @consumer:	who gets the descriptor: SERVICE_RELAY or a handoff's name
  * @to:		backends in canonical text, templates already expanded; see
  *		backend_parse()

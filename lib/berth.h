@@ -131,8 +131,8 @@ struct berth_counts {
  * @listener:	with BERTH_LISTENER
  * @fd:		with BERTH_LISTENER: the listening socket, non-blocking and
  *		close-on-exec, or -1 when the listener is one that you have;
- *		with BERTH_SOCKET: an unconnected socket of that kind. Closed by
- *berth_message_free() unless you set it to -1.
+ *		with BERTH_SOCKET: an unconnected socket of that kind. Closed
+ *		by berth_message_free() unless you set it to -1.
  * @abort:	with BERTH_WITHDRAW: reset every connection accepted from it
  */
 struct berth_message {

@@ -13,8 +13,8 @@
  * has at least two connections less, through a queue with a lock and an
  * eventfd(2). 2 CPUs for all, Linux 6.18, 2 workers; clients that connect,
  * send 64 bytes, read them back and close, in one namespace; both relays side
- * by side, by turns, 8 to 10 rounds of a second. Median of the quotients "owned
- *and handed over" by "shared"; below 1 the alternative is better:
+ * by side, by turns, 8 to 10 rounds of a second. Median of the quotients
+ * "owned and handed over" by "shared"; below 1 the alternative is better:
  *
  *	listeners	clients	CPU each	p50	rate
  *	1 hot		2	1.00		1.05	0.94

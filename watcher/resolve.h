@@ -30,8 +30,8 @@ struct resolution {
  *
  * Nothing but a namespace is ever opened: opening a FIFO or a device can
  * block or do things.
- * @known_cookie:	of a network namespace, or 0: when it is this one, its
- *type need not be asked
+ * @known_cookie: of a network namespace, or 0: when it is this one, its type
+ *		need not be asked
  * @ret_reason:	static text, on failure
  * Return: a descriptor; -ENOENT when there is no such name; -ENOLINK for a
  * link that leads nowhere; -EMEDIUMTYPE for what is no network namespace;
