@@ -6,12 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one splice(2) may take in: a pipe's size, if the system allows it. */
-#define PIPE_BYTES (256u * 1024)
+/* What one splice(2) may take in: a pipe's size, if the system allows it. It
+ * is what an unprivileged user may have (pipe-max-size); with a quarter of it
+ * the same bytes cost a third more. */
+#define PIPE_BYTES (1024u * 1024)
 
 /* Of all threads. The kernel lets one unprivileged user have 64 MiB in pipes
- * (pipe-user-pages-soft); beyond it pipes come crippled. This leaves half. */
-#define PIPES_MAX (32u * 1024 * 1024 / PIPE_BYTES)
+ * (pipe-user-pages-soft); beyond it pipes come crippled. This leaves a
+ * quarter. Who gets none copies. */
+#define PIPES_MAX (48u * 1024 * 1024 / PIPE_BYTES)
 
 /**
  * struct pipe - open, and of one direction of one connection, or in the pool
