@@ -80,6 +80,7 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(timerfd_settime),
 	SCMP_SYS(accept4),
 	SCMP_SYS(connect),
 	SCMP_SYS(shutdown),
@@ -102,6 +103,7 @@ static const int allowed[] = {
 	/* beginning of the threads and the loops */
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(eventfd2),
+	SCMP_SYS(timerfd_create),
 	SCMP_SYS(signalfd4),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),

@@ -24,7 +24,7 @@
 /* Standard streams, berthd's connection, signals, the loop, the outbox, and
  * a few that the C library opens now and then. */
 #define FIXED_FDS 16
-#define FIXED_FDS_PER_WORKER 2 /* epoll, eventfd */
+#define FIXED_FDS_PER_WORKER 3 /* epoll, eventfd, timerfd */
 
 #define TRIM_BYTES (128 * 1024 * 1024) /* more than a heap of an arena has */
 

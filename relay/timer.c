@@ -117,17 +117,9 @@ void timer_unset(struct timers *timers, struct timer *timer)
 		heap_down(timers, slot, last);
 }
 
-int timers_wait_ms(const struct timers *timers, uint64_t now_us)
+uint64_t timers_first_us(const struct timers *timers)
 {
-	uint64_t wait_ms;
-
-	if (timers->n == 0)
-		return -1;
-	if (timers->heap[1]->deadline_us <= now_us)
-		return 0;
-	/* Rounded up: waking before the deadline would spin. */
-	wait_ms = (timers->heap[1]->deadline_us - now_us) / USEC_PER_MSEC + 1;
-	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
+	return timers->n > 0 ? timers->heap[1]->deadline_us : TIMERS_NEVER;
 }
 
 void timers_run(struct timers *timers, uint64_t now_us, void *user_data)

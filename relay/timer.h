@@ -51,8 +51,10 @@ void timer_set_earlier(struct timers *timers, struct timer *timer,
 		       uint64_t deadline_us);
 void timer_unset(struct timers *timers, struct timer *timer);
 
-/** timers_wait_ms() - until the first deadline, for epoll_wait(2); -1: none */
-int timers_wait_ms(const struct timers *timers, uint64_t now_us);
+#define TIMERS_NEVER UINT64_MAX
+
+/** timers_first_us() - the first deadline; TIMERS_NEVER: none */
+uint64_t timers_first_us(const struct timers *timers);
 
 /** timers_run() - calls the handlers that are due at @now_us */
 void timers_run(struct timers *timers, uint64_t now_us, void *user_data);

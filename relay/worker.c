@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <utlist.h>
 
 #include "common/util.h"
@@ -493,18 +494,47 @@ static void worker_after_batch(struct worker *worker)
 	}
 }
 
+/* It did what it is for by waking us. */
+static void alarm_handler(struct worker *worker, struct pollable *pollable,
+			  uint32_t events)
+{
+	(void)pollable;
+	(void)events;
+	worker->alarm_us = TIMERS_NEVER;
+}
+
+/* Sees to it that the first timer wakes us. The alarm is moved only when it
+ * would be too late; mostly it is early by what activity postponed, and setting
+ * it costs more than one wake-up in an hour.
+ * Return: how long to wait, for epoll_wait(2). */
+static int worker_set_alarm(struct worker *worker)
+{
+	uint64_t first_us = timers_first_us(&worker->timers);
+	struct itimerspec spec = {
+		.it_value = { .tv_sec = (time_t)(first_us / USEC_PER_SEC),
+			      .tv_nsec =
+				      (long)(first_us % USEC_PER_SEC * 1000) },
+	};
+
+	if (worker->ready || worker->sctp_ready || first_us <= worker->now_us)
+		return 0;
+	if (first_us < worker->alarm_us) {
+		/* Cannot fail: the time is a valid one. */
+		(void)timerfd_settime(worker->alarm_fd, TFD_TIMER_ABSTIME,
+				      &spec, NULL);
+		worker->alarm_us = first_us;
+	}
+	return -1;
+}
+
 static void *worker_main(void *user_data)
 {
 	struct worker *worker = user_data;
 	struct epoll_event events[BATCH_EVENTS];
 
 	while (!worker->stopping) {
-		bool ready = worker->ready || worker->sctp_ready;
-		int wait_ms =
-			ready ? 0
-			      : timers_wait_ms(&worker->timers, monotonic_us());
 		int n = epoll_wait(worker->epoll_fd, events, BATCH_EVENTS,
-				   wait_ms);
+				   worker_set_alarm(worker));
 
 		worker->now_us = monotonic_us();
 		worker->turn++;
@@ -544,6 +574,16 @@ static int worker_open(struct worker *worker)
 	r = worker_watch(worker, inbox->fd, EPOLLIN, &inbox->poll);
 	if (r < 0)
 		return r;
+	worker->alarm_fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (worker->alarm_fd < 0)
+		return -errno;
+	worker->alarm.handler = alarm_handler;
+	/* Edge-triggered, so that nobody must read it. */
+	r = worker_watch(worker, worker->alarm_fd, EPOLLIN | EPOLLET,
+			 &worker->alarm);
+	if (r < 0)
+		return r;
 	worker->resume.handler = worker_resume;
 	worker->trim.handler = worker_trim;
 	r = timers_reserve(&worker->timers);
@@ -562,6 +602,7 @@ static void worker_close(struct worker *worker)
 	pipe_pool_done(&worker->pipes);
 	worker->udp = udp_worker_free(worker->udp);
 	free(TAKE_PTR(worker->scratch));
+	cleanup_close(&worker->alarm_fd);
 	cleanup_close(&worker->inbox.fd);
 	cleanup_close(&worker->epoll_fd);
 	(void)pthread_mutex_destroy(&worker->inbox.lock);
@@ -590,6 +631,8 @@ int worker_start(struct worker *worker, size_t index, struct outbox *outbox)
 
 	*worker = (struct worker){
 		.epoll_fd = -1,
+		.alarm_fd = -1,
+		.alarm_us = TIMERS_NEVER,
 		.index = index,
 		.outbox = outbox,
 		.inbox.fd = -1,

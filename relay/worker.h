@@ -56,6 +56,7 @@ struct inbox {
 /**
  * struct worker - only its thread touches it, except for the inbox
  * @index:	its number
+ * @alarm:	timerfd(2), for the first of @timers; set to @alarm_us
  * @turn:	counts batches
  * @now_us:	monotonic, read once per batch
  * @scratch:	BUFFER_MAX_BYTES, for what goes on at once
@@ -76,6 +77,9 @@ struct inbox {
  */
 struct worker {
 	int epoll_fd;
+	int alarm_fd;
+	struct pollable alarm;
+	uint64_t alarm_us;
 	bool stopping;
 	size_t index;
 	uint32_t turn;

@@ -78,20 +78,23 @@ static void test_random_operations(void **state)
 	timers_done(&timers);
 }
 
-static void test_wait_is_rounded_up(void **state)
+static void test_first_deadline(void **state)
 {
-	struct timer timer = { .handler = note_fired };
+	struct timer early = { .handler = note_fired };
+	struct timer late = { .handler = note_fired };
 	struct timers timers = { 0 };
 
 	(void)state;
 	assert_int_equal(timers_reserve(&timers), 0);
-	assert_int_equal(timers_wait_ms(&timers, 0), -1);
-	timer_set(&timers, &timer, 10 * USEC_PER_MSEC + 1);
-	assert_true(timers_wait_ms(&timers, 0) >= 11);
-	assert_int_equal(timers_wait_ms(&timers, 20 * USEC_PER_MSEC), 0);
-	timer_set(&timers, &timer, UINT64_MAX);
-	assert_int_equal(timers_wait_ms(&timers, 0), INT32_MAX);
-	timers_unreserve(&timers, &timer);
+	assert_int_equal(timers_reserve(&timers), 0);
+	assert_true(timers_first_us(&timers) == TIMERS_NEVER);
+	timer_set(&timers, &late, 20);
+	assert_true(timers_first_us(&timers) == 20);
+	timer_set(&timers, &early, 10);
+	assert_true(timers_first_us(&timers) == 10);
+	timers_unreserve(&timers, &early);
+	assert_true(timers_first_us(&timers) == 20);
+	timers_unreserve(&timers, &late);
 	timers_done(&timers);
 }
 
@@ -99,7 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_operations),
-		cmocka_unit_test(test_wait_is_rounded_up),
+		cmocka_unit_test(test_first_deadline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
