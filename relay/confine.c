@@ -122,6 +122,7 @@ static const int allowed[] = {
 	SCMP_SYS(futex),
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(gettimeofday),
+	SCMP_SYS(getrusage),
 	SCMP_SYS(getrandom),
 	/* the end, also by abort(3) */
 	SCMP_SYS(exit),

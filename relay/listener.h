@@ -25,6 +25,7 @@ struct worker;
 #define SHARE_SERVE 1u /* begin; or go on with share.wanted_serving */
 #define SHARE_WITHDRAW 2u /* let go of the listening socket */
 #define SHARE_ABORT 4u /* and reset what was accepted from it */
+#define SHARE_JOIN 8u /* accept from it, too; another worker wants this */
 
 /**
  * struct share - one worker's part in one listener
@@ -40,6 +41,9 @@ struct worker;
  * @udp:	what a UDP listener has instead of @conns
  * @sctp_conns:	its associations
  * @sctp:	what a one-to-many listener has beside them
+ * @joined:	it accepts because it was asked to; in worker.joined
+ * @useful:	it accepted something lately
+ * @asked:	set by who asks it to join, unset when it leaves
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
  * @parked:	it would be, but accepting rests; in worker.parked
@@ -59,12 +63,16 @@ struct share {
 	_Atomic(struct counters *) counters;
 	uint32_t accept_turn;
 	uint8_t n_accept_turns;
+	atomic_bool asked;
+	bool joined;
+	bool useful;
 	bool attached;
 	bool registered;
 	bool parked;
 	bool withdrawn;
 	bool released;
 	struct share *parked_prev, *parked_next;
+	struct share *joined_prev, *joined_next;
 	struct share *next_done;
 
 	/* the mail */

@@ -11,6 +11,7 @@
 #include "relay/sctp.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
+#include "relay/spread.h"
 #include "relay/worker.h"
 
 /* Associations per listener and event, then others have their turn. */
@@ -101,6 +102,8 @@ void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
 	int fd;
 
 	(void)events;
+	if (spread_pass(share, worker->now_us))
+		return;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		if (!sctp_admit(share)) {
 			counters_add(share_counters(share), COUNTER_LIMITED, 1);
@@ -117,6 +120,7 @@ void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
 				return;
 			continue;
 		}
+		share->useful = true;
 		accepted(worker, share, fd);
 	}
 }

@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 /* spread.c - which workers serve which listener
  *
- * Theory of operation: a stream listener is in the epoll set of every worker,
- * with EPOLLEXCLUSIVE, so that the kernel wakes one that waits and not all; a
- * busy worker is not waiting, so the work goes to an idle one by itself. A
- * connection stays with the worker that accepted it. No lock, no message
- * between workers. A worker takes one connection per turn (tcp.c), and with it
- * the others have their chance at what else waits.
+ * Theory of operation: a stream listener begins with one worker, chosen by its
+ * id, so that many listeners are dealt out to all. As long as that worker has
+ * time it accepts everything: it is awake already when the next client comes,
+ * and no other one is woken for what it will find taken. When it is busy
+ * (load.c) it asks a worker that is not to join the listener, once for each,
+ * and leaves the connection that waits to that one for a turn. Workers that
+ * joined have the listener in their sets, too, with EPOLLEXCLUSIVE: the kernel
+ * wakes one that waits, and so the work goes to an idle one by itself. They
+ * leave when there is nothing left to help with. A connection stays with the
+ * worker that accepted it.
  *
- * The alternative that was measured: each listener is in the set of one worker
- * (by its id), which accepts and hands a connection over when another worker
- * has at least two connections less, through a queue with a lock and an
- * eventfd(2). 2 CPUs for all, Linux 6.18, 2 workers; clients that connect,
- * send 64 bytes, read them back and close, in one namespace; both relays side
- * by side, by turns, 8 to 10 rounds of a second. Median of the quotients
- * "owned and handed over" by "shared"; below 1 the alternative is better:
+ * The worker that a listener begins with never leaves it, so there is always
+ * one that accepts. To ask takes the lock of the other one's mailbox and wakes
+ * it; nothing of that is on the path of a connection otherwise.
+ *
+ * Two ways that were measured before this one, and given up: every listener in
+ * the sets of all workers from the beginning ("shared"), which wakes a second
+ * worker for every client that comes while the first one is about to run; and
+ * each in the set of one worker only, which accepts and hands a connection over
+ * when another worker has at least two connections less ("owned"). 2 CPUs for
+ * all, Linux 6.18, 2 workers; clients that connect, send 64 bytes, read them
+ * back and close, in one namespace; 8 to 10 rounds of a second, by turns.
+ * Median of the quotients "owned" by "shared":
  *
  *	listeners	clients	CPU each	p50	rate
  *	1 hot		2	1.00		1.05	0.94
  *	1 hot		16	1.08		1.15	0.88
  *	3,000 cool	2	0.84		0.91	0.75
  *	3,000 cool	16	1.04		1.27	0.70
- *	3,000, never handed over:
- *			2	1.05		1.12	1.01
- *			16	0.99		1.15	0.85
- *
- * So sharing serves more in the same time and answers sooner, because nobody
- * waits for the one worker that may accept, and it costs no more processor
- * time, except where few clients meet many listeners.
  *
  * A datagram or one-to-many socket has one worker: its table needs no lock
  * then, and what one client sends stays in order. Listeners are dealt out by
@@ -41,6 +43,10 @@
 
 #include <sys/epoll.h>
 
+#include "relay/listener.h"
+#include "relay/load.h"
+#include "relay/worker.h"
+
 size_t spread_n_shares(enum protocol protocol, size_t n_workers)
 {
 	return protocol == PROTOCOL_UDP || protocol == PROTOCOL_SCTP_SEQPACKET
@@ -52,6 +58,43 @@ size_t spread_worker(uint64_t id, size_t index, size_t n_shares,
 		     size_t n_workers)
 {
 	return n_shares == 1 ? (size_t)(id % n_workers) : index;
+}
+
+static const struct share *first_share(const struct listener *listener)
+{
+	return &listener->shares[listener->id % listener->n_shares];
+}
+
+bool spread_is_first(const struct share *share)
+{
+	return share == first_share(share->listener);
+}
+
+bool spread_needs_help(const struct share *share, uint64_t now_us)
+{
+	return load_is_busy(&first_share(share->listener)->worker->load,
+			    now_us);
+}
+
+bool spread_pass(const struct share *share, uint64_t now_us)
+{
+	struct listener *listener = share->listener;
+
+	if (listener->n_shares == 1 ||
+	    !load_is_busy(&share->worker->load, now_us))
+		return false;
+	for (size_t i = 0; i < listener->n_shares; i++) {
+		struct share *other = &listener->shares[i];
+
+		if (other == share || spread_is_first(other) ||
+		    load_is_busy(&other->worker->load, now_us) ||
+		    atomic_exchange_explicit(&other->asked, true,
+					     memory_order_relaxed))
+			continue;
+		worker_ask_to_join(other);
+		return true;
+	}
+	return false;
 }
 
 uint32_t spread_events(size_t n_shares)

@@ -6,10 +6,13 @@
 #ifndef RELAY_SPREAD_H
 #define RELAY_SPREAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/listener_spec.h"
+
+struct share;
 
 /**
  * spread_n_shares() - how many of @n_workers serve one listener
@@ -21,6 +24,22 @@ size_t spread_n_shares(enum protocol protocol, size_t n_workers);
  */
 size_t spread_worker(uint64_t id, size_t index, size_t n_shares,
 		     size_t n_workers);
+
+/** spread_is_first() - does @share accept from the beginning? The listener's
+ * other shares wait until they are asked. */
+bool spread_is_first(const struct share *share);
+
+/**
+ * spread_pass() - worker: is the connection that waits to be left to another?
+ * @share:	of a worker that may be busy
+ *
+ * Asks a worker that is not, once, and lets it have a turn's time. Then whoever
+ * comes first accepts.
+ */
+bool spread_pass(const struct share *share, uint64_t now_us);
+
+/** spread_needs_help() - is who began with @share's listener still busy? */
+bool spread_needs_help(const struct share *share, uint64_t now_us);
 
 /** spread_events() - what the listening socket is registered with */
 uint32_t spread_events(size_t n_shares);

@@ -44,6 +44,7 @@
 #include "relay/listener.h"
 #include "relay/netns_use.h"
 #include "relay/serving.h"
+#include "relay/spread.h"
 #include "relay/tcp_internal.h"
 #include "relay/worker.h"
 
@@ -487,6 +488,8 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 	int fd;
 
 	(void)events;
+	if (spread_pass(share, worker->now_us))
+		return;
 	for (; n > 0 && turn->n_accepts < NETNS_TURN_ACCEPTS; n--) {
 		if (!share_admits(share)) {
 			counters_add(share_counters(share), COUNTER_LIMITED, 1);
@@ -505,6 +508,7 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 				return;
 			continue;
 		}
+		share->useful = true;
 		share_begin_conn(worker, share, fd);
 	}
 }

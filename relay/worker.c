@@ -45,8 +45,15 @@
  * some elsewhere is not told to us. */
 #define PARK_US (100 * USEC_PER_MSEC)
 
+/* @resume, @trim, @leave */
+#define WORKER_TIMERS 3
+
 /* How long a pipe rests in the pool before it is closed. */
 #define TRIM_US USEC_PER_SEC
+
+/* How long a listener that it joined is kept before it is asked whether it
+ * still needs help. */
+#define LEAVE_US (100 * USEC_PER_MSEC)
 
 /* SCTP messages of one worker that wait: hundreds of the largest. */
 #define SCTP_BUDGET_BYTES (64u * 1024 * 1024)
@@ -228,7 +235,7 @@ static void share_begin(struct worker *worker, struct share *share)
 	share->poll.handler = listener_handlers[protocol];
 	if (protocol == PROTOCOL_UDP)
 		r = udp_share_open(worker, share);
-	if (r == 0)
+	if (r == 0 && spread_is_first(share))
 		share_register(worker, share);
 	if (protocol == PROTOCOL_SCTP_SEQPACKET)
 		r = sctp_shared_open(worker, share);
@@ -237,12 +244,55 @@ static void share_begin(struct worker *worker, struct share *share)
 				share->listener->label);
 }
 
+static void share_stop(struct worker *worker, struct share *share)
+{
+	share_leave_park(worker, share);
+	share_unregister(worker, share);
+	if (!share->joined)
+		return;
+	share->joined = false;
+	DL_DELETE2(worker->joined, share, joined_prev, joined_next);
+}
+
+static void share_join(struct worker *worker, struct share *share)
+{
+	if (!share->attached || share->joined) {
+		atomic_store_explicit(&share->asked, share->joined,
+				      memory_order_relaxed);
+		return;
+	}
+	share->joined = true;
+	share->useful = true; /* so it stays for a while at least */
+	DL_APPEND2(worker->joined, share, joined_prev, joined_next);
+	share_register(worker, share);
+	timer_set_earlier(&worker->timers, &worker->leave,
+			  worker->now_us + LEAVE_US);
+}
+
+/* Leaves the listeners at which there was nothing to do. */
+static void worker_leave(struct timer *timer, void *user_data)
+{
+	struct worker *worker = user_data;
+	struct share *share, *next;
+
+	DL_FOREACH_SAFE2 (worker->joined, share, next, joined_next) {
+		if (!share->useful ||
+		    !spread_needs_help(share, worker->now_us)) {
+			share_stop(worker, share);
+			atomic_store_explicit(&share->asked, false,
+					      memory_order_relaxed);
+		}
+		share->useful = false;
+	}
+	if (worker->joined)
+		timer_set(&worker->timers, timer, worker->now_us + LEAVE_US);
+}
+
 static void share_withdraw(struct worker *worker, struct share *share)
 {
 	share->withdrawn = true;
 	share->poll.handler = NULL;
-	share_leave_park(worker, share);
-	share_unregister(worker, share);
+	share_stop(worker, share);
 	if (share->udp)
 		udp_share_close(worker, share);
 	if (share->sctp)
@@ -281,22 +331,28 @@ static void share_apply(struct worker *worker, struct share *share,
 		}
 		if (share_is_empty(share))
 			worker_share_ended(worker, share);
-	} else if (begin && (wanted & SHARE_SERVE)) {
-		share_begin(worker, share);
+		return;
 	}
+	if (begin && (wanted & SHARE_SERVE))
+		share_begin(worker, share);
+	if (wanted & SHARE_JOIN)
+		share_join(worker, share);
 }
 
 /* The inbox */
 
-void worker_tell(struct share *share, unsigned int wanted,
-		 struct serving *serving)
+/* Return: may it have been empty? */
+static bool inbox_put(struct share *share, unsigned int wanted,
+		      struct serving *serving)
 {
 	struct inbox *inbox = &share->worker->inbox;
 	struct serving *old = NULL;
+	bool first;
 
 	if (!listener_get(share->listener))
-		return;
+		return false;
 	pthread_mutex_lock(&inbox->lock);
+	first = !inbox->first;
 	if (serving) {
 		old = share->wanted_serving;
 		share->wanted_serving = serving_ref(serving);
@@ -315,8 +371,21 @@ void worker_tell(struct share *share, unsigned int wanted,
 		(void)listener_put(share->listener);
 	}
 	pthread_mutex_unlock(&inbox->lock);
-	inbox->told = true;
 	(void)serving_unref(old);
+	return first;
+}
+
+void worker_tell(struct share *share, unsigned int wanted,
+		 struct serving *serving)
+{
+	(void)inbox_put(share, wanted, serving);
+	share->worker->inbox.told = true;
+}
+
+void worker_ask_to_join(struct share *share)
+{
+	if (inbox_put(share, SHARE_JOIN, NULL))
+		eventfd_kick(share->worker->inbox.fd);
 }
 
 void worker_kick(struct worker *worker)
@@ -537,6 +606,7 @@ static void *worker_main(void *user_data)
 				   worker_set_alarm(worker));
 
 		worker->now_us = monotonic_us();
+		load_note(&worker->load, worker->now_us);
 		worker->turn++;
 		for (int i = 0; i < n; i++) {
 			struct pollable *pollable = events[i].data.ptr;
@@ -586,11 +656,12 @@ static int worker_open(struct worker *worker)
 		return r;
 	worker->resume.handler = worker_resume;
 	worker->trim.handler = worker_trim;
-	r = timers_reserve(&worker->timers);
-	if (r == 0)
+	worker->leave.handler = worker_leave;
+	for (int i = 0; i < WORKER_TIMERS; i++) {
 		r = timers_reserve(&worker->timers);
-	if (r < 0)
-		return r;
+		if (r < 0)
+			return r;
+	}
 	worker->scratch = malloc(BUFFER_MAX_BYTES);
 	return worker->scratch ? 0 : -ENOMEM;
 }

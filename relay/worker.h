@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "relay/buffer.h"
 #include "relay/listener.h"
+#include "relay/load.h"
 #include "relay/mint.h"
 #include "relay/pipe.h"
 #include "relay/pollable.h"
@@ -68,8 +69,11 @@ struct inbox {
  * @graves:	memory to be freed after the batch
  * @done:	shares to be released after the batch
  * @parked:	listeners that rest, first come first
+ * @joined:	listeners that another worker begins with, see spread.c
  * @resume:	when all of @parked are tried again
  * @trim:	when pipes that rest are closed
+ * @leave:	when those of @joined that bring nothing are left
+ * @load:	is it busy?
  * @udp:	buffers for datagrams; made with the first UDP listener
  * @uncounted:	what there is no memory to count; nobody reads it
  * @mint_netns:	sockets in other namespaces, by namespace
@@ -96,8 +100,11 @@ struct worker {
 	struct grave *graves;
 	struct share *done;
 	struct share *parked;
+	struct share *joined;
 	struct timer resume;
 	struct timer trim;
+	struct timer leave;
+	struct load load;
 	struct udp_worker *udp;
 	struct counters uncounted;
 	struct mint_netns *mint_netns;
@@ -152,6 +159,10 @@ void worker_tell(struct share *share, unsigned int wanted,
 
 /** worker_kick() - main thread: wakes the worker if it was told something */
 void worker_kick(struct worker *worker);
+
+/** worker_ask_to_join() - any worker: @share's worker shall accept from the
+ * listener, too, as long as that brings something. Cannot fail. */
+void worker_ask_to_join(struct share *share);
 
 /** worker_shed() - main thread: gives up @n connections or sessions, if it has
  * as many, so that listeners find room */

@@ -99,6 +99,12 @@ def context_switches(pid):
     return total
 
 
+def cpu_ns(task):
+    """What a thread, "PID/task/TID", had of the processors so far."""
+    with open(f"/proc/{task}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         words = file.read().rpartition(")")[2].split()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_spread.py - which of the relay's workers serve what comes."""
+
+import os
+import threading
+
+import pytest
+
+from harness import process
+from harness.netns import read_exactly
+from harness.rules import rule, rules
+from harness.wait import wait_for
+
+PORTS = range(8001, 8005)
+ECHO = 8080
+SENDERS = 4
+CLIENTS = 50
+TURNS = 20  # of a connection that is to be seen at work
+
+
+@pytest.fixture
+def netns(world):
+    return world.netns("n")
+
+
+@pytest.fixture
+def workers(world, netns):
+    """The ids of two worker threads, idle by now."""
+    listen = [{"protocol": "tcp", "address": "any", "port": port}
+              for port in PORTS]
+    berthd = world.berthd(
+        rules(rule(name="sink", listen=listen, respond="discard"),
+              rule(name="echo", port=ECHO, respond="echo")),
+        args=["--workers", "2"])
+    berthd.wait_delivered()
+    relay = berthd.relay_pid()
+    for port in [*PORTS, ECHO]:
+        talk(netns, port)
+    return [f"{relay}/task/{task}"
+            for task in sorted(os.listdir(f"/proc/{relay}/task"), key=int)
+            if int(task) != relay][:2]
+
+
+def sleeps(worker):
+    return int(process.status(worker, "voluntary_ctxt_switches"))
+
+
+def talk(netns, port):
+    """One byte there, and back if that is what the port does."""
+    with netns.connect("127.0.0.1", port) as client:
+        for _ in range(TURNS):
+            client.sendall(b"x")
+            if port == ECHO:
+                assert read_exactly(client, 1) == b"x"
+
+
+def who_works(workers, work):
+    """The worker that woke up at least as often as there were turns."""
+    before = [sleeps(worker) for worker in workers]
+    work()
+    did = [sleeps(worker) - was for worker, was in zip(workers, before)]
+    found = [worker for worker, n in zip(workers, did) if n >= TURNS]
+    return found[0] if len(found) == 1 else None
+
+
+def begins_with(netns, workers, port):
+    """The worker that serves the port as long as it has time."""
+    return wait_for(lambda: who_works(workers, lambda: talk(netns, port)),
+                    f"one worker to serve port {port}")
+
+
+def reads_from(netns, port, worker):
+    """Is it this worker that reads what is sent to the port?"""
+    before = process.cpu_ns(worker)
+    with netns.connect("127.0.0.1", port) as client:
+        for _ in range(16):
+            client.sendall(bytes(1 << 20))
+    return process.cpu_ns(worker) - before > 1_000_000
+
+
+def blast(client, stop):
+    data = bytes(1 << 20)
+    try:
+        while not stop.is_set():
+            client.send(data)
+    except OSError:
+        pass  # closed at the end of the test
+
+
+def test_quiet_listener_has_one_worker(netns, workers):
+    """Whoever sleeps goes on sleeping, however many clients come by turns."""
+    first = begins_with(netns, workers, ECHO)
+    other = next(worker for worker in workers if worker != first)
+    before = sleeps(other)
+    for _ in range(CLIENTS):
+        talk(netns, ECHO)
+    # Where processors are short the first one may be late for a while.
+    assert sleeps(other) - before < CLIENTS * TURNS / 4
+
+
+def test_busy_worker_is_helped(netns, workers):
+    """While it has more than it can do, the other one serves its listener."""
+    first = begins_with(netns, workers, ECHO)
+    other = next(worker for worker in workers if worker != first)
+    sink = next((port for port in PORTS
+                 if reads_from(netns, port, first)), None)
+    assert sink, "listeners are dealt out to all workers"
+    stop = threading.Event()
+    clients = [netns.connect("127.0.0.1", sink) for _ in range(SENDERS)]
+    threads = [threading.Thread(target=blast, args=(client, stop))
+               for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for(lambda: who_works([other], lambda: talk(netns, ECHO)),
+                 "the idle worker to serve the busy one's listener")
+    finally:
+        stop.set()
+        for client in clients:
+            client.close()
+        for thread in threads:
+            thread.join()
+    # And when it has time again, it serves its listener alone.
+    wait_for(lambda: who_works(workers, lambda: talk(netns, ECHO)) == first,
+             "the helper to leave")
