@@ -26,6 +26,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import berthd as control  # noqa: E402  (beside this file)
 import relay  # noqa: E402
+import relay_spread  # noqa: E402
 from report import Report  # noqa: E402
 
 PORTS = ("7101", "7102", "7103")
@@ -394,6 +395,7 @@ FIGURES = {
     "footprint": bench_footprint,
     "churn": bench_churn,
     **relay.FIGURES,
+    **relay_spread.FIGURES,
 }
 
 

@@ -66,8 +66,9 @@ def shell(command):
     subprocess.run(command, shell=True, check=True)
 
 
-def set_sysctls(values, inside=True):
-    prefix = f"nsenter --net={NETNS_DIR}/{NETNS} " if inside else ""
+def set_sysctls(values, netns=f"{NETNS_DIR}/{NETNS}"):
+    """In a namespace; "": in the host's."""
+    prefix = f"nsenter --net={netns} " if netns else ""
     for name, value in values.items():
         shell(f"{prefix}sysctl -qw {name}='{value}'")
 
@@ -89,8 +90,8 @@ def world(bench):
         for i in range(UDP_CLIENTS):
             address = ipaddress.ip_address(NETNS_ADDRESS) + i
             shell(f"ip -n {NETNS} addr add {address}/24 dev eth0")
-        for inside in (False, True):
-            set_sysctls(SYSCTLS, inside)
+        set_sysctls(SYSCTLS, "")
+        set_sysctls(SYSCTLS)
         with bench.program("backend", "relay_backend",
                            BACKEND_PORT) as backend:
             yield backend
@@ -101,15 +102,21 @@ def world(bench):
 
 
 @contextlib.contextmanager
-def berth(bench, port, name="berth", build=None):
-    """A running berth; or another build of it, to compare the two."""
-    program_name = "berthd" if name == "berth" else name
-    rules = RULES.format(port=port, backend=BACKEND_PORT)
-    with bench.berthd(NETNS_DIR, rules, build, program_name) as program:
+def serving(bench, netns_dir, rules, listeners, port, build=None):
+    """A running berth with all its listeners; or another build of it, to
+    compare the two."""
+    name = "other" if build else "berth"
+    with bench.berthd(netns_dir, rules, build,
+                      "other" if build else "berthd") as program:
         control.wait_delivered(
-            f"{bench.top}/run{'' if name == 'berth' else '-' + name}", 2)
+            f"{bench.top}/run{'-other' if build else ''}", listeners)
         yield peers.Subject(
             name, [program.pid, control.child(program.pid)], "127.0.0.1", port)
+
+
+def builds(args):
+    """None is the one that is measured; and the other, if there is one."""
+    return [None] + ([os.path.abspath(args.beside)] if args.beside else [])
 
 
 class Floor(peers.Subject):
@@ -141,10 +148,11 @@ def subjects(bench, args, make_peers):
     """berth, the peers with each setting, and the floor."""
     with world(bench) as backend, contextlib.ExitStack() as stack:
         ports = itertools.count(FIRST_PORT)
-        found = [stack.enter_context(berth(bench, next(ports)))]
-        if args.beside:
-            found.append(stack.enter_context(berth(
-                bench, next(ports), "other", os.path.abspath(args.beside))))
+        found = []
+        for build, port in zip(builds(args), ports):
+            rules = RULES.format(port=port, backend=BACKEND_PORT)
+            found.append(stack.enter_context(
+                serving(bench, NETNS_DIR, rules, 2, port, build)))
         for make in make_peers(args):
             peer = make(bench, next(ports))
             stack.callback(peer.stop)
@@ -153,12 +161,12 @@ def subjects(bench, args, make_peers):
         yield found
 
 
-def client(bench, subject, work, count, *more):
+def client(bench, subject, work, count, *more, netns=(NETNS_DIR, NETNS)):
     """Runs it. Return: seconds, the median's ns, and how to add the CPU time
     of a unit of the work, unless there is no relay."""
     before_ns = subject.cpu_ns()
-    words = bench.run("relay_client", NETNS_DIR, NETNS, subject.address,
-                      subject.port, work, count, *more).split()
+    words = bench.run("relay_client", *netns, subject.address, subject.port,
+                      work, count, *more).split()
     time.sleep(SETTLE_S)
     cpu_ns = subject.cpu_ns() - before_ns
     return int(words[0]) / NS, int(words[1]), cpu_ns
@@ -347,8 +355,8 @@ def bench_stall(bench, args):
     count, seconds = (100, 3) if args.quick else (1000, 60)
     with subjects(bench, args, alone_with_berth) as everybody:
         # Bounds what the kernel holds for all of these to some 300 MB.
-        for inside in (False, True):
-            set_sysctls(STALL_SYSCTLS, inside)
+        set_sysctls(STALL_SYSCTLS, "")
+        set_sysctls(STALL_SYSCTLS)
         for subject in everybody[:-1]:
             with held(bench, subject, "stall", count):
                 before = subject.cpu_ns(), subject.switches()

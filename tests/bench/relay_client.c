@@ -4,13 +4,17 @@
  *   relay_client DIR NAME ADDRESS PORT WORK...
  *
  * where WORK is
- *   connect COUNT IN_FLIGHT	connect, 64 bytes there and back, close
+ *   connect COUNT IN_FLIGHT [PORTS OTHER...]
+ *				connect, 64 bytes there and back, close
  *   pingpong COUNT		64 bytes there and back on one connection
  *   down MIB | up MIB		one connection, one direction
  *
- * Prints the nanoseconds that all took, then of each exchange the median and
- * the 99th percentile; see relay_backend.c for the other end. Blocking calls,
- * one thread for each connection in flight: fewest system calls.
+ * With PORTS, each connection goes to another of as many ports from PORT on, in
+ * the namespaces NAME and OTHER: all have their turn, in an order that is mixed
+ * but the same in each run. Prints the nanoseconds that all took, then of each
+ *exchange the median and the 99th percentile; see relay_backend.c for the other
+ *end. Blocking calls, one thread for each connection in flight: fewest system
+ *calls.
  */
 #include "tests/bench/bench.h"
 
@@ -20,15 +24,21 @@
 
 #define MESSAGE_BYTES 64
 #define THREADS_MAX 64
+#define MIX_SEED 1
 #define TIMEOUT_S 20 /* a relay that hangs ends the benchmark */
 #define BUFFER_BYTES ((size_t)256 * 1024)
 
-static struct sockaddr_in server = { .sin_family = AF_INET };
+struct target {
+	int netns_fd;
+	struct sockaddr_in sa;
+};
+
+static struct target *targets;
 static uint64_t *samples_ns;
-static unsigned int total, n_threads;
+static unsigned int total, n_threads, n_targets;
 static char buffer[BUFFER_BYTES];
 
-static int connect_server(void)
+static int connect_to(const struct target *target)
 {
 	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -36,7 +46,8 @@ static int connect_server(void)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
 				 sizeof(timeout)) < 0)
 		bench_die("socket");
-	if (connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
+	if (connect(fd, (const struct sockaddr *)&target->sa,
+		    sizeof(target->sa)) < 0)
 		bench_die("connect");
 	return fd;
 }
@@ -59,9 +70,14 @@ static void *connect_many(void *user_data)
 	unsigned int begin = (unsigned int)(size_t)user_data;
 
 	for (unsigned int i = begin; i < total; i += n_threads) {
-		uint64_t begin_ns = bench_now_ns();
-		int fd = connect_server();
+		const struct target *target = &targets[i % n_targets];
+		uint64_t begin_ns;
+		int fd;
 
+		if (n_targets > 1)
+			bench_netns_enter(target->netns_fd);
+		begin_ns = bench_now_ns();
+		fd = connect_to(target);
 		exchange(fd);
 		close(fd);
 		samples_ns[i] = bench_now_ns() - begin_ns;
@@ -136,14 +152,51 @@ static void print(uint64_t took_ns)
 	       (unsigned long long)samples_ns[(uint64_t)total * 99 / 100]);
 }
 
-static void enter(const char *dir, const char *name)
+static void add_targets(const char *dir, const char *name,
+			struct sockaddr_in sa, unsigned int n_ports)
 {
+	unsigned int port = ntohs(sa.sin_port);
 	int netns_fd = bench_netns_open(dir, name);
 
 	if (netns_fd < 0)
 		bench_die("%s/%s", dir, name);
-	bench_netns_enter(netns_fd); /* threads inherit it */
-	close(netns_fd);
+	for (unsigned int i = 0; i < n_ports; i++) {
+		sa.sin_port = htons((uint16_t)(port + i));
+		targets[n_targets++] =
+			(struct target){ .netns_fd = netns_fd, .sa = sa };
+	}
+}
+
+/* Else the threads would take turns at the ports, as a relay's workers may. */
+static void mix_targets(void)
+{
+	unsigned int seed = MIX_SEED;
+
+	for (unsigned int i = n_targets - 1; i > 0; i--) {
+		unsigned int other = (unsigned int)rand_r(&seed) % (i + 1);
+		struct target kept = targets[i];
+
+		targets[i] = targets[other];
+		targets[other] = kept;
+	}
+}
+
+static void find_targets(int argc, char **argv)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	unsigned int n_ports = argc > 8 ? bench_number(argv[8]) : 1;
+
+	if (inet_pton(AF_INET, argv[3], &sa.sin_addr) != 1 || n_ports < 1)
+		bench_die("relay_client DIR NAME ADDRESS PORT WORK...");
+	sa.sin_port = htons((uint16_t)bench_number(argv[4]));
+	targets = calloc((size_t)n_ports * (size_t)argc, sizeof(*targets));
+	if (!targets)
+		bench_die("calloc");
+	add_targets(argv[1], argv[2], sa, n_ports);
+	for (int i = 9; i < argc; i++)
+		add_targets(argv[1], argv[i], sa, n_ports);
+	mix_targets();
+	bench_netns_enter(targets[0].netns_fd); /* threads inherit it */
 }
 
 int main(int argc, char **argv)
@@ -153,20 +206,19 @@ int main(int argc, char **argv)
 	int fd;
 
 	bench_init();
-	if (argc < 7 || inet_pton(AF_INET, argv[3], &server.sin_addr) != 1)
+	if (argc < 7)
 		bench_die("relay_client DIR NAME ADDRESS PORT WORK...");
-	server.sin_port = htons((uint16_t)bench_number(argv[4]));
 	total = bench_number(argv[6]);
 	n_threads = argc > 7 ? bench_number(argv[7]) : 1;
 	samples_ns = calloc(total, sizeof(*samples_ns));
-	enter(argv[1], argv[2]);
+	find_targets(argc, argv);
 	if (strcmp(work, "connect") == 0) {
 		begin_ns = bench_now_ns();
 		run_connect();
 		print(bench_now_ns() - begin_ns);
 		return 0;
 	}
-	fd = connect_server();
+	fd = connect_to(&targets[0]);
 	begin_ns = bench_now_ns();
 	if (strcmp(work, "pingpong") == 0)
 		run_pingpong(fd);
