@@ -4,296 +4,25 @@
  * Each test has a relay of its own in a child process, over a socketpair, and
  * traffic on the loopback interface.
  */
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/socket.h>
+#include "relay_fixture.h"
+
 #include <sys/un.h>
-#include <sys/wait.h>
-
-#include <cmocka.h>
-
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/util.h"
-#include "lib/berth.h"
-#include "relay/control.h"
-#include "relay/limits.h"
 
 #define N_WORKERS 2
-#define WAIT_S 10 /* for what must come; a loaded machine is slow */
-#define SOON_MS 300 /* for what must not come */
 
-static int berthd_fd = -1;
-static pid_t relay_pid;
-static uint64_t last_id;
-
-/* The relay */
-
-static void relay_main(int fd)
+static int setup(void **state)
 {
-	struct relay_control *control;
-	struct berth *berth;
-	struct loop *loop;
-	int r;
-
-	/* cmocka's handlers would run the other tests in this process. */
-	for (int number = 1; number < SIGRTMIN; number++)
-		(void)signal(number, SIG_DFL); /* two cannot be set, and are */
-	log_init("relay", LOG_LEVEL_ERROR);
-	if (limits_init(16, N_WORKERS) < 0 || loop_new(&loop) < 0 ||
-	    berth_new(fd, "test", &berth) < 0 ||
-	    relay_control_new(loop, berth, N_WORKERS, &control) < 0)
-		_exit(99);
-	r = loop_run(loop);
-	control = relay_control_free(control);
-	loop = loop_free(loop);
-	berth = berth_free(berth);
-	_exit(r < 0 ? 98 : 0);
-}
-
-static void set_wait(int fd, int wait_ms)
-{
-	struct timeval tv = { .tv_sec = wait_ms / 1000,
-			      .tv_usec = wait_ms % 1000 * 1000 };
-
-	assert_int_equal(
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
-}
-
-static int start_relay(void **state)
-{
-	char hello[256];
-	int fds[2];
-
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
-	relay_pid = fork();
-	if (relay_pid == 0) {
-		(void)close(fds[0]);
-		relay_main(fds[1]);
-	}
-	(void)close(fds[1]);
-	berthd_fd = fds[0];
-	set_wait(berthd_fd, WAIT_S * 1000);
-	assert_true(recv(berthd_fd, hello, sizeof(hello), 0) > 0);
+	relay_start(N_WORKERS);
 	return 0;
 }
 
-/* Its end must be clean: sanitizers make it another one. */
-static int stop_relay(void **state)
+static int teardown(void **state)
 {
-	int status;
-
 	(void)state;
-	(void)close(berthd_fd);
-	assert_int_equal(waitpid(relay_pid, &status, 0), relay_pid);
-	assert_int_equal(status, 0);
+	relay_stop();
 	return 0;
 }
-
-static uint64_t send_listener(uint64_t id, int fd, const char *protocol,
-			      const char *members)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				 .cmsg_level = SOL_SOCKET,
-				 .cmsg_type = SCM_RIGHTS } };
-	char text[1024];
-	struct iovec iov = { .iov_base = text };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	iov.iov_len = (size_t)snprintf(
-		text, sizeof(text),
-		"{\"type\":\"listener\",\"id\":%llu,\"netns\":{\"id\":1},"
-		"\"protocol\":\"%s\",\"address\":\"127.0.0.1\",\"port\":1,"
-		"\"rule\":\"test\",%s}",
-		(unsigned long long)id, protocol, members);
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		header.msg_control = &control;
-		header.msg_controllen = sizeof(control);
-	}
-	assert_true(sendmsg(berthd_fd, &header, 0) > 0);
-	return id;
-}
-
-static void send_withdraw(uint64_t id, bool abort)
-{
-	char text[128];
-	int len = snprintf(text, sizeof(text),
-			   "{\"type\":\"withdraw\",\"id\":%llu,\"abort\":%s}",
-			   (unsigned long long)id, abort ? "true" : "false");
-
-	assert_int_equal(send(berthd_fd, text, (size_t)len, 0), len);
-}
-
-/* Return: the id, or 0 when no answer came in time. */
-static uint64_t receive_released(int wait_ms)
-{
-	unsigned long long id;
-	char text[128] = "";
-
-	set_wait(berthd_fd, wait_ms);
-	if (recv(berthd_fd, text, sizeof(text) - 1, 0) < 0)
-		return 0;
-	assert_int_equal(
-		sscanf(text, "{\"type\":\"released\",\"id\":%llu}", &id), 1);
-	return id;
-}
-
-static void withdraw(uint64_t id, bool abort)
-{
-	send_withdraw(id, abort);
-	assert_int_equal(receive_released(WAIT_S * 1000), id);
-}
-
-/* Sockets */
-
-static int bound_socket(int type, const char *address)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1;
-
-	assert_true(fd >= 0);
-	assert_int_equal(inet_pton(AF_INET, address, &in.sin_addr), 1);
-	if (type == SOCK_DGRAM)
-		assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on,
-					    sizeof(on)),
-				 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	if (type == SOCK_STREAM)
-		assert_int_equal(listen(fd, 128), 0);
-	return fd;
-}
-
-static uint16_t port_of(int fd)
-{
-	struct sockaddr_in in;
-	socklen_t len = sizeof(in);
-
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	return ntohs(in.sin_port);
-}
-
-/* Opens a listener on 127.0.0.1 and hands it to the relay as berthd would. */
-static int open_listener(const char *protocol, const char *members,
-			 uint64_t *ret_id)
-{
-	int type = strcmp(protocol, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
-	int fd = bound_socket(type,
-			      type == SOCK_DGRAM ? "0.0.0.0" : "127.0.0.1");
-
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	*ret_id = send_listener(++last_id, fd, protocol, members);
-	return fd;
-}
-
-static int connect_to(int type, const char *address, uint16_t port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_port = htons(port) };
-	int fd = socket(AF_INET, type, 0);
-
-	assert_int_equal(inet_pton(AF_INET, address, &in.sin_addr), 1);
-	set_wait(fd, WAIT_S * 1000);
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	return fd;
-}
-
-static int connect_listener(int listener_fd)
-{
-	return connect_to(SOCK_STREAM, "127.0.0.1", port_of(listener_fd));
-}
-
-static void say(int fd, const char *text)
-{
-	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL),
-			 strlen(text));
-}
-
-static void expect(int fd, const char *text)
-{
-	char buffer[64] = "";
-	size_t len = strlen(text), got = 0;
-	ssize_t n;
-
-	while (got < len) {
-		n = recv(fd, buffer + got, len - got, 0);
-		assert_true(n > 0);
-		got += (size_t)n;
-	}
-	assert_string_equal(buffer, text);
-}
-
-static void expect_end(int fd)
-{
-	char byte;
-
-	assert_int_equal(recv(fd, &byte, 1, 0), 0);
-	(void)close(fd);
-}
-
-static void expect_reset(int fd)
-{
-	char buffer[4096];
-	ssize_t n;
-
-	while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0)
-		;
-	assert_int_equal(n, -1);
-	assert_int_equal(errno, ECONNRESET);
-	(void)close(fd);
-}
-
-static void expect_silence(int fd)
-{
-	char byte;
-
-	set_wait(fd, SOON_MS);
-	assert_int_equal(recv(fd, &byte, 1, 0), -1);
-	assert_int_equal(errno, EAGAIN);
-	set_wait(fd, WAIT_S * 1000);
-}
-
-static int accept_from(int fd)
-{
-	int conn_fd = accept(fd, NULL, NULL);
-
-	assert_true(conn_fd >= 0);
-	set_wait(conn_fd, WAIT_S * 1000);
-	return conn_fd;
-}
-
-static void reset(int fd)
-{
-	struct linger linger = { .l_onoff = 1 };
-
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger,
-				    sizeof(linger)),
-			 0);
-	(void)close(fd);
-}
-
-/* "action": "forward" to what is bound to @backend_fd */
-static const char *forward_to(int backend_fd, const char *more)
-{
-	static char text[256];
-
-	(void)snprintf(text, sizeof(text),
-		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\"]%s",
-		       port_of(backend_fd), more);
-	return text;
-}
-
-/* Tests */
 
 static void test_respond(void **state)
 {
@@ -743,7 +472,7 @@ static void test_what_it_cannot_serve_is_released(void **state)
 	(void)close(listener);
 }
 
-/* stop_relay() checks that a relay with traffic ends cleanly, too. */
+/* teardown() checks that a relay with traffic ends cleanly, too. */
 static void test_end_with_open_connections(void **state)
 {
 	int listener, udp, client;
@@ -755,15 +484,13 @@ static void test_end_with_open_connections(void **state)
 	client = connect_listener(listener);
 	say(client, "x");
 	expect(client, "x");
-	(void)close(berthd_fd);
-	berthd_fd = -1;
+	cleanup_close(&berthd_fd);
 	expect_reset(client);
 	(void)close(udp);
 	(void)close(listener);
 }
 
-#define relay_test(f) \
-	cmocka_unit_test_setup_teardown(f, start_relay, stop_relay)
+#define relay_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
