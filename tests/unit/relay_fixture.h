@@ -66,12 +66,17 @@ static inline void set_wait(int fd, int wait_ms)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
 }
 
-static inline void relay_start(size_t n_workers)
+/* @send_buffer: what the relay may say before berthd reads; 0: the default */
+static inline void relay_start(size_t n_workers, int send_buffer)
 {
 	char hello[256];
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	if (send_buffer)
+		assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF,
+					    &send_buffer, sizeof(send_buffer)),
+				 0);
 	relay_pid = fork();
 	if (relay_pid == 0) {
 		(void)close(fds[0]);

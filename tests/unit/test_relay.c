@@ -13,7 +13,7 @@
 static int setup(void **state)
 {
 	(void)state;
-	relay_start(N_WORKERS);
+	relay_start(N_WORKERS, 0);
 	return 0;
 }
 

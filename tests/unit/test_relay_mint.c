@@ -14,7 +14,7 @@ static int backend_fd = -1;
 static int setup(void **state)
 {
 	(void)state;
-	relay_start(1);
+	relay_start(1, 0);
 	backend_fd = bound_socket(SOCK_STREAM, "127.0.0.1");
 	set_wait(backend_fd, WAIT_S * 1000);
 	listener_fd = bound_socket(SOCK_STREAM, "127.0.0.1");
