@@ -97,7 +97,8 @@ struct berth_listener {
  * too; messages are datagrams, or messages of SCTP.
  * @accepted:	connections
  * @active:	of these, those that did not end
- * @limited:	connections refused, put off or ended by one of your limits
+ * @limited:	by one of your limits: connections refused or ended, and how
+ *		often you stopped accepting
  * @bytes_in, @messages_in: from clients
  * @bytes_out, @messages_out: to clients
  * @dropped:	messages that could not be passed on

@@ -22,7 +22,8 @@
 enum counter {
 	COUNTER_ACCEPTED, /* connections, associations, UDP sessions */
 	COUNTER_ENDED, /* of those; the difference is active */
-	COUNTER_LIMITED, /* refused, put off or evicted by a limit */
+	COUNTER_LIMITED, /* by a limit: refused or evicted; and how often
+			  * accepting stopped, see share_limited() */
 	COUNTER_BYTES_IN, /* from clients, as read */
 	COUNTER_BYTES_OUT, /* to clients, as written */
 	COUNTER_MESSAGES_IN, /* datagrams or SCTP messages from clients */

@@ -88,3 +88,11 @@ struct counters *share_counters_new(struct share *share)
 	atomic_store_explicit(&share->counters, counters, memory_order_release);
 	return counters;
 }
+
+void share_limited(struct share *share)
+{
+	if (share->limited)
+		return;
+	share->limited = true;
+	counters_add(share_counters(share), COUNTER_LIMITED, 1);
+}

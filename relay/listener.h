@@ -44,6 +44,7 @@ struct worker;
  * @joined:	it accepts because it was asked to; in worker.joined
  * @useful:	it accepted something lately
  * @asked:	set by who asks it to join, unset when it leaves
+ * @limited:	a limit stopped accepting, and nobody was accepted since
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
  * @parked:	it would be, but accepting rests; in worker.parked
@@ -66,6 +67,7 @@ struct share {
 	atomic_bool asked;
 	bool joined;
 	bool useful;
+	bool limited;
 	bool attached;
 	bool registered;
 	bool parked;
@@ -145,6 +147,22 @@ static inline struct counters *share_counters(struct share *share)
 		atomic_load_explicit(&share->counters, memory_order_relaxed);
 
 	return counters ? counters : share_counters_new(share);
+}
+
+/**
+ * share_limited() - by the share's worker only: a limit stops accepting
+ *
+ * Counts it once, however often accepting is tried again, until
+ * share_accepted(). How many clients wait in the backlog meanwhile only the
+ * kernel knows.
+ */
+void share_limited(struct share *share);
+
+/** share_accepted() - the same: a client was accepted */
+static inline void share_accepted(struct share *share)
+{
+	share->limited = false;
+	counters_add(share_counters(share), COUNTER_ACCEPTED, 1);
 }
 
 #endif

@@ -414,7 +414,7 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 	conn->n_fds = (uint8_t)sctp_fds(share);
 	DL_APPEND(share->sctp_conns, conn);
 	DL_APPEND2(worker->sctp_conns, conn, all_prev, all_next);
-	sctp_conn_count(conn, COUNTER_ACCEPTED, 1);
+	share_accepted(share);
 	*ret_conn = conn;
 	return 0;
 }

@@ -106,7 +106,7 @@ void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
 		return;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		if (!sctp_admit(share)) {
-			counters_add(share_counters(share), COUNTER_LIMITED, 1);
+			share_limited(share);
 			worker_park(worker, share);
 			return;
 		}

@@ -424,7 +424,7 @@ static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 		share_admits_not(share);
 		return;
 	}
-	counters_add(share_counters(share), COUNTER_ACCEPTED, 1);
+	share_accepted(share);
 	conn->n_fds = (uint8_t)share_fds(share);
 	DL_APPEND(share->conns, conn);
 	DL_APPEND2(worker->conns, conn, all_prev, all_next);
@@ -492,7 +492,7 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 		return;
 	for (; n > 0 && turn->n_accepts < NETNS_TURN_ACCEPTS; n--) {
 		if (!share_admits(share)) {
-			counters_add(share_counters(share), COUNTER_LIMITED, 1);
+			share_limited(share);
 			worker_park(worker, share);
 			return;
 		}

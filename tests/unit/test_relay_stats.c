@@ -324,6 +324,38 @@ static void test_connection_that_is_full(void **state)
 	json_decref(all);
 }
 
+/* A limit counts once, however often the relay looks whether it still holds
+ * (each 100 ms), and again when accepting stops again. */
+static void test_limited(void **state)
+{
+	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int listener, clients[3], servers[3];
+	char byte;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener(
+		"tcp", forward_to(backend, ",\"max_connections\":1"), &id);
+	clients[0] = connect_listener(listener);
+	servers[0] = accept_from(backend);
+	for (long long i = 1; i < 3; i++) {
+		clients[i] = connect_listener(listener);
+		set_wait(clients[i], 500);
+		assert_int_equal(recv(clients[i], &byte, 1, 0), -1);
+		wait_count("limited", i);
+		reset(clients[i - 1]);
+		expect_reset(servers[i - 1]);
+		servers[i] = accept_from(backend);
+	}
+	wait_count("accepted", 3);
+	assert_int_equal(count("limited"), 2);
+	withdraw(id, /* abort= */ true);
+	expect_reset(clients[2]);
+	(void)close(servers[2]);
+	(void)close(listener);
+	(void)close(backend);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -333,6 +365,7 @@ int main(void)
 		T(test_counts),
 		T(test_released_counts),
 		T(test_answer_in_parts),
+		T(test_limited),
 		cmocka_unit_test_setup_teardown(test_connection_that_is_full,
 						setup_narrow, teardown),
 	};

@@ -206,8 +206,8 @@ def test_who_holds_a_shared_socket_is_aborted(world, netns, backend):
 
 def test_one_to_one_associations_over_the_limit_wait(world, netns, backend):
     """In the backlog, until another one ends."""
-    world.berthd(forward(to(backend), options={"max_connections": 2},
-                         protocol="sctp"))
+    berthd = world.berthd(forward(to(backend), options={"max_connections": 2},
+                                  protocol="sctp"))
     # Each worker takes from the backlog; the limit is the listener's.
     pairs = [pair(netns, backend) for _ in range(2)]
     with sctp.connect(netns) as third:
@@ -216,6 +216,8 @@ def test_one_to_one_associations_over_the_limit_wait(world, netns, backend):
         with pytest.raises(TimeoutError):
             backend.accept()
         backend.settimeout(GUARD)
+        # Once for each worker, however often it looked again meanwhile.
+        assert berthd.ctl("stats")["total"]["limited"] in (1, 2)
         for sock in pairs[0]:
             sock.close()
         server, _ = backend.accept()
