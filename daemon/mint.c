@@ -16,13 +16,52 @@
 #include "common/backend.h"
 #include "common/netns.h"
 #include "common/netns_enter.h"
+#include "common/service.h"
 #include "common/util.h"
 #include "watcher/watcher.h"
 
-static int mint_kind(const struct listener *listener, unsigned int to,
-		     struct netns_socket *ret_socket)
+/* A backend without a scheme is of the listener's protocol; and the relay knows
+ * no MPTCP towards backends. */
+static enum protocol backend_protocol(enum backend_scheme scheme,
+				      enum protocol protocol)
 {
-	const struct service *service = listener->service;
+	switch (scheme) {
+	case BACKEND_TCP:
+		return PROTOCOL_TCP;
+	case BACKEND_UDP:
+		return PROTOCOL_UDP;
+	case BACKEND_SCTP:
+		return PROTOCOL_SCTP;
+	case BACKEND_SAME:
+	case BACKEND_UNIX:
+		break;
+	}
+	return protocol;
+}
+
+static void set_protocol(struct netns_socket *sock, enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		sock->type = SOCK_STREAM | SOCK_NONBLOCK;
+		return;
+	case PROTOCOL_UDP:
+		sock->type = SOCK_DGRAM | SOCK_NONBLOCK;
+		return;
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		/* One association to one backend, also where the listener's
+		 * socket has many. */
+		sock->type = SOCK_STREAM | SOCK_NONBLOCK;
+		sock->protocol = IPPROTO_SCTP;
+		return;
+	}
+}
+
+int mint_kind(const struct service *service, enum protocol protocol,
+	      unsigned int to, struct netns_socket *ret_socket)
+{
 	struct backend backend;
 
 	if (service->action != SERVICE_FORWARD || to >= service->n_to ||
@@ -35,17 +74,8 @@ static int mint_kind(const struct listener *listener, unsigned int to,
 		.domain = backend.address.ss_family,
 		.fd = -1,
 	};
-	switch ((enum protocol)listener->endpoint.protocol) {
-	case PROTOCOL_TCP:
-	case PROTOCOL_MPTCP:
-		ret_socket->type = SOCK_STREAM | SOCK_NONBLOCK;
-		return 0;
-	case PROTOCOL_UDP:
-	case PROTOCOL_SCTP:
-	case PROTOCOL_SCTP_SEQPACKET:
-		break;
-	}
-	return -EPERM;
+	set_protocol(ret_socket, backend_protocol(backend.scheme, protocol));
+	return 0;
 }
 
 /* A descriptor of the namespace named @name, or -1 for berthd's own. */
@@ -92,7 +122,8 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	uint64_t netns_id;
 	int r;
 
-	r = mint_kind(listener, to, &sock);
+	r = mint_kind(listener->service,
+		      (enum protocol)listener->endpoint.protocol, to, &sock);
 	if (r < 0)
 		return r;
 	r = open_place(watcher, listener->service->netns, &netns_fd, &netns_id);

@@ -5,8 +5,23 @@
 
 #include <stdint.h>
 
+#include "common/listener_spec.h"
+
 struct listener;
+struct netns_socket;
 struct watcher;
+
+/**
+ * mint_kind() - which socket connects to a backend; pure
+ * @protocol:	of the listener
+ * @to:		index of the backend
+ * @ret_socket:	for netns_sockets(): non-blocking; to an SCTP backend always
+ *		one-to-one
+ *
+ * Return: 0; -EPERM: the rule asks for no such socket.
+ */
+int mint_kind(const struct service *service, enum protocol protocol,
+	      unsigned int to, struct netns_socket *ret_socket);
 
 /**
  * mint_socket() - makes one where the listener's rule says, and only there

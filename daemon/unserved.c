@@ -29,10 +29,19 @@ static const char *unserved_backend(const char *text)
 	return NULL;
 }
 
-static bool is_tcp(const struct listener_spec *spec)
+/* Can the relay use a socket that berthd made, see mint.h? */
+static bool takes_minted(const struct listener_spec *spec)
 {
-	return spec->endpoint.protocol == PROTOCOL_TCP ||
-	       spec->endpoint.protocol == PROTOCOL_MPTCP;
+	switch ((enum protocol)spec->endpoint.protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		return true;
+	case PROTOCOL_UDP:
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		break;
+	}
+	return false;
 }
 
 const char *unserved_reason(const struct listener_spec *spec)
@@ -44,10 +53,10 @@ const char *unserved_reason(const struct listener_spec *spec)
 		return "not yet: handoff to other programs";
 	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
-	if (service->netns && !is_tcp(spec))
+	if (service->netns && !takes_minted(spec))
 		return "not served: a backend in another namespace, but for "
 		       "TCP";
-	if (service->transparent && !is_tcp(spec))
+	if (service->transparent && !takes_minted(spec))
 		return "not served: forwarding from the client's address "
 		       "(transparent), but for TCP";
 	if (service->transparent && !may_be_transparent)

@@ -121,6 +121,21 @@ static int set_proxy(struct serving *serving,
 	return serving->netns_name ? 0 : -ENOMEM;
 }
 
+/* Can it use a socket that berthd made? */
+static bool takes_minted(enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		return true;
+	case PROTOCOL_UDP:
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		break;
+	}
+	return false;
+}
+
 static int set_place(struct serving *serving,
 		     const struct berth_listener *listener,
 		     enum protocol protocol, const char **ret_problem)
@@ -129,7 +144,7 @@ static int set_place(struct serving *serving,
 	serving->backend_netns = strdup(listener->backend_netns);
 	if (!serving->backend_netns)
 		return -ENOMEM;
-	if (protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP ||
+	if (takes_minted(protocol) ||
 	    (!serving->transparent && !serving->backend_netns[0]))
 		return 0;
 	*ret_problem = "tcp or mptcp for a backend in another namespace, or "
