@@ -7,7 +7,6 @@
  */
 #include "relay/udp_address.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "relay/udp_session.h"
@@ -21,6 +20,7 @@ static void key_set_local4(struct udp_key *key, const struct in_pktinfo *info)
 		memset(key->local, 0, 10);
 		memset(key->local + 10, 0xff, 2);
 		memcpy(key->local + 12, &info->ipi_spec_dst, 4);
+		key->ifindex = 0;
 	}
 }
 
@@ -29,27 +29,36 @@ static void key_set_local6(struct udp_key *key, const struct in6_pktinfo *info)
 	if (IN6_IS_ADDR_MULTICAST(&info->ipi6_addr))
 		return; /* nobody answers from that */
 	memcpy(key->local, &info->ipi6_addr, sizeof(key->local));
-	if (IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
-		key->ifindex = info->ipi6_ifindex;
+	key->ifindex = IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr)
+			       ? info->ipi6_ifindex
+			       : 0;
 }
 
-static void key_note(struct udp_key *key, struct cmsghdr *cmsg,
+bool udp_control_read(const struct cmsghdr *cmsg, int level, int type,
+		      void *ret_value, size_t size)
+{
+	if (cmsg->cmsg_level != level || cmsg->cmsg_type != type ||
+	    cmsg->cmsg_len < CMSG_LEN(size))
+		return false;
+	memcpy(ret_value, CMSG_DATA(cmsg), size);
+	return true;
+}
+
+static void key_note(struct udp_key *key, const struct cmsghdr *cmsg,
 		     uint32_t *overflow)
 {
 	struct in6_pktinfo info6;
 	struct in_pktinfo info;
 
-	if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
-		memcpy(&info, CMSG_DATA(cmsg), sizeof(info));
+	if (udp_control_read(cmsg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info)))
 		key_set_local4(key, &info);
-	} else if (cmsg->cmsg_level == IPPROTO_IPV6 &&
-		   cmsg->cmsg_type == IPV6_PKTINFO) {
-		memcpy(&info6, CMSG_DATA(cmsg), sizeof(info6));
+	else if (key->family == AF_INET6 &&
+		 udp_control_read(cmsg, IPPROTO_IPV6, IPV6_PKTINFO, &info6,
+				  sizeof(info6)))
 		key_set_local6(key, &info6);
-	} else if (cmsg->cmsg_level == SOL_SOCKET &&
-		   cmsg->cmsg_type == SO_RXQ_OVFL) {
-		memcpy(overflow, CMSG_DATA(cmsg), sizeof(*overflow));
-	}
+	else
+		(void)udp_control_read(cmsg, SOL_SOCKET, SO_RXQ_OVFL, overflow,
+				       sizeof(*overflow)); /* seldom there */
 }
 
 void udp_key_received(struct udp_key *key, uint16_t family,

@@ -7,6 +7,7 @@
 #define RELAY_UDP_ADDRESS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -31,6 +32,15 @@ union udp_control {
 		   CMSG_SPACE(sizeof(struct in_pktinfo)) +
 		   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
 };
+
+/**
+ * udp_control_read() - what a control message says
+ *
+ * The kernel cuts the last one where the room ends.
+ * Return: is it of that kind, and whole? Else *@ret_value is untouched.
+ */
+bool udp_control_read(const struct cmsghdr *cmsg, int level, int type,
+		      void *ret_value, size_t size);
 
 /**
  * udp_key_received() - the key of what was received on a listening socket

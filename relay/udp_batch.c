@@ -77,11 +77,9 @@ static struct udp_slot slot_received(struct mmsghdr *received)
 	int segment;
 
 	for (; cmsg; cmsg = CMSG_NXTHDR(&received->msg_hdr, cmsg)) {
-		if (cmsg->cmsg_level != IPPROTO_UDP ||
-		    cmsg->cmsg_type != UDP_GRO)
-			continue;
-		memcpy(&segment, CMSG_DATA(cmsg), sizeof(segment));
-		if (segment > 0 && (unsigned int)segment < received->msg_len)
+		if (udp_control_read(cmsg, IPPROTO_UDP, UDP_GRO, &segment,
+				     sizeof(segment)) &&
+		    segment > 0 && (unsigned int)segment < received->msg_len)
 			slot.segment = (uint32_t)segment;
 	}
 	return slot;
