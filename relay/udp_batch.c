@@ -399,7 +399,6 @@ static bool send_apart(struct udp_batch *batch, int fd,
 	each.to.msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
 	if (each.to.msg_controllen == 0)
 		each.to.msg_control = NULL;
-	outcome->error = 0;
 	outcome->unmerged = true;
 	stopped = udp_batch_send_each(batch, fd, message->first, end, &each,
 				      fatal, outcome);
