@@ -4,10 +4,10 @@
  * Theory of operation: each open listener has one delivery, hung on it. A
  * delivery says how much of the listener its consumer knows: nothing (PENDING),
  * all (DONE), or an older service (STALE). PENDING and STALE ones stand in
- * their consumer's queue. One that the consumer refused, because it has no
- * descriptor left, is PENDING again, and the queue rests for a while. When an
- * open listener that the consumer knows is closed, a withdrawal takes the
- * delivery's place until the consumer says `released`. Nothing else is
+ * their consumer's queue. One that the consumer refused, for want of
+ * descriptors or memory, is PENDING again, and the queue rests for a while.
+ * When an open listener that the consumer knows is closed, a withdrawal takes
+ * the delivery's place until the consumer says `released`. Nothing else is
  * remembered: a consumer that loses its connection has all its deliveries put
  * back to PENDING and its withdrawals dropped.
  *
@@ -205,8 +205,8 @@ static void consumer_refused(struct consumer *consumer, uint64_t id)
 	delivery_set(delivery, DELIVERY_PENDING);
 	consumer_pause(consumer);
 	if (log_ratelimit_ok(&consumers->refused_limit))
-		log_warning("consumer '%s' has no descriptor left for a "
-			    "listener; trying again in 1 s",
+		log_warning("consumer '%s' is short of descriptors or memory "
+			    "for a listener; trying again in 1 s",
 			    consumer->name);
 }
 

@@ -5,7 +5,8 @@
  * the kernel drops it (MSG_CTRUNC) when the receiver's descriptor table is
  * full, while the message itself is consumed. The listener would be lost for
  * good. So every message is looked at first (MSG_PEEK gives descriptors too)
- * and taken from the queue only when its descriptor is in our hands.
+ * and taken from the queue only when its descriptor is in our hands, and when
+ * there was memory to read it.
  */
 #include "lib/berth.h"
 
@@ -427,10 +428,11 @@ int berth_receive(struct berth *berth, struct berth_message **ret_message)
 		return (int)n;
 	if (fd < 0 && (flags & MSG_CTRUNC))
 		return receive_without_fd(berth, (size_t)n, ret_message);
-	consume(berth);
 	r = (flags & MSG_TRUNC) ? -EBADMSG
 				: berth_message_parse(berth->buffer, (size_t)n,
 						      ret_message);
+	if (r != -ENOMEM)
+		consume(berth);
 	if (r < 0) {
 		if (fd >= 0)
 			(void)close(fd); /* a copy: berthd has its own */
@@ -638,7 +640,12 @@ int berth_refuse(struct berth *berth)
 		r = say(berth, "refused", message->id);
 		message = berth_message_free(message);
 	}
-	if (r != -EAGAIN)
+	if (r != -EAGAIN && r != -ENOMEM)
 		consume(berth);
 	return r;
+}
+
+int berth_refuse_listener(struct berth *berth, uint64_t id)
+{
+	return say(berth, "refused", id);
 }

@@ -175,16 +175,16 @@ int berth_fd(const struct berth *berth);
  * berth_receive() - takes one message, without waiting
  * @ret_message: to be freed with berth_message_free()
  *
- * Nothing is lost when descriptors are short: the message then stays with the
- * kernel, socket and all, and a later call delivers it. But BERTH_SOCKET then
- * comes with EMFILE: such a socket can be asked for again.
+ * Nothing is lost when descriptors or memory are short: the message then stays
+ * with the kernel, socket and all, and a later call delivers it. But
+ * BERTH_SOCKET then comes with EMFILE: such a socket can be asked for again.
  *
  * Return: 1 with a message; 0 when there is none now; -EPIPE when berthd closed
- * the connection; -EMFILE when the process has no descriptor left: close some,
- * or wait, and call again (the connection stays readable: do not poll it
- * meanwhile); -EBADMSG or -EPROTO when a message was dropped because it was
- * malformed or its descriptor could not be received: go on; -ENOMEM: the
- * message was dropped; -errno of recvmsg(2).
+ * the connection; -EMFILE when the process has no descriptor left, -ENOMEM when
+ * it has no memory: free some, or wait, and call again (the connection stays
+ * readable: do not poll it meanwhile); -EBADMSG or -EPROTO when a message was
+ * dropped because it was malformed or its descriptor could not be received: go
+ * on; -errno of recvmsg(2).
  */
 int berth_receive(struct berth *berth, struct berth_message **ret_message);
 
@@ -253,6 +253,18 @@ int berth_netns_closed(struct berth *berth, uint64_t netns_id);
  * berth_receive().
  */
 int berth_refuse(struct berth *berth);
+
+/**
+ * berth_refuse_listener() - tells berthd that a listener which was received
+ * cannot be served now
+ * @id:		of the listener; nothing of it is left here, and it was not
+ *		withdrawn
+ *
+ * berthd offers it again later, as a new one with the same @id.
+ * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
+ * again; -errno of send(2).
+ */
+int berth_refuse_listener(struct berth *berth, uint64_t id);
 
 /**
  * berth_message_parse() - a message from its text, without descriptor

@@ -5,7 +5,9 @@
  * the `listener` message until `released` was sent, so that each `withdraw` is
  * answered exactly once, whether the listener was served or not, and however
  * full the connection is. A withdrawn entry keeps its listener until the answer
- * leaves, because the answer says what was counted.
+ * leaves, because the answer says what was counted. An entry for which there is
+ * no memory, here or in a worker, ends with `refused` instead, unless it is
+ * withdrawn before that leaves; berthd then offers the listener anew.
  *
  * An answer to `stats` is a walk over the entries, a bounded part per turn,
  * that rests while the connection is full. Workers are not asked: see
@@ -44,30 +46,35 @@
 /* Entries looked at per turn for an answer to `stats`: as long. */
 #define STATS_BATCH 1024
 
-/* When the table is full: connections that each worker gives up, how long to
- * wait for them to be gone, and how often, before a listener is refused. */
+/* When the table is full: connections that each worker gives up, and how often
+ * they are waited for to be gone, before a listener is refused. */
 #define SHED_CONNECTIONS 32
-#define SHED_WAIT_US (10 * USEC_PER_MSEC)
 #define SHED_ROUNDS 3
+
+/* What is short, descriptors or memory, is looked for again after this. */
+#define REST_US (10 * USEC_PER_MSEC)
 
 #define LABEL_MAX 512
 
 /**
  * struct entry - what berthd knows by @id
  * @listener:	NULL when it is not served
- * @withdrawn:	`released` is to be sent when the workers let go of @listener
+ * @withdrawn:	`released` is to be sent when the workers let go of @listener;
+ *		if they do before, `refused`
+ * @waits:	in unsent
  */
 struct entry {
 	uint64_t id;
 	struct listener *listener;
 	bool withdrawn;
+	bool waits;
 	struct entry *next_unsent;
 	UT_hash_handle hh;
 };
 
 /**
  * struct relay_control - see the file's head
- * @unsent:	entries whose `released` the connection had no room for
+ * @unsent:	entries whose end the connection had no room for
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
  *		next entry for it, NULL at its end
  * @minter_waits: it has something to say that the connection had no room for
@@ -124,15 +131,25 @@ static void control_go_on(struct relay_control *control)
 	control_watch(control, say ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-/* Says `released`; when there is no room, as soon as there is. */
-static void entry_released(struct relay_control *control, struct entry *entry)
+static int entry_say_end(struct relay_control *control, struct entry *entry)
 {
 	struct berth_counts counts;
-	bool any = entry->listener && report_listener(entry->listener, &counts);
-	int r = berth_released_counts(control->berth, entry->id,
-				      any ? &counts : NULL);
+	bool any;
+
+	if (!entry->withdrawn)
+		return berth_refuse_listener(control->berth, entry->id);
+	any = entry->listener && report_listener(entry->listener, &counts);
+	return berth_released_counts(control->berth, entry->id,
+				     any ? &counts : NULL);
+}
+
+/* Says `released` or `refused`; when there is no room, as soon as there is. */
+static void entry_end(struct relay_control *control, struct entry *entry)
+{
+	int r = entry_say_end(control, entry);
 
 	if (r == -EAGAIN) {
+		entry->waits = true;
 		LL_PREPEND2(control->unsent, entry, next_unsent);
 		control_go_on(control);
 		return;
@@ -147,7 +164,8 @@ static void send_unsent(struct relay_control *control)
 
 	for (; unsent; unsent = next) {
 		next = unsent->next_unsent;
-		entry_released(control, unsent);
+		unsent->waits = false;
+		entry_end(control, unsent);
 	}
 }
 
@@ -214,7 +232,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 		HASH_FIND(hh, control->entries, &listener->id,
 			  sizeof(listener->id), entry);
 		assert(entry); /* it stays until this very moment */
-		entry_released(control, entry);
+		entry_end(control, entry);
 	}
 	mint(control);
 }
@@ -240,9 +258,25 @@ static struct entry *entry_new(struct relay_control *control, uint64_t id)
 			return entry;
 	}
 	free(entry);
-	log_error("out of memory; ignoring listener %llu",
-		  (unsigned long long)id);
 	return NULL;
+}
+
+/* The end of a listener that has no entry; there need be memory for one only
+ * when the connection is full. Without, berthd would wait for ever. */
+static void say_end(struct relay_control *control, uint64_t id, bool withdrawn)
+{
+	struct entry without = { .id = id, .withdrawn = withdrawn }, *entry;
+
+	if (entry_say_end(control, &without) != -EAGAIN)
+		return;
+	entry = entry_new(control, id);
+	if (entry) {
+		entry->withdrawn = withdrawn;
+		entry_end(control, entry);
+		return;
+	}
+	log_error("out of memory; exiting");
+	loop_quit(control->loop, -ENOMEM);
 }
 
 /* "rule 'web': tcp 10.0.0.1:80 in 'blue'" */
@@ -260,6 +294,19 @@ static void label_fmt(const struct berth_message *message, char *label)
 		       listener->rule, listener->protocol, brackets ? "[" : "",
 		       listener->address, brackets ? "]" : "", listener->port,
 		       netns); /* cut when names are absurdly long */
+}
+
+static void log_refused(struct relay_control *control,
+			const struct berth_message *message)
+{
+	char label[LABEL_MAX];
+
+	if (!log_ratelimit_ok(&control->log_limit))
+		return;
+	label_fmt(message, label);
+	log_error_errno(ENOMEM,
+			"%s: it is not served until berthd offers it again",
+			label);
 }
 
 /* Does the relay know how to serve this? */
@@ -336,7 +383,8 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 				 &listener);
 	if (r < 0) {
 		(void)netns_use_put(netns);
-		log_error_errno(r, "%s: it is not served", label);
+		log_refused(control, message);
+		entry_end(control, entry);
 		return;
 	}
 	message->fd = -1;
@@ -358,8 +406,11 @@ static void handle_new(struct relay_control *control,
 {
 	struct entry *entry = entry_new(control, message->id);
 
-	if (!entry)
+	if (!entry) {
+		log_refused(control, message);
+		say_end(control, message->id, /* withdrawn= */ false);
 		return;
+	}
 	if (!serving)
 		return;
 	if (message->fd < 0 || !prepare_socket(message->fd, protocol))
@@ -373,17 +424,23 @@ static void handle_listener(struct relay_control *control,
 			    struct berth_message *message)
 {
 	struct entry *entry = entry_find(control, message->id);
-	const char *problem = "memory";
+	const char *problem = "";
 	struct serving *serving = NULL;
 	enum protocol protocol;
 	int r;
 
 	r = serving_for(control, &message->listener, &protocol, &serving,
 			&problem);
+	if (r == -ENOMEM && !entry) {
+		log_refused(control, message);
+		say_end(control, message->id, /* withdrawn= */ false);
+		return;
+	}
 	if (r < 0)
 		log_error("rule '%s': cannot serve it: %s%s",
 			  message->listener.rule,
-			  r == -EINVAL ? "expected " : "out of ", problem);
+			  r == -EINVAL ? "expected " : "out of ",
+			  r == -EINVAL ? problem : "memory");
 	if (!entry) {
 		handle_new(control, message, protocol, serving);
 	} else if (serving && entry->listener && !entry->withdrawn) {
@@ -408,15 +465,14 @@ static void handle_withdraw(struct relay_control *control, uint64_t id,
 {
 	struct entry *entry = entry_find(control, id);
 
-	if (!entry)
-		entry = entry_new(control, id);
-	if (!entry)
-		return;
-	if (entry->listener) {
+	if (!entry) {
+		say_end(control, id, /* withdrawn= */ true);
+	} else if (entry->listener) {
 		entry_withdraw(entry, abort);
 	} else if (!entry->withdrawn) {
 		entry->withdrawn = true;
-		entry_released(control, entry);
+		if (!entry->waits)
+			entry_end(control, entry);
 	}
 }
 
@@ -435,6 +491,14 @@ static void control_quit(struct relay_control *control)
 	loop_quit(control->loop, 0);
 }
 
+/* Reads nothing for a moment. */
+static void control_rest(struct relay_control *control)
+{
+	/* Its end must be noticed all the same. */
+	control_watch(control, EPOLLRDHUP);
+	loop_timer_set(control->retry, loop_now_us(control->loop) + REST_US);
+}
+
 /* The table is full and the next message brings a descriptor. Traffic gives
  * way to listeners; when that does not help, the listener is refused, because
  * withdraws wait behind it. Return: true to go on receiving. */
@@ -448,10 +512,7 @@ static bool make_room(struct relay_control *control)
 	control->n_shed++;
 	for (size_t i = 0; i < control->n_workers; i++)
 		worker_shed(&control->workers[i], SHED_CONNECTIONS);
-	/* Its end must be noticed all the same. */
-	control_watch(control, EPOLLRDHUP);
-	loop_timer_set(control->retry,
-		       loop_now_us(control->loop) + SHED_WAIT_US);
+	control_rest(control);
 	return false;
 }
 
@@ -464,9 +525,11 @@ static bool receive_failed(struct relay_control *control, int error)
 		return false;
 	case -EMFILE:
 		return make_room(control);
+	case -ENOMEM:
+		control_rest(control);
+		return false;
 	case -EBADMSG:
 	case -EPROTO:
-	case -ENOMEM:
 		log_error_errno(error, "ignoring a message from berthd");
 		return true;
 	default:

@@ -226,7 +226,8 @@ static void share_set_serving(struct worker *worker, struct share *share,
 	(void)serving_unref(old);
 }
 
-static void share_begin(struct worker *worker, struct share *share)
+/* Return: 0 or a negative errno; it may have begun in part. */
+static int share_begin(struct worker *worker, struct share *share)
 {
 	enum protocol protocol = share->listener->protocol;
 	int r = 0;
@@ -239,9 +240,7 @@ static void share_begin(struct worker *worker, struct share *share)
 		share_register(worker, share);
 	if (protocol == PROTOCOL_SCTP_SEQPACKET)
 		r = sctp_shared_open(worker, share);
-	if (r < 0)
-		log_error_errno(r, "%s: it is not served",
-				share->listener->label);
+	return r;
 }
 
 static void share_stop(struct worker *worker, struct share *share)
@@ -311,10 +310,28 @@ void worker_share_ended(struct worker *worker, struct share *share)
 	worker->done = share;
 }
 
+/* Without memory it ends, although it is not withdrawn: by that the main
+ * thread knows to refuse it to berthd. What can fail has one share only. */
+static void share_failed(struct worker *worker, struct share *share, int error)
+{
+	bool refuse = error == -ENOMEM || error == -ENOBUFS;
+
+	if (log_ratelimit_ok(&worker->log_limit))
+		log_error_errno(error, "%s: it is not served%s",
+				share->listener->label,
+				refuse ? " until berthd offers it again" : "");
+	if (!refuse)
+		return;
+	share_withdraw(worker, share);
+	if (share_is_empty(share))
+		worker_share_ended(worker, share);
+}
+
 static void share_apply(struct worker *worker, struct share *share,
 			unsigned int wanted, struct serving *serving)
 {
 	bool begin = !share->serving;
+	int r = 0;
 
 	if (share->released) {
 		(void)serving_unref(serving);
@@ -334,8 +351,10 @@ static void share_apply(struct worker *worker, struct share *share,
 		return;
 	}
 	if (begin && (wanted & SHARE_SERVE))
-		share_begin(worker, share);
-	if (wanted & SHARE_JOIN)
+		r = share_begin(worker, share);
+	if (r < 0)
+		share_failed(worker, share, r);
+	else if (wanted & SHARE_JOIN)
 		share_join(worker, share);
 }
 

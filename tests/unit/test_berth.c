@@ -205,6 +205,9 @@ static void test_full_table_loses_nothing(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
 	assert_string_equal(answer, "{\"type\":\"refused\",\"id\":7}");
+	assert_int_equal(berth_refuse_listener(berth, 8), 0);
+	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
+	assert_string_equal(answer, "{\"type\":\"refused\",\"id\":8}");
 	assert_int_equal(berth_receive(berth, &message), 0);
 	berth = berth_free(berth);
 	(void)close(peer_fd);
