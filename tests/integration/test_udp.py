@@ -98,6 +98,84 @@ def test_reply_leaves_from_the_ipv6_address_spoken_to(world, netns, backend,
         assert client.recv(100) == b"six!"
 
 
+LINK_LOCAL = ("fe80::1", "fe80::2")
+
+
+@pytest.fixture
+def two_links(world, netns):
+    """Neighbours behind eth0 and eth1 of the namespace, which are the same to
+    all that look at addresses and ports only."""
+    others = []
+    for number in range(2):
+        ifname = f"eth{number}"
+        others.append(world.netns(f"other{number}"))
+        world.veth(netns, ifname, others[number], "eth0")
+        for address in LINK_LOCAL:
+            netns.addr_add(f"{address}/64", ifname)
+        others[number].addr_add("fe80::9/64", "eth0")
+    return others
+
+
+def link_local_client(world, place, address):
+    """Connected: it hears from that address by that link only."""
+    client = world.close_later(place.new_socket(socket.AF_INET6, DGRAM))
+    with place.entered():
+        index = socket.if_nametoindex("eth0")
+    client.bind(("fe80::9", 9000 + LINK_LOCAL.index(address), 0, index))
+    client.connect((address, 8080, 0, index))
+    return client
+
+
+@pytest.mark.parametrize("listener", ["any", "any6", "each"])
+def test_link_local_clients(world, netns, backend, two_links, listener):
+    """Each has a session of its own, and its answers come from the address it
+    spoke to, by the link that it is on."""
+    match = {"scope": "link", "address": "fe80::/64"}
+    world.berthd(forward(to(backend), protocol="udp", address=listener,
+                         match=match, namespace="n"))
+    if listener == "each":
+        wait_equal(lambda: len(netns.listeners()) >= 4, True,
+                   "a listener on each address")
+    clients = [link_local_client(world, place, address)
+               for place in two_links for address in LINK_LOCAL]
+    sessions = []
+    for number, client in enumerate(clients):
+        client.send(b"%d" % number)
+        data, session = backend.recvfrom(100)
+        assert data == b"%d" % number
+        sessions.append(session)
+    assert len(set(sessions)) == len(clients)
+    for number, session in reversed(list(enumerate(sessions))):
+        for part in range(2):
+            backend.sendto(b"%d.%d" % (number, part), session)
+    for number, client in enumerate(clients):
+        for part in range(2):
+            assert client.recv(100) == b"%d.%d" % (number, part)
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(100)
+    # Bulk, which is merged on its way.
+    for client in clients[::3]:
+        client.settimeout(GUARD)
+        for _ in range(20):
+            client.send(b"x" * 1000)
+        got = [backend.recvfrom(2000) for _ in range(20)]
+        assert {data for data, _ in got} == {b"x" * 1000}
+        for _ in range(20):
+            backend.sendto(b"y" * 1000, got[0][1])
+        assert {client.recv(2000) for _ in range(20)} == {b"y" * 1000}
+
+
+def test_link_local_client_of_an_answer_by_the_relay(world, netns, two_links):
+    """`respond` answers as backends do."""
+    world.berthd(ack(protocol="udp", namespace="n", respond="echo"))
+    for place in two_links:
+        for address in LINK_LOCAL:
+            client = link_local_client(world, place, address)
+            client.send(address.encode())
+            assert client.recv(100) == address.encode()
+
+
 def test_one_client_on_two_addresses(world, netns, backend):
     """The same source port to both: each gets its own answers."""
     netns.addr_add("10.0.0.1/32")
