@@ -519,8 +519,10 @@ def test_interface_goes_amid_a_transfer(world, netns, backend, how):
     ends the connection, with unread data in it, and the namespace is freed
     when it goes."""
     monitor = NsidMonitor(world)
+    # It must not end before everything is stuffed and the interface is gone.
+    idle_ms = round(GUARD / 15 * 1000)
     berthd = world.berthd(forward(to(backend),
-                                  options={"idle_timeout": "1s"}))
+                                  options={"idle_timeout": f"{idle_ms}ms"}))
     address = outside(world, netns)
     tracked = monitor.track(netns)
     with relay_survives(berthd):
