@@ -13,6 +13,7 @@ PYTHON ?= /usr/bin/python3
 VM_KERNELS ?= 6.1 6.12
 VM_STAGES ?= unit integration
 VM_TIMEOUT ?= 3600
+VM_CPUS ?= 1
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -119,7 +120,7 @@ check-vm: dependencies-build-test-vm
 	+$(Q)$(MAKE) --no-print-directory -j2 -Otarget $(addprefix check-vm-,$(VM_KERNELS))
 	@echo "make check-vm: everything passed"
 check-vm-%:
-	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --without-sctp -- \
+	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(VM_CPUS) --without-sctp -- \
 		env STAGES='$(VM_STAGES)' tests/vm/suite $(unit_programs)
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
 

@@ -87,6 +87,7 @@ def nothing_left(base):
 def test_output_status_and_files(base, tmp_path):
     """All that a command does, in one boot: each costs many seconds."""
     script = """
+        nproc
         echo to-stdout; echo to-stderr >/dev/stderr; printf '%s|' "$@"; pwd
         echo result >"$BERTH_VM_OUTPUT/result"
         echo changed >"$0"; touch /etc/vmtest-changed
@@ -94,9 +95,10 @@ def test_output_status_and_files(base, tmp_path):
     """
     victim = tmp_path / "victim file"
     victim.write_text("unchanged")
-    status, stdout, stderr = run("--", "bash", "-c", script, str(victim),
-                                 "two words", "*", "", cwd=tmp_path)
-    assert stdout.splitlines() == ["to-stdout", "to-stderr",
+    status, stdout, stderr = run("--cpus", "2", "--", "bash", "-c", script,
+                                 str(victim), "two words", "*", "",
+                                 cwd=tmp_path)
+    assert stdout.splitlines() == ["2", "to-stdout", "to-stderr",
                                    f"two words|*||{tmp_path}"]
     assert status == 77
     assert "exit status 77" in stderr
