@@ -8,6 +8,9 @@ import time
 # Long enough that only a broken program reaches it, on a loaded machine and
 # with sanitizers too.
 GUARD = float(os.environ.get("BERTH_GUARD", "15"))
+# How much slower than usual everything is thought to be: a factor for the
+# few times that are short on purpose, because a longer one would be a fault.
+SLOWNESS = max(1, GUARD / 15)
 
 
 def wait_for(predicate, what, guard=GUARD):
