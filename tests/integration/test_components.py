@@ -90,7 +90,7 @@ def test_name_server(world, netns, dnsmasq, transport):
     # lost that are under way in it.
     said = run_inside(netns, program("dnsperf"), "-s", "127.0.0.1", "-d",
                       str(queries), "-m", transport, "-c", "8", "-n", "3",
-                      "-Q", "200")
+                      "-Q", "200", "-t", str(round(GUARD)))
     counts = {name: int(number) for name, number in
               re.findall(r"Queries (\w+): +(\d+)", said)}
     assert counts["sent"] == 300, said
