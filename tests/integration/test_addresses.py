@@ -8,7 +8,7 @@ import subprocess
 from harness.kernel import setns
 from harness.nsid import give_nsid
 from harness.rules import ack, rule, rules
-from harness.wait import GUARD, stays, wait_equal, wait_for
+from harness.wait import SLOWNESS, stays, wait_equal, wait_for
 
 
 def each(**match):
@@ -139,7 +139,7 @@ def test_tentative_address_is_not_usable_yet(world):
     a, b = world.netns("a"), world.netns("b")
     world.veth(a, "eth0", b, "eth0")
     # Each probe is a second in which the state can be looked at.
-    a.sysctl("net.ipv6.conf.eth0.dad_transmits", round(max(1, GUARD / 15)))
+    a.sysctl("net.ipv6.conf.eth0.dad_transmits", round(SLOWNESS))
     berthd = world.berthd(each(address="fd00::/8"))
     a.addr_add("fd00::1/64", "eth0", "dad")
 

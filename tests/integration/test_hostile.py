@@ -22,7 +22,7 @@ from harness.netns import read_all, read_exactly
 from harness.rules import forward, rule, rules
 from harness.traffic import (echo_backend, ended, pair, pattern, reset, stuff,
                              works)
-from harness.wait import GUARD, stays, wait_equal, wait_for
+from harness.wait import GUARD, SLOWNESS, stays, wait_equal, wait_for
 from harness.witness import NsidMonitor
 
 # The relay's own, whatever strangers do: a few threads' buffers and arenas.
@@ -421,7 +421,7 @@ def many_descriptors():
 
 def accept_all(backend):
     servers = []
-    while select.select([backend], [], [], 0.5)[0]:
+    while select.select([backend], [], [], 0.5 * SLOWNESS)[0]:
         servers.append(accept(backend))
     return servers
 
@@ -520,7 +520,7 @@ def test_interface_goes_amid_a_transfer(world, netns, backend, how):
     when it goes."""
     monitor = NsidMonitor(world)
     # It must not end before everything is stuffed and the interface is gone.
-    idle_ms = round(GUARD / 15 * 1000)
+    idle_ms = round(SLOWNESS * 1000)
     berthd = world.berthd(forward(to(backend),
                                   options={"idle_timeout": f"{idle_ms}ms"}))
     address = outside(world, netns)

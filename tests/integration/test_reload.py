@@ -14,7 +14,7 @@ import pytest
 from harness import process
 from harness.rules import ack, forward, rule, rules
 from harness.traffic import echo_backend, works
-from harness.wait import GUARD, stays, wait_equal, wait_for
+from harness.wait import GUARD, SLOWNESS, stays, wait_equal, wait_for
 
 BROKEN = """\
 rules:
@@ -112,7 +112,8 @@ def test_unending_writes_do_not_starve_the_reload(world, netns):
     writer.start()
     try:
         berthd.write_rules("50-test.yaml", ack(port=1001))
-        wait_for(lambda: "tcp *:1001" in netns.listeners(), "the change", 5)
+        wait_for(lambda: "tcp *:1001" in netns.listeners(), "the change",
+                 5 * SLOWNESS)
     finally:
         stop.set()
         writer.join()

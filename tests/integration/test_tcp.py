@@ -13,7 +13,7 @@ from harness.netns import read_all, read_exactly
 from harness.rules import ack, forward
 from harness.traffic import (Talk, echo_backend, ended, exchange, pair,
                              pattern, reset, stuff, was_reset, works)
-from harness.wait import GUARD, stays, wait_equal, wait_for
+from harness.wait import GUARD, SLOWNESS, stays, wait_equal, wait_for
 
 # What one connection may hold back: the relay's buffers and those of four
 # sockets, which the kernel lets grow to its tcp_rmem and tcp_wmem limits.
@@ -323,15 +323,17 @@ def test_next_backend_when_one_fails(world, netns, backend, why):
 
 
 def test_idle_timeout(world, netns, backend):
-    world.berthd(forward(to(backend), options={"idle_timeout": "600ms"}))
+    idle = 0.6 * SLOWNESS
+    world.berthd(forward(
+        to(backend), options={"idle_timeout": f"{idle * 1000:.0f}ms"}))
     client, server = pair(netns, backend)
     with client, server:
         for _ in range(4):
-            time.sleep(0.3)
+            time.sleep(idle / 2)
             works(client, server)
         started = time.monotonic()
         assert ended(client) and ended(server)
-        assert 0.3 < time.monotonic() - started < 4
+        assert idle / 2 < time.monotonic() - started < idle + 4
 
 
 def test_max_connections(world, netns, backend):

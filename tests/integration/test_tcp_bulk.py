@@ -13,7 +13,7 @@ from harness.netns import read_all, read_exactly
 from harness.rules import ack, forward
 from harness.traffic import (Talk, ended, exchange, pair, pattern, reset,
                              stuff, was_reset, works)
-from harness.wait import GUARD, wait_equal, wait_for
+from harness.wait import GUARD, SLOWNESS, wait_equal, wait_for
 
 BULK = 12 << 20
 IPPROTO_MPTCP = 262
@@ -208,7 +208,7 @@ def test_without_room_for_pipes(world, netns, backend):
     held = []
     while len(held) < 64:
         client = netns.connect("127.0.0.1", 8080)
-        if not select.select([backend], [], [], 0.5)[0]:
+        if not select.select([backend], [], [], 0.5 * SLOWNESS)[0]:
             client.close()
             break
         held.append((client, backend.accept()[0]))

@@ -9,7 +9,7 @@ import pytest
 
 from harness import process
 from harness.rules import ack, forward, rule, rules
-from harness.wait import GUARD, wait_equal, wait_for
+from harness.wait import GUARD, SLOWNESS, wait_equal, wait_for
 
 DGRAM = socket.SOCK_DGRAM
 
@@ -260,19 +260,20 @@ def test_many_clients(world, netns, backend):
 
 
 def test_idle_session_ends_and_a_new_one_begins(world, netns, backend):
+    idle = 0.4 * SLOWNESS
     world.berthd(forward(to(backend), protocol="udp",
-                         options={"idle_timeout": "400ms"}))
+                         options={"idle_timeout": f"{idle * 1000:.0f}ms"}))
     client = udp(world, netns, "127.0.0.1")
     client.send(b"1")
     first = backend.recvfrom(100)[1]
     # Replies keep a session alive as well.
     for _ in range(4):
-        time.sleep(0.2)
+        time.sleep(idle / 2)
         backend.sendto(b"tick", first)
         assert client.recv(100) == b"tick"
 
     def another():
-        time.sleep(0.8)
+        time.sleep(2 * idle)
         client.send(b"2")
         return backend.recvfrom(100)[1] != first
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from harness.rules import forward
-from harness.wait import wait_for
+from harness.wait import SLOWNESS, wait_for
 
 DGRAM = socket.SOCK_DGRAM
 
@@ -197,7 +197,7 @@ def test_unix_backend_that_does_not_read(world, netns):
     for number in range(200):
         client.send(b"%d" % number)
     # In order, whole, and then new ones again.
-    backend.settimeout(0.5)
+    backend.settimeout(0.5 * SLOWNESS)
     numbers = []
     try:
         while True:
