@@ -15,7 +15,7 @@ import pytest
 
 from harness import process
 from harness.rules import forward, rule, rules
-from harness.wait import wait_equal, wait_for
+from harness.wait import SLOWNESS, wait_equal, wait_for
 
 DGRAM = socket.SOCK_DGRAM
 LIMIT = 200
@@ -131,7 +131,7 @@ def test_forged_sources_against_the_table(world, backend):
     berthd = world.berthd(rules(
         *(rule(name=netns.name, namespace=netns.name, protocol="udp",
                forward={"to": backend.to, "max_connections": LIMIT,
-                        "idle_timeout": "3s"})
+                        "idle_timeout": f"{3 * SLOWNESS:.0f}s"})
           for netns in (flooded, other))))
     idle = berthd.idle_relay_descriptors()
     relay = berthd.relay_pid()
