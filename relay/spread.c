@@ -16,20 +16,23 @@
  * one that accepts. To ask takes the lock of the other one's mailbox and wakes
  * it; nothing of that is on the path of a connection otherwise.
  *
- * Two ways that were measured before this one, and given up: every listener in
+ * Two ways that were measured beside this one, and given up: every listener in
  * the sets of all workers from the beginning ("shared"), which wakes a second
  * worker for every client that comes while the first one is about to run; and
  * each in the set of one worker only, which accepts and hands a connection over
  * when another worker has at least two connections less ("owned"). 2 CPUs for
  * all, Linux 6.18, 2 workers; clients that connect, send 64 bytes, read them
- * back and close, in one namespace; 8 to 10 rounds of a second, by turns.
- * Median of the quotients "owned" by "shared":
+ * back and close; by turns, medians. Quotients by "shared":
  *
- *	listeners	clients	CPU each	p50	rate
- *	1 hot		2	1.00		1.05	0.94
- *	1 hot		16	1.08		1.15	0.88
- *	3,000 cool	2	0.84		0.91	0.75
- *	3,000 cool	16	1.04		1.27	0.70
+ *				this			owned
+ *	listeners	clients	CPU	p50	rate	CPU	p50	rate
+ *	1 hot		1	0.82	0.85	1.18
+ *	1 hot		2	0.99	0.99	1.02	1.00	1.05	0.94
+ *	1 hot		16	1.02	1.01	1.01	1.08	1.15	0.88
+ *	3,000 cool	2	0.93	1.04	0.97	0.84	0.91	0.75
+ *	3,000 cool	16	1.00	0.99	0.98	1.04	1.27	0.70
+ *
+ * `make bench BENCH="--only spread --beside DIR"` compares with another build.
  *
  * A datagram or one-to-many socket has one worker: its table needs no lock
  * then, and what one client sends stays in order. Listeners are dealt out by
