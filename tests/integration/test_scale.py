@@ -7,7 +7,7 @@ from harness import process
 from harness.berthd import SANITIZED
 from harness.rules import ack, forward
 from harness.traffic import echo_backend
-from harness.wait import wait_equal, wait_for
+from harness.wait import GUARD, wait_equal, wait_for
 
 
 def shape(pid):
@@ -72,7 +72,7 @@ def test_idle_costs_nothing(world):
         time.sleep(1)
         return switches() == before
 
-    wait_for(still, "a second of silence", guard=30)
+    wait_for(still, "a second of silence", guard=2 * GUARD)
     before = switches()
     time.sleep(6)
     assert switches() - before == 0
