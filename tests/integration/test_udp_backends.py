@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_udp_backends.py - where the relay's UDP sessions lead."""
 
+import itertools
 import os
+import select
 import socket
 
 import pytest
@@ -10,6 +12,7 @@ from harness.rules import forward
 from harness.wait import SLOWNESS, wait_for
 
 DGRAM = socket.SOCK_DGRAM
+_questions = itertools.count()
 
 
 @pytest.fixture
@@ -46,11 +49,12 @@ def asks(client, backend, data=b"ping", before=()):
     """One question and its answer. Return: the session, as the backend
     knows it.
 
-    before: what the backend may find ahead of it.
+    before: what the backend may find ahead of it, beside what served_by()
+    has left there.
     """
     client.send(data)
     got, session = backend.recvfrom(1 << 16)
-    while got in before:
+    while got in before or got.startswith(b"who is"):
         got, session = backend.recvfrom(1 << 16)
     assert got == data
     backend.sendto(data[::-1], session)
@@ -61,18 +65,19 @@ def asks(client, backend, data=b"ping", before=()):
 def served_by(client, backends):
     """Asks until one of the backends has the question, which it answers.
 
-    Return: that backend.
+    Return: that backend. What was asked in vain, or once more than needed,
+    is left behind and told apart by its number.
     """
+    question = b"who is %d?" % next(_questions)
+
     def once():
-        client.send(b"who?")
-        for backend in backends:
-            backend.settimeout(0.05)
-            try:
-                _, session = backend.recvfrom(100)
-            except socket.timeout:
+        client.send(question)
+        for backend in select.select(backends, [], [], 0.05 * SLOWNESS)[0]:
+            data, session = backend.recvfrom(100)
+            if data != question:
                 continue
-            backend.sendto(b"me", session)
-            if client.recv(100) == b"me":
+            backend.sendto(question, session)
+            if client.recv(100) == question:
                 return backend
         return None
 
