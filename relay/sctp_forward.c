@@ -6,11 +6,9 @@
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "common/log.h"
 #include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
@@ -20,58 +18,17 @@
 
 static const struct serving_backend *conn_backend(const struct sctp_conn *conn)
 {
-	return &conn->serving->backends[conn->backend_index];
-}
-
-/* Is it the relay's own shortage, which says nothing of the backend? */
-static bool is_own_shortage(int error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case EADDRNOTAVAIL: /* no local port */
-	case EPROTONOSUPPORT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Chooses among the backends that did not fail yet. Return: is there one? */
-static bool forward_pick(struct worker *worker, struct sctp_conn *conn)
-{
-	int index = backend_pick(conn->serving, &conn->share->next_backend,
-				 conn->tried, worker->now_us);
-
-	if (index < 0)
-		return false;
-	conn->backend_index = (uint8_t)index;
-	conn->active_us = worker->now_us;
-	return true;
+	return &conn->serving->backends[conn->failover.index];
 }
 
 /* Gives up this backend. Return: true when there is another one to try. */
 static bool forward_next(struct worker *worker, struct sctp_conn *conn,
 			 int error)
 {
-	const char *text = conn_backend(conn)->text;
-	bool found;
-
 	sctp_conn_close_backend(worker, conn, /* abort= */ true);
-	counters_failed(share_counters(conn->share), error);
-	if (!is_own_shortage(error))
-		backend_failed(conn->serving, conn->backend_index,
-			       worker->now_us);
-	conn->tried |= UINT64_C(1) << conn->backend_index;
-	found = forward_pick(worker, conn);
-	if (log_ratelimit_ok(&worker->log_limit))
-		log_warning("%s: cannot connect to '%s': %s; %s",
-			    conn->share->listener->label, text, strerror(error),
-			    found ? "trying the next"
-				  : "aborting the association");
-	return found;
+	conn->active_us = worker->now_us;
+	return failover_next(worker, conn->share, conn->serving,
+			     &conn->failover, error);
 }
 
 static void forward_open(struct worker *worker, struct sctp_conn *conn)
@@ -82,7 +39,7 @@ static void forward_open(struct worker *worker, struct sctp_conn *conn)
 	if (backend->kind != SCTP_SIDE_STREAM &&
 	    sctp_socket_limits(backend->fd, 0, &backend->limits) < 0)
 		backend->shut = true;
-	backend_works(conn->serving, conn->backend_index);
+	backend_works(conn->serving, conn->failover.index);
 	conn->active_us = worker->now_us;
 	backend->writable = true;
 	backend->readable = true;
@@ -161,7 +118,9 @@ static void forward_try(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn)
 {
-	(void)forward_pick(worker, conn); /* nothing was tried yet */
+	conn->active_us = worker->now_us;
+	(void)failover_pick(worker, conn->share, conn->serving,
+			    &conn->failover); /* nothing was tried yet */
 	forward_try(worker, conn);
 }
 

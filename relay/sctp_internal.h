@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "relay/counters.h"
+#include "relay/failover.h"
 #include "relay/pollable.h"
 #include "relay/sctp_message.h"
 #include "relay/sctp_socket.h"
@@ -78,7 +79,6 @@ enum sctp_state {
  * @blocked:	it is in the shared socket's list
  * @full:	it is the reason that the shared socket is not read
  * @sent:	bytes of serving.text that are sent
- * @tried:	bit i: backend i of serving.backends failed
  */
 struct sctp_conn {
 	struct grave grave;
@@ -97,10 +97,9 @@ struct sctp_conn {
 	struct sctp_side backend;
 	size_t in_kernel;
 	size_t recent;
-	uint64_t tried;
+	struct failover failover;
 	uint32_t epoch;
 	uint32_t sent;
-	uint8_t backend_index;
 	uint8_t state;
 	uint8_t n_fds;
 	bool queued;

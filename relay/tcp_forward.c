@@ -3,15 +3,12 @@
 #include "relay/tcp_internal.h"
 
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "common/ip.h"
-#include "common/log.h"
 #include "common/util.h"
 #include "relay/backend_health.h"
-#include "relay/counters.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
 #include "relay/proxy_header.h"
@@ -21,7 +18,7 @@
 
 static const struct serving_backend *conn_backend(const struct conn *conn)
 {
-	return &conn->serving->backends[conn->backend_index];
+	return &conn->serving->backends[conn->failover.index];
 }
 
 /* Writes the PROXY protocol's header to @buffer.
@@ -64,64 +61,20 @@ static int forward_introduce(struct worker *worker, struct conn *conn)
 
 static void forward_open(struct worker *worker, struct conn *conn)
 {
-	backend_works(conn->serving, conn->backend_index);
+	backend_works(conn->serving, conn->failover.index);
 	conn->active_us = worker->now_us;
 	conn->backend.writable = true;
 	tcp_set_state(worker, conn, CONN_OPEN);
 	tcp_run(worker, conn);
 }
 
-/* Is it the relay's own shortage, which says nothing of the backend? */
-static bool is_own_shortage(int error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case EAGAIN: /* no local port */
-	case EADDRNOTAVAIL: /* the same, with an older kernel */
-	case EAFNOSUPPORT: /* transparent: the client has no such address */
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Chooses among the backends that did not fail yet. Return: is there one? */
-static bool forward_pick(struct worker *worker, struct conn *conn)
-{
-	int index = backend_pick(conn->serving, &conn->share->next_backend,
-				 conn->tried, worker->now_us);
-
-	if (index < 0)
-		return false;
-	conn->backend_index = (uint8_t)index;
-	conn->active_us = worker->now_us;
-	return true;
-}
-
 /* Gives up this backend. Return: true when there is another one to try. */
 static bool forward_next(struct worker *worker, struct conn *conn, int error)
 {
-	const char *text = conn_backend(conn)->text;
-	const char *place = conn->serving->backend_netns;
-	bool found;
-
 	tcp_close_backend(worker, conn, /* reset= */ true);
-	counters_failed(share_counters(conn->share), error);
-	if (!is_own_shortage(error))
-		backend_failed(conn->serving, conn->backend_index,
-			       worker->now_us);
-	conn->tried |= UINT64_C(1) << conn->backend_index;
-	found = forward_pick(worker, conn);
-	if (log_ratelimit_ok(&worker->log_limit))
-		log_warning("%s: cannot connect to '%s'%s%s%s: %s; %s",
-			    conn->share->listener->label, text,
-			    place[0] ? " in '" : "", place, place[0] ? "'" : "",
-			    strerror(error),
-			    found ? "trying the next" : "resetting the client");
-	return found;
+	conn->active_us = worker->now_us;
+	return failover_next(worker, conn->share, conn->serving,
+			     &conn->failover, error);
 }
 
 static void backend_handler(struct worker *worker, struct pollable *pollable,
@@ -178,7 +131,7 @@ static int open_socket(struct worker *worker, struct conn *conn)
 
 	if (target->minted && !conn->mint) {
 		conn->mint = mint_ask(worker, conn->share->listener->id,
-				      conn->backend_index, &mint_ops, conn);
+				      conn->failover.index, &mint_ops, conn);
 		return conn->mint ? -EINPROGRESS : -ENOMEM;
 	}
 	fd = target->minted
@@ -275,7 +228,9 @@ void tcp_forward_begin(struct worker *worker, struct conn *conn)
 		tcp_reset(worker, conn);
 		return;
 	}
-	(void)forward_pick(worker, conn); /* nothing was tried yet */
+	conn->active_us = worker->now_us;
+	(void)failover_pick(worker, conn->share, conn->serving,
+			    &conn->failover); /* nothing was tried yet */
 	forward_try(worker, conn);
 }
 

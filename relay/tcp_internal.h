@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "relay/buffer.h"
+#include "relay/failover.h"
 #include "relay/pipe.h"
 #include "relay/pollable.h"
 #include "relay/timer.h"
@@ -76,8 +77,6 @@ enum conn_state {
  * @active_us:	last progress; while connecting: beginning with this backend
  * @sent:	bytes of serving.text that are written
  * @mint:	where @backend's socket comes from, when berthd makes it
- * @tried:	bit i: backend i of serving.backends failed
- * @backend_index: of serving.backends
  * @n_fds:	descriptors it holds of the limit
  * @queued:	it is in worker.ready
  */
@@ -92,11 +91,10 @@ struct conn {
 	uint64_t since_us;
 	uint64_t active_us;
 	struct mint *mint;
-	uint64_t tried;
+	struct failover failover;
 	struct side client;
 	struct side backend;
 	uint32_t sent;
-	uint8_t backend_index;
 	uint8_t state;
 	uint8_t n_fds;
 	bool queued;

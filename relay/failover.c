@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/* failover.c - connecting to one backend after the other */
+#include "relay/failover.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "relay/backend_health.h"
+#include "relay/listener.h"
+#include "relay/serving.h"
+#include "relay/worker.h"
+
+/* Is it the relay's own shortage, which says nothing of the backend? */
+static bool is_own_shortage(int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC: /* epoll(7): too many watches */
+	case EAGAIN: /* no local port */
+	case EADDRNOTAVAIL: /* the same, with an older kernel or SCTP */
+	case EAFNOSUPPORT: /* transparent: the client has no such address */
+	case EPROTONOSUPPORT: /* no SCTP in this kernel */
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool failover_pick(struct worker *worker, struct share *share,
+		   struct serving *serving, struct failover *failover)
+{
+	int index = backend_pick(serving, &share->next_backend, failover->tried,
+				 worker->now_us);
+
+	if (index < 0)
+		return false;
+	failover->index = (uint8_t)index;
+	return true;
+}
+
+/* Why, where, and what happens next. */
+static void failover_log(const struct share *share,
+			 const struct serving *serving, const char *backend,
+			 int error, bool found)
+{
+	const char *place = serving->backend_netns, *end;
+
+	end = protocol_is_sctp(share->listener->protocol)
+		      ? "aborting the association"
+		      : "resetting the client";
+	log_warning("%s: cannot connect to '%s'%s%s%s: %s; %s",
+		    share->listener->label, backend, place[0] ? " in '" : "",
+		    place, place[0] ? "'" : "", strerror(error),
+		    found ? "trying the next" : end);
+}
+
+bool failover_next(struct worker *worker, struct share *share,
+		   struct serving *serving, struct failover *failover,
+		   int error)
+{
+	const char *backend = serving->backends[failover->index].text;
+	bool found;
+
+	counters_failed(share_counters(share), error);
+	if (!is_own_shortage(error))
+		backend_failed(serving, failover->index, worker->now_us);
+	failover->tried |= UINT64_C(1) << failover->index;
+	found = failover_pick(worker, share, serving, failover);
+	if (log_ratelimit_ok(&worker->log_limit))
+		failover_log(share, serving, backend, error, found);
+	return found;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* failover.h - connecting to one backend after the other */
+#ifndef RELAY_FAILOVER_H
+#define RELAY_FAILOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct serving;
+struct share;
+struct worker;
+
+/**
+ * struct failover - of one connection; zero-initialize
+ * @tried:	bit i: backend i of its serving failed
+ * @index:	the backend that is tried now, or was reached
+ */
+struct failover {
+	uint64_t tried;
+	uint8_t index;
+};
+
+/**
+ * failover_pick() - chooses among the backends that did not fail yet
+ * Return: is there one?
+ */
+bool failover_pick(struct worker *worker, struct share *share,
+		   struct serving *serving, struct failover *failover);
+
+/**
+ * failover_next() - the one that was picked cannot be reached: picks another
+ * @error:	a positive errno, which is counted and logged
+ *
+ * Return: is there one? If not, the caller ends the client.
+ */
+bool failover_next(struct worker *worker, struct share *share,
+		   struct serving *serving, struct failover *failover,
+		   int error);
+
+#endif
