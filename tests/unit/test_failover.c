@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_failover.c - connecting to one backend after the other */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "relay/counters.h"
+#include "relay/failover.h"
+#include "relay/listener.h"
+#include "relay/serving.h"
+#include "relay/worker.h"
+
+#define NOW_US (100 * USEC_PER_SEC)
+
+static char text[] = "192.0.2.1:80";
+static char nowhere[] = "";
+static struct serving_backend backends[3];
+static struct serving serving;
+static struct counters counters;
+static struct listener listener;
+static struct share share;
+static struct worker worker;
+static struct failover failover;
+
+static int setup(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		backends[i] = (struct serving_backend){ .text = text };
+	memset(&serving, 0, sizeof(serving));
+	serving.backends = backends;
+	serving.n_backends = ARRAY_SIZE(backends);
+	serving.backend_netns = nowhere;
+	memset(&counters, 0, sizeof(counters));
+	memset(&share, 0, sizeof(share));
+	atomic_store(&share.counters, &counters);
+	listener.label = text;
+	share.listener = &listener;
+	worker.now_us = NOW_US;
+	failover = (struct failover){ 0 };
+	return 0;
+}
+
+static bool pick(void)
+{
+	return failover_pick(&worker, &share, &serving, &failover);
+}
+
+static bool next(int error)
+{
+	return failover_next(&worker, &share, &serving, &failover, error);
+}
+
+static void test_each_once(void **state)
+{
+	struct counts counts = { 0 };
+
+	(void)state;
+	assert_true(pick());
+	assert_int_equal(failover.index, 0);
+	assert_true(next(ECONNREFUSED));
+	assert_int_equal(failover.index, 1);
+	assert_true(next(ETIMEDOUT));
+	assert_int_equal(failover.index, 2);
+	assert_false(next(ECONNREFUSED));
+	counters_sum(&counters, &counts);
+	assert_int_equal(counts.n_errors, 2);
+	assert_int_equal(counts.errors[0].error, ECONNREFUSED);
+	assert_int_equal(counts.errors[0].n, 2);
+	assert_int_equal(counts.errors[1].error, ETIMEDOUT);
+	assert_int_equal(counts.errors[1].n, 1);
+}
+
+/* What is the backend's fault holds it back for others; our own does not. */
+static void test_whose_fault(void **state)
+{
+	static const struct {
+		int error;
+		bool own;
+	} cases[] = {
+		{ ECONNREFUSED, false },   { ETIMEDOUT, false },
+		{ EHOSTUNREACH, false },   { ENOENT, false },
+		{ EMFILE, true },	   { ENFILE, true },
+		{ ENOMEM, true },	   { ENOBUFS, true },
+		{ ENOSPC, true },	   { EAGAIN, true },
+		{ EADDRNOTAVAIL, true },   { EAFNOSUPPORT, true },
+		{ EPROTONOSUPPORT, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)setup(state);
+		assert_true(pick());
+		assert_true(next(cases[i].error));
+		assert_int_equal(failover.index, 1);
+		assert_int_equal(atomic_load(&backends[0].health.held_until_us),
+				 cases[i].own ? 0 : NOW_US + USEC_PER_SEC);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_each_once, setup),
+		cmocka_unit_test_setup(test_whose_fault, setup),
+	};
+
+	log_init("test_failover", LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
