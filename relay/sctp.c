@@ -31,6 +31,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/admit.h"
 #include "relay/listener.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
@@ -176,7 +177,7 @@ static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
 	timers_unreserve(&worker->timers, &conn->timer);
 	conn->serving = serving_unref(conn->serving);
 	sctp_conn_count(conn, COUNTER_ENDED, 1);
-	sctp_leave(share, conn->n_fds);
+	admit_give(share, conn->n_fds);
 	DL_DELETE(share->sctp_conns, conn);
 	DL_DELETE2(worker->sctp_conns, conn, all_prev, all_next);
 	/* In worker.sctp_ready it is found dead, and buried then. */
@@ -411,7 +412,7 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 		return r;
 	}
 	conn->serving = serving_ref(share->serving);
-	conn->n_fds = (uint8_t)sctp_fds(share);
+	conn->n_fds = (uint8_t)admit_fds(share);
 	DL_APPEND(share->sctp_conns, conn);
 	DL_APPEND2(worker->sctp_conns, conn, all_prev, all_next);
 	share_accepted(share);

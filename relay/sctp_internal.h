@@ -205,20 +205,6 @@ void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn);
 /** sctp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
 void sctp_forward_timeout(struct worker *worker, struct sctp_conn *conn);
 
-/* sctp_accept.c */
-
-/** sctp_admit() - takes room for one more association. Return: is there any? */
-bool sctp_admit(struct share *share);
-
-/** sctp_admit_not() - gives the room back */
-void sctp_admit_not(struct share *share);
-
-/** sctp_leave() - the same, for an association that took @n_fds */
-void sctp_leave(struct share *share, unsigned int n_fds);
-
-/** sctp_fds() - descriptors of each of the share's associations */
-unsigned int sctp_fds(const struct share *share);
-
 /* sctp_shared.c */
 
 /** sctp_shared_send() - to a client of a one-to-many socket. Return: 0;

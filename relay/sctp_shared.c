@@ -35,6 +35,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "relay/admit.h"
 #include "relay/buffer.h"
 #include "relay/listener.h"
 #include "relay/sctp.h"
@@ -259,7 +260,7 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 	int r;
 
 	/* There is no backlog that it could wait in. */
-	if (!sctp_admit(share)) {
+	if (!admit_take(share)) {
 		counters_add(share_counters(share), COUNTER_LIMITED, 1);
 		sctp_socket_abort(share->listener->fd, assoc_id);
 		return NULL;
@@ -274,7 +275,7 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 		log_warning_errno(r, "%s: aborting an association",
 				  share->listener->label);
 	sctp_socket_abort(share->listener->fd, assoc_id);
-	sctp_admit_not(share);
+	admit_give(share, admit_fds(share));
 	return NULL;
 }
 

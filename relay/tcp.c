@@ -24,11 +24,6 @@
  * namespace goes and its abort does. Most backends live in our own namespace,
  * which nobody waits for: their sockets may end as orphans. The socket to one
  * in another namespace is kept like the client's.
- *
- * Accepting. A listener that cannot accept (no descriptor, no memory, its
- * limit reached) is parked: out of the epoll set, so that it does not spin,
- * until one of our connections ends or a moment passed. Clients wait in its
- * backlog meanwhile.
  */
 #include "relay/tcp.h"
 
@@ -40,18 +35,12 @@
 #include <utlist.h>
 
 #include "common/util.h"
-#include "relay/limits.h"
+#include "relay/admit.h"
 #include "relay/listener.h"
 #include "relay/netns_use.h"
 #include "relay/serving.h"
-#include "relay/spread.h"
 #include "relay/tcp_internal.h"
 #include "relay/worker.h"
-
-/* Connections per listener and event: enough to be cheap, few enough that the
- * next listener does not wait long. More than one from so many turns on. */
-#define ACCEPT_BATCH 16
-#define ACCEPT_TURNS 4
 
 /* How long a client may take to read and acknowledge what was said to it after
  * all is done. A slow one still gets 64 KiB at 20 kbit/s. */
@@ -122,13 +111,6 @@ static void close_with_reset(int fd)
 	(void)close(fd); /* nothing is left that could fail */
 }
 
-static void conn_give_fds(struct conn *conn, unsigned int n)
-{
-	conn->n_fds = (uint8_t)(conn->n_fds - n);
-	limits_give(n);
-	netns_use_give(conn->share->listener->netns, n);
-}
-
 void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 {
 	struct side *backend = &conn->backend;
@@ -156,10 +138,8 @@ static void conn_free(struct worker *worker, struct conn *conn)
 	tcp_drop(worker, conn, &conn->client);
 	timers_unreserve(&worker->timers, &conn->timer);
 	conn->serving = serving_unref(conn->serving);
-	conn_give_fds(conn, conn->n_fds);
 	counters_add(share_counters(share), COUNTER_ENDED, 1);
-	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
-				  memory_order_relaxed);
+	admit_give(share, conn->n_fds);
 	DL_DELETE(share->conns, conn);
 	DL_DELETE2(worker->conns, conn, all_prev, all_next);
 	worker_bury(worker, &conn->grave);
@@ -207,7 +187,8 @@ void tcp_end(struct worker *worker, struct conn *conn)
 	tcp_shut(&conn->client);
 	if (conn->backend.fd >= 0 && !tcp_forward_pins(conn)) {
 		tcp_close_backend(worker, conn, /* reset= */ false);
-		conn_give_fds(conn, 1);
+		conn->n_fds--;
+		admit_give_fds(conn->share, 1);
 	}
 	tcp_set_state(worker, conn, CONN_ENDING);
 	conn_close_if_through(worker, conn);
@@ -374,42 +355,6 @@ static int conn_new(struct worker *worker, struct share *share, int fd,
 	return 0;
 }
 
-/* One connection uses as many descriptors as it has sides. */
-static unsigned int share_fds(const struct share *share)
-{
-	return share->serving->action == SERVICE_FORWARD ? 2 : 1;
-}
-
-static bool share_admits(struct share *share)
-{
-	struct listener *listener = share->listener;
-	unsigned int n = share_fds(share);
-
-	if (!limits_take(n))
-		return false;
-	if (netns_use_take(listener->netns, n)) {
-		if (atomic_fetch_add_explicit(&listener->n_conns, 1,
-					      memory_order_relaxed) <
-		    share->serving->max_connections)
-			return true;
-		atomic_fetch_sub_explicit(&listener->n_conns, 1,
-					  memory_order_relaxed);
-		netns_use_give(listener->netns, n);
-	}
-	limits_give(n);
-	return false;
-}
-
-static void share_admits_not(struct share *share)
-{
-	unsigned int n = share_fds(share);
-
-	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
-				  memory_order_relaxed);
-	netns_use_give(share->listener->netns, n);
-	limits_give(n);
-}
-
 static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 {
 	struct conn *conn;
@@ -421,11 +366,11 @@ static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 			log_warning_errno(r, "%s: resetting a connection",
 					  share->listener->label);
 		close_with_reset(fd);
-		share_admits_not(share);
+		admit_give(share, admit_fds(share));
 		return;
 	}
 	share_accepted(share);
-	conn->n_fds = (uint8_t)share_fds(share);
+	conn->n_fds = (uint8_t)admit_fds(share);
 	DL_APPEND(share->conns, conn);
 	DL_APPEND2(worker->conns, conn, all_prev, all_next);
 	if (conn->serving->action == SERVICE_FORWARD) {
@@ -436,81 +381,17 @@ static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 	}
 }
 
-/* Return: true when the next accept may succeed. */
-static bool accept_failed(struct worker *worker, struct share *share, int error)
-{
-	switch (error) {
-	case EAGAIN:
-		return false;
-	case EINTR:
-	case ECONNABORTED:
-	case EPERM: /* a firewall rule */
-		return true;
-	/* Errors of the new connection's network, see accept(2). */
-	case ENETDOWN:
-	case EPROTO:
-	case ENOPROTOOPT:
-	case EHOSTDOWN:
-	case ENONET:
-	case EHOSTUNREACH:
-	case EOPNOTSUPP:
-	case ENETUNREACH:
-		return true;
-	default:
-		if (log_ratelimit_ok(&worker->log_limit))
-			log_warning_errno(error, "%s: cannot accept; retrying",
-					  share->listener->label);
-		worker_park(worker, share);
-		return false;
-	}
-}
-
-/* How many to accept now. The listener is reported again while more wait, and
- * an accept4(2) too much is to be spared: so one, and more when it is reported
- * turn after turn without being found empty. */
-static unsigned int accept_batch(struct worker *worker, struct share *share)
-{
-	if (share->accept_turn + 1 != worker->turn)
-		share->n_accept_turns = 0;
-	else if (share->n_accept_turns < ACCEPT_BATCH)
-		share->n_accept_turns++;
-	share->accept_turn = worker->turn;
-	return share->n_accept_turns < ACCEPT_TURNS ? 1 : share->n_accept_turns;
-}
-
 void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
-	struct netns_turn *turn = netns_use_turn(share->listener->netns,
-						 worker->index, worker->turn);
-	unsigned int n = accept_batch(worker, share);
+	struct admit_turn turn;
 	int fd;
 
 	(void)events;
-	if (spread_pass(share, worker->now_us))
-		return;
-	for (; n > 0 && turn->n_accepts < NETNS_TURN_ACCEPTS; n--) {
-		if (!share_admits(share)) {
-			share_limited(share);
-			worker_park(worker, share);
-			return;
-		}
-		turn->n_accepts++;
-		fd = accept4(share->listener->fd, NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
-			int error = errno;
-
-			share->n_accept_turns = 0;
-			share_admits_not(share);
-			if (!accept_failed(worker, share, error))
-				return;
-			continue;
-		}
-		share->useful = true;
+	admit_begin(worker, share, &turn);
+	while ((fd = admit_next(worker, share, &turn)) >= 0)
 		share_begin_conn(worker, share, fd);
-	}
 }
 
 void tcp_share_abort(struct worker *worker, struct share *share)

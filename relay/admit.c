@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/* admit.c - which clients of connections and associations are let in, and when
+ *
+ * Theory of operation: three limits hold for each: the descriptors of all
+ * traffic, those of its namespace, and the listener's own number. Room is taken
+ * before accept4(2), so that workers who accept from one listener at a time
+ * cannot exceed them.
+ *
+ * A stream listener that cannot accept (no descriptor, no memory, a limit
+ * reached) is parked: out of the epoll set, so that it does not spin, until one
+ * of our connections ends or a moment passed. Clients wait in its backlog
+ * meanwhile.
+ */
+#include "relay/admit.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "relay/limits.h"
+#include "relay/listener.h"
+#include "relay/netns_use.h"
+#include "relay/serving.h"
+#include "relay/spread.h"
+#include "relay/worker.h"
+
+/* Clients per listener and event: enough to be cheap, few enough that the next
+ * listener does not wait long. More than one from so many turns on. */
+#define ACCEPT_BATCH 16
+#define ACCEPT_TURNS 4
+
+/* One for each side, but a one-to-many socket is the listener's. */
+unsigned int admit_fds(const struct share *share)
+{
+	unsigned int n = share->serving->action == SERVICE_FORWARD ? 1 : 0;
+
+	if (share->listener->protocol != PROTOCOL_SCTP_SEQPACKET)
+		n++;
+	return n;
+}
+
+bool admit_take(struct share *share)
+{
+	struct listener *listener = share->listener;
+	unsigned int n = admit_fds(share);
+
+	if (!limits_take(n))
+		return false;
+	if (netns_use_take(listener->netns, n)) {
+		if (atomic_fetch_add_explicit(&listener->n_conns, 1,
+					      memory_order_relaxed) <
+		    share->serving->max_connections)
+			return true;
+		atomic_fetch_sub_explicit(&listener->n_conns, 1,
+					  memory_order_relaxed);
+		netns_use_give(listener->netns, n);
+	}
+	limits_give(n);
+	return false;
+}
+
+void admit_give_fds(struct share *share, unsigned int n_fds)
+{
+	netns_use_give(share->listener->netns, n_fds);
+	limits_give(n_fds);
+}
+
+void admit_give(struct share *share, unsigned int n_fds)
+{
+	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
+				  memory_order_relaxed);
+	admit_give_fds(share, n_fds);
+}
+
+/* The listener is reported again while more wait, and an accept4(2) too much is
+ * to be spared: so one, and more when it is reported turn after turn without
+ * being found empty. */
+static unsigned int accept_batch(struct worker *worker, struct share *share)
+{
+	if (share->accept_turn + 1 != worker->turn)
+		share->n_accept_turns = 0;
+	else if (share->n_accept_turns < ACCEPT_BATCH)
+		share->n_accept_turns++;
+	share->accept_turn = worker->turn;
+	return share->n_accept_turns < ACCEPT_TURNS ? 1 : share->n_accept_turns;
+}
+
+void admit_begin(struct worker *worker, struct share *share,
+		 struct admit_turn *turn)
+{
+	turn->n = accept_batch(worker, share);
+	turn->netns = netns_use_turn(share->listener->netns, worker->index,
+				     worker->turn);
+	if (spread_pass(share, worker->now_us))
+		turn->n = 0;
+}
+
+/* Return: true when the next accept may succeed. */
+static bool accept_failed(struct worker *worker, struct share *share, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return false;
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM: /* a firewall rule */
+		return true;
+	/* Errors of the new connection's network, see accept(2). */
+	case ENETDOWN:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+		return true;
+	default:
+		if (log_ratelimit_ok(&worker->log_limit))
+			log_warning_errno(error, "%s: cannot accept; retrying",
+					  share->listener->label);
+		worker_park(worker, share);
+		return false;
+	}
+}
+
+int admit_next(struct worker *worker, struct share *share,
+	       struct admit_turn *turn)
+{
+	int fd, error;
+
+	for (; turn->n > 0 && turn->netns->n_accepts < NETNS_TURN_ACCEPTS;
+	     turn->n--) {
+		if (!admit_take(share)) {
+			share_limited(share);
+			worker_park(worker, share);
+			return -1;
+		}
+		turn->netns->n_accepts++;
+		fd = accept4(share->listener->fd, NULL, NULL,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			turn->n--;
+			share->useful = true;
+			return fd;
+		}
+		error = errno;
+		share->n_accept_turns = 0;
+		admit_give(share, admit_fds(share));
+		if (!accept_failed(worker, share, error))
+			return -1;
+	}
+	return -1;
+}
