@@ -294,6 +294,14 @@ ssize_t sendmsg(int fd, const struct msghdr *header, int flags)
 	return (ssize_t)bytes;
 }
 
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+	struct iovec iov = { (void *)bytes, len };
+	const struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return sendmsg(fd, &header, flags);
+}
+
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned int n, int flags)
 {
 	ssize_t bytes;
