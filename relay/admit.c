@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "relay/handover.h"
 #include "relay/limits.h"
 #include "relay/listener.h"
 #include "relay/netns_use.h"
@@ -124,6 +125,15 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 	}
 }
 
+/* Return: does another worker serve it? */
+static bool hand_over(const struct worker *worker, const struct share *share,
+		      int fd)
+{
+	struct share *other = spread_other(share, worker->now_us);
+
+	return other && handover_give(other, fd, admit_fds(share)) == 0;
+}
+
 int admit_next(struct worker *worker, struct share *share,
 	       struct admit_turn *turn)
 {
@@ -140,8 +150,10 @@ int admit_next(struct worker *worker, struct share *share,
 		fd = accept4(share->listener->fd, NULL, NULL,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			turn->n--;
 			share->useful = true;
+			if (hand_over(worker, share, fd))
+				continue;
+			turn->n--;
 			return fd;
 		}
 		error = errno;

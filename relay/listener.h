@@ -44,6 +44,7 @@ struct worker;
  * @joined:	it accepts because it was asked to; in worker.joined
  * @useful:	it accepted something lately
  * @asked:	set by who asks it to join, unset when it leaves
+ * @open:	it serves connections that are handed over; read by all workers
  * @limited:	a limit stopped accepting, and nobody was accepted since
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
@@ -65,6 +66,7 @@ struct share {
 	uint32_t accept_turn;
 	uint8_t n_accept_turns;
 	atomic_bool asked;
+	atomic_bool open;
 	bool joined;
 	bool useful;
 	bool limited;

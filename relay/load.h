@@ -26,11 +26,13 @@ struct load_sample {
  * @last:	at the end of the last window
  * @n_turns:	so far
  * @busy_until_us: what other workers read
+ * @n_conns:	connections and associations that it serves, or will
  */
 struct load {
 	struct load_sample last;
 	uint64_t n_turns;
 	_Atomic uint64_t busy_until_us;
+	atomic_int n_conns;
 };
 
 /** load_judge() - was the thread busy between @from and @to? */
@@ -39,7 +41,19 @@ bool load_judge(const struct load_sample *from, const struct load_sample *to);
 /** load_note() - by the worker itself, at the beginning of each turn */
 void load_note(struct load *load, uint64_t now_us);
 
-/** load_is_busy() - by any thread */
+/* The rest is for any thread. */
+
 bool load_is_busy(const struct load *load, uint64_t now_us);
+
+/** load_add_conns() - @n more, or less, to serve */
+static inline void load_add_conns(struct load *load, int n)
+{
+	atomic_fetch_add_explicit(&load->n_conns, n, memory_order_relaxed);
+}
+
+static inline int load_conns(const struct load *load)
+{
+	return atomic_load_explicit(&load->n_conns, memory_order_relaxed);
+}
 
 #endif

@@ -178,6 +178,7 @@ static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
 	conn->serving = serving_unref(conn->serving);
 	sctp_conn_count(conn, COUNTER_ENDED, 1);
 	admit_give(share, conn->n_fds);
+	load_add_conns(&worker->load, -1);
 	DL_DELETE(share->sctp_conns, conn);
 	DL_DELETE2(worker->sctp_conns, conn, all_prev, all_next);
 	/* In worker.sctp_ready it is found dead, and buried then. */
@@ -413,6 +414,7 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 	}
 	conn->serving = serving_ref(share->serving);
 	conn->n_fds = (uint8_t)admit_fds(share);
+	load_add_conns(&worker->load, 1);
 	DL_APPEND(share->sctp_conns, conn);
 	DL_APPEND2(worker->sctp_conns, conn, all_prev, all_next);
 	share_accepted(share);

@@ -18,6 +18,13 @@ void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
 void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 			 uint32_t events);
 
+/** sctp_accepted() - serves the association of its own socket @fd, which is
+ * taken and admitted */
+void sctp_accepted(struct worker *worker, struct share *share, int fd);
+
+/** sctp_refuse() - closes an association's own socket, aborting it */
+void sctp_refuse(int fd);
+
 /**
  * sctp_shared_open() - one-to-many: takes over the socket's associations
  *

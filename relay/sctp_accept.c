@@ -8,7 +8,7 @@
 #include "relay/sctp_internal.h"
 #include "relay/worker.h"
 
-static void accepted(struct worker *worker, struct share *share, int fd)
+void sctp_accepted(struct worker *worker, struct share *share, int fd)
 {
 	struct sctp_conn *conn;
 	int r;
@@ -21,8 +21,13 @@ static void accepted(struct worker *worker, struct share *share, int fd)
 	if (log_ratelimit_ok(&worker->log_limit))
 		log_warning_errno(r, "%s: aborting an association",
 				  share->listener->label);
-	sctp_socket_close(fd, /* abort= */ true);
+	sctp_refuse(fd);
 	admit_give(share, admit_fds(share));
+}
+
+void sctp_refuse(int fd)
+{
+	sctp_socket_close(fd, /* abort= */ true);
 }
 
 void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
@@ -35,5 +40,5 @@ void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
 	(void)events;
 	admit_begin(worker, share, &turn);
 	while ((fd = admit_next(worker, share, &turn)) >= 0)
-		accepted(worker, share, fd);
+		sctp_accepted(worker, share, fd);
 }

@@ -9,8 +9,11 @@
  * and leaves the connection that waits to that one for a turn. Workers that
  * joined have the listener in their sets, too, with EPOLLEXCLUSIVE: the kernel
  * wakes one that waits, and so the work goes to an idle one by itself. They
- * leave when there is nothing left to help with. A connection stays with the
- * worker that accepted it.
+ * leave when there is nothing left to help with.
+ *
+ * A connection stays with its worker to the end. So that those which live long
+ * do not all stay with one, a worker that serves many more than another one
+ * hands over what it accepts (handover.c).
  *
  * The worker that a listener begins with never leaves it, so there is always
  * one that accepts. To ask takes the lock of the other one's mailbox and wakes
@@ -63,6 +66,10 @@ size_t spread_worker(uint64_t id, size_t index, size_t n_shares,
 	return n_shares == 1 ? (size_t)(id % n_workers) : index;
 }
 
+/* Serving so many more than another worker, one hands over. Connections that
+ * come and go never pile up like that while there is time to serve them. */
+#define HANDOVER_CONNS 64
+
 static const struct share *first_share(const struct listener *listener)
 {
 	return &listener->shares[listener->id % listener->n_shares];
@@ -98,6 +105,27 @@ bool spread_pass(const struct share *share, uint64_t now_us)
 		return true;
 	}
 	return false;
+}
+
+struct share *spread_other(const struct share *share, uint64_t now_us)
+{
+	struct listener *listener = share->listener;
+	int most = load_conns(&share->worker->load) - HANDOVER_CONNS;
+	struct share *least = NULL;
+
+	if (most < 0)
+		return NULL;
+	for (size_t i = 0; i < listener->n_shares; i++) {
+		struct share *other = &listener->shares[i];
+		int n = load_conns(&other->worker->load);
+
+		if (n > most || load_is_busy(&other->worker->load, now_us) ||
+		    !atomic_load_explicit(&other->open, memory_order_relaxed))
+			continue;
+		most = n - 1;
+		least = other;
+	}
+	return least;
 }
 
 uint32_t spread_events(size_t n_shares)

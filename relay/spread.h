@@ -41,6 +41,13 @@ bool spread_pass(const struct share *share, uint64_t now_us);
 /** spread_needs_help() - is who began with @share's listener still busy? */
 bool spread_needs_help(const struct share *share, uint64_t now_us);
 
+/**
+ * spread_other() - worker: who is to serve what it has just accepted?
+ *
+ * Return: the share of a worker that serves far fewer; NULL: @share's own.
+ */
+struct share *spread_other(const struct share *share, uint64_t now_us);
+
 /** spread_events() - what the listening socket is registered with */
 uint32_t spread_events(size_t n_shares);
 

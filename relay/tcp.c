@@ -99,7 +99,7 @@ void tcp_set_state(struct worker *worker, struct conn *conn,
 
 /* The end */
 
-static void close_with_reset(int fd)
+void tcp_refuse(int fd)
 {
 	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
@@ -122,7 +122,7 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 		worker_unwatch(worker, fd);
 	*backend = (struct side){ .fd = -1 };
 	if (fd >= 0 && reset)
-		close_with_reset(fd);
+		tcp_refuse(fd);
 	else if (fd >= 0)
 		(void)close(fd); /* both its directions were shut before */
 	tcp_forward_forget(worker, conn);
@@ -140,6 +140,7 @@ static void conn_free(struct worker *worker, struct conn *conn)
 	conn->serving = serving_unref(conn->serving);
 	counters_add(share_counters(share), COUNTER_ENDED, 1);
 	admit_give(share, conn->n_fds);
+	load_add_conns(&worker->load, -1);
 	DL_DELETE(share->conns, conn);
 	DL_DELETE2(worker->conns, conn, all_prev, all_next);
 	worker_bury(worker, &conn->grave);
@@ -152,7 +153,7 @@ static void conn_free(struct worker *worker, struct conn *conn)
 void tcp_reset(struct worker *worker, struct conn *conn)
 {
 	tcp_close_backend(worker, conn, /* reset= */ true);
-	close_with_reset(TAKE_FD(conn->client.fd));
+	tcp_refuse(TAKE_FD(conn->client.fd));
 	conn_free(worker, conn);
 }
 
@@ -355,7 +356,7 @@ static int conn_new(struct worker *worker, struct share *share, int fd,
 	return 0;
 }
 
-static void share_begin_conn(struct worker *worker, struct share *share, int fd)
+void tcp_accepted(struct worker *worker, struct share *share, int fd)
 {
 	struct conn *conn;
 	int r;
@@ -365,12 +366,13 @@ static void share_begin_conn(struct worker *worker, struct share *share, int fd)
 		if (log_ratelimit_ok(&worker->log_limit))
 			log_warning_errno(r, "%s: resetting a connection",
 					  share->listener->label);
-		close_with_reset(fd);
+		tcp_refuse(fd);
 		admit_give(share, admit_fds(share));
 		return;
 	}
 	share_accepted(share);
 	conn->n_fds = (uint8_t)admit_fds(share);
+	load_add_conns(&worker->load, 1);
 	DL_APPEND(share->conns, conn);
 	DL_APPEND2(worker->conns, conn, all_prev, all_next);
 	if (conn->serving->action == SERVICE_FORWARD) {
@@ -391,7 +393,7 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 	(void)events;
 	admit_begin(worker, share, &turn);
 	while ((fd = admit_next(worker, share, &turn)) >= 0)
-		share_begin_conn(worker, share, fd);
+		tcp_accepted(worker, share, fd);
 }
 
 void tcp_share_abort(struct worker *worker, struct share *share)

@@ -27,6 +27,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/handover.h"
 #include "relay/sctp.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
@@ -113,7 +114,7 @@ void outbox_done(struct outbox *outbox)
 	(void)pthread_mutex_destroy(&outbox->lock);
 }
 
-static void listener_unuse(struct worker *worker, struct listener *listener)
+void worker_unuse(struct worker *worker, struct listener *listener)
 {
 	struct outbox *outbox = worker->outbox;
 	bool first;
@@ -233,6 +234,7 @@ static int share_begin(struct worker *worker, struct share *share)
 	int r = 0;
 
 	share->attached = true;
+	atomic_store_explicit(&share->open, true, memory_order_relaxed);
 	share->poll.handler = listener_handlers[protocol];
 	if (protocol == PROTOCOL_UDP)
 		r = udp_share_open(worker, share);
@@ -290,6 +292,7 @@ static void worker_leave(struct timer *timer, void *user_data)
 static void share_withdraw(struct worker *worker, struct share *share)
 {
 	share->withdrawn = true;
+	atomic_store_explicit(&share->open, false, memory_order_relaxed);
 	share->poll.handler = NULL;
 	share_stop(worker, share);
 	if (share->udp)
@@ -404,7 +407,12 @@ void worker_tell(struct share *share, unsigned int wanted,
 void worker_ask_to_join(struct share *share)
 {
 	if (inbox_put(share, SHARE_JOIN, NULL))
-		eventfd_kick(share->worker->inbox.fd);
+		worker_wake(share->worker);
+}
+
+void worker_wake(struct worker *worker)
+{
+	eventfd_kick(worker->inbox.fd);
 }
 
 void worker_kick(struct worker *worker)
@@ -460,8 +468,9 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 		share_apply(worker, share, wanted, serving);
 		/* Never the last one while the share itself is a user; and a
 		 * released share is referred to by no event of this batch. */
-		listener_unuse(worker, listener);
+		worker_unuse(worker, listener);
 	}
+	handover_take(worker);
 	pthread_mutex_lock(&inbox->lock);
 	if (inbox->first)
 		eventfd_kick(inbox->fd); /* the rest after other events */
@@ -574,7 +583,7 @@ static void worker_after_batch(struct worker *worker)
 	while ((share = worker->done)) {
 		worker->done = share->next_done;
 		(void)serving_unref(TAKE_PTR(share->serving));
-		listener_unuse(worker, share->listener);
+		worker_unuse(worker, share->listener);
 	}
 	while ((grave = worker->graves)) {
 		worker->graves = grave->next;
@@ -757,5 +766,6 @@ void worker_done(struct worker *worker)
 {
 	worker_after_batch(worker);
 	mint_mails_drop(worker);
+	handover_drop(worker);
 	worker_close(worker);
 }

@@ -18,6 +18,7 @@
 #include "relay/timer.h"
 
 struct conn;
+struct handover;
 struct sctp_conn;
 struct serving;
 struct udp_worker;
@@ -40,6 +41,7 @@ struct outbox {
  * struct inbox - from the main thread to a worker
  * @first, @last: shares with mail, in order of arrival
  * @mints:	answers to questions for sockets
+ * @handovers:	connections that others accepted for this worker
  * @shed:	how many connections or sessions to give up
  * @told:	the main thread's own: it put mail here and did not kick yet
  */
@@ -49,6 +51,7 @@ struct inbox {
 	pthread_mutex_t lock;
 	struct share *first, *last;
 	struct mint_inbox mints;
+	struct handover *handovers;
 	unsigned int shed;
 	bool stop;
 	bool told;
@@ -157,6 +160,9 @@ void worker_done(struct worker *worker);
 void worker_tell(struct share *share, unsigned int wanted,
 		 struct serving *serving);
 
+/** worker_wake() - any thread: it shall look into its mailbox */
+void worker_wake(struct worker *worker);
+
 /** worker_kick() - main thread: wakes the worker if it was told something */
 void worker_kick(struct worker *worker);
 
@@ -198,6 +204,10 @@ void worker_again(struct worker *worker, struct conn *conn);
 /** worker_share_ended() - the share has no connection left and is withdrawn:
  * releases it after the batch */
 void worker_share_ended(struct worker *worker, struct share *share);
+
+/** worker_unuse() - takes a user of the listener away, and gives it back to
+ * the main thread when that was the last */
+void worker_unuse(struct worker *worker, struct listener *listener);
 
 /** worker_park() - stops accepting from @share until worker_unpark() or a
  * moment later, whichever comes first */

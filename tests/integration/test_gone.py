@@ -88,6 +88,23 @@ def test_connections_are_reset(world, monitor, backend):
     monitor.wait_freed(tracked)
 
 
+def test_connections_of_all_workers(world, monitor):
+    """So many that they are dealt out; some may be on their way."""
+    berthd = world.berthd(ack(respond="echo"), args=["--workers", "3"])
+    idle = idle_counts(berthd)
+    netns = world.netns("n")
+    tracked = monitor.track(netns)
+    wait_for(netns.listeners, "the listener")
+    clients = [netns.connect("127.0.0.1", 8080) for _ in range(400)]
+    netns.delete()
+    for client in clients:
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        client.close()
+    wait_counts(berthd, idle)
+    monitor.wait_freed(tracked)
+
+
 def outside_clients(world, netns, number):
     """Clients on the host, so that only berth has sockets in the namespace.
     """

@@ -15,6 +15,7 @@ PORTS = range(8001, 8005)
 ECHO = 8080
 SENDERS = 4
 CLIENTS = 50
+LONG = 300  # that stay open
 TURNS = 20  # of a connection that is to be seen at work
 
 
@@ -67,6 +68,23 @@ def begins_with(netns, workers, port):
     """The worker that serves the port as long as it has time."""
     return wait_for(lambda: who_works(workers, lambda: talk(netns, port)),
                     f"one worker to serve port {port}")
+
+
+def test_long_connections_are_dealt_out(world, netns, workers):
+    """Although each came when nobody was busy."""
+    clients = [world.close_later(netns.connect("127.0.0.1", ECHO))
+               for _ in range(LONG)]
+
+    def ask_all():
+        for client in clients:
+            client.sendall(b"x")
+            assert read_exactly(client, 1) == b"x"
+
+    ask_all()
+    before = [sleeps(worker) for worker in workers]
+    ask_all()
+    woken = [sleeps(worker) - was for worker, was in zip(workers, before)]
+    assert min(woken) > LONG / 4, woken
 
 
 def reads_from(netns, port, worker):
