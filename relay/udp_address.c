@@ -7,6 +7,7 @@
  */
 #include "relay/udp_address.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "relay/udp_session.h"
@@ -118,6 +119,40 @@ socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 		return 0;
 	return address_set(address, key->family, key->local, port,
 			   key->ifindex);
+}
+
+static bool stands_for_nobody4(const uint8_t *bytes)
+{
+	return bytes[0] == 0 || bytes[0] == IN_LOOPBACKNET;
+}
+
+static bool stands_for_nobody6(const uint8_t *bytes)
+{
+	struct in6_addr in6;
+
+	memcpy(&in6, bytes, sizeof(in6));
+	return IN6_IS_ADDR_UNSPECIFIED(&in6) || IN6_IS_ADDR_LOOPBACK(&in6) ||
+	       IN6_IS_ADDR_LINKLOCAL(&in6);
+}
+
+int udp_key_stand_in(const struct udp_key *key, int family,
+		     union udp_address *address)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *bytes = key->client;
+	bool is4 = key->family == AF_INET;
+
+	if (!is4 && memcmp(bytes, mapped, sizeof(mapped)) == 0) {
+		bytes += sizeof(mapped);
+		is4 = true;
+	}
+	if (family != (is4 ? AF_INET : AF_INET6))
+		return -EAFNOSUPPORT;
+	if (key->port == 0 ||
+	    (is4 ? stands_for_nobody4(bytes) : stands_for_nobody6(bytes)))
+		return -EADDRNOTAVAIL;
+	return (int)address_set(address, (uint16_t)family, bytes, key->port,
+				/* scope_id= */ 0);
 }
 
 size_t udp_key_source(const struct udp_key *key, union udp_control *control)

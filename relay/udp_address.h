@@ -64,6 +64,21 @@ socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 			union udp_address *address);
 
 /**
+ * udp_key_stand_in() - the client's address and port, for a socket that sends
+ * from there in its place
+ * @family:	of that socket
+ *
+ * What a client may have in its own namespace, or forge, and nobody should have
+ * for it in another one: no address at all, which would mean any, an address of
+ * the loopback interface, one that says nothing without the interface; port 0.
+ *
+ * Return: its length; -EAFNOSUPPORT: the client's is of the other family;
+ * -EADDRNOTAVAIL: one of those.
+ */
+int udp_key_stand_in(const struct udp_key *key, int family,
+		     union udp_address *address);
+
+/**
  * udp_key_source() - writes the control message that sends from there
  *
  * Return: its bytes; 0: the kernel has to choose.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_udp_address.c - control messages to keys, and back */
+/* test_udp_address.c - control messages to keys, and back; whose address a
+ * backend may see */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,12 +173,101 @@ static void test_overflow(void **state)
 	assert_int_equal(key.local[0], 192);
 }
 
+/* As the listening socket of @family has it: IPv4 clients of a dual-stack one
+ * are v4-mapped. */
+static struct udp_key key_of(int family, const char *client, uint16_t port)
+{
+	struct udp_key key = { .family = (uint16_t)family,
+			       .port = htons(port),
+			       .scope_id = 3 };
+
+	assert_int_equal(inet_pton(family, client, key.client), 1);
+	return key;
+}
+
+static void test_stand_in(void **state)
+{
+	static const struct {
+		int key_family;
+		const char *client;
+		const char *address; /* what the backend sees */
+	} clients[] = {
+		{ AF_INET, "10.0.0.7", "10.0.0.7" },
+		{ AF_INET6, "::ffff:10.0.0.7", "10.0.0.7" },
+		{ AF_INET6, "2001:db8::7", "2001:db8::7" },
+		{ AF_INET6, "::2", "::2" },
+	};
+	union udp_address address;
+	char text[INET6_ADDRSTRLEN];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		bool six = strchr(clients[i].address, ':');
+		struct udp_key key =
+			key_of(clients[i].key_family, clients[i].client, 123);
+
+		assert_int_equal(
+			udp_key_stand_in(&key, six ? AF_INET6 : AF_INET,
+					 &address),
+			six ? sizeof(address.in6) : sizeof(address.in));
+		assert_int_equal(address.in.sin_port, htons(123));
+		assert_string_equal(
+			inet_ntop(address.any.sa_family,
+				  six ? (void *)&address.in6.sin6_addr
+				      : (void *)&address.in.sin_addr,
+				  text, sizeof(text)),
+			clients[i].address);
+		if (six) /* of the listener's namespace: means nothing */
+			assert_int_equal(address.in6.sin6_scope_id, 0);
+		assert_int_equal(udp_key_stand_in(&key,
+						  six ? AF_INET : AF_INET6,
+						  &address),
+				 -EAFNOSUPPORT);
+	}
+}
+
+static void test_nobody(void **state)
+{
+	static const struct {
+		int key_family;
+		int family;
+		const char *client;
+		uint16_t port;
+	} clients[] = {
+		{ AF_INET, AF_INET, "127.0.0.1", 1 },
+		{ AF_INET, AF_INET, "127.255.255.255", 1 },
+		{ AF_INET, AF_INET, "0.0.0.0", 1 }, /* would be: any */
+		{ AF_INET, AF_INET, "0.1.2.3", 1 },
+		{ AF_INET, AF_INET, "10.0.0.7", 0 },
+		{ AF_INET6, AF_INET, "::ffff:127.0.0.1", 1 },
+		{ AF_INET6, AF_INET, "::ffff:0.0.0.0", 1 },
+		{ AF_INET6, AF_INET6, "::", 1 },
+		{ AF_INET6, AF_INET6, "::1", 1 },
+		{ AF_INET6, AF_INET6, "fe80::1", 1 },
+		{ AF_INET6, AF_INET6, "2001:db8::7", 0 },
+	};
+	union udp_address address = { .any.sa_family = AF_UNSPEC };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		struct udp_key key = key_of(clients[i].key_family,
+					    clients[i].client, clients[i].port);
+
+		assert_int_equal(udp_key_stand_in(&key, clients[i].family,
+						  &address),
+				 -EADDRNOTAVAIL);
+		assert_int_equal(address.any.sa_family, AF_UNSPEC);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_local_address),
 		cmocka_unit_test(test_the_way_back),
 		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_stand_in),
+		cmocka_unit_test(test_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
