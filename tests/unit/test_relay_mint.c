@@ -4,9 +4,7 @@
  *
  * Each test has a relay of its own, with one worker, in a child process.
  */
-#include "relay_fixture.h"
-
-#define LISTENER_ID 7
+#include "relay_mint_fixture.h"
 
 static int listener_fd = -1;
 static int backend_fd = -1;
@@ -38,36 +36,9 @@ static int client(void)
 	return connect_listener(listener_fd);
 }
 
-/* Return: the number of the question that comes, or 0 when none does. */
-static unsigned long long question(int wait_ms)
-{
-	unsigned long long request, id;
-	unsigned int to;
-	char text[256];
-
-	if (!berthd_hears(text, sizeof(text), wait_ms))
-		return 0;
-	assert_int_equal(sscanf(text,
-				"{\"type\":\"socket\",\"request\":%llu,"
-				"\"id\":%llu,\"to\":%u}",
-				&request, &id, &to),
-			 3);
-	assert_int_equal(id, LISTENER_ID);
-	assert_int_equal(to, 0);
-	return request;
-}
-
-/* Answers with a socket in namespace 5. Return: berthd's copy of it. */
 static int answer(unsigned long long request)
 {
-	char text[128];
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(text, sizeof(text),
-		       "{\"type\":\"socket\",\"request\":%llu,\"netns\":5}",
-		       request);
-	berthd_says(text, fd);
-	return fd;
+	return answer_with(request, SOCK_STREAM);
 }
 
 static int accepted(void)
@@ -81,16 +52,6 @@ static void exchange(int client_fd, int server_fd)
 	expect(server_fd, "?");
 	say(server_fd, "!");
 	expect(client_fd, "!");
-}
-
-static void expect_closed(const char *netns_id)
-{
-	char text[128], expected[128];
-
-	(void)snprintf(expected, sizeof(expected),
-		       "{\"type\":\"netns_closed\",\"netns\":%s}", netns_id);
-	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
-	assert_string_equal(text, expected);
 }
 
 /* A connection that works: what went before it is over. Somebody else's that
