@@ -35,8 +35,8 @@ static bool takes_minted(const struct listener_spec *spec)
 	switch ((enum protocol)spec->endpoint.protocol) {
 	case PROTOCOL_TCP:
 	case PROTOCOL_MPTCP:
-		return true;
 	case PROTOCOL_UDP:
+		return true;
 	case PROTOCOL_SCTP:
 	case PROTOCOL_SCTP_SEQPACKET:
 		break;
@@ -54,11 +54,11 @@ const char *unserved_reason(const struct listener_spec *spec)
 	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
 	if (service->netns && !takes_minted(spec))
-		return "not served: a backend in another namespace, but for "
-		       "TCP";
+		return "not served: a backend in another namespace, which has "
+		       "no SCTP";
 	if (service->transparent && !takes_minted(spec))
 		return "not served: forwarding from the client's address "
-		       "(transparent), but for TCP";
+		       "(transparent), which has no SCTP";
 	if (service->transparent && !may_be_transparent)
 		return "berthd lacks CAP_NET_ADMIN, which transparent needs";
 	for (size_t i = 0; i < service->n_to; i++) {

@@ -127,8 +127,8 @@ static bool takes_minted(enum protocol protocol)
 	switch (protocol) {
 	case PROTOCOL_TCP:
 	case PROTOCOL_MPTCP:
-		return true;
 	case PROTOCOL_UDP:
+		return true;
 	case PROTOCOL_SCTP:
 	case PROTOCOL_SCTP_SEQPACKET:
 		break;
@@ -147,8 +147,9 @@ static int set_place(struct serving *serving,
 	if (takes_minted(protocol) ||
 	    (!serving->transparent && !serving->backend_netns[0]))
 		return 0;
-	*ret_problem = "tcp or mptcp for a backend in another namespace, or "
-		       "one that is connected to from the client's address";
+	*ret_problem =
+		"tcp, mptcp or udp for a backend in another namespace, or "
+		"one that is connected to from the client's address";
 	return -EINVAL;
 }
 

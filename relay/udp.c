@@ -316,6 +316,7 @@ void udp_share_close(struct worker *worker, struct share *share)
 
 	udp_flush(worker); /* answers may be on their way through it */
 	udp_forward_end(worker, front);
+	udp_asks_end(worker, front);
 	timers_unreserve(&worker->timers, &front->expire);
 	(void)udp_table_free(front->table);
 	free(front); /* events point to sessions and shares only */
@@ -323,7 +324,12 @@ void udp_share_close(struct worker *worker, struct share *share)
 
 static bool same_backends(const struct serving *a, const struct serving *b)
 {
-	if (a->n_backends != b->n_backends)
+	/* Unset with other actions than `forward`. */
+	const char *place_a = a->backend_netns ? a->backend_netns : "";
+	const char *place_b = b->backend_netns ? b->backend_netns : "";
+
+	if (a->n_backends != b->n_backends || strcmp(place_a, place_b) != 0 ||
+	    a->transparent != b->transparent)
 		return false;
 	for (size_t i = 0; i < a->n_backends; i++) {
 		if (strcmp(a->backends[i].text, b->backends[i].text) != 0)

@@ -2,8 +2,10 @@
 /* udp.h - datagrams: a session for each client, answers from where it asked
  *
  * The files: udp.c, the listening sockets; udp_forward.c, the sessions between
- * clients and backends; udp_session.c, their table; udp_batch.c, receiving and
- * sending; udp_address.c, who spoke to whom.
+ * clients and backends; udp_connect.c, their sockets; udp_ask.c, those that
+ * wait for one of berthd's, and udp_held.c, what waits with them;
+ * udp_session.c, the sessions' table; udp_batch.c, receiving and sending;
+ * udp_address.c, who spoke to whom.
  */
 #ifndef RELAY_UDP_H
 #define RELAY_UDP_H
@@ -29,7 +31,7 @@ int udp_share_open(struct worker *worker, struct share *share);
 void udp_share_close(struct worker *worker, struct share *share);
 
 /** udp_share_changed() - share.serving is another one than @old: sessions end
- * unless both name the same backends, to which they are connected */
+ * unless both name the same backends, to which they are connected alike */
 void udp_share_changed(struct worker *worker, struct share *share,
 		       const struct serving *old);
 

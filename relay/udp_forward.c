@@ -37,6 +37,7 @@
 #include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/limits.h"
+#include "relay/mint.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
 #include "relay/udp.h"
@@ -77,30 +78,19 @@ static bool is_backend_failure(int error)
 	}
 }
 
-static bool is_own_shortage(int error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case ENOSPC:
-	case EAGAIN: /* no local port */
-	case EADDRNOTAVAIL: /* the same, with an older kernel */
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* The end of a session */
 
-static void session_close(struct worker *worker, struct udp_session *session)
+void udp_forward_close(struct worker *worker, struct udp_session *session)
 {
 	struct udp_front *front = udp_table_owner(session->table);
+	uint64_t held = udp_ask_leave(worker, session);
 
+	if (held > 0)
+		counters_add(udp_counters(front), COUNTER_DROPPED, held);
 	session->poll.handler = NULL;
-	(void)close(TAKE_FD(session->fd)); /* datagrams: nothing can fail */
+	if (session->fd >= 0)
+		(void)close(TAKE_FD(session->fd)); /* nothing can fail */
+	session->mint = mint_free(worker, session->mint);
 	limits_give(1);
 	counters_add(udp_counters(front), COUNTER_ENDED, 1);
 	udp_session_remove(session);
@@ -112,7 +102,7 @@ void udp_forward_evict(struct worker *worker, struct udp_session *session)
 	struct udp_front *front = udp_table_owner(session->table);
 
 	counters_add(udp_counters(front), COUNTER_LIMITED, 1);
-	session_close(worker, session);
+	udp_forward_close(worker, session);
 }
 
 void udp_forward_end(struct worker *worker, struct udp_front *front)
@@ -120,8 +110,28 @@ void udp_forward_end(struct worker *worker, struct udp_front *front)
 	struct udp_session *session;
 
 	while ((session = udp_table_oldest(front->table)))
-		session_close(worker, session);
+		udp_forward_close(worker, session);
 	timer_unset(&worker->timers, &front->expire);
+}
+
+static void log_no_session(struct worker *worker, const struct udp_front *front,
+			   int error)
+{
+	const char *place = front->share->serving->backend_netns;
+
+	if (log_ratelimit_ok(&worker->log_limit))
+		log_warning_errno(
+			error, "%s: no session%s%s%s; dropping datagrams",
+			front->share->listener->label,
+			place && place[0] ? " with a backend in '" : "",
+			place ? place : "", place && place[0] ? "'" : "");
+}
+
+void udp_forward_refused(struct worker *worker, struct udp_session *session,
+			 int error)
+{
+	log_no_session(worker, udp_table_owner(session->table), error);
+	udp_forward_close(worker, session);
 }
 
 void udp_forward_expire(struct timer *timer, void *user_data)
@@ -134,7 +144,7 @@ void udp_forward_expire(struct timer *timer, void *user_data)
 
 	while ((oldest = udp_table_oldest(front->table)) &&
 	       oldest->active_us + idle_us <= worker->now_us && budget-- > 0)
-		session_close(worker, oldest);
+		udp_forward_close(worker, oldest);
 	if (!oldest)
 		return;
 	/* With work left: a moment later, so that this turn ends. */
@@ -155,7 +165,7 @@ static void session_failed(struct worker *worker, struct udp_session *session,
 	log_debug("%s: backend '%s': %s; ending a session",
 		  front->share->listener->label,
 		  serving->backends[session->backend].text, strerror(error));
-	session_close(worker, session);
+	udp_forward_close(worker, session);
 }
 
 static void session_works(const struct udp_session *session)
@@ -208,8 +218,8 @@ static void session_answers(struct worker *worker, struct udp_session *session,
 		udp->fronts[message] = front;
 }
 
-static void session_handler(struct worker *worker, struct pollable *pollable,
-			    uint32_t events)
+void udp_forward_handler(struct worker *worker, struct pollable *pollable,
+			 uint32_t events)
 {
 	struct udp_session *session =
 		container_of(pollable, struct udp_session, poll);
@@ -277,70 +287,6 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 	return limits_take(1);
 }
 
-/* A socket that is connected to @target. Return: it, or -errno. */
-static int backend_open(const struct serving_backend *target)
-{
-	/* Of no name: the kernel gives one that is not taken, by which the
-	 * backend knows the session and answers it. */
-	static const struct sockaddr unnamed = { .sa_family = AF_UNIX };
-	int family = target->address->sa_family;
-	_cleanup_close_ int fd = -1;
-
-	fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (family == AF_UNIX &&
-	    bind(fd, &unnamed, sizeof(unnamed.sa_family)) < 0)
-		return -errno;
-	if (connect(fd, target->address, target->address_len) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
-/* Connects to the backend whose turn it is, or else to the next that can be.
- * Return: 0 or the -errno of the last one. */
-static int session_connect(struct worker *worker, struct udp_front *front,
-			   struct udp_session *session)
-{
-	struct serving *serving = front->share->serving;
-	uint64_t tried = 0;
-	int fd = -ECONNREFUSED, index;
-
-	while ((index = backend_pick(serving, &front->share->next_backend,
-				     tried, worker->now_us)) >= 0) {
-		fd = backend_open(&serving->backends[index]);
-		if (fd >= 0)
-			break;
-		counters_failed(udp_counters(front), -fd);
-		if (is_own_shortage(-fd))
-			break;
-		backend_failed(serving, (unsigned int)index, worker->now_us);
-		tried |= UINT64_C(1) << index;
-	}
-	if (fd < 0)
-		return fd;
-	session->fd = fd;
-	session->backend = (uint8_t)index;
-	/* UNIX sockets know nothing of merging. */
-	session->apart = session->merges =
-		serving->backends[index].address->sa_family == AF_UNIX;
-	return 0;
-}
-
-static int session_open(struct worker *worker, struct udp_front *front,
-			struct udp_session *session)
-{
-	int r = session_connect(worker, front, session);
-
-	if (r < 0)
-		return r;
-	session->poll.handler = session_handler;
-	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
-	if (r < 0)
-		(void)close(TAKE_FD(session->fd)); /* unused so far */
-	return r;
-}
-
 static struct udp_session *session_new(struct worker *worker,
 				       struct udp_front *front,
 				       const struct udp_key *key)
@@ -348,12 +294,16 @@ static struct udp_session *session_new(struct worker *worker,
 	struct udp_session *session;
 	int r = -ENOMEM;
 
+	if (!udp_ask_may(worker, front)) {
+		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
+		return NULL;
+	}
 	if (!front_make_room(worker, front))
 		return NULL;
 	session = udp_table_add(front->table, key, worker->now_us);
 	if (session)
-		r = session_open(worker, front, session);
-	if (r == 0) {
+		r = udp_connect(worker, session);
+	if (r == 0 || r == -EINPROGRESS) {
 		counters_add(udp_counters(front), COUNTER_ACCEPTED, 1);
 		timer_set_earlier(
 			&worker->timers, &front->expire,
@@ -366,9 +316,7 @@ static struct udp_session *session_new(struct worker *worker,
 		free(session); /* no event can point to it yet */
 	}
 	limits_give(1);
-	if (log_ratelimit_ok(&worker->log_limit))
-		log_warning_errno(r, "%s: no session; dropping datagrams",
-				  front->share->listener->label);
+	log_no_session(worker, front, r);
 	return NULL;
 }
 
@@ -436,7 +384,8 @@ static struct udp_session *session_find(struct worker *worker,
 			       ? NULL
 			       : session_new(worker, front, key);
 	udp_session_asked(session, worker->now_us);
-	if (worker->now_us - session->began_us > SILENT_WORKS_US)
+	if (session->fd >= 0 &&
+	    worker->now_us - session->began_us > SILENT_WORKS_US)
 		session_works(session);
 	return session;
 }
@@ -449,11 +398,16 @@ void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 	uint64_t n = udp_batch_datagrams(&worker->udp->in, first, end);
 	struct udp_outcome outcome = { 0 };
 	struct udp_session *session;
+	uint64_t held = 0;
 
 	for (int i = 0; i < SEND_ATTEMPTS && first < end; i++) {
 		session = session_find(worker, front, key);
 		if (!session)
 			break;
+		if (session->ask) {
+			held = udp_ask_hold(worker, session, first, end);
+			break;
+		}
 		outcome.error = 0;
 		first = session_send(worker, session, first, end, &header,
 				     &outcome);
@@ -461,7 +415,27 @@ void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 			break;
 		session_failed(worker, session, outcome.error);
 	}
+	if (outcome.sent + held < n)
+		counters_add(udp_counters(front), COUNTER_DROPPED,
+			     n - outcome.sent - held);
+}
+
+void udp_forward_held(struct worker *worker, struct udp_session *session,
+		      struct udp_held *held)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+	struct udp_batch *in = &worker->udp->in;
+	const struct iovec header = front_header(worker, front, &session->key);
+	struct udp_outcome outcome = { 0 };
+	uint64_t n;
+
+	udp_held_load(held, in);
+	n = udp_batch_datagrams(in, 0, in->n);
+	(void)session_send(worker, session, 0, in->n, &header, &outcome);
+	udp_batch_clear(in);
 	if (outcome.sent < n)
 		counters_add(udp_counters(front), COUNTER_DROPPED,
 			     n - outcome.sent);
+	if (is_backend_failure(outcome.error))
+		session_failed(worker, session, outcome.error);
 }

@@ -11,13 +11,17 @@
 #include "relay/listener.h"
 #include "relay/proxy_header.h"
 #include "relay/timer.h"
+#include "relay/udp_ask.h"
 #include "relay/udp_batch.h"
+#include "relay/udp_held.h"
 #include "relay/udp_session.h"
 
+struct mint;
 struct worker;
 
 /**
  * struct udp_front - a share's sessions
+ * @asks:	of those that wait for a socket of berthd's
  * @expire:	set while there is a session
  * @own:	the listening socket's address
  * @overflow:	how many datagrams the kernel ever dropped because nobody read
@@ -26,6 +30,7 @@ struct worker;
 struct udp_front {
 	struct share *share;
 	struct udp_table *table;
+	struct udp_asks asks;
 	struct timer expire;
 	union udp_address own;
 	uint32_t overflow;
@@ -38,6 +43,7 @@ struct udp_front {
  * @out:	answers, on their way until the end of the batch of events
  * @fronts:	through which each message of @out leaves
  * @header:	of the PROXY protocol, while it is sent
+ * @n_asks, @held_bytes: see struct udp_asks; of all listeners
  */
 struct udp_worker {
 	struct udp_pool pool;
@@ -46,6 +52,8 @@ struct udp_worker {
 	struct udp_batch out;
 	struct udp_front *fronts[UDP_BATCH];
 	uint8_t header[PROXY_HEADER_MAX];
+	size_t n_asks;
+	size_t held_bytes;
 };
 
 /** udp_counters() - where @front counts */
@@ -80,7 +88,43 @@ void udp_forward_end(struct worker *worker, struct udp_front *front);
 /** udp_forward_evict() - ends @session, because room is needed */
 void udp_forward_evict(struct worker *worker, struct udp_session *session);
 
+/** udp_forward_close() - ends @session */
+void udp_forward_close(struct worker *worker, struct udp_session *session);
+
+/** udp_forward_refused() - ends @session, which could not be connected; @error
+ * is negative */
+void udp_forward_refused(struct worker *worker, struct udp_session *session,
+			 int error);
+
+/** udp_forward_held() - @session is connected: passes on what was held for it
+ */
+void udp_forward_held(struct worker *worker, struct udp_session *session,
+		      struct udp_held *held);
+
+/** udp_forward_handler() - a session's handler */
+void udp_forward_handler(struct worker *worker, struct pollable *pollable,
+			 uint32_t events);
+
 /** udp_forward_expire() - timer handler of udp_front.expire */
 void udp_forward_expire(struct timer *timer, void *user_data);
+
+/**
+ * udp_connect() - connects @session to the backend whose turn it is, or else to
+ * the next that can be
+ *
+ * Return: 0; -EINPROGRESS: it waits, see session.ask; the -errno of the last
+ * one.
+ */
+int udp_connect(struct worker *worker, struct udp_session *session);
+
+/**
+ * udp_connect_minted() - goes on with the answer to session.ask
+ * @mint:	the session takes it if it becomes session.mint
+ * @tried:	bits of the backends that failed
+ *
+ * Return: as udp_connect().
+ */
+int udp_connect_minted(struct worker *worker, struct udp_session *session,
+		       struct mint *mint, uint64_t *tried);
 
 #endif

@@ -13,6 +13,8 @@
 
 #include "relay/pollable.h"
 
+struct mint;
+struct udp_ask;
 struct udp_table;
 
 /**
@@ -47,6 +49,9 @@ enum udp_stage {
  * @poll:	of @fd, the socket connected to the backend
  * @active_us:	last datagram of either direction
  * @began_us:	when it was made
+ * @fd:		-1: it waits for one
+ * @mint:	of @fd, if berthd made it; else NULL
+ * @ask:	while it waits, else NULL
  * @backend:	index of the backend that @fd is connected to
  * @burst:	how many answers to receive at once
  * @apart:	merged datagrams are refused on the way to the backend,
@@ -62,6 +67,8 @@ struct udp_session {
 	struct udp_session *pool_prev, *pool_next; /* in the pool, likewise */
 	uint64_t active_us;
 	uint64_t began_us;
+	struct mint *mint;
+	struct udp_ask *ask;
 	struct udp_key key;
 	int fd;
 	uint8_t backend;

@@ -12,7 +12,7 @@ from harness import kernel, process
 from harness.netns import read_all
 from harness.rules import forward, rule, rules
 from harness.traffic import ended, exchange, pair, pattern, stuff, works
-from harness.wait import stays, wait_equal, wait_for
+from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
 
 
@@ -392,13 +392,3 @@ def test_only_what_the_rule_names(world, front, back):
         client, server = pair(front, where, port=port)
         with client, server:
             assert works(client, server)
-
-
-def test_udp_is_refused_clearly(world, front, back):
-    del back
-    berthd = world.berthd(forward("127.0.0.1:53", namespace="front",
-                                  protocol="udp",
-                                  options={"namespace": "back"}))
-    row = berthd.wait_state(front.cookie(), "refused", protocol="udp")
-    assert "another namespace" in row["reason"]
-    stays(lambda: front.listeners() == set(), "nothing open", 0.1)

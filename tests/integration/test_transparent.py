@@ -6,12 +6,16 @@ relay: here by a rule that takes all that comes from the backend's side for
 local, which is what an administrator has to set up.
 """
 
+import socket
+
 import pytest
 
 from harness import process
 from harness.rules import forward
 from harness.traffic import ended, exchange, pattern, works
-from harness.wait import wait_equal, wait_for
+from harness.wait import GUARD, wait_equal, wait_for
+
+DGRAM = socket.SOCK_DGRAM
 
 SIDES = {
     "ipv4": {"client": "10.1.0.2", "gateway": "10.1.0.1", "bits": 24,
@@ -157,12 +161,156 @@ def test_client_of_the_other_family(world, setup):
     wait_for(seen_by_six, "the IPv6 backend to be chosen")
 
 
-def test_udp_is_refused_clearly(world):
-    netns = world.netns("n")
-    berthd = world.berthd(forward("127.0.0.1:53", protocol="udp",
-                                  options={"transparent": True}))
-    row = berthd.wait_state(netns.cookie(), "refused", protocol="udp")
-    assert "transparent" in row["reason"]
+# Datagrams come from the client's port, too
+
+
+def udp_rule(to, **options):
+    return forward(to, namespace="client", protocol="udp",
+                   options=dict({"transparent": True}, **options))
+
+
+def udp_backend(world, setup, address="10.2.0.2"):
+    return world.close_later(setup.server.listen(address, kind=DGRAM))
+
+
+def udp_client(world, setup, address="10.1.0.2", port=0):
+    """The address that it speaks from is the one that it speaks to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = world.close_later(setup.client.new_socket(family, DGRAM))
+    sock.settimeout(GUARD)
+    sock.bind((address, port))
+    sock.connect((address, 8080))
+    return sock
+
+
+def udp_asks(client, backend, data=b"ping"):
+    """Return: whom the backend sees."""
+    client.send(data)
+    got, peer = backend.recvfrom(1 << 16)
+    assert got.endswith(data)
+    backend.sendto(data[::-1], peer)
+    assert client.recv(1 << 16) == data[::-1]
+    return peer[:2]
+
+
+def udp_refused(berthd, client, error):
+    """No backend gets it; it is counted, and why."""
+    before = berthd.ctl("stats")["total"]
+    client.send(b"refused")
+
+    def counted():
+        now = berthd.ctl("stats")["total"]
+        return (now["dropped"] - before["dropped"],
+                error in [row["error"] for row in now["errors"]])
+
+    wait_equal(counted, (1, True), f"one dropped, and {error}")
+
+
+@pytest.mark.parametrize("family", SIDES)
+def test_datagrams_come_from_the_client(world, setup, family):
+    side = SIDES[family]
+    backend = udp_backend(world, setup, side["server"])
+    berthd = world.berthd(udp_rule(to(backend), idle_timeout="2s"))
+    idle = berthd.idle_relay_descriptors()
+    clients = [udp_client(world, setup, side["client"]) for _ in range(5)]
+    for _ in range(2):
+        for client in clients:
+            assert udp_asks(client, backend) == client.getsockname()[:2]
+    for size in (0, 1, 1400, 9000, 65507):
+        udp_asks(clients[0], backend, b"d" * size)
+    # And once more when the session is gone, and its port free again.
+    wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
+    for client in clients:
+        assert udp_asks(client, backend) == client.getsockname()[:2]
+
+
+def test_datagrams_in_another_namespace(world, setup):
+    """The ports that need a privilege are that namespace's affair."""
+    backend = udp_backend(world, setup)
+    setup.server.ip("route", "add", "local", "10.1.0.0/24", "dev", "lo")
+    berthd = world.berthd(udp_rule(to(backend), namespace="server"))
+    berthd.wait_delivered()
+    client = udp_client(world, setup)
+    assert udp_asks(client, backend) == client.getsockname()
+    low = udp_client(world, setup, port=123)
+    udp_refused(berthd, low, "EACCES")
+    setup.server.sysctl("net.ipv4.ip_unprivileged_port_start", 123)
+    assert udp_asks(low, backend) == ("10.1.0.2", 123)
+    idle = berthd.relay_descriptors()
+    setup.server.delete()
+    wait_equal(berthd.relay_descriptors, idle - 2, "its sockets to be gone")
+
+
+def test_datagrams_with_a_proxy_header(world, setup):
+    backend = udp_backend(world, setup)
+    berthd = world.berthd(udp_rule(to(backend), proxy_protocol="v2"))
+    berthd.wait_delivered()
+    client = udp_client(world, setup)
+    client.send(b"payload")
+    got, peer = backend.recvfrom(1000)
+    assert got.startswith(b"\r\n\r\n\0\r\nQUIT\n")
+    assert got.endswith(b"payload")
+    assert peer == client.getsockname()
+
+
+def test_port_that_somebody_has(world, setup):
+    """No other port is taken instead; when it is free it is the client's."""
+    backend = udp_backend(world, setup)
+    berthd = world.berthd(udp_rule(to(backend)))
+    berthd.wait_delivered()
+    client = udp_client(world, setup)
+    port = client.getsockname()[1]
+    with world.host.listen("0.0.0.0", port=port, kind=DGRAM):
+        udp_refused(berthd, client, "EADDRINUSE")
+    assert udp_asks(client, backend) == ("10.1.0.2", port)
+
+
+def test_one_port_and_two_services(world, setup):
+    """A client's second conversation from the same port is not mixed up with
+    the first: it has none."""
+    setup.client.addr_add("10.1.0.3/24", "eth0")
+    backend = udp_backend(world, setup)
+    berthd = world.berthd(udp_rule(to(backend)))
+    berthd.wait_delivered()
+    client = udp_client(world, setup)
+    assert udp_asks(client, backend) == client.getsockname()
+    client.connect(("10.1.0.3", 8080))
+    udp_refused(berthd, client, "EADDRINUSE")
+    client.connect(("10.1.0.2", 8080))
+    assert udp_asks(client, backend) == client.getsockname()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_nobody_is_the_hosts_own_loopback(world, setup, address):
+    """A container could choose among its ports."""
+    backend = udp_backend(world, setup,
+                          "10.2.0.2" if address[0] == "1" else "fd02::2")
+    berthd = world.berthd(udp_rule(to(backend)))
+    berthd.wait_delivered()
+    udp_refused(berthd, udp_client(world, setup, address), "EADDRNOTAVAIL")
+
+
+def test_datagrams_of_the_other_family(world, setup):
+    four = udp_backend(world, setup)
+    berthd = world.berthd(udp_rule(to(four)))
+    berthd.wait_delivered()
+    client = udp_client(world, setup, "fd01::2")
+    udp_refused(berthd, client, "EAFNOSUPPORT")
+    # It is not held against the backend.
+    other = udp_client(world, setup)
+    assert udp_asks(other, four) == other.getsockname()
+    six = udp_backend(world, setup, "fd02::2")
+    six.settimeout(0.2)
+    berthd.write_rules("50-test.yaml", udp_rule([to(four), to(six)]))
+
+    def reached():
+        client.send(b"six?")
+        try:
+            return six.recvfrom(100)[1][:2] == client.getsockname()[:2]
+        except socket.timeout:
+            return False
+
+    wait_for(reached, "the IPv6 backend to be chosen")
 
 
 def test_path_is_refused(world):

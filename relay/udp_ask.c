@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+/* udp_ask.c - sessions that wait for a socket of berthd's
+ *
+ * Theory of operation: a backend in another namespace, or one that is to see
+ * the client's address, needs a socket that berthd makes (mint.h). A session is
+ * in the table from its first datagram on, and as long as it has no socket it
+ * has a struct udp_ask, which holds what the client says meanwhile.
+ *
+ * Whoever forges source addresses makes as many sessions as he likes, and each
+ * costs berthd some work. So a listener has a few questions on their way, the
+ * next when one is answered: that bounds what waits in front of berthd, which
+ * others' connections wait behind. Sessions whose turn is not yet wait here; of
+ * those there may be more, because a burst of clients is nothing unusual. One
+ * that finds no room to wait is not begun, and nobody is evicted for it.
+ *
+ * The question of a session that ended cannot be called back. It keeps its
+ * place among those that are on their way until the answer is here, or else
+ * sessions that push each other out would send any number.
+ */
+#include "relay/udp_ask.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "relay/mint.h"
+#include "relay/udp_internal.h"
+#include "relay/worker.h"
+
+/* Questions of one listener on their way: berthd has always another one at
+ * hand, and answers them within a millisecond. */
+#define SENT_MAX 16
+
+/* Sessions that wait, of one listener and of all listeners of a worker. */
+#define ASKS_MAX 512
+#define WORKER_ASKS_MAX 4096
+
+/* Bytes held for them: hundreds of ordinary datagrams, some of the largest. */
+#define HELD_MAX (1024u * 1024)
+#define WORKER_HELD_MAX (4u * 1024 * 1024)
+
+/* What a listener may have when half of the worker's room is taken, so that a
+ * few that are flooded leave some to the others. */
+#define ASKS_FEW SENT_MAX
+#define HELD_FEW (64u * 1024)
+
+/* After a refusal, such as that the namespace is not there: each datagram would
+ * ask again. No client notices. */
+#define REST_US (100 * USEC_PER_MSEC)
+
+/* An answer that is not here by then is lost. More than in minter.c. */
+#define LOST_US (35 * USEC_PER_SEC)
+
+/**
+ * struct udp_ask - see the head of the file
+ * @session:	NULL: it ended
+ * @mint:	the question that is on its way; NULL: none is
+ * @sent:	it is in the list of that name
+ * @sent_us:	since when @mint is on its way
+ * @tried:	backends that failed, by bits
+ */
+struct udp_ask {
+	struct udp_front *front;
+	struct udp_session *session;
+	struct udp_ask *prev, *next;
+	struct mint *mint;
+	bool sent;
+	uint64_t sent_us;
+	uint64_t tried;
+	struct udp_held held;
+};
+
+/* What one may have of something that the worker has @all of. */
+static size_t share_of(size_t used, size_t all, size_t most, size_t few)
+{
+	if (used < all / 2)
+		return most;
+	return used < all ? few : 0;
+}
+
+static void ask_answered(struct worker *worker, struct mint *mint);
+
+static void ask_gone(struct worker *worker, struct mint *mint)
+{
+	udp_forward_close(worker, mint->owner);
+}
+
+static const struct mint_ops mint_ops = {
+	.answered = ask_answered,
+	.gone = ask_gone,
+};
+
+static void ask_unlist(struct udp_ask *ask)
+{
+	struct udp_asks *asks = &ask->front->asks;
+
+	if (ask->sent) {
+		DL_DELETE(asks->sent, ask);
+		asks->n_sent--;
+	} else {
+		DL_DELETE(asks->waiting, ask);
+	}
+}
+
+static int ask_send(struct worker *worker, struct udp_ask *ask)
+{
+	struct udp_asks *asks = &ask->front->asks;
+
+	ask->mint = mint_ask(worker, ask->front->share->listener->id,
+			     ask->session->backend, &mint_ops, ask);
+	if (!ask->mint)
+		return -ENOMEM;
+	ask_unlist(ask);
+	ask->sent = true;
+	ask->sent_us = worker->now_us;
+	DL_APPEND(asks->sent, ask);
+	asks->n_sent++;
+	return 0;
+}
+
+static void ask_free(struct worker *worker, struct udp_ask *ask)
+{
+	ask_unlist(ask);
+	ask->front->asks.n--;
+	worker->udp->n_asks--;
+	(void)mint_free(worker, ask->mint);
+	free(ask);
+}
+
+/* Takes what was held for it. */
+static struct udp_held ask_take_held(struct worker *worker, struct udp_ask *ask)
+{
+	struct udp_held held = ask->held;
+
+	ask->front->asks.held_bytes -= held.bytes;
+	worker->udp->held_bytes -= held.bytes;
+	ask->held = (struct udp_held){ .n = 0 };
+	return held;
+}
+
+/* Those whose turn it is now. */
+static void asks_go_on(struct worker *worker, struct udp_front *front)
+{
+	struct udp_asks *asks = &front->asks;
+	struct udp_ask *ask;
+	int r;
+
+	while ((ask = asks->waiting) && asks->n_sent < SENT_MAX) {
+		r = ask_send(worker, ask);
+		if (r < 0) /* which takes it out of the list */
+			udp_forward_refused(worker, ask->session, r);
+	}
+}
+
+static void ask_answered(struct worker *worker, struct mint *mint)
+{
+	struct udp_ask *ask = mint->owner;
+	struct udp_session *session = ask->session;
+	struct udp_front *front = ask->front;
+	struct udp_held held;
+	int r;
+
+	if (!session) {
+		ask_free(worker, ask);
+		asks_go_on(worker, front);
+		return;
+	}
+	if (mint->fd < 0)
+		front->asks.rest_until_us = worker->now_us + REST_US;
+	ask->mint = NULL;
+	r = udp_connect_minted(worker, session, mint, &ask->tried);
+	if (session->mint != mint)
+		(void)mint_free(worker, mint);
+	if (r == 0) {
+		held = ask_take_held(worker, ask);
+		session->ask = NULL;
+		session->began_us = worker->now_us; /* with this backend */
+		ask_free(worker, ask);
+		udp_forward_held(worker, session, &held);
+	} else if (r != -EINPROGRESS) {
+		udp_forward_refused(worker, session, r);
+	}
+	asks_go_on(worker, front);
+}
+
+/* Lets go of a question whose answer is lost. */
+static void asks_check(struct worker *worker, struct udp_front *front)
+{
+	struct udp_ask *oldest = front->asks.sent;
+
+	if (!oldest || worker->now_us < oldest->sent_us + LOST_US)
+		return;
+	if (oldest->session)
+		udp_forward_refused(worker, oldest->session, -ETIMEDOUT);
+	ask_free(worker, oldest);
+	asks_go_on(worker, front);
+}
+
+bool udp_ask_may(struct worker *worker, struct udp_front *front)
+{
+	asks_check(worker, front);
+	return worker->now_us >= front->asks.rest_until_us &&
+	       front->asks.n < share_of(worker->udp->n_asks, WORKER_ASKS_MAX,
+					ASKS_MAX, ASKS_FEW);
+}
+
+static struct udp_ask *ask_new(struct worker *worker,
+			       struct udp_session *session, uint64_t tried)
+{
+	struct udp_front *front = udp_table_owner(session->table);
+	struct udp_ask *ask = calloc(1, sizeof(*ask));
+
+	if (!ask)
+		return NULL;
+	ask->front = front;
+	ask->session = session;
+	ask->tried = tried;
+	DL_APPEND(front->asks.waiting, ask);
+	front->asks.n++;
+	worker->udp->n_asks++;
+	return ask;
+}
+
+int udp_ask(struct worker *worker, struct udp_session *session, uint64_t tried)
+{
+	struct udp_ask *ask = session->ask;
+	int r = 0;
+
+	if (ask) {
+		r = ask_send(worker, ask);
+		return r < 0 ? r : -EINPROGRESS;
+	}
+	ask = ask_new(worker, session, tried);
+	if (!ask)
+		return -ENOMEM;
+	/* Else others are before it. */
+	if (ask->front->asks.n_sent < SENT_MAX)
+		r = ask_send(worker, ask);
+	if (r < 0) {
+		ask_free(worker, ask);
+		return r;
+	}
+	session->ask = ask;
+	return -EINPROGRESS;
+}
+
+uint64_t udp_ask_hold(struct worker *worker, struct udp_session *session,
+		      size_t first, size_t end)
+{
+	struct udp_ask *ask = session->ask;
+	struct udp_asks *asks = &ask->front->asks;
+	const struct udp_batch *in = &worker->udp->in;
+	size_t most, room;
+	uint64_t n = 0;
+
+	for (size_t i = first; i < end; i++) {
+		most = share_of(worker->udp->held_bytes, WORKER_HELD_MAX,
+				HELD_MAX, HELD_FEW);
+		room = most > asks->held_bytes ? most - asks->held_bytes : 0;
+		if (!udp_held_add(&ask->held, in, i, room))
+			continue;
+		n += udp_batch_datagrams(in, i, i + 1);
+		asks->held_bytes += in->iov[i].iov_len;
+		worker->udp->held_bytes += in->iov[i].iov_len;
+	}
+	return n;
+}
+
+uint64_t udp_ask_leave(struct worker *worker, struct udp_session *session)
+{
+	struct udp_ask *ask = TAKE_PTR(session->ask);
+	struct udp_held held;
+
+	if (!ask)
+		return 0;
+	held = ask_take_held(worker, ask);
+	ask->session = NULL;
+	if (!ask->mint)
+		ask_free(worker, ask);
+	return udp_held_drop(&held);
+}
+
+void udp_asks_end(struct worker *worker, struct udp_front *front)
+{
+	while (front->asks.sent)
+		ask_free(worker, front->asks.sent);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/* udp_connect.c - the socket of a session, and what it is connected to
+ *
+ * With `transparent` the backend sees the client's address and its port, too:
+ * protocols of datagrams tell peers apart by both, and some have a port of
+ * their own. No other port is taken instead. If another socket has it in that
+ * namespace already, that client has no session, and this is counted. It is
+ * not shared (SO_REUSEADDR) either: two sessions of one client with one backend
+ * would then get each other's answers.
+ */
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/util.h"
+#include "relay/backend_health.h"
+#include "relay/mint.h"
+#include "relay/serving.h"
+#include "relay/udp_internal.h"
+#include "relay/worker.h"
+
+static bool is_own_shortage(int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC:
+	case EAGAIN: /* no local port */
+	case EADDRNOTAVAIL: /* the same, with an older kernel */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct serving *session_serving(const struct udp_session *session)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+
+	return front->share->serving;
+}
+
+/* From the client's address and port, if the rule says so. */
+static int bind_minted(const struct udp_session *session, int fd, int family)
+{
+	union udp_address address;
+	int len;
+
+	if (!session_serving(session)->transparent)
+		return 0;
+	len = udp_key_stand_in(&session->key, family, &address);
+	if (len < 0)
+		return len;
+	return bind(fd, &address.any, (socklen_t)len) < 0 ? -errno : 0;
+}
+
+/* To no name: the kernel gives one that is not taken, by which the backend
+ * knows the session and answers it. */
+static int bind_unix(int fd)
+{
+	static const struct sockaddr unnamed = { .sa_family = AF_UNIX };
+
+	return bind(fd, &unnamed, sizeof(unnamed.sa_family)) < 0 ? -errno : 0;
+}
+
+/* A socket that is connected to @target: @minted, which it takes, or when that
+ * is -1 one of its own. Return: it, or -errno. */
+static int backend_open(const struct udp_session *session,
+			const struct serving_backend *target, int minted)
+{
+	int family = target->address->sa_family;
+	_cleanup_close_ int fd = minted;
+	int r = 0;
+
+	if (fd < 0)
+		fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			    0);
+	if (fd < 0)
+		return -errno;
+	if (family == AF_UNIX)
+		r = bind_unix(fd);
+	else if (target->minted)
+		r = bind_minted(session, fd, family);
+	if (r < 0)
+		return r;
+	if (connect(fd, target->address, target->address_len) < 0)
+		/* Datagrams wait for nobody: berthd's is of another kind. */
+		return errno == EINPROGRESS ? -EPROTOTYPE : -errno;
+	return TAKE_FD(fd);
+}
+
+/* Asks berthd, unless the answer would be of no use. */
+static int session_ask(struct worker *worker, struct udp_session *session,
+		       int family, uint64_t tried)
+{
+	union udp_address address;
+	int r = 0;
+
+	if (session_serving(session)->transparent)
+		r = udp_key_stand_in(&session->key, family, &address);
+	return r < 0 ? r : udp_ask(worker, session, tried);
+}
+
+/* Connects to backend number session.backend. Return: as udp_connect(). */
+static int session_try(struct worker *worker, struct udp_session *session,
+		       struct mint *mint, uint64_t tried)
+{
+	const struct serving_backend *target =
+		&session_serving(session)->backends[session->backend];
+	int family = target->address->sa_family, r;
+
+	if (target->minted && !mint)
+		return session_ask(worker, session, family, tried);
+	r = backend_open(session, target, mint ? TAKE_FD(mint->fd) : -1);
+	if (r < 0)
+		return r;
+	session->fd = r;
+	session->poll.handler = udp_forward_handler;
+	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
+	if (r < 0) {
+		(void)close(TAKE_FD(session->fd)); /* unused so far */
+		return r;
+	}
+	/* UNIX sockets know nothing of merging. */
+	session->apart = session->merges = family == AF_UNIX;
+	session->mint = mint;
+	if (mint)
+		mint->owner = session;
+	return 0;
+}
+
+/* Is it of the client's address, and no backend would do better? */
+static bool is_clients(const struct serving *serving, int error)
+{
+	return serving->transparent &&
+	       (error == EADDRINUSE || /* somebody has its port */
+		error == EACCES); /* which needs a privilege */
+}
+
+/* Notes that backend number session.backend failed.
+ * Return: is another one worth a try? */
+static bool session_may_retry(struct worker *worker,
+			      struct udp_session *session, int error,
+			      uint64_t *tried)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+	struct serving *serving = session_serving(session);
+
+	counters_failed(udp_counters(front), error);
+	if (is_own_shortage(error) || is_clients(serving, error))
+		return false;
+	if (error != EAFNOSUPPORT)
+		backend_failed(serving, session->backend, worker->now_us);
+	*tried |= UINT64_C(1) << session->backend;
+	return true;
+}
+
+/* @r: what the last one failed with */
+static int session_connect(struct worker *worker, struct udp_session *session,
+			   uint64_t *tried, int r)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+	int index;
+
+	while ((index = backend_pick(session_serving(session),
+				     &front->share->next_backend, *tried,
+				     worker->now_us)) >= 0) {
+		session->backend = (uint8_t)index;
+		r = session_try(worker, session, NULL, *tried);
+		if (r == 0 || r == -EINPROGRESS ||
+		    !session_may_retry(worker, session, -r, tried))
+			break;
+	}
+	return r;
+}
+
+int udp_connect(struct worker *worker, struct udp_session *session)
+{
+	uint64_t tried = 0;
+
+	return session_connect(worker, session, &tried, -ECONNREFUSED);
+}
+
+int udp_connect_minted(struct worker *worker, struct udp_session *session,
+		       struct mint *mint, uint64_t *tried)
+{
+	int r = mint->fd < 0 ? -mint->error
+			     : session_try(worker, session, mint, *tried);
+
+	if (r < 0 && session_may_retry(worker, session, -r, tried))
+		r = session_connect(worker, session, tried, r);
+	return r;
+}

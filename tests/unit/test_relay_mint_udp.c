@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_relay_mint_udp.c - UDP sessions whose sockets come from berthd, in whose
+ * place this test is
+ *
+ * Each test has a relay of its own, with one worker, in a child process.
+ */
+#include "relay_mint_fixture.h"
+
+#define SENT_MAX 16 /* as in relay/udp_ask.c */
+#define SESSIONS_MAX 20 /* of the rule */
+#define CLIENTS 100
+
+static int listener_fd = -1;
+static int backend_fd = -1, other_fd = -1;
+
+/* Has the listener forward to what is bound to @to_fd. */
+static void berthd_says_forward(int to_fd, int fd)
+{
+	char more[64];
+
+	(void)snprintf(more, sizeof(more),
+		       ",\"max_connections\":%u,\"backend_namespace\":\"b\"",
+		       SESSIONS_MAX);
+	send_listener(LISTENER_ID, fd, "udp", forward_to(to_fd, more));
+}
+
+static int backend(void)
+{
+	int fd = bound_socket(SOCK_DGRAM, "127.0.0.1");
+
+	set_wait(fd, WAIT_S * 1000);
+	return fd;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	relay_start(1, 0);
+	other_fd = backend();
+	backend_fd = backend();
+	listener_fd = bound_socket(SOCK_DGRAM, "127.0.0.1");
+	assert_int_equal(fcntl(listener_fd, F_SETFL, O_NONBLOCK), 0);
+	berthd_says_forward(backend_fd, listener_fd);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	relay_stop();
+	cleanup_close(&listener_fd);
+	cleanup_close(&backend_fd);
+	cleanup_close(&other_fd);
+	return 0;
+}
+
+static int client(void)
+{
+	return connect_to(SOCK_DGRAM, "127.0.0.1", port_of(listener_fd));
+}
+
+static void say_byte(int fd, char byte)
+{
+	assert_int_equal(send(fd, &byte, 1, MSG_NOSIGNAL), 1);
+}
+
+static void answer(unsigned long long request)
+{
+	assert_true(request > 0);
+	(void)close(answer_with(request, SOCK_DGRAM));
+}
+
+static void netns_goes(const char *netns_id)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"netns_gone\",\"netns\":%s}", netns_id);
+	berthd_says(text, -1);
+	expect_closed(netns_id);
+}
+
+static void refuse(unsigned long long request)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"socket\",\"request\":%llu,\"error\":2}",
+		       request);
+	berthd_says(text, -1);
+}
+
+/* The backend hears @byte and answers, which the client hears. */
+static void expect_served(int client_fd, char byte)
+{
+	struct sockaddr_in session;
+	socklen_t len = sizeof(session);
+	char got = 0;
+
+	assert_int_equal(recvfrom(backend_fd, &got, 1, 0,
+				  (struct sockaddr *)&session, &len),
+			 1);
+	assert_int_equal(got, byte);
+	assert_int_equal(sendto(backend_fd, "!", 1, 0,
+				(struct sockaddr *)&session, len),
+			 1);
+	assert_int_equal(recv(client_fd, &got, 1, 0), 1);
+	assert_int_equal(got, '!');
+}
+
+/* A new client is served. It asks until it is asked for: the listener may rest
+ * for a moment. */
+static void probe(void)
+{
+	int fd = client();
+	unsigned long long request;
+
+	do
+		say_byte(fd, '?');
+	while (!(request = question(SOON_MS)));
+	answer(request);
+	expect_served(fd, '?');
+	say_byte(fd, '+');
+	expect_served(fd, '+');
+	(void)close(fd);
+}
+
+static void test_serves(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		probe();
+}
+
+static void test_keeps_what_is_said_meanwhile(void **state)
+{
+	int fd = client();
+	unsigned long long request;
+
+	(void)state;
+	say_byte(fd, '1');
+	request = question(WAIT_S * 1000);
+	say_byte(fd, '2');
+	say_byte(fd, '3');
+	assert_int_equal(question(SOON_MS), 0); /* one is enough */
+	answer(request);
+	for (char byte = '1'; byte <= '3'; byte++)
+		expect_served(fd, byte);
+	(void)close(fd);
+}
+
+/* Return: the last question; the first is number 1. */
+static unsigned long long ask_all(int *clients)
+{
+	unsigned long long request = 0;
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		clients[i] = client();
+		say_byte(clients[i], '?');
+	}
+	for (unsigned int i = 1; i <= SENT_MAX; i++) {
+		request = question(WAIT_S * 1000);
+		assert_int_equal(request, i);
+	}
+	assert_int_equal(question(SOON_MS), 0);
+	return request;
+}
+
+/* More clients than may have sessions push each other out while berthd does not
+ * answer. Their questions stay few, and what was asked in vain is not asked
+ * again. */
+static void test_few_questions(void **state)
+{
+	int clients[CLIENTS];
+	unsigned long long request, answered = 0, last;
+
+	(void)state;
+	last = ask_all(clients);
+	while (answered < last) {
+		answer(++answered);
+		while ((request = question(answered < last ? 1 : SOON_MS)))
+			last = request;
+	}
+	/* The first questions, and those of the sessions that are left. */
+	assert_true(last <= SENT_MAX + SESSIONS_MAX);
+	for (int i = 0; i < SESSIONS_MAX; i++)
+		expect(backend_fd, "?");
+	expect_silence(backend_fd);
+	for (size_t i = 0; i < CLIENTS; i++)
+		(void)close(clients[i]);
+	probe();
+}
+
+/* berthd goes while they wait. */
+static void test_berthd_goes(void **state)
+{
+	int clients[CLIENTS];
+
+	(void)state;
+	(void)ask_all(clients);
+	for (size_t i = 0; i < CLIENTS; i++)
+		(void)close(clients[i]);
+}
+
+static void test_refused_by_berthd(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say_byte(fd, '?');
+	refuse(question(WAIT_S * 1000));
+	probe();
+	expect_silence(fd);
+	(void)close(fd);
+}
+
+/* Neither an error nor a socket; a socket of another kind; an answer to
+ * nothing. */
+static void test_odd_answers(void **state)
+{
+	int fd = client();
+	char text[128];
+
+	(void)state;
+	say_byte(fd, '?');
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"socket\",\"request\":%llu,\"netns\":5}",
+		       question(WAIT_S * 1000));
+	berthd_says(text, -1);
+	answer(99);
+	probe();
+	say_byte(fd, '?');
+	(void)close(answer_with(question(WAIT_S * 1000), SOCK_STREAM));
+	probe();
+	answer(1); /* that one was answered */
+	probe();
+	expect_silence(fd);
+	(void)close(fd);
+}
+
+static void test_namespace_goes(void **state)
+{
+	struct sockaddr_in session;
+	socklen_t len = sizeof(session);
+	int fd = client();
+	char byte;
+
+	(void)state;
+	say_byte(fd, '?');
+	answer(question(WAIT_S * 1000));
+	assert_int_equal(recvfrom(backend_fd, &byte, 1, 0,
+				  (struct sockaddr *)&session, &len),
+			 1);
+	netns_goes("6");
+	assert_int_equal(connect(backend_fd, (struct sockaddr *)&session, len),
+			 0);
+	say_byte(backend_fd, '!');
+	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	netns_goes("5");
+	/* Nobody has its socket any more. */
+	say_byte(backend_fd, '!');
+	assert_int_equal(recv(backend_fd, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	session.sin_family = AF_UNSPEC;
+	assert_int_equal(connect(backend_fd, (struct sockaddr *)&session, len),
+			 0);
+	(void)close(fd);
+}
+
+/* Behind the socket comes at once that its namespace goes. */
+static void test_namespace_goes_with_the_answer(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say_byte(fd, '?');
+	answer(question(WAIT_S * 1000));
+	netns_goes("5");
+	say_byte(fd, '?');
+	assert_true(question(WAIT_S * 1000) > 0); /* a new session */
+	(void)close(fd);
+}
+
+/* The answer is to a question of before: the session does not stay with it. */
+static void test_changed_meanwhile(void **state)
+{
+	unsigned long long request;
+	int fd = client();
+
+	(void)state;
+	say_byte(fd, 'a');
+	request = question(WAIT_S * 1000);
+	berthd_says_forward(other_fd, -1);
+	say_byte(fd, 'b');
+	answer(request);
+	(void)close(TAKE_FD(backend_fd));
+	backend_fd = TAKE_FD(other_fd);
+	request = question(SOON_MS); /* if 'b' came behind the change */
+	while (!request) {
+		say_byte(fd, 'b');
+		request = question(SOON_MS);
+	}
+	answer(request);
+	expect_served(fd, 'b');
+	(void)close(fd);
+}
+
+static void test_withdrawn_meanwhile(void **state)
+{
+	unsigned long long request;
+	char text[512];
+	int fd = client();
+
+	(void)state;
+	say_byte(fd, '?');
+	request = question(WAIT_S * 1000);
+	send_withdraw(LISTENER_ID, /* abort= */ true);
+	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
+	assert_non_null(strstr(text, "\"released\""));
+	/* Not even the datagram that was held is forgotten in silence. */
+	assert_non_null(strstr(text, "\"dropped\":1"));
+	answer(request);
+	netns_goes("5");
+	expect_silence(backend_fd);
+	(void)close(fd);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_serves),
+		T(test_keeps_what_is_said_meanwhile),
+		T(test_few_questions),
+		T(test_berthd_goes),
+		T(test_refused_by_berthd),
+		T(test_odd_answers),
+		T(test_namespace_goes),
+		T(test_namespace_goes_with_the_answer),
+		T(test_changed_meanwhile),
+		T(test_withdrawn_meanwhile),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
