@@ -12,9 +12,9 @@
  * With PORTS, each connection goes to another of as many ports from PORT on, in
  * the namespaces NAME and OTHER: all have their turn, in an order that is mixed
  * but the same in each run. Prints the nanoseconds that all took, then of each
- *exchange the median and the 99th percentile; see relay_backend.c for the other
- *end. Blocking calls, one thread for each connection in flight: fewest system
- *calls.
+ * exchange the median and the 99th percentile; see relay_backend.c for the
+ * other end. Blocking calls, one thread for each connection in flight: fewest
+ * system calls.
  */
 #include "tests/bench/bench.h"
 

@@ -7,8 +7,8 @@
  *	makes and removes as fast as it can; prints the next FIRST
  *   world verify DIR PORT...
  *	connects to each port in each namespace, then waits for an answer on
- *each connection; prints "tried T refused R answered A end NS", NS being the
- *	monotonic clock at the last answer
+ *	each connection; prints "tried T refused R answered A end NS", NS
+ *	being the monotonic clock at the last answer
  */
 #include "tests/bench/bench.h"
 
