@@ -3,10 +3,11 @@
  *
  * Theory of operation: one namespace is one stranger, however many listeners
  * it has. So what strangers can use up is counted here: descriptors and pipes,
- * by atomic counters that a connection touches when it begins and ends, and
- * turns of the workers, by counters of each worker's own that begin at 0 with
- * every turn. A namespace that has had its part of a turn waits for the next
- * one; when nobody else wants anything, that is at once.
+ * by atomic counters that a connection touches when it begins and ends, memory
+ * for SCTP messages, by each worker for itself, and turns of the workers, by
+ * counters of each worker's own that begin at 0 with every turn. A namespace
+ * that has had its part of a turn waits for the next one; when nobody else
+ * wants anything, that is at once.
  */
 #include "relay/netns_use.h"
 
@@ -21,6 +22,10 @@
  * leave some to the others. */
 #define PIPES_PART 4
 
+/* Of a worker's memory for messages, so that those which never end, or which
+ * nobody takes, leave some to the others. */
+#define MESSAGES_PART 2
+
 /**
  * struct entry - a struct netns_use and what only the table knows of it
  */
@@ -30,7 +35,7 @@ struct entry {
 	uint64_t netns_id;
 	size_t refs;
 	UT_hash_handle hh;
-	struct netns_turn turns[];
+	struct netns_worker workers[];
 };
 
 struct netns_uses {
@@ -55,14 +60,15 @@ struct netns_uses *netns_uses_free(struct netns_uses *uses)
 
 static struct entry *entry_new(struct netns_uses *uses, uint64_t netns_id)
 {
-	struct entry *entry = calloc(
-		1, sizeof(*entry) + uses->n_workers * sizeof(entry->turns[0]));
+	struct entry *entry =
+		calloc(1, sizeof(*entry) +
+				  uses->n_workers * sizeof(entry->workers[0]));
 
 	if (!entry)
 		return NULL;
 	entry->uses = uses;
 	entry->netns_id = netns_id;
-	entry->use.turns = entry->turns;
+	entry->use.workers = entry->workers;
 	HASH_ADD(hh, uses->entries, netns_id, sizeof(netns_id), entry);
 	if (!entry->hh.tbl) {
 		free(entry);
@@ -127,10 +133,20 @@ void netns_use_give_pipe(struct netns_use *use)
 	atomic_fetch_sub_explicit(&use->n_pipes, 1, memory_order_relaxed);
 }
 
+struct sctp_budget *netns_use_messages(struct netns_use *use, size_t worker,
+				       struct sctp_budget *of_worker)
+{
+	struct sctp_budget *mine = &use->workers[worker].messages;
+
+	mine->limit_bytes = of_worker->limit_bytes / MESSAGES_PART;
+	mine->within = of_worker;
+	return mine;
+}
+
 struct netns_turn *netns_use_turn(struct netns_use *use, size_t worker,
 				  uint32_t turn)
 {
-	struct netns_turn *mine = &use->turns[worker];
+	struct netns_turn *mine = &use->workers[worker].turn;
 
 	if (mine->turn != turn)
 		*mine = (struct netns_turn){ .turn = turn };

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "relay/sctp_message.h"
+
 /* Of one kind of work and one worker's turn: enough to be cheap, few enough
  * that other namespaces do not wait long. */
 #define NETNS_TURN_ACCEPTS 16u
@@ -22,14 +24,20 @@ struct netns_turn {
 	uint32_t n_bytes;
 };
 
+/** struct netns_worker - one worker's own part of struct netns_use */
+struct netns_worker {
+	struct netns_turn turn;
+	struct sctp_budget messages;
+};
+
 /**
  * struct netns_use - @n_fds and @n_pipes are of all workers
- * @turns:	each worker's own
+ * @workers:	each one's own part
  */
 struct netns_use {
 	atomic_uint n_fds;
 	atomic_uint n_pipes;
-	struct netns_turn *turns;
+	struct netns_worker *workers;
 };
 
 /**
@@ -62,6 +70,13 @@ void netns_use_give(struct netns_use *use, unsigned int n);
 /** netns_use_take_pipe() - may one more of its directions have a pipe? */
 bool netns_use_take_pipe(struct netns_use *use);
 void netns_use_give_pipe(struct netns_use *use);
+
+/**
+ * netns_use_messages() - what SCTP messages of it may take in worker @worker
+ * @of_worker:	the budget of all messages there, of which it is a part
+ */
+struct sctp_budget *netns_use_messages(struct netns_use *use, size_t worker,
+				       struct sctp_budget *of_worker);
 
 /** netns_use_turn() - what worker number @worker did in its turn @turn */
 struct netns_turn *netns_use_turn(struct netns_use *use, size_t worker,

@@ -33,6 +33,7 @@
 #include "common/util.h"
 #include "relay/admit.h"
 #include "relay/listener.h"
+#include "relay/netns_use.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
 #include "relay/worker.h"
@@ -49,6 +50,14 @@
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
 {
 	counters_add(share_counters(conn->share), which, n);
+}
+
+struct sctp_budget *sctp_conn_budget(const struct sctp_conn *conn)
+{
+	struct worker *worker = conn->share->worker;
+
+	return netns_use_messages(conn->share->listener->netns, worker->index,
+				  &worker->sctp_budget);
 }
 
 /* Deadlines */
@@ -133,14 +142,13 @@ void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 
 /* The end */
 
-void sctp_conn_close_backend(struct worker *worker, struct sctp_conn *conn,
-			     bool abort)
+void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
 {
 	struct sctp_side *backend = &conn->backend;
 
 	backend->partial =
-		sctp_message_free(&worker->sctp_budget, backend->partial);
-	(void)sctp_queue_clear(&worker->sctp_budget, &backend->queue);
+		sctp_message_free(sctp_conn_budget(conn), backend->partial);
+	(void)sctp_queue_clear(sctp_conn_budget(conn), &backend->queue);
 	sctp_socket_close(TAKE_FD(backend->fd), abort);
 	*backend = (struct sctp_side){
 		.fd = -1,
@@ -154,8 +162,8 @@ static void conn_close_client(struct worker *worker, struct sctp_conn *conn,
 	struct sctp_side *client = &conn->client;
 
 	client->partial =
-		sctp_message_free(&worker->sctp_budget, client->partial);
-	(void)sctp_queue_clear(&worker->sctp_budget, &client->queue);
+		sctp_message_free(sctp_conn_budget(conn), client->partial);
+	(void)sctp_queue_clear(sctp_conn_budget(conn), &client->queue);
 	if (client->kind == SCTP_SIDE_SHARED) {
 		if (abort && !client->gone)
 			sctp_socket_abort(client->fd, client->assoc_id);
@@ -171,7 +179,7 @@ static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
 {
 	struct share *share = conn->share;
 
-	sctp_conn_close_backend(worker, conn, abort);
+	sctp_conn_close_backend(conn, abort);
 	conn_close_client(worker, conn, abort);
 	conn->client.poll.handler = NULL;
 	timers_unreserve(&worker->timers, &conn->timer);
@@ -405,7 +413,7 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 	conn->share = share;
 	conn->active_us = worker->now_us;
 	conn->backend.fd = -1;
-	sctp_conn_close_backend(worker, conn, /* abort= */ false);
+	sctp_conn_close_backend(conn, /* abort= */ false);
 	r = conn_open_client(worker, conn, fd, assoc_id);
 	if (r < 0) {
 		timers_unreserve(&worker->timers, &conn->timer);

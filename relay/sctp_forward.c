@@ -25,7 +25,7 @@ static const struct serving_backend *conn_backend(const struct sctp_conn *conn)
 static bool forward_next(struct worker *worker, struct sctp_conn *conn,
 			 int error)
 {
-	sctp_conn_close_backend(worker, conn, /* abort= */ true);
+	sctp_conn_close_backend(conn, /* abort= */ true);
 	conn->active_us = worker->now_us;
 	return failover_next(worker, conn->share, conn->serving,
 			     &conn->failover, error);
@@ -107,8 +107,7 @@ static void forward_try(struct worker *worker, struct sctp_conn *conn)
 		/* A UNIX listener has no queue to wait in without blocking. */
 		if (r == -EAGAIN &&
 		    conn_backend(conn)->address->sa_family == AF_UNIX) {
-			sctp_conn_close_backend(worker, conn,
-						/* abort= */ true);
+			sctp_conn_close_backend(conn, /* abort= */ true);
 			sctp_conn_set_state(worker, conn, SCTP_STATE_WAITING);
 			return;
 		}

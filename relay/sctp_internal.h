@@ -148,8 +148,10 @@ void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 		      bool stalls);
 
 /** sctp_conn_close_backend() - @abort: or politely, after both ends */
-void sctp_conn_close_backend(struct worker *worker, struct sctp_conn *conn,
-			     bool abort);
+void sctp_conn_close_backend(struct sctp_conn *conn, bool abort);
+
+/** sctp_conn_budget() - what its messages may take */
+struct sctp_budget *sctp_conn_budget(const struct sctp_conn *conn);
 
 /** sctp_conn_count() - in the share's counters */
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n);
@@ -193,8 +195,7 @@ void sctp_side_shut(struct sctp_side *side);
 bool sctp_side_done(const struct sctp_side *side);
 
 /** sctp_side_drop_partial() - the rest of it will never come */
-void sctp_side_drop_partial(struct worker *worker, struct sctp_conn *conn,
-			    struct sctp_side *side);
+void sctp_side_drop_partial(struct sctp_conn *conn, struct sctp_side *side);
 
 /* sctp_forward.c */
 

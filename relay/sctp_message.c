@@ -3,8 +3,8 @@
  *
  * Linux sends a message in one call or not at all (there is no explicit end of
  * record), so what arrives in parts has to be whole before it can go on.
- * Peers decide how large that gets: each message has a limit, and all messages
- * of a worker together have one.
+ * Peers decide how large that gets: each message has a limit, and so have all
+ * messages of a worker together, and those of one namespace among them.
  */
 #include "relay/sctp_message.h"
 
@@ -14,6 +14,27 @@
 
 /* Parts grow a message by doubling, from this. */
 #define SIZE_MIN 4096u
+
+static bool budget_has_room(const struct sctp_budget *budget, size_t bytes)
+{
+	for (; budget; budget = budget->within) {
+		if (bytes > budget->limit_bytes - budget->bytes)
+			return false;
+	}
+	return true;
+}
+
+static void budget_take(struct sctp_budget *budget, size_t bytes)
+{
+	for (; budget; budget = budget->within)
+		budget->bytes += bytes;
+}
+
+static void budget_give(struct sctp_budget *budget, size_t bytes)
+{
+	for (; budget; budget = budget->within)
+		budget->bytes -= bytes;
+}
 
 static size_t grown_size(const struct sctp_message *message, size_t needed,
 			 size_t max_bytes)
@@ -40,12 +61,12 @@ int sctp_message_append(struct sctp_budget *budget,
 		return -EMSGSIZE;
 	if (!old || old_len + len > old_size) {
 		size = grown_size(old, old_len + len, max_bytes);
-		if (size - old_size > budget->limit_bytes - budget->bytes)
+		if (!budget_has_room(budget, size - old_size))
 			return -ENOMEM;
 		grown = realloc(old, sizeof(*grown) + size);
 		if (!grown)
 			return -ENOMEM;
-		budget->bytes += size - old_size;
+		budget_take(budget, size - old_size);
 		grown->size = size;
 	}
 	if (!old) {
@@ -64,7 +85,7 @@ struct sctp_message *sctp_message_free(struct sctp_budget *budget,
 				       struct sctp_message *message)
 {
 	if (message)
-		budget->bytes -= message->size;
+		budget_give(budget, message->size);
 	free(message);
 	return NULL;
 }

@@ -22,11 +22,13 @@ struct sctp_label {
 };
 
 /**
- * struct sctp_budget - the memory of all messages of one worker
+ * struct sctp_budget - the memory of messages, all by one worker
+ * @within:	counts them too, with a limit of its own; or NULL
  */
 struct sctp_budget {
 	size_t limit_bytes;
 	size_t bytes;
+	struct sctp_budget *within;
 };
 
 /**

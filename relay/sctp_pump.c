@@ -42,13 +42,13 @@ bool sctp_side_done(const struct sctp_side *side)
 	return side->eof && !side->queue.first;
 }
 
-void sctp_side_drop_partial(struct worker *worker, struct sctp_conn *conn,
-			    struct sctp_side *side)
+void sctp_side_drop_partial(struct sctp_conn *conn, struct sctp_side *side)
 {
 	if (!side->partial)
 		return;
 	sctp_conn_count(conn, COUNTER_DROPPED, 1);
-	side->partial = sctp_message_free(&worker->sctp_budget, side->partial);
+	side->partial =
+		sctp_message_free(sctp_conn_budget(conn), side->partial);
 }
 
 void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
@@ -65,7 +65,8 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 		      "grant";
 		break;
 	case -ENOMEM:
-		why = "there is no memory for a message";
+		why = "there is no memory for a message, or its "
+		      "namespace has its part";
 		break;
 	default:
 		return; /* the peer's own doing */
@@ -176,7 +177,7 @@ static int pump_flush(struct worker *worker, struct sctp_conn *conn,
 		message->begin += (size_t)n;
 		if (message->begin < message->len)
 			continue;
-		(void)sctp_message_free(&worker->sctp_budget,
+		(void)sctp_message_free(sctp_conn_budget(conn),
 					sctp_queue_pop(&src->queue));
 		if (conn->full && src == &conn->client)
 			conn->stalled_us = 0;
@@ -218,7 +219,7 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 		return (int)n;
 	if ((size_t)n == received->len)
 		return 0;
-	r = sctp_message_append(&worker->sctp_budget, &src->partial,
+	r = sctp_message_append(sctp_conn_budget(conn), &src->partial,
 				&received->label, data + n,
 				received->len - (size_t)n, side_max_bytes(dst));
 	if (r == 0 && received->last)
@@ -276,12 +277,12 @@ static int pump_pull(struct worker *worker, struct sctp_conn *conn,
 	case SCTP_KIND_EOF:
 	case SCTP_KIND_CLOSED:
 		src->eof = true;
-		sctp_side_drop_partial(worker, conn, src);
+		sctp_side_drop_partial(conn, src);
 		return 0;
 	case SCTP_KIND_LOST:
 		return -ECONNRESET;
 	case SCTP_KIND_ABANDONED:
-		sctp_side_drop_partial(worker, conn, src);
+		sctp_side_drop_partial(conn, src);
 		return 0;
 	case SCTP_KIND_UP:
 	case SCTP_KIND_DRY:

@@ -306,7 +306,7 @@ static void conn_ended(struct worker *worker, struct sctp_conn *conn, bool gone)
 {
 	conn->client.eof = true;
 	conn->client.gone = gone;
-	sctp_side_drop_partial(worker, conn, &conn->client);
+	sctp_side_drop_partial(conn, &conn->client);
 	sctp_conn_run_now(worker, conn);
 }
 
@@ -360,7 +360,7 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 		sctp_conn_reset(worker, conn);
 		return;
 	case SCTP_KIND_ABANDONED:
-		sctp_side_drop_partial(worker, conn, &conn->client);
+		sctp_side_drop_partial(conn, &conn->client);
 		return;
 	case SCTP_KIND_DRY:
 		conn_dry(worker, shared, conn);

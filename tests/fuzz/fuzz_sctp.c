@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "relay/netns_use.h"
 #include "relay/sctp_internal.h"
 #include "relay/worker.h"
 
@@ -333,6 +334,8 @@ struct relay {
 	struct worker worker;
 	struct counters counters;
 	struct listener *listener;
+	struct netns_worker netns_worker;
+	struct netns_use netns;
 	struct share share;
 	struct sctp_conn conn;
 	enum mode mode;
@@ -352,7 +355,10 @@ static void relay_init(struct relay *relay)
 	relay->listener = &listener;
 	relay->worker.sctp_budget.limit_bytes = (size_t)peers_byte() << 12;
 	relay->listener->label = listener_label;
+	relay->listener->netns = &relay->netns;
+	relay->netns.workers = &relay->netns_worker;
 	relay->share.listener = relay->listener;
+	relay->share.worker = &relay->worker;
 	atomic_init(&relay->share.counters, &relay->counters);
 	conn->share = &relay->share;
 	conn->client = (struct sctp_side){ .fd = FD_SRC, .limits = limits };
@@ -402,7 +408,8 @@ static size_t check_queue(const struct sctp_queue *queue, size_t limit_bytes)
 
 static void check(const struct relay *relay)
 {
-	const struct sctp_budget *budget = &relay->worker.sctp_budget;
+	const struct sctp_budget *budget = &relay->netns_worker.messages;
+	const struct sctp_budget *all = &relay->worker.sctp_budget;
 	const struct sctp_side *src = &relay->conn.client;
 	size_t limit_bytes = relay->mode == MODE_STREAM ? SCTP_MESSAGE_MAX
 							: max_bytes;
@@ -424,7 +431,8 @@ static void check(const struct relay *relay)
 		assert(src->partial->label.ppid == peers.partial.label.ppid);
 		size += src->partial->size;
 	}
-	assert(budget->bytes == size && size <= budget->limit_bytes);
+	assert(budget->bytes == size && all->bytes == size);
+	assert(size <= all->limit_bytes / 2);
 	assert(peers.closed ||
 	       count_of(relay, COUNTER_DROPPED) == peers.n_dropped);
 }
@@ -465,8 +473,9 @@ static void run(void)
 	while (step(&relay))
 		;
 	src->partial =
-		sctp_message_free(&relay.worker.sctp_budget, src->partial);
-	(void)sctp_queue_clear(&relay.worker.sctp_budget, &src->queue);
+		sctp_message_free(sctp_conn_budget(&relay.conn), src->partial);
+	(void)sctp_queue_clear(sctp_conn_budget(&relay.conn), &src->queue);
+	assert(relay.netns_worker.messages.bytes == 0);
 	assert(relay.worker.sctp_budget.bytes == 0);
 }
 

@@ -105,6 +105,42 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Whatever one namespace keeps waiting, another has its part. */
+static void test_messages(void **state)
+{
+	static const struct sctp_label label = { .sid = 1 };
+	static const uint8_t data[1000];
+	struct sctp_budget all = { .limit_bytes = 100000 };
+	struct netns_use *a = netns_use_get(uses, 1);
+	struct netns_use *b = netns_use_get(uses, 2);
+	struct sctp_budget *of_a = netns_use_messages(a, 1, &all);
+	struct sctp_budget *of_b = netns_use_messages(b, 1, &all);
+	struct sctp_queue waiting = { 0 };
+	struct sctp_message *message = NULL;
+
+	(void)state;
+	assert_ptr_equal(netns_use_messages(a, 1, &all), of_a);
+	assert_ptr_not_equal(netns_use_messages(a, 2, &all), of_a);
+	while (sctp_message_append(of_a, &message, &label, data, sizeof(data),
+				   sizeof(data)) == 0) {
+		sctp_queue_push(&waiting, message);
+		message = NULL;
+	}
+	assert_null(message);
+	assert_int_equal(of_a->bytes, all.limit_bytes / 2);
+	assert_int_equal(all.bytes, all.limit_bytes / 2);
+	assert_int_equal(sctp_message_append(of_b, &message, &label, data,
+					     sizeof(data), sizeof(data)),
+			 0);
+	assert_int_equal(of_b->bytes, sizeof(data));
+	assert_int_equal(all.bytes, all.limit_bytes / 2 + sizeof(data));
+	message = sctp_message_free(of_b, message);
+	assert_int_equal(sctp_queue_clear(of_a, &waiting), 50);
+	assert_int_equal(of_a->bytes + of_b->bytes + all.bytes, 0);
+	(void)netns_use_put(a);
+	(void)netns_use_put(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +148,7 @@ int main(void)
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_messages),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

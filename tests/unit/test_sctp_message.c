@@ -131,6 +131,35 @@ static void test_budget_of_all_messages(void **state)
 	assert_int_equal(budget.bytes, 0);
 }
 
+/* The smaller one decides, and both count. */
+static void test_budget_within_another(void **state)
+{
+	static const struct {
+		size_t own, all;
+	} cases[] = { { 1000, 5000 }, { 5000, 1000 } };
+	uint8_t data[1000] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sctp_budget all = budget_of(cases[i].all);
+		struct sctp_budget own = budget_of(cases[i].own);
+		struct sctp_message *a = NULL, *b = NULL;
+
+		own.within = &all;
+		assert_int_equal(sctp_message_append(&own, &a, &label, data,
+						     1000, MAX_BYTES),
+				 0);
+		assert_int_equal(sctp_message_append(&own, &b, &label, data, 1,
+						     MAX_BYTES),
+				 -ENOMEM);
+		assert_int_equal(own.bytes, 1000);
+		assert_int_equal(all.bytes, 1000);
+		assert_null(sctp_message_free(&own, a));
+		assert_int_equal(own.bytes, 0);
+		assert_int_equal(all.bytes, 0);
+	}
+}
+
 static struct sctp_message *message_of(struct sctp_budget *budget, size_t len)
 {
 	struct sctp_message *message = NULL;
@@ -178,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_parts_make_a_message),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_budget_of_all_messages),
+		cmocka_unit_test(test_budget_within_another),
 		cmocka_unit_test(test_queue_keeps_the_order),
 	};
 
