@@ -82,6 +82,47 @@ def test_a_huge_message(world, netns, backend, protocol):
 
 
 @BOTH
+def test_a_huge_message_of_a_backend(world, netns, backend, protocol):
+    """Costs the association, as a client's does; none of it reaches the
+    client, and the memory stays bounded."""
+    berthd = world.berthd(forward(to(backend), protocol=protocol))
+    assert others_work(netns, backend)
+    before = process.rss_kib(berthd.relay_pid())
+    client, server = pair(netns, backend)
+    with client, server:
+        server.setsockopt(socket.SOL_SOCKET, sctp.SO_SNDBUFFORCE, 8 << 20)
+        sctp.send(server, Message(b"fine"))
+        assert sctp.receive(client).data == b"fine"
+        sctp.send(server, Message(b"h" * (4 << 20)))
+        assert sctp.was_aborted(client)
+        assert sctp.was_aborted(server)
+    berthd.wait_log("larger than the limit")
+    assert process.rss_kib(berthd.relay_pid()) < before + HELD_BACK_KIB
+    assert others_work(netns, backend)
+
+
+@BOTH
+def test_a_huge_message_to_a_stream(world, netns, protocol):
+    """A stream could take it in parts; but it has the limit that all have,
+    and what came of it is not passed on: the stream is reset."""
+    stream = world.close_later(world.host.listen())
+    berthd = world.berthd(forward(
+        f"tcp://127.0.0.1:{stream.getsockname()[1]}", protocol=protocol))
+    client = sctp.connect(netns)
+    server, _ = stream.accept()
+    with client, server:
+        server.settimeout(GUARD)
+        client.setsockopt(socket.SOL_SOCKET, sctp.SO_SNDBUFFORCE, 8 << 20)
+        sctp.send(client, Message(b"fine"))
+        assert server.recv(100) == b"fine"
+        sctp.send(client, Message(b"h" * (4 << 20)))
+        with pytest.raises(ConnectionResetError):
+            server.recv(100)
+        assert sctp.was_aborted(client)
+    berthd.wait_log("larger than the limit")
+
+
+@BOTH
 def test_abort_in_the_middle_of_a_message(world, netns, backend, protocol):
     """The part is forgotten: the backend sees the abort, and no message."""
     berthd = world.berthd(forward(to(backend), protocol=protocol))
