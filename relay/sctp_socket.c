@@ -19,9 +19,9 @@
 #endif
 
 /* Is @field there? What comes behind it some kernels do not have. */
-#define NOTE_HAS(len, note, field)                                \
-	((len) >= offsetof(union sctp_notification, note.field) + \
-			  sizeof(((union sctp_notification *)0)->note.field))
+#define NOTE_HAS(len, field)                                 \
+	((len) >= offsetof(union sctp_notification, field) + \
+			  sizeof(((union sctp_notification *)0)->field))
 
 /* Associations that come between being counted and being listed. */
 #define LIST_EXTRA 16
@@ -102,23 +102,23 @@ static void received_notification(const void *buffer, size_t len,
 		return;
 	switch (note->sn_header.sn_type) {
 	case SCTP_ASSOC_CHANGE:
-		if (NOTE_HAS(len, sn_assoc_change, sac_assoc_id))
+		if (NOTE_HAS(len, sn_assoc_change.sac_assoc_id))
 			received_change(&note->sn_assoc_change, received);
 		break;
 	case SCTP_SHUTDOWN_EVENT:
-		if (!NOTE_HAS(len, sn_shutdown_event, sse_assoc_id))
+		if (!NOTE_HAS(len, sn_shutdown_event.sse_assoc_id))
 			break;
 		received->kind = SCTP_KIND_EOF;
 		received->assoc_id = note->sn_shutdown_event.sse_assoc_id;
 		break;
 	case SCTP_PARTIAL_DELIVERY_EVENT:
-		if (!NOTE_HAS(len, sn_pdapi_event, pdapi_assoc_id))
+		if (!NOTE_HAS(len, sn_pdapi_event.pdapi_assoc_id))
 			break;
 		received->kind = SCTP_KIND_ABANDONED;
 		received->assoc_id = note->sn_pdapi_event.pdapi_assoc_id;
 		break;
 	case SCTP_SENDER_DRY_EVENT:
-		if (!NOTE_HAS(len, sn_sender_dry_event, sender_dry_assoc_id))
+		if (!NOTE_HAS(len, sn_sender_dry_event.sender_dry_assoc_id))
 			break;
 		received->kind = SCTP_KIND_DRY;
 		received->assoc_id =
