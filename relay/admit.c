@@ -23,6 +23,7 @@
 #include "relay/netns_use.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
+#include "relay/share.h"
 #include "relay/worker.h"
 
 /* Clients per listener and event: enough to be cheap, few enough that the next
@@ -120,7 +121,7 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 		if (log_ratelimit_ok(&worker->log_limit))
 			log_warning_errno(error, "%s: cannot accept; retrying",
 					  share->listener->label);
-		worker_park(worker, share);
+		share_park(worker, share);
 		return false;
 	}
 }
@@ -143,7 +144,7 @@ int admit_next(struct worker *worker, struct share *share,
 	     turn->n--) {
 		if (!admit_take(share)) {
 			share_limited(share);
-			worker_park(worker, share);
+			share_park(worker, share);
 			return -1;
 		}
 		turn->netns->n_accepts++;

@@ -90,7 +90,7 @@ static void take(struct worker *worker, struct handover *handover, bool open)
 		serve(worker, share, handover->fd);
 	else
 		refuse(handover);
-	worker_unuse(worker, share->listener);
+	outbox_unuse(worker->outbox, share->listener);
 	free(handover);
 }
 

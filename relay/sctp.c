@@ -36,6 +36,7 @@
 #include "relay/netns_use.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
+#include "relay/share.h"
 #include "relay/worker.h"
 
 /* How long the other side may take once one has ended. */
@@ -193,9 +194,9 @@ static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
 	if (!conn->queued)
 		worker_bury(worker, &conn->grave);
 	if (!share->withdrawn)
-		worker_unpark(worker, share);
+		share_unpark(worker, share);
 	else if (!share->sctp_conns)
-		worker_share_ended(worker, share);
+		share_ended(worker, share);
 }
 
 void sctp_conn_reset(struct worker *worker, struct sctp_conn *conn)

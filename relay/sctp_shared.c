@@ -41,6 +41,7 @@
 #include "relay/sctp.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
+#include "relay/share.h"
 #include "relay/worker.h"
 
 /* Messages per event, then other sockets have their turn. */
@@ -392,7 +393,7 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 					  share->listener->label);
 		if (r < 0) {
 			shared->events = EPOLLIN; /* as it comes back */
-			worker_park(worker, share);
+			share_park(worker, share);
 			return;
 		}
 		if (received.kind == SCTP_KIND_NOTHING) {

@@ -40,6 +40,7 @@
 #include "relay/netns_use.h"
 #include "relay/serving.h"
 #include "relay/tcp_internal.h"
+#include "relay/share.h"
 #include "relay/worker.h"
 
 /* How long a client may take to read and acknowledge what was said to it after
@@ -145,9 +146,9 @@ static void conn_free(struct worker *worker, struct conn *conn)
 	DL_DELETE2(worker->conns, conn, all_prev, all_next);
 	worker_bury(worker, &conn->grave);
 	if (!share->withdrawn)
-		worker_unpark(worker, share);
+		share_unpark(worker, share);
 	else if (!share->conns)
-		worker_share_ended(worker, share);
+		share_ended(worker, share);
 }
 
 void tcp_reset(struct worker *worker, struct conn *conn)

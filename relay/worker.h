@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker.h - a thread with its epoll set, its timers and its mailbox */
+/* worker.h - a thread with its epoll set and its timers */
 #ifndef RELAY_WORKER_H
 #define RELAY_WORKER_H
 
@@ -11,6 +11,7 @@
 #include "relay/buffer.h"
 #include "relay/listener.h"
 #include "relay/load.h"
+#include "relay/mailbox.h"
 #include "relay/mint.h"
 #include "relay/pipe.h"
 #include "relay/pollable.h"
@@ -18,44 +19,10 @@
 #include "relay/timer.h"
 
 struct conn;
-struct handover;
 struct sctp_conn;
 struct serving;
 struct udp_worker;
 struct worker;
-
-/**
- * struct outbox - from the workers to the main thread
- * @fd:		eventfd(2) that the main thread polls
- * @released:	listeners that nobody uses any more
- * @mints:	questions for sockets
- */
-struct outbox {
-	int fd;
-	pthread_mutex_t lock;
-	struct listener *released;
-	struct mint_outbox mints;
-};
-
-/**
- * struct inbox - from the main thread to a worker
- * @first, @last: shares with mail, in order of arrival
- * @mints:	answers to questions for sockets
- * @handovers:	connections that others accepted for this worker
- * @shed:	how many connections or sessions to give up
- * @told:	the main thread's own: it put mail here and did not kick yet
- */
-struct inbox {
-	struct pollable poll;
-	int fd;
-	pthread_mutex_t lock;
-	struct share *first, *last;
-	struct mint_inbox mints;
-	struct handover *handovers;
-	unsigned int shed;
-	bool stop;
-	bool told;
-};
 
 /**
  * struct worker - only its thread touches it, except for the inbox
@@ -117,17 +84,6 @@ struct worker {
 	pthread_t thread;
 };
 
-/** outbox_init() - Return: 0 or -errno of eventfd(2). */
-int outbox_init(struct outbox *outbox);
-
-/** outbox_take() - the listeners that were released, linked by
- * @next_released; their owner frees them */
-struct listener *outbox_take(struct outbox *outbox);
-void outbox_done(struct outbox *outbox);
-
-/** outbox_kick() - workers: wakes the main thread */
-void outbox_kick(struct outbox *outbox);
-
 /**
  * worker_start() - makes the thread
  * @index:	its number, from 0
@@ -137,9 +93,6 @@ void outbox_kick(struct outbox *outbox);
  */
 int worker_start(struct worker *worker, size_t index, struct outbox *outbox);
 
-/** worker_ask_to_stop() - it resets all its connections and ends */
-void worker_ask_to_stop(struct worker *worker);
-
 /** worker_join() - waits for that */
 void worker_join(struct worker *worker);
 
@@ -148,31 +101,6 @@ void worker_forget(struct share *share);
 
 /** worker_done() - frees the rest of a joined worker */
 void worker_done(struct worker *worker);
-
-/**
- * worker_tell() - main thread: asks a share's worker for something
- * @wanted:	SHARE_* bits
- * @serving:	with SHARE_SERVE: a reference is taken
- *
- * Needs no memory, so it cannot fail. Does nothing when the listener has no
- * user any more. The worker hears of it with worker_kick().
- */
-void worker_tell(struct share *share, unsigned int wanted,
-		 struct serving *serving);
-
-/** worker_wake() - any thread: it shall look into its mailbox */
-void worker_wake(struct worker *worker);
-
-/** worker_kick() - main thread: wakes the worker if it was told something */
-void worker_kick(struct worker *worker);
-
-/** worker_ask_to_join() - any worker: @share's worker shall accept from the
- * listener, too, as long as that brings something. Cannot fail. */
-void worker_ask_to_join(struct share *share);
-
-/** worker_shed() - main thread: gives up @n connections or sessions, if it has
- * as many, so that listeners find room */
-void worker_shed(struct worker *worker, unsigned int n);
 
 /* The rest is for the worker's own thread. */
 
@@ -200,21 +128,5 @@ void worker_bury(struct worker *worker, struct grave *grave);
 
 /** worker_again() - runs @conn once more after the other events */
 void worker_again(struct worker *worker, struct conn *conn);
-
-/** worker_share_ended() - the share has no connection left and is withdrawn:
- * releases it after the batch */
-void worker_share_ended(struct worker *worker, struct share *share);
-
-/** worker_unuse() - takes a user of the listener away, and gives it back to
- * the main thread when that was the last */
-void worker_unuse(struct worker *worker, struct listener *listener);
-
-/** worker_park() - stops accepting from @share until worker_unpark() or a
- * moment later, whichever comes first */
-void worker_park(struct worker *worker, struct share *share);
-
-/** worker_unpark() - room came: lets @share accept again if it rests, and else
- * the listener that rests longest. @share may be NULL. */
-void worker_unpark(struct worker *worker, struct share *share);
 
 #endif
