@@ -320,6 +320,16 @@ struct listener *binder_next_in(struct binder *binder, uint64_t netns_id,
 	return netns ? &netns->rows->listener : NULL;
 }
 
+void binder_renamed(struct binder *binder, uint64_t netns_id)
+{
+	struct listener *listener = NULL;
+
+	while ((listener = binder_next_in(binder, netns_id, listener))) {
+		if (listener->state == LISTENER_OPEN)
+			binder->ops->changed(listener, binder->user_data);
+	}
+}
+
 struct listener *binder_find(struct binder *binder, uint64_t id)
 {
 	struct binder_row *row;

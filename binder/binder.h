@@ -57,7 +57,8 @@ struct listener {
  * @open_netns:	a descriptor for setns(2), closed by the binder, or -1 for the
  *		host's own. Return: 0 or -errno (-ESTALE: on its way out)
  * @opened:	the listener accepts; its fd may be duplicated and sent
- * @changed:	still the same open socket, but ->service is another now
+ * @changed:	still the same open socket, but ->service is another now, or
+ *what its namespace is called
  * @closing:	an open listener is about to be closed; also called before a
  *		reopen with other socket options (@opened follows, for another
  *		row with another id: this one ends with the call)
@@ -104,6 +105,10 @@ struct binder *binder_free(struct binder *binder);
  */
 int binder_apply(struct binder *binder, uint64_t netns_id,
 		 const struct listener_spec *specs, size_t n);
+
+/** binder_renamed() - one namespace has other names: calls @changed for each of
+ * its open listeners */
+void binder_renamed(struct binder *binder, uint64_t netns_id);
 
 /** binder_forget() - closes all of one namespace, that is gone */
 void binder_forget(struct binder *binder, uint64_t netns_id);

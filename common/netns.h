@@ -45,6 +45,7 @@ struct netns_address {
  * @host:	the namespace that berthd itself lives in
  * @names:	in the order in which they were found; none for a host
  *		namespace that nobody named, and for one that is going
+ * @names_version: another number whenever @names are others; never 0 with one
  * @addresses_known: the two arrays below hold what the kernel says; until
  *		watcher_observe_addresses() was called they are empty
  * @addresses_omitted: how many addresses were left out because of the limit
@@ -55,6 +56,7 @@ struct netns {
 	bool addresses_known;
 	struct netns_name *names;
 	size_t n_names;
+	unsigned int names_version;
 	struct netns_interface *interfaces;
 	size_t n_interfaces;
 	struct netns_address *addresses;

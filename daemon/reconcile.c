@@ -43,6 +43,7 @@ struct said {
 struct subject {
 	uint64_t netns_id;
 	enum subject_queue queue;
+	unsigned int names_version; /* what consumers know */
 	size_t omitted;
 	struct subject *prev, *next; /* in its queue */
 	UT_hash_handle hh;
@@ -334,6 +335,11 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		r = binder_apply(reconcile->binder, netns->id, plan.specs,
 				 plan.n_specs);
 		plan_done(&plan);
+	}
+	/* One that goes may be the one that backends are told. */
+	if (r == 0 && subject->names_version != netns->names_version) {
+		subject->names_version = netns->names_version;
+		binder_renamed(reconcile->binder, netns->id);
 	}
 	if (r < 0) {
 		if (log_ratelimit_ok(&reconcile->limit))

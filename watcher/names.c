@@ -134,6 +134,7 @@ static void name_unwatch(struct names *names, struct name *name)
 static void netns_add_name(struct netns *netns, const struct netns_name *entry)
 {
 	netns->names[netns->n_names++] = *entry;
+	netns->names_version++;
 }
 
 static void netns_remove_name(struct netns *netns, const char *text)
@@ -145,6 +146,7 @@ static void netns_remove_name(struct netns *netns, const char *text)
 	netns->n_names--;
 	memmove(&netns->names[i], &netns->names[i + 1],
 		(netns->n_names - i) * sizeof(*netns->names));
+	netns->names_version++;
 }
 
 /* @name leads to its namespace no more. It is in no list afterwards. */

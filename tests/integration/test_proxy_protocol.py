@@ -82,6 +82,28 @@ def test_header(world, netns, backend, version, address):
         assert read_all(server) == b""
 
 
+def told_name(netns, backend, name):
+    """Is it what the backend of a new connection is told?"""
+    client, server = pair(netns, backend)
+    with client, server:
+        wanted = header(client, "v2", name)
+        return server.recv(len(wanted), socket.MSG_WAITALL) == wanted
+
+
+def test_first_name_that_goes(world, netns, backend):
+    """A name that exists is told, whichever goes."""
+    second = world.name("cyan").bind(netns)
+    third = world.name("teal").bind(netns)
+    world.berthd(forward(to(backend), options={"proxy_protocol": "v2"}))
+    names = {"blue": netns, "cyan": second, "teal": third}
+    while len(names) > 1:
+        told = next(n for n in names if told_name(netns, backend, n))
+        names.pop(told).delete()
+        netns = next(iter(names.values()))
+        wait_for(lambda: any(told_name(netns, backend, n) for n in names),
+                 "another name to be told")
+
+
 @pytest.mark.parametrize("size", [1, 60000, 1 << 20])
 def test_client_that_speaks_at_once(world, netns, backend, size):
     """What it said while the relay connected comes behind the header."""

@@ -117,6 +117,12 @@ static void test_another_service_keeps_the_socket(void **state)
 	strcpy(spec.ifname, "eth1");
 	apply_one(f, 1, spec);
 	assert_told(f, "~80");
+
+	/* And what its namespace is called. */
+	binder_renamed(f->binder, 2);
+	assert_told(f, "");
+	binder_renamed(f->binder, 1);
+	assert_told(f, "~80");
 	assert_string_equal(first(f, 1)->ifname, "eth1");
 	assert_int_equal(first(f, 1)->id, id);
 }
