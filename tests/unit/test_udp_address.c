@@ -19,8 +19,8 @@
 
 struct received {
 	union udp_address from;
-	union udp_control control;
 	struct msghdr header;
+	union udp_control control;
 };
 
 static void received_init(struct received *received, uint16_t family)
