@@ -13,6 +13,7 @@
 #include "relay/mint.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
+#include "relay/stand_in.h"
 #include "relay/tcp.h"
 #include "relay/worker.h"
 
@@ -103,24 +104,17 @@ bool tcp_forward_pins(const struct conn *conn)
 	return conn->mint && conn->mint->netns_id;
 }
 
-/* From the client's address, with a port of the kernel's choice. */
 static int bind_to_client(const struct conn *conn, int fd, int family)
 {
-	static const int on = 1;
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 	struct ip_addr addr;
 
 	if (getpeername(conn->client.fd, (struct sockaddr *)&sa, &len) < 0)
 		return -errno;
-	if (ip_addr_from_sockaddr(&sa, &addr, NULL) < 0 ||
-	    addr.family != family)
+	if (ip_addr_from_sockaddr(&sa, &addr, NULL) < 0)
 		return -EAFNOSUPPORT;
-	len = ip_addr_to_sockaddr(&addr, 0, 0, &sa);
-	/* Else a port would be taken that may serve only one destination. */
-	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
-			 sizeof(on));
-	return bind(fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+	return stand_in_bind(fd, family, &addr);
 }
 
 /* Return: the socket; -EINPROGRESS: berthd was asked for it; -errno. */

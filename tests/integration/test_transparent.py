@@ -313,6 +313,19 @@ def test_datagrams_of_the_other_family(world, setup):
     wait_for(reached, "the IPv6 backend to be chosen")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_connections_of_the_loopback(world, address):
+    """A client on its own one is not one on the backend's."""
+    netns = world.netns("client")
+    backend = world.close_later(world.host.listen(address))
+    berthd = world.berthd(forward(to(backend), namespace="client",
+                                  options={"transparent": True}))
+    wait_for(netns.listeners, "the listener")
+    with pytest.raises(ConnectionResetError):
+        netns.ask(address, 8080, b"x")
+    berthd.wait_log("Cannot assign requested address; resetting")
+
+
 def test_path_is_refused(world):
     netns = world.netns("n")
     berthd = world.berthd(forward("unix:/run/x",
