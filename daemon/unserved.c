@@ -29,21 +29,6 @@ static const char *unserved_backend(const char *text)
 	return NULL;
 }
 
-/* Can the relay use a socket that berthd made, see mint.h? */
-static bool takes_minted(const struct listener_spec *spec)
-{
-	switch ((enum protocol)spec->endpoint.protocol) {
-	case PROTOCOL_TCP:
-	case PROTOCOL_MPTCP:
-	case PROTOCOL_UDP:
-		return true;
-	case PROTOCOL_SCTP:
-	case PROTOCOL_SCTP_SEQPACKET:
-		break;
-	}
-	return false;
-}
-
 const char *unserved_reason(const struct listener_spec *spec)
 {
 	const struct service *service = spec->service;
@@ -53,12 +38,6 @@ const char *unserved_reason(const struct listener_spec *spec)
 		return "not yet: handoff to other programs";
 	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
-	if (service->netns && !takes_minted(spec))
-		return "not served: a backend in another namespace, which has "
-		       "no SCTP";
-	if (service->transparent && !takes_minted(spec))
-		return "not served: forwarding from the client's address "
-		       "(transparent), which has no SCTP";
 	if (service->transparent && !may_be_transparent)
 		return "berthd lacks CAP_NET_ADMIN, which transparent needs";
 	for (size_t i = 0; i < service->n_to; i++) {

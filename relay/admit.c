@@ -128,16 +128,18 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 
 /* Return: does another worker serve it? */
 static bool hand_over(const struct worker *worker, const struct share *share,
-		      int fd)
+		      int fd, const struct sockaddr_storage *from)
 {
 	struct share *other = spread_other(share, worker->now_us);
 
-	return other && handover_give(other, fd, admit_fds(share)) == 0;
+	return other && handover_give(other, fd, admit_fds(share), from) == 0;
 }
 
 int admit_next(struct worker *worker, struct share *share,
-	       struct admit_turn *turn)
+	       struct admit_turn *turn, struct sockaddr_storage *ret_from)
 {
+	struct sockaddr *from = (struct sockaddr *)ret_from;
+	socklen_t len;
 	int fd, error;
 
 	for (; turn->n > 0 && turn->netns->n_accepts < NETNS_TURN_ACCEPTS;
@@ -148,11 +150,14 @@ int admit_next(struct worker *worker, struct share *share,
 			return -1;
 		}
 		turn->netns->n_accepts++;
-		fd = accept4(share->listener->fd, NULL, NULL,
+		len = sizeof(*ret_from);
+		if (from)
+			from->sa_family = AF_UNSPEC; /* if it is gone again */
+		fd = accept4(share->listener->fd, from, from ? &len : NULL,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			share->useful = true;
-			if (hand_over(worker, share, fd))
+			if (hand_over(worker, share, fd, ret_from))
 				continue;
 			turn->n--;
 			return fd;

@@ -10,6 +10,7 @@
 
 struct netns_turn;
 struct share;
+struct sockaddr_storage;
 struct worker;
 
 /** admit_fds() - descriptors of each of the share's connections */
@@ -41,11 +42,12 @@ void admit_begin(struct worker *worker, struct share *share,
 
 /**
  * admit_next() - accepts a client; there is room for it
+ * @ret_from:	its address; NULL: of no interest
  *
  * Return: its socket, non-blocking; -1: no more now. The listener is reported
  * again, at once or when it is not parked any more.
  */
 int admit_next(struct worker *worker, struct share *share,
-	       struct admit_turn *turn);
+	       struct admit_turn *turn, struct sockaddr_storage *ret_from);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "common/util.h"
 #include "relay/admit.h"
@@ -20,11 +21,13 @@
 struct handover {
 	struct handover *next;
 	struct share *share;
+	struct sockaddr_storage from;
 	int fd;
 	unsigned int n_fds;
 };
 
-int handover_give(struct share *to, int fd, unsigned int n_fds)
+int handover_give(struct share *to, int fd, unsigned int n_fds,
+		  const struct sockaddr_storage *from)
 {
 	struct inbox *inbox = &to->worker->inbox;
 	struct handover *handover = malloc(sizeof(*handover));
@@ -39,6 +42,8 @@ int handover_give(struct share *to, int fd, unsigned int n_fds)
 		.fd = fd,
 		.n_fds = n_fds,
 	};
+	if (from)
+		handover->from = *from;
 	pthread_mutex_lock(&inbox->lock);
 	first = !inbox->handovers;
 	handover->next = inbox->handovers;
@@ -60,12 +65,14 @@ static struct handover *take_all(struct worker *worker)
 	return handovers;
 }
 
-static void serve(struct worker *worker, struct share *share, int fd)
+static void serve(struct worker *worker, const struct handover *handover)
 {
+	struct share *share = handover->share;
+
 	if (share->listener->protocol == PROTOCOL_SCTP)
-		sctp_accepted(worker, share, fd);
+		sctp_accepted(worker, share, handover->fd, &handover->from);
 	else
-		tcp_accepted(worker, share, fd);
+		tcp_accepted(worker, share, handover->fd);
 }
 
 static void refuse(struct handover *handover)
@@ -87,7 +94,7 @@ static void take(struct worker *worker, struct handover *handover, bool open)
 	/* What is served has changed in between: then room for less may have
 	 * been taken. */
 	if (open && share->attached && admit_fds(share) == handover->n_fds)
-		serve(worker, share, handover->fd);
+		serve(worker, handover);
 	else
 		refuse(handover);
 	outbox_unuse(worker->outbox, share->listener);

@@ -18,7 +18,9 @@
  * it is a stream's last words to a client that still listens. A client's
  * socket that is closed politely lives on in the kernel until its peer has
  * acknowledged all, and holds its network namespace meanwhile: so it is closed
- * only when its association is gone, or aborted after the drain timeout.
+ * only when its association is gone, or aborted after the drain timeout. So is
+ * the socket to a backend in another namespace, which goes with that: berthd
+ * makes it, see mint.c.
  *
  * One-to-one sockets are an association's own. One-to-many sockets are shared:
  * see sctp_shared.c.
@@ -37,6 +39,7 @@
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
 #include "relay/share.h"
+#include "relay/tcp.h"
 #include "relay/worker.h"
 
 /* How long the other side may take once one has ended. */
@@ -150,11 +153,15 @@ void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
 	backend->partial =
 		sctp_message_free(sctp_conn_budget(conn), backend->partial);
 	(void)sctp_queue_clear(sctp_conn_budget(conn), &backend->queue);
+	/* berthd may not have closed its copy of a socket that it made. */
+	if (conn->mint && backend->poll.handler)
+		worker_unwatch(conn->share->worker, backend->fd);
 	sctp_socket_close(TAKE_FD(backend->fd), abort);
 	*backend = (struct sctp_side){
 		.fd = -1,
 		.limits.max_bytes = SCTP_MESSAGE_MAX, /* until it is known */
 	};
+	sctp_forward_forget(conn->share->worker, conn);
 }
 
 static void conn_close_client(struct worker *worker, struct sctp_conn *conn,
@@ -209,14 +216,18 @@ bool sctp_conn_is_dead(const struct sctp_conn *conn)
 	return !conn->serving;
 }
 
-/* Has the kernel nothing left to do for the client's association? */
-static bool client_is_gone(const struct sctp_conn *conn)
+/* Has the kernel nothing left to do for this side? */
+static bool side_is_gone(const struct sctp_side *side)
 {
-	const struct sctp_side *client = &conn->client;
-
-	return client->kind == SCTP_SIDE_SHARED
-		       ? client->gone
-		       : sctp_socket_is_gone(client->fd);
+	switch ((enum sctp_side_kind)side->kind) {
+	case SCTP_SIDE_OWN:
+		return sctp_socket_is_gone(side->fd);
+	case SCTP_SIDE_SHARED:
+		return side->gone;
+	case SCTP_SIDE_STREAM:
+		return tcp_socket_is_through(side->fd);
+	}
+	return true;
 }
 
 /* Return: is the conn dead now? */
@@ -232,8 +243,13 @@ static bool conn_end_if_through(struct worker *worker, struct sctp_conn *conn)
 	    (backend->fd >= 0 && !sctp_side_done(backend)))
 		return false;
 	sctp_side_shut(client);
-	if (!client_is_gone(conn))
+	if (!side_is_gone(client))
 		return false;
+	if (sctp_forward_pins(conn)) {
+		sctp_side_shut(backend);
+		if (!side_is_gone(backend))
+			return false;
+	}
 	conn_end(worker, conn, /* abort= */ false);
 	return true;
 }

@@ -8,6 +8,7 @@
 
 struct pollable;
 struct share;
+struct sockaddr_storage;
 struct worker;
 
 /** sctp_listener_handler() - a struct share's handler, one-to-one: accepts */
@@ -19,8 +20,10 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 			 uint32_t events);
 
 /** sctp_accepted() - serves the association of its own socket @fd, which is
- * taken and admitted */
-void sctp_accepted(struct worker *worker, struct share *share, int fd);
+ * taken and admitted; from where: a client that is gone again has no
+ * getpeername(2) */
+void sctp_accepted(struct worker *worker, struct share *share, int fd,
+		   const struct sockaddr_storage *from);
 
 /** sctp_refuse() - closes an association's own socket, aborting it */
 void sctp_refuse(int fd);

@@ -8,13 +8,15 @@
 #include "relay/sctp_internal.h"
 #include "relay/worker.h"
 
-void sctp_accepted(struct worker *worker, struct share *share, int fd)
+void sctp_accepted(struct worker *worker, struct share *share, int fd,
+		   const struct sockaddr_storage *from)
 {
 	struct sctp_conn *conn;
 	int r;
 
 	r = sctp_conn_new(worker, share, fd, 0, &conn);
 	if (r == 0) {
+		(void)ip_addr_from_sockaddr(from, &conn->from, NULL);
 		sctp_conn_begin(worker, conn);
 		return;
 	}
@@ -34,11 +36,12 @@ void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
 			   uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
+	struct sockaddr_storage from;
 	struct admit_turn turn;
 	int fd;
 
 	(void)events;
 	admit_begin(worker, share, &turn);
-	while ((fd = admit_next(worker, share, &turn)) >= 0)
-		sctp_accepted(worker, share, fd);
+	while ((fd = admit_next(worker, share, &turn, &from)) >= 0)
+		sctp_accepted(worker, share, fd, &from);
 }

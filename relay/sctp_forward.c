@@ -12,8 +12,10 @@
 #include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
+#include "relay/mint.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
+#include "relay/stand_in.h"
 #include "relay/worker.h"
 
 static const struct serving_backend *conn_backend(const struct sctp_conn *conn)
@@ -50,35 +52,81 @@ static void forward_open(struct worker *worker, struct sctp_conn *conn)
 static void backend_handler(struct worker *worker, struct pollable *pollable,
 			    uint32_t events);
 
-static int open_stream(int family)
-{
-	static const int on = 1;
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static void forward_minted(struct worker *worker, struct mint *mint);
 
-	if (fd < 0)
-		return -errno;
-	/* Latency only: what a failure would cost. */
-	if (family != AF_UNIX)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
+/* The namespace of the backend goes. */
+static void forward_mint_gone(struct worker *worker, struct mint *mint)
+{
+	sctp_conn_reset(worker, mint->owner);
 }
 
-/* Return: 0 connected; -EINPROGRESS; -EAGAIN: a full backlog; -errno. */
+static const struct mint_ops mint_ops = {
+	.answered = forward_minted,
+	.gone = forward_mint_gone,
+};
+
+void sctp_forward_forget(struct worker *worker, struct sctp_conn *conn)
+{
+	conn->mint = mint_free(worker, conn->mint);
+}
+
+bool sctp_forward_pins(const struct sctp_conn *conn)
+{
+	return conn->mint && conn->mint->netns_id;
+}
+
+/* Return: the socket; -EINPROGRESS: berthd was asked for it; -errno. */
+static int open_socket(struct worker *worker, struct sctp_conn *conn)
+{
+	const struct serving_backend *target = conn_backend(conn);
+	int fd;
+
+	if (target->minted && !conn->mint) {
+		conn->mint = mint_ask(worker, conn->share->listener->id,
+				      conn->failover.index, &mint_ops, conn);
+		return conn->mint ? -EINPROGRESS : -ENOMEM;
+	}
+	fd = target->minted ? TAKE_FD(conn->mint->fd)
+			    : socket(target->address->sa_family,
+				     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				     target->sctp ? IPPROTO_SCTP : 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int prepare_socket(const struct sctp_conn *conn, int fd)
+{
+	static const int on = 1;
+	const struct serving_backend *target = conn_backend(conn);
+	int family = target->address->sa_family;
+	int r = 0;
+
+	if (target->sctp)
+		r = sctp_socket_mirror(fd, &conn->client.limits);
+	else if (family != AF_UNIX)
+		/* Latency only: what a failure would cost. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* The kernel sends SCTP over IPv4 from no address that is not local to
+	 * the namespace, and says so here: IP_TRANSPARENT does not help. */
+	if (r == 0 && target->minted && conn->serving->transparent)
+		r = stand_in_bind(fd, family, &conn->from);
+	return r;
+}
+
+/* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
+ * it; -EAGAIN: a full backlog; -errno. */
 static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
 	struct sctp_side *backend = &conn->backend;
-	int family = target->address->sa_family;
-	int r = 0, watched;
+	int r, watched;
 
 	backend->kind = target->sctp ? SCTP_SIDE_OWN : SCTP_SIDE_STREAM;
-	backend->fd =
-		target->sctp
-			? sctp_socket_for_backend(family, &conn->client.limits)
-			: open_stream(family);
+	backend->fd = open_socket(worker, conn);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
-	if (connect(backend->fd, target->address, target->address_len) < 0)
+	r = prepare_socket(conn, backend->fd);
+	if (r == 0 &&
+	    connect(backend->fd, target->address, target->address_len) < 0)
 		r = -errno;
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
@@ -113,6 +161,16 @@ static void forward_try(struct worker *worker, struct sctp_conn *conn)
 		}
 	} while (forward_next(worker, conn, -r));
 	sctp_conn_reset(worker, conn);
+}
+
+static void forward_minted(struct worker *worker, struct mint *mint)
+{
+	struct sctp_conn *conn = mint->owner;
+
+	if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
+		forward_try(worker, conn);
+	else
+		sctp_conn_reset(worker, conn);
 }
 
 void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn)

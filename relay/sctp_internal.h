@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/ip.h"
 #include "relay/counters.h"
 #include "relay/failover.h"
 #include "relay/pollable.h"
@@ -17,6 +18,7 @@
 #include "relay/sctp_socket.h"
 #include "relay/timer.h"
 
+struct mint;
 struct sctp_shared;
 struct serving;
 struct share;
@@ -79,6 +81,8 @@ enum sctp_state {
  * @blocked:	it is in the shared socket's list
  * @full:	it is the reason that the shared socket is not read
  * @sent:	bytes of serving.text that are sent
+ * @mint:	where @backend's socket comes from, when berthd makes it
+ * @from:	the client's address; AF_UNSPEC: not known
  */
 struct sctp_conn {
 	struct grave grave;
@@ -93,6 +97,7 @@ struct sctp_conn {
 	uint64_t since_us;
 	uint64_t active_us;
 	uint64_t stalled_us;
+	struct mint *mint;
 	struct sctp_side client;
 	struct sctp_side backend;
 	size_t in_kernel;
@@ -100,6 +105,7 @@ struct sctp_conn {
 	struct failover failover;
 	uint32_t epoch;
 	uint32_t sent;
+	struct ip_addr from;
 	uint8_t state;
 	uint8_t n_fds;
 	bool queued;
@@ -202,6 +208,14 @@ void sctp_side_drop_partial(struct sctp_conn *conn, struct sctp_side *side);
 /** sctp_forward_begin() - connects to a backend; @conn may be dead afterwards
  */
 void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_forward_forget() - gives up the socket that berthd makes; after it was
+ * closed */
+void sctp_forward_forget(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_forward_pins() - does its backend's socket hold a namespace that may
+ * go? */
+bool sctp_forward_pins(const struct sctp_conn *conn);
 
 /** sctp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
 void sctp_forward_timeout(struct worker *worker, struct sctp_conn *conn);

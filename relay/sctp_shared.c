@@ -251,10 +251,11 @@ static struct sctp_conn *shared_find(const struct sctp_shared *shared,
 	return conn;
 }
 
-/* Return: what is served now, or NULL. */
+/* @from: where it comes from, or NULL. Return: what is served now, or NULL. */
 static struct sctp_conn *shared_adopt(struct worker *worker,
 				      struct sctp_shared *shared,
-				      int32_t assoc_id)
+				      int32_t assoc_id,
+				      const struct ip_addr *from)
 {
 	struct share *share = shared->share;
 	struct sctp_conn *conn;
@@ -269,6 +270,11 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 	(void)sctp_socket_mark(share->listener->fd, assoc_id);
 	r = sctp_conn_new(worker, share, share->listener->fd, assoc_id, &conn);
 	if (r == 0) {
+		if (from)
+			conn->from = *from;
+		else /* not known of one that is gone */
+			(void)sctp_socket_peer(share->listener->fd, assoc_id,
+					       &conn->from);
 		sctp_conn_begin(worker, conn);
 		return shared_find(shared, assoc_id);
 	}
@@ -344,7 +350,10 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 	struct sctp_conn *conn = shared_find(shared, received->assoc_id);
 
 	if (!conn && is_new(shared, received))
-		conn = shared_adopt(worker, shared, received->assoc_id);
+		conn = shared_adopt(worker, shared, received->assoc_id,
+				    received->kind == SCTP_KIND_UP
+					    ? &received->from
+					    : NULL);
 	if (!conn)
 		return;
 	switch (received->kind) {
@@ -428,7 +437,7 @@ int sctp_shared_open(struct worker *worker, struct share *share)
 		if (sctp_socket_mark(fd, ids[i]))
 			sctp_socket_abort(fd, ids[i]);
 		else if (!shared_find(shared, ids[i]))
-			(void)shared_adopt(worker, shared, ids[i]);
+			(void)shared_adopt(worker, shared, ids[i], NULL);
 	}
 	return n < 0 ? (int)n : 0;
 }

@@ -147,20 +147,25 @@ int sctp_socket_receive(int fd, void *buffer, size_t size,
 	struct iovec iov = { .iov_base = buffer, .iov_len = size };
 	struct sctp_received received = { .kind = SCTP_KIND_NOTHING };
 	struct sctp_rcvinfo info = { 0 };
-	socklen_t info_len = sizeof(info);
+	struct sockaddr_storage from;
+	socklen_t from_len = sizeof(from), info_len = sizeof(info);
 	unsigned int info_type = SCTP_RECVV_NOINFO;
 	int flags = 0;
 	ssize_t n;
 
 	/* No signal comes to the workers that could interrupt it. */
-	n = sctp_recvv(fd, &iov, 1, NULL, NULL, &info, &info_len, &info_type,
-		       &flags);
+	n = sctp_recvv(fd, &iov, 1, (struct sockaddr *)&from, &from_len, &info,
+		       &info_len, &info_type, &flags);
 	if (n < 0 && errno != EAGAIN)
 		return -errno;
 	if (n == 0) {
 		received.kind = SCTP_KIND_EOF;
 	} else if (n > 0 && (flags & MSG_NOTIFICATION)) {
 		received_notification(buffer, (size_t)n, &received);
+		/* Once it is gone, nothing else tells. */
+		if (received.kind == SCTP_KIND_UP)
+			(void)ip_addr_from_sockaddr(&from, &received.from,
+						    NULL);
 	} else if (n > 0) {
 		/* Without it a message would go on with a made-up label. */
 		if (info_type != SCTP_RECVV_RCVINFO)
@@ -255,6 +260,20 @@ int sctp_socket_limits(int fd, int32_t assoc_id, struct sctp_limits *ret_limits)
 	return 0;
 }
 
+int sctp_socket_peer(int fd, int32_t assoc_id, struct ip_addr *ret_peer)
+{
+	struct sockaddr_storage primary;
+	struct sctp_status status;
+	int r;
+
+	r = socket_status(fd, assoc_id, &status);
+	if (r < 0)
+		return r;
+	/* Its structure is packed. */
+	memcpy(&primary, &status.sstat_primary.spinfo_address, sizeof(primary));
+	return ip_addr_from_sockaddr(&primary, ret_peer, NULL);
+}
+
 bool sctp_socket_is_gone(int fd)
 {
 	struct sctp_status status;
@@ -263,27 +282,20 @@ bool sctp_socket_is_gone(int fd)
 	       status.sstat_state == SCTP_CLOSED;
 }
 
-int sctp_socket_for_backend(int family, const struct sctp_limits *client)
+int sctp_socket_mirror(int fd, const struct sctp_limits *client)
 {
 	struct sctp_initmsg init = {
 		.sinit_num_ostreams = client->in_streams,
 		.sinit_max_instreams = client->streams,
 	};
 	int send_buffer = SCTP_MESSAGE_MAX;
-	_cleanup_close_ int fd =
-		socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		       IPPROTO_SCTP);
-	int r;
 
-	if (fd < 0)
-		return -errno;
 	if (setsockopt(fd, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof(init)) < 0)
 		return -errno;
 	/* As much as the system allows: messages up to half of it fit. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer,
 			 sizeof(send_buffer));
-	r = sctp_socket_prepare(fd, 0, /* one_to_many= */ false);
-	return r < 0 ? r : TAKE_FD(fd);
+	return sctp_socket_prepare(fd, 0, /* one_to_many= */ false);
 }
 
 void sctp_socket_close(int fd, bool abort)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/ip.h"
 #include "relay/sctp_message.h"
 
 /* The largest message that is passed on. Signalling stays below 64 KiB,
@@ -34,6 +35,7 @@ enum sctp_kind {
  * struct sctp_received - what a call of sctp_socket_receive() brought
  * @last:	with DATA: the message ends here
  * @label, @len: with DATA
+ * @from:	with UP: where it comes from
  */
 struct sctp_received {
 	enum sctp_kind kind;
@@ -41,6 +43,7 @@ struct sctp_received {
 	struct sctp_label label;
 	size_t len;
 	bool last;
+	struct ip_addr from;
 };
 
 /**
@@ -91,15 +94,21 @@ int sctp_socket_send(const struct sctp_target *target,
 int sctp_socket_limits(int fd, int32_t assoc_id,
 		       struct sctp_limits *ret_limits);
 
+/**
+ * sctp_socket_peer() - its primary address, which the client chose
+ * Return: 0; -errno: there is no association.
+ */
+int sctp_socket_peer(int fd, int32_t assoc_id, struct ip_addr *ret_peer);
+
 /** sctp_socket_is_gone() - has a one-to-one socket no association any more? */
 bool sctp_socket_is_gone(int fd);
 
 /**
- * sctp_socket_for_backend() - a socket to connect, which asks for the streams
- * that mirror @client's
- * Return: the descriptor or -errno.
+ * sctp_socket_mirror() - has a socket that is to be connected ask for the
+ * streams that mirror @client's, and prepares it
+ * Return: 0 or -errno.
  */
-int sctp_socket_for_backend(int family, const struct sctp_limits *client);
+int sctp_socket_mirror(int fd, const struct sctp_limits *client);
 
 /** sctp_socket_shut() - one association of a one-to-many socket: SHUTDOWN once
  * all is sent. Failure means that it is gone. */

@@ -121,48 +121,19 @@ static int set_proxy(struct serving *serving,
 	return serving->netns_name ? 0 : -ENOMEM;
 }
 
-/* Can it use a socket that berthd made? */
-static bool takes_minted(enum protocol protocol)
-{
-	switch (protocol) {
-	case PROTOCOL_TCP:
-	case PROTOCOL_MPTCP:
-	case PROTOCOL_UDP:
-		return true;
-	case PROTOCOL_SCTP:
-	case PROTOCOL_SCTP_SEQPACKET:
-		break;
-	}
-	return false;
-}
-
-static int set_place(struct serving *serving,
-		     const struct berth_listener *listener,
-		     enum protocol protocol, const char **ret_problem)
-{
-	serving->transparent = listener->transparent;
-	serving->backend_netns = strdup(listener->backend_netns);
-	if (!serving->backend_netns)
-		return -ENOMEM;
-	if (takes_minted(protocol) ||
-	    (!serving->transparent && !serving->backend_netns[0]))
-		return 0;
-	*ret_problem =
-		"tcp, mptcp or udp for a backend in another namespace, or "
-		"one that is connected to from the client's address";
-	return -EINVAL;
-}
-
 static int set_forward(struct serving *serving,
 		       const struct berth_listener *listener,
 		       enum protocol protocol, const char **ret_problem)
 {
 	int r = set_proxy(serving, listener, protocol, ret_problem);
 
-	if (r == 0)
-		r = set_place(serving, listener, protocol, ret_problem);
-	return r < 0 ? r
-		     : add_backends(serving, listener, protocol, ret_problem);
+	if (r < 0)
+		return r;
+	serving->transparent = listener->transparent;
+	serving->backend_netns = strdup(listener->backend_netns);
+	if (!serving->backend_netns)
+		return -ENOMEM;
+	return add_backends(serving, listener, protocol, ret_problem);
 }
 
 static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)

@@ -163,8 +163,7 @@ bool tcp_is_dead(const struct conn *conn)
 	return !conn->client.poll.handler;
 }
 
-/* Has the kernel nothing left to do for this socket? */
-static bool socket_is_through(int fd)
+bool tcp_socket_is_through(int fd)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info.tcpi_state);
@@ -176,8 +175,8 @@ static bool socket_is_through(int fd)
 
 static void conn_close_if_through(struct worker *worker, struct conn *conn)
 {
-	if (!socket_is_through(conn->client.fd) ||
-	    (conn->backend.fd >= 0 && !socket_is_through(conn->backend.fd)))
+	if (!tcp_socket_is_through(conn->client.fd) ||
+	    (conn->backend.fd >= 0 && !tcp_socket_is_through(conn->backend.fd)))
 		return;
 	tcp_close_backend(worker, conn, /* reset= */ false);
 	(void)close(TAKE_FD(conn->client.fd)); /* the kernel is through */
@@ -393,7 +392,7 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 
 	(void)events;
 	admit_begin(worker, share, &turn);
-	while ((fd = admit_next(worker, share, &turn)) >= 0)
+	while ((fd = admit_next(worker, share, &turn, NULL)) >= 0)
 		tcp_accepted(worker, share, fd);
 }
 

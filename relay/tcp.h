@@ -32,6 +32,9 @@ void tcp_share_abort(struct worker *worker, struct share *share);
  */
 bool tcp_shed(struct worker *worker);
 
+/** tcp_socket_is_through() - has the kernel nothing left to do for it? */
+bool tcp_socket_is_through(int fd);
+
 /** tcp_conn_run() - goes on with what worker_again() postponed */
 void tcp_conn_run(struct worker *worker, struct conn *conn);
 
