@@ -273,6 +273,24 @@ static inline void expect_reset(int fd)
 	(void)close(fd);
 }
 
+/* A client that finds no backend. The reset may come before connect(2) has
+ * returned, which then tells of it. */
+static inline void expect_no_backend(int listener_fd)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons(port_of(listener_fd)) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	set_wait(fd, WAIT_S * 1000);
+	if (connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0) {
+		expect_reset(fd);
+		return;
+	}
+	assert_int_equal(errno, ECONNRESET);
+	(void)close(fd);
+}
+
 static inline void expect_silence(int fd)
 {
 	char byte;

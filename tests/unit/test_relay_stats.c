@@ -176,8 +176,8 @@ static void test_counts(void **state)
 	(void)close(server);
 	expect_end(client);
 	(void)close(backend);
-	expect_reset(connect_listener(listener));
-	expect_reset(connect_listener(listener));
+	expect_no_backend(listener);
+	expect_no_backend(listener);
 	wait_count("active", 0);
 	(void)snprintf(expected, sizeof(expected),
 		       "[{\"accepted\":3,\"bytes_in\":3,\"bytes_out\":6,"
