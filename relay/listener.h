@@ -26,6 +26,7 @@ struct worker;
 #define SHARE_WITHDRAW 2u /* let go of the listening socket */
 #define SHARE_ABORT 4u /* and reset what was accepted from it */
 #define SHARE_JOIN 8u /* accept from it, too; another worker wants this */
+#define SHARE_RESUME 16u /* look whether there is something to accept */
 
 /**
  * struct share - one worker's part in one listener
@@ -48,7 +49,8 @@ struct worker;
  * @limited:	a limit stopped accepting, and nobody was accepted since
  * @attached:	it uses listener.fd
  * @registered:	it is in the worker's epoll set
- * @parked:	it would be, but accepting rests; in worker.parked
+ * @parked:	it would be, but accepting rests; in worker.parked; read by all
+ *		workers
  * @withdrawn:	it ends with its last connection
  * @released:	it gave its use of the listener back
  */
@@ -72,7 +74,7 @@ struct share {
 	bool limited;
 	bool attached;
 	bool registered;
-	bool parked;
+	atomic_bool parked;
 	bool withdrawn;
 	bool released;
 	struct share *parked_prev, *parked_next;

@@ -136,9 +136,9 @@ void worker_tell(struct share *share, unsigned int wanted,
 	share->worker->inbox.told = true;
 }
 
-void worker_ask_to_join(struct share *share)
+void worker_ask(struct share *share, unsigned int wanted)
 {
-	if (inbox_put(share, SHARE_JOIN, NULL))
+	if (inbox_put(share, wanted, NULL))
 		worker_wake(share->worker);
 }
 

@@ -81,9 +81,9 @@ void worker_wake(struct worker *worker);
 /** worker_kick() - main thread: wakes the worker if it was told something */
 void worker_kick(struct worker *worker);
 
-/** worker_ask_to_join() - any worker: @share's worker shall accept from the
- * listener, too, as long as that brings something. Cannot fail. */
-void worker_ask_to_join(struct share *share);
+/** worker_ask() - any worker: asks @share's for SHARE_JOIN or SHARE_RESUME.
+ * Cannot fail. */
+void worker_ask(struct share *share, unsigned int wanted);
 
 /** worker_shed() - main thread: gives up @n connections or sessions, if it has
  * as many, so that listeners find room */

@@ -74,8 +74,20 @@ static void share_leave_park(struct worker *worker, struct share *share)
 	DL_DELETE2(worker->parked, share, parked_prev, parked_next);
 }
 
+/* Room for one more came here, but this worker does not accept. */
+static void tell_first(struct share *share)
+{
+	struct share *first = spread_first(share->listener);
+
+	if (first != share &&
+	    atomic_load_explicit(&first->parked, memory_order_relaxed))
+		worker_ask(first, SHARE_RESUME);
+}
+
 void share_unpark(struct worker *worker, struct share *share)
 {
+	if (share && !share->parked)
+		tell_first(share);
 	if (!share || !share->parked)
 		share = worker->parked;
 	if (!share || worker->stopping)
@@ -168,6 +180,25 @@ static void share_join(struct worker *worker, struct share *share)
 			  worker->now_us + LEAVE_US);
 }
 
+/* The kernel wakes one worker for a client, and it may have been this one,
+ * which will not look any more (EPOLLEXCLUSIVE); so the first must. */
+static void share_leave(struct worker *worker, struct share *share)
+{
+	share_stop(worker, share);
+	atomic_store_explicit(&share->asked, false, memory_order_relaxed);
+	worker_ask(spread_first(share->listener), SHARE_RESUME);
+}
+
+static void share_look_again(struct worker *worker, struct share *share)
+{
+	if (share->registered) {
+		share_unregister(worker, share);
+		share_register(worker, share);
+	} else if (share->parked) {
+		share_unpark(worker, share);
+	}
+}
+
 /* Leaves the listeners at which there was nothing to do. */
 void share_leave_idle(struct timer *timer, void *user_data)
 {
@@ -175,12 +206,8 @@ void share_leave_idle(struct timer *timer, void *user_data)
 	struct share *share, *next;
 
 	DL_FOREACH_SAFE2 (worker->joined, share, next, joined_next) {
-		if (!share->useful ||
-		    !spread_needs_help(share, worker->now_us)) {
-			share_stop(worker, share);
-			atomic_store_explicit(&share->asked, false,
-					      memory_order_relaxed);
-		}
+		if (!share->useful || !spread_needs_help(share, worker->now_us))
+			share_leave(worker, share);
 		share->useful = false;
 	}
 	if (worker->joined)
@@ -257,4 +284,6 @@ void share_apply(struct worker *worker, struct share *share,
 		share_failed(worker, share, r);
 	else if (wanted & SHARE_JOIN)
 		share_join(worker, share);
+	if (wanted & SHARE_RESUME)
+		share_look_again(worker, share);
 }

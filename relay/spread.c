@@ -70,19 +70,19 @@ size_t spread_worker(uint64_t id, size_t index, size_t n_shares,
  * come and go never pile up like that while there is time to serve them. */
 #define HANDOVER_CONNS 64
 
-static const struct share *first_share(const struct listener *listener)
+struct share *spread_first(struct listener *listener)
 {
 	return &listener->shares[listener->id % listener->n_shares];
 }
 
 bool spread_is_first(const struct share *share)
 {
-	return share == first_share(share->listener);
+	return share == spread_first(share->listener);
 }
 
 bool spread_needs_help(const struct share *share, uint64_t now_us)
 {
-	return load_is_busy(&first_share(share->listener)->worker->load,
+	return load_is_busy(&spread_first(share->listener)->worker->load,
 			    now_us);
 }
 
@@ -101,7 +101,7 @@ bool spread_pass(const struct share *share, uint64_t now_us)
 		    atomic_exchange_explicit(&other->asked, true,
 					     memory_order_relaxed))
 			continue;
-		worker_ask_to_join(other);
+		worker_ask(other, SHARE_JOIN);
 		return true;
 	}
 	return false;

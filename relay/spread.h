@@ -12,6 +12,7 @@
 
 #include "common/listener_spec.h"
 
+struct listener;
 struct share;
 
 /**
@@ -25,8 +26,11 @@ size_t spread_n_shares(enum protocol protocol, size_t n_workers);
 size_t spread_worker(uint64_t id, size_t index, size_t n_shares,
 		     size_t n_workers);
 
-/** spread_is_first() - does @share accept from the beginning? The listener's
- * other shares wait until they are asked. */
+/** spread_first() - the share that accepts from the beginning; the listener's
+ * others wait until they are asked */
+struct share *spread_first(struct listener *listener);
+
+/** spread_is_first() - is it @share? */
 bool spread_is_first(const struct share *share);
 
 /**

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_spread.py - which of the relay's workers serve what comes."""
 
+import itertools
 import os
 import threading
+import time
 
 import pytest
 
 from harness import process
 from harness.netns import read_exactly
-from harness.rules import rule, rules
-from harness.wait import wait_for
+from harness.rules import forward, rule, rules
+from harness.traffic import pair
+from harness.wait import SLOWNESS, wait_for
 
 PORTS = range(8001, 8005)
 ECHO = 8080
 SENDERS = 4
 CLIENTS = 50
 LONG = 300  # that stay open
+LIMIT = 150
+LEAVING = 40
 TURNS = 20  # of a connection that is to be seen at work
 
 
@@ -85,6 +90,30 @@ def test_long_connections_are_dealt_out(world, netns, workers):
     ask_all()
     woken = [sleeps(worker) - was for worker, was in zip(workers, before)]
     assert min(woken) > LONG / 4, woken
+
+
+def test_room_made_by_another_worker(world, netns):
+    """Who waits at the limit does not wait for the next look at it."""
+    backend = world.close_later(world.host.listen(backlog=LIMIT))
+    world.berthd(forward(f"127.0.0.1:{backend.getsockname()[1]}",
+                         options={"max_connections": LIMIT}),
+                 args=["--workers", "2"])
+    wait_for(netns.listeners, "the listener")
+    pairs = [pair(netns, backend) for _ in range(LIMIT)]
+    waits = []
+    # The last ones were dealt out to both workers, by turns.
+    for client, server in pairs[-LEAVING:]:
+        world.close_later(netns.connect("127.0.0.1", ECHO))
+        started = time.monotonic()
+        client.close()
+        server.close()
+        world.close_later(backend.accept()[0])
+        waits.append(time.monotonic() - started)
+    for sock in itertools.chain(*pairs):
+        sock.close()
+    # A listener that rests is looked at every 100 ms; half of them would wait
+    # for that.
+    assert sorted(waits)[LEAVING * 3 // 4] < 0.025 * SLOWNESS, waits
 
 
 def reads_from(netns, port, worker):
