@@ -228,12 +228,14 @@ static void consumer_stats_changed(void *user_data)
 	stats_consumers_changed(berthd->stats);
 }
 
-static int consumer_mint(const struct listener *listener, unsigned int to,
-			 int *ret_fd, uint64_t *ret_netns_id, void *user_data)
+static int consumer_mint(const struct listener *listener,
+			 const struct mint_target *target, int *ret_fd,
+			 uint64_t *ret_netns_id, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	return mint_socket(berthd->watcher, listener, to, ret_fd, ret_netns_id);
+	return mint_socket(berthd->watcher, listener, target, ret_fd,
+			   ret_netns_id);
 }
 
 static void consumer_lost(const char *consumer, void *user_data)

@@ -49,15 +49,23 @@ static int parse_stats(json_t *message, struct consumer_reply *reply)
 
 static int parse_socket(json_t *message, struct consumer_reply *reply)
 {
+	const char *backend = NULL, *netns = NULL;
 	json_int_t request, id, to;
 
-	if (json_unpack(message, "{s:I, s:I, s:I}", "request", &request, "id",
-			&id, "to", &to) < 0 ||
+	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s}", "request",
+			&request, "id", &id, "to", &to, "backend", &backend,
+			"backend_namespace", &netns) < 0 ||
 	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_SOCKET;
 	reply->request = (uint64_t)request;
-	reply->to = (unsigned int)to;
+	reply->target = (struct mint_target){
+		.id = (uint64_t)id,
+		.to = (unsigned int)to,
+		.backend = backend,
+		.netns = netns,
+	};
+	reply->message = json_incref(message);
 	return 0;
 }
 
@@ -115,6 +123,8 @@ void consumer_reply_done(struct consumer_reply *reply)
 {
 	json_decref(reply->listeners);
 	reply->listeners = NULL;
+	json_decref(reply->message);
+	reply->message = NULL;
 }
 
 int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/mint.h"
 #include "lib/berth.h"
 
 struct listener;
@@ -36,10 +37,11 @@ enum consumer_reply_type {
  * @name:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
  * @request:	STATS, SOCKET: the question
- * @to:		SOCKET: index of the backend
+ * @target:	SOCKET: with texts of @message
  * @netns_id:	NETNS_CLOSED
  * @more:	STATS: another part follows
  * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
+ * @message:	SOCKET: owned, else NULL
  */
 struct consumer_reply {
 	enum consumer_reply_type type;
@@ -47,10 +49,11 @@ struct consumer_reply {
 	char name[CONSUMER_NAME_MAX];
 	struct berth_counts counts;
 	uint64_t request;
-	unsigned int to;
+	struct mint_target target;
 	uint64_t netns_id;
 	bool more;
 	json_t *listeners;
+	json_t *message;
 	size_t next;
 };
 

@@ -12,6 +12,7 @@
 #include "daemon/consumer_sockets.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* An element that found no memory has hh.tbl == NULL; nobody exits. */
 #define HASH_NONFATAL_OOM 1
@@ -20,13 +21,19 @@
 
 #include "common/util.h"
 #include "daemon/consumer_message.h"
+#include "daemon/mint.h"
 #include "lib/berth.h"
 
+/* Of each text that is kept: no address and no name of a file is longer, even
+ * if all its bytes are escaped. What is cut names nothing that there is. */
+#define TEXT_MAX 1024
+
+/** struct consumer_question - @target's texts are its own */
 struct consumer_question {
 	struct consumer_question *next;
 	uint64_t request;
-	uint64_t id;
-	unsigned int to;
+	struct mint_target target;
+	char *backend, *netns;
 };
 
 /**
@@ -77,13 +84,43 @@ static void grant_free(struct consumer_sockets *sockets,
 	free(grant);
 }
 
-static void question_free(struct consumer_sockets *sockets)
+static void question_free(struct consumer_question *question)
+{
+	free(question->backend);
+	free(question->netns);
+	free(question);
+}
+
+static struct consumer_question *question_new(uint64_t request,
+					      const struct mint_target *target)
+{
+	struct consumer_question *question = calloc(1, sizeof(*question));
+
+	if (!question)
+		return NULL;
+	question->request = request;
+	question->target = *target;
+	if (target->backend)
+		question->backend = strndup(target->backend, TEXT_MAX);
+	if (target->netns)
+		question->netns = strndup(target->netns, TEXT_MAX);
+	if ((target->backend && !question->backend) ||
+	    (target->netns && !question->netns)) {
+		question_free(question);
+		return NULL;
+	}
+	question->target.backend = question->backend;
+	question->target.netns = question->netns;
+	return question;
+}
+
+static void question_done(struct consumer_sockets *sockets)
 {
 	struct consumer_question *question = sockets->first;
 
 	sockets->first = question->next;
 	sockets->n_questions--;
-	free(question);
+	question_free(question);
 }
 
 void consumer_sockets_clear(struct consumer_sockets *sockets)
@@ -91,26 +128,21 @@ void consumer_sockets_clear(struct consumer_sockets *sockets)
 	struct consumer_grant *grant, *next;
 
 	while (sockets->first)
-		question_free(sockets);
+		question_done(sockets);
 	HASH_ITER (hh, sockets->grants, grant, next)
 		grant_free(sockets, grant);
 }
 
 int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
-			 uint64_t id, unsigned int to)
+			 const struct mint_target *target)
 {
 	struct consumer_question *question;
 
 	if (sockets->n_questions >= BERTH_SOCKETS_MAX)
 		return -EPROTO;
-	question = malloc(sizeof(*question));
+	question = question_new(request, target);
 	if (!question)
 		return -ENOMEM;
-	*question = (struct consumer_question){
-		.request = request,
-		.id = id,
-		.to = to,
-	};
 	if (sockets->first)
 		sockets->last->next = question;
 	else
@@ -118,6 +150,11 @@ int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
 	sockets->last = question;
 	sockets->n_questions++;
 	return 0;
+}
+
+uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets)
+{
+	return sockets->first ? sockets->first->target.id : 0;
 }
 
 bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
@@ -167,7 +204,7 @@ int consumer_sockets_send_answer(struct consumer_sockets *sockets,
 	uint64_t netns_id = 0;
 	int r;
 
-	r = mint(question->id, question->to, &fd, &netns_id, user_data);
+	r = mint(&question->target, &fd, &netns_id, user_data);
 	/* Noted before it is sent: a socket that berthd does not know of would
 	 * outlive its namespace. */
 	if (r == 0 && netns_id)
@@ -175,7 +212,7 @@ int consumer_sockets_send_answer(struct consumer_sockets *sockets,
 	consumer_socket_fmt(question->request, netns_id, -r, text);
 	r = consumer_message_send(socket_fd, text, r == 0 ? fd : -1);
 	if (r == 0)
-		question_free(sockets);
+		question_done(sockets);
 	return r;
 }
 

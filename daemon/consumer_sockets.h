@@ -14,6 +14,7 @@
 
 struct consumer_grant;
 struct consumer_question;
+struct mint_target;
 
 /**
  * struct consumer_sockets - zero-initialize
@@ -30,13 +31,11 @@ struct consumer_sockets {
 
 /**
  * consumer_mint_t - makes a socket
- * @id:		of a listener
- * @to:		index of its backend
  * @ret_netns_id: where it was born; 0: in a namespace that will not go
  *
  * Return: 0, or -errno of why there is none.
  */
-typedef int consumer_mint_t(uint64_t id, unsigned int to, int *ret_fd,
+typedef int consumer_mint_t(const struct mint_target *target, int *ret_fd,
 			    uint64_t *ret_netns_id, void *user_data);
 
 /** consumer_sockets_clear() - the connection is over, and what it got with it
@@ -48,7 +47,11 @@ void consumer_sockets_clear(struct consumer_sockets *sockets);
  * Return: 0; -EPROTO: more than the protocol allows; -ENOMEM.
  */
 int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
-			 uint64_t id, unsigned int to);
+			 const struct mint_target *target);
+
+/** consumer_sockets_listener() - the id of that of the first question; 0: there
+ * is no question */
+uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets);
 
 /**
  * consumer_sockets_netns_gone() - has the consumer told, if it has sockets

@@ -191,16 +191,25 @@ static void consumer_pause(struct consumer *consumer)
 	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
 }
 
-static void consumer_refused(struct consumer *consumer, uint64_t id)
+/* Of the open listener @id; NULL: it is not this consumer's. */
+static struct delivery *consumer_delivery(const struct consumer *consumer,
+					  uint64_t id)
 {
-	struct consumers *consumers = consumer->all;
-	struct listener *listener =
+	const struct consumers *consumers = consumer->all;
+	const struct listener *listener =
 		consumers->ops.find_listener(id, consumers->user_data);
 	struct delivery *delivery = listener ? listener->user_data : NULL;
 
+	return delivery && delivery->consumer == consumer ? delivery : NULL;
+}
+
+static void consumer_refused(struct consumer *consumer, uint64_t id)
+{
+	struct consumers *consumers = consumer->all;
+	struct delivery *delivery = consumer_delivery(consumer, id);
+
 	/* Closed meanwhile; another's; or it does not have it anyway. */
-	if (!delivery || delivery->consumer != consumer ||
-	    delivery->state == DELIVERY_PENDING)
+	if (!delivery || delivery->state == DELIVERY_PENDING)
 		return;
 	delivery_set(delivery, DELIVERY_PENDING);
 	consumer_pause(consumer);
@@ -228,7 +237,7 @@ static int consumer_handle(struct consumer *consumer,
 		return consumer_counted(consumer, reply);
 	case CONSUMER_REPLY_SOCKET:
 		return consumer_sockets_ask(&consumer->sockets, reply->request,
-					    reply->id, reply->to);
+					    &reply->target);
 	case CONSUMER_REPLY_NETNS_CLOSED:
 		consumer_sockets_netns_closed(&consumer->sockets,
 					      reply->netns_id);
@@ -381,19 +390,35 @@ static int consumer_send_listener(struct consumer *consumer,
 	return r;
 }
 
-static int consumer_mint(uint64_t id, unsigned int to, int *ret_fd,
+static int consumer_mint(const struct mint_target *target, int *ret_fd,
 			 uint64_t *ret_netns_id, void *user_data)
 {
 	const struct consumer *consumer = user_data;
 	const struct consumers *consumers = consumer->all;
-	const struct listener *listener =
-		consumers->ops.find_listener(id, consumers->user_data);
-	const struct delivery *delivery = listener ? listener->user_data : NULL;
+	const struct delivery *delivery =
+		consumer_delivery(consumer, target->id);
 
-	if (!delivery || delivery->consumer != consumer)
+	if (!delivery)
 		return -ESTALE;
-	return consumers->ops.mint(listener, to, ret_fd, ret_netns_id,
-				   consumers->user_data);
+	return consumers->ops.mint(delivery->listener, target, ret_fd,
+				   ret_netns_id, consumers->user_data);
+}
+
+/* A consumer whose question is of before a change must know of the change when
+ * it hears so, or else it could only ask the same again. Return: as
+ * consumer_sent(). */
+static int consumer_serve_question(struct consumer *consumer)
+{
+	struct consumer_sockets *sockets = &consumer->sockets;
+	struct delivery *delivery =
+		consumer_delivery(consumer, consumer_sockets_listener(sockets));
+
+	if (delivery && delivery->state == DELIVERY_STALE)
+		return consumer_send_listener(consumer, delivery);
+	consumer->socket_turn = false;
+	return consumer_sent(consumer, consumer_sockets_send_answer(
+					       sockets, consumer->fd,
+					       consumer_mint, consumer));
 }
 
 /* What serves a namespace: listeners, and answers to questions, in turns.
@@ -404,13 +429,8 @@ static int consumer_serve(struct consumer *consumer)
 
 	if (consumer->pause_until_us > monotonic_us())
 		return 0;
-	if (questions && (consumer->socket_turn || !consumer->queue)) {
-		consumer->socket_turn = false;
-		return consumer_sent(consumer,
-				     consumer_sockets_send_answer(
-					     &consumer->sockets, consumer->fd,
-					     consumer_mint, consumer));
-	}
+	if (questions && (consumer->socket_turn || !consumer->queue))
+		return consumer_serve_question(consumer);
 	consumer->socket_turn = questions;
 	return consumer->queue
 		       ? consumer_send_listener(consumer, consumer->queue)
@@ -654,8 +674,7 @@ void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 						now_us))
 			loop_timer_set_earlier(consumers->timer,
 					       now_us + ABORT_TIMEOUT_US);
-		DL_FOREACH_SAFE2(consumer->mild, withdrawal, tmp, mild_next)
-		{
+		DL_FOREACH_SAFE2 (consumer->mild, withdrawal, tmp, mild_next) {
 			if (withdrawal->netns_id != netns_id)
 				continue;
 			DL_DELETE2(consumer->mild, withdrawal, mild_prev,

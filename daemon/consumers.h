@@ -17,6 +17,7 @@
 
 struct berth_counts;
 struct consumers;
+struct mint_target;
 struct netns;
 
 /**
@@ -40,8 +41,9 @@ struct consumers_ops {
 			const struct berth_counts *counts, bool final,
 			void *user_data);
 	void (*stats_changed)(void *user_data);
-	int (*mint)(const struct listener *listener, unsigned int to,
-		    int *ret_fd, uint64_t *ret_netns_id, void *user_data);
+	int (*mint)(const struct listener *listener,
+		    const struct mint_target *target, int *ret_fd,
+		    uint64_t *ret_netns_id, void *user_data);
 	void (*lost)(const char *consumer, void *user_data);
 };
 

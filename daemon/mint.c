@@ -10,6 +10,7 @@
 #include "daemon/mint.h"
 
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "binder/binder.h"
@@ -18,7 +19,37 @@
 #include "common/netns_enter.h"
 #include "common/service.h"
 #include "common/util.h"
+#include "daemon/json_text.h"
 #include "watcher/watcher.h"
+
+/* Is @told what a consumer was told of @bytes? Return: 0; -ESTALE; -ENOMEM. */
+static int compare_told(const char *bytes, const char *told)
+{
+	json_t *text = json_text(bytes);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = strcmp(json_string_value(text), told) == 0 ? 0 : -ESTALE;
+	json_decref(text);
+	return r;
+}
+
+int mint_check(const struct service *service, const struct mint_target *target)
+{
+	int r = 0;
+
+	if (target->backend) {
+		if (service->action != SERVICE_FORWARD ||
+		    target->to >= service->n_to)
+			return -ESTALE;
+		r = compare_told(service->to[target->to], target->backend);
+	}
+	if (r == 0 && target->netns)
+		r = compare_told(service->netns ? service->netns : "",
+				 target->netns);
+	return r;
+}
 
 /* A backend without a scheme is of the listener's protocol; and the relay knows
  * no MPTCP towards backends. */
@@ -115,15 +146,20 @@ static int make_transparent(int fd, int family)
 }
 
 int mint_socket(struct watcher *watcher, const struct listener *listener,
-		unsigned int to, int *ret_fd, uint64_t *ret_netns_id)
+		const struct mint_target *target, int *ret_fd,
+		uint64_t *ret_netns_id)
 {
 	_cleanup_close_ int netns_fd = -1, fd = -1;
 	struct netns_socket sock;
 	uint64_t netns_id;
 	int r;
 
+	r = mint_check(listener->service, target);
+	if (r < 0)
+		return r;
 	r = mint_kind(listener->service,
-		      (enum protocol)listener->endpoint.protocol, to, &sock);
+		      (enum protocol)listener->endpoint.protocol, target->to,
+		      &sock);
 	if (r < 0)
 		return r;
 	r = open_place(watcher, listener->service->netns, &netns_fd, &netns_id);

@@ -12,6 +12,26 @@ struct netns_socket;
 struct watcher;
 
 /**
+ * struct mint_target - what a consumer asks for a socket to
+ * @id:		of the listener
+ * @to:		index of its backend
+ * @backend:	the backend as the consumer was told, NULL: any
+ * @netns:	the same of the rule's namespace, "" for none, NULL: any
+ */
+struct mint_target {
+	uint64_t id;
+	unsigned int to;
+	const char *backend;
+	const char *netns;
+};
+
+/**
+ * mint_check() - does the rule say what the consumer believes? Pure.
+ * Return: 0; -ESTALE: not any more; -ENOMEM.
+ */
+int mint_check(const struct service *service, const struct mint_target *target);
+
+/**
  * mint_kind() - which socket connects to a backend; pure
  * @protocol:	of the listener
  * @to:		index of the backend
@@ -25,16 +45,16 @@ int mint_kind(const struct service *service, enum protocol protocol,
 
 /**
  * mint_socket() - makes one where the listener's rule says, and only there
- * @to:		index of the backend
  * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's
  * @ret_netns_id: where it was born; 0: in berthd's own namespace
  *
  * Enters the namespace and steps back, see netns_sockets().
  * Return: 0; -EPERM: the rule asks for no such socket; -ENOENT: there is no
- * namespace of that name; -ESTALE: it is going; -errno of socket(2),
- * setsockopt(2), open(2), setns(2).
+ * namespace of that name; -ESTALE: it is going, or mint_check() says so;
+ * -ENOMEM; -errno of socket(2), setsockopt(2), open(2), setns(2).
  */
 int mint_socket(struct watcher *watcher, const struct listener *listener,
-		unsigned int to, int *ret_fd, uint64_t *ret_netns_id);
+		const struct mint_target *target, int *ret_fd,
+		uint64_t *ret_netns_id);
 
 #endif

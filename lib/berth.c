@@ -519,17 +519,31 @@ static void add_counts(struct text *text, const struct berth_counts *counts)
 	add_errors(text, counts);
 }
 
-int berth_ask_socket(struct berth *berth, uint64_t request, uint64_t id,
-		     unsigned int to)
+int berth_ask_socket(struct berth *berth, uint64_t request,
+		     const struct berth_backend *backend)
 {
-	char text[128];
-	int len;
+	json_error_t error;
+	json_t *message;
+	char *text;
+	int r;
 
-	len = snprintf(text, sizeof(text),
-		       "{\"type\":\"socket\",\"request\":%lld,\"id\":%lld,"
-		       "\"to\":%u}",
-		       (long long)request, (long long)id, to);
-	return send_text(berth, text, (size_t)len);
+	message = json_pack_ex(&error, 0, "{s:s, s:I, s:I, s:I, s:s*, s:s*}",
+			       "type", "socket", "request", (json_int_t)request,
+			       "id", (json_int_t)backend->id, "to",
+			       (json_int_t)backend->to, "backend",
+			       backend->text, "backend_namespace",
+			       backend->netns);
+	if (!message)
+		return json_error_code(&error) == json_error_invalid_utf8
+			       ? -EINVAL
+			       : -ENOMEM;
+	text = json_dumps(message, JSON_COMPACT);
+	json_decref(message);
+	if (!text)
+		return -ENOMEM;
+	r = send_text(berth, text, strlen(text));
+	free(text);
+	return r;
 }
 
 int berth_netns_closed(struct berth *berth, uint64_t netns_id)

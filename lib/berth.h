@@ -148,6 +148,24 @@ struct berth_message {
 };
 
 /**
+ * struct berth_backend - one that a socket is asked for
+ * @id:		of a listener that you have, with backend_netns or transparent
+ * @to:		index of the backend in its list; not one of "unix:"
+ * @text:	what stands there in the list that you have; NULL: do not say
+ * @netns:	the listener's backend_netns that you have; NULL: do not say
+ *
+ * The texts are for when the listener changes while the question is on its
+ * way: the answer is ESTALE then, instead of a socket that was made for
+ * another backend, and the listener has come anew before.
+ */
+struct berth_backend {
+	uint64_t id;
+	unsigned int to;
+	const char *text;
+	const char *netns;
+};
+
+/**
  * berth_connect() - connects to berthd and says hello
  * @path:	the consumer's socket in berthd's runtime directory
  * @name:	free text for berthd's status and log
@@ -226,15 +244,13 @@ int berth_stats_end(struct berth *berth, uint64_t request);
 /**
  * berth_ask_socket() - asks for a socket to connect to a backend with
  * @request:	your number, comes back with BERTH_SOCKET
- * @id:		of a listener that you have, with backend_netns or transparent
- * @to:		index of the backend in its list; not one of "unix:"
  *
  * At most BERTH_SOCKETS_MAX questions may be without an answer.
  * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
- * again; -errno of send(2).
+ * again; -ENOMEM; -EINVAL: a text is not UTF-8; -errno of send(2).
  */
-int berth_ask_socket(struct berth *berth, uint64_t request, uint64_t id,
-		     unsigned int to);
+int berth_ask_socket(struct berth *berth, uint64_t request,
+		     const struct berth_backend *backend);
 
 /**
  * berth_netns_closed() - every socket of BERTH_NETNS_GONE's namespace is closed

@@ -66,11 +66,40 @@ bool failover_next(struct worker *worker, struct share *share,
 	bool found;
 
 	counters_failed(share_counters(share), error);
-	if (!is_own_shortage(error))
+	/* ESTALE is not the backend's: berthd's rule is another one by now. */
+	if (error != ESTALE && !is_own_shortage(error))
 		backend_failed(serving, failover->index, worker->now_us);
 	failover->tried |= UINT64_C(1) << failover->index;
 	found = failover_pick(worker, share, serving, failover);
 	if (log_ratelimit_ok(&worker->log_limit))
 		failover_log(share, serving, backend, error, found);
 	return found;
+}
+
+/* What a backend is to be told first is kept for it already. */
+static bool introduce_alike(const struct serving *a, const struct serving *b)
+{
+	if (a->proxy != b->proxy)
+		return false;
+	return a->netns_name && b->netns_name
+		       ? strcmp(a->netns_name, b->netns_name) == 0
+		       : a->netns_name == b->netns_name;
+}
+
+bool failover_renew(struct worker *worker, struct share *share,
+		    struct serving **serving, struct failover *failover)
+{
+	struct serving *newest = share_newest_serving(share);
+
+	if (newest == *serving || newest->action != SERVICE_FORWARD ||
+	    !introduce_alike(*serving, newest)) {
+		(void)serving_unref(newest);
+		return false;
+	}
+	(void)serving_unref(*serving);
+	*serving = newest;
+	*failover = (struct failover){ .tried = 0 };
+	(void)failover_pick(worker, share, newest,
+			    failover); /* nothing was tried yet */
+	return true;
 }

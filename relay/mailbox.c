@@ -155,6 +155,18 @@ void worker_kick(struct worker *worker)
 	eventfd_kick(worker->inbox.fd);
 }
 
+struct serving *share_newest_serving(struct share *share)
+{
+	struct inbox *inbox = &share->worker->inbox;
+	struct serving *serving;
+
+	pthread_mutex_lock(&inbox->lock);
+	serving = serving_ref(share->wanted_serving ? share->wanted_serving
+						    : share->serving);
+	pthread_mutex_unlock(&inbox->lock);
+	return serving;
+}
+
 /* Takes one share's mail out. */
 static struct share *inbox_take(struct inbox *inbox, unsigned int *ret_wanted,
 				struct serving **ret_serving)

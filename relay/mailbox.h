@@ -75,6 +75,14 @@ void outbox_unuse(struct outbox *outbox, struct listener *listener);
 void worker_tell(struct share *share, unsigned int wanted,
 		 struct serving *serving);
 
+/**
+ * share_newest_serving() - its worker: what new connections are to get, even if
+ * the mail that says so is not read yet
+ *
+ * Of a share that was begun. Return: a reference.
+ */
+struct serving *share_newest_serving(struct share *share);
+
 /** worker_wake() - any thread: it shall look into its mailbox */
 void worker_wake(struct worker *worker);
 

@@ -21,6 +21,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/serving.h"
 #include "relay/worker.h"
 
 /* The mints of one namespace that a worker has in use. */
@@ -69,13 +70,14 @@ static void mint_unlink(struct worker *worker, struct mint *mint)
 	free(netns);
 }
 
-static void mint_destroy(struct mint *mint)
+void mint_destroy(struct mint *mint)
 {
+	(void)serving_unref(mint->target.serving);
 	cleanup_close(&mint->fd);
 	free(mint);
 }
 
-struct mint *mint_ask(struct worker *worker, uint64_t id, unsigned int to,
+struct mint *mint_ask(struct worker *worker, const struct mint_target *target,
 		      const struct mint_ops *ops, void *owner)
 {
 	struct outbox *outbox = worker->outbox;
@@ -87,8 +89,8 @@ struct mint *mint_ask(struct worker *worker, uint64_t id, unsigned int to,
 	mint->ops = ops;
 	mint->owner = owner;
 	mint->worker = worker;
-	mint->id = id;
-	mint->to = to;
+	mint->target = *target;
+	(void)serving_ref(target->serving);
 	mint->fd = -1;
 	pthread_mutex_lock(&outbox->lock);
 	first = !outbox->mints.first;
@@ -126,6 +128,7 @@ static void mint_answered(struct worker *worker, struct mint *mint)
 		return;
 	}
 	mint->answered = true;
+	mint->target.serving = serving_unref(mint->target.serving);
 	if (mint->fd < 0)
 		mint->netns_id = 0; /* it was not made */
 	/* What is not listed would not be let go of. */

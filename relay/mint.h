@@ -12,6 +12,7 @@
 
 struct mint;
 struct mint_netns;
+struct serving;
 struct worker;
 
 /**
@@ -35,13 +36,25 @@ struct mint_mail {
 };
 
 /**
+ * struct mint_target - which backend a socket is for
+ * @id:		of the listener
+ * @serving:	as the asker has it; what berthd has may be newer
+ * @to:		index of the backend
+ */
+struct mint_target {
+	uint64_t id;
+	struct serving *serving;
+	unsigned int to;
+};
+
+/**
  * struct mint - one socket, from the question until it is closed
  *
  * Asked for, it is the main thread's, but for @owner and @ops, until it comes
  * back by mail.
  * @owner:	of @ops; the worker's only. NULL: nobody waits for it any more
  * @unwanted:	the same, for the main thread
- * @id, @to:	of the listener, and which of its backends
+ * @target:	with a reference of its own until it is answered
  * @sent_us:	when berthd was asked
  * @fd:		-1: there is none, or its owner took it
  * @error:	positive errno, when there is none
@@ -57,8 +70,7 @@ struct mint {
 	struct worker *worker;
 	atomic_bool unwanted;
 	bool answered;
-	uint64_t id;
-	unsigned int to;
+	struct mint_target target;
 	uint64_t request;
 	uint64_t sent_us;
 	int fd;
@@ -95,12 +107,12 @@ struct mint_inbox {
 
 /**
  * mint_ask() - asks for a socket; the answer comes later, by @ops
- * @id:		of the listener
- * @to:		index of its backend
+ *
+ * It is ESTALE when the rule says something else than @target by now.
  *
  * Return: NULL when memory is out.
  */
-struct mint *mint_ask(struct worker *worker, uint64_t id, unsigned int to,
+struct mint *mint_ask(struct worker *worker, const struct mint_target *target,
 		      const struct mint_ops *ops, void *owner);
 
 /**
@@ -110,6 +122,9 @@ struct mint *mint_ask(struct worker *worker, uint64_t id, unsigned int to,
  * socket that it took. Returns NULL; NULL is fine.
  */
 struct mint *mint_free(struct worker *worker, struct mint *mint);
+
+/** mint_destroy() - frees one that no owner and no list has */
+void mint_destroy(struct mint *mint);
 
 /** mint_mails_handle() - a worker's own: what the main thread sent */
 void mint_mails_handle(struct worker *worker);

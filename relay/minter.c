@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/serving.h"
 #include "relay/worker.h"
 
 /* An answer that was not here by then is lost. */
@@ -85,15 +86,23 @@ static void take_questions(struct minter *minter)
 static bool send_question(struct minter *minter, struct mint *mint,
 			  uint64_t now_us)
 {
+	const struct serving *serving = mint->target.serving;
+	const struct berth_backend backend = {
+		.id = mint->target.id,
+		.to = mint->target.to,
+		.text = serving->backends[mint->target.to].text,
+		.netns = serving->backend_netns,
+	};
 	int r;
 
 	mint->request = ++minter->last_request;
-	r = berth_ask_socket(minter->berth, mint->request, mint->id, mint->to);
+	r = berth_ask_socket(minter->berth, mint->request, &backend);
 	if (r == -EAGAIN)
 		return false;
 	minter->waiting = mint->next_waiting;
 	if (r < 0) {
-		/* It is the connection's end, which reading tells. */
+		/* Out of memory; or the connection's end, which reading
+		 * tells. */
 		mint_fail(mint, -r);
 		return true;
 	}
@@ -192,11 +201,11 @@ void minter_done(struct minter *minter)
 	take_questions(minter);
 	for (mint = minter->waiting; mint; mint = next) {
 		next = mint->next_waiting;
-		free(mint);
+		mint_destroy(mint);
 	}
 	for (mint = minter->sent; mint; mint = next) {
 		next = mint->sent_next;
-		free(mint);
+		mint_destroy(mint);
 	}
 	LL_FOREACH_SAFE (minter->closed, gone, next_gone)
 		free(gone);

@@ -82,8 +82,13 @@ static int open_socket(struct worker *worker, struct sctp_conn *conn)
 	int fd;
 
 	if (target->minted && !conn->mint) {
-		conn->mint = mint_ask(worker, conn->share->listener->id,
-				      conn->failover.index, &mint_ops, conn);
+		const struct mint_target ask = {
+			.id = conn->share->listener->id,
+			.serving = conn->serving,
+			.to = conn->failover.index,
+		};
+
+		conn->mint = mint_ask(worker, &ask, &mint_ops, conn);
 		return conn->mint ? -EINPROGRESS : -ENOMEM;
 	}
 	fd = target->minted ? TAKE_FD(conn->mint->fd)
@@ -163,11 +168,25 @@ static void forward_try(struct worker *worker, struct sctp_conn *conn)
 	sctp_conn_reset(worker, conn);
 }
 
+/* The rule changed while the question was on its way. Return: to something that
+ * can be tried? */
+static bool forward_renew(struct worker *worker, struct sctp_conn *conn)
+{
+	if (!failover_renew(worker, conn->share, &conn->serving,
+			    &conn->failover))
+		return false;
+	sctp_conn_close_backend(conn, /* abort= */ true);
+	conn->active_us = worker->now_us;
+	return true;
+}
+
 static void forward_minted(struct worker *worker, struct mint *mint)
 {
 	struct sctp_conn *conn = mint->owner;
 
-	if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
+	if (mint->error == ESTALE && forward_renew(worker, conn))
+		forward_try(worker, conn);
+	else if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
 		forward_try(worker, conn);
 	else
 		sctp_conn_reset(worker, conn);

@@ -124,8 +124,13 @@ static int open_socket(struct worker *worker, struct conn *conn)
 	int family = target->address->sa_family, fd;
 
 	if (target->minted && !conn->mint) {
-		conn->mint = mint_ask(worker, conn->share->listener->id,
-				      conn->failover.index, &mint_ops, conn);
+		const struct mint_target ask = {
+			.id = conn->share->listener->id,
+			.serving = conn->serving,
+			.to = conn->failover.index,
+		};
+
+		conn->mint = mint_ask(worker, &ask, &mint_ops, conn);
 		return conn->mint ? -EINPROGRESS : -ENOMEM;
 	}
 	fd = target->minted
@@ -206,11 +211,25 @@ static void forward_try(struct worker *worker, struct conn *conn)
 	tcp_reset(worker, conn);
 }
 
+/* The rule changed while the question was on its way. Return: to something that
+ * can be tried? */
+static bool forward_renew(struct worker *worker, struct conn *conn)
+{
+	if (!failover_renew(worker, conn->share, &conn->serving,
+			    &conn->failover))
+		return false;
+	tcp_close_backend(worker, conn, /* reset= */ true);
+	conn->active_us = worker->now_us;
+	return true;
+}
+
 static void forward_minted(struct worker *worker, struct mint *mint)
 {
 	struct conn *conn = mint->owner;
 
-	if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
+	if (mint->error == ESTALE && forward_renew(worker, conn))
+		forward_try(worker, conn);
+	else if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
 		forward_try(worker, conn);
 	else
 		tcp_reset(worker, conn);

@@ -105,9 +105,14 @@ static void ask_unlist(struct udp_ask *ask)
 static int ask_send(struct worker *worker, struct udp_ask *ask)
 {
 	struct udp_asks *asks = &ask->front->asks;
+	const struct share *share = ask->front->share;
+	const struct mint_target target = {
+		.id = share->listener->id,
+		.serving = share->serving,
+		.to = ask->session->backend,
+	};
 
-	ask->mint = mint_ask(worker, ask->front->share->listener->id,
-			     ask->session->backend, &mint_ops, ask);
+	ask->mint = mint_ask(worker, &target, &mint_ops, ask);
 	if (!ask->mint)
 		return -ENOMEM;
 	ask_unlist(ask);

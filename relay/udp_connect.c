@@ -149,7 +149,9 @@ static bool session_may_retry(struct worker *worker,
 	struct serving *serving = session_serving(session);
 
 	counters_failed(udp_counters(front), error);
-	if (is_own_shortage(error) || is_clients(serving, error))
+	/* ESTALE: the rule is another one by now, and that will be told. */
+	if (error == ESTALE || is_own_shortage(error) ||
+	    is_clients(serving, error))
 		return false;
 	if (error != EAFNOSUPPORT)
 		backend_failed(serving, session->backend, worker->now_us);

@@ -7,23 +7,49 @@
 
 #define LISTENER_ID 7
 
-/* Return: the number of the question that comes, or 0 when none does. */
-static inline unsigned long long question(int wait_ms)
+/* Each question is for the one backend, in namespace "b".
+ * @ret_port:	of that backend
+ * Return: the number of the question that comes, or 0 when none does. */
+static inline unsigned long long question_of(int wait_ms,
+					     unsigned int *ret_port)
 {
 	unsigned long long request, id;
 	unsigned int to;
 	char text[256];
+	int end = 0;
 
 	if (!berthd_hears(text, sizeof(text), wait_ms))
 		return 0;
 	assert_int_equal(sscanf(text,
 				"{\"type\":\"socket\",\"request\":%llu,"
-				"\"id\":%llu,\"to\":%u}",
-				&request, &id, &to),
-			 3);
+				"\"id\":%llu,\"to\":%u,"
+				"\"backend\":\"127.0.0.1:%u\","
+				"\"backend_namespace\":\"b\"}%n",
+				&request, &id, &to, ret_port, &end),
+			 4);
+	assert_int_equal(end, strlen(text));
 	assert_int_equal(id, LISTENER_ID);
 	assert_int_equal(to, 0);
 	return request;
+}
+
+static inline unsigned long long question(int wait_ms)
+{
+	unsigned int port;
+
+	return question_of(wait_ms, &port);
+}
+
+/* Answers with @error. */
+static inline void refuse_with(unsigned long long request, int error)
+{
+	char text[128];
+
+	assert_true(request > 0);
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"socket\",\"request\":%llu,\"error\":%d}",
+		       request, error);
+	berthd_says(text, -1);
 }
 
 /* Answers with a socket in namespace 5. Return: berthd's copy of it. */

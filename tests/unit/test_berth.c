@@ -213,6 +213,48 @@ static void test_full_table_loses_nothing(void **state)
 	(void)close(peer_fd);
 }
 
+static void test_asks_for_a_socket(void **state)
+{
+	static const struct {
+		struct berth_backend backend;
+		int result;
+		const char *text;
+	} cases[] = {
+		{ { .id = 7, .to = 2 }, 0, "" },
+		{ { 7, 2, "10.0.0.1:1", "" },
+		  0,
+		  ",\"backend\":\"10.0.0.1:1\",\"backend_namespace\":\"\"" },
+		{ { 7, 2, NULL, "a\"b" },
+		  0,
+		  ",\"backend_namespace\":\"a\\\"b\"" },
+		{ { 7, 2, NULL, "\xff" }, -EINVAL, NULL },
+	};
+	char text[256], expected[256];
+	struct berth *berth;
+	int peer_fd;
+	ssize_t n;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(berth_ask_socket(berth, UINT64_MAX,
+						  &cases[i].backend),
+				 cases[i].result);
+		if (cases[i].result < 0)
+			continue;
+		n = recv(peer_fd, text, sizeof(text) - 1, 0);
+		assert_true(n > 0);
+		text[n] = '\0';
+		(void)snprintf(expected, sizeof(expected),
+			       "{\"type\":\"socket\",\"request\":-1,\"id\":7,"
+			       "\"to\":2%s}",
+			       cases[i].text);
+		assert_string_equal(text, expected);
+	}
+	(void)berth_free(berth);
+	(void)close(peer_fd);
+}
+
 static void test_several_descriptors_are_none(void **state)
 {
 	struct berth_message *message = NULL;
@@ -383,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_listener_members),
 		cmocka_unit_test(test_full_table_loses_nothing),
+		cmocka_unit_test(test_asks_for_a_socket),
 		cmocka_unit_test(test_several_descriptors_are_none),
 		cmocka_unit_test(test_end_and_garbage),
 		cmocka_unit_test(test_released_with_counts),

@@ -31,6 +31,12 @@ static void test_reply_parse(void **state)
 		  0 },
 		{ "{\"type\":\"socket\",\"request\":-1,\"id\":7,\"to\":63}", 0,
 		  CONSUMER_REPLY_SOCKET, 7 },
+		{ "{\"type\":\"socket\",\"request\":-1,\"id\":7,\"to\":63,"
+		  "\"backend\":7}",
+		  -EPROTO, 0, 0 },
+		{ "{\"type\":\"socket\",\"request\":-1,\"id\":7,\"to\":63,"
+		  "\"backend_namespace\":null}",
+		  -EPROTO, 0, 0 },
 		{ "{\"type\":\"netns_closed\",\"netns\":-1}", 0,
 		  CONSUMER_REPLY_NETNS_CLOSED, 0 },
 		{ "{\"type\":\"socket\",\"request\":1,\"id\":7,\"to\":64}",
@@ -61,6 +67,44 @@ static void test_reply_parse(void **state)
 			continue;
 		assert_int_equal(reply.type, cases[i].type);
 		assert_int_equal(reply.id, cases[i].id);
+		consumer_reply_done(&reply);
+	}
+}
+
+static void test_socket(void **state)
+{
+	static const char text[] = "{\"type\":\"socket\",\"request\":-1,"
+				   "\"id\":7,\"to\":2%s}";
+	static const struct {
+		const char *more;
+		const char *backend;
+		const char *netns;
+	} cases[] = {
+		{ "", NULL, NULL },
+		{ ",\"backend\":\"10.0.0.1:1\"", "10.0.0.1:1", NULL },
+		{ ",\"backend\":\"x\",\"backend_namespace\":\"\"", "x", "" },
+	};
+	struct consumer_reply reply;
+	char buffer[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)snprintf(buffer, sizeof(buffer), text, cases[i].more);
+		assert_int_equal(consumer_reply_parse(buffer, strlen(buffer),
+						      &reply),
+				 0);
+		memset(buffer, 0, sizeof(buffer)); /* it needs it no more */
+		assert_true(reply.request == UINT64_MAX);
+		assert_int_equal(reply.target.id, 7);
+		assert_int_equal(reply.target.to, 2);
+		assert_int_equal(!reply.target.backend, !cases[i].backend);
+		if (cases[i].backend)
+			assert_string_equal(reply.target.backend,
+					    cases[i].backend);
+		assert_int_equal(!reply.target.netns, !cases[i].netns);
+		if (cases[i].netns)
+			assert_string_equal(reply.target.netns, cases[i].netns);
+		consumer_reply_done(&reply);
 	}
 }
 
@@ -174,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reply_parse),
+		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_long_name_is_cut),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_forward),

@@ -12,6 +12,7 @@
 
 #include "common/util.h"
 #include "daemon/consumer_sockets.h"
+#include "daemon/mint.h"
 #include "lib/berth.h"
 
 /**
@@ -19,6 +20,7 @@
  * @refuse:	what the next socket fails with
  * @netns_id:	where it is born
  * @minted:	how many were made
+ * @long_text:	of the backends that are asked for
  */
 struct fixture {
 	struct consumer_sockets sockets;
@@ -27,6 +29,7 @@ struct fixture {
 	int refuse;
 	uint64_t netns_id;
 	int minted;
+	const char *long_text;
 };
 
 static int setup(void **state)
@@ -56,12 +59,37 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int mint(uint64_t id, unsigned int to, int *ret_fd,
+/* Of the listener @id, for its backend number @id - 70. */
+static int ask(struct fixture *f, uint64_t request, uint64_t id)
+{
+	char backend[] = "10.0.0.1:1", netns[] = "b";
+	const struct mint_target target = {
+		.id = id,
+		.to = (unsigned int)id - 70,
+		.backend = f->long_text ? f->long_text : backend,
+		.netns = f->long_text ? NULL : netns,
+	};
+	int r = consumer_sockets_ask(&f->sockets, request, &target);
+
+	/* It has texts of its own. */
+	memset(backend, 'x', sizeof(backend));
+	memset(netns, 'x', sizeof(netns));
+	return r;
+}
+
+static int mint(const struct mint_target *target, int *ret_fd,
 		uint64_t *ret_netns_id, void *user_data)
 {
 	struct fixture *f = user_data;
 
-	assert_int_equal(id, 70 + to);
+	assert_int_equal(target->id, 70 + target->to);
+	if (f->long_text) {
+		assert_in_range(strlen(target->backend), 1024, 2048);
+		assert_null(target->netns);
+	} else {
+		assert_string_equal(target->backend, "10.0.0.1:1");
+		assert_string_equal(target->netns, "b");
+	}
 	if (f->refuse)
 		return -f->refuse;
 	*ret_fd = eventfd(0, EFD_CLOEXEC);
@@ -106,10 +134,9 @@ static void test_answers_in_order(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
-	assert_int_equal(consumer_sockets_ask(&f->sockets, UINT64_MAX, 71, 1),
-			 0);
-	assert_int_equal(consumer_sockets_ask(&f->sockets, 3, 72, 2), 0);
+	assert_int_equal(ask(f, 1, 70), 0);
+	assert_int_equal(ask(f, UINT64_MAX, 71), 0);
+	assert_int_equal(ask(f, 3, 72), 0);
 	assert_int_equal(f->minted, 0); /* not before it is sent */
 	expect_answer(f, 1, 0);
 	f->refuse = EPERM;
@@ -120,16 +147,30 @@ static void test_answers_in_order(void **state)
 	assert_true(consumer_sockets_hold(&f->sockets, 5));
 }
 
+/* A consumer is not trusted: 128 questions could hold 8 MiB. */
+static void test_long_text_is_cut(void **state)
+{
+	struct fixture *f = *state;
+	char text[50000];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	f->long_text = text;
+	assert_int_equal(ask(f, 1, 70), 0);
+	assert_true(consumer_sockets_listener(&f->sockets) == 70);
+	expect_answer(f, 1, 0);
+	assert_true(consumer_sockets_listener(&f->sockets) == 0);
+}
+
 static void test_bounded(void **state)
 {
 	struct fixture *f = *state;
 
 	for (int i = 0; i < BERTH_SOCKETS_MAX; i++)
-		assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0),
-				 0);
-	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), -EPROTO);
+		assert_int_equal(ask(f, 1, 70), 0);
+	assert_int_equal(ask(f, 1, 70), -EPROTO);
 	expect_answer(f, 1, 0);
-	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+	assert_int_equal(ask(f, 1, 70), 0);
 }
 
 /* The connection takes nothing: no socket stays open meanwhile. */
@@ -142,7 +183,7 @@ static void test_full_connection(void **state)
 	probe_fd = eventfd(0, 0);
 	while (send(f->fd, "{\"type\":\"later\"}", 16, 0) > 0)
 		sent++;
-	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+	assert_int_equal(ask(f, 1, 70), 0);
 	assert_int_equal(send_answer(f), -EAGAIN);
 	assert_int_equal(send_answer(f), -EAGAIN);
 	assert_int_equal(f->minted, 2);
@@ -165,8 +206,7 @@ static void test_namespace_goes(void **state)
 	/* It has none in there: it is told nothing. */
 	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 100));
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0),
-				 0);
+		assert_int_equal(ask(f, 1, 70), 0);
 		expect_answer(f, 1, 0);
 	}
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
@@ -191,8 +231,7 @@ static void test_several_namespaces(void **state)
 	/* The highest bit of an id may be set. */
 	for (uint64_t id = UINT64_MAX; id > UINT64_MAX - 3; id--) {
 		f->netns_id = id;
-		assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0),
-				 0);
+		assert_int_equal(ask(f, 1, 70), 0);
 		expect_answer(f, 1, 0);
 	}
 	assert_true(consumer_sockets_netns_gone(&f->sockets, UINT64_MAX, 200));
@@ -214,7 +253,7 @@ static void test_own_namespace(void **state)
 	struct fixture *f = *state;
 
 	f->netns_id = 0;
-	assert_int_equal(consumer_sockets_ask(&f->sockets, 1, 70, 0), 0);
+	assert_int_equal(ask(f, 1, 70), 0);
 	expect_answer(f, 1, 0);
 	assert_false(consumer_sockets_hold(&f->sockets, 0));
 	assert_false(consumer_sockets_netns_gone(&f->sockets, 0, 100));
@@ -224,9 +263,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_answers_in_order),   T(test_bounded),
-		T(test_full_connection),    T(test_namespace_goes),
-		T(test_several_namespaces), T(test_own_namespace),
+		T(test_answers_in_order), T(test_long_text_is_cut),
+		T(test_bounded),	  T(test_full_connection),
+		T(test_namespace_goes),	  T(test_several_namespaces),
+		T(test_own_namespace),
 	};
 #undef T
 

@@ -14,6 +14,7 @@
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/consumers.h"
+#include "daemon/mint.h"
 #include "lib/berth.h"
 
 #define LISTENERS 400 /* more than a socket buffer takes */
@@ -30,6 +31,7 @@ struct fixture {
 	struct berth_counts counted;
 	int n_counted;
 	int n_final;
+	int n_minted;
 };
 
 /* What arrived at the consumer. */
@@ -82,6 +84,20 @@ static void stats_changed(void *user_data)
 	(void)user_data;
 }
 
+/* As if every question were of before a change. */
+static int mint(const struct listener *listener,
+		const struct mint_target *target, int *ret_fd,
+		uint64_t *ret_netns_id, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	(void)ret_fd;
+	(void)ret_netns_id;
+	assert_int_equal(listener->id, target->id);
+	fixture->n_minted++;
+	return -ESTALE;
+}
+
 static void lost(const char *consumer, void *user_data)
 {
 	struct fixture *fixture = user_data;
@@ -98,6 +114,7 @@ static int setup(void **state)
 		.released = released,
 		.counted = counted,
 		.stats_changed = stats_changed,
+		.mint = mint,
 		.lost = lost,
 	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -579,6 +596,34 @@ static void test_wrong_counts_end_the_connection(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* First the change of which the consumer knew nothing when it asked, also if it
+ * is the last of many, then that its question is of before. */
+static void test_change_comes_before_the_answer(void **state)
+{
+	static const char text[] =
+		"{\"type\":\"socket\",\"request\":9,\"id\":3,\"to\":0}";
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+	bool changed = false;
+
+	attach(fixture);
+	open_listeners(fixture, 3);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 3);
+	assert_int_equal(send(fixture->peer_fd, text, strlen(text), 0),
+			 strlen(text));
+	for (int i = 0; i < 3; i++)
+		consumers_listener_changed(fixture->consumers,
+					   &fixture->listeners[i]);
+	run(fixture);
+	while (arrive(fixture, &arrival) && strcmp(arrival.type, "socket") != 0)
+		changed = changed || arrival.id == 3;
+	assert_string_equal(arrival.type, "socket");
+	assert_int_equal(arrival.id, 9);
+	assert_true(changed);
+	assert_int_equal(fixture->n_minted, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,6 +636,7 @@ int main(void)
 		TEST(test_refused_while_changed),
 		TEST(test_refused_what_it_does_not_have),
 		TEST(test_garbage_ends_the_connection),
+		TEST(test_change_comes_before_the_answer),
 		TEST(test_counts),
 		TEST(test_silent_consumer_is_asked_once),
 		TEST(test_wrong_counts_end_the_connection),

@@ -95,11 +95,52 @@ static void test_what_the_rule_does_not_say(void **state)
 	}
 }
 
+/* The rule changed while the question was on its way. */
+static void test_what_the_consumer_believes(void **state)
+{
+	char first[] = "10.0.0.1:1", second[] = "tcp://10.0.0.2:1";
+	char bytes[] = "b\xff\\x";
+	char *to[] = { first, second };
+	const struct {
+		enum service_action action;
+		char *netns;
+		struct mint_target target;
+		int result;
+	} cases[] = {
+		{ SERVICE_FORWARD, netns, { .to = 0 }, 0 }, /* says nothing */
+		{ SERVICE_ECHO, NULL, { .to = 7 }, 0 },
+		{ SERVICE_FORWARD, netns, { 1, 0, first, netns }, 0 },
+		{ SERVICE_FORWARD, netns, { 1, 1, second, NULL }, 0 },
+		{ SERVICE_FORWARD, NULL, { 1, 0, first, "" }, 0 },
+		{ SERVICE_FORWARD, bytes, { 1, 0, first, "b\\xff\\x" }, 0 },
+		{ SERVICE_FORWARD, netns, { 1, 1, first, netns }, -ESTALE },
+		{ SERVICE_FORWARD, netns, { 1, 2, first, netns }, -ESTALE },
+		{ SERVICE_ECHO, NULL, { 1, 0, first, NULL }, -ESTALE },
+		{ SERVICE_FORWARD, netns, { 1, 0, first, "" }, -ESTALE },
+		{ SERVICE_FORWARD, netns, { 1, 0, first, "other" }, -ESTALE },
+		{ SERVICE_FORWARD, NULL, { 1, 0, first, netns }, -ESTALE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct service service = {
+			.action = cases[i].action,
+			.to = to,
+			.n_to = ARRAY_SIZE(to),
+			.netns = cases[i].netns,
+		};
+
+		assert_int_equal(mint_check(&service, &cases[i].target),
+				 cases[i].result);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_what_the_rule_does_not_say),
+		cmocka_unit_test(test_what_the_consumer_believes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

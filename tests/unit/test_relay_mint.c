@@ -107,16 +107,66 @@ static void test_copy_that_stays_open(void **state)
 
 static void test_refused_by_berthd(void **state)
 {
-	char text[128];
 	int client_fd = client();
 
 	(void)state;
-	(void)snprintf(text, sizeof(text),
-		       "{\"type\":\"socket\",\"request\":%llu,\"error\":2}",
-		       question(WAIT_S * 1000));
-	berthd_says(text, -1);
+	refuse_with(question(WAIT_S * 1000), ENOENT);
 	expect_reset(client_fd);
 	probe();
+}
+
+static void change(int to_fd, const char *more)
+{
+	send_listener(LISTENER_ID, -1, "tcp", forward_to(to_fd, more));
+}
+
+/* The rule changes while the question is on its way: the client is connected
+ * to what it says now, with another question. */
+static void test_stale_question(void **state)
+{
+	int client_fd = client(), server_fd, old_fd;
+	unsigned long long request = question(WAIT_S * 1000);
+	unsigned int port = 0;
+
+	(void)state;
+	old_fd = TAKE_FD(backend_fd);
+	backend_fd = bound_socket(SOCK_STREAM, "127.0.0.1");
+	set_wait(backend_fd, WAIT_S * 1000);
+	change(backend_fd, ",\"backend_namespace\":\"b\"");
+	refuse_with(request, ESTALE);
+	request = question_of(WAIT_S * 1000, &port);
+	assert_int_equal(port, port_of(backend_fd));
+	(void)close(answer(request));
+	server_fd = accepted();
+	exchange(client_fd, server_fd);
+	(void)close(client_fd);
+	(void)close(server_fd);
+	set_wait(old_fd, SOON_MS);
+	assert_int_equal(accept(old_fd, NULL, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
+	(void)close(old_fd);
+	probe();
+}
+
+/* berthd knows better, but nothing else was heard of: it is not asked for
+ * ever, and the next client asks again. Nor can a client follow a change of
+ * what is told the backend first. */
+static void test_stale_question_without_an_end(void **state)
+{
+	int client_fd = client();
+	unsigned long long request;
+
+	(void)state;
+	refuse_with(question(WAIT_S * 1000), ESTALE);
+	expect_reset(client_fd);
+	probe();
+	client_fd = client();
+	request = question(WAIT_S * 1000);
+	change(backend_fd,
+	       ",\"backend_namespace\":\"b\",\"proxy_protocol\":\"v1\"");
+	refuse_with(request, ESTALE);
+	expect_reset(client_fd);
+	assert_int_equal(question(SOON_MS), 0);
 }
 
 /* Neither an error nor a socket; an answer to nothing, with one. */
@@ -210,6 +260,8 @@ int main(void)
 		T(test_connects),
 		T(test_copy_that_stays_open),
 		T(test_refused_by_berthd),
+		T(test_stale_question),
+		T(test_stale_question_without_an_end),
 		T(test_odd_answers),
 		T(test_client_that_left),
 		T(test_namespace_goes),

@@ -80,16 +80,6 @@ static void netns_goes(const char *netns_id)
 	expect_closed(netns_id);
 }
 
-static void refuse(unsigned long long request)
-{
-	char text[128];
-
-	(void)snprintf(text, sizeof(text),
-		       "{\"type\":\"socket\",\"request\":%llu,\"error\":2}",
-		       request);
-	berthd_says(text, -1);
-}
-
 /* The backend hears @byte and answers, which the client hears. */
 static void expect_served(int client_fd, char byte)
 {
@@ -208,7 +198,7 @@ static void test_refused_by_berthd(void **state)
 
 	(void)state;
 	say_byte(fd, '?');
-	refuse(question(WAIT_S * 1000));
+	refuse_with(question(WAIT_S * 1000), ENOENT);
 	probe();
 	expect_silence(fd);
 	(void)close(fd);
@@ -305,6 +295,29 @@ static void test_changed_meanwhile(void **state)
 	(void)close(fd);
 }
 
+/* The same, when berthd says so. */
+static void test_stale_question(void **state)
+{
+	unsigned long long request;
+	unsigned int port = 0;
+	int fd = client();
+
+	(void)state;
+	say_byte(fd, 'a');
+	request = question(WAIT_S * 1000);
+	berthd_says_forward(other_fd, -1);
+	refuse_with(request, ESTALE);
+	(void)close(TAKE_FD(backend_fd));
+	backend_fd = TAKE_FD(other_fd);
+	do
+		say_byte(fd, 'b');
+	while (!(request = question_of(SOON_MS, &port)));
+	assert_int_equal(port, port_of(backend_fd));
+	answer(request);
+	expect_served(fd, 'b');
+	(void)close(fd);
+}
+
 static void test_withdrawn_meanwhile(void **state)
 {
 	unsigned long long request;
@@ -338,6 +351,7 @@ int main(void)
 		T(test_namespace_goes),
 		T(test_namespace_goes_with_the_answer),
 		T(test_changed_meanwhile),
+		T(test_stale_question),
 		T(test_withdrawn_meanwhile),
 	};
 #undef T
