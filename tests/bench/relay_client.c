@@ -87,7 +87,7 @@ static void *connect_many(void *user_data)
 
 static void run_connect(void)
 {
-	pthread_t threads[THREADS_MAX];
+	pthread_t threads[THREADS_MAX] = { 0 };
 
 	if (n_threads < 1 || n_threads > THREADS_MAX)
 		bench_die("in flight: 1 to %d", THREADS_MAX);

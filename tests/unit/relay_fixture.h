@@ -196,7 +196,7 @@ static inline int bound_socket(int type, const char *address)
 
 static inline uint16_t port_of(int fd)
 {
-	struct sockaddr_in in;
+	struct sockaddr_in in = { .sin_port = 0 };
 	socklen_t len = sizeof(in);
 
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);

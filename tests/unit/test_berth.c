@@ -209,7 +209,7 @@ static void test_full_table_loses_nothing(void **state)
 	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
 	assert_string_equal(answer, "{\"type\":\"refused\",\"id\":8}");
 	assert_int_equal(berth_receive(berth, &message), 0);
-	berth = berth_free(berth);
+	(void)berth_free(berth);
 	(void)close(peer_fd);
 }
 
@@ -280,7 +280,7 @@ static void test_several_descriptors_are_none(void **state)
 		(void)close(r);
 		assert_int_equal(berth_receive(berth, &message), 0);
 	}
-	berth = berth_free(berth);
+	(void)berth_free(berth);
 	(void)close(peer_fd);
 }
 
@@ -302,7 +302,7 @@ static void test_end_and_garbage(void **state)
 	assert_string_equal(answer, "{\"type\":\"released\",\"id\":-1}");
 	(void)close(peer_fd);
 	assert_int_equal(berth_receive(berth, &message), -EPIPE);
-	berth = berth_free(berth);
+	(void)berth_free(berth);
 }
 
 static const struct berth_counts some_counts = {
@@ -344,7 +344,7 @@ static void test_released_with_counts(void **state)
 	assert_int_equal(berth_released_counts(berth, 8, NULL), 0);
 	receive_text(peer_fd, answer, sizeof(answer));
 	assert_string_equal(answer, "{\"type\":\"released\",\"id\":8}");
-	berth = berth_free(berth);
+	(void)berth_free(berth);
 	(void)close(peer_fd);
 }
 
@@ -372,7 +372,7 @@ static void test_stats_answer(void **state)
 			    "{\"id\":7," SOME_COUNTS "},"
 			    "{\"id\":8,\"accepted\":1}]}");
 	assert_true(recv(peer_fd, answer, 1, MSG_DONTWAIT) < 0);
-	berth = berth_free(berth);
+	(void)berth_free(berth);
 	(void)close(peer_fd);
 }
 
@@ -415,7 +415,7 @@ static void test_stats_answer_fills_the_connection(void **state)
 	}
 	assert_true(n > 100);
 	assert_int_equal(seen, n);
-	berth = berth_free(berth);
+	(void)berth_free(berth);
 	(void)close(peer_fd);
 }
 

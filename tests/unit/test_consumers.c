@@ -222,9 +222,9 @@ static bool arrive(struct fixture *fixture, struct arrival *ret)
 	int abort_flag = 0;
 	ssize_t n = recvmsg(fixture->peer_fd, &message, MSG_DONTWAIT);
 
+	*ret = (struct arrival){ .fd = -1 };
 	if (n < 0)
 		return false;
-	*ret = (struct arrival){ .fd = -1 };
 	cmsg = CMSG_FIRSTHDR(&message);
 	if (cmsg)
 		memcpy(&ret->fd, CMSG_DATA(cmsg), sizeof(int));

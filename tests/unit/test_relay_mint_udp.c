@@ -19,7 +19,7 @@ static void berthd_says_forward(int to_fd, int fd)
 	char more[64];
 
 	(void)snprintf(more, sizeof(more),
-		       ",\"max_connections\":%u,\"backend_namespace\":\"b\"",
+		       ",\"max_connections\":%d,\"backend_namespace\":\"b\"",
 		       SESSIONS_MAX);
 	send_listener(LISTENER_ID, fd, "udp", forward_to(to_fd, more));
 }
@@ -134,8 +134,8 @@ static void test_keeps_what_is_said_meanwhile(void **state)
 	say_byte(fd, '3');
 	assert_int_equal(question(SOON_MS), 0); /* one is enough */
 	answer(request);
-	for (char byte = '1'; byte <= '3'; byte++)
-		expect_served(fd, byte);
+	for (const char *byte = "123"; *byte; byte++)
+		expect_served(fd, *byte);
 	(void)close(fd);
 }
 

@@ -186,7 +186,7 @@ static void test_queue_keeps_the_order(void **state)
 		for (size_t i = 1; i <= 3; i++) {
 			message = sctp_queue_pop(&queue);
 			assert_int_equal(message->len, i);
-			message = sctp_message_free(&budget, message);
+			(void)sctp_message_free(&budget, message);
 		}
 		assert_null(sctp_queue_pop(&queue));
 		assert_int_equal(queue.bytes, 0);

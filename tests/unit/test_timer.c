@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -43,23 +45,26 @@ static void test_random_operations(void **state)
 	struct timer timer[N_TIMERS] = { 0 };
 	struct timers timers = { 0 };
 	const struct timer *first;
+	unsigned int seed = (unsigned int)time(NULL);
 
 	(void)state;
-	srand(1);
+	(void)printf("seed %u\n", seed);
 	for (size_t i = 0; i < N_TIMERS; i++) {
 		timer[i].handler = note_fired;
 		assert_int_equal(timers_reserve(&timers), 0);
 	}
 	for (int i = 0; i < 20000; i++) {
-		struct timer *t = &timer[rand() % N_TIMERS];
+		struct timer *t =
+			&timer[(unsigned int)rand_r(&seed) % N_TIMERS];
 
-		if (rand() % 3 == 0)
+		if (rand_r(&seed) % 3 == 0)
 			timer_unset(&timers, t);
-		else if (rand() % 2)
-			timer_set(&timers, t, 1 + (uint64_t)rand() % 5000);
+		else if (rand_r(&seed) % 2)
+			timer_set(&timers, t,
+				  1 + (uint64_t)rand_r(&seed) % 5000);
 		else
 			timer_set_earlier(&timers, t,
-					  1 + (uint64_t)rand() % 5000);
+					  1 + (uint64_t)rand_r(&seed) % 5000);
 		first = earliest(timer);
 		if (first)
 			assert_int_equal(timers.heap[1]->deadline_us,
