@@ -9,7 +9,9 @@ import pytest
 pytest.register_assert_rewrite("harness")
 
 from harness import berthd, kernel  # noqa: E402
+from harness.report import pytest_runtest_makereport  # noqa: E402, F401
 from harness.wait import GUARD  # noqa: E402
+from harness.witness import NsidMonitor  # noqa: E402
 from harness.world import World  # noqa: E402
 
 _REASONS = []
@@ -49,14 +51,18 @@ def world():
     made.close()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Shows the logs of the daemons of a test that failed."""
-    del call
-    report = (yield).get_result()
-    made = getattr(item, "funcargs", {}).get("world")
-    if report.failed and made is not None:
-        for daemon in made.daemons:
-            if daemon.log_path.exists():
-                report.sections.append(
-                    (f"log of {daemon.base.name}", daemon.log()[-8000:]))
+@pytest.fixture
+def monitor(world):
+    return NsidMonitor(world)
+
+
+@pytest.fixture
+def front(world):
+    """Where clients are."""
+    return world.netns("front")
+
+
+@pytest.fixture
+def back(world):
+    """Where their backends are."""
+    return world.netns("back")

@@ -13,22 +13,6 @@ from harness.netns import read_all
 from harness.rules import forward, rule, rules
 from harness.traffic import ended, exchange, pair, pattern, stuff, works
 from harness.wait import wait_equal, wait_for
-from harness.witness import NsidMonitor
-
-
-@pytest.fixture
-def monitor(world):
-    return NsidMonitor(world)
-
-
-@pytest.fixture
-def front(world):
-    return world.netns("front")
-
-
-@pytest.fixture
-def back(world):
-    return world.netns("back")
 
 
 def to_netns(to, name="back", **options):
@@ -40,21 +24,6 @@ def to_netns(to, name="back", **options):
 def to(backend):
     host, port = backend.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def counts(berthd):
-    return (len(process.descriptors(berthd.pid)),
-            len(process.descriptors(berthd.relay_pid())))
-
-
-def idle_counts(berthd):
-    berthd.wait_delivered()
-    return process.steady(lambda: counts(berthd))
-
-
-def wait_counts(berthd, expected):
-    wait_equal(lambda: counts(berthd), expected,
-               "the descriptors of berthd and relay")
 
 
 def outside_backend(world, netns, number=7):
@@ -78,12 +47,12 @@ def turned_away(netns):
 def test_connects_in_there(world, front, back, address):
     backend = world.close_later(back.listen(address))
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     for _ in range(20):
         client, server = pair(front, backend)
         with client, server:
             assert works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_bulk_and_half_close(world, front, back):
@@ -99,7 +68,7 @@ def test_many_at_once(world, front, back):
     """More than may be asked for at a time."""
     backend = world.close_later(back.listen(backlog=512))
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     clients = [front.connect("127.0.0.1", 8080) for _ in range(400)]
     for number, client in enumerate(clients):
         client.sendall(b"%d\n" % number)
@@ -112,13 +81,13 @@ def test_many_at_once(world, front, back):
     for client in clients:
         assert client.recv(10) == b"ok"
         client.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_clients_that_leave_while_it_is_asked_for(world, front, back):
     backend = world.close_later(back.listen(backlog=512))
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     with process.stopped(berthd.pid):
         for _ in range(200):
             front.connect("127.0.0.1", 8080).close()
@@ -132,7 +101,7 @@ def test_clients_that_leave_while_it_is_asked_for(world, front, back):
     for client in clients:
         client.close()
     backend.close()  # with what nobody accepted
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_proxy_header_names_the_clients_namespace(world, front, back):
@@ -173,12 +142,12 @@ def test_next_backend(world, front, back):
     bad = to(gone)
     gone.close()
     berthd = world.berthd(to_netns([bad, to(backend)]))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     for _ in range(6):
         client, server = pair(front, backend)
         with client, server:
             assert works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_path_is_the_same_everywhere(world, front, back):
@@ -196,7 +165,7 @@ def test_namespace_of_the_backend_goes(world, monitor, front, back, unread):
     """Both ends see it at once, and the kernel frees it."""
     backend = outside_backend(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     tracked = monitor.track(back)
     pairs = [pair(front, backend) for _ in range(20)]
     for client, server in pairs:
@@ -212,7 +181,7 @@ def test_namespace_of_the_backend_goes(world, monitor, front, back, unread):
         assert ended(client)
         client.close()
         server.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     wait_equal(lambda: len(front.listeners()), 1, "the listener stays")
 
 
@@ -221,7 +190,7 @@ def test_polite_end_holds_nothing(world, monitor, front, back):
     left of the connection goes with the namespace."""
     backend = outside_backend(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     tracked = monitor.track(back)
     client, server = pair(front, backend)
     with server:
@@ -234,19 +203,19 @@ def test_polite_end_holds_nothing(world, monitor, front, back):
         client.close()
         back.delete()
         monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_closed_by_both_is_let_go(world, monitor, front, back):
     """Nothing remembers connections that ended well."""
     backend = outside_backend(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     for _ in range(10):
         client, server = pair(front, backend)
         with client, server:
             works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     tracked = monitor.track(back)
     back.delete()
     monitor.wait_freed(tracked)
@@ -255,7 +224,7 @@ def test_closed_by_both_is_let_go(world, monitor, front, back):
 def test_namespace_of_the_client_goes(world, monitor, front, back):
     backend = outside_backend(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     pairs = [pair(front, backend) for _ in range(5)]
     for client, server in pairs:
         works(client, server)
@@ -266,7 +235,7 @@ def test_namespace_of_the_client_goes(world, monitor, front, back):
     for _, server in pairs:
         assert ended(server)
         server.close()
-    wait_equal(lambda: counts(berthd)[1], idle[1] - 1, "only the listener's")
+    wait_equal(berthd.relay_descriptors, idle[1] - 1, "only the listener's")
     tracked = monitor.track(back)
     back.delete()
     monitor.wait_freed(tracked)
@@ -338,14 +307,14 @@ def test_berthd_that_does_not_answer(world, front, back):
     """The connect timeout holds, and it goes on when berthd does."""
     backend = world.close_later(back.listen())
     berthd = world.berthd(to_netns(to(backend), connect_timeout="300ms"))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     with process.stopped(berthd.pid):
         for _ in range(3):
             assert turned_away(front)
     client, server = pair(front, backend)
     with client, server:
         assert works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_relay_that_hangs_does_not_hold_it(world, monitor, front, back):

@@ -15,15 +15,9 @@ from harness import process
 from harness.rules import ack, forward, rule, rules
 from harness.traffic import echo_backend, ended, pair, stuff, works
 from harness.wait import stays, wait_equal, wait_for
-from harness.witness import NsidMonitor
 
 
 IPPROTO_MPTCP = 262
-
-
-@pytest.fixture
-def monitor(world):
-    return NsidMonitor(world)
 
 
 @pytest.fixture
@@ -35,39 +29,23 @@ def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 
 
-def counts(berthd):
-    return (len(process.descriptors(berthd.pid)),
-            len(process.descriptors(berthd.relay_pid())))
-
-
-def idle_counts(berthd):
-    """Once both have all that they need for themselves."""
-    berthd.wait_delivered()
-    return process.steady(lambda: counts(berthd))
-
-
-def wait_counts(berthd, expected):
-    wait_equal(lambda: counts(berthd), expected,
-               "the descriptors of berthd and relay")
-
-
 def test_idle_namespace_is_freed(world, monitor):
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     for _ in range(5):
         netns = world.netns("n")
         wait_equal(lambda n=netns: len(n.listeners()), 2, "listeners")
         tracked = monitor.track(netns)
         netns.delete()
         monitor.wait_freed(tracked)
-        wait_counts(berthd, idle)
+        berthd.wait_descriptors(idle)
 
 
 def test_connections_are_reset(world, monitor, backend):
     """Clients inside hold their own ends, which are in the namespace too:
     close them and nothing is left."""
     berthd = world.berthd(forward(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     wait_for(netns.listeners, "the listener")
     tracked = monitor.track(netns)
@@ -81,7 +59,7 @@ def test_connections_are_reset(world, monitor, backend):
         with pytest.raises(ConnectionResetError):
             client.recv(1)
         server.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     assert not monitor.freed(tracked), "the test's own clients are in it"
     for client, _ in pairs:
         client.close()
@@ -91,7 +69,7 @@ def test_connections_are_reset(world, monitor, backend):
 def test_connections_of_all_workers(world, monitor):
     """So many that they are dealt out; some may be on their way."""
     berthd = world.berthd(ack(respond="echo"), args=["--workers", "3"])
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
@@ -101,7 +79,7 @@ def test_connections_of_all_workers(world, monitor):
         with pytest.raises(ConnectionResetError):
             client.recv(1)
         client.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     monitor.wait_freed(tracked)
 
 
@@ -119,7 +97,7 @@ def outside_clients(world, netns, number):
 def test_connections_with_unread_data(world, monitor, backend, unread):
     """Data that nobody acknowledges must not pin the namespace."""
     berthd = world.berthd(forward(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     address = outside_clients(world, netns, 1)
     tracked = monitor.track(netns)
@@ -141,7 +119,7 @@ def test_connections_with_unread_data(world, monitor, backend, unread):
     monitor.wait_freed(tracked)
     took = time.monotonic() - removed
     assert took < 5, f"freed after {took:.1f} s"
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     for client, server in pairs:
         assert ended(server)
         client.close()
@@ -151,7 +129,7 @@ def test_connections_with_unread_data(world, monitor, backend, unread):
 def test_half_closed_connections(world, monitor, backend):
     """FIN-WAIT and CLOSE-WAIT are connections as well."""
     berthd = world.berthd(forward(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     address = outside_clients(world, netns, 2)
     tracked = monitor.track(netns)
@@ -168,7 +146,7 @@ def test_half_closed_connections(world, monitor, backend):
         pairs.append((client, server))
     netns.delete()
     monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     for client, server in pairs:
         client.close()
         server.close()
@@ -205,19 +183,20 @@ def test_connects_under_way(world, monitor):
         sock.connect_ex(full.getsockname())
     berthd = world.berthd(forward(to(full),
                                   options={"connect_timeout": "1h"}))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     address = outside_clients(world, netns, 4)
     tracked = monitor.track(netns)
     wait_for(netns.listeners, "the listener")
     clients = [world.host.connect(address, 8080) for _ in range(3)]
-    wait_for(lambda: counts(berthd)[1] > idle[1] + 3, "accepted connections")
+    wait_for(lambda: berthd.relay_descriptors() > idle[1] + 3,
+             "accepted connections")
     with process.stopped(berthd.relay_pid()):
         clients += [world.host.connect(address, 8080) for _ in range(3)]
         netns.delete()
         wait_equal(berthd.names, [], "no namespace")
     monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     for client in clients:
         client.close()
 
@@ -230,7 +209,7 @@ def test_mptcp_connections(world, monitor, backend, plain):
     if not os.path.exists("/proc/sys/net/mptcp/enabled"):
         pytest.skip("this kernel has no MPTCP")
     berthd = world.berthd(forward(to(backend), protocol="mptcp"))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     address = outside_clients(world, netns, 7)
     tracked = monitor.track(netns)
@@ -249,7 +228,7 @@ def test_mptcp_connections(world, monitor, backend, plain):
         pairs.append((client, server))
     netns.delete()
     monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     for client, server in pairs:
         assert ended(server)
         client.close()
@@ -259,7 +238,7 @@ def test_mptcp_connections(world, monitor, backend, plain):
 def test_udp_sessions(world, monitor):
     backend = world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
     berthd = world.berthd(forward(to(backend), protocol="udp"))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     address = outside_clients(world, netns, 5)
     tracked = monitor.track(netns)
@@ -274,13 +253,13 @@ def test_udp_sessions(world, monitor):
         assert client.recv(10) == b"y"
     netns.delete()
     monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @pytest.mark.parametrize("respond", ["echo", "discard"])
 def test_own_answers_too(world, monitor, respond):
     berthd = world.berthd(ack(respond=respond))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("n")
     address = outside_clients(world, netns, 6)
     tracked = monitor.track(netns)
@@ -290,7 +269,7 @@ def test_own_answers_too(world, monitor, respond):
         stuff(client, 16 << 20)
     netns.delete()
     monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     for client in clients:
         client.close()
 
@@ -335,7 +314,7 @@ def test_berth_reports_when_the_kernel_freed_it(world, monitor):
 def test_namespace_that_somebody_else_pins(world, monitor):
     """It is listed after a second, and berth holds nothing in it."""
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     netns = world.netns("pinned")
     wait_equal(lambda: len(netns.listeners()), 2, "listeners")
     tracked, cookie = monitor.track(netns), netns.cookie()
@@ -358,7 +337,7 @@ def test_namespace_that_somebody_else_pins(world, monitor):
         assert "pinned" in berthd.ctl_text("status")
         assert berthd.ctl("namespaces")["lingering_total"] == 1
         assert berthd.ctl("explain", "pinned", code=1)["state"] == "lingering"
-        wait_counts(berthd, idle)
+        berthd.wait_descriptors(idle)
         assert not monitor.freed(tracked)
     finally:
         os.close(fd)
@@ -410,7 +389,7 @@ def test_many_at_once(world, monitor):
     berthd = world.berthd(rules(
         rule(name="f", forward={"to": f"127.0.0.1:{backend.port}"}),
         rule(name="a", port=9000, protocol=["tcp", "udp"])))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     made = [world.netns(f"n{i}") for i in range(25)]
     wait_for(lambda: all(len(n.listeners()) == 3 for n in made), "listeners")
     clients = []
@@ -429,5 +408,5 @@ def test_many_at_once(world, monitor):
         client.close()
     for one in tracked:
         monitor.wait_freed(one)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     wait_equal(berthd.listeners, [], "an empty table")

@@ -12,7 +12,6 @@ import pytest
 from harness import process
 from harness.rules import forward, rule, rules
 from harness.wait import GUARD, wait_equal, wait_for
-from harness.witness import NsidMonitor
 
 DGRAM = socket.SOCK_DGRAM
 FLOOD = 20000
@@ -21,21 +20,6 @@ LIMIT = 200
 # What a worker may hold for sessions without a socket, its buffers, and those
 # sessions themselves.
 GROWN_MAX_KIB = 24 << 10
-
-
-@pytest.fixture
-def monitor(world):
-    return NsidMonitor(world)
-
-
-@pytest.fixture
-def front(world):
-    return world.netns("front")
-
-
-@pytest.fixture
-def back(world):
-    return world.netns("back")
 
 
 def to_netns(to, name="back", **options):
@@ -98,21 +82,6 @@ def answered(client, backend, data=b"ask"):
         backend.settimeout(GUARD)
 
 
-def counts(berthd):
-    return (len(process.descriptors(berthd.pid)),
-            len(process.descriptors(berthd.relay_pid())))
-
-
-def idle_counts(berthd):
-    berthd.wait_delivered()
-    return process.steady(lambda: counts(berthd))
-
-
-def wait_counts(berthd, expected):
-    wait_equal(lambda: counts(berthd), expected,
-               "the descriptors of berthd and relay")
-
-
 def udp_queue(netns):
     """Bytes that nobody read from listening sockets yet."""
     rows = [row.split() for row in netns.run("ss", "-Huan").splitlines()]
@@ -133,13 +102,13 @@ def test_answers_from_there(world, front, back, address):
     """Each client has a session of its own, kept, and freed when idle."""
     backend = backend_in(world, back, address)
     berthd = world.berthd(to_netns(to(backend), idle_timeout="2s"))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     clients = [client_of(world, front) for _ in range(20)]
     sessions = [asks(client, backend) for client in clients]
     assert len(set(sessions)) == len(clients)
     assert [asks(client, backend, b"again") for client in clients] == sessions
     wait_counters(berthd, accepted=20, dropped=0, failed=0)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     wait_counters(berthd, active=0)
 
 
@@ -189,7 +158,7 @@ def test_burst_of_new_clients(world, front, back):
     backend = backend_in(world, back)
     backend.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     clients = [client_of(world, front) for _ in range(200)]
     with process.stopped(berthd.relay_pid()):
         for number, client in enumerate(clients):
@@ -204,7 +173,7 @@ def test_burst_of_new_clients(world, front, back):
         assert client.recv(100) == b"%d" % number
     wait_counters(berthd, accepted=200, active=200, limited=0, dropped=0)
     berthd.remove_rules("50-test.yaml")
-    wait_counts(berthd, (idle[0] - 1, idle[1] - 1))
+    berthd.wait_descriptors((idle[0] - 1, idle[1] - 1))
 
 
 def test_proxy_header_in_each(world, front, back):
@@ -255,12 +224,12 @@ def test_next_backend(world, front, back):
     backend.settimeout(GUARD)
     os.chmod(path, 0o666)
     berthd = world.berthd(to_netns([other, gone, f"unix:{path}"]))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     for _ in range(6):
         client = client_of(world, front)
         wait_for(lambda: answered(client, backend), "an answer")
     berthd.remove_rules("50-test.yaml")
-    wait_counts(berthd, (idle[0] - 1, idle[1] - 1))
+    berthd.wait_descriptors((idle[0] - 1, idle[1] - 1))
 
 
 def test_backend_without_a_server(world, front, back):
@@ -269,11 +238,11 @@ def test_backend_without_a_server(world, front, back):
     address, port = gone.getsockname()
     gone.close()
     berthd = world.berthd(to_netns(f"{address}:{port}"))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     client = client_of(world, front)
     client.send(b"lost")
     wait_counters(berthd, accepted=1, active=0, failed=1)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     backend = backend_in(world, back, port=port)
     asks(client, backend)
 
@@ -283,7 +252,7 @@ def test_namespace_of_the_backend_goes(world, monitor, front, back, chatty):
     """The kernel frees it at once, and a later one of that name serves."""
     backend = outside_backend(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     tracked = monitor.track(back)
     clients = [client_of(world, front) for _ in range(20)]
     for client in clients:
@@ -299,7 +268,7 @@ def test_namespace_of_the_backend_goes(world, monitor, front, back, chatty):
         stop.set()
         if chatty:
             talker.join()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     wait_counters(berthd, active=0)
     again = world.netns("back")
     outside = backend_in(world, again, port=9000)
@@ -319,7 +288,7 @@ def test_namespace_goes_while_it_is_asked_for(world, monitor, front, back):
     """No socket arrives behind the news that it goes."""
     backend = outside_backend(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     tracked = monitor.track(back)
     clients = [client_of(world, front) for _ in range(40)]
     asks(clients[0], backend)
@@ -330,7 +299,7 @@ def test_namespace_goes_while_it_is_asked_for(world, monitor, front, back):
         back.delete()
     monitor.wait_freed(tracked)
     wait_counters(berthd, active=0)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 def test_namespace_of_the_client_goes(world, monitor, front, back):
@@ -450,7 +419,7 @@ def test_flood_of_forged_sources(world, front, back):
                       "max_connections": LIMIT, "idle_timeout": "3s"}),
         rule("streams", "front",
              forward={"to": to(served), "namespace": "back"})))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     relay = berthd.relay_pid()
     before = process.rss_kib(relay)
     known = client_of(world, front)
@@ -487,7 +456,7 @@ def test_flood_of_forged_sources(world, front, back):
         echoed(known, b"known")
         flood(front, range(FLOOD), between=between)
         assert most - idle[1] <= LIMIT + 20
-        wait_counts(berthd, idle)
+        berthd.wait_descriptors(idle)
     finally:
         stop.set()
         thread.join()
@@ -499,7 +468,7 @@ def test_flood_while_berthd_does_not_answer(world, front, back):
     """Nothing grows: neither questions, nor sessions, nor what they hold."""
     backend = backend_in(world, back)
     berthd = world.berthd(to_netns(to(backend)))
-    idle = idle_counts(berthd)
+    idle = berthd.idle_descriptors()
     relay = berthd.relay_pid()
     before = process.rss_kib(relay)
     client = client_of(world, front)

@@ -11,6 +11,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "integration"))
 pytest.register_assert_rewrite("harness", "sctp")
 
 from harness import kernel  # noqa: E402
+from harness.report import pytest_runtest_makereport  # noqa: E402, F401
 from harness.wait import GUARD  # noqa: E402
 from harness.world import World  # noqa: E402
 
@@ -54,16 +55,3 @@ def world(private_world):
     made = World()
     yield made
     made.close()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Shows the logs of the daemons of a test that failed."""
-    del call
-    report = (yield).get_result()
-    made = getattr(item, "funcargs", {}).get("world")
-    if report.failed and made is not None:
-        for daemon in made.daemons:
-            if daemon.log_path.exists():
-                report.sections.append(
-                    (f"log of {daemon.base.name}", daemon.log()[-8000:]))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from . import kernel, process
-from .wait import GUARD, wait_exit, wait_for
+from .wait import GUARD, wait_equal, wait_exit, wait_for
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -136,6 +136,19 @@ class Berthd:
         """The same, once the relay has all that it gets at its start."""
         self.wait_delivered()
         return process.steady(self.relay_descriptors)
+
+    def descriptors(self):
+        """How many berthd has, and how many the relay."""
+        return len(process.descriptors(self.pid)), self.relay_descriptors()
+
+    def idle_descriptors(self):
+        """Once both have all that they need for themselves."""
+        self.wait_delivered()
+        return process.steady(self.descriptors)
+
+    def wait_descriptors(self, expected):
+        wait_equal(self.descriptors, expected,
+                   "the descriptors of berthd and relay")
 
     def wait_delivered(self):
         """Waits until the relay was sent all listeners."""
