@@ -9,9 +9,9 @@ import pytest
 pytest.register_assert_rewrite("harness")
 
 from harness import berthd, kernel  # noqa: E402
+from harness.fixtures import back, front, monitor  # noqa: E402, F401
 from harness.report import pytest_runtest_makereport  # noqa: E402, F401
 from harness.wait import GUARD  # noqa: E402
-from harness.witness import NsidMonitor  # noqa: E402
 from harness.world import World  # noqa: E402
 
 _REASONS = []
@@ -49,20 +49,3 @@ def world():
     made = World()
     yield made
     made.close()
-
-
-@pytest.fixture
-def monitor(world):
-    return NsidMonitor(world)
-
-
-@pytest.fixture
-def front(world):
-    """Where clients are."""
-    return world.netns("front")
-
-
-@pytest.fixture
-def back(world):
-    """Where their backends are."""
-    return world.netns("back")

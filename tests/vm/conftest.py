@@ -11,6 +11,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "integration"))
 pytest.register_assert_rewrite("harness", "sctp")
 
 from harness import kernel  # noqa: E402
+from harness.fixtures import back, front, monitor  # noqa: E402, F401
 from harness.report import pytest_runtest_makereport  # noqa: E402, F401
 from harness.wait import GUARD  # noqa: E402
 from harness.world import World  # noqa: E402

@@ -12,8 +12,6 @@ from harness.rules import forward, rule, rules
 from harness.traffic import ended
 from harness.wait import wait_for
 from sctp import Message
-from test_backend_netns import (back, counts, front,  # noqa: F401
-                                monitor, wait_counts)
 from test_sctp import BOTH, FAMILIES, MESSAGES
 
 SCHEMES = pytest.mark.parametrize("scheme", ["sctp", "tcp"])
@@ -72,7 +70,7 @@ def idle_counts(berthd):
     wait_for(lambda: process.socket_inodes(berthd.pid)
              & process.socket_inodes(berthd.relay_pid()),
              "the relay to have the listener")
-    return process.steady(lambda: counts(berthd))
+    return process.steady(berthd.descriptors)
 
 
 def outside_backend(world, netns, scheme):
@@ -127,7 +125,7 @@ def test_connects_in_there(world, front, back, protocol, scheme, address):
         client, server = backend.pair(front)
         with client, server:
             assert backend.works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
@@ -167,7 +165,7 @@ def test_many_at_once(world, front, back, protocol):
     for client in clients:
         assert sctp.receive(client) == Message(b"ok")
         client.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
@@ -188,7 +186,7 @@ def test_clients_that_leave_while_it_is_asked_for(world, front, back,
             with server:
                 served = said(server) == b"still here"
     backend.socket.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
@@ -219,7 +217,7 @@ def test_next_backend(world, front, back, protocol):
         with client, server:
             assert sctp.receive(server) == Message(b"early", 4, 4)
             assert backend.works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
@@ -257,7 +255,7 @@ def test_namespace_of_the_backend_goes(  # pylint: disable=too-many-arguments
         assert sctp.was_aborted(client)
         client.close()
         server.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     backend.socket.close()
     assert turned_away(front)
     again = outside_backend(world, world.netns("back"), scheme)
@@ -286,7 +284,7 @@ def test_polite_end_holds_nothing(  # pylint: disable=too-many-arguments
         client.close()
         back.delete()
         monitor.wait_freed(tracked)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
@@ -307,7 +305,7 @@ def test_unacknowledged_end_holds_nothing(  # pylint: disable=too-many-arguments
         back.delete()
         monitor.wait_freed(tracked)
         client.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
@@ -325,7 +323,7 @@ def test_ended_by_both_is_let_go(  # pylint: disable=too-many-arguments
         for sock in (client, server) if first == "client" \
                 else (server, client):
             sock.close()
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
     tracked = monitor.track(back)
     back.delete()
     monitor.wait_freed(tracked)
@@ -382,7 +380,7 @@ def test_berthd_that_does_not_answer(world, front, back, protocol):
     client, server = backend.pair(front)
     with client, server:
         assert backend.works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH

@@ -13,7 +13,6 @@ from harness import process
 from harness.rules import forward
 from harness.wait import wait_for
 from sctp import Message
-from test_backend_netns import monitor, wait_counts  # noqa: F401
 from test_sctp import BOTH
 from test_sctp_backend_netns import SCHEMES, Backend, idle_counts, said
 
@@ -88,7 +87,7 @@ def test_backend_sees_the_client(world, setup, protocol, scheme):
             with client, server:
                 assert seen == address
                 assert backend.works(client, server)
-    wait_counts(berthd, idle)
+    berthd.wait_descriptors(idle)
 
 
 @BOTH
