@@ -56,6 +56,12 @@ class Setup:
             world.defer(world.host.ip, version, "route", "flush", "table",
                         "100")
 
+        # Nobody is asked for a neighbour before its link has an address.
+        wait_for(lambda: not any(
+            address.get("tentative") for place in (
+                self.client, self.server, world.host)
+            for address in place.addresses()), "duplicates to be looked for")
+
     def connect(self, backend, side):
         """A client, its backend connection, and whom that one sees."""
         client = self.client.connect(side["client"], 8080)
