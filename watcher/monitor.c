@@ -370,8 +370,7 @@ static void monitor_handler(void *user_data)
 
 	if (watcher->resync_at_us && watcher->resync_at_us <= now_us)
 		resync(watcher);
-	DL_FOREACH_SAFE2(watcher->read_held, tracked, next, read_next)
-	{
+	DL_FOREACH_SAFE2 (watcher->read_held, tracked, next, read_next) {
 		if (tracked->read_at_us <= now_us)
 			read_at_once(watcher, tracked);
 		else
