@@ -147,7 +147,8 @@ int sctp_socket_receive(int fd, void *buffer, size_t size,
 	struct iovec iov = { .iov_base = buffer, .iov_len = size };
 	struct sctp_received received = { .kind = SCTP_KIND_NOTHING };
 	struct sctp_rcvinfo info = { 0 };
-	struct sockaddr_storage from;
+	/* It stays so when the kernel tells none. */
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 	socklen_t from_len = sizeof(from), info_len = sizeof(info);
 	unsigned int info_type = SCTP_RECVV_NOINFO;
 	int flags = 0;

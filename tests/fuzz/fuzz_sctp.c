@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -212,13 +213,31 @@ static int give_part(const struct iovec *iov, struct sctp_rcvinfo *info,
 	return len;
 }
 
+/* Of either family, or none, as of an association that is gone. */
+static void give_address(struct sockaddr *from, socklen_t *len, uint8_t what)
+{
+	static const sa_family_t families[] = { AF_UNSPEC, AF_INET, AF_INET6,
+						AF_UNIX };
+	sa_family_t family = families[what >> 6];
+
+	*len = 0;
+	if (family == AF_UNSPEC)
+		return;
+	*len = family == AF_INET ? sizeof(struct sockaddr_in)
+				 : sizeof(struct sockaddr_in6);
+	memset(from, what, *len);
+	from->sa_family = family;
+}
+
 int sctp_recvv(int fd, const struct iovec *iov, int n_iov,
 	       struct sockaddr *from, socklen_t *from_len, void *info,
 	       socklen_t *info_len, unsigned int *info_type, int *flags)
 {
 	uint8_t what = peers_byte();
 
-	assert(fd == FD_SRC && n_iov == 1 && !from && !from_len);
+	assert(fd == FD_SRC && n_iov == 1);
+	assert(*from_len == sizeof(struct sockaddr_storage));
+	give_address(from, from_len, what);
 	assert(iov->iov_base == scratch && iov->iov_len == sizeof(scratch));
 	assert(*info_len == sizeof(struct sctp_rcvinfo));
 	assert(!peers.ended);
