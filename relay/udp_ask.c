@@ -24,6 +24,7 @@
 
 #include "common/util.h"
 #include "relay/mint.h"
+#include "relay/serving.h"
 #include "relay/udp_internal.h"
 #include "relay/worker.h"
 
@@ -201,8 +202,20 @@ static void asks_check(struct worker *worker, struct udp_front *front)
 	asks_go_on(worker, front);
 }
 
+/* Others do not wait, and are not to suffer when too many do. */
+static bool serving_asks(const struct serving *serving)
+{
+	for (size_t i = 0; i < serving->n_backends; i++) {
+		if (serving->backends[i].minted)
+			return true;
+	}
+	return false;
+}
+
 bool udp_ask_may(struct worker *worker, struct udp_front *front)
 {
+	if (!serving_asks(front->share->serving))
+		return true;
 	asks_check(worker, front);
 	return worker->now_us >= front->asks.rest_until_us &&
 	       front->asks.n < share_of(worker->udp->n_asks, WORKER_ASKS_MAX,
