@@ -58,7 +58,7 @@ struct listener {
  *		host's own. Return: 0 or -errno (-ESTALE: on its way out)
  * @opened:	the listener accepts; its fd may be duplicated and sent
  * @changed:	still the same open socket, but ->service is another now, or
- * what its namespace is called
+ *		what its namespace is called
  * @closing:	an open listener is about to be closed; also called before a
  *		reopen with other socket options (@opened follows, for another
  *		row with another id: this one ends with the call)
