@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "relay/stand_in.h"
 #include "relay/udp_session.h"
 
 static void key_set_local4(struct udp_key *key, const struct in_pktinfo *info)
@@ -121,38 +122,27 @@ socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 			   key->ifindex);
 }
 
-static bool stands_for_nobody4(const uint8_t *bytes)
-{
-	return bytes[0] == 0 || bytes[0] == IN_LOOPBACKNET;
-}
-
-static bool stands_for_nobody6(const uint8_t *bytes)
-{
-	struct in6_addr in6;
-
-	memcpy(&in6, bytes, sizeof(in6));
-	return IN6_IS_ADDR_UNSPECIFIED(&in6) || IN6_IS_ADDR_LOOPBACK(&in6) ||
-	       IN6_IS_ADDR_LINKLOCAL(&in6);
-}
-
 int udp_key_stand_in(const struct udp_key *key, int family,
 		     union udp_address *address)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const uint8_t *bytes = key->client;
-	bool is4 = key->family == AF_INET;
+	struct sockaddr_storage from;
+	union udp_address known;
+	struct ip_addr client;
+	socklen_t len;
+	int r;
 
-	if (!is4 && memcmp(bytes, mapped, sizeof(mapped)) == 0) {
-		bytes += sizeof(mapped);
-		is4 = true;
-	}
-	if (family != (is4 ? AF_INET : AF_INET6))
-		return -EAFNOSUPPORT;
-	if (key->port == 0 ||
-	    (is4 ? stands_for_nobody4(bytes) : stands_for_nobody6(bytes)))
-		return -EADDRNOTAVAIL;
-	return (int)address_set(address, (uint16_t)family, bytes, key->port,
-				/* scope_id= */ 0);
+	memset(&from, 0, sizeof(from));
+	len = udp_key_client(key, &known);
+	memcpy(&from, &known, len);
+	r = ip_addr_from_sockaddr(&from, &client, NULL);
+	if (r == 0)
+		r = stand_in_check(&client, family);
+	if (r == 0 && key->port == 0)
+		r = -EADDRNOTAVAIL;
+	if (r < 0)
+		return r;
+	return (int)address_set(address, (uint16_t)family, client.bytes,
+				key->port, /* scope_id= */ 0);
 }
 
 size_t udp_key_source(const struct udp_key *key, union udp_control *control)
