@@ -3,16 +3,19 @@
 #include "relay/failover.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/log.h"
+#include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
+#include "relay/mint.h"
 #include "relay/serving.h"
 #include "relay/worker.h"
 
-/* Is it the relay's own shortage, which says nothing of the backend? */
-static bool is_own_shortage(int error)
+bool failover_own_shortage(int error)
 {
 	switch (error) {
 	case EMFILE:
@@ -58,6 +61,30 @@ static void failover_log(const struct share *share,
 		    found ? "trying the next" : end);
 }
 
+int failover_socket(struct worker *worker, const struct share *share,
+		    struct serving *serving, const struct failover *failover,
+		    struct mint **mint, const struct mint_ops *ops, void *owner)
+{
+	const struct serving_backend *target =
+		&serving->backends[failover->index];
+	const struct mint_target ask = {
+		.id = share->listener->id,
+		.serving = serving,
+		.to = failover->index,
+	};
+	int fd;
+
+	if (target->minted && !*mint) {
+		*mint = mint_ask(worker, &ask, ops, owner);
+		return *mint ? -EINPROGRESS : -ENOMEM;
+	}
+	fd = target->minted ? TAKE_FD((*mint)->fd)
+			    : socket(target->address->sa_family,
+				     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				     target->sctp ? IPPROTO_SCTP : 0);
+	return fd < 0 ? -errno : fd;
+}
+
 bool failover_next(struct worker *worker, struct share *share,
 		   struct serving *serving, struct failover *failover,
 		   int error)
@@ -67,7 +94,7 @@ bool failover_next(struct worker *worker, struct share *share,
 
 	counters_failed(share_counters(share), error);
 	/* ESTALE is not the backend's: berthd's rule is another one by now. */
-	if (error != ESTALE && !is_own_shortage(error))
+	if (error != ESTALE && !failover_own_shortage(error))
 		backend_failed(serving, failover->index, worker->now_us);
 	failover->tried |= UINT64_C(1) << failover->index;
 	found = failover_pick(worker, share, serving, failover);

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mint;
+struct mint_ops;
 struct serving;
 struct share;
 struct worker;
@@ -26,6 +28,23 @@ struct failover {
  */
 bool failover_pick(struct worker *worker, struct share *share,
 		   struct serving *serving, struct failover *failover);
+
+/**
+ * failover_socket() - a stream socket for the backend that was picked
+ * @mint:	the connection's; NULL inside: if the socket has to be berthd's
+ *it is asked for, with @ops and @owner, see mint_ask()
+ *
+ * Return: the socket, which is the caller's; -EINPROGRESS: berthd was asked for
+ * it; -ENOMEM; -errno of socket(2).
+ */
+int failover_socket(struct worker *worker, const struct share *share,
+		    struct serving *serving, const struct failover *failover,
+		    struct mint **mint, const struct mint_ops *ops,
+		    void *owner);
+
+/** failover_own_shortage() - is @error the relay's own affair, or the client's,
+ * and says nothing of the backend? */
+bool failover_own_shortage(int error);
 
 /**
  * failover_next() - the one that was picked cannot be reached: picks another

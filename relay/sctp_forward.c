@@ -75,29 +75,6 @@ bool sctp_forward_pins(const struct sctp_conn *conn)
 	return conn->mint && conn->mint->netns_id;
 }
 
-/* Return: the socket; -EINPROGRESS: berthd was asked for it; -errno. */
-static int open_socket(struct worker *worker, struct sctp_conn *conn)
-{
-	const struct serving_backend *target = conn_backend(conn);
-	int fd;
-
-	if (target->minted && !conn->mint) {
-		const struct mint_target ask = {
-			.id = conn->share->listener->id,
-			.serving = conn->serving,
-			.to = conn->failover.index,
-		};
-
-		conn->mint = mint_ask(worker, &ask, &mint_ops, conn);
-		return conn->mint ? -EINPROGRESS : -ENOMEM;
-	}
-	fd = target->minted ? TAKE_FD(conn->mint->fd)
-			    : socket(target->address->sa_family,
-				     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				     target->sctp ? IPPROTO_SCTP : 0);
-	return fd < 0 ? -errno : fd;
-}
-
 static int prepare_socket(const struct sctp_conn *conn, int fd)
 {
 	static const int on = 1;
@@ -126,7 +103,9 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 	int r, watched;
 
 	backend->kind = target->sctp ? SCTP_SIDE_OWN : SCTP_SIDE_STREAM;
-	backend->fd = open_socket(worker, conn);
+	backend->fd = failover_socket(worker, conn->share, conn->serving,
+				      &conn->failover, &conn->mint, &mint_ops,
+				      conn);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
 	r = prepare_socket(conn, backend->fd);

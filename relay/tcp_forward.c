@@ -2,7 +2,6 @@
 /* tcp_forward.c - connecting a client to a backend */
 #include "relay/tcp_internal.h"
 
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -117,29 +116,6 @@ static int bind_to_client(const struct conn *conn, int fd, int family)
 	return stand_in_bind(fd, family, &addr);
 }
 
-/* Return: the socket; -EINPROGRESS: berthd was asked for it; -errno. */
-static int open_socket(struct worker *worker, struct conn *conn)
-{
-	const struct serving_backend *target = conn_backend(conn);
-	int family = target->address->sa_family, fd;
-
-	if (target->minted && !conn->mint) {
-		const struct mint_target ask = {
-			.id = conn->share->listener->id,
-			.serving = conn->serving,
-			.to = conn->failover.index,
-		};
-
-		conn->mint = mint_ask(worker, &ask, &mint_ops, conn);
-		return conn->mint ? -EINPROGRESS : -ENOMEM;
-	}
-	fd = target->minted
-		     ? TAKE_FD(conn->mint->fd)
-		     : socket(family,
-			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
-}
-
 /* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
  * it; -EAGAIN: a full backlog; -errno. */
 static int forward_connect(struct worker *worker, struct conn *conn)
@@ -148,7 +124,9 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 	struct side *backend = &conn->backend;
 	int r;
 
-	backend->fd = open_socket(worker, conn);
+	backend->fd = failover_socket(worker, conn->share, conn->serving,
+				      &conn->failover, &conn->mint, &mint_ops,
+				      conn);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
 	if (target->minted && conn->serving->transparent) {

@@ -14,26 +14,11 @@
 
 #include "common/util.h"
 #include "relay/backend_health.h"
+#include "relay/failover.h"
 #include "relay/mint.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
 #include "relay/worker.h"
-
-static bool is_own_shortage(int error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case ENOSPC:
-	case EAGAIN: /* no local port */
-	case EADDRNOTAVAIL: /* the same, with an older kernel */
-		return true;
-	default:
-		return false;
-	}
-}
 
 static struct serving *session_serving(const struct udp_session *session)
 {
@@ -149,12 +134,15 @@ static bool session_may_retry(struct worker *worker,
 	struct serving *serving = session_serving(session);
 
 	counters_failed(udp_counters(front), error);
-	/* ESTALE: the rule is another one by now, and that will be told. */
-	if (error == ESTALE || is_own_shortage(error) ||
-	    is_clients(serving, error))
-		return false;
-	if (error != EAFNOSUPPORT)
+	/* Another backend may be of the client's family; nothing else of its
+	 * or ours would be better there. ESTALE: the rule is another one by
+	 * now, and that will be told. */
+	if (error != EAFNOSUPPORT) {
+		if (error == ESTALE || failover_own_shortage(error) ||
+		    is_clients(serving, error))
+			return false;
 		backend_failed(serving, session->backend, worker->now_us);
+	}
 	*tried |= UINT64_C(1) << session->backend;
 	return true;
 }
