@@ -20,6 +20,7 @@
 #include "relay/netns_use.h"
 #include "relay/sctp_internal.h"
 #include "relay/worker.h"
+#include "tests/fuzz/input.h"
 
 #define EVENTS_MAX 200 /* an input that makes no end is cut off */
 #define EXPECTED_MAX EVENTS_MAX
@@ -41,8 +42,6 @@ struct expected {
 
 /* The peers, and what they know. */
 static struct {
-	const uint8_t *data;
-	size_t left;
 	struct expected messages[EXPECTED_MAX];
 	size_t n_came, n_sent;
 	struct expected partial;
@@ -62,24 +61,6 @@ static char listener_label[] = "fuzz";
 /* What the receiver grants. */
 static uint16_t streams;
 static uint32_t max_bytes;
-
-static void peers_take(void *bytes, size_t size)
-{
-	size_t n = size < peers.left ? size : peers.left;
-
-	memset(bytes, 0, size);
-	memcpy(bytes, peers.data, n);
-	peers.data += n;
-	peers.left -= n;
-}
-
-static uint8_t peers_byte(void)
-{
-	uint8_t byte;
-
-	peers_take(&byte, 1);
-	return byte;
-}
 
 /* Return: the bytes from byte @i of all that comes, at most *@len. */
 static const uint8_t *bytes_at(uint32_t i, size_t *len)
@@ -157,13 +138,13 @@ static void note_expect(const uint8_t *bytes, size_t len)
 
 static int give_note(const struct iovec *iov, int *flags)
 {
-	uint8_t len = peers_byte();
+	uint8_t len = input_byte();
 
 	if (len == 0)
 		len = 1; /* 0 is the end */
-	peers_take(iov->iov_base, len);
+	input_take(iov->iov_base, len);
 	note_expect(iov->iov_base, len);
-	*flags = MSG_NOTIFICATION | (peers_byte() & 1 ? MSG_EOR : 0);
+	*flags = MSG_NOTIFICATION | (input_byte() & 1 ? MSG_EOR : 0);
 	return len;
 }
 
@@ -191,12 +172,12 @@ static int give_part(const struct iovec *iov, struct sctp_rcvinfo *info,
 	uint16_t len;
 	uint8_t how;
 
-	peers_take(&len, sizeof(len));
+	input_take(&len, sizeof(len));
 	if (len == 0)
 		len = 1; /* 0 is the end */
 	assert(len <= iov->iov_len);
-	peers_take(info, sizeof(*info));
-	how = peers_byte();
+	input_take(info, sizeof(*info));
+	how = input_byte();
 	info->rcv_sid %= 8;
 	label = (struct sctp_label){
 		.ppid = info->rcv_ppid,
@@ -233,7 +214,7 @@ int sctp_recvv(int fd, const struct iovec *iov, int n_iov,
 	       struct sockaddr *from, socklen_t *from_len, void *info,
 	       socklen_t *info_len, unsigned int *info_type, int *flags)
 {
-	uint8_t what = peers_byte();
+	uint8_t what = input_byte();
 
 	assert(fd == FD_SRC && n_iov == 1);
 	assert(*from_len == sizeof(struct sockaddr_storage));
@@ -242,7 +223,7 @@ int sctp_recvv(int fd, const struct iovec *iov, int n_iov,
 	assert(*info_len == sizeof(struct sctp_rcvinfo));
 	assert(!peers.ended);
 	check(peers.relay);
-	if (++peers.n_events >= EVENTS_MAX || peers.left == 0) {
+	if (++peers.n_events >= EVENTS_MAX || input.left == 0) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -284,7 +265,7 @@ static void check_bytes(const struct expected *expected, size_t begin,
 static int send_error(void)
 {
 	static const int errors[] = { 0, EAGAIN, EPIPE, ECONNRESET, EAGAIN };
-	uint8_t which = peers_byte();
+	uint8_t which = input_byte();
 
 	return which < ARRAY_SIZE(errors) ? errors[which] : 0;
 }
@@ -328,7 +309,7 @@ ssize_t send(int fd, const void *bytes, size_t len, int flags)
 	peers.closed = errno == EPIPE;
 	if (errno)
 		return -1;
-	keep = peers_byte();
+	keep = input_byte();
 	if (keep < len && len > 1)
 		len -= keep;
 	peers.begun += len;
@@ -372,7 +353,7 @@ static void relay_init(struct relay *relay)
 
 	relay->worker.scratch = scratch;
 	relay->listener = &listener;
-	relay->worker.sctp_budget.limit_bytes = (size_t)peers_byte() << 12;
+	relay->worker.sctp_budget.limit_bytes = (size_t)input_byte() << 12;
 	relay->listener->label = listener_label;
 	relay->listener->netns = &relay->netns;
 	relay->netns.workers = &relay->netns_worker;
@@ -473,20 +454,20 @@ static bool step(struct relay *relay)
 	assert(!src->eof || !src->partial);
 	if (sctp_side_done(src))
 		return false;
-	if (dst && dst != src && peers_byte() == UINT8_MAX) {
+	if (dst && dst != src && input_byte() == UINT8_MAX) {
 		dst->eof = dst->broken = true;
 		peers.closed = true;
 	}
-	return peers.left > 0;
+	return input.left > 0;
 }
 
 static void run(void)
 {
-	struct relay relay = { .mode = peers_byte() % MODE_COUNT };
+	struct relay relay = { .mode = input_byte() % MODE_COUNT };
 	struct sctp_side *src = &relay.conn.client;
 
-	streams = peers_byte() % 9;
-	max_bytes = (uint32_t)peers_byte() << 10;
+	streams = input_byte() % 9;
+	max_bytes = (uint32_t)input_byte() << 10;
 	relay_init(&relay);
 	peers.relay = &relay;
 	while (step(&relay))
@@ -502,8 +483,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	log_init("fuzz_sctp", LOG_LEVEL_ERROR);
 	memset(&peers, 0, sizeof(peers));
-	peers.data = data;
-	peers.left = size;
+	input.data = data;
+	input.left = size;
 	run();
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "common/util.h"
 #include "relay/udp_batch.h"
 #include "relay/udp_session.h"
+#include "tests/fuzz/input.h"
 
 #define MESSAGE_BYTES_MAX 65507u /* else the kernel refuses it */
 #define SEGMENTS_MAX 64u
@@ -40,8 +41,6 @@ struct place {
 };
 
 static struct {
-	const uint8_t *data;
-	size_t left;
 	unsigned int flags;
 	struct place place;
 	uint64_t sent;
@@ -51,24 +50,6 @@ static struct {
 static struct udp_batch batch;
 static uint8_t before_bytes[BEFORE_BYTES];
 static const struct iovec before = { before_bytes, sizeof(before_bytes) };
-
-static void script_take(void *bytes, size_t size)
-{
-	size_t n = size < script.left ? size : script.left;
-
-	memset(bytes, 0, size);
-	memcpy(bytes, script.data, n);
-	script.data += n;
-	script.left -= n;
-}
-
-static uint8_t script_byte(void)
-{
-	uint8_t byte;
-
-	script_take(&byte, 1);
-	return byte;
-}
 
 static bool script_has(enum flag flag)
 {
@@ -131,16 +112,16 @@ static void receive_one(struct mmsghdr *message)
 
 	assert(header->msg_namelen == sizeof(address));
 	assert(header->msg_iov->iov_len == UDP_SLOT_BYTES);
-	script_take(&len, sizeof(len));
+	input_take(&len, sizeof(len));
 	message->msg_len = len;
-	header->msg_flags = script_byte() & 1 ? MSG_TRUNC : 0;
+	header->msg_flags = input_byte() & 1 ? MSG_TRUNC : 0;
 	memset(&address, 0, sizeof(address));
 	header->msg_namelen = v6 ? sizeof(address.in6) : sizeof(address.in);
-	script_take(&address, header->msg_namelen);
+	input_take(&address, header->msg_namelen);
 	address.any.sa_family = v6 ? AF_INET6 : AF_INET;
 	memcpy(header->msg_name, &address, header->msg_namelen);
-	control_len = script_byte();
-	script_take(control, control_len);
+	control_len = input_byte();
+	input_take(control, control_len);
 	header->msg_controllen = put_control(header->msg_control,
 					     header->msg_controllen, control,
 					     control_len, &header->msg_flags);
@@ -149,7 +130,7 @@ static void receive_one(struct mmsghdr *message)
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned int n, int flags,
 	     struct timespec *timeout)
 {
-	unsigned int have = script_byte();
+	unsigned int have = input_byte();
 
 	(void)fd;
 	(void)flags;
@@ -269,7 +250,7 @@ static int send_error(size_t n, size_t bytes)
 		0,	     EAGAIN, ECONNREFUSED, EINVAL,     EMSGSIZE, EIO,
 		ENETUNREACH, EPERM,  EINTR,	   EOPNOTSUPP, ENOBUFS,
 	};
-	uint8_t which = script_byte();
+	uint8_t which = input_byte();
 
 	if (bytes > MESSAGE_BYTES_MAX)
 		return EMSGSIZE;
@@ -421,7 +402,7 @@ static void run(void)
 
 	/* In two parts, as the answers of two sessions. */
 	for (int i = 0; i < 2; i++) {
-		n = udp_batch_receive(&batch, -1, script_byte() % UDP_BATCH);
+		n = udp_batch_receive(&batch, -1, input_byte() % UDP_BATCH);
 		assert(n == -EAGAIN || (n >= 0 && batch.n <= UDP_BATCH));
 	}
 	if (batch.n == 0)
@@ -442,9 +423,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!batch.data)
 		assert(udp_batch_init(&batch) == 0);
 	memset(&script, 0, sizeof(script));
-	script.data = data;
-	script.left = size;
-	script.flags = script_byte();
+	input.data = data;
+	input.left = size;
+	script.flags = input_byte();
 	/* Headers are only put before what is sent one by one. */
 	if (!script_has(FLAG_EACH))
 		script.flags &= ~(unsigned int)FLAG_BEFORE;
