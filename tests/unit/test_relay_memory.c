@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <linux/sockios.h>
 
 #define POINTS_MAX 100 /* allocations for one listener, far above */
@@ -26,8 +27,11 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
 
-/* Shared with the relay's process. @fail_at: 0: never */
+/* Shared with the relay's process. @fail_at: 0: never
+ * @then_fail_at: becomes @fail_at with the next message that has a descriptor;
+ *		  berthd cannot know when the relay has handled those before */
 static struct {
+	atomic_uint then_fail_at;
 	atomic_uint fail_at;
 	atomic_bool failed;
 } * injected;
@@ -67,6 +71,18 @@ void *realloc(void *p, size_t size)
 {
 	return fails(__builtin_return_address(0)) ? NULL
 						  : __libc_realloc(p, size);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	ssize_t n = syscall(SYS_recvmsg, fd, message, flags);
+
+	if (relay_pid == 0 && injected && n > 0 &&
+	    message->msg_controllen > 0 &&
+	    atomic_load(&injected->then_fail_at) > 0)
+		atomic_store(&injected->fail_at,
+			     atomic_exchange(&injected->then_fail_at, 0));
+	return n;
 }
 
 static void expect_message(const char *type, uint64_t id)
@@ -122,7 +138,7 @@ static bool serve_without_memory(const char *protocol, unsigned int at)
 	relay_start(1, 0);
 	(void)wait_handled(0); /* it has all that it begins with */
 	atomic_store(&injected->failed, false);
-	atomic_store(&injected->fail_at, at);
+	atomic_store(&injected->then_fail_at, at);
 	listener = open_listener(protocol, "\"action\":\"echo\"", &id);
 	refused = wait_handled(id);
 	if (stream) /* the worker needs none; its connections do */
@@ -183,9 +199,8 @@ static bool withdraw_without_memory(unsigned int at)
 	(void)wait_handled(0);
 	for (size_t i = 0; i < N_FILLERS; i++)
 		send_withdraw(++last_id, /* abort= */ true);
-	wait_taken();
 	atomic_store(&injected->failed, false);
-	atomic_store(&injected->fail_at, at);
+	atomic_store(&injected->then_fail_at, at);
 	listener = open_listener("udp", "\"action\":\"echo\"", &id);
 	send_withdraw(id, /* abort= */ true);
 	wait_taken();
