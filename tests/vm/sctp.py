@@ -4,6 +4,8 @@ import socket
 import struct
 from typing import NamedTuple
 
+import pytest
+
 SO_SNDBUFFORCE = 32
 SOL_SCTP = 132
 SCTP_INITMSG = 2
@@ -87,6 +89,15 @@ def receive(sock, size=1 << 16):
                            bool(info_flags & UNORDERED))
 
 
+def stuff(sock):
+    """Sends until nothing is taken any more."""
+    sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            send(sock, Message(b"x" * 50000))
+    sock.settimeout(15)
+
+
 def streams(sock):
     """(in, out) of the association."""
     status = sock.getsockopt(SOL_SCTP, SCTP_STATUS, 200)
@@ -117,3 +128,12 @@ def was_aborted(sock):
     except ConnectionResetError:
         return True
     return False
+
+
+def is_turned_away(place, address="127.0.0.1"):
+    """Is a new association aborted? Perhaps before connect(2) returns."""
+    try:
+        with connect(place, address) as client:
+            return was_aborted(client)
+    except ConnectionResetError:
+        return True
