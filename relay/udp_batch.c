@@ -111,6 +111,21 @@ int udp_batch_receive(struct udp_batch *batch, int fd, size_t max)
 	return n;
 }
 
+int udp_batch_receive_one(struct udp_batch *batch, int fd)
+{
+	size_t i = batch->n;
+	ssize_t n = recv(fd, batch->iov[i].iov_base, UDP_SLOT_BYTES,
+			 MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0)
+		return -errno;
+	batch->slots[i] = (struct udp_slot){ .cut = n > UDP_SLOT_BYTES };
+	batch->iov[i].iov_len = batch->slots[i].cut ? UDP_SLOT_BYTES
+						    : (size_t)n;
+	batch->n++;
+	return 1;
+}
+
 static uint32_t slot_datagrams(const struct udp_batch *batch, size_t i)
 {
 	uint32_t segment = batch->slots[i].segment;

@@ -109,6 +109,15 @@ void udp_batch_clear(struct udp_batch *batch);
  */
 int udp_batch_receive(struct udp_batch *batch, int fd, size_t max);
 
+/**
+ * udp_batch_receive_one() - the same for one datagram of a connected socket
+ * There must be a free slot. Its address is not told, and the socket must not
+ * merge: the kernel has less to copy.
+ *
+ * Return: 1 or -errno of recv(2).
+ */
+int udp_batch_receive_one(struct udp_batch *batch, int fd);
+
 /** udp_batch_datagrams() - how many slots @first to @end - 1 hold, without
  * those that were cut */
 uint64_t udp_batch_datagrams(const struct udp_batch *batch, size_t first,

@@ -177,16 +177,21 @@ static void session_works(const struct udp_session *session)
 
 /* Answers */
 
-/* More at once for a session that has many waiting; back to one by one when
- * they get few. */
-static void session_adapt(struct udp_session *session, size_t n)
+/* More at once for a session that has many waiting, which is then reported in
+ * the next turn, too; back to one by one when they get few. */
+static void session_adapt(const struct worker *worker,
+			  struct udp_session *session, size_t n)
 {
 	static const int on = 1;
+	bool again = session->full_turn + 1 == worker->turn;
 
 	if (n < session->burst) {
 		session->burst = n > 1 ? (uint8_t)n : 1;
 		return;
 	}
+	session->full_turn = worker->turn;
+	if (!again)
+		return;
 	if (session->burst * BURST_GROWTH <= UDP_BATCH) {
 		session->burst *= BURST_GROWTH;
 		return;
@@ -231,7 +236,9 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 	if (udp->out.n + session->burst > UDP_BATCH)
 		udp_flush(worker);
 	first = udp->out.n;
-	n = udp_batch_receive(&udp->out, session->fd, session->burst);
+	n = session->burst == 1 && !session->merges
+		    ? udp_batch_receive_one(&udp->out, session->fd)
+		    : udp_batch_receive(&udp->out, session->fd, session->burst);
 	if (n < 0 && n != -EAGAIN && n != -EINTR) {
 		/* An error comes before the answers that are older. */
 		error = -n;
@@ -240,7 +247,7 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 	if (n > 0) {
 		session_works(session);
 		udp_session_answered(session, worker->now_us);
-		session_adapt(session, (size_t)n);
+		session_adapt(worker, session, (size_t)n);
 		session_answers(worker, session, first);
 	}
 	if (error)

@@ -54,6 +54,7 @@ enum udp_stage {
  * @ask:	while it waits, else NULL
  * @backend:	index of the backend that @fd is connected to
  * @burst:	how many answers to receive at once
+ * @full_turn:	the worker's turn in which there were as many
  * @apart:	merged datagrams are refused on the way to the backend,
  * @apart_client: or to the client
  * @merges:	the socket receives merged datagrams (UDP_GRO)
@@ -71,6 +72,7 @@ struct udp_session {
 	struct udp_ask *ask;
 	struct udp_key key;
 	int fd;
+	uint32_t full_turn;
 	uint8_t backend;
 	uint8_t burst;
 	uint8_t stage; /* enum udp_stage */

@@ -8,10 +8,12 @@ import socket
 
 import pytest
 
+from harness import process
 from harness.rules import forward
 from harness.wait import SLOWNESS, wait_for
 
 DGRAM = socket.SOCK_DGRAM
+SO_SNDBUFFORCE = 32
 _questions = itertools.count()
 
 
@@ -160,6 +162,24 @@ def test_unix_datagrams(world, netns):
     assert asks(one, backend, b"again") in sessions
     for size in (0, 1, 1500, 9000, 65507):
         asks(one, backend, b"u" * size)
+
+
+@pytest.mark.parametrize("before", [0, 6])
+def test_unix_backend_says_more_than_a_datagram_holds(world, netns, before):
+    """It is dropped whole and counted, received alone or among others."""
+    backend, where = unix_backend(world)
+    berthd = world.berthd(forward(where, protocol="udp"))
+    client = client_of(world, netns)
+    session = asks(client, backend)
+    backend.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 20)
+    answers = [b"%d" % number for number in range(before)]
+    with process.stopped(berthd.relay_pid()):
+        for data in [*answers, b"x" * 100000, b"after"]:
+            backend.sendto(data, session)
+    assert [client.recv(1 << 17) for _ in range(before + 1)] \
+        == [*answers, b"after"]
+    wait_for(lambda: berthd.listener(netns.cookie(), protocol="udp")
+             ["counters"]["dropped"] == 1, "the large one to be counted")
 
 
 def test_unix_backend_is_answered_by_nobody_else(world, netns):
