@@ -201,6 +201,14 @@ def golang(bench, directory, netns, port, backend):
                  f"127.0.0.1:{backend}"])
 
 
+def bare(bench, directory, netns, port, backend):
+    """No rival, but what the kernel takes from every relay of this kind, see
+    floor_relay.c."""
+    return Peer(bench, "bare", port, [
+        bench.tool("floor_relay"), directory, netns, str(port),
+        str(backend)])
+
+
 def nginx(bench, directory, netns, port, backend, workers):
     """For datagrams. Its sockets are inherited, see inherit.c."""
     path = f"{bench.top}/nginx-{port}.conf"

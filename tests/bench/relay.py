@@ -3,8 +3,9 @@
 
 A client in a namespace, a listener there, the relay, a backend in the host's
 namespace. The floor is the same client at the same backend, over a veth pair,
-with no relay between. All of them take turns in one run; see relay_client.c
-and relay_backend.c for what they exchange.
+with no relay between; `bare` is the least that a relay can do, which tells how
+much of a figure is the kernel's. All of them take turns in one run; see
+relay_client.c and relay_backend.c for what they exchange.
 
 Two kinds of turns. Busy: everybody may use all processors; this shows rates
 and what a unit of work costs. Alone: one in flight, so that only one of
@@ -132,6 +133,8 @@ class Floor(peers.Subject):
 
 def tcp_peers(args):
     """A function for each, that starts it on a port."""
+    yield lambda bench, port: peers.bare(bench, NETNS_DIR, NETNS, port,
+                                         BACKEND_PORT)
     if "HAProxy" in args.peers:
         for threads in (1, 2):
             for splice in (False, True):
@@ -198,7 +201,9 @@ def bench_connect(bench, args):
             add("cpu", cpu_ns / busy_n / 1e3)
 
     def alone(subject, add):
-        _, median_ns, cpu_ns = client(bench, subject, "connect", alone_n, 1)
+        seconds, median_ns, cpu_ns = client(bench, subject, "connect",
+                                            alone_n, 1)
+        add("alone rate", alone_n / seconds)
         add("p50", median_ns / 1e3)
         if subject.pids:
             add("alone cpu", cpu_ns / alone_n / 1e3)
@@ -216,6 +221,8 @@ def bench_connect(bench, args):
                  "alone cpu", Goal(at_most=0.7, peers=haproxy))
     turns.report(bench.report, f"{title}: rate, {IN_FLIGHT} in flight, /s",
                  "rate", Goal(at_least=1.2, peers=haproxy))
+    turns.report(bench.report, f"{title}: rate, one in flight, /s",
+                 "alone rate", Goal(at_least=1.2, peers=haproxy))
     turns.report(bench.report, f"{title}: p50, one in flight, us", "p50",
                  Goal(at_most=0.8, peers=haproxy))
 

@@ -11,8 +11,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = ROOT / "tests/bench"
 BUILD = ROOT / os.environ.get("BERTH_BUILD", "build")
-PROGRAMS = ["awake", "inherit", "launch", "relay_backend", "relay_client",
-            "relay_hold", "relay_udp", "world"]
+PROGRAMS = ["awake", "floor_relay", "inherit", "launch", "relay_backend",
+            "relay_client", "relay_hold", "relay_udp", "world"]
 
 sys.path.insert(0, str(BENCH))
 import relay_report  # noqa: E402
@@ -76,7 +76,8 @@ def test_a_figure_of_the_relay_without_peers(tmp_path):
     make = run("make", "CI=1", f"BUILD={tools}",
                *(f"{tools}/tests/bench/{name}" for name in PROGRAMS))
     assert make.returncode == 0, make.stderr
-    for name in ("ip", "mount", "umount", "nsenter", "unshare", "sysctl"):
+    for name in ("ip", "mount", "umount", "nsenter", "ss", "sysctl",
+                 "unshare"):
         (tmp_path / name).symlink_to(shutil.which(name))
     result = run(sys.executable, BENCH / "bench.py", "--build", BUILD,
                  "--tools", tools,
