@@ -163,14 +163,22 @@ bool tcp_is_dead(const struct conn *conn)
 	return !conn->client.poll.handler;
 }
 
-bool tcp_socket_is_through(int fd)
+int tcp_socket_state(int fd)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info.tcpi_state);
 
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return -errno;
+	return info.tcpi_state;
+}
+
+bool tcp_socket_is_through(int fd)
+{
+	int state = tcp_socket_state(fd);
+
 	/* Fails for an MPTCP socket without subflows: nothing is left. */
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	       info.tcpi_state == TCP_CLOSE;
+	return state < 0 || state == TCP_CLOSE;
 }
 
 static void conn_close_if_through(struct worker *worker, struct conn *conn)

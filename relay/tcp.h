@@ -32,6 +32,10 @@ void tcp_share_abort(struct worker *worker, struct share *share);
  */
 bool tcp_shed(struct worker *worker);
 
+/** tcp_socket_state() - Return: TCP_ESTABLISHED and so on; or -errno, for other
+ * sockets too. */
+int tcp_socket_state(int fd);
+
 /** tcp_socket_is_through() - has the kernel nothing left to do for it? */
 bool tcp_socket_is_through(int fd);
 

@@ -38,6 +38,8 @@ struct worker;
  * @eof:	its end was read
  * @shut:	we ended what we send to it
  * @broken:	it takes nothing any more: what is meant for it is dropped
+ * @cut_off:	so without that its end was announced, and nothing of what it
+ *		sent was read since
  */
 struct side {
 	struct pollable poll;
@@ -59,6 +61,7 @@ struct side {
 	bool eof;
 	bool shut;
 	bool broken;
+	bool cut_off;
 };
 
 enum conn_state {

@@ -19,6 +19,12 @@
  * little comes at a time (tcp_pump.c knows nothing of protocols: requests and
  * answers look like that). A direction gives its pipe back as soon as it is
  * empty; without one, and where a socket cannot splice, bytes are copied.
+ *
+ * splice(2) gives a socket many parts, one after the other, and when an error
+ * comes between two of them it returns what it has given: nobody is told of the
+ * error any more (fs/splice.c, splice_to_socket()). What is next is EPIPE, as
+ * from a backend that ended and is written to all the same. The two differ in
+ * what the backend has left to say, see side_broke() and was_reset().
  */
 #include "relay/tcp_internal.h"
 
@@ -27,10 +33,12 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <linux/sock_diag.h>
 
 #include "common/util.h"
 #include "relay/listener.h"
 #include "relay/netns_use.h"
+#include "relay/tcp.h"
 #include "relay/worker.h"
 
 /* Reads per turn: a quarter of a MiB, then others have theirs. */
@@ -91,7 +99,21 @@ static bool side_broke(struct conn *conn, struct side *dst, int error)
 		return false;
 	dst->broken = true;
 	dst->shut = true;
+	dst->cut_off = !dst->hangup && tcp_socket_state(dst->fd) == TCP_CLOSE;
 	return true;
+}
+
+/* A reset that splice(2) did not tell. Who was cut off but has ended properly
+ * is taken for one, too, if the client has all that it said: the client would
+ * talk to nobody. */
+static bool was_reset(const struct side *src, const struct side *dst)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	return src->cut_off &&
+	       getsockopt(dst->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 &&
+	       info[SK_MEMINFO_WMEM_QUEUED] == 0;
 }
 
 static void count_given(struct worker *worker, struct conn *conn,
@@ -104,9 +126,10 @@ static void count_given(struct worker *worker, struct conn *conn,
 }
 
 static void count_read(struct worker *worker, struct conn *conn,
-		       const struct side *src, ssize_t n)
+		       struct side *src, ssize_t n)
 {
 	conn->active_us = worker->now_us;
+	src->cut_off = false;
 	netns_use_turn(conn->share->listener->netns, worker->index,
 		       worker->turn)
 		->n_bytes += (uint32_t)n;
@@ -357,6 +380,8 @@ enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 			return TCP_FAILED;
 		if (src->rest || src->pipe)
 			return TCP_WAITS;
+		if (src->eof && !dst->shut && was_reset(src, dst))
+			return TCP_FAILED;
 		if (src->eof)
 			tcp_shut(dst);
 		if (!src->readable || src->eof ||
