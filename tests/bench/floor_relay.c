@@ -8,7 +8,7 @@
  * a direction. Only the system calls that relaying itself needs. No limits, no
  * timeouts, no counters, no second backend; a backend that hangs, hangs it,
  * and when descriptors or memory are short it ends. What it costs, the kernel
- * costs: no relay of this kind, by system calls and readiness, is cheaper.
+ * costs, but for chance and what a second thread changes.
  */
 #include "tests/bench/bench.h"
 
