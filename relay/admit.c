@@ -17,10 +17,9 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "relay/admission.h"
 #include "relay/handover.h"
-#include "relay/limits.h"
 #include "relay/listener.h"
-#include "relay/netns_use.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
 #include "relay/share.h"
@@ -44,34 +43,22 @@ unsigned int admit_fds(const struct share *share)
 bool admit_take(struct share *share)
 {
 	struct listener *listener = share->listener;
-	unsigned int n = admit_fds(share);
 
-	if (!limits_take(n))
-		return false;
-	if (netns_use_take(listener->netns, n)) {
-		if (atomic_fetch_add_explicit(&listener->n_conns, 1,
-					      memory_order_relaxed) <
-		    share->serving->max_connections)
-			return true;
-		atomic_fetch_sub_explicit(&listener->n_conns, 1,
-					  memory_order_relaxed);
-		netns_use_give(listener->netns, n);
-	}
-	limits_give(n);
-	return false;
+	return admission_take_client(listener->netns, &listener->n_conns,
+				     share->serving->max_connections,
+				     admit_fds(share));
 }
 
 void admit_give_fds(struct share *share, unsigned int n_fds)
 {
-	netns_use_give(share->listener->netns, n_fds);
-	limits_give(n_fds);
+	admission_give(share->listener->netns, ADMISSION_DESCRIPTORS, n_fds);
 }
 
 void admit_give(struct share *share, unsigned int n_fds)
 {
-	atomic_fetch_sub_explicit(&share->listener->n_conns, 1,
-				  memory_order_relaxed);
-	admit_give_fds(share, n_fds);
+	struct listener *listener = share->listener;
+
+	admission_give_client(listener->netns, &listener->n_conns, n_fds);
 }
 
 /* The listener is reported again while more wait, and an accept4(2) too much is
@@ -91,7 +78,7 @@ void admit_begin(struct worker *worker, struct share *share,
 		 struct admit_turn *turn)
 {
 	turn->n = accept_batch(worker, share);
-	turn->netns = netns_use_turn(share->listener->netns, worker->index,
+	turn->netns = admission_turn(share->listener->netns, worker->index,
 				     worker->turn);
 	if (spread_pass(share, worker->now_us))
 		turn->n = 0;
@@ -142,7 +129,7 @@ int admit_next(struct worker *worker, struct share *share,
 	socklen_t len;
 	int fd, error;
 
-	for (; turn->n > 0 && turn->netns->n_accepts < NETNS_TURN_ACCEPTS;
+	for (; turn->n > 0 && turn->netns->n_accepts < ADMISSION_TURN_ACCEPTS;
 	     turn->n--) {
 		if (!admit_take(share)) {
 			share_limited(share);

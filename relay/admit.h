@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-struct netns_turn;
+struct admission_turn;
 struct share;
 struct sockaddr_storage;
 struct worker;
@@ -32,7 +32,7 @@ void admit_give_fds(struct share *share, unsigned int n_fds);
  * @n:		how many more
  */
 struct admit_turn {
-	struct netns_turn *netns;
+	struct admission_turn *netns;
 	unsigned int n;
 };
 

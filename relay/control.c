@@ -32,9 +32,9 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/admission.h"
 #include "relay/listener.h"
 #include "relay/minter.h"
-#include "relay/netns_use.h"
 #include "relay/report.h"
 #include "relay/serving.h"
 #include "relay/spread.h"
@@ -96,7 +96,7 @@ struct relay_control {
 	struct serving *last_serving;
 	struct log_ratelimit log_limit;
 	struct outbox outbox;
-	struct netns_uses *netns_uses;
+	struct admissions *admissions;
 	struct minter minter;
 	bool minter_waits;
 	size_t n_workers;
@@ -371,8 +371,8 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 			  struct serving *serving)
 {
 	size_t n = spread_n_shares(protocol, control->n_workers);
-	struct netns_use *netns =
-		netns_use_get(control->netns_uses, message->listener.netns_id);
+	struct admission *netns =
+		admission_get(control->admissions, message->listener.netns_id);
 	struct listener *listener;
 	char label[LABEL_MAX];
 	int r = -ENOMEM;
@@ -382,7 +382,7 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 		r = listener_new(entry->id, message->fd, protocol, label, n,
 				 &listener);
 	if (r < 0) {
-		(void)netns_use_put(netns);
+		(void)admission_put(netns);
 		log_refused(control, message);
 		entry_end(control, entry);
 		return;
@@ -615,8 +615,8 @@ static int control_start(struct relay_control *control, size_t n_workers)
 			   &control->retry);
 	if (r < 0)
 		return r;
-	control->netns_uses = netns_uses_new(n_workers);
-	if (!control->netns_uses)
+	control->admissions = admissions_new(n_workers);
+	if (!control->admissions)
 		return -ENOMEM;
 	for (; control->n_workers < n_workers; control->n_workers++) {
 		r = worker_start(&control->workers[control->n_workers],
@@ -676,7 +676,7 @@ struct relay_control *relay_control_free(struct relay_control *control)
 		worker_done(&control->workers[i]);
 	HASH_ITER (hh, control->entries, entry, next)
 		entry_free(control, entry);
-	control->netns_uses = netns_uses_free(control->netns_uses);
+	control->admissions = admissions_free(control->admissions);
 	(void)serving_unref(control->last_serving);
 	control->berth_source = loop_source_free(control->berth_source);
 	control->outbox_source = loop_source_free(control->outbox_source);

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "relay/limits.h"
-#include "relay/netns_use.h"
+#include "relay/admission.h"
 #include "relay/serving.h"
 #include "relay/worker.h"
 
@@ -31,7 +30,7 @@ int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 	atomic_init(&listener->fd_users, (unsigned int)n_shares);
 	for (size_t i = 0; i < n_shares; i++)
 		listener->shares[i].listener = listener;
-	limits_listener(1);
+	admission_listener(1);
 	*ret_listener = listener;
 	return 0;
 }
@@ -44,7 +43,7 @@ struct listener *listener_free(struct listener *listener)
 		(void)serving_unref(listener->shares[i].wanted_serving);
 		free(atomic_load(&listener->shares[i].counters));
 	}
-	(void)netns_use_put(listener->netns);
+	(void)admission_put(listener->netns);
 	free(listener->label);
 	free(listener);
 	return NULL;
@@ -73,7 +72,7 @@ void listener_put_fd(struct listener *listener)
 		return;
 	(void)close(listener->fd); /* a copy: berthd has its own */
 	listener->fd = -1;
-	limits_listener(-1);
+	admission_listener(-1);
 }
 
 struct counters *share_counters_new(struct share *share)

@@ -12,9 +12,9 @@
 #include "relay/counters.h"
 #include "relay/pollable.h"
 
+struct admission;
 struct conn;
 struct listener;
-struct netns_use;
 struct sctp_conn;
 struct sctp_shared;
 struct serving;
@@ -105,7 +105,7 @@ struct listener {
 	atomic_uint users;
 	atomic_uint fd_users;
 	atomic_uint n_conns;
-	struct netns_use *netns;
+	struct admission *netns;
 	char *label;
 	struct listener *next_released;
 	size_t n_shares;

@@ -14,10 +14,10 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/admission.h"
 #include "relay/buffer.h"
 #include "relay/confine.h"
 #include "relay/control.h"
-#include "relay/limits.h"
 
 #define WORKERS_MAX 256 /* beyond this no machine gains */
 
@@ -240,8 +240,9 @@ static int start(const struct options *options)
 	struct berth *berth = NULL;
 	int r;
 
-	r = limits_init(FIXED_FDS + FIXED_FDS_PER_WORKER * options->n_workers,
-			options->n_workers);
+	r = admission_init(FIXED_FDS +
+				   FIXED_FDS_PER_WORKER * options->n_workers,
+			   options->n_workers);
 	if (r < 0)
 		return log_error_errno(r, "cannot read the limits");
 	r = confine_privileges();

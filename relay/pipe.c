@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "common/util.h"
-#include "relay/limits.h"
+#include "relay/admission.h"
 
 /* Kept for the next taker: with nobody slow, one is all a thread needs. */
 #define POOL_KEEP 8
@@ -24,7 +24,7 @@ static struct pipe *pipe_close(struct pipe *pipe)
 	(void)close(pipe->read_fd); /* pipes */
 	(void)close(pipe->write_fd);
 	free(pipe);
-	limits_give(2);
+	admission_give_fds(2);
 	atomic_fetch_sub_explicit(&n_pipes, 1, memory_order_relaxed);
 	return NULL;
 }
@@ -50,11 +50,11 @@ static struct pipe *pipe_new(void)
 
 	if (atomic_fetch_add_explicit(&n_pipes, 1, memory_order_relaxed) <
 	    PIPES_MAX) {
-		if (limits_take(2)) {
+		if (admission_take_fds(2)) {
 			pipe = pipe_open();
 			if (pipe)
 				return pipe;
-			limits_give(2);
+			admission_give_fds(2);
 		}
 	}
 	atomic_fetch_sub_explicit(&n_pipes, 1, memory_order_relaxed);

@@ -33,9 +33,9 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
 #include "relay/admit.h"
 #include "relay/listener.h"
-#include "relay/netns_use.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
 #include "relay/share.h"
@@ -60,7 +60,7 @@ struct sctp_budget *sctp_conn_budget(const struct sctp_conn *conn)
 {
 	struct worker *worker = conn->share->worker;
 
-	return netns_use_messages(conn->share->listener->netns, worker->index,
+	return admission_messages(conn->share->listener->netns, worker->index,
 				  &worker->sctp_budget);
 }
 

@@ -8,7 +8,7 @@
 #include "common/backend.h"
 #include "common/util.h"
 #include "lib/berth.h"
-#include "relay/limits.h"
+#include "relay/admission.h"
 
 /* A backend on the same host or network answers in milliseconds; one that
  * takes longer than this is down. */
@@ -153,7 +153,7 @@ static int serving_fill(struct serving *serving,
 						      : TCP_IDLE_TIMEOUT_US);
 	serving->max_connections = listener->max_connections
 					   ? listener->max_connections
-					   : limits_listener_connections();
+					   : admission_listener_connections();
 	*ret_problem = "one of the actions forward, respond, echo, discard";
 	if (action_parse(listener->action, &serving->action) < 0)
 		return -EINVAL;

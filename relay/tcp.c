@@ -35,9 +35,9 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
 #include "relay/admit.h"
 #include "relay/listener.h"
-#include "relay/netns_use.h"
 #include "relay/serving.h"
 #include "relay/tcp_internal.h"
 #include "relay/share.h"
@@ -275,9 +275,9 @@ static void conn_again(struct worker *worker, struct conn *conn)
 /* Did its namespace have its part of this turn? */
 static bool conn_must_wait(const struct worker *worker, const struct conn *conn)
 {
-	return netns_use_turn(conn->share->listener->netns, worker->index,
+	return admission_turn(conn->share->listener->netns, worker->index,
 			      worker->turn)
-		       ->n_bytes >= NETNS_TURN_BYTES;
+		       ->n_bytes >= ADMISSION_TURN_BYTES;
 }
 
 void tcp_run(struct worker *worker, struct conn *conn)

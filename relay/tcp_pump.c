@@ -36,8 +36,8 @@
 #include <linux/sock_diag.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
 #include "relay/listener.h"
-#include "relay/netns_use.h"
 #include "relay/tcp.h"
 #include "relay/worker.h"
 
@@ -69,19 +69,19 @@ static void side_put_pipe(struct worker *worker, struct conn *conn,
 	if (!src->pipe)
 		return;
 	src->pipe = worker_put_pipe(worker, src->pipe);
-	netns_use_give_pipe(conn->share->listener->netns);
+	admission_give(conn->share->listener->netns, ADMISSION_PIPES, 1);
 }
 
 static bool side_take_pipe(struct worker *worker, struct conn *conn,
 			   struct side *src)
 {
-	struct netns_use *netns = conn->share->listener->netns;
+	struct admission *netns = conn->share->listener->netns;
 
-	if (!netns_use_take_pipe(netns))
+	if (!admission_take(netns, ADMISSION_PIPES, 1))
 		return false;
 	src->pipe = worker_take_pipe(worker);
 	if (!src->pipe)
-		netns_use_give_pipe(netns);
+		admission_give(netns, ADMISSION_PIPES, 1);
 	return src->pipe != NULL;
 }
 
@@ -130,7 +130,7 @@ static void count_read(struct worker *worker, struct conn *conn,
 {
 	conn->active_us = worker->now_us;
 	src->cut_off = false;
-	netns_use_turn(conn->share->listener->netns, worker->index,
+	admission_turn(conn->share->listener->netns, worker->index,
 		       worker->turn)
 		->n_bytes += (uint32_t)n;
 	if (src == &conn->client)

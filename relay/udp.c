@@ -18,7 +18,7 @@
 #include <linux/sock_diag.h>
 
 #include "common/util.h"
-#include "relay/limits.h"
+#include "relay/admission.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
 #include "relay/worker.h"
@@ -41,7 +41,7 @@ struct udp_worker *udp_worker_new(void)
 		return NULL;
 	if (udp_batch_init(&udp->in) < 0 || udp_batch_init(&udp->out) < 0)
 		return udp_worker_free(udp);
-	udp_pool_init(&udp->pool, limits_worker_sessions());
+	udp_pool_init(&udp->pool, admission_worker_sessions());
 	return udp;
 }
 

@@ -35,8 +35,8 @@
 #include <sys/epoll.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
 #include "relay/backend_health.h"
-#include "relay/limits.h"
 #include "relay/mint.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
@@ -91,7 +91,7 @@ void udp_forward_close(struct worker *worker, struct udp_session *session)
 	if (session->fd >= 0)
 		(void)close(TAKE_FD(session->fd)); /* nothing can fail */
 	session->mint = mint_free(worker, session->mint);
-	limits_give(1);
+	admission_give_fds(1);
 	counters_add(udp_counters(front), COUNTER_ENDED, 1);
 	udp_session_remove(session);
 	worker_bury(worker, &session->grave);
@@ -283,7 +283,7 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 
 	while ((victim = udp_table_victim(front->table, limit)))
 		udp_forward_evict(worker, victim);
-	if (limits_take(1))
+	if (admission_take_fds(1))
 		return true;
 	victim = udp_table_oldest(front->table);
 	if (!victim) {
@@ -291,7 +291,7 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 		return false;
 	}
 	udp_forward_evict(worker, victim);
-	return limits_take(1);
+	return admission_take_fds(1);
 }
 
 static struct udp_session *session_new(struct worker *worker,
@@ -322,7 +322,7 @@ static struct udp_session *session_new(struct worker *worker,
 		udp_session_remove(session);
 		free(session); /* no event can point to it yet */
 	}
-	limits_give(1);
+	admission_give_fds(1);
 	log_no_session(worker, front, r);
 	return NULL;
 }

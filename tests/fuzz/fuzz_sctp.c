@@ -17,7 +17,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "relay/netns_use.h"
+#include "relay/admission.h"
 #include "relay/sctp_internal.h"
 #include "relay/worker.h"
 #include "tests/fuzz/input.h"
@@ -335,7 +335,7 @@ struct relay {
 	struct counters counters;
 	struct listener *listener;
 	struct netns_worker netns_worker;
-	struct netns_use netns;
+	struct admission netns;
 	struct share share;
 	struct sctp_conn conn;
 	enum mode mode;

@@ -23,8 +23,8 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/admission.h"
 #include "relay/control.h"
-#include "relay/limits.h"
 
 #define WAIT_S 10 /* for what must come; a loaded machine is slow */
 #define SOON_MS 300 /* for what must not come */
@@ -46,7 +46,7 @@ static inline void relay_main(int fd, size_t n_workers)
 	for (int number = 1; number < SIGRTMIN; number++)
 		(void)signal(number, SIG_DFL); /* two cannot be set, and are */
 	log_init("relay", LOG_LEVEL_ERROR);
-	if (limits_init(16, n_workers) < 0 || loop_new(&loop) < 0 ||
+	if (admission_init(16, n_workers) < 0 || loop_new(&loop) < 0 ||
 	    berth_new(fd, "test", &berth) < 0 ||
 	    relay_control_new(loop, berth, n_workers, &control) < 0)
 		_exit(99);

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
 #include "relay/counters.h"
 #include "lib/berth.h"
-#include "relay/limits.h"
 #include "relay/listener.h"
 #include "relay/report.h"
 #include "relay/worker.h"
@@ -124,7 +124,7 @@ static void test_memory_comes_with_traffic(void **state)
 	struct counts counts = { 0 };
 
 	(void)state;
-	assert_int_equal(limits_init(10, 1), 0);
+	assert_int_equal(admission_init(10, 1), 0);
 	assert_int_equal(
 		listener_new(1, -1, PROTOCOL_TCP, "test", 2, &listener), 0);
 	for (size_t i = 0; i < 2; i++) {
@@ -151,7 +151,7 @@ static void test_report(void **state)
 	struct listener *listener;
 
 	(void)state;
-	assert_int_equal(limits_init(10, 1), 0);
+	assert_int_equal(admission_init(10, 1), 0);
 	assert_int_equal(
 		listener_new(1, -1, PROTOCOL_TCP, "test", 3, &listener), 0);
 	assert_false(report_listener(listener, &report));

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "relay/limits.h"
+#include "relay/admission.h"
 #include "relay/pipe.h"
 
 static size_t open_descriptors(void)
@@ -101,7 +101,7 @@ static void test_trim(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	return limits_init(16, 1);
+	return admission_init(16, 1);
 }
 
 int main(void)

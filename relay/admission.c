@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+/* admission.c - who may use how much of what all traffic shares
+ *
+ * Theory of operation: one namespace is one stranger, however many listeners
+ * it has and whatever protocols they speak. Everything that strangers can use
+ * up is counted here. Descriptors and pipes have atomic counters, which a
+ * connection or a session touches when it begins and ends. Memory for SCTP
+ * messages is counted by each worker for itself, and so are turns of the
+ * workers, by counters that begin at 0 with every turn. A namespace that has
+ * had its part of a turn waits for the next one; when nobody else wants
+ * anything, that is at once.
+ *
+ * The descriptor table is shared by listeners, which must always find room,
+ * and by traffic. So traffic stops short of the end: it never takes the reserve
+ * that is kept for listeners to come. Only when listeners fill nearly all,
+ * traffic keeps a small part, without which they would be of no use.
+ */
+#include "relay/admission.h"
+
+#include <sys/resource.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "relay/pipe.h"
+
+/* Kept for listeners: a quarter of the table, at most this many. */
+#define RESERVE_MAX 4096
+
+/* One listener's share of the table when its rule says nothing: an eighth of
+ * its descriptors, which are a quarter of its connections, so that one flooded
+ * listener leaves room for others; and a number that the memory of a small
+ * machine can bear with full buffers. */
+#define LISTENER_CONNECTIONS_MAX 10000
+
+/* One namespace's share of the table, over its listeners and whatever their
+ * rules say: more than one listener gets by default, so that a single service
+ * has room, and never so much that the others have none. */
+#define NETNS_PART 2
+
+/* Without a limit of the system's own: what a host can be expected to hold. */
+#define NOFILE_MAX (1u << 20)
+
+/* What is left to traffic in any case: a sixteenth of the table. */
+#define TRAFFIC_MIN_PART 16
+
+/* Of the pipes that there may be, so that stalled transfers of one namespace
+ * leave some to the others. */
+#define PIPES_PART 4
+
+/* Of a worker's memory for messages, so that those which never end, or which
+ * nobody takes, leave some to the others. */
+#define MESSAGES_PART 2
+
+/**
+ * struct entry - a struct admission and what only the table knows of it
+ */
+struct entry {
+	struct admission admission;
+	struct admissions *admissions;
+	uint64_t netns_id;
+	size_t refs;
+	UT_hash_handle hh;
+	struct admission_worker workers[];
+};
+
+struct admissions {
+	struct entry *entries;
+	size_t n_workers;
+};
+
+static _Atomic int64_t traffic;
+static _Atomic int64_t listeners;
+
+/* Constant once threads run. */
+static int64_t traffic_limit; /* without listeners */
+static int64_t traffic_min;
+static uint32_t listener_connections;
+static uint32_t netns_limits[ADMISSION_KINDS];
+static size_t worker_sessions;
+
+/* Return: the limit that is in force now, or -errno. */
+static int64_t raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t soft = limit.rlim_cur;
+
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+			log_warning_errno(errno, "cannot raise the limit of "
+						 "open descriptors; going on");
+			limit.rlim_cur = soft;
+		}
+	}
+	return limit.rlim_cur > NOFILE_MAX ? NOFILE_MAX
+					   : (int64_t)limit.rlim_cur;
+}
+
+int admission_init(size_t fixed, size_t n_workers)
+{
+	int64_t nofile = raise_nofile(), reserve;
+
+	if (nofile < 0)
+		return (int)nofile;
+	reserve = nofile / 4 > RESERVE_MAX ? RESERVE_MAX : nofile / 4;
+	traffic_limit = nofile - reserve - (int64_t)fixed;
+	traffic_min = nofile / TRAFFIC_MIN_PART + 2; /* one connection */
+	if (traffic_limit < traffic_min)
+		traffic_limit = traffic_min;
+	listener_connections = traffic_limit / 8 > LISTENER_CONNECTIONS_MAX
+				       ? LISTENER_CONNECTIONS_MAX
+				       : (uint32_t)(traffic_limit / 8 + 1);
+	netns_limits[ADMISSION_DESCRIPTORS] =
+		(uint32_t)(traffic_limit / NETNS_PART + 1);
+	netns_limits[ADMISSION_PIPES] = PIPES_MAX / PIPES_PART;
+	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
+	return 0;
+}
+
+void admission_listener(int change)
+{
+	atomic_fetch_add_explicit(&listeners, change, memory_order_relaxed);
+}
+
+uint32_t admission_listener_connections(void)
+{
+	return listener_connections;
+}
+
+uint32_t admission_limit(enum admission_kind kind)
+{
+	return netns_limits[kind];
+}
+
+size_t admission_worker_sessions(void)
+{
+	return worker_sessions;
+}
+
+/* The table */
+
+struct admissions *admissions_new(size_t n_workers)
+{
+	struct admissions *admissions = calloc(1, sizeof(*admissions));
+
+	if (admissions)
+		admissions->n_workers = n_workers;
+	return admissions;
+}
+
+struct admissions *admissions_free(struct admissions *admissions)
+{
+	free(admissions);
+	return NULL;
+}
+
+static struct entry *entry_new(struct admissions *admissions, uint64_t netns_id)
+{
+	struct entry *entry =
+		calloc(1, sizeof(*entry) + admissions->n_workers *
+						   sizeof(entry->workers[0]));
+
+	if (!entry)
+		return NULL;
+	entry->admissions = admissions;
+	entry->netns_id = netns_id;
+	entry->admission.workers = entry->workers;
+	HASH_ADD(hh, admissions->entries, netns_id, sizeof(netns_id), entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return NULL;
+	}
+	return entry;
+}
+
+struct admission *admission_get(struct admissions *admissions,
+				uint64_t netns_id)
+{
+	struct entry *entry;
+
+	HASH_FIND(hh, admissions->entries, &netns_id, sizeof(netns_id), entry);
+	if (!entry)
+		entry = entry_new(admissions, netns_id);
+	if (!entry)
+		return NULL;
+	entry->refs++;
+	return &entry->admission;
+}
+
+struct admission *admission_put(struct admission *admission)
+{
+	struct entry *entry;
+
+	if (!admission)
+		return NULL;
+	entry = container_of(admission, struct entry, admission);
+	if (--entry->refs == 0) {
+		HASH_DEL(entry->admissions->entries, entry);
+		free(entry);
+	}
+	return NULL;
+}
+
+/* Taking and giving */
+
+bool admission_take_fds(unsigned int n)
+{
+	int64_t limit = traffic_limit -
+			atomic_load_explicit(&listeners, memory_order_relaxed);
+	int64_t before =
+		atomic_fetch_add_explicit(&traffic, n, memory_order_relaxed);
+
+	if (before + n <= (limit < traffic_min ? traffic_min : limit))
+		return true;
+	admission_give_fds(n);
+	return false;
+}
+
+void admission_give_fds(unsigned int n)
+{
+	atomic_fetch_sub_explicit(&traffic, n, memory_order_relaxed);
+}
+
+static bool counter_take(atomic_uint *counter, unsigned int n,
+			 unsigned int limit)
+{
+	if (atomic_fetch_add_explicit(counter, n, memory_order_relaxed) + n <=
+	    limit)
+		return true;
+	atomic_fetch_sub_explicit(counter, n, memory_order_relaxed);
+	return false;
+}
+
+bool admission_take(struct admission *admission, enum admission_kind kind,
+		    unsigned int n)
+{
+	if (!counter_take(&admission->used[kind], n, netns_limits[kind]))
+		return false;
+	if (kind != ADMISSION_DESCRIPTORS || admission_take_fds(n))
+		return true;
+	atomic_fetch_sub_explicit(&admission->used[kind], n,
+				  memory_order_relaxed);
+	return false;
+}
+
+void admission_give(struct admission *admission, enum admission_kind kind,
+		    unsigned int n)
+{
+	atomic_fetch_sub_explicit(&admission->used[kind], n,
+				  memory_order_relaxed);
+	if (kind == ADMISSION_DESCRIPTORS)
+		admission_give_fds(n);
+}
+
+bool admission_take_client(struct admission *admission, atomic_uint *n_clients,
+			   uint32_t max_clients, unsigned int n_fds)
+{
+	if (!admission_take(admission, ADMISSION_DESCRIPTORS, n_fds))
+		return false;
+	if (counter_take(n_clients, 1, max_clients))
+		return true;
+	admission_give(admission, ADMISSION_DESCRIPTORS, n_fds);
+	return false;
+}
+
+void admission_give_client(struct admission *admission, atomic_uint *n_clients,
+			   unsigned int n_fds)
+{
+	atomic_fetch_sub_explicit(n_clients, 1, memory_order_relaxed);
+	admission_give(admission, ADMISSION_DESCRIPTORS, n_fds);
+}
+
+/* Each worker's own */
+
+struct sctp_budget *admission_messages(struct admission *admission,
+				       size_t worker,
+				       struct sctp_budget *of_worker)
+{
+	struct sctp_budget *mine = &admission->workers[worker].messages;
+
+	mine->limit_bytes = of_worker->limit_bytes / MESSAGES_PART;
+	mine->within = of_worker;
+	return mine;
+}
+
+struct admission_turn *admission_turn(struct admission *admission,
+				      size_t worker, uint32_t turn)
+{
+	struct admission_turn *mine = &admission->workers[worker].turn;
+
+	if (mine->turn != turn)
+		*mine = (struct admission_turn){ .turn = turn };
+	return mine;
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_admission.c - what one namespace may take of the relay */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "relay/admission.h"
+#include "relay/pipe.h"
+
+#define N_WORKERS 3
+
+static struct admissions *uses;
+
+static void test_one_entry_for_one_namespace(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	struct admission *b = admission_get(uses, 2);
+
+	(void)state;
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_ptr_not_equal(a, b);
+	assert_ptr_equal(admission_get(uses, 1), a);
+	assert_null(admission_put(a));
+	/* One reference is left, and so is what it counted. */
+	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 2));
+	assert_ptr_equal(admission_get(uses, 1), a);
+	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], 2);
+	admission_give(a, ADMISSION_DESCRIPTORS, 2);
+	(void)admission_put(a);
+	(void)admission_put(a);
+	(void)admission_put(b);
+	assert_null(admission_put(NULL));
+}
+
+static void test_descriptors(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	struct admission *b = admission_get(uses, 2);
+	uint32_t taken = 0;
+
+	(void)state;
+	while (admission_take(a, ADMISSION_DESCRIPTORS, 2))
+		taken += 2;
+	assert_in_range(taken, admission_limit(ADMISSION_DESCRIPTORS) - 1,
+			admission_limit(ADMISSION_DESCRIPTORS));
+	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], taken);
+	assert_true(admission_take(b, ADMISSION_DESCRIPTORS, 2));
+	admission_give(a, ADMISSION_DESCRIPTORS, 2);
+	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 2));
+	assert_false(admission_take(a, ADMISSION_DESCRIPTORS, 2));
+	admission_give(a, ADMISSION_DESCRIPTORS, taken);
+	admission_give(b, ADMISSION_DESCRIPTORS, 2);
+	(void)admission_put(a);
+	(void)admission_put(b);
+}
+
+static void test_pipes(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	unsigned int n = 0;
+
+	(void)state;
+	while (admission_take(a, ADMISSION_PIPES, 1))
+		n++;
+	assert_in_range(n, 1, PIPES_MAX / 2);
+	admission_give(a, ADMISSION_PIPES, 1);
+	assert_true(admission_take(a, ADMISSION_PIPES, 1));
+	(void)admission_put(a);
+}
+
+static void test_turns(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	struct admission_turn *turn = admission_turn(a, 0, 7);
+
+	(void)state;
+	assert_int_equal(turn->n_bytes, 0);
+	turn->n_bytes = 5;
+	turn->n_accepts = 6;
+	/* The same turn, another worker, another turn. */
+	assert_int_equal(admission_turn(a, 0, 7)->n_bytes, 5);
+	assert_int_equal(admission_turn(a, 0, 7)->n_accepts, 6);
+	assert_int_equal(admission_turn(a, N_WORKERS - 1, 7)->n_bytes, 0);
+	assert_int_equal(admission_turn(a, 0, 8)->n_bytes, 0);
+	assert_int_equal(admission_turn(a, 0, 8)->n_accepts, 0);
+	(void)admission_put(a);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	uses = admissions_new(N_WORKERS);
+	return uses ? admission_init(16, N_WORKERS) : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	uses = admissions_free(uses);
+	return 0;
+}
+
+/* Whatever one namespace keeps waiting, another has its part. */
+static void test_messages(void **state)
+{
+	static const struct sctp_label label = { .sid = 1 };
+	static const uint8_t data[1000];
+	struct sctp_budget all = { .limit_bytes = 100000 };
+	struct admission *a = admission_get(uses, 1);
+	struct admission *b = admission_get(uses, 2);
+	struct sctp_budget *of_a = admission_messages(a, 1, &all);
+	struct sctp_budget *of_b = admission_messages(b, 1, &all);
+	struct sctp_queue waiting = { 0 };
+	struct sctp_message *message = NULL;
+
+	(void)state;
+	assert_ptr_equal(admission_messages(a, 1, &all), of_a);
+	assert_ptr_not_equal(admission_messages(a, 2, &all), of_a);
+	while (sctp_message_append(of_a, &message, &label, data, sizeof(data),
+				   sizeof(data)) == 0) {
+		sctp_queue_push(&waiting, message);
+		message = NULL;
+	}
+	assert_null(message);
+	assert_int_equal(of_a->bytes, all.limit_bytes / 2);
+	assert_int_equal(all.bytes, all.limit_bytes / 2);
+	assert_int_equal(sctp_message_append(of_b, &message, &label, data,
+					     sizeof(data), sizeof(data)),
+			 0);
+	assert_int_equal(of_b->bytes, sizeof(data));
+	assert_int_equal(all.bytes, all.limit_bytes / 2 + sizeof(data));
+	message = sctp_message_free(of_b, message);
+	assert_int_equal(sctp_queue_clear(of_a, &waiting), 50);
+	assert_int_equal(of_a->bytes + of_b->bytes + all.bytes, 0);
+	(void)admission_put(a);
+	(void)admission_put(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_entry_for_one_namespace),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_pipes),
+		cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_messages),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
