@@ -3,6 +3,7 @@
 
 import errno
 import ipaddress
+import itertools
 import json
 import os
 import socket
@@ -11,6 +12,10 @@ from contextlib import contextmanager
 
 from . import kernel
 from .wait import GUARD
+
+
+# Below the kernel's range of ephemeral ports, above those that tests name.
+_ports = itertools.cycle(range(20000, 32000))
 
 
 class Place:
@@ -127,11 +132,15 @@ class Place:
 
     def listen(self, address="127.0.0.1", port=0, backlog=64,
                kind=socket.SOCK_STREAM):
-        """A server's socket inside; its port is getsockname()[1]."""
+        """A server's socket inside; its port is getsockname()[1].
+
+        Without a port it gets one that no other server of this session has
+        had and that connect(2) never picks: who closes it finds it free.
+        """
         sock = self.new_socket(_family(address), kind)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(_sockaddr(address, port))
+        sock.bind(_sockaddr(address, port or next(_ports)))
         if kind == socket.SOCK_STREAM:
             sock.listen(backlog)
         return sock

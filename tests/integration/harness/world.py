@@ -12,6 +12,7 @@ from pathlib import Path
 from . import kernel
 from .berthd import Berthd
 from .netns import HostNetns, Netns
+from .wait import GUARD, wait_equal
 
 _numbers = itertools.count()
 
@@ -19,7 +20,9 @@ _numbers = itertools.count()
 class World:
     """A directory for one test with namespaces, links and daemons in it."""
 
-    def __init__(self):
+    def __init__(self, guard=GUARD):
+        self._guard = guard
+        self._host_before = host_state()
         self.base = Path(tempfile.mkdtemp(prefix="berth-it-"))
         # The relay runs as another user and reaches backends in here.
         self.base.chmod(0o755)
@@ -57,7 +60,12 @@ class World:
         return netns
 
     def veth(self, place, ifname, peer_place, peer_ifname):
-        """A pair of interfaces between two places, both up."""
+        """A pair of interfaces between two places, both up.
+
+        An end on the host is deleted with the test: the kernel takes its time
+        to delete a pair with the other end's namespace, and until then the
+        name is not free for the next test.
+        """
         number = next(_numbers)
         near, far = f"bt{number}a", f"bt{number}b"
         kernel_fds = []
@@ -72,6 +80,8 @@ class World:
                 if where is not self.host:
                     _move_link(which, fd)
                 where.ip("link", "set", which, "name", new_name)
+                if where is self.host:
+                    self.defer(_ip_quiet, "link", "del", new_name)
                 where.up(new_name)
         finally:
             for fd in kernel_fds:
@@ -137,8 +147,26 @@ class World:
             except OSError as error:
                 problems.append(error)
         shutil.rmtree(self.base, ignore_errors=True)
+        try:
+            # Whatever names one test leaves there disturb the next one.
+            wait_equal(host_state, self._host_before,
+                       "the host's interfaces, addresses, routes and rules",
+                       self._guard)
+        except AssertionError as error:
+            problems.append(error)
         if problems:
             raise problems[0]
+
+
+def host_state():
+    """What a test could leave behind in the session's own namespace."""
+    state = [name for _, name in socket.if_nameindex()]
+    for family, objects in (("-4", "addr\nroute show table all\nrule\n"),
+                            ("-6", "rule\n")):
+        state += subprocess.run(
+            ["ip", family, "-o", "-batch", "-"], check=True, text=True,
+            capture_output=True, input=objects).stdout.splitlines()
+    return state
 
 
 def _ip(*args):
