@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/* backend.c - where a rule forwards to, as text and as a socket address */
+/* backend.c - where a rule forwards to, and from where, as text and as
+ * addresses */
 #include "common/backend.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "common/ip.h"
 #include "common/util.h"
+
+#define ADDRESS_PORT "ADDRESS:PORT or [IPV6]:PORT"
 
 /* A port without sign, space or leading zeros' excess: 1 to 65535. */
 static int backend_port_parse(const char *text, uint16_t *ret_port)
@@ -74,27 +79,37 @@ static const char *backend_split(const char *text, char *host, size_t size)
 	return port;
 }
 
-static int backend_ip_parse(const char *text, struct backend *backend,
-			    const char **problem)
+/* "a:p" and "[a]:p". */
+static int address_port_parse(const char *text, struct ip_addr *ret_addr,
+			      uint16_t *ret_port, const char **problem)
 {
 	char host[46];
 	const char *port_text = backend_split(text, host, sizeof(host));
-	struct ip_addr addr;
-	uint16_t port;
 
-	*problem = "ADDRESS:PORT or [IPV6]:PORT";
+	*problem = ADDRESS_PORT;
 	if (!port_text)
 		return -EINVAL;
-	if (ip_addr_parse(host, &addr) < 0 ||
-	    (addr.family == AF_INET6) != (text[0] == '[')) {
+	if (ip_addr_parse(host, ret_addr) < 0 ||
+	    (ret_addr->family == AF_INET6) != (text[0] == '[')) {
 		*problem = "a literal address (names are not resolved), IPv6 "
 			   "in brackets";
 		return -EINVAL;
 	}
-	if (backend_port_parse(port_text, &port) < 0) {
+	if (backend_port_parse(port_text, ret_port) < 0) {
 		*problem = "a port from 1 to 65535";
 		return -EINVAL;
 	}
+	return 0;
+}
+
+static int backend_ip_parse(const char *text, struct backend *backend,
+			    const char **problem)
+{
+	struct ip_addr addr;
+	uint16_t port;
+
+	if (address_port_parse(text, &addr, &port, problem) < 0)
+		return -EINVAL;
 	backend->address_len =
 		ip_addr_to_sockaddr(&addr, port, 0, &backend->address);
 	return 0;
@@ -136,4 +151,76 @@ int backend_parse(const char *text, struct backend *ret,
 	}
 	*ret = backend;
 	return 0;
+}
+
+static bool is_v4_mapped(const struct ip_addr *addr)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return addr->family == AF_INET6 &&
+	       memcmp(addr->bytes, prefix, sizeof(prefix)) == 0;
+}
+
+/* Those of a group, and in IPv4 all from there on, broadcast included. */
+static bool is_multicast(const struct ip_addr *addr)
+{
+	return addr->bytes[0] >= (addr->family == AF_INET ? 0xe0 : 0xff);
+}
+
+static const char *source_problem(const struct ip_addr *addr)
+{
+	if (ip_addr_is_any(addr))
+		return "one address; without \"from\" the kernel chooses it";
+	if (is_v4_mapped(addr))
+		return "plain IPv4";
+	if (is_multicast(addr))
+		return "an address that one host has";
+	if (ip_addr_is_link_local(addr))
+		return "an address that is no link-local one, which says "
+		       "nothing without its interface";
+	return NULL;
+}
+
+int backend_source_parse(const char *text, struct backend_source *ret,
+			 const char **ret_problem)
+{
+	struct backend_source source = { .port = 0 };
+	const char *problem;
+	int r = ip_addr_parse(text, &source.addr);
+
+	if (r < 0)
+		r = address_port_parse(text, &source.addr, &source.port,
+				       &problem);
+	if (r < 0 && !strchr(text, ':'))
+		problem = "a literal address (names are not resolved)";
+	else if (r < 0 && strcmp(problem, ADDRESS_PORT) == 0)
+		problem = "ADDRESS, or " ADDRESS_PORT;
+	if (r == 0) {
+		problem = source_problem(&source.addr);
+		r = problem ? -EINVAL : 0;
+	}
+	if (r < 0) {
+		if (ret_problem)
+			*ret_problem = problem;
+		return r;
+	}
+	*ret = source;
+	return 0;
+}
+
+const char *backend_source_fmt(const struct backend_source *source,
+			       char *buffer)
+{
+	bool brackets = source->addr.family == AF_INET6;
+	char text[IP_TEXT_MAX];
+
+	(void)ip_addr_fmt(&source->addr, text); /* returns the buffer */
+	if (source->port == 0)
+		(void)snprintf(buffer, BACKEND_SOURCE_TEXT_MAX, "%.45s",
+			       text); /* fits */
+	else
+		(void)snprintf(buffer, BACKEND_SOURCE_TEXT_MAX, "%s%.45s%s:%u",
+			       brackets ? "[" : "", text, brackets ? "]" : "",
+			       source->port); /* fits */
+	return buffer;
 }

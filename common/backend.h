@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backend.h - where a rule forwards to, as text and as a socket address
+/* backend.h - where a rule forwards to, and from where, as text and as
+ * addresses
  *
  * The rules layer validates with this; the relay connects with it.
  */
@@ -8,8 +9,13 @@
 
 #include <sys/socket.h>
 
+#include "common/ip.h"
+
 /* "sctp://[" + IPv6 + "]:65535", or "unix:" and a path of 107 bytes */
 #define BACKEND_TEXT_MAX 128
+
+/* "[" + IPv6 + "]:65535" */
+#define BACKEND_SOURCE_TEXT_MAX 56
 
 enum backend_scheme {
 	BACKEND_SAME, /* none given: the listener's own protocol */
@@ -30,6 +36,15 @@ struct backend {
 };
 
 /**
+ * struct backend_source - what a socket to a backend is bound to
+ * @port:	0: any, the kernel's choice
+ */
+struct backend_source {
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+/**
  * backend_parse() - "10.0.0.1:80", "[::1]:80", "tcp://…", "udp://…",
  * "sctp://…", "unix:/path"
  * @ret_problem: static text of what was expected, on failure; may be NULL
@@ -39,5 +54,21 @@ struct backend {
  */
 int backend_parse(const char *text, struct backend *ret,
 		  const char **ret_problem);
+
+/**
+ * backend_source_parse() - "10.0.0.1", "fd00::1", "10.0.0.1:80", "[fd00::1]:80"
+ * @ret_problem: as of backend_parse()
+ *
+ * Only what a socket can be bound to and others can answer: no wildcard, no
+ * multicast address, and none that says nothing without an interface.
+ * Return: 0, or -EINVAL with *@ret untouched.
+ */
+int backend_source_parse(const char *text, struct backend_source *ret,
+			 const char **ret_problem);
+
+/** backend_source_fmt() - the text that backend_source_parse() reads, to
+ * @buffer of BACKEND_SOURCE_TEXT_MAX; returns it */
+const char *backend_source_fmt(const struct backend_source *source,
+			       char *buffer);
 
 #endif

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/backend.h"
 #include "common/util.h"
 
 struct service *service_new(void)
@@ -40,6 +41,7 @@ struct service *service_unref(struct service *service)
 	free(service->file);
 	free(service->consumer);
 	free(service->netns);
+	free(service->from);
 	free(service->text);
 	free(service);
 	return NULL;
@@ -51,6 +53,18 @@ static char *copy_text(const char *text, bool *failed)
 	char *copy = text ? strdup(text) : NULL;
 
 	if (text && !copy)
+		*failed = true;
+	return copy;
+}
+
+static struct backend_source *copy_sources(const struct backend_source *from,
+					   size_t n, bool *failed)
+{
+	struct backend_source *copy = n ? malloc(n * sizeof(*copy)) : NULL;
+
+	if (copy)
+		memcpy(copy, from, n * sizeof(*copy));
+	else if (n)
 		*failed = true;
 	return copy;
 }
@@ -70,6 +84,8 @@ struct service *service_copy(const struct service *service)
 	copy->netns = copy_text(service->netns, &failed);
 	copy->text = copy_text(service->text, &failed);
 	copy->n_to = 0;
+	copy->n_from = service->n_from;
+	copy->from = copy_sources(service->from, service->n_from, &failed);
 	copy->to = calloc(service->n_to ? service->n_to : 1, sizeof(char *));
 	if (copy->to) {
 		copy->n_to = service->n_to;
@@ -97,12 +113,26 @@ bool socket_options_equal(const struct socket_options *a,
 	       a->transparent == b->transparent;
 }
 
+bool service_sources_equal(const struct backend_source *a, size_t n_a,
+			   const struct backend_source *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++) {
+		if (!ip_addr_equal(&a[i].addr, &b[i].addr) ||
+		    a[i].port != b[i].port)
+			return false;
+	}
+	return true;
+}
+
 bool service_equal(const struct service *a, const struct service *b)
 {
 	if (a == b)
 		return true;
 	if (a->action != b->action || a->proxy != b->proxy ||
 	    a->transparent != b->transparent ||
+	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)

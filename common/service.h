@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct backend_source;
+
 #define SERVICE_UNSET (-1) /* the kernel's default stays */
 
 /** The consumer that serves `forward` and `respond`. */
@@ -58,6 +60,10 @@ struct socket_options {
  * whoever connects remembers in one word which of them it has tried. */
 #define SERVICE_BACKENDS_MAX 64u
 
+/** From how many addresses a rule may forward: an SCTP endpoint tells all of
+ * its own in one packet, and has a few. */
+#define SERVICE_FROM_MAX 8u
+
 enum service_action {
 	SERVICE_FORWARD, /* relay to a backend */
 	SERVICE_RESPOND, /* answer with a text */
@@ -83,6 +89,9 @@ enum service_proxy {
  *		backend_parse()
  * @netns:	name of the namespace to connect in, NULL for the host's
  * @transparent: connect from the client's address
+ * @from:	connect from these addresses: to a backend by TCP or UDP from
+ *the one of its family, by SCTP from all of its family; none, or one at least
+ *of the family of each backend that is no template
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default
  * @max_connections: 0: the relay's default
  * @text:	for SERVICE_RESPOND
@@ -98,6 +107,8 @@ struct service {
 	size_t n_to;
 	char *netns;
 	bool transparent;
+	struct backend_source *from;
+	size_t n_from;
 	enum service_proxy proxy;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
@@ -115,6 +126,10 @@ struct service *service_unref(struct service *service);
 /** service_copy() - a deep copy with one reference, to be changed before it is
  * shared. NULL: out of memory. */
 struct service *service_copy(const struct service *service);
+
+/** service_sources_equal() - the same addresses in the same order? */
+bool service_sources_equal(const struct backend_source *a, size_t n_a,
+			   const struct backend_source *b, size_t n_b);
 
 /** service_equal() - would a listener of one serve exactly as the other's? */
 bool service_equal(const struct service *a, const struct service *b);

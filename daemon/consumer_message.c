@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "binder/binder.h"
+#include "common/backend.h"
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/json_text.h"
@@ -158,6 +159,20 @@ static json_t *netns_json(const struct listener *listener,
 			 netns && netns->host, "names", names);
 }
 
+static int add_from(json_t *message, const struct service *service)
+{
+	char text[BACKEND_SOURCE_TEXT_MAX];
+	json_t *from = json_array();
+
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (json_array_append_new(
+			    from, json_string(backend_source_fmt(
+					  &service->from[i], text))) < 0)
+			return json_decref(from), -ENOMEM;
+	}
+	return json_object_set_new(message, "from", from) < 0 ? -ENOMEM : 0;
+}
+
 static int add_forward(json_t *message, const struct service *service)
 {
 	json_t *to = json_array();
@@ -177,6 +192,8 @@ static int add_forward(json_t *message, const struct service *service)
 		return json_decref(to), -ENOMEM;
 	if (service->transparent &&
 	    json_object_set_new(message, "transparent", json_true()) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->n_from && add_from(message, service) < 0)
 		return json_decref(to), -ENOMEM;
 	if (json_object_set_new(message, "to", to) < 0 ||
 	    json_object_set_new(message, "connect_timeout_ms",

@@ -38,6 +38,8 @@ const char *unserved_reason(const struct listener_spec *spec)
 		return "not yet: handoff to other programs";
 	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
+	if (service->n_from)
+		return "not yet: connecting from an address of the rule's";
 	if (service->transparent && !may_be_transparent)
 		return "berthd lacks CAP_NET_ADMIN, which transparent needs";
 	for (size_t i = 0; i < service->n_to; i++) {

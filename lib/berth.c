@@ -156,6 +156,9 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	r = parse_netns(root, listener);
 	if (r < 0)
 		return r;
+	r = get_texts(root, "from", &listener->from, &listener->n_from);
+	if (r < 0)
+		return r;
 	return get_texts(root, "to", &listener->to, &listener->n_to);
 }
 
@@ -253,6 +256,7 @@ struct berth_message *berth_message_free(struct berth_message *public)
 		(void)close(public->fd); /* a copy: berthd has its own */
 	free(public->listener.names);
 	free(public->listener.to);
+	free(public->listener.from);
 	json_decref(message->root);
 	free(message);
 	return NULL;

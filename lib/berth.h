@@ -63,6 +63,8 @@ enum berth_message_type {
  *		socket in another one is got with berth_ask_socket().
  * @transparent: connect from the client's address: with a socket from
  *		berth_ask_socket(), which may be bound to any address
+ * @from:	addresses to connect from, "10.0.0.1" or "fd00::1", for SCTP
+ *		maybe with a port, "10.0.0.1:80" or "[fd00::1]:80"
  */
 struct berth_listener {
 	uint64_t netns_id;
@@ -84,6 +86,8 @@ struct berth_listener {
 	const char *proxy_protocol;
 	const char *backend_netns;
 	bool transparent;
+	const char **from;
+	size_t n_from;
 };
 
 /* Failures of backends are counted for so many different errnos, and the rest

@@ -121,6 +121,27 @@ static int set_proxy(struct serving *serving,
 	return serving->netns_name ? 0 : -ENOMEM;
 }
 
+static int set_from(struct serving *serving,
+		    const struct berth_listener *listener,
+		    const char **ret_problem)
+{
+	if (listener->n_from == 0)
+		return 0;
+	*ret_problem = "from at most 8 addresses";
+	if (listener->n_from > SERVICE_FROM_MAX)
+		return -EINVAL;
+	serving->from = calloc(listener->n_from, sizeof(*serving->from));
+	if (!serving->from)
+		return -ENOMEM;
+	for (; serving->n_from < listener->n_from; serving->n_from++) {
+		if (backend_source_parse(listener->from[serving->n_from],
+					 &serving->from[serving->n_from],
+					 ret_problem) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int set_forward(struct serving *serving,
 		       const struct berth_listener *listener,
 		       enum protocol protocol, const char **ret_problem)
@@ -133,6 +154,9 @@ static int set_forward(struct serving *serving,
 	serving->backend_netns = strdup(listener->backend_netns);
 	if (!serving->backend_netns)
 		return -ENOMEM;
+	r = set_from(serving, listener, ret_problem);
+	if (r < 0)
+		return r;
 	return add_backends(serving, listener, protocol, ret_problem);
 }
 
@@ -207,6 +231,7 @@ struct serving *serving_unref(struct serving *serving)
 		free(serving->backends[i].address);
 	}
 	free(serving->backends);
+	free(serving->from);
 	free(serving->netns_name);
 	free(serving->backend_netns);
 	free(serving->text);
@@ -226,6 +251,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->idle_timeout_us != b->idle_timeout_us ||
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
 	    a->transparent != b->transparent ||
+	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !text_equal(a->netns_name, b->netns_name) ||
 	    !text_equal(a->backend_netns, b->backend_netns) ||
 	    !text_equal(a->text, b->text))

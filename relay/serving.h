@@ -17,6 +17,7 @@
 #include "common/service.h"
 #include "relay/backend_health.h"
 
+struct backend_source;
 struct berth_listener;
 
 /**
@@ -41,6 +42,8 @@ struct serving_backend {
  * @netns_name:	the namespace's first name, for that; NULL: none, or not told
  * @backend_netns: where to connect; "" in the relay's own
  * @transparent: from the client's address
+ * @from:	NULL, or what sockets to backends are bound to; see
+ *		struct service
  */
 struct serving {
 	atomic_uint refs;
@@ -54,6 +57,8 @@ struct serving {
 	char *netns_name;
 	char *backend_netns;
 	bool transparent;
+	struct backend_source *from;
+	size_t n_from;
 	char *text;
 	size_t text_len;
 };

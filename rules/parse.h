@@ -127,9 +127,24 @@ void parse_listen(struct parse *parse, const struct yaml_node *node,
 struct action_nodes {
 	const struct yaml_node *to;
 	const struct yaml_node *proxy;
+	const struct yaml_node *from;
 };
 void parse_forward(struct parse *parse, const struct yaml_node *node,
 		   struct service *service, struct action_nodes *ret_nodes);
+
+/** parse_from() - of `forward`: the addresses to connect from */
+void parse_from(struct parse *parse, const struct yaml_node *node,
+		struct service *service);
+
+/**
+ * parse_from_join() - do they fit the backends, for the protocols of @listen?
+ *
+ * Reports each problem at its backend or its address, as parse_join() does.
+ */
+void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
+		     const struct service *service,
+		     const struct listen *listen);
+
 void parse_respond(struct parse *parse, const struct yaml_node *node,
 		   struct service *service);
 void parse_handoff(struct parse *parse, const struct yaml_node *node,

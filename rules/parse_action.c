@@ -22,6 +22,7 @@ enum forward_key {
 	FORWARD_NAMESPACE,
 	FORWARD_PROXY_PROTOCOL,
 	FORWARD_TRANSPARENT,
+	FORWARD_FROM,
 	FORWARD_CONNECT_TIMEOUT,
 	FORWARD_IDLE_TIMEOUT,
 	FORWARD_MAX_CONNECTIONS,
@@ -32,6 +33,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_NAMESPACE] = "namespace",
 	[FORWARD_PROXY_PROTOCOL] = "proxy_protocol",
 	[FORWARD_TRANSPARENT] = "transparent",
+	[FORWARD_FROM] = "from",
 	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
 	[FORWARD_MAX_CONNECTIONS] = "max_connections",
@@ -231,6 +233,7 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 		return;
 	ret_nodes->to = fields[FORWARD_TO].value;
 	ret_nodes->proxy = fields[FORWARD_PROXY_PROTOCOL].value;
+	ret_nodes->from = fields[FORWARD_FROM].value;
 	if (fields[FORWARD_TO].key)
 		parse_to(parse, fields[FORWARD_TO].value, service);
 	else
@@ -242,6 +245,13 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 			    service);
 	if (fields[FORWARD_TRANSPARENT].key)
 		parse_transparent(parse, fields, service);
+	if (fields[FORWARD_FROM].key)
+		parse_from(parse, fields[FORWARD_FROM].value, service);
+	if (fields[FORWARD_FROM].key && service->transparent)
+		(void)parse_error(parse, fields[FORWARD_FROM].key,
+				  "from beside \"transparent\", which connects "
+				  "from the client's address; expected one of "
+				  "the two");
 	parse_limits(parse, fields, service);
 }
 

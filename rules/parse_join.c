@@ -122,6 +122,8 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 			check_to(parse, nodes->to, listen);
 		if (nodes->proxy)
 			check_proxy(parse, nodes->proxy, service, listen);
+		if (nodes->from)
+			parse_from_join(parse, nodes, service, listen);
 		joined = service_copy(service);
 		if (!joined) {
 			(void)parse_oom(parse);

@@ -31,6 +31,7 @@
 
 #define UNSAFE_NAME \
 	"a name that would go into the backend's path holds \"/\" or \"..\""
+#define NO_SOURCE "\"from\" has no address of the backend's family"
 #define LONG_PATH "the backend's path gets too long with the names filled in"
 
 /**
@@ -200,6 +201,17 @@ static int add_shadow(struct planner *planner, const struct endpoint *endpoint,
 	return 0;
 }
 
+/* Is there an address to connect to it from, if the rule names some? */
+static bool has_source(const struct service *service,
+		       const struct backend *backend)
+{
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (service->from[i].addr.family == backend->address.ss_family)
+			return true;
+	}
+	return service->n_from == 0;
+}
+
 /* Puts the values into each backend of @service, which is not shared yet. */
 static int expand_backends(struct service *service,
 			   const struct template_values *values,
@@ -217,6 +229,10 @@ static int expand_backends(struct service *service,
 			r = backend_parse(buffer, &backend, NULL);
 		if (r < 0) {
 			*ret_refusal = r == -EPERM ? UNSAFE_NAME : LONG_PATH;
+			return 0;
+		}
+		if (!has_source(service, &backend)) {
+			*ret_refusal = NO_SOURCE;
 			return 0;
 		}
 		text = strdup(buffer);

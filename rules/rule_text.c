@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/backend.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/parse_option.h"
@@ -188,7 +189,7 @@ static void duration_print(FILE *f, const char *name, uint32_t ms)
 
 static void serve_print(FILE *f, const struct service *service)
 {
-	char quoted[QUOTE_MAX];
+	char quoted[QUOTE_MAX], source[BACKEND_SOURCE_TEXT_MAX];
 
 	switch (service->action) {
 	case SERVICE_FORWARD:
@@ -213,6 +214,9 @@ static void serve_print(FILE *f, const struct service *service)
 			      service_proxy_name(service->proxy));
 	if (service->transparent)
 		(void)fputs("; transparent", f);
+	for (size_t i = 0; i < service->n_from; i++)
+		(void)fprintf(f, "%s %s", i ? "," : "; from",
+			      backend_source_fmt(&service->from[i], source));
 	duration_print(f, "connect_timeout", service->connect_timeout_ms);
 	duration_print(f, "idle_timeout", service->idle_timeout_ms);
 	if (service->max_connections)

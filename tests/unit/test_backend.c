@@ -94,9 +94,62 @@ static void test_refused(void **state)
 	}
 }
 
+static void test_sources(void **state)
+{
+	static const struct {
+		const char *text;
+		uint16_t port;
+		uint8_t family;
+	} cases[] = {
+		{ "10.0.0.1", 0, AF_INET },
+		{ "127.0.0.2", 0, AF_INET },
+		{ "10.0.0.1:1", 1, AF_INET },
+		{ "fd00::1", 0, AF_INET6 },
+		{ "[fd00::1]:65535", 65535, AF_INET6 },
+		{ "[1111:2222:3333:4444:5555:6666:7777:8888]:65535", 65535,
+		  AF_INET6 },
+	};
+	char text[BACKEND_SOURCE_TEXT_MAX];
+	struct backend_source source;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(
+			backend_source_parse(cases[i].text, &source, NULL), 0);
+		assert_int_equal(source.port, cases[i].port);
+		assert_int_equal(source.addr.family, cases[i].family);
+		assert_string_equal(backend_source_fmt(&source, text),
+				    cases[i].text);
+	}
+}
+
+/* The texts of problems: tests/unit/rules/67-from. */
+static void test_sources_refused(void **state)
+{
+	static const char *const cases[] = {
+		"",	      "eth0",	      "0.0.0.0",    "::",
+		"fe80::1",    "224.0.0.1",    "ff02::1",    "255.255.255.255",
+		"10.0.0.1:0", "10.0.0.1/32",  "[10.0.0.1]", "[fd00::1]",
+		"fd00::1%1",  "[0.0.0.0]:80", "10.0.0.1:",  "::ffff:10.0.0.1",
+	};
+	struct backend_source source;
+	const char *problem;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		problem = NULL;
+		assert_int_equal(backend_source_parse(cases[i], &source,
+						      &problem),
+				 -EINVAL);
+		assert_non_null(problem);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_sources_refused),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_unix),
 		cmocka_unit_test(test_refused),

@@ -59,6 +59,8 @@ static void test_messages(void **state)
 		{ "{" LISTENER ",\"port\":65536}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"to\":\"x\"}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"to\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"from\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"from\":\"::1\"}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"text\":null}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"idle_timeout_ms\":-1}", -EBADMSG,
 		  0 },
@@ -95,7 +97,7 @@ static void test_listener_members(void **state)
 		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
 		"\"idle_timeout_ms\":4294967295,\"max_connections\":3,"
 		"\"proxy_protocol\":\"v2\",\"backend_namespace\":\"b\","
-		"\"transparent\":true}";
+		"\"transparent\":true,\"from\":[\"10.0.0.1\",\"::1\"]}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
 
@@ -119,6 +121,8 @@ static void test_listener_members(void **state)
 	assert_string_equal(listener->proxy_protocol, "v2");
 	assert_string_equal(listener->backend_netns, "b");
 	assert_true(listener->transparent);
+	assert_int_equal(listener->n_from, 2);
+	assert_string_equal(listener->from[1], "::1");
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }

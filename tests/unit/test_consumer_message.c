@@ -11,6 +11,7 @@
 
 #include "binder/binder.h"
 #include "common/netns.h"
+#include "common/backend.h"
 #include "common/util.h"
 #include "daemon/consumer_message.h"
 
@@ -171,7 +172,7 @@ static void test_forward(void **state)
 				     .endpoint = { .port = 80 },
 				     .service = service };
 	_cleanup_free_ char *without = NULL, *with = NULL;
-	const char *proxy, *to, *netns;
+	const char *proxy, *to, *netns, *from6, *from4;
 	int transparent = 0;
 	json_t *json;
 
@@ -184,17 +185,28 @@ static void test_forward(void **state)
 	assert_null(strstr(without, "proxy_protocol"));
 	assert_null(strstr(without, "transparent"));
 	assert_null(strstr(without, "backend_namespace"));
+	assert_null(strstr(without, "from"));
+	service->from = calloc(2, sizeof(*service->from));
+	service->n_from = 2;
+	assert_int_equal(backend_source_parse("[fd00::1]:80", &service->from[0],
+					      NULL),
+			 0);
+	assert_int_equal(
+		backend_source_parse("10.0.0.1", &service->from[1], NULL), 0);
 	service->transparent = true;
 	service->netns = strdup("blue");
 	service->proxy = SERVICE_PROXY_V2_CRC32C;
 	with = consumer_listener_text(&listener, NULL);
 	assert_non_null(with);
 	json = json_loads(with, 0, NULL);
-	assert_int_equal(json_unpack(json, "{s:s, s:[s], s:b, s:s}",
+	assert_int_equal(json_unpack(json, "{s:s, s:[s], s:b, s:s, s:[s, s!]}",
 				     "proxy_protocol", &proxy, "to", &to,
 				     "transparent", &transparent,
-				     "backend_namespace", &netns),
+				     "backend_namespace", &netns, "from",
+				     &from6, &from4),
 			 0);
+	assert_string_equal(from6, "[fd00::1]:80");
+	assert_string_equal(from4, "10.0.0.1");
 	assert_true(transparent);
 	assert_string_equal(netns, "blue");
 	assert_string_equal(proxy, "v2+crc32c");

@@ -538,6 +538,30 @@ static void test_unsafe_interface(void **state)
 	fixture_done(&f);
 }
 
+/* A backend of the listener's own address has to be reached from one of that
+ * family. */
+static void test_family_without_source(void **state)
+{
+	static const struct address list[] = {
+		{ 2, "10.0.0.1", RT_SCOPE_UNIVERSE, 0 },
+		{ 2, "fd00::1", RT_SCOPE_UNIVERSE, 0 },
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f,
+		     RULES
+		     "  - {name: a, listen: [" EACH80
+		     "], forward: {to: '${address}:1', from: 10.0.0.2}}\n",
+		     "/n/blue");
+	set_addresses(&f, list, ARRAY_SIZE(list));
+	check_plan(&f, 10,
+		   "tcp 10.0.0.1:80 a on eth0 -> 10.0.0.1:1\n"
+		   "tcp [fd00::1]:80 a on eth0 -> ${address}:1 refused\n",
+		   "from of one family");
+	fixture_done(&f);
+}
+
 /* Listeners that differ in nothing but the address share one service. */
 static void test_shared_service(void **state)
 {
@@ -742,6 +766,7 @@ int main(void)
 		cmocka_unit_test(test_needs_addresses),
 		cmocka_unit_test(test_unsafe_names),
 		cmocka_unit_test(test_unsafe_interface),
+		cmocka_unit_test(test_family_without_source),
 		cmocka_unit_test(test_shared_service),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_explain_without_addresses),

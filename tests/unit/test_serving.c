@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/backend.h"
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/serving.h"
@@ -87,10 +88,47 @@ static void test_one_text_two_protocols(void **state)
 		servings[i] = serving_unref(servings[i]);
 }
 
+static void test_sources(void **state)
+{
+	const char *to = "10.0.0.1:1", *from[] = { "10.0.0.2", "fd00::2" };
+	const char *wrong = "eth0", *problem;
+	struct serving *two, *one;
+	struct berth_listener listener = {
+		.protocol = "tcp",
+		.action = "forward",
+		.text = "",
+		.proxy_protocol = "",
+		.backend_netns = "",
+		.to = &to,
+		.n_to = 1,
+		.from = from,
+		.n_from = 2,
+	};
+
+	(void)state;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &two, &problem),
+			 0);
+	assert_int_equal(two->n_from, 2);
+	assert_int_equal(two->from[1].addr.family, AF_INET6);
+	listener.n_from = 1;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
+			 0);
+	assert_false(serving_equal(one, two));
+	two = serving_unref(two);
+	listener.from = &wrong;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &two, &problem),
+			 -EINVAL);
+	listener.n_from = SERVICE_FROM_MAX + 1;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &two, &problem),
+			 -EINVAL);
+	one = serving_unref(one);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backends_of_protocols),
+		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_one_text_two_protocols),
 	};
 
