@@ -40,6 +40,11 @@
  * has room, and never so much that the others have none. */
 #define NETNS_PART 2
 
+/* UDP sessions stay as long as their idle timeout says, and forged datagrams
+ * make any number of them: this part of a namespace's descriptors is never
+ * theirs, so that its connections find room. */
+#define NO_SESSIONS_PART 4
+
 /* Without a limit of the system's own: what a host can be expected to hold. */
 #define NOFILE_MAX (1u << 20)
 
@@ -118,6 +123,9 @@ int admission_init(size_t fixed, size_t n_workers)
 				       : (uint32_t)(traffic_limit / 8 + 1);
 	netns_limits[ADMISSION_DESCRIPTORS] =
 		(uint32_t)(traffic_limit / NETNS_PART + 1);
+	netns_limits[ADMISSION_SESSIONS] =
+		netns_limits[ADMISSION_DESCRIPTORS] -
+		netns_limits[ADMISSION_DESCRIPTORS] / NO_SESSIONS_PART;
 	netns_limits[ADMISSION_PIPES] = PIPES_MAX / PIPES_PART;
 	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
 	return 0;
@@ -237,16 +245,60 @@ static bool counter_take(atomic_uint *counter, unsigned int n,
 	return false;
 }
 
+/* What @kind is a part of. Return: is there room in that, too? */
+static bool whole_take(struct admission *admission, enum admission_kind kind,
+		       unsigned int n)
+{
+	switch (kind) {
+	case ADMISSION_SESSIONS:
+		return admission_take(admission, ADMISSION_DESCRIPTORS, n);
+	case ADMISSION_DESCRIPTORS:
+		return admission_take_fds(n);
+	case ADMISSION_PIPES:
+	case ADMISSION_KINDS:
+		break;
+	}
+	return true;
+}
+
+static void whole_give(struct admission *admission, enum admission_kind kind,
+		       unsigned int n)
+{
+	switch (kind) {
+	case ADMISSION_SESSIONS:
+		admission_give(admission, ADMISSION_DESCRIPTORS, n);
+		break;
+	case ADMISSION_DESCRIPTORS:
+		admission_give_fds(n);
+		break;
+	case ADMISSION_PIPES:
+	case ADMISSION_KINDS:
+		break;
+	}
+}
+
 bool admission_take(struct admission *admission, enum admission_kind kind,
 		    unsigned int n)
 {
 	if (!counter_take(&admission->used[kind], n, netns_limits[kind]))
 		return false;
-	if (kind != ADMISSION_DESCRIPTORS || admission_take_fds(n))
+	if (whole_take(admission, kind, n))
 		return true;
 	atomic_fetch_sub_explicit(&admission->used[kind], n,
 				  memory_order_relaxed);
 	return false;
+}
+
+bool admission_has_room(const struct admission *admission,
+			enum admission_kind kind, unsigned int n)
+{
+	if (kind == ADMISSION_SESSIONS &&
+	    !admission_has_room(admission, ADMISSION_DESCRIPTORS, n))
+		return false;
+	return atomic_load_explicit(&admission->used[kind],
+				    memory_order_relaxed) +
+		       n <=
+	       netns_limits[kind];
 }
 
 void admission_give(struct admission *admission, enum admission_kind kind,
@@ -254,8 +306,7 @@ void admission_give(struct admission *admission, enum admission_kind kind,
 {
 	atomic_fetch_sub_explicit(&admission->used[kind], n,
 				  memory_order_relaxed);
-	if (kind == ADMISSION_DESCRIPTORS)
-		admission_give_fds(n);
+	whole_give(admission, kind, n);
 }
 
 bool admission_take_client(struct admission *admission, atomic_uint *n_clients,

@@ -22,6 +22,7 @@
 /** enum admission_kind - what is counted over all workers */
 enum admission_kind {
 	ADMISSION_DESCRIPTORS, /* of connections and sessions */
+	ADMISSION_SESSIONS, /* of UDP; each is a descriptor, too */
 	ADMISSION_PIPES, /* directions of connections that have one */
 	ADMISSION_KINDS,
 };
@@ -108,11 +109,16 @@ void admission_give_fds(unsigned int n);
 /**
  * admission_take() - may the namespace have @n more of @kind?
  *
- * Descriptors are taken of those of all traffic, too. Return: false when there
- * is no room; nothing is taken then.
+ * Descriptors are taken of those of all traffic, too, and sessions of the
+ * descriptors. Return: false when there is no room; nothing is taken then.
  */
 bool admission_take(struct admission *admission, enum admission_kind kind,
 		    unsigned int n);
+
+/** admission_has_room() - as admission_take(), of the namespace's own share
+ * only, and without taking anything */
+bool admission_has_room(const struct admission *admission,
+			enum admission_kind kind, unsigned int n);
 
 /** admission_give() - gives back what admission_take() took, or a part */
 void admission_give(struct admission *admission, enum admission_kind kind,

@@ -250,12 +250,13 @@ void udp_listener_handler(struct worker *worker, struct pollable *pollable,
 
 bool udp_shed(struct worker *worker)
 {
-	struct udp_session *oldest = worker->udp ? worker->udp->pool.oldest
-						 : NULL;
+	struct udp_session *victim = NULL;
 
-	if (!oldest)
+	if (worker->udp)
+		victim = udp_pool_greediest(&worker->udp->pool);
+	if (!victim)
 		return false;
-	udp_forward_evict(worker, oldest);
+	udp_forward_evict(worker, victim);
 	return true;
 }
 
@@ -299,7 +300,8 @@ int udp_share_open(struct worker *worker, struct share *share)
 	front = calloc(1, sizeof(*front));
 	if (!front)
 		return -ENOMEM;
-	front->table = udp_table_new(&worker->udp->pool, front);
+	front->table = udp_table_new(&worker->udp->pool, share->listener->netns,
+				     front);
 	if (!front->table || timers_reserve(&worker->timers) < 0) {
 		(void)udp_table_free(front->table);
 		free(front);

@@ -35,7 +35,8 @@ void udp_share_close(struct worker *worker, struct share *share);
 void udp_share_changed(struct worker *worker, struct share *share,
 		       const struct serving *old);
 
-/** udp_shed() - ends the worker's oldest session. Return: false: none. */
+/** udp_shed() - ends a session of the namespace that has most of the worker's.
+ * Return: false: there is none. */
 bool udp_shed(struct worker *worker);
 
 /** udp_flush() - sends the answers that sessions received; to be called after

@@ -91,7 +91,7 @@ void udp_forward_close(struct worker *worker, struct udp_session *session)
 	if (session->fd >= 0)
 		(void)close(TAKE_FD(session->fd)); /* nothing can fail */
 	session->mint = mint_free(worker, session->mint);
-	admission_give_fds(1);
+	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
 	counters_add(udp_counters(front), COUNTER_ENDED, 1);
 	udp_session_remove(session);
 	worker_bury(worker, &session->grave);
@@ -275,7 +275,15 @@ void udp_flush(struct worker *worker)
 
 /* The beginning of a session */
 
-/* Makes room for one more session. Return: false when there is none. */
+static bool front_take(const struct udp_front *front)
+{
+	return admission_take(front->share->listener->netns, ADMISSION_SESSIONS,
+			      1);
+}
+
+/* Makes room for one more session. Its own namespace gives way when that has
+ * its share; only one that has nothing here takes from the one with most, as
+ * all traffic together may have too much. Return: false when there is none. */
 static bool front_make_room(struct worker *worker, struct udp_front *front)
 {
 	uint32_t limit = front->share->serving->max_connections;
@@ -283,15 +291,19 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 
 	while ((victim = udp_table_victim(front->table, limit)))
 		udp_forward_evict(worker, victim);
-	if (admission_take_fds(1))
+	if (front_take(front))
 		return true;
-	victim = udp_table_oldest(front->table);
-	if (!victim) {
-		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
-		return false;
+	victim = udp_table_concede(front->table);
+	if (!victim && admission_has_room(front->share->listener->netns,
+					  ADMISSION_SESSIONS, 1))
+		victim = udp_pool_greediest(&worker->udp->pool);
+	if (victim) {
+		udp_forward_evict(worker, victim);
+		if (front_take(front))
+			return true;
 	}
-	udp_forward_evict(worker, victim);
-	return admission_take_fds(1);
+	counters_add(udp_counters(front), COUNTER_LIMITED, 1);
+	return false;
 }
 
 static struct udp_session *session_new(struct worker *worker,
@@ -322,7 +334,7 @@ static struct udp_session *session_new(struct worker *worker,
 		udp_session_remove(session);
 		free(session); /* no event can point to it yet */
 	}
-	admission_give_fds(1);
+	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
 	log_no_session(worker, front, r);
 	return NULL;
 }

@@ -2,13 +2,15 @@
 /* udp_session.c - who is talking to whom: the table of UDP sessions
  *
  * Theory of operation: a chained hash table per listener that grows with what
- * it holds, and lists in order of use, oldest first. The pool has one of all
- * sessions. A table has two: of sessions that are proven, because the client
- * spoke again after it was answered, and of those that are not. The oldest is
- * the next to expire; when there are too many, those that are not proven go
- * first, as long as they hold more than a quarter of the places, which is kept
- * for newcomers: without it, a table full of proven sessions would let nobody
- * in. Source addresses are the client's choice, so the hash is
+ * it holds, and lists in order of use, oldest first. A table has two of them:
+ * of sessions that are proven, because the client spoke again after it was
+ * answered, and of those that are not. So has a group, for all tables of one
+ * namespace. The oldest of a list is the next to expire; when there are too
+ * many, those that are not proven go first, as long as they hold more than a
+ * quarter of the places, which is kept for newcomers: without it, a table full
+ * of proven sessions would let nobody in. The pool sorts the groups by size
+ * roughly, by powers of two: that finds one of the largest at once, and seldom
+ * moves one. Source addresses are the client's choice, so the hash is
  * SipHash-1-3 with a secret: without it, a few thousand chosen addresses in one
  * bucket would cost everybody's datagrams their time.
  */
@@ -16,6 +18,9 @@
 
 #include <string.h>
 #include <sys/random.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
 #include <utlist.h>
 
 #include "common/util.h"
@@ -25,14 +30,37 @@
 /* The part of a full table that is for sessions which are not proven. */
 #define NEWCOMERS_PART 4
 
-struct udp_table {
+/**
+ * struct ranks - sessions in order of use
+ * @fresh:	those that are not proven
+ * @fresh, @proven: heads of utlist.h DLs
+ */
+struct ranks {
+	struct udp_session *fresh, *proven;
+	size_t n;
+	size_t n_proven;
+};
+
+/**
+ * struct udp_group - the tables of one namespace
+ * @netns:	stands for it
+ * @prev, @next: in pool.by_size
+ */
+struct udp_group {
 	struct udp_pool *pool;
+	const void *netns;
+	size_t n_tables;
+	struct ranks ranks;
+	struct udp_group *prev, *next;
+	UT_hash_handle hh;
+};
+
+struct udp_table {
+	struct udp_group *group;
 	void *owner;
 	struct udp_session **buckets;
 	size_t n_buckets; /* a power of two */
-	size_t n;
-	size_t n_proven;
-	struct udp_session *fresh, *proven; /* heads of utlist.h DLs */
+	struct ranks ranks;
 };
 
 void udp_pool_init(struct udp_pool *pool, size_t limit)
@@ -89,25 +117,83 @@ static uint64_t key_hash(const struct udp_pool *pool, const struct udp_key *key)
 static struct udp_session **bucket(const struct udp_table *table,
 				   const struct udp_key *key)
 {
-	return &table->buckets[key_hash(table->pool, key) &
+	return &table->buckets[key_hash(table->group->pool, key) &
 			       (table->n_buckets - 1)];
 }
 
-struct udp_table *udp_table_new(struct udp_pool *pool, void *owner)
+/* Groups */
+
+static size_t size_of(const struct udp_group *group)
+{
+	size_t n = group->ranks.n;
+
+	return n > 0 ? (size_t)(64 - __builtin_clzll(n)) : 0;
+}
+
+/* @old: what size_of() said before the number of its sessions changed */
+static void group_resize(struct udp_group *group, size_t old)
+{
+	struct udp_pool *pool = group->pool;
+	size_t size = size_of(group);
+
+	if (size == old)
+		return;
+	DL_DELETE(pool->by_size[old], group);
+	DL_APPEND(pool->by_size[size], group);
+}
+
+static struct udp_group *group_get(struct udp_pool *pool, const void *netns)
+{
+	struct udp_group *group;
+
+	HASH_FIND_PTR(pool->groups, &netns, group);
+	if (!group) {
+		group = calloc(1, sizeof(*group));
+		if (!group)
+			return NULL;
+		group->pool = pool;
+		group->netns = netns;
+		HASH_ADD_PTR(pool->groups, netns, group);
+		if (!group->hh.tbl) {
+			free(group);
+			return NULL;
+		}
+		DL_APPEND(pool->by_size[0], group);
+	}
+	group->n_tables++;
+	return group;
+}
+
+static void group_put(struct udp_group *group)
+{
+	struct udp_pool *pool = group->pool;
+
+	if (--group->n_tables > 0)
+		return;
+	DL_DELETE(pool->by_size[0], group); /* its tables were empty */
+	HASH_DEL(pool->groups, group);
+	free(group);
+}
+
+/* Tables */
+
+struct udp_table *udp_table_new(struct udp_pool *pool, const void *netns,
+				void *owner)
 {
 	struct udp_table *table = calloc(1, sizeof(*table));
 
 	if (!table)
 		return NULL;
-	table->pool = pool;
 	table->owner = owner;
 	table->n_buckets = BUCKETS_MIN;
 	table->buckets = calloc(table->n_buckets, sizeof(*table->buckets));
-	if (!table->buckets) {
+	if (table->buckets)
+		table->group = group_get(pool, netns);
+	if (!table->group) {
+		free(table->buckets);
 		free(table);
 		return NULL;
 	}
-	pool->n_tables++;
 	return table;
 }
 
@@ -115,7 +201,7 @@ struct udp_table *udp_table_free(struct udp_table *table)
 {
 	if (!table)
 		return NULL;
-	table->pool->n_tables--;
+	group_put(table->group);
 	free(table->buckets);
 	free(table);
 	return NULL;
@@ -128,7 +214,7 @@ void *udp_table_owner(const struct udp_table *table)
 
 size_t udp_table_count(const struct udp_table *table)
 {
-	return table->n;
+	return table->ranks.n;
 }
 
 struct udp_session *udp_table_find(const struct udp_table *table,
@@ -143,35 +229,59 @@ struct udp_session *udp_table_find(const struct udp_table *table,
 
 struct udp_session *udp_table_oldest(const struct udp_table *table)
 {
-	struct udp_session *fresh = table->fresh, *proven = table->proven;
+	struct udp_session *fresh = table->ranks.fresh;
+	struct udp_session *proven = table->ranks.proven;
 
 	if (!fresh || (proven && proven->active_us < fresh->active_us))
 		return proven;
 	return fresh;
 }
 
-/* Which of its sessions a table that has to give one gives. */
-static struct udp_session *table_give(const struct udp_table *table)
-{
-	size_t n_fresh = table->n - table->n_proven;
+/* Who gives way */
 
-	if (!table->proven || n_fresh > table->n / NEWCOMERS_PART)
-		return table->fresh;
-	return table->proven;
+/* Of these one has to go. Return: NULL: there is none. */
+static struct udp_session *ranks_give(const struct ranks *ranks)
+{
+	size_t n_fresh = ranks->n - ranks->n_proven;
+
+	if (!ranks->proven || n_fresh > ranks->n / NEWCOMERS_PART)
+		return ranks->fresh;
+	return ranks->proven;
+}
+
+struct udp_session *udp_table_concede(const struct udp_table *table)
+{
+	const struct udp_group *group = table->group;
+
+	if (table->ranks.n > 0 &&
+	    table->ranks.n >= group->ranks.n / group->n_tables)
+		return ranks_give(&table->ranks);
+	return ranks_give(&group->ranks);
+}
+
+struct udp_session *udp_pool_greediest(const struct udp_pool *pool)
+{
+	for (size_t size = UDP_SIZES - 1; size > 0; size--) {
+		if (pool->by_size[size])
+			return ranks_give(&pool->by_size[size]->ranks);
+	}
+	return NULL;
 }
 
 struct udp_session *udp_table_victim(const struct udp_table *table,
 				     size_t limit)
 {
-	const struct udp_pool *pool = table->pool;
+	const struct udp_group *group = table->group;
+	const struct udp_pool *pool = group->pool;
 
-	if (table->n >= limit)
-		return table_give(table);
+	if (table->ranks.n >= limit)
+		return ranks_give(&table->ranks);
 	if (pool->n < pool->limit)
 		return NULL;
-	if (table->n > 0 && table->n >= pool->limit / pool->n_tables)
-		return table_give(table);
-	return pool->oldest;
+	if (group->ranks.n > 0 &&
+	    group->ranks.n >= pool->limit / HASH_COUNT(pool->groups))
+		return udp_table_concede(table);
+	return udp_pool_greediest(pool);
 }
 
 static void put_in_bucket(struct udp_table *table, struct udp_session *session)
@@ -188,7 +298,7 @@ static void table_grow(struct udp_table *table)
 {
 	struct udp_session **buckets, *session;
 
-	if (table->n < table->n_buckets)
+	if (table->ranks.n < table->n_buckets)
 		return;
 	buckets = calloc(table->n_buckets * 2, sizeof(*buckets));
 	if (!buckets)
@@ -196,16 +306,44 @@ static void table_grow(struct udp_table *table)
 	free(table->buckets);
 	table->buckets = buckets;
 	table->n_buckets *= 2;
-	DL_FOREACH (table->fresh, session)
+	DL_FOREACH (table->ranks.fresh, session)
 		put_in_bucket(table, session);
-	DL_FOREACH (table->proven, session)
+	DL_FOREACH (table->ranks.proven, session)
 		put_in_bucket(table, session);
+}
+
+static struct udp_session **list_of(struct ranks *ranks,
+				    const struct udp_session *session)
+{
+	return session->stage == UDP_STAGE_PROVEN ? &ranks->proven
+						  : &ranks->fresh;
+}
+
+/* To the end of the lists that its stage says. */
+static void session_list(struct udp_session *session)
+{
+	struct ranks *table = &session->table->ranks;
+	struct ranks *group = &session->table->group->ranks;
+
+	DL_APPEND(*list_of(table, session), session);
+	DL_APPEND2(*list_of(group, session), session, group_prev, group_next);
+}
+
+static void session_unlist(struct udp_session *session)
+{
+	struct ranks *table = &session->table->ranks;
+	struct ranks *group = &session->table->group->ranks;
+
+	DL_DELETE(*list_of(table, session), session);
+	DL_DELETE2(*list_of(group, session), session, group_prev, group_next);
 }
 
 struct udp_session *udp_table_add(struct udp_table *table,
 				  const struct udp_key *key, uint64_t now_us)
 {
 	struct udp_session *session = calloc(1, sizeof(*session));
+	struct udp_group *group = table->group;
+	size_t size = size_of(group);
 
 	if (!session)
 		return NULL;
@@ -217,39 +355,32 @@ struct udp_session *udp_table_add(struct udp_table *table,
 	session->began_us = now_us;
 	session->burst = 1;
 	put_in_bucket(table, session);
-	DL_APPEND(table->fresh, session);
-	DL_APPEND2(table->pool->oldest, session, pool_prev, pool_next);
-	table->n++;
-	table->pool->n++;
+	session_list(session);
+	table->ranks.n++;
+	group->ranks.n++;
+	group_resize(group, size);
+	group->pool->n++;
 	return session;
 }
 
-static struct udp_session **list_of(const struct udp_session *session)
-{
-	return session->stage == UDP_STAGE_PROVEN ? &session->table->proven
-						  : &session->table->fresh;
-}
-
-/* To the end of its lists; of another one if its stage is a new one. */
+/* To the end of its lists; of others if its stage is a new one. */
 static void session_move(struct udp_session *session, enum udp_stage stage,
 			 uint64_t now_us)
 {
-	struct udp_pool *pool = session->table->pool;
-	struct udp_session **old = list_of(session), **list;
+	struct udp_table *table = session->table;
+	bool newly_proven = stage == UDP_STAGE_PROVEN &&
+			    session->stage != UDP_STAGE_PROVEN;
 
 	session->active_us = now_us;
+	if (!newly_proven && !session->next && !session->group_next) {
+		session->stage = (uint8_t)stage;
+		return;
+	}
+	session_unlist(session);
 	session->stage = (uint8_t)stage;
-	list = list_of(session);
-	if (list != old || session->next) {
-		DL_DELETE(*old, session);
-		DL_APPEND(*list, session);
-	}
-	if (list != old)
-		session->table->n_proven++;
-	if (session->pool_next) {
-		DL_DELETE2(pool->oldest, session, pool_prev, pool_next);
-		DL_APPEND2(pool->oldest, session, pool_prev, pool_next);
-	}
+	session_list(session);
+	table->ranks.n_proven += newly_proven;
+	table->group->ranks.n_proven += newly_proven;
 }
 
 void udp_session_asked(struct udp_session *session, uint64_t now_us)
@@ -271,15 +402,19 @@ void udp_session_answered(struct udp_session *session, uint64_t now_us)
 void udp_session_remove(struct udp_session *session)
 {
 	struct udp_table *table = session->table;
+	struct udp_group *group = table->group;
 	struct udp_session **link = bucket(table, &session->key);
+	bool proven = session->stage == UDP_STAGE_PROVEN;
+	size_t size = size_of(group);
 
 	while (*link != session)
 		link = &(*link)->next_in_bucket;
 	*link = session->next_in_bucket;
-	DL_DELETE(*list_of(session), session);
-	if (session->stage == UDP_STAGE_PROVEN)
-		table->n_proven--;
-	DL_DELETE2(table->pool->oldest, session, pool_prev, pool_next);
-	table->n--;
-	table->pool->n--;
+	session_unlist(session);
+	table->ranks.n_proven -= proven;
+	group->ranks.n_proven -= proven;
+	table->ranks.n--;
+	group->ranks.n--;
+	group_resize(group, size);
+	group->pool->n--;
 }

@@ -2,7 +2,9 @@
 /* udp_session.h - who is talking to whom: the table of UDP sessions
  *
  * Knows no sockets. All of one worker's tables draw from one pool, so that
- * there is a bound in all beside the bound of each listener.
+ * there is a bound in all beside the bound of each listener. In the pool the
+ * tables of one namespace are a group: what is short is taken from the group
+ * that has most.
  */
 #ifndef RELAY_UDP_SESSION_H
 #define RELAY_UDP_SESSION_H
@@ -15,6 +17,7 @@
 
 struct mint;
 struct udp_ask;
+struct udp_group;
 struct udp_table;
 
 /**
@@ -65,7 +68,8 @@ struct udp_session {
 	struct udp_table *table;
 	struct udp_session *next_in_bucket;
 	struct udp_session *prev, *next; /* in the table, oldest first */
-	struct udp_session *pool_prev, *pool_next; /* in the pool, likewise */
+	struct udp_session *group_prev,
+		*group_next; /* in the group, likewise */
 	uint64_t active_us;
 	uint64_t began_us;
 	struct mint *mint;
@@ -81,23 +85,43 @@ struct udp_session {
 	bool merges;
 };
 
+/* Sizes of groups by powers of two, and none. */
+#define UDP_SIZES 33
+
 /**
  * struct udp_pool - the sessions of all tables of one worker
  * @secret:	so that no client can choose addresses that collide
+ * @groups:	a uthash.h table, by namespace
+ * @by_size:	those groups; index i: of at least 2^(i-1) sessions, fewer than
+ *		2^i. Heads of utlist.h DLs
  */
 struct udp_pool {
 	uint64_t secret[2];
 	size_t limit;
 	size_t n;
-	size_t n_tables;
-	struct udp_session *oldest; /* head of a utlist.h DL */
+	struct udp_group *groups;
+	struct udp_group *by_size[UDP_SIZES];
 };
 
 /** udp_pool_init() - @limit: sessions of all tables */
 void udp_pool_init(struct udp_pool *pool, size_t limit);
 
-/** udp_table_new() - NULL: out of memory */
-struct udp_table *udp_table_new(struct udp_pool *pool, void *owner);
+/**
+ * udp_pool_greediest() - which session gives way when all lack something
+ *
+ * Of the namespace that has most sessions, or less than twice as few as that:
+ * the oldest, see udp_table_victim(). Return: NULL when there is no session.
+ */
+struct udp_session *udp_pool_greediest(const struct udp_pool *pool);
+
+/**
+ * udp_table_new() - a table of the group of namespace @netns
+ * @netns:	any pointer that stands for the namespace
+ *
+ * Return: NULL when memory is out.
+ */
+struct udp_table *udp_table_new(struct udp_pool *pool, const void *netns,
+				void *owner);
 
 /** udp_table_owner() - what was given to udp_table_new() */
 void *udp_table_owner(const struct udp_table *table);
@@ -118,11 +142,12 @@ struct udp_session *udp_table_oldest(const struct udp_table *table);
  * udp_table_victim() - who has to go before another session may come
  * @limit:	sessions of this table
  *
- * One of the table's own when the table is full, or when the pool is and the
- * table has more than its fair part of it; else, when the pool is full, the
- * pool's oldest. Whoever floods one listener thus takes its own sessions away.
+ * One of the table's own when the table is full. When the pool is, one of the
+ * namespace's own, see udp_table_concede(), if it has its fair part of the
+ * pool; else one of the namespace that has most. Whoever floods listeners thus
+ * takes its own sessions away.
  *
- * Of its own, the oldest that is not proven; only where those are few, the
+ * Of several, the oldest that is not proven; only where those are few, the
  * oldest that is. Forged source addresses never prove anything, and so push
  * each other out and not the clients that are really there.
  *
@@ -130,6 +155,15 @@ struct udp_session *udp_table_oldest(const struct udp_table *table);
  */
 struct udp_session *udp_table_victim(const struct udp_table *table,
 				     size_t limit);
+
+/**
+ * udp_table_concede() - which session goes when its namespace has its share
+ *
+ * One of the table's own if it has its fair part of those of the namespace,
+ * else any of the namespace. Return: NULL when the namespace has none in this
+ * pool.
+ */
+struct udp_session *udp_table_concede(const struct udp_table *table);
 
 /**
  * udp_table_add() - a new session, the most recent one
@@ -146,7 +180,7 @@ void udp_session_asked(struct udp_session *session, uint64_t now_us);
 /** udp_session_answered() - the backend spoke, likewise */
 void udp_session_answered(struct udp_session *session, uint64_t now_us);
 
-/** udp_session_remove() - out of table and pool; the memory is the caller's */
+/** udp_session_remove() - out of table and group; the memory is the caller's */
 void udp_session_remove(struct udp_session *session);
 
 #endif

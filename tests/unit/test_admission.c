@@ -59,6 +59,36 @@ static void test_descriptors(void **state)
 	(void)admission_put(b);
 }
 
+/* Sessions are descriptors, too, and leave some to connections; of a shortage
+ * of all, nothing is charged to the namespace. */
+static void test_sessions(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	uint32_t all = admission_limit(ADMISSION_DESCRIPTORS);
+	uint32_t sessions = 0, rest = 0;
+
+	(void)state;
+	while (admission_take(a, ADMISSION_SESSIONS, 1))
+		sessions++;
+	assert_int_equal(sessions, admission_limit(ADMISSION_SESSIONS));
+	assert_false(admission_has_room(a, ADMISSION_SESSIONS, 1));
+	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], sessions);
+	while (admission_take(a, ADMISSION_DESCRIPTORS, 1))
+		rest++;
+	assert_int_equal(rest, all - sessions);
+	assert_true(rest > 0);
+	/* Connections have taken what sessions leave. */
+	admission_give(a, ADMISSION_SESSIONS, 1);
+	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 1));
+	assert_false(admission_has_room(a, ADMISSION_SESSIONS, 1));
+	assert_false(admission_take(a, ADMISSION_SESSIONS, 1));
+	assert_int_equal(a->used[ADMISSION_SESSIONS], sessions - 1);
+	admission_give(a, ADMISSION_SESSIONS, sessions - 1);
+	admission_give(a, ADMISSION_DESCRIPTORS, rest + 1);
+	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], 0);
+	(void)admission_put(a);
+}
+
 static void test_pipes(void **state)
 {
 	struct admission *a = admission_get(uses, 1);
@@ -146,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_entry_for_one_namespace),
 		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_messages),

@@ -54,7 +54,7 @@ static void test_each_part_of_the_key_counts(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 100);
-	table = udp_table_new(&pool, &pool);
+	table = udp_table_new(&pool, NULL, &pool);
 	assert_ptr_equal(udp_table_owner(table), &pool);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		keys[i] = key_of(7, 7);
@@ -86,7 +86,7 @@ static void test_oldest_is_least_recently_used(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 100);
-	table = udp_table_new(&pool, NULL);
+	table = udp_table_new(&pool, NULL, NULL);
 	assert_null(udp_table_oldest(table));
 	a = add(table, 1, 10);
 	b = add(table, 2, 20);
@@ -100,7 +100,7 @@ static void test_oldest_is_least_recently_used(void **state)
 	assert_ptr_equal(udp_table_oldest(table), c);
 	drop(c);
 	assert_ptr_equal(udp_table_oldest(table), a);
-	assert_ptr_equal(pool.oldest, a);
+	assert_ptr_equal(udp_pool_greediest(&pool), a);
 	empty(table);
 	assert_int_equal(pool.n, 0);
 }
@@ -113,7 +113,7 @@ static void test_full_table_gives_its_oldest(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 100);
-	table = udp_table_new(&pool, NULL);
+	table = udp_table_new(&pool, NULL, NULL);
 	assert_null(udp_table_victim(table, 2));
 	first = add(table, 1, 1);
 	assert_null(udp_table_victim(table, 2));
@@ -132,7 +132,7 @@ static void test_proven_sessions_outlive_a_flood(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 100);
-	table = udp_table_new(&pool, NULL);
+	table = udp_table_new(&pool, NULL, NULL);
 	for (uint32_t i = 0; i < ARRAY_SIZE(proven); i++) {
 		proven[i] = add(table, i, 1 + i);
 		udp_session_asked(proven[i], 10 + i);
@@ -168,7 +168,7 @@ static void test_newcomers_get_a_place_among_proven_ones(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 100);
-	table = udp_table_new(&pool, NULL);
+	table = udp_table_new(&pool, NULL, NULL);
 	for (uint32_t i = 0; i < 4; i++) {
 		session = add(table, i, i);
 		udp_session_answered(session, 10 + i);
@@ -190,8 +190,8 @@ static void test_full_pool_spares_the_small_ones(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 10);
-	quiet = udp_table_new(&pool, NULL);
-	flooded = udp_table_new(&pool, NULL);
+	quiet = udp_table_new(&pool, NULL, NULL);
+	flooded = udp_table_new(&pool, NULL, NULL);
 	assert_null(udp_table_victim(quiet, 100));
 	old = add(quiet, 1, 1);
 	for (uint32_t i = 0; i < 9; i++)
@@ -207,12 +207,52 @@ static void test_full_pool_spares_the_small_ones(void **state)
 	empty(quiet);
 	/* A table without sessions still gets room in a full pool. */
 	(void)add(flooded, 100, 60);
-	quiet = udp_table_new(&pool, NULL);
+	quiet = udp_table_new(&pool, NULL, NULL);
 	pool.limit = 1;
 	assert_ptr_equal(udp_table_victim(quiet, 100),
 			 udp_table_oldest(flooded));
 	empty(quiet);
 	empty(flooded);
+}
+
+/* However many tables a namespace has, and however old another's session is:
+ * the one that has most gives way. */
+static void test_the_greediest_namespace_gives_way(void **state)
+{
+	static const int netns[3];
+	struct udp_table *greedy[4], *modest, *newcomer;
+	struct udp_session *old;
+	struct udp_pool pool;
+
+	(void)state;
+	udp_pool_init(&pool, 100);
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+		greedy[i] = udp_table_new(&pool, &netns[0], NULL);
+	modest = udp_table_new(&pool, &netns[1], NULL);
+	newcomer = udp_table_new(&pool, &netns[2], NULL);
+	old = add(modest, 1000, 1);
+	for (uint32_t i = 0; i < 99; i++)
+		(void)add(greedy[i % 3], i, 2 + i);
+	assert_null(udp_table_concede(newcomer));
+	assert_ptr_equal(udp_pool_greediest(&pool),
+			 udp_table_oldest(greedy[0]));
+	assert_ptr_equal(udp_table_victim(newcomer, 100),
+			 udp_table_oldest(greedy[0]));
+	assert_ptr_equal(udp_table_victim(modest, 100),
+			 udp_table_oldest(greedy[0]));
+	/* Its fourth listener is taken from the others, not from neighbours. */
+	assert_ptr_equal(udp_table_victim(greedy[3], 100),
+			 udp_table_oldest(greedy[0]));
+	assert_ptr_equal(udp_table_concede(greedy[1]),
+			 udp_table_oldest(greedy[1]));
+	/* What has its share takes from itself, although others have more. */
+	assert_ptr_equal(udp_table_concede(modest), old);
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+		empty(greedy[i]);
+	assert_ptr_equal(udp_pool_greediest(&pool), old);
+	empty(modest);
+	empty(newcomer);
+	assert_null(udp_pool_greediest(&pool));
 }
 
 /* A spray of addresses, each new: bounded by the limits, whatever comes. */
@@ -226,7 +266,7 @@ static void test_spray_stays_bounded(void **state)
 	(void)state;
 	udp_pool_init(&pool, 1000);
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
-		tables[i] = udp_table_new(&pool, NULL);
+		tables[i] = udp_table_new(&pool, NULL, NULL);
 	for (uint32_t i = 0; i < 50000; i++) {
 		struct udp_table *table = tables[i % 7 == 0 ? i % 3 : 0];
 
@@ -245,7 +285,7 @@ static void test_spray_stays_bounded(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		empty(tables[i]);
 	assert_int_equal(pool.n, 0);
-	assert_null(pool.oldest);
+	assert_null(udp_pool_greediest(&pool));
 }
 
 /* Addresses in arithmetic order must not fall into few buckets: 100,000 finds
@@ -259,7 +299,7 @@ static void test_regular_keys_spread(void **state)
 
 	(void)state;
 	udp_pool_init(&pool, 100000);
-	table = udp_table_new(&pool, NULL);
+	table = udp_table_new(&pool, NULL, NULL);
 	begin_us = monotonic_us();
 	for (uint32_t i = 0; i < 100000; i++)
 		(void)add(table, i << 12, i);
@@ -290,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_proven_sessions_outlive_a_flood),
 		cmocka_unit_test(test_newcomers_get_a_place_among_proven_ones),
 		cmocka_unit_test(test_full_pool_spares_the_small_ones),
+		cmocka_unit_test(test_the_greediest_namespace_gives_way),
 		cmocka_unit_test(test_spray_stays_bounded),
 		cmocka_unit_test(test_regular_keys_spread),
 		cmocka_unit_test(test_secrets_differ),
