@@ -15,6 +15,8 @@ from harness.rules import forward
 from harness.traffic import ended, exchange, pattern, works
 from harness.wait import GUARD, wait_equal, wait_for
 
+pytestmark = pytest.mark.kernel
+
 DGRAM = socket.SOCK_DGRAM
 
 SIDES = {
@@ -36,8 +38,8 @@ class Setup:
     def __init__(self, world):
         self.client = world.netns("client")
         self.server = world.netns("server")
-        world.veth(self.client, "eth0", world.host, "tp-c")
-        world.veth(self.server, "eth0", world.host, "tp-s")
+        world.veth(self.client, "eth0", world.host, "tp-c", dad=False)
+        world.veth(self.server, "eth0", world.host, "tp-s", dad=False)
         for side in SIDES.values():
             bits = side["bits"]
             self.client.addr_add(f"{side['client']}/{bits}", "eth0")

@@ -59,8 +59,11 @@ class World:
         self.defer(netns.destroy)
         return netns
 
-    def veth(self, place, ifname, peer_place, peer_ifname):
+    def veth(self, place, ifname, peer_place, peer_ifname, dad=True):
         """A pair of interfaces between two places, both up.
+
+        dad=False: their addresses are not looked for elsewhere, and need no
+        second or two before they can be used.
 
         An end on the host is deleted with the test: the kernel takes its time
         to delete a pair with the other end's namespace, and until then the
@@ -82,6 +85,8 @@ class World:
                 where.ip("link", "set", which, "name", new_name)
                 if where is self.host:
                     self.defer(_ip_quiet, "link", "del", new_name)
+                if not dad:
+                    where.sysctl(f"net.ipv6.conf.{new_name}.accept_dad", 0)
                 where.up(new_name)
         finally:
             for fd in kernel_fds:
