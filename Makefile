@@ -12,6 +12,7 @@ CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 PYTHON ?= /usr/bin/python3
 VM_KERNELS ?= 6.1 6.12
 VM_STAGES ?= unit integration
+VM_TESTS ?= kernel
 VM_TIMEOUT ?= 3600
 VM_CPUS ?= 1
 Q = $(if $(filter 1,$(V)),,@)
@@ -51,6 +52,7 @@ bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),
 # Both cores, unless the user said how many.
 make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 make_step = +$(Q)$(MAKE) --no-print-directory
+make_beside = $(make_step) -j2 -Otarget
 pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
 
 all: $(programs) $(library)
@@ -97,9 +99,7 @@ $(BUILD)/%.h.ok: %.h $(BUILD)/flags
 
 check: dependencies-build-test
 	$(make_parallel) test-programs
-	$(make_step) unit
-	$(make_step) check-build
-	$(make_step) integration
+	$(make_beside) integration unit check-build
 	$(make_step) check-asan
 	@echo "make check: everything passed"
 unit: $(unit_programs)
@@ -111,17 +111,17 @@ check-build: all
 asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
 	$(make_parallel) $(asan) test-programs
-	$(make_step) $(asan) unit
-	$(make_step) $(asan) integration
-# The same tests under Debian's other kernels, and SCTP: built here, run in virtual machines.
+	$(make_beside) $(asan) integration unit
+# Under Debian's other kernels, in virtual machines, built here: SCTP, and the same tests; of the integration tests
+# those marked "kernel", or with VM_TESTS=all all of them.
 check-vm: dependencies-build-test-vm
 	$(make_parallel) test-programs
 	$(pytest) tests/vm/test_run.py
-	+$(Q)$(MAKE) --no-print-directory -j2 -Otarget $(addprefix check-vm-,$(VM_KERNELS))
+	$(make_beside) $(addprefix check-vm-,$(VM_KERNELS))
 	@echo "make check-vm: everything passed"
 check-vm-%:
 	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(VM_CPUS) --without-sctp -- \
-		env STAGES='$(VM_STAGES)' tests/vm/suite $(unit_programs)
+		env STAGES='$(VM_STAGES)' TESTS='$(VM_TESTS)' tests/vm/suite $(unit_programs)
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
 
 lint: dependencies-build-test-lint

@@ -17,6 +17,12 @@ from harness.world import World  # noqa: E402
 _REASONS = []
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "kernel: the outcome can depend on the kernel; make "
+        "check-vm runs it under the others, too (tests/README.md)")
+
+
 def pytest_sessionstart(session):
     del session
     if os.geteuid() != 0:

@@ -5,10 +5,14 @@ import os
 import resource
 import subprocess
 
+import pytest
+
 from harness.kernel import setns
 from harness.nsid import give_nsid
 from harness.rules import ack, rule, rules
 from harness.wait import SLOWNESS, stays, wait_equal, wait_for
+
+pytestmark = pytest.mark.kernel
 
 
 def each(**match):

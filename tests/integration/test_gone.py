@@ -16,6 +16,8 @@ from harness.rules import ack, forward, rule, rules
 from harness.traffic import echo_backend, ended, pair, stuff, works
 from harness.wait import stays, wait_equal, wait_for
 
+pytestmark = pytest.mark.kernel
+
 
 IPPROTO_MPTCP = 262
 

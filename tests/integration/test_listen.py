@@ -11,6 +11,8 @@ from harness import process
 from harness.rules import rule, rules
 from harness.wait import stays, wait_equal, wait_for
 
+pytestmark = pytest.mark.kernel
+
 
 def wait_open(place, *expected):
     wait_equal(place.listeners, set(expected), "the listeners")

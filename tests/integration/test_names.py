@@ -15,6 +15,8 @@ from harness.rules import ack, rule, rules
 from harness.wait import SLOWNESS, stays, wait_equal, wait_for
 from harness.witness import InotifyWait, NsidMonitor
 
+pytestmark = pytest.mark.kernel
+
 WEB = {"tcp *:8080"}
 
 

@@ -6,10 +6,14 @@ import struct
 import time
 from contextlib import contextmanager
 
+import pytest
+
 from harness.process import stopped
 from harness.rules import ack
 from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
+
+pytestmark = pytest.mark.kernel
 
 QUEUED = "/proc/sys/fs/inotify/max_queued_events"
 

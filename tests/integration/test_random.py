@@ -15,6 +15,8 @@ from harness.chaos import Chaos
 from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
 
+pytestmark = pytest.mark.kernel
+
 OPERATIONS = int(os.environ.get("BERTH_OPERATIONS", "300"))
 SEEDS = [int(os.environ["BERTH_SEED"])] if "BERTH_SEED" in os.environ \
     else [time.time_ns() % 1_000_000_007 + i for i in range(2)]

@@ -14,6 +14,8 @@ import pytest
 from harness.rules import ack, forward
 from harness.traffic import pattern
 
+pytestmark = pytest.mark.kernel
+
 DGRAM = socket.SOCK_DGRAM
 UDP_SEGMENT = 103
 LOOPBACKS = ["127.0.0.1", "::1"]
