@@ -6,7 +6,11 @@
  * full, while the message itself is consumed. The listener would be lost for
  * good. So every message is looked at first (MSG_PEEK gives descriptors too)
  * and taken from the queue only when its descriptor is in our hands, and when
- * there was memory to read it.
+ * there was memory to read it. A full table cannot be told from other causes
+ * by asking afterwards whether it is full, because another thread may close
+ * something in between; so the message is looked at again. A listener whose
+ * descriptor does not arrive for another cause is refused, so that berthd
+ * offers it anew.
  */
 #include "lib/berth.h"
 
@@ -21,6 +25,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* How often a message is looked at whose descriptor does not arrive although
+ * the table has room: it may have come free since, and be taken again. */
+#define LOOKS_MAX 3
 
 /* Of one datagram of an answer: some hundred listeners, which berthd reads in
  * a fraction of a millisecond before it looks at something else. */
@@ -396,56 +404,6 @@ static int descriptor_shortage(const struct berth *berth)
 	return 0;
 }
 
-/* The message's descriptor had no room here. Return: as berth_receive(). */
-static int receive_without_fd(struct berth *berth, size_t size_bytes,
-			      struct berth_message **ret_message)
-{
-	int shortage = descriptor_shortage(berth);
-	struct berth_message *message;
-
-	if (berth_message_parse(berth->buffer, size_bytes, &message) == 0) {
-		if (message->type == BERTH_SOCKET) {
-			consume(berth);
-			message->error = shortage < 0 ? -shortage : EPROTO;
-			*ret_message = message;
-			return 1;
-		}
-		message = berth_message_free(message);
-	}
-	if (shortage < 0)
-		return shortage;
-	consume(berth);
-	return -EPROTO;
-}
-
-int berth_receive(struct berth *berth, struct berth_message **ret_message)
-{
-	ssize_t n;
-	int flags, fd, r;
-
-	n = peek(berth, &flags, &fd);
-	if (n == -EAGAIN || n == -EINTR)
-		return 0;
-	if (n == 0 || n == -ECONNRESET)
-		return -EPIPE;
-	if (n < 0)
-		return (int)n;
-	if (fd < 0 && (flags & MSG_CTRUNC))
-		return receive_without_fd(berth, (size_t)n, ret_message);
-	r = (flags & MSG_TRUNC) ? -EBADMSG
-				: berth_message_parse(berth->buffer, (size_t)n,
-						      ret_message);
-	if (r != -ENOMEM)
-		consume(berth);
-	if (r < 0) {
-		if (fd >= 0)
-			(void)close(fd); /* a copy: berthd has its own */
-		return r;
-	}
-	(*ret_message)->fd = fd;
-	return 1;
-}
-
 static int send_text(const struct berth *berth, const char *text, size_t len)
 {
 	if (send(berth->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -462,6 +420,80 @@ static int say(const struct berth *berth, const char *type, uint64_t id)
 	len = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"id\":%lld}",
 		       type, (long long)id);
 	return send_text(berth, text, (size_t)len);
+}
+
+/* Looks at the next message until its descriptor is here.
+ * *ret_lost: 0: it is, or the message has none; -EMFILE: the table is full;
+ * -EPROTO: it does not arrive although there is room. Return: as peek(). */
+static ssize_t look(struct berth *berth, int *ret_flags, int *ret_fd,
+		    int *ret_lost)
+{
+	ssize_t n = 0;
+
+	for (int i = 0; i < LOOKS_MAX; i++) {
+		n = peek(berth, ret_flags, ret_fd);
+		*ret_lost = 0;
+		if (n < 0 || *ret_fd >= 0 || !(*ret_flags & MSG_CTRUNC))
+			return n;
+		*ret_lost = descriptor_shortage(berth);
+		if (*ret_lost < 0)
+			return n;
+	}
+	*ret_lost = -EPROTO;
+	return n;
+}
+
+/* The message's descriptor is not here: @lost, as of look().
+ * Return: as berth_receive(). */
+static int receive_without_fd(struct berth *berth, size_t size_bytes, int lost,
+			      struct berth_message **ret_message)
+{
+	struct berth_message *message = NULL;
+	int r = berth_message_parse(berth->buffer, size_bytes, &message);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0 && message->type == BERTH_SOCKET) {
+		consume(berth);
+		message->error = -lost;
+		*ret_message = message;
+		return 1;
+	}
+	if (r == 0 && message->type == BERTH_LISTENER && lost == -EPROTO)
+		r = say(berth, "refused", message->id);
+	message = berth_message_free(message);
+	if (lost == -EMFILE || r == -EAGAIN)
+		return -EMFILE; /* it stays until there is room */
+	consume(berth);
+	return -EPROTO;
+}
+
+int berth_receive(struct berth *berth, struct berth_message **ret_message)
+{
+	ssize_t n;
+	int flags, fd, lost, r;
+
+	n = look(berth, &flags, &fd, &lost);
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	if (n == 0 || n == -ECONNRESET)
+		return -EPIPE;
+	if (n < 0)
+		return (int)n;
+	if (lost < 0)
+		return receive_without_fd(berth, (size_t)n, lost, ret_message);
+	r = (flags & MSG_TRUNC) ? -EBADMSG
+				: berth_message_parse(berth->buffer, (size_t)n,
+						      ret_message);
+	if (r != -ENOMEM)
+		consume(berth);
+	if (r < 0) {
+		if (fd >= 0)
+			(void)close(fd); /* a copy: berthd has its own */
+		return r;
+	}
+	(*ret_message)->fd = fd;
+	return 1;
 }
 
 /* Text that is put together in a buffer that has room for all of it. */
@@ -666,4 +698,9 @@ int berth_refuse(struct berth *berth)
 int berth_refuse_listener(struct berth *berth, uint64_t id)
 {
 	return say(berth, "refused", id);
+}
+
+int berth_repeat(struct berth *berth, uint64_t id)
+{
+	return say(berth, "repeat", id);
 }

@@ -135,7 +135,8 @@ struct berth_counts {
  * @error:	with BERTH_SOCKET: 0, or the positive errno of why there is none
  * @listener:	with BERTH_LISTENER
  * @fd:		with BERTH_LISTENER: the listening socket, non-blocking and
- *		close-on-exec, or -1 when the listener is one that you have;
+ *		close-on-exec, or -1 when the listener is one that you were
+ *		sent before; with one that you have already, a copy of that;
  *		with BERTH_SOCKET: an unconnected socket of that kind. Closed
  *		by berth_message_free() unless you set it to -1.
  * @abort:	with BERTH_WITHDRAW: reset every connection accepted from it
@@ -200,6 +201,8 @@ int berth_fd(const struct berth *berth);
  * Nothing is lost when descriptors or memory are short: the message then stays
  * with the kernel, socket and all, and a later call delivers it. But
  * BERTH_SOCKET then comes with EMFILE: such a socket can be asked for again.
+ * A listener whose socket does not arrive for another cause is refused, and
+ * berthd offers it again.
  *
  * Return: 1 with a message; 0 when there is none now; -EPIPE when berthd closed
  * the connection; -EMFILE when the process has no descriptor left, -ENOMEM when
@@ -280,11 +283,22 @@ int berth_refuse(struct berth *berth);
  * @id:		of the listener; nothing of it is left here, and it was not
  *		withdrawn
  *
- * berthd offers it again later, as a new one with the same @id.
+ * So is a listener refused that came without a descriptor and that you do not
+ * have. berthd offers it again later, as a new one with the same @id.
  * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
  * again; -errno of send(2).
  */
 int berth_refuse_listener(struct berth *berth, uint64_t id);
+
+/**
+ * berth_repeat() - tells berthd that a change of a listener which you have
+ * could not be taken now
+ * @id:		of the listener; it is served as before
+ *
+ * berthd says later once more what the listener is now.
+ * Return: as of berth_refuse_listener().
+ */
+int berth_repeat(struct berth *berth, uint64_t id);
 
 /**
  * berth_message_parse() - a message from its text, without descriptor

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -212,7 +213,92 @@ static void test_full_table_loses_nothing(void **state)
 	assert_int_equal(berth_refuse_listener(berth, 8), 0);
 	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
 	assert_string_equal(answer, "{\"type\":\"refused\",\"id\":8}");
+	assert_int_equal(berth_repeat(berth, 9), 0);
+	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
+	assert_string_equal(answer, "{\"type\":\"repeat\",\"id\":9}}");
 	assert_int_equal(berth_receive(berth, &message), 0);
+	(void)berth_free(berth);
+	(void)close(peer_fd);
+}
+
+/* What happens to the descriptors of the messages that are received. */
+static struct {
+	const struct rlimit *comes_free; /* once one did not arrive */
+	bool lost; /* none arrives, though there is room */
+	unsigned int n;
+} received;
+
+ssize_t recvmsg(int fd, struct msghdr *header, int flags)
+{
+	ssize_t n;
+
+	if (received.lost)
+		header->msg_controllen = 0;
+	n = syscall(SYS_recvmsg, fd, header, flags);
+	received.n++;
+	if (n > 0 && received.comes_free && (header->msg_flags & MSG_CTRUNC))
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, received.comes_free),
+				 0);
+	return n;
+}
+
+/* Another thread closes something between the look at a message whose
+ * descriptor had no room, and the question whether there is room. */
+static void test_descriptor_comes_free(void **state)
+{
+	static const char *const texts[] = {
+		"{" LISTENER ",\"port\":80}",
+		"{\"type\":\"socket\",\"request\":1,\"netns\":2}",
+	};
+	struct berth_message *message = NULL;
+	struct berth *berth;
+	struct rlimit old;
+	int peer_fd, last_fd;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		berth = open_pair(&peer_fd);
+		send_with_fd(peer_fd, texts[i], peer_fd);
+		/* All numbers below are taken. */
+		last_fd = dup(peer_fd);
+		fill_table(last_fd, &old);
+		received.comes_free = &old;
+		received.n = 0;
+		assert_int_equal(berth_receive(berth, &message), 1);
+		received.comes_free = NULL;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_true(received.n > 1);
+		assert_true(message->fd >= 0);
+		assert_int_equal(message->error, 0);
+		message = berth_message_free(message);
+		assert_int_equal(berth_receive(berth, &message), 0);
+		(void)berth_free(berth);
+		(void)close(last_fd);
+		(void)close(peer_fd);
+	}
+}
+
+/* A security module may keep it back, for one. */
+static void test_descriptor_never_arrives(void **state)
+{
+	struct berth_message *message = NULL;
+	char answer[64] = "";
+	struct berth *berth;
+	int peer_fd;
+
+	(void)state;
+	berth = open_pair(&peer_fd);
+	send_with_fd(peer_fd, "{" LISTENER ",\"port\":80}", peer_fd);
+	received.lost = true;
+	assert_int_equal(berth_receive(berth, &message), -EPROTO);
+	assert_true(recv(peer_fd, answer, sizeof(answer) - 1, 0) > 0);
+	assert_string_equal(answer, "{\"type\":\"refused\",\"id\":7}");
+	send_with_fd(peer_fd, "{\"type\":\"socket\",\"request\":1}", peer_fd);
+	assert_int_equal(berth_receive(berth, &message), 1);
+	assert_int_equal(message->error, EPROTO);
+	message = berth_message_free(message);
+	assert_int_equal(berth_receive(berth, &message), 0);
+	received.lost = false;
 	(void)berth_free(berth);
 	(void)close(peer_fd);
 }
@@ -429,6 +515,8 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_listener_members),
 		cmocka_unit_test(test_full_table_loses_nothing),
+		cmocka_unit_test(test_descriptor_comes_free),
+		cmocka_unit_test(test_descriptor_never_arrives),
 		cmocka_unit_test(test_asks_for_a_socket),
 		cmocka_unit_test(test_several_descriptors_are_none),
 		cmocka_unit_test(test_end_and_garbage),
