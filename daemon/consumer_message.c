@@ -96,6 +96,8 @@ static int parse_by_type(const char *type, json_t *message,
 		reply->type = CONSUMER_REPLY_HELLO;
 	else if (strcmp(type, "refused") == 0)
 		reply->type = CONSUMER_REPLY_REFUSED;
+	else if (strcmp(type, "repeat") == 0)
+		reply->type = CONSUMER_REPLY_REPEAT;
 	return 0;
 }
 

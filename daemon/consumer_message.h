@@ -25,6 +25,7 @@ enum consumer_reply_type {
 	CONSUMER_REPLY_HELLO,
 	CONSUMER_REPLY_RELEASED,
 	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
+	CONSUMER_REPLY_REPEAT, /* nor its change */
 	CONSUMER_REPLY_STATS, /* a part of what it counted */
 	CONSUMER_REPLY_SOCKET, /* it asks for one */
 	CONSUMER_REPLY_NETNS_CLOSED, /* it has no more of them in there */
@@ -33,7 +34,7 @@ enum consumer_reply_type {
 
 /**
  * struct consumer_reply - see the types
- * @id:		RELEASED, REFUSED, SOCKET: the listener
+ * @id:		RELEASED, REFUSED, REPEAT, SOCKET: the listener
  * @name:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
  * @request:	STATS, SOCKET: the question

@@ -5,9 +5,11 @@
  * delivery says how much of the listener its consumer knows: nothing (PENDING),
  * all (DONE), or an older service (STALE). PENDING and STALE ones stand in
  * their consumer's queue. One that the consumer refused, for want of
- * descriptors or memory, is PENDING again, and the queue rests for a while.
- * When an open listener that the consumer knows is closed, a withdrawal takes
- * the delivery's place until the consumer says `released`. Nothing else is
+ * descriptors or memory, is PENDING again, and the queue rests for a while; one
+ * of which it could not take a change is STALE again in the same way.
+ * When an open listener that the consumer was ever sent is closed, a withdrawal
+ * takes the delivery's place until the consumer says `released`: a refusal may
+ * have crossed a newer offer that was taken. Nothing else is
  * remembered: a consumer that loses its connection has all its deliveries put
  * back to PENDING and its withdrawals dropped.
  *
@@ -132,6 +134,8 @@ static void consumer_close(struct consumer *consumer)
 		delivery->state = DELIVERY_PENDING;
 	while (consumer->done)
 		delivery_set(consumer->done, DELIVERY_PENDING);
+	DL_FOREACH (consumer->queue, delivery)
+		delivery->sent = false;
 	consumer->source = loop_source_free(consumer->source);
 	(void)close(TAKE_FD(consumer->fd)); /* nothing is buffered in it */
 	consumer->pid = 0;
@@ -203,15 +207,17 @@ static struct delivery *consumer_delivery(const struct consumer *consumer,
 	return delivery && delivery->consumer == consumer ? delivery : NULL;
 }
 
-static void consumer_refused(struct consumer *consumer, uint64_t id)
+/* It could not take what it was sent of @id, which goes back to @state. */
+static void consumer_short(struct consumer *consumer, uint64_t id,
+			   enum delivery_state state)
 {
 	struct consumers *consumers = consumer->all;
 	struct delivery *delivery = consumer_delivery(consumer, id);
 
-	/* Closed meanwhile; another's; or it does not have it anyway. */
-	if (!delivery || delivery->state == DELIVERY_PENDING)
+	/* Closed meanwhile; another's; or so much is sent again anyway. */
+	if (!delivery || delivery->state <= state)
 		return;
-	delivery_set(delivery, DELIVERY_PENDING);
+	delivery_set(delivery, state);
 	consumer_pause(consumer);
 	if (log_ratelimit_ok(&consumers->refused_limit))
 		log_warning("consumer '%s' is short of descriptors or memory "
@@ -231,7 +237,10 @@ static int consumer_handle(struct consumer *consumer,
 		consumer_released(consumer, reply);
 		break;
 	case CONSUMER_REPLY_REFUSED:
-		consumer_refused(consumer, reply->id);
+		consumer_short(consumer, reply->id, DELIVERY_PENDING);
+		break;
+	case CONSUMER_REPLY_REPEAT:
+		consumer_short(consumer, reply->id, DELIVERY_STALE);
 		break;
 	case CONSUMER_REPLY_STATS:
 		return consumer_counted(consumer, reply);
@@ -385,8 +394,10 @@ static int consumer_send_listener(struct consumer *consumer,
 	r = consumer_send(consumer, text,
 			  delivery->state == DELIVERY_PENDING ? listener->fd
 							      : -1);
-	if (r > 0)
+	if (r > 0) {
 		delivery_set(delivery, DELIVERY_DONE);
+		delivery->sent = true;
+	}
 	return r;
 }
 
@@ -656,7 +667,7 @@ void consumers_listener_closing(struct consumers *consumers,
 	if (!delivery)
 		return;
 	consumer = delivery->consumer;
-	if (delivery->state != DELIVERY_PENDING && consumer->fd >= 0)
+	if (delivery->sent && consumer->fd >= 0)
 		consumer_withdraw(consumer, listener);
 	delivery_unlink(delivery);
 	listener->user_data = NULL;

@@ -12,16 +12,23 @@
 #include "daemon/consumer_sockets.h"
 #include "daemon/consumers.h"
 
+/* How much of a listener its consumer knows, the least first. */
 enum delivery_state {
 	DELIVERY_PENDING,
 	DELIVERY_STALE,
 	DELIVERY_DONE,
 };
 
+/**
+ * struct delivery - an open listener and the consumer that is to serve it
+ * @sent:	the consumer was sent it, and may have it, whatever @state says:
+ *a `refused` may be of an earlier offer than the last
+ */
 struct delivery {
 	struct listener *listener;
 	struct consumer *consumer;
 	enum delivery_state state;
+	bool sent;
 	struct delivery *prev, *next; /* in the queue, or when DONE in done */
 };
 

@@ -7,7 +7,10 @@
  * full the connection is. A withdrawn entry keeps its listener until the answer
  * leaves, because the answer says what was counted. An entry for which there is
  * no memory, here or in a worker, ends with `refused` instead, unless it is
- * withdrawn before that leaves; berthd then offers the listener anew.
+ * withdrawn before that leaves; berthd then offers the listener anew. So does
+ * a listener that comes without its socket and has no entry: it was refused
+ * when the socket came. A change for which there is no memory is asked for
+ * again by `repeat`.
  *
  * An answer to `stats` is a walk over the entries, a bounded part per turn,
  * that rests while the connection is full. Workers are not asked: see
@@ -61,12 +64,14 @@
  * @listener:	NULL when it is not served
  * @withdrawn:	`released` is to be sent when the workers let go of @listener;
  *		if they do before, `refused`
+ * @ended:	that is to be sent now; else, with @waits, `repeat`
  * @waits:	in unsent
  */
 struct entry {
 	uint64_t id;
 	struct listener *listener;
 	bool withdrawn;
+	bool ended;
 	bool waits;
 	struct entry *next_unsent;
 	UT_hash_handle hh;
@@ -74,7 +79,8 @@ struct entry {
 
 /**
  * struct relay_control - see the file's head
- * @unsent:	entries whose end the connection had no room for
+ * @unsent:	entries of which the connection had no room for what is to be
+ *		said
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
  *		next entry for it, NULL at its end
  * @minter_waits: it has something to say that the connection had no room for
@@ -143,11 +149,16 @@ static int entry_say_end(struct relay_control *control, struct entry *entry)
 				     any ? &counts : NULL);
 }
 
-/* Says `released` or `refused`; when there is no room, as soon as there is. */
-static void entry_end(struct relay_control *control, struct entry *entry)
+/* Says what is to be said of @entry; when there is no room, as soon as there
+ * is. */
+static void entry_say(struct relay_control *control, struct entry *entry)
 {
-	int r = entry_say_end(control, entry);
+	int r;
 
+	if (entry->waits)
+		return;
+	r = entry->ended ? entry_say_end(control, entry)
+			 : berth_repeat(control->berth, entry->id);
 	if (r == -EAGAIN) {
 		entry->waits = true;
 		LL_PREPEND2(control->unsent, entry, next_unsent);
@@ -155,7 +166,15 @@ static void entry_end(struct relay_control *control, struct entry *entry)
 		return;
 	}
 	/* Any other failure is the connection's end, which reading tells. */
-	entry_free(control, entry);
+	if (entry->ended)
+		entry_free(control, entry);
+}
+
+/* Says `released` or `refused`. */
+static void entry_end(struct relay_control *control, struct entry *entry)
+{
+	entry->ended = true;
+	entry_say(control, entry);
 }
 
 static void send_unsent(struct relay_control *control)
@@ -165,7 +184,7 @@ static void send_unsent(struct relay_control *control)
 	for (; unsent; unsent = next) {
 		next = unsent->next_unsent;
 		unsent->waits = false;
-		entry_end(control, unsent);
+		entry_say(control, unsent);
 	}
 }
 
@@ -309,6 +328,21 @@ static void log_refused(struct relay_control *control,
 			label);
 }
 
+/* The same for a change of what is served. */
+static void log_unchanged(struct relay_control *control,
+			  const struct berth_message *message)
+{
+	char label[LABEL_MAX];
+
+	if (!log_ratelimit_ok(&control->log_limit))
+		return;
+	label_fmt(message, label);
+	log_error_errno(ENOMEM,
+			"%s: it is served as before until berthd repeats the "
+			"change",
+			label);
+}
+
 /* Does the relay know how to serve this? */
 static int serving_for(struct relay_control *control,
 		       const struct berth_listener *listener,
@@ -400,24 +434,72 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 	log_debug("%s: serving", label);
 }
 
-static void handle_new(struct relay_control *control,
-		       struct berth_message *message, enum protocol protocol,
-		       struct serving *serving)
+/* @serving: NULL: the relay does not know how to serve it; a change may make
+ * that different. */
+static void entry_offered(struct relay_control *control, struct entry *entry,
+			  struct berth_message *message, enum protocol protocol,
+			  struct serving *serving)
 {
-	struct entry *entry = entry_new(control, message->id);
-
-	if (!entry) {
-		log_refused(control, message);
-		say_end(control, message->id, /* withdrawn= */ false);
-		return;
-	}
 	if (!serving)
 		return;
-	if (message->fd < 0 || !prepare_socket(message->fd, protocol))
+	if (!prepare_socket(message->fd, protocol))
 		log_error("rule '%s': berthd sent no %s socket; ignoring",
 			  message->listener.rule, protocol_name(protocol));
 	else
 		begin_serving(control, entry, message, protocol, serving);
+}
+
+static void handle_new(struct relay_control *control,
+		       struct berth_message *message, enum protocol protocol,
+		       struct serving *serving)
+{
+	struct entry *entry = NULL;
+
+	/* A change of what was refused: that offer's socket is gone. */
+	if (message->fd >= 0) {
+		entry = entry_new(control, message->id);
+		if (!entry)
+			log_refused(control, message);
+	}
+	if (entry)
+		entry_offered(control, entry, message, protocol, serving);
+	else
+		say_end(control, message->id, /* withdrawn= */ false);
+}
+
+/* A listener that is served, or that the relay did not know how to serve. */
+static void handle_changed(struct relay_control *control, struct entry *entry,
+			   struct berth_message *message,
+			   enum protocol protocol, struct serving *serving)
+{
+	struct listener *listener = entry->listener;
+
+	if (entry->withdrawn || entry->ended)
+		return;
+	for (size_t i = 0; listener && serving && i < listener->n_shares; i++)
+		worker_tell(&listener->shares[i], SHARE_SERVE, serving);
+	if (listener)
+		return;
+	if (message->fd >= 0)
+		entry_offered(control, entry, message, protocol, serving);
+	else if (serving)
+		entry_end(control, entry); /* to be offered its socket */
+}
+
+static void handle_without_memory(struct relay_control *control,
+				  struct entry *entry,
+				  const struct berth_message *message)
+{
+	if (!entry) {
+		log_refused(control, message);
+		say_end(control, message->id, /* withdrawn= */ false);
+	} else if (!entry->withdrawn && !entry->ended) {
+		log_unchanged(control, message);
+		if (entry->listener)
+			entry_say(control, entry);
+		else
+			entry_end(control, entry);
+	}
 }
 
 static void handle_listener(struct relay_control *control,
@@ -431,23 +513,17 @@ static void handle_listener(struct relay_control *control,
 
 	r = serving_for(control, &message->listener, &protocol, &serving,
 			&problem);
-	if (r == -ENOMEM && !entry) {
-		log_refused(control, message);
-		say_end(control, message->id, /* withdrawn= */ false);
+	if (r == -ENOMEM) {
+		handle_without_memory(control, entry, message);
 		return;
 	}
 	if (r < 0)
-		log_error("rule '%s': cannot serve it: %s%s",
-			  message->listener.rule,
-			  r == -EINVAL ? "expected " : "out of ",
-			  r == -EINVAL ? problem : "memory");
-	if (!entry) {
+		log_error("rule '%s': cannot serve it: expected %s",
+			  message->listener.rule, problem);
+	if (entry)
+		handle_changed(control, entry, message, protocol, serving);
+	else
 		handle_new(control, message, protocol, serving);
-	} else if (serving && entry->listener && !entry->withdrawn) {
-		for (size_t i = 0; i < entry->listener->n_shares; i++)
-			worker_tell(&entry->listener->shares[i], SHARE_SERVE,
-				    serving);
-	}
 	(void)serving_unref(serving);
 }
 
@@ -471,8 +547,7 @@ static void handle_withdraw(struct relay_control *control, uint64_t id,
 		entry_withdraw(entry, abort);
 	} else if (!entry->withdrawn) {
 		entry->withdrawn = true;
-		if (!entry->waits)
-			entry_end(control, entry);
+		entry_end(control, entry);
 	}
 }
 

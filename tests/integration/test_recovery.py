@@ -3,7 +3,9 @@
 
 import os
 import re
+import resource
 import signal
+import socket
 import time
 
 import pytest
@@ -50,6 +52,36 @@ def test_relay_killed_with_connections_and_backlog(world, netns):
     assert berthd.relay_pid(other_than=relay)
     assert netns.listener_inodes() == before, "a listener was reopened"
     assert re.search(r"relay", berthd.log()), "the crash is not in the log"
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_refused_and_changed_meanwhile(world, netns, protocol):
+    """The relay has no descriptor for a listener, and a change of it is in
+    the queue behind the offer: the relay has not got it, and berthd knows."""
+    # Each worker takes descriptors, so that the relay's table is full of
+    # listeners long before berthd's.
+    berthd = world.berthd(
+        rules(rule(name="many", namespace="n", port="9000-9019"),
+              rule(protocol=protocol, namespace="m*")),
+        args=["--workers", "16"], limits={resource.RLIMIT_NOFILE: (64, 64)})
+    relay = berthd.relay_pid()
+    berthd.wait_log("short of descriptors")
+    with process.stopped(relay):
+        other = world.netns("m")
+        berthd.wait_delivered()
+        world.name("m2").bind(other)
+        wait_equal(berthd.names, ["m", "m2", "n"], "both names")
+        berthd.wait_delivered()
+        netns.delete()
+    berthd.wait_delivered()
+    if protocol == "tcp":
+        assert other.ask("127.0.0.1", 8080) == b"ack"
+    else:
+        with other.new_socket(kind=socket.SOCK_DGRAM) as sock:
+            sock.connect(("127.0.0.1", 8080))
+            sock.send(b"?")
+            assert sock.recv(10) == b"ack"
+    assert berthd.relay_pid() == relay
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM,

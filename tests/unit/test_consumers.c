@@ -435,6 +435,92 @@ static void test_refused_while_changed(void **state)
 	close(arrival.fd);
 }
 
+static void says(struct fixture *fixture, const char *text)
+{
+	assert_int_equal(send(fixture->peer_fd, text, strlen(text), 0),
+			 strlen(text));
+}
+
+static void run_until_delivered(struct fixture *fixture)
+{
+	uint64_t begin_us = monotonic_us();
+
+	while (info(fixture).undelivered > 0 &&
+	       monotonic_us() - begin_us < 10 * USEC_PER_SEC)
+		run(fixture);
+	assert_int_equal(info(fixture).undelivered, 0);
+}
+
+/* The refusal may be of an earlier offer than the last, which was taken: what
+ * was ever sent is withdrawn when it closes. */
+static void test_refused_is_withdrawn(void **state)
+{
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	says(fixture, "{\"type\":\"refused\",\"id\":1}");
+	run(fixture);
+	assert_int_equal(info(fixture).undelivered, 1);
+	close_listener(fixture, 0);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "withdraw");
+	assert_int_equal(arrival.id, 1);
+	release(fixture, 1);
+	run(fixture);
+	assert_int_equal(info(fixture).withdrawn, 0);
+}
+
+/* What an earlier connection was sent is not withdrawn from the next. */
+static void test_sent_to_an_earlier_connection(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	attach(fixture);
+	close_listener(fixture, 0);
+	assert_int_equal(info(fixture).withdrawn, 0);
+}
+
+/* The consumer has it, but could not take its change. */
+static void test_change_is_repeated(void **state)
+{
+	struct fixture *fixture = *state;
+	struct arrival arrival;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	consumers_listener_changed(fixture->consumers, &fixture->listeners[0]);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	says(fixture, "{\"type\":\"repeat\",\"id\":1}");
+	run(fixture);
+	assert_int_equal(info(fixture).undelivered, 1);
+	run_until_delivered(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_int_equal(arrival.id, 1);
+	assert_int_equal(arrival.fd, -1);
+
+	/* It lacks the whole, and says so after that. */
+	says(fixture, "{\"type\":\"repeat\",\"id\":1}");
+	says(fixture, "{\"type\":\"refused\",\"id\":1}");
+	says(fixture, "{\"type\":\"repeat\",\"id\":1}");
+	run(fixture);
+	run_until_delivered(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_true(arrival.fd >= 0);
+	close(arrival.fd);
+}
+
 /* What it was not sent it cannot refuse, and what is closed is gone: neither
  * makes the others wait. */
 static void test_refused_what_it_does_not_have(void **state)
@@ -634,6 +720,9 @@ int main(void)
 		TEST(test_change_is_sent_without_descriptor),
 		TEST(test_refused_is_offered_again),
 		TEST(test_refused_while_changed),
+		TEST(test_refused_is_withdrawn),
+		TEST(test_sent_to_an_earlier_connection),
+		TEST(test_change_is_repeated),
 		TEST(test_refused_what_it_does_not_have),
 		TEST(test_garbage_ends_the_connection),
 		TEST(test_change_comes_before_the_answer),

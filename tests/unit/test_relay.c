@@ -471,6 +471,75 @@ static void test_what_it_cannot_serve_is_released(void **state)
 	(void)close(listener);
 }
 
+static void expect_refused(uint64_t id)
+{
+	char text[256], expected[128];
+
+	(void)snprintf(expected, sizeof(expected),
+		       "{\"type\":\"refused\",\"id\":%llu}",
+		       (unsigned long long)id);
+	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
+	assert_string_equal(text, expected);
+}
+
+static void expect_echo(const char *protocol, int listener)
+{
+	int client = connect_to(strcmp(protocol, "udp") == 0 ? SOCK_DGRAM
+							     : SOCK_STREAM,
+				"127.0.0.1", port_of(listener));
+
+	say(client, "x");
+	expect(client, "x");
+	(void)close(client);
+}
+
+/* berthd said it before it heard that the offer was refused. The relay must
+ * not think then that it has the listener. */
+static void test_change_of_what_was_refused(void **state)
+{
+	static const char *const protocols[] = { "tcp", "udp" };
+	const char *protocol;
+	int listener;
+	uint64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		protocol = protocols[i];
+		id = send_listener(++last_id, -1, protocol,
+				   "\"action\":\"echo\"");
+		expect_refused(id);
+		listener = open_listener(protocol, "\"action\":\"echo\"", &id);
+		/* Offered twice, because two refusals crossed the offers. */
+		send_listener(id, listener, protocol, "\"action\":\"echo\"");
+		expect_echo(protocol, listener);
+		withdraw(id, /* abort= */ true);
+		(void)close(listener);
+	}
+}
+
+/* It gave the socket of what it could not serve back. */
+static void test_change_to_what_it_can_serve(void **state)
+{
+	int listener;
+	uint64_t id;
+
+	(void)state;
+	listener = open_listener("tcp", "\"action\":\"handoff\"", &id);
+	send_listener(id, listener, "tcp", "\"action\":\"echo\"");
+	expect_echo("tcp", listener);
+	withdraw(id, /* abort= */ true);
+	(void)close(listener);
+
+	listener = open_listener("tcp", "\"action\":\"handoff\"", &id);
+	send_listener(id, -1, "tcp", "\"action\":\"dance\"");
+	send_listener(id, -1, "tcp", "\"action\":\"echo\"");
+	expect_refused(id);
+	send_listener(id, listener, "tcp", "\"action\":\"echo\"");
+	expect_echo("tcp", listener);
+	withdraw(id, /* abort= */ true);
+	(void)close(listener);
+}
+
 /* teardown() checks that a relay with traffic ends cleanly, too. */
 static void test_end_with_open_connections(void **state)
 {
@@ -509,6 +578,8 @@ int main(void)
 		relay_test(test_udp_answers_from_where_it_was_asked),
 		relay_test(test_udp_sessions),
 		relay_test(test_what_it_cannot_serve_is_released),
+		relay_test(test_change_of_what_was_refused),
+		relay_test(test_change_to_what_it_can_serve),
 		relay_test(test_end_with_open_connections),
 	};
 

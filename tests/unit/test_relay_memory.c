@@ -4,6 +4,7 @@
  * The allocator of the C library is wrapped by functions that fail once in the
  * relay, at the nth call; for each n until all succeed, the listener is either
  * served or refused, and when refused it is served once it is offered again.
+ * So with a change of it.
  */
 #include "relay_fixture.h"
 
@@ -175,6 +176,67 @@ static void test_offered_again(void **state)
 	}
 }
 
+/* Does it say @byte? It does so when the worker knows: soon. */
+static bool is_served_so(int listener, char byte)
+{
+	uint64_t end_us = monotonic_us() + WAIT_S * USEC_PER_SEC;
+	char answer = 0;
+	int client;
+
+	do {
+		client = connect_listener(listener);
+		assert_int_equal(recv(client, &answer, 1, 0), 1);
+		(void)close(client);
+	} while (answer != byte && monotonic_us() < end_us);
+	return answer == byte;
+}
+
+/* Return: was one of the allocations made to fail? */
+static bool change_without_memory(unsigned int at)
+{
+	static const char change[] = "\"action\":\"respond\",\"text\":\"b\"";
+	static const char end[] =
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":[";
+	char text[256], repeat[128];
+	int listener;
+	uint64_t id;
+
+	relay_start(1, 0);
+	listener = open_listener("tcp", "\"action\":\"respond\",\"text\":\"a\"",
+				 &id);
+	assert_true(is_served_so(listener, 'a'));
+	(void)snprintf(repeat, sizeof(repeat),
+		       "{\"type\":\"repeat\",\"id\":%llu}",
+		       (unsigned long long)id);
+	atomic_store(&injected->failed, false);
+	atomic_store(&injected->fail_at, at);
+	send_listener(id, -1, "tcp", change);
+	berthd_says("{\"type\":\"stats\",\"request\":1}", -1);
+	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
+	atomic_store(&injected->fail_at, 0);
+	if (strcmp(text, repeat) == 0) {
+		assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
+		send_listener(id, -1, "tcp", change);
+	}
+	assert_memory_equal(text, end, strlen(end));
+	assert_true(is_served_so(listener, 'b'));
+	send_withdraw(id, /* abort= */ true);
+	assert_int_equal(receive_released(WAIT_S * 1000), id);
+	(void)close(listener);
+	relay_stop();
+	return atomic_load(&injected->failed);
+}
+
+static void test_change_is_repeated(void **state)
+{
+	unsigned int at = 1;
+
+	(void)state;
+	while (change_without_memory(at))
+		assert_true(++at < POINTS_MAX);
+	assert_true(at > 2);
+}
+
 /* Until the relay took all that was said. */
 static void wait_taken(void)
 {
@@ -235,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offered_again),
+		cmocka_unit_test(test_change_is_repeated),
 		cmocka_unit_test(test_withdrawn_before_it_is_refused),
 	};
 
