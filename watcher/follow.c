@@ -11,7 +11,13 @@
  * after which a sweep looks at all names, in slices. Unless a pending name
  * needs it, the mounts are not watched until then: a host that mounts all day
  * costs one sweep a second, an idle one nothing. Sweeps that take long come
- * less often.
+ * less often, and one that was begun goes to its end.
+ *
+ * A name can be a link through a process, /proc/PID/ns/net. The end of the
+ * process is told (processes.c), but nothing tells that it went to another
+ * namespace, or that one ended for which there is no descriptor. While there
+ * are such names, they have a sweep of their own. To be told by the kernel
+ * (the connector of processes) would wake berthd for each process of the host.
  *
  * A timer retries pending names as well, with growing pauses, for what tells
  * nothing at all (links whose target appears). A name that is still pending
@@ -31,6 +37,7 @@
 #define PENDING_PAUSE_MAX_US (5 * USEC_PER_SEC)
 #define SWEEP_PAUSE_US USEC_PER_SEC
 #define SWEEP_SHARE 20 /* of the time, at most */
+#define PROCESSES_SLICE 64 /* most are one statx(2) through links */
 
 static int resolve(const char *dir, const char *name, struct resolution *ret,
 		   const char **ret_reason, void *user_data)
@@ -56,11 +63,26 @@ static bool unchanged(const char *dir, const char *name, uint64_t mount_id,
 	return resolve_unchanged(dir, name, mount_id);
 }
 
-static void *watch_process(int pid_fd, struct name *name, void *user_data)
+static bool leads_to(const char *dir, const char *name, ino_t inode,
+		     void *user_data)
+{
+	(void)user_data;
+	return resolve_leads_to(dir, name, inode);
+}
+
+static void *watch_process(const struct task *task, int pid_fd,
+			   struct name *name, void *user_data)
 {
 	struct watcher *watcher = user_data;
 
-	return processes_watch(watcher->processes, pid_fd, name);
+	return processes_watch(watcher->processes, task, pid_fd, name);
+}
+
+static bool full_of_processes(void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	return processes_full(watcher->processes);
 }
 
 static void unwatch_process(void *handle, void *user_data)
@@ -96,12 +118,47 @@ static void pending(void *user_data)
 static const struct names_ops names_ops = {
 	.resolve = resolve,
 	.unchanged = unchanged,
+	.leads_to = leads_to,
 	.watch_process = watch_process,
+	.processes_full = full_of_processes,
 	.unwatch_process = unwatch_process,
 	.changed = changed,
 	.gone = gone,
 	.pending = pending,
 };
+
+static void sweep_want(struct watcher *watcher, struct sweep *sweep)
+{
+	if (sweep->running)
+		sweep->again = true;
+	else if (!loop_timer_is_set(sweep->timer))
+		loop_timer_set(sweep->timer,
+			       loop_now_us(watcher->loop) + sweep->pause_us);
+}
+
+static void sweep_begin(struct sweep *sweep)
+{
+	sweep->running = true;
+	sweep->again = false;
+	sweep->took_us = 0;
+}
+
+static void sweep_slice(struct watcher *watcher, struct sweep *sweep,
+			size_t max)
+{
+	uint64_t began_us = monotonic_us();
+
+	sweep->running =
+		sweep->step(watcher->names, max, loop_now_us(watcher->loop));
+	sweep->took_us += monotonic_us() - began_us;
+	if (sweep->running)
+		return;
+	sweep->pause_us = sweep->took_us * SWEEP_SHARE > SWEEP_PAUSE_US
+				  ? sweep->took_us * SWEEP_SHARE
+				  : SWEEP_PAUSE_US;
+	if (sweep->again)
+		sweep_want(watcher, sweep);
+}
 
 static void pending_handler(void *user_data)
 {
@@ -131,9 +188,7 @@ static void mounts_changed(void *user_data)
 	uint64_t now_us = loop_now_us(watcher->loop);
 
 	names_retry(watcher->names, now_us);
-	if (!loop_timer_is_set(watcher->sweep_timer))
-		loop_timer_set(watcher->sweep_timer,
-			       now_us + watcher->sweep_pause_us);
+	sweep_want(watcher, &watcher->names_sweep);
 	watcher->mounts_to_pause = !names_young(watcher->names, now_us);
 }
 
@@ -154,6 +209,9 @@ void follow_batch_end(struct watcher *watcher)
 	if (watcher->mounts_to_pause)
 		mounts_pause(watcher->mounts);
 	watcher->mounts_to_pause = false;
+	if (names_has_processes(watcher->names) &&
+	    !watcher->processes_sweep.running)
+		sweep_want(watcher, &watcher->processes_sweep);
 }
 
 static void scan_close(struct scan *scan)
@@ -211,8 +269,15 @@ static void sweep_handler(void *user_data)
 			scan_want(watcher, i);
 	}
 	names_sweep_begin(watcher->names);
-	watcher->sweeping = true;
-	watcher->sweep_began_us = monotonic_us();
+	sweep_begin(&watcher->names_sweep);
+}
+
+static void processes_handler(void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	names_processes_begin(watcher->names);
+	sweep_begin(&watcher->processes_sweep);
 }
 
 static void scan_open(struct watcher *watcher, size_t dir)
@@ -232,8 +297,7 @@ static void scan_open(struct watcher *watcher, size_t dir)
 		log_error_errno(errno, "cannot list directory '%s'; retrying",
 				path);
 	scan->failed = true;
-	loop_timer_set_earlier(watcher->sweep_timer,
-			       loop_now_us(watcher->loop) + SWEEP_PAUSE_US);
+	sweep_want(watcher, &watcher->names_sweep);
 }
 
 static void scan_slice(struct watcher *watcher, size_t dir)
@@ -266,35 +330,42 @@ bool follow_scanning(const struct watcher *watcher)
 	return false;
 }
 
-static void sweep_slice(struct watcher *watcher)
+void follow_stale(struct watcher *watcher, const struct tracked *tracked)
 {
-	uint64_t took_us;
+	watcher->stale_id = tracked->netns.id;
+}
 
-	if (names_sweep_step(watcher->names, SWEEP_SLICE,
-			     loop_now_us(watcher->loop)))
-		return;
-	watcher->sweeping = false;
-	took_us = monotonic_us() - watcher->sweep_began_us;
-	watcher->sweep_pause_us = took_us * SWEEP_SHARE > SWEEP_PAUSE_US
-					  ? took_us * SWEEP_SHARE
-					  : SWEEP_PAUSE_US;
+static void recheck_stale(struct watcher *watcher)
+{
+	struct tracked *tracked =
+		registry_find(&watcher->registry, watcher->stale_id);
+
+	watcher->stale_id = 0;
+	if (tracked)
+		names_recheck(watcher->names, tracked,
+			      loop_now_us(watcher->loop));
 }
 
 bool follow_step(struct watcher *watcher)
 {
+	if (watcher->stale_id)
+		recheck_stale(watcher);
 	if (watcher->retry_pending) {
 		watcher->retry_pending = false;
 		names_retry(watcher->names, loop_now_us(watcher->loop));
 	}
+	if (watcher->processes_sweep.running)
+		sweep_slice(watcher, &watcher->processes_sweep,
+			    PROCESSES_SLICE);
 	for (size_t i = 0; i < watcher->n_scans; i++) {
 		if (watcher->scans[i].wanted || watcher->scans[i].stream) {
 			scan_slice(watcher, i);
 			return true;
 		}
 	}
-	if (watcher->sweeping)
-		sweep_slice(watcher);
-	return watcher->sweeping;
+	if (watcher->names_sweep.running)
+		sweep_slice(watcher, &watcher->names_sweep, SWEEP_SLICE);
+	return watcher->names_sweep.running || watcher->processes_sweep.running;
 }
 
 static int add_dir(struct watcher *watcher, const char *path)
@@ -324,6 +395,26 @@ static int add_dir(struct watcher *watcher, const char *path)
 	return 0;
 }
 
+static int open_sweeps(struct watcher *watcher)
+{
+	int r;
+
+	watcher->names_sweep = (struct sweep){
+		.step = names_sweep_step,
+		.pause_us = SWEEP_PAUSE_US,
+	};
+	watcher->processes_sweep = (struct sweep){
+		.step = names_processes_step,
+		.pause_us = SWEEP_PAUSE_US,
+	};
+	r = loop_timer_new(watcher->loop, sweep_handler, watcher,
+			   &watcher->names_sweep.timer);
+	if (r < 0)
+		return r;
+	return loop_timer_new(watcher->loop, processes_handler, watcher,
+			      &watcher->processes_sweep.timer);
+}
+
 int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 {
 	struct resolution host;
@@ -331,7 +422,6 @@ int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 
 	if (r < 0)
 		return r;
-	watcher->sweep_pause_us = SWEEP_PAUSE_US;
 	r = names_new(&watcher->registry, &host, &names_ops, watcher,
 		      &watcher->names);
 	if (r == 0)
@@ -341,8 +431,7 @@ int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 		r = loop_timer_new(watcher->loop, pending_handler, watcher,
 				   &watcher->pending_timer);
 	if (r == 0)
-		r = loop_timer_new(watcher->loop, sweep_handler, watcher,
-				   &watcher->sweep_timer);
+		r = open_sweeps(watcher);
 	if (r == 0)
 		r = mounts_open(watcher->loop, mounts_changed, watcher,
 				&watcher->mounts);
@@ -367,7 +456,8 @@ void follow_close(struct watcher *watcher)
 	dirwatch_free(watcher->dirwatch);
 	mounts_close(watcher->mounts);
 	loop_timer_free(watcher->pending_timer);
-	loop_timer_free(watcher->sweep_timer);
+	loop_timer_free(watcher->names_sweep.timer);
+	loop_timer_free(watcher->processes_sweep.timer);
 	for (size_t i = 0; i < watcher->n_scans; i++)
 		scan_close(&watcher->scans[i]);
 	free(watcher->scans);

@@ -15,6 +15,10 @@
  * end of the batch of events. A rename is two events, and so is each
  * remounting; when the namespace has a name again by then, nobody was told.
  *
+ * A link that leads through a process is bound to it (bindings.c). When it
+ * leads to another process with the same number, it is pending, until it is
+ * made anew.
+ *
  * Names leave the tables while these are being walked (a resolution can show
  * that the name is gone, or that others are). Walks therefore keep their
  * position in struct names, and name_unlist() and name_free() move it on.
@@ -26,6 +30,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "watcher/bindings.h"
 
 /* Names in one directory: what a host has of namespaces, times ten. */
 #define NAMES_MAX 65536
@@ -43,12 +48,14 @@ struct name {
 	struct tracked *tracked; /* NULL: pending */
 	uint64_t mount_id;
 	bool is_link;
+	bool has_task; /* it leads through a process */
+	struct binding *binding;
 	void *process; /* what watch_process() returned */
 	const char *reason;
 	int error;
 	uint64_t since_us;
 	unsigned long round; /* the listing that saw it last */
-	struct name *prev, *next; /* among the pending, or among the links */
+	struct name *prev, *next; /* pending, or in links or processes */
 	UT_hash_handle hh;
 	uint32_t dir; /* with text the hash key */
 	char text[];
@@ -73,10 +80,13 @@ struct names {
 	struct name *pending; /* newest first */
 	size_t n_pending;
 	struct name *links; /* linked names that are symbolic links */
+	struct name *processes; /* and those that lead through a process */
+	struct bindings bindings;
 	struct tracked *nameless;
 	uint64_t last_counted_id;
 	struct name *walk; /* next in the walk of a list */
 	struct name *sweep; /* next in the sweep */
+	struct name *sweep_processes; /* next in the sweep of processes */
 };
 
 /* The hash key's bytes: the directory's index, then the text. */
@@ -110,17 +120,28 @@ static struct name *name_find(const struct names *names, size_t dir,
 	return name;
 }
 
+/* The list of linked names that @name is in while it is linked */
+static struct name **list_of_links(struct names *names, const struct name *name)
+{
+	return name->has_task ? &names->processes : &names->links;
+}
+
 /* Takes @name out of the list that it is in. */
 static void name_unlist(struct names *names, struct name *name)
 {
+	struct name **list;
+
 	if (names->walk == name)
 		names->walk = name->next;
+	if (names->sweep_processes == name)
+		names->sweep_processes = name->next;
 	if (!name->tracked && name->reason) {
 		DL_DELETE(names->pending, name);
 		names->n_pending--;
 		name->reason = NULL;
 	} else if (name->tracked && name->is_link) {
-		DL_DELETE(names->links, name);
+		list = list_of_links(names, name);
+		DL_DELETE(*list, name);
 	}
 }
 
@@ -173,6 +194,7 @@ static void name_detach(struct names *names, struct name *name, uint64_t now_us)
 static void name_free(struct names *names, struct name *name, uint64_t now_us)
 {
 	name_detach(names, name, now_us);
+	name->binding = bindings_put(&names->bindings, name->binding);
 	if (names->sweep == name)
 		names->sweep = name->hh.next;
 	names->dirs[name->dir].count--;
@@ -198,6 +220,7 @@ static int name_attach(struct names *names, struct name *name,
 	struct netns *netns = &tracked->netns;
 	size_t n = netns->n_names;
 	struct netns_name *array = netns->names;
+	struct name **list;
 
 	if ((n & (n - 1)) == 0) { /* a power of two or none: it is full */
 		array = reallocarray(array, n ? 2 * n : 1, sizeof(*array));
@@ -213,8 +236,11 @@ static int name_attach(struct names *names, struct name *name,
 	name->tracked = tracked;
 	name->mount_id = resolution->mount_id;
 	name->is_link = resolution->is_link;
-	if (name->is_link)
-		DL_PREPEND(names->links, name);
+	name->has_task = resolution->task.number != 0;
+	if (name->is_link) {
+		list = list_of_links(names, name);
+		DL_PREPEND(*list, name);
+	}
 	names->ops->changed(tracked, names->user_data);
 	return 0;
 }
@@ -311,7 +337,8 @@ static void name_apply(struct names *names, struct name *name,
 	struct tracked *tracked = name->tracked;
 
 	if (tracked && names_is_same(tracked, resolution) &&
-	    name->is_link == resolution->is_link) {
+	    name->is_link == resolution->is_link &&
+	    name->has_task == (resolution->task.number != 0)) {
 		name->mount_id = resolution->mount_id;
 	} else {
 		name_detach(names, name, now_us);
@@ -328,8 +355,37 @@ static void name_apply(struct names *names, struct name *name,
 	}
 	name_unwatch(names, name);
 	if (resolution->pid_fd >= 0)
-		name->process = names->ops->watch_process(
-			resolution->pid_fd, name, names->user_data);
+		name->process = names->ops->watch_process(&resolution->task,
+							  resolution->pid_fd,
+							  name,
+							  names->user_data);
+}
+
+/*
+ * Binds @name to the process that it leads through, if it does. Return: 0;
+ * -ENOLINK: it is bound to one that had the number before; -ENOMEM.
+ */
+static int name_bind(struct names *names, struct name *name,
+		     const struct resolution *resolution,
+		     const char **ret_reason)
+{
+	struct binding *binding = NULL;
+
+	if (resolution->task.number != 0) {
+		binding = bindings_get(&names->bindings, resolution->link,
+				       &resolution->task);
+		if (!binding) {
+			*ret_reason = "out of memory";
+			return -ENOMEM;
+		}
+	}
+	(void)bindings_put(&names->bindings, name->binding); /* NULL */
+	name->binding = binding;
+	if (!binding || binding_is(binding, &resolution->task))
+		return 0;
+	*ret_reason = "dangling link (its process has ended, another has the "
+		      "number)";
+	return -ENOLINK;
 }
 
 /* Errors that tell about us, and nothing about the name. */
@@ -347,6 +403,11 @@ static void name_resolve(struct names *names, struct name *name,
 	int r = names->ops->resolve(names->dirs[name->dir].path, name->text,
 				    &resolution, &reason, names->user_data);
 
+	if (r == 0) {
+		r = name_bind(names, name, &resolution, &reason);
+		if (r < 0)
+			cleanup_close(&resolution.pid_fd);
+	}
 	if (r == 0)
 		name_apply(names, name, &resolution, now_us);
 	else if (r == -ENOENT)
@@ -435,6 +496,7 @@ struct names *names_free(struct names *names)
 		HASH_DELETE(hh, names->by_text, name);
 		free(name);
 	}
+	bindings_done(&names->bindings);
 	for (size_t i = 0; i < names->n_dirs; i++)
 		free(names->dirs[i].path);
 	free(names->dirs);
@@ -593,9 +655,7 @@ void names_retry(struct names *names, uint64_t now_us)
 	names->walk = names->links;
 	while ((name = names->walk) && n++ < RETRY_LINKS_MAX) {
 		names->walk = name->next;
-		/* One into /proc has its process watched instead. */
-		if (!name->process)
-			name_resolve(names, name, now_us);
+		name_resolve(names, name, now_us);
 	}
 	names->walk = NULL;
 }
@@ -616,9 +676,42 @@ bool names_sweep_step(struct names *names, size_t max, uint64_t now_us)
 
 	while (max-- > 0 && (name = names->sweep)) {
 		names->sweep = name->hh.next;
-		name_check(names, name, now_us);
+		if (!name->tracked || !name->has_task)
+			name_check(names, name, now_us);
 	}
 	return names->sweep != NULL;
+}
+
+bool names_has_processes(const struct names *names)
+{
+	return names->processes;
+}
+
+void names_processes_begin(struct names *names)
+{
+	names->sweep_processes = names->processes;
+}
+
+/* May the process have ended, or gone to another namespace? */
+static bool is_process_to_check(const struct names *names,
+				const struct name *name)
+{
+	return (!name->process &&
+		!names->ops->processes_full(names->user_data)) ||
+	       !names->ops->leads_to(names->dirs[name->dir].path, name->text,
+				     name->tracked->inode, names->user_data);
+}
+
+bool names_processes_step(struct names *names, size_t max, uint64_t now_us)
+{
+	struct name *name;
+
+	while (max-- > 0 && (name = names->sweep_processes)) {
+		names->sweep_processes = name->next;
+		if (is_process_to_check(names, name))
+			name_resolve(names, name, now_us);
+	}
+	return names->sweep_processes != NULL;
 }
 
 void names_recheck(struct names *names, struct tracked *tracked,

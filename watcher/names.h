@@ -22,9 +22,11 @@ struct names;
  * struct names_ops - what the bookkeeping asks and tells
  * @resolve:	see resolve_open(); without keeping it open for the caller
  * @unchanged:	see resolve_unchanged()
- * @watch_process: takes @pid_fd; names_process_ended() is to be called when it
- *		ends. Return: a handle for @unwatch_process, NULL when it
- *		cannot be watched.
+ * @leads_to:	see resolve_leads_to()
+ * @watch_process: takes @pid_fd of @task; names_process_ended() is to be called
+ *		when it ends. Return: a handle for @unwatch_process, NULL when
+ *		it cannot be watched: then only the sweep of processes sees it.
+ * @processes_full: would @watch_process refuse another process?
  * @changed:	new, or with other names than before
  * @gone:	without a name; freed when this returns
  * @pending:	a name waits for its mount: names_retry() from now on
@@ -35,7 +37,11 @@ struct names_ops {
 		       void *user_data);
 	bool (*unchanged)(const char *dir, const char *name, uint64_t mount_id,
 			  void *user_data);
-	void *(*watch_process)(int pid_fd, struct name *name, void *user_data);
+	bool (*leads_to)(const char *dir, const char *name, ino_t inode,
+			 void *user_data);
+	void *(*watch_process)(const struct task *task, int pid_fd,
+			       struct name *name, void *user_data);
+	bool (*processes_full)(void *user_data);
 	void (*unwatch_process)(void *handle, void *user_data);
 	void (*changed)(struct tracked *tracked, void *user_data);
 	void (*gone)(struct tracked *tracked, void *user_data);
@@ -100,9 +106,18 @@ void names_retry(struct names *names, uint64_t now_us);
 /** names_young() - is a pending name young enough to be waited for? */
 bool names_young(const struct names *names, uint64_t now_us);
 
-/* A sweep looks at every name again: begin, then slices until false. */
+/* A sweep looks at every name again that leads through no process: begin, then
+ * slices until false. */
 void names_sweep_begin(struct names *names);
 bool names_sweep_step(struct names *names, size_t max, uint64_t now_us);
+
+/** names_has_processes() - is there a name that leads through a process? */
+bool names_has_processes(const struct names *names);
+
+/* A sweep of those: a process goes to another namespace without an event, and
+ * the end of one that is not watched is not told. As names_sweep_begin(). */
+void names_processes_begin(struct names *names);
+bool names_processes_step(struct names *names, size_t max, uint64_t now_us);
 
 /** names_recheck() - looks at the names of one namespace again; it may be
  * without one afterwards */

@@ -1,30 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 /* processes.c - tells when a process has ended
  *
- * A pidfd is readable when its process has ended. One that was told stays
- * readable, so it leaves the loop with that.
+ * A pidfd is readable when its process has ended, and stays so. It leaves the
+ * loop when all watches were told, a slice of them for each wake-up.
+ *
+ * Descriptors are what listeners are made of, and each pidfd is one of them.
+ * So there is one for a process, not for a name, and all together they take a
+ * small part of the limit. Who is refused has to look at the process now and
+ * then.
  */
 #include "watcher/processes.h"
 
+#include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
-#include "common/log.h"
+/* Without memory for its table, uthash leaves an element out. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
 #include "common/util.h"
 
-/* Each costs a descriptor. Beyond it the end is noticed when mounts change. */
 #define PROCESSES_MAX 1024
+#define PROCESSES_SHARE 8 /* of the descriptors that there may be */
+
+#define TOLD_SLICE 64 /* watches for each wake-up; each is looked at, 20 µs */
+
+struct process_watch {
+	struct process *process;
+	void *subject;
+	bool told;
+	struct process_watch *prev, *next;
+};
 
 struct process {
 	struct processes *owner;
+	uint64_t identity; /* its task's */
 	int pid_fd;
+	bool telling; /* not to be freed now */
 	struct loop_source *source;
-	void *subject;
+	struct process_watch *waiting, *told;
+	UT_hash_handle hh; /* by identity, until it has ended */
 };
 
 struct processes {
 	struct loop *loop;
 	void (*ended)(void *subject, void *user_data);
 	void *user_data;
+	struct process *by_identity;
 	unsigned int n;
 };
 
@@ -49,53 +73,141 @@ struct processes *processes_free(struct processes *processes)
 	return NULL;
 }
 
-static void process_handler(uint32_t events, void *user_data)
+static struct process *process_find(struct processes *processes,
+				    const struct task *task)
 {
-	struct process *process = user_data;
+	struct process *process;
 
-	(void)events; /* one meaning only */
-	process->source = loop_source_free(process->source);
-	process->owner->ended(process->subject, process->owner->user_data);
-}
-
-struct process *processes_watch(struct processes *processes, int pid_fd,
-				void *subject)
-{
-	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
-					      .burst = 2 };
-	struct process *process = NULL;
-	int r = -EMFILE;
-
-	if (processes->n < PROCESSES_MAX) {
-		process = calloc(1, sizeof(*process));
-		r = -ENOMEM;
-	}
-	if (process) {
-		process->owner = processes;
-		process->pid_fd = pid_fd;
-		process->subject = subject;
-		r = loop_add(processes->loop, pid_fd, EPOLLIN, process_handler,
-			     process, "process", &process->source);
-	}
-	if (r < 0) {
-		if (log_ratelimit_ok(&limit))
-			log_warning_errno(r, "cannot watch the process behind "
-					     "a link; noticing its end late");
-		(void)close(pid_fd);
-		free(process);
-		return NULL;
-	}
-	processes->n++;
+	HASH_FIND(hh, processes->by_identity, &task->identity,
+		  sizeof(task->identity), process);
 	return process;
 }
 
-struct process *processes_forget(struct process *process)
+static void process_leave_table(struct process *process)
 {
-	if (!process)
-		return NULL;
+	if (process->hh.tbl)
+		HASH_DELETE(hh, process->owner->by_identity, process);
+	process->hh.tbl = NULL;
+}
+
+static void process_free_unused(struct process *process)
+{
+	if (process->waiting || process->told || process->telling)
+		return;
 	loop_source_free(process->source);
-	(void)close(process->pid_fd);
+	process_leave_table(process);
+	cleanup_close(&process->pid_fd);
 	process->owner->n--;
 	free(process);
+}
+
+static void process_handler(uint32_t events, void *user_data)
+{
+	struct process *process = user_data;
+	struct processes *owner = process->owner;
+	struct process_watch *watch;
+
+	(void)events; /* one meaning only */
+	process_leave_table(process);
+	process->telling = true;
+	for (int i = 0; i < TOLD_SLICE && (watch = process->waiting); i++) {
+		DL_DELETE(process->waiting, watch);
+		DL_APPEND(process->told, watch);
+		watch->told = true;
+		owner->ended(watch->subject, owner->user_data);
+	}
+	process->telling = false;
+	if (!process->waiting)
+		process->source = loop_source_free(process->source);
+	process_free_unused(process);
+}
+
+/* Takes @pid_fd, also on failure. Return: the process or NULL. */
+static struct process *process_add(struct processes *processes,
+				   const struct task *task, int pid_fd)
+{
+	struct process *process = calloc(1, sizeof(*process));
+
+	if (!process) {
+		(void)close(pid_fd);
+		return NULL;
+	}
+	*process = (struct process){
+		.owner = processes,
+		.identity = task->identity,
+		.pid_fd = pid_fd,
+	};
+	processes->n++;
+	HASH_ADD(hh, processes->by_identity, identity,
+		 sizeof(process->identity), process);
+	if (!process->hh.tbl ||
+	    loop_add(processes->loop, pid_fd, EPOLLIN, process_handler, process,
+		     "process", &process->source) < 0) {
+		process_free_unused(process);
+		return NULL;
+	}
+	return process;
+}
+
+bool processes_full(const struct processes *processes)
+{
+	struct rlimit limit;
+
+	return processes->n >= PROCESSES_MAX ||
+	       getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	       processes->n >= limit.rlim_cur / PROCESSES_SHARE;
+}
+
+static struct process_watch *watch_add(struct processes *processes,
+				       struct process *process,
+				       const struct task *task, int pid_fd,
+				       void *subject)
+{
+	struct process_watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch) {
+		(void)close(pid_fd);
+		return NULL;
+	}
+	if (process)
+		(void)close(pid_fd); /* one is enough */
+	else
+		process = process_add(processes, task, pid_fd);
+	if (!process) {
+		free(watch);
+		return NULL;
+	}
+	watch->process = process;
+	watch->subject = subject;
+	DL_APPEND(process->waiting, watch);
+	return watch;
+}
+
+struct process_watch *processes_watch(struct processes *processes,
+				      const struct task *task, int pid_fd,
+				      void *subject)
+{
+	struct process *process = process_find(processes, task);
+
+	if (!process && processes_full(processes)) {
+		(void)close(pid_fd);
+		return NULL;
+	}
+	return watch_add(processes, process, task, pid_fd, subject);
+}
+
+struct process_watch *processes_forget(struct process_watch *watch)
+{
+	struct process *process;
+
+	if (!watch)
+		return NULL;
+	process = watch->process;
+	if (watch->told)
+		DL_DELETE(process->told, watch);
+	else
+		DL_DELETE(process->waiting, watch);
+	free(watch);
+	process_free_unused(process);
 	return NULL;
 }

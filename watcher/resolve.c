@@ -7,21 +7,18 @@
  * it is harmless if it is exchanged in between. What was opened must be the
  * inode that was looked at.
  *
- * A link into /proc/PID/ns/net is valid as long as the process lives, and
- * the number may then be given to another. The process is therefore opened
- * first, the namespace second, and then the process must still be alive.
+ * Links are followed one by one (link.c), so that it is known through which
+ * process they led. What is opened through a process's directory in /proc is
+ * that process's, and proves that it lives.
  */
 #include "watcher/resolve.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/nsfs.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -31,8 +28,6 @@
 #ifndef STATX_MNT_ID_UNIQUE /* Linux 6.8 */
 #define STATX_MNT_ID_UNIQUE 0x4000U
 #endif
-
-#define LINKS_MAX 8 /* followed in search of a process */
 
 static const char reason_open[] = "cannot be opened";
 static const char reason_no_mount[] = "not a namespace (no mount over it yet)";
@@ -52,9 +47,9 @@ static uint64_t mount_id_of(const struct statx *stx)
 	return stx->stx_mask & STATX_MNT_ID_UNIQUE ? stx->stx_mnt_id : 0;
 }
 
-/* Opens the namespace at @path, which @stx describes; @known_cookie as for
- * resolve_open(). */
-static int open_netns(const char *path, const struct statx *stx,
+/* Opens the namespace at @path, seen from @dir_fd, which @stx describes;
+ * @known_cookie as for resolve_open(). */
+static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 		      uint64_t known_cookie, struct resolution *ret,
 		      const char **ret_reason)
 {
@@ -67,7 +62,7 @@ static int open_netns(const char *path, const struct statx *stx,
 	if (dev_of(stx) != nsfs_dev)
 		return -EMEDIUMTYPE;
 	*ret_reason = reason_open;
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = openat(dir_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	r = netns_cookie(fd, &cookie);
@@ -94,100 +89,37 @@ static int open_netns(const char *path, const struct statx *stx,
 	return TAKE_FD(fd);
 }
 
-/* Takes "@prefix" and a number off the front of *@at. Return: 0: no such */
-static pid_t take_number(const char **at, const char *prefix)
-{
-	size_t len = strlen(prefix);
-	char *end;
-	long number;
-
-	if (strncmp(*at, prefix, len) != 0 || (*at)[len] < '1' ||
-	    (*at)[len] > '9')
-		return 0;
-	number = strtol(*at + len, &end, 10);
-	if (number > INT_MAX)
-		return 0;
-	*at = end;
-	return (pid_t)number;
-}
-
-/* "/proc/12/ns/net" and "/proc/12/task/34/ns/net" are process 12's. */
-static pid_t pid_of_path(const char *path)
-{
-	pid_t pid = take_number(&path, "/proc/");
-
-	(void)take_number(&path, "/task/"); /* a thread: its process counts */
-	return pid > 0 && strcmp(path, "/ns/net") == 0 ? pid : 0;
-}
-
-/* Return: the process that the chain of links from @path leads to, or 0 */
-static pid_t pid_of_link(const char *path)
-{
-	char here[PATH_MAX], target[PATH_MAX], joined[PATH_MAX];
-
-	(void)snprintf(here, sizeof(here), "%s", path);
-	for (int i = 0; i < LINKS_MAX; i++) {
-		ssize_t n = readlink(here, target, sizeof(target) - 1);
-		char *slash;
-		pid_t pid;
-		int len;
-
-		if (n < 0)
-			return 0;
-		target[n] = '\0';
-		pid = pid_of_path(target);
-		if (pid > 0)
-			return pid;
-		slash = strrchr(here, '/');
-		if (*target == '/' || !slash)
-			len = snprintf(joined, sizeof(joined), "%s", target);
-		else
-			len = snprintf(joined, sizeof(joined), "%.*s/%s",
-				       (int)(slash - here), here, target);
-		if (len < 0 || (size_t)len >= sizeof(joined))
-			return 0;
-		memcpy(here, joined, (size_t)len + 1);
-	}
-	return 0;
-}
-
-static bool has_ended(int pid_fd)
-{
-	struct pollfd pollfd = { .fd = pid_fd, .events = POLLIN };
-
-	return poll(&pollfd, 1, 0) != 0;
-}
-
-static int open_link(const char *path, uint64_t known_cookie,
+static int open_link(const char *dir, const char *name, uint64_t known_cookie,
 		     struct resolution *ret, const char **ret_reason)
 {
-	_cleanup_close_ int pid_fd = -1, fd = -1;
-	pid_t pid = pid_of_link(path);
+	_cleanup_(link_end_done) struct link_end end = { .dir_fd = -1,
+							 .pid_fd = -1 };
 	struct statx stx;
+	int fd, r = link_follow(dir, name, &end);
 
-	*ret_reason = reason_dangling;
-	if (pid > 0) {
-		pid_fd = pidfd_open(pid, 0);
-		if (pid_fd < 0 && errno == ESRCH)
-			return -ENOLINK;
-	}
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0) {
-		if (errno == ENOENT)
-			return -ENOLINK;
-		*ret_reason = reason_open;
-		return -errno;
-	}
-	fd = open_netns(path, &stx, known_cookie, ret, ret_reason);
-	if (fd < 0)
-		return fd;
-	if (pid_fd >= 0 && has_ended(pid_fd)) {
+	*ret_reason = r == -ENOLINK ? reason_dangling : reason_open;
+	if (r < 0)
+		return r;
+	if (statx(end.dir_fd, end.name, AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0) {
+		if (errno != ENOENT && errno != ESRCH)
+			return -errno;
 		*ret_reason = reason_dangling;
 		return -ENOLINK;
 	}
+	fd = open_netns(end.dir_fd, end.name, &stx, known_cookie, ret,
+			ret_reason);
+	if (fd == -ENOENT || fd == -ESRCH) {
+		*ret_reason = reason_dangling;
+		return -ENOLINK;
+	}
+	if (fd < 0)
+		return fd;
 	ret->is_link = true;
 	ret->mount_id = 0;
-	ret->pid_fd = TAKE_FD(pid_fd);
-	return TAKE_FD(fd);
+	ret->link = end.identity;
+	ret->task = end.task;
+	ret->pid_fd = TAKE_FD(end.pid_fd);
+	return fd;
 }
 
 int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
@@ -204,8 +136,8 @@ int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
 		  STATX_TYPE | STATX_INO | STATX_MNT_ID_UNIQUE, &stx) < 0)
 		return -errno;
 	if (S_ISLNK(stx.stx_mode))
-		return open_link(path, known_cookie, ret, ret_reason);
-	return open_netns(path, &stx, known_cookie, ret, ret_reason);
+		return open_link(dir, name, known_cookie, ret, ret_reason);
+	return open_netns(AT_FDCWD, path, &stx, known_cookie, ret, ret_reason);
 }
 
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id)
@@ -221,6 +153,18 @@ bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id)
 	       mount_id_of(&stx) == mount_id;
 }
 
+bool resolve_leads_to(const char *dir, const char *name, ino_t inode)
+{
+	char path[PATH_MAX];
+	struct statx stx;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    sizeof(path))
+		return false;
+	return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &stx) == 0 &&
+	       dev_of(&stx) == nsfs_dev && stx.stx_ino == inode;
+}
+
 int resolve_host(struct resolution *ret)
 {
 	static const char path[] = "/proc/thread-self/ns/net";
@@ -231,7 +175,7 @@ int resolve_host(struct resolution *ret)
 	if (statx(AT_FDCWD, path, 0, STATX_INO, &stx) < 0)
 		return -errno;
 	nsfs_dev = dev_of(&stx);
-	fd = open_netns(path, &stx, 0, ret, &reason);
+	fd = open_netns(AT_FDCWD, path, &stx, 0, ret, &reason);
 	if (fd < 0)
 		return fd;
 	(void)close(fd); /* a namespace: nothing to be lost */

@@ -7,14 +7,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "watcher/link.h"
+
 /**
  * struct resolution - a network namespace that was found
  * @cookie:	SO_NETNS_COOKIE, or 0: this kernel has none
  * @mount_id:	of the mount over the name, never used again for another
  *		(Linux 6.8); 0: unknown, or it is a link
  * @is_link:	found through a symbolic link
- * @pid_fd:	the process through whose /proc/PID/ns/net the link led, or -1;
- *		the caller's
+ * @link:	with @is_link: which one, see struct link_end
+ * @task:	the thread through whose /proc/PID/ns/net or the like the link
+ *led; its number is 0 when it led through none
+ * @pid_fd:	of @task where there is one, or -1; the caller's
  */
 struct resolution {
 	uint64_t cookie;
@@ -22,6 +26,8 @@ struct resolution {
 	ino_t inode;
 	uint64_t mount_id;
 	bool is_link;
+	uint64_t link;
+	struct task task;
 	int pid_fd;
 };
 
@@ -43,6 +49,10 @@ int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
 /** resolve_unchanged() - is the same mount still over the name? Cheap; false
  * also when it cannot be told. */
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id);
+
+/** resolve_leads_to() - does the name, or the link, still lead to this file of
+ * nsfs? Cheap. An inode number can be used again, so a "yes" may be wrong. */
+bool resolve_leads_to(const char *dir, const char *name, ino_t inode);
 
 /** resolve_host() - the process's own namespace; to be called before the
  * others. Return: 0 or -errno. */

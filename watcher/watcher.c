@@ -83,7 +83,7 @@ bool watcher_batch_end(struct watcher *watcher, bool idle)
 	follow_batch_end(watcher);
 	if (idle && monitor_assign_step(watcher))
 		return true;
-	return names_flush_due(watcher->names);
+	return watcher->stale_id || names_flush_due(watcher->names);
 }
 
 bool watcher_settled(const struct watcher *watcher)
@@ -120,6 +120,8 @@ int watcher_open_netns(struct watcher *watcher, const struct netns *netns)
 			return fd;
 		(void)close(fd);
 	}
+	if (result == -ESTALE)
+		follow_stale(watcher, tracked);
 	return result;
 }
 

@@ -29,6 +29,22 @@ struct scan {
 	bool failed;
 };
 
+/**
+ * struct sweep - looks at many names again, now and then, in slices
+ * @step:	a slice of it. Return: is there more?
+ * @again:	asked for while it runs: another one follows
+ * @took_us:	of the slices so far
+ * @pause_us:	between the end of one and the next
+ */
+struct sweep {
+	struct loop_timer *timer;
+	bool (*step)(struct names *names, size_t max, uint64_t now_us);
+	bool running;
+	bool again;
+	uint64_t took_us;
+	uint64_t pause_us;
+};
+
 /* One slice of listing opens this many at the most. */
 #define FRESH_MAX 64
 
@@ -60,13 +76,12 @@ struct watcher {
 	size_t n_scans;
 	struct loop_timer *pending_timer;
 	uint64_t pending_pause_us;
-	struct loop_timer *sweep_timer;
-	bool sweeping;
+	struct sweep names_sweep, processes_sweep;
+	uint64_t stale_id; /* a namespace that its names led away from, or 0 */
 	struct fresh fresh[FRESH_MAX];
 	size_t n_fresh;
 	bool mounts_to_pause;
 	bool retry_pending;
-	uint64_t sweep_began_us, sweep_pause_us;
 
 	/* monitor.c */
 	struct netlink *netlink;
@@ -98,6 +113,10 @@ int follow_take_fresh(struct watcher *watcher, const struct tracked *tracked);
 
 /** follow_batch_end() - closes what nobody took, pauses what nobody needs */
 void follow_batch_end(struct watcher *watcher);
+
+/** follow_stale() - none of @tracked's names leads to it: looks at them again,
+ * with the next step */
+void follow_stale(struct watcher *watcher, const struct tracked *tracked);
 
 /** follow_scanning() - is a directory being listed? */
 bool follow_scanning(const struct watcher *watcher);

@@ -57,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(reason && resolution.pid_fd < 0);
 		return 0;
 	}
-	assert(resolution.is_link && resolution.inode != 0);
+	assert(resolution.is_link && resolution.link && resolution.inode != 0);
+	assert(resolution.pid_fd < 0 || resolution.task.number > 0);
 	cleanup_close(&fd);
 	cleanup_close(&resolution.pid_fd);
 	return 0;

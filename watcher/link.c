@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+/* link.c - where do symbolic links lead, and through which process?
+ *
+ * A link into /proc/PID means the process that has the number now. When the
+ * process has ended the number is given to another, so whoever follows such a
+ * link must know through which process it led. The text of a link does not
+ * tell: it may be relative, lead through a directory that is a link, or to a
+ * thread. So the links are followed one by one, and the type of the file
+ * system that the last component lies in says whether it is a process's.
+ *
+ * Such a directory, once open, belongs to one thread for ever. Its number and
+ * its start are read through it, so they are that thread's. A pidfd is opened
+ * by number: it is the same thread's if the directory still is alive
+ * afterwards, as the number is not given away until then. Whoever opens
+ * something through the directory after link_follow() has this proven.
+ */
+#include "watcher/link.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "common/util.h"
+
+#ifndef PIDFD_THREAD /* Linux 6.9 */
+#define PIDFD_THREAD O_EXCL
+#endif
+#ifndef PID_FS_MAGIC /* Linux 6.9 */
+#define PID_FS_MAGIC 0x50494446
+#endif
+
+#define LINKS_MAX 40 /* what the kernel follows in one lookup */
+
+/* proc_pid_stat(5): of the fields after the name, which may hold anything */
+#define STAT_BYTES 1024
+#define STAT_SPACES_BEFORE_START 20
+
+/* Folds @value into @hash (the multiplier is 2^64 over the golden ratio). */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 32;
+}
+
+/* Opens @path as a place, through no link of the kernel's own. */
+static int open_place(int dir_fd, const char *path, uint64_t flags,
+		      uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = resolve,
+	};
+	long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+
+	if (fd < 0 && errno == ENOSYS) /* before Linux 5.6 */
+		fd = openat(dir_fd, path, (int)how.flags);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* The /proc in which numbers are those of pidfd_open(2); 0: there is none */
+static dev_t find_proc_dev(void)
+{
+	char self[sizeof("2147483647")];
+	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+	struct stat st;
+
+	if (n < 0)
+		return 0;
+	self[n] = '\0';
+	if (strtol(self, NULL, 10) != getpid() || stat("/proc", &st) < 0)
+		return 0;
+	return st.st_dev;
+}
+
+/* Return: a pidfd; -1: there is none for it; -ESRCH, -EMFILE and the like */
+static int open_pid(int dir_fd, pid_t number)
+{
+	static dev_t proc_dev;
+	struct stat st;
+	int fd;
+
+	if (!proc_dev)
+		proc_dev = find_proc_dev();
+	if (fstat(dir_fd, &st) < 0 || st.st_dev != proc_dev)
+		return -1;
+	fd = pidfd_open(number, PIDFD_THREAD);
+	if (fd < 0 && errno == EINVAL)
+		fd = pidfd_open(number, 0);
+	if (fd >= 0)
+		return fd;
+	/* Both say that it is a thread, depending on the kernel. */
+	return errno == EINVAL || errno == ENOENT ? -1 : -errno;
+}
+
+/* Of a pidfd, where the kernel has numbers that are never used again */
+static uint64_t pidfs_inode(int pid_fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (pid_fd < 0 || fstatfs(pid_fd, &fs) < 0 ||
+	    fs.f_type != PID_FS_MAGIC || fstat(pid_fd, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+/* Reads number and start of the thread that @text, its "stat", tells of. */
+static bool parse_stat(const char *text, pid_t *ret_number, uint64_t *ret_start)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+	const char *at = strrchr(text, ')');
+
+	if (number <= 0 || number > INT_MAX || *end != ' ' || !at)
+		return false;
+	for (int i = 0; i < STAT_SPACES_BEFORE_START && at; i++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	*ret_start = strtoull(at + 1, NULL, 10);
+	*ret_number = (pid_t)number;
+	return true;
+}
+
+/* Which thread's is the directory? Return: 1: known; 0: nobody's; -errno */
+static int find_task(struct link_end *at)
+{
+	_cleanup_close_ int fd = -1;
+	char text[STAT_BYTES];
+	struct statfs fs;
+	uint64_t start;
+	ssize_t n;
+
+	if (fstatfs(at->dir_fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return 0;
+	fd = open_place(at->dir_fd, "../stat", O_RDONLY, RESOLVE_NO_XDEV);
+	if (fd < 0)
+		return fd == -ENOENT || fd == -EXDEV ? 0 : fd;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	if (!parse_stat(text, &at->task.number, &start))
+		return 0; /* of /proc itself */
+	at->pid_fd = open_pid(at->dir_fd, at->task.number);
+	if (at->pid_fd < -1)
+		return TAKE_FD(at->pid_fd);
+	at->task.identity = mix(mix(mix(0, (uint64_t)at->task.number), start),
+				pidfs_inode(at->pid_fd));
+	return 1;
+}
+
+/* Moves to the place that @path means, seen from where @at is. */
+static int go_to(struct link_end *at, char *path)
+{
+	size_t len = strlen(path);
+	const char *dir = ".", *name = path;
+	char *slash;
+	int fd;
+
+	while (len > 1 && path[len - 1] == '/')
+		path[--len] = '\0';
+	slash = strrchr(path, '/');
+	if (slash) {
+		dir = slash == path ? "/" : path;
+		name = slash + 1;
+		*slash = '\0';
+	}
+	if (!*name)
+		name = "."; /* the root */
+	if (strlen(name) > NAME_MAX)
+		return -ENAMETOOLONG;
+	fd = open_place(at->dir_fd, dir, O_PATH | O_DIRECTORY,
+			RESOLVE_NO_MAGICLINKS);
+	if (fd < 0)
+		return fd;
+	cleanup_close(&at->dir_fd);
+	at->dir_fd = fd;
+	memcpy(at->name, name, strlen(name) + 1);
+	return 0;
+}
+
+static uint64_t mix_time(uint64_t hash, const struct statx_timestamp *time)
+{
+	return mix(mix(hash, (uint64_t)time->tv_sec), time->tv_nsec);
+}
+
+/* Follows the one link that @stx describes. Its text never changes, so the
+ * time of its last modification is that of its making; a rename leaves it. */
+static int follow_one(struct link_end *at, const struct statx *stx)
+{
+	char target[PATH_MAX];
+	ssize_t n =
+		readlinkat(at->dir_fd, at->name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	at->identity = mix(at->identity,
+			   makedev(stx->stx_dev_major, stx->stx_dev_minor));
+	at->identity = mix(at->identity, stx->stx_ino);
+	at->identity = mix_time(at->identity, &stx->stx_mtime);
+	if (stx->stx_mask & STATX_BTIME)
+		at->identity = mix_time(at->identity, &stx->stx_btime);
+	return go_to(at, target);
+}
+
+static int follow_all(struct link_end *at)
+{
+	struct statx stx;
+	int r;
+
+	for (int i = 0; i <= LINKS_MAX; i++) {
+		if (statx(at->dir_fd, at->name,
+			  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+			  STATX_TYPE | STATX_INO | STATX_MTIME | STATX_BTIME,
+			  &stx) < 0)
+			r = -errno;
+		else if (!S_ISLNK(stx.stx_mode))
+			return 0;
+		else
+			r = find_task(at);
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			r = follow_one(at, &stx);
+		if (r == -ESRCH ||
+		    ((r == -ENOENT || r == -ENOTDIR) && at->identity != 0))
+			return -ENOLINK;
+		if (r < 0)
+			return r;
+	}
+	return -ELOOP;
+}
+
+int link_follow(const char *dir, const char *name, struct link_end *ret)
+{
+	_cleanup_(link_end_done) struct link_end at = {
+		.pid_fd = -1,
+		.dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	};
+	int r;
+
+	if (at.dir_fd < 0)
+		return -errno;
+	if (strlen(name) > NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(at.name, name, strlen(name) + 1);
+	r = follow_all(&at);
+	if (r < 0)
+		return r;
+	*ret = at;
+	at.dir_fd = at.pid_fd = -1;
+	return 0;
+}
+
+void link_end_done(struct link_end *end)
+{
+	cleanup_close(&end->dir_fd);
+	cleanup_close(&end->pid_fd);
+	end->dir_fd = end->pid_fd = -1;
+}
