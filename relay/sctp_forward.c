@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
+#include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -109,9 +110,8 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
 	r = prepare_socket(conn, backend->fd);
-	if (r == 0 &&
-	    connect(backend->fd, target->address, target->address_len) < 0)
-		r = -errno;
+	if (r == 0)
+		r = backend_connect(backend->fd, target);
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	backend->poll.handler = backend_handler;

@@ -7,6 +7,7 @@
 
 #include "common/ip.h"
 #include "common/util.h"
+#include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -139,9 +140,7 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 	 * EPOLLHUP. */
 	backend->poll.handler = backend_handler;
 	backend->no_delay = target->address->sa_family == AF_UNIX;
-	if (connect(backend->fd, target->address, target->address_len) < 0)
-		return -errno;
-	return 0;
+	return backend_connect(backend->fd, target);
 }
 
 /* A backend on this host is connected before connect(2) returns, although it

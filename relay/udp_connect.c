@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
+#include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/failover.h"
 #include "relay/mint.h"
@@ -70,9 +71,10 @@ static int backend_open(const struct udp_session *session,
 		r = bind_minted(session, fd, family);
 	if (r < 0)
 		return r;
-	if (connect(fd, target->address, target->address_len) < 0)
+	r = backend_connect(fd, target);
+	if (r < 0)
 		/* Datagrams wait for nobody: berthd's is of another kind. */
-		return errno == EINPROGRESS ? -EPROTOTYPE : -errno;
+		return r == -EINPROGRESS ? -EPROTOTYPE : r;
 	return TAKE_FD(fd);
 }
 
