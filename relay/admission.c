@@ -14,9 +14,18 @@
  * and by traffic. So traffic stops short of the end: it never takes the reserve
  * that is kept for listeners to come. Only when listeners fill nearly all,
  * traffic keeps a small part, without which they would be of no use.
+ *
+ * Local ports are short where descriptors are not: each UDP session has one of
+ * its namespace of backends (net.ipv4.ip_local_port_range), and so has each TCP
+ * connection to one and the same backend. A fixed share would waste them or be
+ * too much for two. So a namespace may have as many as are left, counted by
+ * port space; a space is only a number here. Other programs use ports, too, and
+ * sockets that ended keep some: when the kernel has none, the space shrinks to
+ * less than what is in use, and grows again slowly, as ports are given back.
  */
 #include "relay/admission.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 
 #define HASH_NONFATAL_OOM 1
@@ -59,6 +68,29 @@
  * nobody takes, leave some to the others. */
 #define MESSAGES_PART 2
 
+/* Ports that are left to other programs, as a part of all, and what a shortage
+ * that the kernel tells of takes from those in use. */
+#define PORTS_RESERVE_PART 8
+
+/* After a shortage a space grows by one port whenever so many are given back.
+ */
+#define PORTS_REGROW 16
+
+/* Linux's range of local ports when nobody changed it. */
+#define PORT_FIRST 32768
+#define PORT_LAST 60999
+
+/**
+ * struct port_space - what shares local ports
+ * @lost:	of the ports that there should be, those that the kernel lacked
+ * @given:	counts what was given back while some are lost
+ */
+struct port_space {
+	atomic_uint used;
+	atomic_uint lost;
+	atomic_uint given;
+};
+
 /**
  * struct entry - a struct admission and what only the table knows of it
  */
@@ -78,6 +110,7 @@ struct admissions {
 
 static _Atomic int64_t traffic;
 static _Atomic int64_t listeners;
+static struct port_space port_spaces[ADMISSION_SPACES];
 
 /* Constant once threads run. */
 static int64_t traffic_limit; /* without listeners */
@@ -85,6 +118,25 @@ static int64_t traffic_min;
 static uint32_t listener_connections;
 static uint32_t netns_limits[ADMISSION_KINDS];
 static size_t worker_sessions;
+static uint32_t ports_limit;
+
+/* Of the namespace that this process lives in, and without a better answer of
+ * others. */
+static uint32_t read_ports_limit(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned int first, last, n;
+
+	if (!file || fscanf(file, "%u %u", &first, &last) != 2 ||
+	    last < first) {
+		first = PORT_FIRST;
+		last = PORT_LAST;
+	}
+	if (file)
+		(void)fclose(file); /* was only read */
+	n = last - first + 1;
+	return n - n / PORTS_RESERVE_PART;
+}
 
 /* Return: the limit that is in force now, or -errno. */
 static int64_t raise_nofile(void)
@@ -128,6 +180,7 @@ int admission_init(size_t fixed, size_t n_workers)
 		netns_limits[ADMISSION_DESCRIPTORS] / NO_SESSIONS_PART;
 	netns_limits[ADMISSION_PIPES] = PIPES_MAX / PIPES_PART;
 	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
+	ports_limit = read_ports_limit();
 	return 0;
 }
 
@@ -325,6 +378,110 @@ void admission_give_client(struct admission *admission, atomic_uint *n_clients,
 {
 	atomic_fetch_sub_explicit(n_clients, 1, memory_order_relaxed);
 	admission_give(admission, ADMISSION_DESCRIPTORS, n_fds);
+}
+
+/* Local ports */
+
+static struct port_space *space_of(uint32_t space)
+{
+	return &port_spaces[space % ADMISSION_SPACES];
+}
+
+static uint32_t ports_used(const struct admission *admission, uint32_t space)
+{
+	return atomic_load_explicit(
+		&admission->ports[space % ADMISSION_NETNS_SPACES],
+		memory_order_relaxed);
+}
+
+/* Return: how many there may be of the space. */
+static uint32_t space_limit(const struct port_space *all)
+{
+	uint32_t lost = atomic_load_explicit(&all->lost, memory_order_relaxed);
+
+	return lost < ports_limit ? ports_limit - lost : 1;
+}
+
+bool admission_take_port(struct admission *admission, uint32_t space)
+{
+	struct port_space *all = space_of(space);
+	atomic_uint *mine = &admission->ports[space % ADMISSION_NETNS_SPACES];
+	uint32_t n_mine, n_all;
+
+	if (space == 0)
+		return true;
+	n_mine = atomic_fetch_add_explicit(mine, 1, memory_order_relaxed) + 1;
+	n_all = atomic_fetch_add_explicit(&all->used, 1, memory_order_relaxed) +
+		1;
+	if (n_mine + n_all <= space_limit(all) + 1)
+		return true;
+	atomic_fetch_sub_explicit(&all->used, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(mine, 1, memory_order_relaxed);
+	return false;
+}
+
+static void space_regrow(struct port_space *all)
+{
+	uint32_t lost = atomic_load_explicit(&all->lost, memory_order_relaxed);
+
+	if (lost == 0 ||
+	    atomic_fetch_add_explicit(&all->given, 1, memory_order_relaxed) %
+			    PORTS_REGROW !=
+		    0)
+		return;
+	while (lost > 0 && !atomic_compare_exchange_weak_explicit(
+				   &all->lost, &lost, lost - 1,
+				   memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+void admission_give_port(struct admission *admission, uint32_t space)
+{
+	struct port_space *all = space_of(space);
+
+	if (space == 0)
+		return;
+	atomic_fetch_sub_explicit(
+		&admission->ports[space % ADMISSION_NETNS_SPACES], 1,
+		memory_order_relaxed);
+	atomic_fetch_sub_explicit(&all->used, 1, memory_order_relaxed);
+	space_regrow(all);
+}
+
+void admission_ports_short(uint32_t space)
+{
+	struct port_space *all = space_of(space);
+	uint32_t used = atomic_load_explicit(&all->used, memory_order_relaxed);
+	uint32_t left = used - used / PORTS_RESERVE_PART;
+
+	if (space == 0 || left >= space_limit(all))
+		return;
+	atomic_store_explicit(&all->lost, ports_limit - left,
+			      memory_order_relaxed);
+}
+
+bool admission_is_greedy(const struct admission *admission, uint32_t space)
+{
+	uint32_t used = atomic_load_explicit(&space_of(space)->used,
+					     memory_order_relaxed);
+
+	return ports_used(admission, space) >= used / 4;
+}
+
+const struct admission *admissions_greediest(struct admissions *admissions,
+					     uint32_t space)
+{
+	const struct admission *most = NULL;
+	struct entry *entry, *next;
+	uint32_t n = 0;
+
+	HASH_ITER (hh, admissions->entries, entry, next) {
+		if (ports_used(&entry->admission, space) <= n)
+			continue;
+		most = &entry->admission;
+		n = ports_used(most, space);
+	}
+	return most;
 }
 
 /* Each worker's own */

@@ -27,6 +27,12 @@ enum admission_kind {
 	ADMISSION_KINDS,
 };
 
+/* Counters of local ports, of one namespace and of all; the number of the
+ * former divides the latter's. Where two port spaces meet in one counter each
+ * seems fuller than it is, which matters to nobody who has few ports. */
+#define ADMISSION_NETNS_SPACES 16
+#define ADMISSION_SPACES 1024
+
 struct admissions;
 
 /** struct admission_turn - what a worker did for the namespace in turn @turn */
@@ -45,10 +51,12 @@ struct admission_worker {
 /**
  * struct admission - what the traffic of one namespace uses, over its listeners
  * @used:	by all workers, of each kind
+ * @ports:	likewise, of port spaces
  * @workers:	each one's own part
  */
 struct admission {
 	atomic_uint used[ADMISSION_KINDS];
+	atomic_uint ports[ADMISSION_NETNS_SPACES];
 	struct admission_worker *workers;
 };
 
@@ -57,7 +65,8 @@ struct admission {
  * @fixed:	descriptors that the process needs for itself
  * @n_workers:	among which UDP sessions are divided
  *
- * Return: 0 or -errno of getrlimit(2).
+ * Reads how many local ports there are, too; so to be called while files can be
+ * opened. Return: 0 or -errno of getrlimit(2).
  */
 int admission_init(size_t fixed, size_t n_workers);
 
@@ -123,6 +132,37 @@ bool admission_has_room(const struct admission *admission,
 /** admission_give() - gives back what admission_take() took, or a part */
 void admission_give(struct admission *admission, enum admission_kind kind,
 		    unsigned int n);
+
+/**
+ * admission_take_port() - may the namespace have one more local port?
+ * @space:	stands for what shares ports, see serving_backend.ports; 0: a
+ *		port is not needed
+ *
+ * A namespace may have as many as are free beyond it. So there is always one
+ * for the next namespace, however many greedy ones there are, and a reserve for
+ * programs that are not berth.
+ * Return: false when it may not; nothing is taken then.
+ */
+bool admission_take_port(struct admission *admission, uint32_t space);
+
+/** admission_give_port() - gives it back */
+void admission_give_port(struct admission *admission, uint32_t space);
+
+/** admission_ports_short() - the kernel has no port left in @space: until more
+ * are given back, namespaces may have fewer */
+void admission_ports_short(uint32_t space);
+
+/** admission_is_greedy() - has the namespace a quarter of the ports in @space
+ * that berth has? */
+bool admission_is_greedy(const struct admission *admission, uint32_t space);
+
+/**
+ * admissions_greediest() - which namespace has most ports in @space
+ *
+ * Of the main thread. Return: NULL when none has any. No reference.
+ */
+const struct admission *admissions_greediest(struct admissions *admissions,
+					     uint32_t space);
 
 /**
  * admission_take_client() - room for one more client of a listener

@@ -57,6 +57,10 @@
 /* What is short, descriptors or memory, is looked for again after this. */
 #define REST_US (10 * USEC_PER_MSEC)
 
+/* Local ports that sessions gave back are in use again soon; until then nobody
+ * is asked for more. */
+#define SHED_PORTS_US (10 * USEC_PER_MSEC)
+
 #define LABEL_MAX 512
 
 /**
@@ -85,6 +89,7 @@ struct entry {
  *		next entry for it, NULL at its end
  * @minter_waits: it has something to say that the connection had no room for
  * @n_shed:	rounds since a descriptor last arrived
+ * @shed_ports_us: when a namespace was last told to give local ports back
  * @last_serving: a rule's listeners come in a row and share it
  */
 struct relay_control {
@@ -99,6 +104,7 @@ struct relay_control {
 	uint64_t stats_request;
 	struct entry *stats_next;
 	unsigned int n_shed;
+	uint64_t shed_ports_us;
 	struct serving *last_serving;
 	struct log_ratelimit log_limit;
 	struct outbox outbox;
@@ -238,6 +244,21 @@ static void mint(struct relay_control *control)
 		control_go_on(control);
 }
 
+/* Not more often than sessions can end and ports be taken again. */
+static void shed_ports(struct relay_control *control)
+{
+	uint32_t space = atomic_exchange(&control->outbox.ports_short, 0);
+	uint64_t now_us = monotonic_us();
+	const struct admission *greedy;
+
+	if (space == 0 || now_us < control->shed_ports_us + SHED_PORTS_US)
+		return;
+	control->shed_ports_us = now_us;
+	greedy = admissions_greediest(control->admissions, space);
+	for (size_t i = 0; greedy && i < control->n_workers; i++)
+		worker_shed_sessions(&control->workers[i], greedy);
+}
+
 static void outbox_handler(uint32_t events, void *user_data)
 {
 	struct relay_control *control = user_data;
@@ -253,6 +274,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 		assert(entry); /* it stays until this very moment */
 		entry_end(control, entry);
 	}
+	shed_ports(control);
 	mint(control);
 }
 

@@ -72,6 +72,12 @@ void outbox_kick(struct outbox *outbox)
 	eventfd_kick(outbox->fd);
 }
 
+void outbox_ports_short(struct outbox *outbox, uint32_t space)
+{
+	if (space && atomic_exchange(&outbox->ports_short, space) == 0)
+		outbox_kick(outbox);
+}
+
 void outbox_done(struct outbox *outbox)
 {
 	(void)close(outbox->fd); /* an eventfd */
@@ -193,6 +199,7 @@ void inbox_handler(struct worker *worker, struct pollable *pollable,
 		   uint32_t events)
 {
 	struct inbox *inbox = &worker->inbox;
+	const struct admission *greedy;
 	struct serving *serving;
 	struct share *share;
 	unsigned int wanted, shed;
@@ -221,7 +228,10 @@ void inbox_handler(struct worker *worker, struct pollable *pollable,
 	worker->stopping = inbox->stop;
 	shed = inbox->shed;
 	inbox->shed = 0;
+	greedy = TAKE_PTR(inbox->greedy);
 	pthread_mutex_unlock(&inbox->lock);
+	if (greedy)
+		udp_shed_netns(worker, greedy);
 	while (shed > 0 &&
 	       (tcp_shed(worker) || sctp_shed(worker) || udp_shed(worker)))
 		shed--;
@@ -231,6 +241,14 @@ void worker_shed(struct worker *worker, unsigned int n)
 {
 	pthread_mutex_lock(&worker->inbox.lock);
 	worker->inbox.shed = n;
+	pthread_mutex_unlock(&worker->inbox.lock);
+	eventfd_kick(worker->inbox.fd);
+}
+
+void worker_shed_sessions(struct worker *worker, const struct admission *greedy)
+{
+	pthread_mutex_lock(&worker->inbox.lock);
+	worker->inbox.greedy = greedy;
 	pthread_mutex_unlock(&worker->inbox.lock);
 	eventfd_kick(worker->inbox.fd);
 }

@@ -4,12 +4,14 @@
 #define RELAY_MAILBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "relay/mint.h"
 #include "relay/pollable.h"
 
+struct admission;
 struct handover;
 struct listener;
 struct serving;
@@ -21,12 +23,14 @@ struct worker;
  * @fd:		eventfd(2) that the main thread polls
  * @released:	listeners that nobody uses any more
  * @mints:	questions for sockets
+ * @ports_short: the port space in which the kernel has no port left, or 0
  */
 struct outbox {
 	int fd;
 	pthread_mutex_t lock;
 	struct listener *released;
 	struct mint_outbox mints;
+	_Atomic uint32_t ports_short;
 };
 
 /**
@@ -35,6 +39,8 @@ struct outbox {
  * @mints:	answers to questions for sockets
  * @handovers:	connections that others accepted for this worker
  * @shed:	how many connections or sessions to give up
+ * @greedy:	the namespace that is to give up some UDP sessions, or NULL;
+ *only compared, as it may be gone
  * @told:	the main thread's own: it put mail here and did not kick yet
  */
 struct inbox {
@@ -45,6 +51,7 @@ struct inbox {
 	struct mint_inbox mints;
 	struct handover *handovers;
 	unsigned int shed;
+	const struct admission *greedy;
 	bool stop;
 	bool told;
 };
@@ -59,6 +66,11 @@ void outbox_done(struct outbox *outbox);
 
 /** outbox_kick() - workers: wakes the main thread */
 void outbox_kick(struct outbox *outbox);
+
+/** outbox_ports_short() - workers: the kernel has no local port left in @space,
+ * and the namespace that has most is to give some back, whichever workers serve
+ * it */
+void outbox_ports_short(struct outbox *outbox, uint32_t space);
 
 /** outbox_unuse() - workers: takes a user of the listener away, and gives it
  * back to the main thread when that was the last */
@@ -96,6 +108,11 @@ void worker_ask(struct share *share, unsigned int wanted);
 /** worker_shed() - main thread: gives up @n connections or sessions, if it has
  * as many, so that listeners find room */
 void worker_shed(struct worker *worker, unsigned int n);
+
+/** worker_shed_sessions() - main thread: namespace @greedy gives up a part of
+ * its UDP sessions, those that are least worth */
+void worker_shed_sessions(struct worker *worker,
+			  const struct admission *greedy);
 
 /** worker_ask_to_stop() - it resets all its connections and ends */
 void worker_ask_to_stop(struct worker *worker);

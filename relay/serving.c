@@ -49,6 +49,37 @@ static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
 	return false;
 }
 
+/* FNV-1a, of what an administrator wrote: nobody chooses it to collide. */
+static uint32_t hash_add(uint32_t hash, const void *bytes, size_t len)
+{
+	const uint8_t *byte = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ byte[i]) * 16777619u;
+	return hash;
+}
+
+/* Datagrams and SCTP have a port for themselves in their namespace; TCP
+ * connections share them as long as their backends differ. */
+static uint32_t port_space(const struct serving *serving,
+			   const struct serving_backend *entry,
+			   enum protocol protocol)
+{
+	const char *place = serving->backend_netns;
+	uint32_t hash = 2166136261u;
+
+	if (entry->address->sa_family == AF_UNIX || serving->transparent)
+		return 0;
+	hash = hash_add(hash, place, strlen(place));
+	if (protocol == PROTOCOL_UDP)
+		hash = hash_add(hash, "udp", sizeof("udp"));
+	else if (entry->sctp)
+		hash = hash_add(hash, "sctp", sizeof("sctp"));
+	else
+		hash = hash_add(hash, entry->address, entry->address_len);
+	return hash ? hash : 1;
+}
+
 static int add_backend(struct serving *serving, const char *text,
 		       enum protocol protocol, const char **ret_problem)
 {
@@ -74,6 +105,7 @@ static int add_backend(struct serving *serving, const char *text,
 	/* A path is the same in every namespace. */
 	entry->minted = backend.scheme != BACKEND_UNIX &&
 			(serving->transparent || serving->backend_netns[0]);
+	entry->ports = port_space(serving, entry, protocol);
 	return 0;
 }
 

@@ -28,6 +28,10 @@
 #define BATCHES_PER_EVENT 4
 #define BYTES_PER_EVENT (512u * 1024)
 
+/* What a namespace gives of its sessions when it has most of the local ports,
+ * and the kernel has none left. */
+#define SHED_PART 8
+
 /* Linux's; the C library only has its number under another name. */
 #define MSG_PROBE 0x10
 
@@ -258,6 +262,20 @@ bool udp_shed(struct worker *worker)
 		return false;
 	udp_forward_evict(worker, victim);
 	return true;
+}
+
+void udp_shed_netns(struct worker *worker, const struct admission *netns)
+{
+	struct udp_session *victim;
+	size_t n, left;
+
+	if (!worker->udp)
+		return;
+	victim = udp_pool_of(&worker->udp->pool, netns, &n);
+	left = n - (n + SHED_PART - 1) / SHED_PART;
+	for (; victim && n > left;
+	     victim = udp_pool_of(&worker->udp->pool, netns, &n))
+		udp_forward_evict(worker, victim);
 }
 
 /* Shares */

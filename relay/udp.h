@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct admission;
 struct pollable;
 struct serving;
 struct share;
@@ -38,6 +39,10 @@ void udp_share_changed(struct worker *worker, struct share *share,
 /** udp_shed() - ends a session of the namespace that has most of the worker's.
  * Return: false: there is none. */
 bool udp_shed(struct worker *worker);
+
+/** udp_shed_netns() - ends an eighth of the sessions that namespace @netns has
+ * in this worker, one at least */
+void udp_shed_netns(struct worker *worker, const struct admission *netns);
 
 /** udp_flush() - sends the answers that sessions received; to be called after
  * each batch of events. worker.udp must be there. */

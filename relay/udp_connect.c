@@ -7,12 +7,18 @@
  * namespace already, that client has no session, and this is counted. It is
  * not shared (SO_REUSEADDR) either: two sessions of one client with one backend
  * would then get each other's answers.
+ *
+ * Any other session takes one of the local ports, of which there are much fewer
+ * than descriptors. A namespace that has its share of them gives one of its own
+ * sessions for the next. When the kernel has none, because others use them,
+ * too, the namespace with most gives way, in all workers.
  */
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
 #include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/failover.h"
@@ -20,6 +26,13 @@
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
 #include "relay/worker.h"
+
+/* Sessions that a namespace gives for one that it wants, when it has more than
+ * its share: more than one, so that the share is reached some time. */
+#define CONCEDE_MAX 4
+
+/* Sessions that the greediest namespace gives at once when ports are out. */
+#define SHED_MAX 8
 
 static struct serving *session_serving(const struct udp_session *session)
 {
@@ -78,6 +91,91 @@ static int backend_open(const struct udp_session *session,
 	return TAKE_FD(fd);
 }
 
+/* Ends what it is told to, but @session, which is about to begin.
+ * Return: was there something? */
+static bool evict_other(struct worker *worker, struct udp_session *session,
+			struct udp_session *victim)
+{
+	if (!victim || victim == session)
+		return false;
+	udp_forward_evict(worker, victim);
+	return true;
+}
+
+/* Return: may it use one more local port? */
+static bool take_port(struct worker *worker, struct udp_session *session,
+		      uint32_t space)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+	struct admission *netns = front->share->listener->netns;
+
+	for (int i = 0; i <= CONCEDE_MAX; i++) {
+		if (admission_take_port(netns, space)) {
+			session->ports = space;
+			return true;
+		}
+		if (!evict_other(worker, session,
+				 udp_table_concede(session->table)))
+			break;
+	}
+	return false;
+}
+
+void udp_give_port(struct udp_session *session)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+
+	admission_give_port(front->share->listener->netns, session->ports);
+	session->ports = 0;
+}
+
+/* The kernel has no local port. Return: is one free now? */
+static bool free_ports(struct worker *worker, struct udp_session *session)
+{
+	uint32_t space = session->ports;
+	bool freed = false;
+
+	admission_ports_short(space);
+	outbox_ports_short(worker->outbox, space);
+	for (int i = 0; i < SHED_MAX; i++) {
+		struct udp_session *victim =
+			udp_pool_greediest(&worker->udp->pool);
+		const struct udp_front *front;
+
+		if (!victim)
+			break;
+		/* Else the greediest is another worker's. */
+		front = udp_table_owner(victim->table);
+		if (!admission_is_greedy(front->share->listener->netns,
+					 space) ||
+		    !evict_other(worker, session, victim))
+			break;
+		freed = true;
+	}
+	return freed;
+}
+
+/* Return: as backend_open(). */
+static int backend_open_with_port(struct worker *worker,
+				  struct udp_session *session,
+				  const struct serving_backend *target,
+				  int minted)
+{
+	_cleanup_close_ int fd = minted;
+	int r;
+
+	if (!take_port(worker, session, target->ports))
+		return -EDQUOT;
+	r = backend_open(session, target, TAKE_FD(fd));
+	/* One that berthd made is lost; the next question may find a port. */
+	if (r == -EAGAIN && session->ports && free_ports(worker, session) &&
+	    minted < 0)
+		r = backend_open(session, target, -1);
+	if (r < 0)
+		udp_give_port(session);
+	return r;
+}
+
 /* Asks berthd, unless the answer would be of no use. */
 static int session_ask(struct worker *worker, struct udp_session *session,
 		       int family, uint64_t tried)
@@ -100,7 +198,8 @@ static int session_try(struct worker *worker, struct udp_session *session,
 
 	if (target->minted && !mint)
 		return session_ask(worker, session, family, tried);
-	r = backend_open(session, target, mint ? TAKE_FD(mint->fd) : -1);
+	r = backend_open_with_port(worker, session, target,
+				   mint ? TAKE_FD(mint->fd) : -1);
 	if (r < 0)
 		return r;
 	session->fd = r;
@@ -108,6 +207,7 @@ static int session_try(struct worker *worker, struct udp_session *session,
 	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
 	if (r < 0) {
 		(void)close(TAKE_FD(session->fd)); /* unused so far */
+		udp_give_port(session);
 		return r;
 	}
 	/* UNIX sockets know nothing of merging. */
@@ -135,6 +235,10 @@ static bool session_may_retry(struct worker *worker,
 	const struct udp_front *front = udp_table_owner(session->table);
 	struct serving *serving = session_serving(session);
 
+	if (error == EDQUOT) {
+		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
+		return false;
+	}
 	counters_failed(udp_counters(front), error);
 	/* Another backend may be of the client's family; nothing else of its
 	 * or ours would be better there. ESTALE: the rule is another one by

@@ -90,6 +90,7 @@ void udp_forward_close(struct worker *worker, struct udp_session *session)
 	session->poll.handler = NULL;
 	if (session->fd >= 0)
 		(void)close(TAKE_FD(session->fd)); /* nothing can fail */
+	udp_give_port(session);
 	session->mint = mint_free(worker, session->mint);
 	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
 	counters_add(udp_counters(front), COUNTER_ENDED, 1);
@@ -114,17 +115,31 @@ void udp_forward_end(struct worker *worker, struct udp_front *front)
 	timer_unset(&worker->timers, &front->expire);
 }
 
+/* Of two shortages strerror(3) tells nothing. */
+static const char *no_session_why(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+		return "no local port is left (net.ipv4.ip_local_port_range)";
+	case -EDQUOT:
+		return "its namespace has its share of the local ports "
+		       "(net.ipv4.ip_local_port_range)";
+	default:
+		return strerror(-error);
+	}
+}
+
 static void log_no_session(struct worker *worker, const struct udp_front *front,
 			   int error)
 {
 	const char *place = front->share->serving->backend_netns;
 
 	if (log_ratelimit_ok(&worker->log_limit))
-		log_warning_errno(
-			error, "%s: no session%s%s%s; dropping datagrams",
-			front->share->listener->label,
-			place && place[0] ? " with a backend in '" : "",
-			place ? place : "", place && place[0] ? "'" : "");
+		log_warning("%s: no session%s%s%s; dropping datagrams: %s",
+			    front->share->listener->label,
+			    place && place[0] ? " with a backend in '" : "",
+			    place ? place : "", place && place[0] ? "'" : "",
+			    no_session_why(error));
 }
 
 void udp_forward_refused(struct worker *worker, struct udp_session *session,

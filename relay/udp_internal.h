@@ -127,4 +127,7 @@ int udp_connect(struct worker *worker, struct udp_session *session);
 int udp_connect_minted(struct worker *worker, struct udp_session *session,
 		       struct mint *mint, uint64_t *tried);
 
+/** udp_give_port() - @session's socket is closed, or was never there */
+void udp_give_port(struct udp_session *session);
+
 #endif

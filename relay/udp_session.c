@@ -268,6 +268,16 @@ struct udp_session *udp_pool_greediest(const struct udp_pool *pool)
 	return NULL;
 }
 
+struct udp_session *udp_pool_of(const struct udp_pool *pool, const void *netns,
+				size_t *ret_n)
+{
+	struct udp_group *group;
+
+	HASH_FIND_PTR(pool->groups, &netns, group);
+	*ret_n = group ? group->ranks.n : 0;
+	return group ? ranks_give(&group->ranks) : NULL;
+}
+
 struct udp_session *udp_table_victim(const struct udp_table *table,
 				     size_t limit)
 {

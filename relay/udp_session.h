@@ -57,6 +57,7 @@ enum udp_stage {
  * @ask:	while it waits, else NULL
  * @backend:	index of the backend that @fd is connected to
  * @burst:	how many answers to receive at once
+ * @ports:	the port space that @fd has a port of, or 0
  * @full_turn:	the worker's turn in which there were as many
  * @apart:	merged datagrams are refused on the way to the backend,
  * @apart_client: or to the client
@@ -76,6 +77,7 @@ struct udp_session {
 	struct udp_ask *ask;
 	struct udp_key key;
 	int fd;
+	uint32_t ports;
 	uint32_t full_turn;
 	uint8_t backend;
 	uint8_t burst;
@@ -113,6 +115,15 @@ void udp_pool_init(struct udp_pool *pool, size_t limit);
  * the oldest, see udp_table_victim(). Return: NULL when there is no session.
  */
 struct udp_session *udp_pool_greediest(const struct udp_pool *pool);
+
+/**
+ * udp_pool_of() - which session of namespace @netns gives way, chosen likewise
+ * @ret_n:	how many it has
+ *
+ * Return: NULL when it has none here, and then *@ret_n is 0.
+ */
+struct udp_session *udp_pool_of(const struct udp_pool *pool, const void *netns,
+				size_t *ret_n);
 
 /**
  * udp_table_new() - a table of the group of namespace @netns

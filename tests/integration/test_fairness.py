@@ -15,7 +15,7 @@ from harness import process
 from harness.netns import read_exactly
 from harness.rules import rule, rules
 from harness.traffic import echo_backend
-from harness.wait import wait_equal, wait_for
+from harness.wait import wait_for
 
 DGRAM = socket.SOCK_DGRAM
 UDP_PORTS = (5000, 5001, 5002, 5003)
@@ -104,3 +104,80 @@ def test_sessions_count_with_connections(world, datagrams):
     assert answered(udp_client(world, other, 5001), datagrams)
     assert limited(berthd, "other") == 0
     assert limited(berthd, "one") > 0
+
+
+# Local ports
+
+FIRST_PORT, N_PORTS = 40000, 400
+
+
+@pytest.fixture
+def few_ports(world):
+    """The host has 400 local ports, an eighth of which berth leaves alone."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range",
+              encoding="ascii") as file:
+        world.defer(world.host.sysctl, "net.ipv4.ip_local_port_range",
+                    file.read())
+    world.host.sysctl("net.ipv4.ip_local_port_range",
+                      f"{FIRST_PORT} {FIRST_PORT + N_PORTS - 1}")
+
+
+def greedy_and_modest(world, datagrams):
+    """One namespace has 150 sessions by four listeners and asks for more."""
+    one, other = world.netns("one"), world.netns("other")
+    berthd = world.berthd(
+        rules(*(rule(name=name, namespace=name, protocol="udp",
+                     port="5000-5003", forward={"to": to(datagrams)})
+                for name in ("one", "other"))),
+        args=["--workers", "2"])
+    for i in range(N_PORTS):
+        udp_client(world, one, UDP_PORTS[i % len(UDP_PORTS)]).send(b"x")
+    wait_for(lambda: limited(berthd, "one") > 0, "its own sessions to end")
+    return berthd, other
+
+
+def host_takes_ports(world):
+    """Programs of the host take all that there are. Return: how many."""
+    n = 0
+    while True:
+        sock = world.close_later(world.host.new_socket(kind=DGRAM))
+        try:
+            sock.connect(("127.0.0.1", 9))
+        except BlockingIOError:
+            return n
+        n += 1
+
+
+def test_sessions_leave_local_ports(world, few_ports, datagrams):
+    """One namespace that wants them all has half; another one and programs of
+    the host find some."""
+    berthd, other = greedy_and_modest(world, datagrams)
+    for port in UDP_PORTS:
+        assert answered(udp_client(world, other, port), datagrams)
+    assert limited(berthd, "other") == 0
+    assert host_takes_ports(world) > N_PORTS // 3
+
+
+def test_greediest_gives_way_when_ports_are_out(world, few_ports, datagrams):
+    """Programs of the host have all the local ports that one namespace's
+    sessions have not. It gives some to another one, whichever worker serves
+    that, and to the host."""
+    berthd, other = greedy_and_modest(world, datagrams)
+    before = limited(berthd, "one")
+    host_takes_ports(world)
+    for port in UDP_PORTS:
+        assert answered(udp_client(world, other, port), datagrams)
+    assert limited(berthd, "one") > before
+    assert limited(berthd, "other") == 0
+    with world.host.new_socket(kind=DGRAM) as sock:
+        sock.connect(("127.0.0.1", 9))
+
+
+def test_log_names_ports(world, few_ports, datagrams):
+    """With no session to give way, the log says what is short."""
+    netns = world.netns("one")
+    berthd = world.berthd(rules(rule(protocol="udp", port=5000,
+                                     forward={"to": to(datagrams)})))
+    host_takes_ports(world)
+    udp_client(world, netns, 5000).send(b"x")
+    berthd.wait_log("no session; dropping datagrams: no local port is left")

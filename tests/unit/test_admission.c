@@ -89,6 +89,89 @@ static void test_sessions(void **state)
 	(void)admission_put(a);
 }
 
+static uint32_t take_ports(struct admission *admission, uint32_t space,
+			   uint32_t most)
+{
+	uint32_t n = 0;
+
+	while (n < most && admission_take_port(admission, space))
+		n++;
+	return n;
+}
+
+static void give_ports(struct admission *admission, uint32_t space, uint32_t n)
+{
+	while (n-- > 0)
+		admission_give_port(admission, space);
+}
+
+/* Each greedy namespace leaves as many as it has. */
+static void test_ports_leave_room_for_the_next(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	struct admission *b = admission_get(uses, 2);
+	struct admission *c = admission_get(uses, 3);
+	uint32_t n_a, n_b, n_c;
+
+	(void)state;
+	assert_true(admission_take_port(a, 0)); /* a UNIX socket has none */
+	assert_null(admissions_greediest(uses, 5));
+	n_a = take_ports(a, 5, 65536);
+	assert_true(n_a > 1);
+	n_b = take_ports(b, 5, 65536);
+	assert_in_range(n_b, n_a / 2 - 1, n_a / 2 + 1);
+	n_c = take_ports(c, 5, 65536);
+	assert_in_range(n_c, n_b / 2 - 1, n_b / 2 + 1);
+	assert_false(admission_take_port(a, 5));
+	/* Another space has ports of its own. */
+	assert_int_equal(take_ports(a, 6, 65536), n_a);
+	assert_ptr_equal(admissions_greediest(uses, 5), a);
+	assert_true(admission_is_greedy(a, 5));
+	assert_false(admission_is_greedy(c, 5));
+	give_ports(a, 5, n_a);
+	give_ports(a, 6, n_a);
+	assert_ptr_equal(admissions_greediest(uses, 5), b);
+	give_ports(b, 5, n_b);
+	give_ports(c, 5, n_c);
+	assert_int_equal(take_ports(b, 5, 65536), n_a);
+	give_ports(b, 5, n_a);
+	(void)admission_put(a);
+	(void)admission_put(b);
+	(void)admission_put(c);
+}
+
+/* A space in which the kernel had no port is smaller, and recovers. */
+static void test_ports_of_a_shortage(void **state)
+{
+	struct admission *a = admission_get(uses, 1);
+	struct admission *b = admission_get(uses, 2);
+	uint32_t all, left;
+
+	(void)state;
+	all = take_ports(a, 9, 65536);
+	give_ports(a, 9, all);
+	assert_int_equal(take_ports(a, 9, 100), 100);
+	admission_ports_short(9);
+	assert_false(admission_take_port(a, 9));
+	/* It has more than its part now, and what is free is for others. */
+	give_ports(a, 9, 20);
+	assert_false(admission_take_port(a, 9));
+	assert_true(admission_take_port(b, 9));
+	give_ports(b, 9, 1);
+	give_ports(a, 9, 80);
+	left = take_ports(a, 9, 65536);
+	assert_in_range(left, 30, 60);
+	give_ports(a, 9, left);
+	for (uint32_t i = 0; i < 65536 * 16; i++) {
+		assert_true(admission_take_port(a, 9));
+		admission_give_port(a, 9);
+	}
+	assert_int_equal(take_ports(a, 9, 65536), all);
+	give_ports(a, 9, all);
+	(void)admission_put(a);
+	(void)admission_put(b);
+}
+
 static void test_pipes(void **state)
 {
 	struct admission *a = admission_get(uses, 1);
@@ -177,6 +260,8 @@ int main(void)
 		cmocka_unit_test(test_one_entry_for_one_namespace),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_ports_leave_room_for_the_next),
+		cmocka_unit_test(test_ports_of_a_shortage),
 		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_messages),
