@@ -107,10 +107,7 @@ static bool row_fits(const struct binder_row *row,
 		return false;
 	if ((listener->state == LISTENER_REFUSED) != (spec->refusal != NULL))
 		return false;
-	if (!socket_options_equal(options, &spec->service->options))
-		return false;
-	return !options->interface_bound ||
-	       strcmp(listener->ifname, spec->ifname) == 0;
+	return socket_options_equal(options, &spec->service->options);
 }
 
 /* The same addresses in the same order? The order decides nothing, but it does

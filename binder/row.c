@@ -239,6 +239,9 @@ static bool row_overlaps(const struct binder_row *a, const struct binder_row *b)
 		return false;
 	if (ea->scope_id != eb->scope_id && ea->scope_id && eb->scope_id)
 		return false;
+	if (ea->bound_ifindex != eb->bound_ifindex && ea->bound_ifindex &&
+	    eb->bound_ifindex)
+		return false;
 	return addr_a.family == AF_UNSPEC || addr_b.family == AF_UNSPEC ||
 	       row_covers(a, &addr_b) || row_covers(b, &addr_a);
 }

@@ -17,6 +17,7 @@
 #include <netinet/sctp.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/util.h"
@@ -136,21 +137,19 @@ static int setup_keepalive(struct setup *setup)
 			    "keepalive");
 }
 
+/* By index: a name may be another interface's by now. The kernel takes any
+ * number, so that of an interface that is gone is looked for before. */
 static int setup_device(struct setup *setup)
 {
-	const char *ifname = setup->row->listener.ifname;
+	uint32_t ifindex = setup->row->listener.endpoint.bound_ifindex;
+	struct ifreq request = { .ifr_ifindex = (int)ifindex };
 
-	if (!setup->options->interface_bound)
+	if (!ifindex)
 		return 0;
-	/* An empty name would bind to none, and say nothing. */
-	if (!ifname[0]) {
-		errno = ENODEV;
+	if (ioctl(setup->fd, SIOCGIFNAME, &request) < 0)
 		return setup_fail(setup, BINDER_STEP_OPTION, "interface_bound");
-	}
-	if (setsockopt(setup->fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-		       (socklen_t)strlen(ifname)) < 0)
-		return setup_fail(setup, BINDER_STEP_OPTION, "interface_bound");
-	return 0;
+	return setup_option(setup, SOL_SOCKET, SO_BINDTOIFINDEX, (int)ifindex,
+			    "interface_bound");
 }
 
 static int setup_streams(struct setup *setup)

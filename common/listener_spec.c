@@ -56,7 +56,9 @@ bool endpoint_is_wildcard(const struct endpoint *endpoint)
 	return !endpoint->multihomed && ip_addr_is_any(&addr);
 }
 
-const char *endpoint_addr_fmt(const struct endpoint *endpoint, char *buffer)
+/* @buffer of IP_TEXT_MAX. @ifindex: 0: there is none to be shown. */
+static const char *addr_fmt(const struct endpoint *endpoint, uint32_t ifindex,
+			    char *buffer)
 {
 	struct ip_addr addr = endpoint_addr(endpoint);
 	size_t used;
@@ -66,22 +68,29 @@ const char *endpoint_addr_fmt(const struct endpoint *endpoint, char *buffer)
 		return buffer;
 	}
 	ip_addr_fmt(&addr, buffer);
-	if (endpoint->scope_id) {
+	if (ifindex) {
 		used = strlen(buffer);
 		(void)snprintf(buffer + used, IP_TEXT_MAX - used, "%%%u",
-			       endpoint->scope_id); /* fits: 46 + 11 */
+			       ifindex); /* fits: 46 + 11 */
 	}
 	return buffer;
 }
 
+const char *endpoint_addr_fmt(const struct endpoint *endpoint, char *buffer)
+{
+	return addr_fmt(endpoint, endpoint->scope_id, buffer);
+}
+
 const char *endpoint_fmt(const struct endpoint *endpoint, char *buffer)
 {
+	uint32_t ifindex = endpoint->scope_id ? endpoint->scope_id
+					      : endpoint->bound_ifindex;
 	char addr[IP_TEXT_MAX];
 	bool brackets = endpoint->family == AF_INET6;
 
 	(void)snprintf(buffer, ENDPOINT_TEXT_MAX, "%s %s%s%s:%u",
 		       protocol_name(endpoint->protocol), brackets ? "[" : "",
-		       endpoint_addr_fmt(endpoint, addr), brackets ? "]" : "",
+		       addr_fmt(endpoint, ifindex, addr), brackets ? "]" : "",
 		       endpoint->port); /* fits by ENDPOINT_TEXT_MAX */
 	return buffer;
 }

@@ -36,6 +36,9 @@ bool protocol_is_sctp(enum protocol protocol);
  * No padding and no unused byte that is not zero: memcmp() compares, uthash
  * hashes the whole.
  * @scope_id:	interface index for link-local IPv6, else 0
+ * @bound_ifindex: of the interface that the socket is bound to
+ *		(`interface_bound`), so that it hears nothing through others;
+ *		0: it is bound to none
  * @port:	host byte order
  * @protocol:	enum protocol
  * @family:	AF_UNSPEC: all addresses of both families (dual-stack; `any`),
@@ -45,6 +48,7 @@ bool protocol_is_sctp(enum protocol protocol);
  */
 struct endpoint {
 	uint32_t scope_id;
+	uint32_t bound_ifindex;
 	uint16_t port;
 	uint8_t protocol;
 	uint8_t family;
@@ -52,7 +56,7 @@ struct endpoint {
 	uint8_t multihomed;
 	uint8_t zero[3];
 };
-_Static_assert(sizeof(struct endpoint) == 28, "struct endpoint has padding");
+_Static_assert(sizeof(struct endpoint) == 32, "struct endpoint has padding");
 
 /** endpoint_addr() - its address as a value; AF_UNSPEC for `any` and `all` */
 struct ip_addr endpoint_addr(const struct endpoint *endpoint);
@@ -62,7 +66,8 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool endpoint_is_wildcard(const struct endpoint *endpoint);
 
 /**
- * endpoint_fmt() - "tcp *:80", "udp 0.0.0.0:53", "tcp [fe80::1%3]:80"
+ * endpoint_fmt() - "tcp *:80", "udp 0.0.0.0:53", "tcp [fe80::1%3]:80"; and with
+ * the index of the interface that it is bound to, "tcp 10.0.0.1%3:80"
  * @buffer:	of ENDPOINT_TEXT_MAX, returned
  */
 const char *endpoint_fmt(const struct endpoint *endpoint, char *buffer);

@@ -29,7 +29,7 @@ struct backend_source;
  * @defer_accept_s: TCP_DEFER_ACCEPT
  * @fastopen:	TCP_FASTOPEN queue length
  * @streams:	SCTP_INITMSG streams each way
- * @interface_bound: SO_BINDTODEVICE to the interface that holds the address
+ * @interface_bound: SO_BINDTOIFINDEX to the interface that holds the address
  * @transparent: IP_TRANSPARENT
  */
 struct socket_options {

@@ -8,6 +8,10 @@
  * wildcards of the first and its own entry of the second; so each check is two
  * look-ups, however many addresses there are.
  *
+ * An address has one entry for its first holder, and one more for each
+ * interface that a holder is bound to: those stand beside each other, but not
+ * beside one that is bound to none.
+ *
  * Ports come from the rules: a hash table. Addresses come from the container,
  * which could choose them so that they collide: a balanced tree, tsearch(3).
  */
@@ -70,11 +74,22 @@ static struct claim_port *port_add(struct claims *claims,
 	return entry;
 }
 
+/* Of the address's first holder. */
 static struct endpoint claim_key(const struct endpoint *endpoint)
 {
 	struct endpoint key = *endpoint;
 
 	key.protocol = (uint8_t)protocol_class(endpoint->protocol);
+	key.bound_ifindex = 0;
+	return key;
+}
+
+/* Of its holder that is bound to the interface that @endpoint names. */
+static struct endpoint bound_key(const struct endpoint *endpoint)
+{
+	struct endpoint key = claim_key(endpoint);
+
+	key.bound_ifindex = endpoint->bound_ifindex;
 	return key;
 }
 
@@ -167,13 +182,26 @@ multihomed_holder(const struct claims *claims, const struct claim_port *port,
 	return NULL;
 }
 
+/* The single address in the way of the single address @endpoint. */
+static const struct claim_holder *
+address_holder(const struct claims *claims, const struct endpoint *endpoint)
+{
+	struct endpoint key = claim_key(endpoint);
+	const struct claim_holder *holder = claim_find(claims, &key);
+
+	if (!holder || !holder->endpoint.bound_ifindex ||
+	    !endpoint->bound_ifindex)
+		return holder;
+	key = bound_key(endpoint);
+	return claim_find(claims, &key);
+}
+
 static const struct claim_holder *
 holder_in_the_way(const struct claims *claims, const struct claim_port *port,
 		  const struct endpoint *endpoint, const struct ip_addr *addrs,
 		  size_t n_addrs)
 {
 	const struct claim_holder *holder;
-	struct endpoint key;
 
 	if (endpoint->multihomed)
 		return multihomed_holder(claims, port, endpoint, addrs,
@@ -183,8 +211,7 @@ holder_in_the_way(const struct claims *claims, const struct claim_port *port,
 		return holder;
 	if (endpoint_is_wildcard(endpoint))
 		return single_holder(port, endpoint->family);
-	key = claim_key(endpoint);
-	return claim_find(claims, &key);
+	return address_holder(claims, endpoint);
 }
 
 static void hold(struct claim_holder *slot, const struct claim_holder *holder)
@@ -197,6 +224,21 @@ static void hold_single(struct claim_port *port, uint8_t family,
 			const struct claim_holder *holder)
 {
 	hold(family == AF_INET ? &port->single4 : &port->single6, holder);
+}
+
+static int enter_address(struct claims *claims,
+			 const struct claim_holder *holder)
+{
+	struct endpoint key = claim_key(&holder->endpoint);
+	int r = 0;
+
+	/* There is one only when both are bound. */
+	if (!claim_find(claims, &key))
+		r = claim_add(claims, &key, holder);
+	if (r < 0 || !holder->endpoint.bound_ifindex)
+		return r;
+	key = bound_key(&holder->endpoint);
+	return claim_add(claims, &key, holder);
 }
 
 static int enter(struct claims *claims, struct claim_port *port,
@@ -217,9 +259,8 @@ static int enter(struct claims *claims, struct claim_port *port,
 		return r;
 	}
 	if (!endpoint_is_wildcard(endpoint)) {
-		key = claim_key(endpoint);
 		hold_single(port, endpoint->family, holder);
-		return claim_add(claims, &key, holder);
+		return enter_address(claims, holder);
 	}
 	hold(endpoint->family == AF_UNSPEC ? &port->any
 	     : endpoint->family == AF_INET ? &port->any4

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* claims.h - which endpoints of one namespace are taken, and by which rule
  *
- * The kernel lets either a wildcard or single addresses have a port, and knows
- * no difference between TCP and MPTCP, nor between the two SCTP styles, when it
+ * The kernel lets either a wildcard or single addresses have a port, or one
+ * address several times if each is bound to another interface, and knows no
+ * difference between TCP and MPTCP, nor between the two SCTP styles, when it
  * looks for the port.
  */
 #ifndef RULES_CLAIMS_H

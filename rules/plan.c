@@ -15,7 +15,8 @@
  *
  * Addresses are deduplicated once per plan: candidates with one (address,
  * scope) are one group, and the first of a group that satisfies a rule stands
- * for it.
+ * for it. Sockets that are bound to an interface need one for each interface
+ * that has the address: candidates with one (address, interface) are one place.
  */
 #include "rules/plan.h"
 
@@ -35,11 +36,26 @@
 #define LONG_PATH "the backend's path gets too long with the names filled in"
 
 /**
+ * struct alike - what makes one candidate of several
+ * @of:		of each candidate, the index of one that is like it
+ * @seen:	of each that @of names, the last rule (index + 1) that it
+ *		matched
+ * @matched:	the candidates that satisfy the rule at hand, one of those that
+ *		are alike
+ * @n4:		how many of these are IPv4
+ */
+struct alike {
+	size_t *of;
+	size_t *seen;
+	const struct candidate **matched;
+	size_t n;
+	size_t n4;
+};
+
+/**
  * struct planner - the state of one plan_make()
  * @candidates:	usable addresses; NULL until a rule needs them
- * @groups:	of each candidate, the index of the first with its address
- * @seen:	of each group, the last rule (index + 1) that it matched
- * @matched:	the candidates that satisfy the rule at hand, one per group
+ * @groups, @places: see above
  * @netns_name:	the name through which the rule at hand matches
  * @expanded:	the last service made for the listen entry at hand, reusable
  *		when its templates do not differ between listeners
@@ -53,11 +69,8 @@ struct planner {
 	struct claims claims;
 	struct candidate *candidates;
 	size_t n_candidates;
-	size_t *groups;
-	size_t *seen;
-	const struct candidate **matched;
-	size_t n_matched;
-	size_t n_matched4;
+	struct alike groups;
+	struct alike places;
 	struct ip_addr *all_addrs;
 	size_t n_all_addrs;
 	const struct rule *rule;
@@ -76,19 +89,50 @@ static int candidate_compare(const void *a, const void *b, void *candidates)
 
 	if (r != 0)
 		return r;
-	if (list[ia].scope_id != list[ib].scope_id)
-		return list[ia].scope_id < list[ib].scope_id ? -1 : 1;
+	if (list[ia].address->ifindex != list[ib].address->ifindex)
+		return list[ia].address->ifindex < list[ib].address->ifindex
+			       ? -1
+			       : 1;
 	return ia < ib ? -1 : ia > ib;
 }
 
-static bool same_address(const struct candidate *a, const struct candidate *b)
+static bool same_group(const struct candidate *a, const struct candidate *b)
 {
 	return a->scope_id == b->scope_id &&
 	       ip_addr_equal(&a->address->addr, &b->address->addr);
 }
 
-/* Gives each candidate its group. By sorting, not hashing: the addresses are
- * the container's choice, and it could choose colliding ones. */
+static bool same_place(const struct candidate *a, const struct candidate *b)
+{
+	return a->address->ifindex == b->address->ifindex &&
+	       ip_addr_equal(&a->address->addr, &b->address->addr);
+}
+
+static int alike_new(struct alike *alike, size_t n)
+{
+	alike->of = calloc(n, sizeof(*alike->of));
+	alike->seen = calloc(n, sizeof(*alike->seen));
+	alike->matched = calloc(n, sizeof(*alike->matched));
+	return alike->of && alike->seen && alike->matched ? 0 : -ENOMEM;
+}
+
+static void alike_done(struct alike *alike)
+{
+	free(alike->of);
+	free(alike->seen);
+	free(alike->matched);
+}
+
+/* @before precedes @i in the order; are they the @same? */
+static void alike_note(struct alike *alike, size_t before, size_t i, bool same)
+{
+	alike->of[i] = same ? alike->of[before] : i;
+}
+
+/* Gives each candidate its group and its place. By sorting, not hashing: the
+ * addresses are the container's choice, and it could choose colliding ones.
+ * The scope of a link-local address is its interface, so one order fits both.
+ */
 static int find_groups(struct planner *planner)
 {
 	const struct candidate *list = planner->candidates;
@@ -102,11 +146,13 @@ static int find_groups(struct planner *planner)
 	qsort_r(order, n, sizeof(*order), candidate_compare,
 		planner->candidates);
 	for (size_t i = 0; i < n; i++) {
-		bool same = i > 0 &&
-			    same_address(&list[order[i - 1]], &list[order[i]]);
+		size_t before = i > 0 ? order[i - 1] : order[i];
+		const struct candidate *a = &list[before], *b = &list[order[i]];
 
-		planner->groups[order[i]] = same ? planner->groups[order[i - 1]]
-						 : order[i];
+		alike_note(&planner->groups, before, order[i],
+			   i > 0 && same_group(a, b));
+		alike_note(&planner->places, before, order[i],
+			   i > 0 && same_place(a, b));
 	}
 	return 0;
 }
@@ -123,37 +169,51 @@ static int need_candidates(struct planner *planner)
 	if (r < 0)
 		return r;
 	n = planner->n_candidates ? planner->n_candidates : 1;
-	planner->groups = calloc(n, sizeof(*planner->groups));
-	planner->seen = calloc(n, sizeof(*planner->seen));
-	planner->matched = calloc(n, sizeof(*planner->matched));
 	planner->all_addrs = calloc(n, sizeof(*planner->all_addrs));
-	if (!planner->groups || !planner->seen || !planner->matched ||
-	    !planner->all_addrs)
+	if (!planner->all_addrs || alike_new(&planner->groups, n) < 0 ||
+	    alike_new(&planner->places, n) < 0)
 		return -ENOMEM;
 	return find_groups(planner);
 }
 
-/* Fills @matched for the rule at hand. */
+static void forget_matched(struct planner *planner)
+{
+	planner->groups.n = planner->groups.n4 = 0;
+	planner->places.n = planner->places.n4 = 0;
+	planner->n_all_addrs = 0;
+}
+
+/* Return: is the candidate @i the first of those alike that satisfies the rule
+ * at hand? */
+static bool alike_match(struct alike *alike, const struct planner *planner,
+			size_t i)
+{
+	const struct candidate *c = &planner->candidates[i];
+	size_t *seen = &alike->seen[alike->of[i]];
+
+	if (*seen == planner->rule_number)
+		return false;
+	*seen = planner->rule_number;
+	alike->matched[alike->n++] = c;
+	if (c->address->addr.family == AF_INET)
+		alike->n4++;
+	return true;
+}
+
+/* Fills what is @matched for the rule at hand. */
 static int match_candidates(struct planner *planner)
 {
 	int r = need_candidates(planner);
 
-	planner->n_matched = 0;
-	planner->n_matched4 = 0;
-	planner->n_all_addrs = 0;
+	forget_matched(planner);
 	for (size_t i = 0; i < planner->n_candidates && r == 0; i++) {
 		const struct candidate *c = &planner->candidates[i];
-		size_t group = planner->groups[i];
 
-		if (planner->seen[group] == planner->rule_number ||
-		    !match_candidate(&planner->rule->match, c))
+		if (!match_candidate(&planner->rule->match, c))
 			continue;
-		planner->seen[group] = planner->rule_number;
-		planner->matched[planner->n_matched++] = c;
-		if (c->address->addr.family == AF_INET)
-			planner->n_matched4++;
+		(void)alike_match(&planner->places, planner, i);
 		/* sctp_bindx(3) through a struct ip_addr has no scope. */
-		if (!c->scope_id)
+		if (alike_match(&planner->groups, planner, i) && !c->scope_id)
 			planner->all_addrs[planner->n_all_addrs++] =
 				c->address->addr;
 	}
@@ -340,7 +400,11 @@ static void set_addr(struct endpoint *endpoint, const struct ip_addr *addr)
 static int want_each(struct planner *planner, const struct listen *listen,
 		     struct endpoint *endpoint)
 {
-	size_t n = planner->n_matched, n4 = planner->n_matched4;
+	bool bound = listen->service->options.interface_bound;
+	const struct alike *wanted = bound ? &planner->places
+					   : &planner->groups;
+	size_t n = wanted->n, n4 = wanted->n4;
+	const struct candidate *c;
 	int r = 0;
 
 	if (planner->plan.n_shadows >= planner->max &&
@@ -352,9 +416,11 @@ static int want_each(struct planner *planner, const struct listen *listen,
 			planner->plan.omitted += n - i;
 			return 0;
 		}
-		set_addr(endpoint, &planner->matched[i]->address->addr);
-		endpoint->scope_id = planner->matched[i]->scope_id;
-		r = want(planner, listen, endpoint, planner->matched[i]);
+		c = wanted->matched[i];
+		set_addr(endpoint, &c->address->addr);
+		endpoint->scope_id = c->scope_id;
+		endpoint->bound_ifindex = bound ? c->address->ifindex : 0;
+		r = want(planner, listen, endpoint, c);
 	}
 	return r;
 }
@@ -430,8 +496,7 @@ static int rule_holds(struct planner *planner, bool *ret_holds)
 	planner->netns_name = match_netns(match, planner->netns);
 	if (!planner->netns_name)
 		return 0;
-	planner->n_matched = 0;
-	planner->n_all_addrs = 0;
+	forget_matched(planner);
 	if (needed && !planner->netns->addresses_known)
 		planner->plan.needs_addresses = true;
 	else if (needed) {
@@ -439,7 +504,7 @@ static int rule_holds(struct planner *planner, bool *ret_holds)
 		if (r < 0)
 			return r;
 	}
-	*ret_holds = !match->on_addresses || planner->n_matched > 0;
+	*ret_holds = !match->on_addresses || planner->groups.n > 0;
 	return 0;
 }
 
@@ -469,9 +534,8 @@ int plan_make(const struct ruleset *ruleset, const struct netns *netns,
 	service_unref(planner.expanded);
 	claims_done(&planner.claims);
 	free(planner.candidates);
-	free(planner.groups);
-	free(planner.seen);
-	free(planner.matched);
+	alike_done(&planner.groups);
+	alike_done(&planner.places);
 	free(planner.all_addrs);
 	if (r < 0) {
 		plan_done(&planner.plan);

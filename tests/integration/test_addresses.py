@@ -3,10 +3,12 @@
 
 import os
 import resource
+import socket
 import subprocess
 
 import pytest
 
+from harness import process
 from harness.kernel import setns
 from harness.nsid import give_nsid
 from harness.rules import ack, rule, rules
@@ -329,6 +331,94 @@ def test_same_address_on_two_interfaces(world):
     assert a.listener_inodes() == before
     a.addr_del("10.0.0.1/32", "eth1")
     wait_open(a)
+
+
+def bound(**kwargs):
+    """Rules that answer on each interface for itself, by TCP and UDP."""
+    return rules(rule(match=kwargs, listen=[
+        {"protocol": ["tcp", "udp"], "address": "each", "port": 8080,
+         "interface_bound": True}]))
+
+
+def answers(place, address):
+    """Over TCP and over UDP?"""
+    try:
+        with place.new_socket(kind=socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.2)
+            sock.connect((address, 8080))
+            sock.send(b"?")
+            return (sock.recv(10) == b"ack" and
+                    place.ask(address, 8080) == b"ack")
+    except OSError:
+        return False
+
+
+def test_same_address_on_two_interfaces_bound(world):
+    """One listener for each; what each network sends to the address is
+    answered by its own, and one's end does not touch the other."""
+    a, b, c = world.netns("a"), world.netns("b"), world.netns("c")
+    world.veth(a, "eth0", b, "x0")
+    world.veth(a, "eth1", c, "x0")
+    a.addr_add("10.0.0.1/32", "eth0")
+    a.addr_add("10.0.0.1/32", "eth1")
+    b.addr_add("10.0.1.2/32", "x0")
+    c.addr_add("10.0.2.2/32", "x0")
+    b.ip("route", "add", "10.0.0.1", "dev", "x0", "src", "10.0.1.2")
+    c.ip("route", "add", "10.0.0.1", "dev", "x0", "src", "10.0.2.2")
+    a.ip("route", "add", "10.0.1.2", "dev", "eth0")
+    a.ip("route", "add", "10.0.2.2", "dev", "eth1")
+    berthd = world.berthd(bound(interface="eth*"))
+    both = [f"{protocol} 10.0.0.1%{ifname}:8080"
+            for protocol in ("tcp", "udp") for ifname in ("eth0", "eth1")]
+    wait_open(a, *both)
+    assert sorted(row["interface"] for row in berthd.listeners()) \
+        == ["eth0", "eth0", "eth1", "eth1"]
+    assert answers(b, "10.0.0.1") and answers(c, "10.0.0.1")
+    before = a.listener_inodes()
+    a.addr_del("10.0.0.1/32", "eth0")
+    wait_open(a, *(one for one in both if "eth1" in one))
+    assert all(before[one] == inode
+               for one, inode in a.listener_inodes().items())
+    assert answers(c, "10.0.0.1") and not answers(b, "10.0.0.1")
+
+
+def test_interface_made_again_at_once(world):
+    """Its name and its address are what they were, and berthd hears of both
+    changes at once: the sockets are bound to the one that there is."""
+    a, b = world.netns("a"), world.netns("b")
+
+    def link():
+        world.veth(a, "eth0", b, "x0")
+        a.addr_add("10.0.0.1/24", "eth0")
+        b.addr_add("10.0.0.2/24", "x0")
+
+    link()
+    berthd = world.berthd(bound(interface="eth0"))
+    wait_open(a, "tcp 10.0.0.1%eth0:8080", "udp 10.0.0.1%eth0:8080")
+    assert answers(b, "10.0.0.1")
+    with process.stopped(berthd.pid):
+        a.ip("link", "del", "eth0")
+        link()
+    wait_for(lambda: answers(b, "10.0.0.1"), "both answers")
+
+
+def test_interface_renamed_while_bound(world):
+    """It is the same interface, so the sockets stay."""
+    a, b = world.netns("a"), world.netns("b")
+    world.veth(a, "eth0", b, "x0")
+    a.addr_add("10.0.0.1/24", "eth0")
+    b.addr_add("10.0.0.2/24", "x0")
+    berthd = world.berthd(bound(interface="eth*"))
+    wait_open(a, "tcp 10.0.0.1%eth0:8080", "udp 10.0.0.1%eth0:8080")
+    before = set(a.listener_inodes().values())
+    a.down("eth0")
+    a.ip("link", "set", "eth0", "name", "eth7")
+    a.up("eth7")
+    wait_for(lambda: {row["interface"] for row in berthd.listeners()}
+             == {"eth7"}, "eth7")
+    wait_open(a, "tcp 10.0.0.1%eth7:8080", "udp 10.0.0.1%eth7:8080")
+    assert set(a.listener_inodes().values()) == before
+    assert answers(b, "10.0.0.1")
 
 
 def test_namespace_that_already_has_an_nsid(world):

@@ -171,30 +171,50 @@ static void test_born_in_the_namespace(void **state)
 	assert_int_equal(f->opens, 1);
 }
 
+static struct listener_spec spec_bound(enum protocol protocol, uint32_t ifindex)
+{
+	struct listener_spec spec = spec_make(protocol, "127.0.0.1", 80);
+
+	spec.service->options.interface_bound = true;
+	spec.endpoint.bound_ifindex = ifindex;
+	return spec;
+}
+
 static void test_interface_bound(void **state)
 {
+	static const enum protocol protocols[] = { PROTOCOL_TCP, PROTOCOL_UDP };
 	struct fixture *f = *state;
-	struct listener_spec spec = spec_make(PROTOCOL_TCP, "127.0.0.1", 80);
 	char name[IF_NAMESIZE] = "";
 	socklen_t len = sizeof(name);
+	struct listener_spec spec;
+	uint64_t id;
 
-	strcpy(spec.ifname, "lo");
-	spec.service->options.interface_bound = true;
-	apply_one(f, 1, spec);
-	assert_told(f, "+80");
-	assert_int_equal(getsockopt(first(f, 1)->fd, SOL_SOCKET,
-				    SO_BINDTODEVICE, name, &len),
-			 0);
-	assert_string_equal(name, "lo");
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		apply_one(f, 1, spec_bound(protocols[i], 1));
+		assert_told(f, "+80");
+		len = sizeof(name);
+		assert_int_equal(getsockopt(first(f, 1)->fd, SOL_SOCKET,
+					    SO_BINDTODEVICE, name, &len),
+				 0);
+		assert_string_equal(name, "lo");
 
-	/* Another interface is another socket; a missing one is waited for. */
-	spec = spec_make(PROTOCOL_TCP, "127.0.0.1", 80);
-	strcpy(spec.ifname, "nosuch0");
-	spec.service->options.interface_bound = true;
-	apply_one(f, 1, spec);
-	assert_told(f, "-80");
-	assert_int_equal(first(f, 1)->error, ENODEV);
-	assert_non_null(strstr(first(f, 1)->reason, "interface_bound"));
+		/* Another name is still the same interface. */
+		id = first(f, 1)->id;
+		spec = spec_bound(protocols[i], 1);
+		strcpy(spec.ifname, "other");
+		apply_one(f, 1, spec);
+		assert_told(f, "~80");
+		assert_int_equal(first(f, 1)->id, id);
+
+		/* Another interface is another socket, whatever its name; a
+		 * missing one is waited for. */
+		spec = spec_bound(protocols[i], 99);
+		strcpy(spec.ifname, "other");
+		apply_one(f, 1, spec);
+		assert_told(f, "-80");
+		assert_int_equal(first(f, 1)->error, ENODEV);
+		assert_non_null(strstr(first(f, 1)->reason, "interface_bound"));
+	}
 }
 
 static void test_options(void **state)
