@@ -50,13 +50,18 @@ static int parse_stats(json_t *message, struct consumer_reply *reply)
 
 static int parse_socket(json_t *message, struct consumer_reply *reply)
 {
-	const char *backend = NULL, *netns = NULL;
-	json_int_t request, id, to;
+	const char *backend = NULL, *netns = NULL, *client_text = NULL;
+	struct ip_addr client = { .family = AF_UNSPEC };
+	json_int_t request, id, to, port = 0;
 
-	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s}", "request",
-			&request, "id", &id, "to", &to, "backend", &backend,
-			"backend_namespace", &netns) < 0 ||
-	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX)
+	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s, s?s, s?I}",
+			"request", &request, "id", &id, "to", &to, "backend",
+			&backend, "backend_namespace", &netns, "client",
+			&client_text, "client_port", &port) < 0 ||
+	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX || port < 0 ||
+	    port > UINT16_MAX)
+		return -EPROTO;
+	if (client_text && ip_addr_parse(client_text, &client) < 0)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_SOCKET;
 	reply->request = (uint64_t)request;
@@ -65,6 +70,8 @@ static int parse_socket(json_t *message, struct consumer_reply *reply)
 		.to = (unsigned int)to,
 		.backend = backend,
 		.netns = netns,
+		.client = client,
+		.client_port = (uint16_t)port,
 	};
 	reply->message = json_incref(message);
 	return 0;

@@ -2,10 +2,12 @@
 /* mint.c - a socket for a consumer to connect to a rule's backend with
  *
  * A consumer cannot enter a namespace, and has no capability that
- * IP_TRANSPARENT needs. So berthd makes the socket, which is all that needs the
- * privilege: connecting, and binding to whatever address, does not. It gives
- * only what the rule of a listener that the consumer has says; who asks chooses
- * nothing else.
+ * IP_TRANSPARENT needs. So berthd makes the socket, and binds it: berth-relay
+ * may bind none. Connecting needs no privilege. It gives only what the rule of
+ * a listener that the consumer has says; who asks chooses nothing else but the
+ * client's address, where a rule says `transparent`. That is checked, because
+ * the consumer is not trusted; and the ports that need a privilege are not
+ * given away with berthd's.
  */
 #include "daemon/mint.h"
 
@@ -18,8 +20,10 @@
 #include "common/netns.h"
 #include "common/netns_enter.h"
 #include "common/service.h"
+#include "common/stand_in.h"
 #include "common/util.h"
 #include "daemon/json_text.h"
+#include "daemon/privileges.h"
 #include "watcher/watcher.h"
 
 /* Is @told what a consumer was told of @bytes? Return: 0; -ESTALE; -ENOMEM. */
@@ -39,6 +43,8 @@ int mint_check(const struct service *service, const struct mint_target *target)
 {
 	int r = 0;
 
+	if (service->transparent != (target->client.family != AF_UNSPEC))
+		return -ESTALE;
 	if (target->backend) {
 		if (service->action != SERVICE_FORWARD ||
 		    target->to >= service->n_to)
@@ -109,6 +115,23 @@ int mint_kind(const struct service *service, enum protocol protocol,
 	return 0;
 }
 
+int mint_client(const struct netns_socket *sock,
+		const struct mint_target *target,
+		struct sockaddr_storage *ret_address)
+{
+	bool datagrams = (sock->type & ~SOCK_NONBLOCK) == SOCK_DGRAM;
+	int r = stand_in_check(&target->client, sock->domain);
+
+	if (r < 0)
+		return r;
+	/* A port of the kernel's choice would be another client. */
+	if (datagrams && target->client_port == 0)
+		return -EADDRNOTAVAIL;
+	return (int)ip_addr_to_sockaddr(&target->client,
+					datagrams ? target->client_port : 0,
+					/* scope_id= */ 0, ret_address);
+}
+
 /* A descriptor of the namespace named @name, or -1 for berthd's own. */
 static int open_place(struct watcher *watcher, const char *name, int *ret_fd,
 		      uint64_t *ret_netns_id)
@@ -145,24 +168,47 @@ static int make_transparent(int fd, int family)
 	return r < 0 ? -errno : 0;
 }
 
+/* To the client's address, which need not be local: but SCTP over IPv4 sends
+ * from no other, and says so here (EADDRNOTAVAIL). */
+static int stand_in_bind(int fd, const struct netns_socket *sock,
+			 const struct sockaddr_storage *client, socklen_t len)
+{
+	static const int on = 1;
+	int r = make_transparent(fd, sock->domain);
+
+	if (r < 0)
+		return r;
+	/* Else a port would be taken that may serve only one destination. UDP
+	 * and SCTP do not heed it. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+			 sizeof(on));
+	return privileges_bind_unprivileged(fd, (const struct sockaddr *)client,
+					    len);
+}
+
 int mint_socket(struct watcher *watcher, const struct listener *listener,
 		const struct mint_target *target, int *ret_fd,
 		uint64_t *ret_netns_id)
 {
 	_cleanup_close_ int netns_fd = -1, fd = -1;
+	const struct service *service = listener->service;
+	struct sockaddr_storage client;
 	struct netns_socket sock;
 	uint64_t netns_id;
-	int r;
+	int r, len = 0;
 
-	r = mint_check(listener->service, target);
+	r = mint_check(service, target);
 	if (r < 0)
 		return r;
-	r = mint_kind(listener->service,
-		      (enum protocol)listener->endpoint.protocol, target->to,
-		      &sock);
+	r = mint_kind(service, (enum protocol)listener->endpoint.protocol,
+		      target->to, &sock);
 	if (r < 0)
 		return r;
-	r = open_place(watcher, listener->service->netns, &netns_fd, &netns_id);
+	if (service->transparent)
+		len = mint_client(&sock, target, &client);
+	if (len < 0)
+		return len;
+	r = open_place(watcher, service->netns, &netns_fd, &netns_id);
 	if (r < 0)
 		return r;
 	r = netns_sockets(netns_fd, &sock, 1);
@@ -171,11 +217,10 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	if (sock.fd < 0)
 		return -sock.error;
 	fd = sock.fd;
-	if (listener->service->transparent) {
-		r = make_transparent(fd, sock.domain);
-		if (r < 0)
-			return r;
-	}
+	if (len > 0)
+		r = stand_in_bind(fd, &sock, &client, (socklen_t)len);
+	if (r < 0)
+		return r;
 	*ret_fd = TAKE_FD(fd);
 	*ret_netns_id = netns_id;
 	return 0;

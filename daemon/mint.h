@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "common/ip.h"
 #include "common/listener_spec.h"
 
 struct listener;
@@ -17,12 +18,17 @@ struct watcher;
  * @to:		index of its backend
  * @backend:	the backend as the consumer was told, NULL: any
  * @netns:	the same of the rule's namespace, "" for none, NULL: any
+ * @client:	AF_UNSPEC, or whose address the socket is to have, because the
+ *		consumer was told `transparent`
+ * @client_port: for UDP, in host byte order
  */
 struct mint_target {
 	uint64_t id;
 	unsigned int to;
 	const char *backend;
 	const char *netns;
+	struct ip_addr client;
+	uint16_t client_port;
 };
 
 /**
@@ -44,14 +50,29 @@ int mint_kind(const struct service *service, enum protocol protocol,
 	      unsigned int to, struct netns_socket *ret_socket);
 
 /**
+ * mint_client() - what a socket that stands in for the client is bound to; pure
+ * @sock:	as of mint_kind()
+ * @target:	with the client, which the consumer says and nobody can verify
+ * @ret_address: with the client's port for UDP, else with none
+ *
+ * Return: the length; -EAFNOSUPPORT, -EADDRNOTAVAIL: as stand_in_check(), or
+ * UDP without a port.
+ */
+int mint_client(const struct netns_socket *sock,
+		const struct mint_target *target,
+		struct sockaddr_storage *ret_address);
+
+/**
  * mint_socket() - makes one where the listener's rule says, and only there
- * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's
+ * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's; with
+ *		`transparent` bound to the client's address
  * @ret_netns_id: where it was born; 0: in berthd's own namespace
  *
  * Enters the namespace and steps back, see netns_sockets().
  * Return: 0; -EPERM: the rule asks for no such socket; -ENOENT: there is no
  * namespace of that name; -ESTALE: it is going, or mint_check() says so;
- * -ENOMEM; -errno of socket(2), setsockopt(2), open(2), setns(2).
+ * -ENOMEM; as of mint_client(); -errno of socket(2), setsockopt(2), open(2),
+ * setns(2), bind(2).
  */
 int mint_socket(struct watcher *watcher, const struct listener *listener,
 		const struct mint_target *target, int *ret_fd,

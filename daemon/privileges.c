@@ -5,8 +5,12 @@
 #include <cap-ng.h>
 #include <grp.h>
 #include <pwd.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "common/log.h"
 #include "common/util.h"
@@ -128,4 +132,33 @@ int privileges_become(const struct relay_user *user)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -errno;
 	return 0;
+}
+
+int privileges_bind_unprivileged(int fd, const struct sockaddr *address,
+				 socklen_t len)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct all[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct less[_LINUX_CAPABILITY_U32S_3];
+	int r = 0;
+
+	/* Not by libcap-ng, which keeps one state for the whole process. */
+	if (syscall(SYS_capget, &header, all) < 0)
+		return -errno;
+	memcpy(less, all, sizeof(less));
+	less[CAP_TO_INDEX(CAP_NET_BIND_SERVICE)].effective &=
+		~CAP_TO_MASK(CAP_NET_BIND_SERVICE);
+	if (syscall(SYS_capset, &header, less) < 0)
+		return -errno;
+	if (bind(fd, address, len) < 0)
+		r = -errno;
+	if (syscall(SYS_capset, &header, all) < 0) {
+		/* What is permitted can be made effective. Without it listeners
+		 * would fail for a reason that nobody could find. */
+		log_error_errno(errno, "cannot take a capability back");
+		abort();
+	}
+	return r;
 }

@@ -4,6 +4,7 @@
 #define DAEMON_PRIVILEGES_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /**
@@ -45,5 +46,16 @@ int privileges_find_user(const char *name, struct relay_user *ret_user);
  * Return: 0 or -errno of the step that failed.
  */
 int privileges_become(const struct relay_user *user);
+
+/**
+ * privileges_bind_unprivileged() - bind(2) as if without CAP_NET_BIND_SERVICE
+ *
+ * For an address that somebody without privileges has chosen. The ports that
+ * need the privilege are those of the socket's own namespace
+ * (net.ipv4.ip_unprivileged_port_start).
+ * Return: 0; -EACCES: the port needs it; -errno of bind(2), capset(2).
+ */
+int privileges_bind_unprivileged(int fd, const struct sockaddr *address,
+				 socklen_t len);
 
 #endif

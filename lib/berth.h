@@ -62,7 +62,7 @@ enum berth_message_type {
  * @backend_netns: name of the namespace to connect in, "" for your own. A
  *		socket in another one is got with berth_ask_socket().
  * @transparent: connect from the client's address: with a socket from
- *		berth_ask_socket(), which may be bound to any address
+ *		berth_ask_socket(), which is bound to it
  * @from:	addresses to connect from, "10.0.0.1" or "fd00::1", for SCTP
  *		maybe with a port, "10.0.0.1:80" or "[fd00::1]:80"
  */
@@ -158,6 +158,10 @@ struct berth_message {
  * @to:		index of the backend in its list; not one of "unix:"
  * @text:	what stands there in the list that you have; NULL: do not say
  * @netns:	the listener's backend_netns that you have; NULL: do not say
+ * @client:	the client's address, with a listener that says transparent and
+ *		only with such; else NULL
+ * @client_port: the client's port, host byte order, for a UDP backend with
+ *		@client; else 0
  *
  * The texts are for when the listener changes while the question is on its
  * way: the answer is ESTALE then, instead of a socket that was made for
@@ -168,6 +172,8 @@ struct berth_backend {
 	unsigned int to;
 	const char *text;
 	const char *netns;
+	const char *client;
+	uint16_t client_port;
 };
 
 /**

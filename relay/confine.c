@@ -11,13 +11,23 @@
  * C library may try a newer call and fall back, and a relay that is alive and
  * fails one call is worth more to its containers than a dead one, while an
  * attacker is stopped all the same. No new program, no file, no signal to
- * others; sockets only of the families that backends have.
+ * others.
+ *
+ * A filter sees the numbers of a call and nothing behind a pointer. So it knows
+ * the family of a socket when it is made, but never an address: bind(2) to one
+ * of IPv4 looks like bind(2) to a path of as many bytes. The relay therefore
+ * binds nothing, and listens nowhere. What has to have an address of its own is
+ * bound by berthd, see daemon/mint.c, but for SCTP, which has a call of its own
+ * for it. For the same reason the filter cannot tell whom a socket connects or
+ * sends to.
  */
 #include "relay/confine.h"
 
 #include <cap-ng.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -97,7 +107,6 @@ static const int allowed[] = {
 	SCMP_SYS(splice),
 	SCMP_SYS(pipe2),
 	SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername),
 	/* beginning of the threads and the loops */
@@ -131,30 +140,80 @@ static const int allowed[] = {
 	SCMP_SYS(gettid),
 };
 
-static int allow_all(scmp_filter_ctx filter)
+/* The sockets to backends. A raw one, or one of another protocol, would be
+ * another way out. */
+static int allow_sockets(scmp_filter_ctx filter)
 {
-	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
-	/* Lengths of addresses. One without a name: only a UNIX socket can be
-	 * bound to that, and gets a name that the kernel chooses, to be
-	 * answered by. IPv4 and IPv6: the client's address, for a rule with
-	 * `transparent`; for every other one the socket lacks the flag. */
-	static const scmp_datum_t bound[] = { sizeof(sa_family_t),
-					      sizeof(struct sockaddr_in),
-					      sizeof(struct sockaddr_in6) };
-	/* F_SETOWN, say, has the kernel signal others on one's behalf. */
-	static const int commands[] = { F_DUPFD_CLOEXEC, F_SETPIPE_SZ };
+	static const struct {
+		int family;
+		int type;
+		int protocol;
+	} sockets[] = {
+		{ AF_INET, SOCK_STREAM, 0 },
+		{ AF_INET, SOCK_STREAM, IPPROTO_SCTP },
+		{ AF_INET, SOCK_DGRAM, 0 },
+		{ AF_INET6, SOCK_STREAM, 0 },
+		{ AF_INET6, SOCK_STREAM, IPPROTO_SCTP },
+		{ AF_INET6, SOCK_DGRAM, 0 },
+		{ AF_UNIX, SOCK_STREAM, 0 },
+		{ AF_UNIX, SOCK_DGRAM, 0 },
+	};
+	static const scmp_datum_t flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sockets) && r == 0; i++)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family,
+				0),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, ~flags & UINT32_MAX,
+				(scmp_datum_t)sockets[i].type),
+			SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol,
+				0));
+	return r;
+}
+
+/* Others could bind a socket to an interface, join a group, filter, or have the
+ * kernel load code. Of SCTP all: they concern associations of its own, and
+ * bind to addresses that the host has. */
+static int allow_options(scmp_filter_ctx filter)
+{
+	static const struct {
+		int level;
+		int name;
+	} options[] = {
+		{ SOL_SOCKET, SO_LINGER },
+		{ SOL_SOCKET, SO_OOBINLINE },
+		{ SOL_SOCKET, SO_RXQ_OVFL },
+		{ SOL_SOCKET, SO_SNDBUF },
+		{ IPPROTO_IP, IP_MTU_DISCOVER },
+		{ IPPROTO_IP, IP_PKTINFO },
+		{ IPPROTO_IP, IP_RECVERR },
+		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+		{ IPPROTO_IPV6, IPV6_RECVERR },
+		{ IPPROTO_IPV6, IPV6_RECVPKTINFO },
+		{ IPPROTO_TCP, TCP_NODELAY },
+		{ IPPROTO_UDP, UDP_GRO },
+	};
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-		if (r < 0)
-			return r;
-	}
-	/* Threads, but no processes; no signals but to itself. The flags of
-	 * clone3(2) cannot be seen here, so the C library is sent to clone(2).
-	 */
-	r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
-			     0);
+	r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
+			     SCMP_A1(SCMP_CMP_EQ, IPPROTO_SCTP, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(options) && r == 0; i++)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)options[i].level, 0),
+			SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i].name, 0));
+	return r;
+}
+
+/* Threads, but no processes; no signals but to itself. The flags of clone3(2)
+ * cannot be seen here, so the C library is sent to clone(2). */
+static int allow_threads(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+				 SCMP_SYS(clone3), 0);
+
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD,
@@ -163,29 +222,32 @@ static int allow_all(scmp_filter_ctx filter)
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(bound); i++) {
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1,
-				     SCMP_A2(SCMP_CMP_EQ, bound[i], 0));
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		r = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+	return r;
+}
+
+static int allow_all(scmp_filter_ctx filter)
+{
+	/* F_SETOWN, say, has the kernel signal others on one's behalf. */
+	static const int commands[] = { F_DUPFD_CLOEXEC, F_SETPIPE_SZ };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(allowed) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				     SCMP_A1(SCMP_CMP_EQ,
 					     (scmp_datum_t)commands[i], 0));
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	/* To no name: only a UNIX socket can be bound so, and gets one that the
+	 * kernel chooses, to be answered by. */
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1,
+				     SCMP_A2(SCMP_CMP_EQ, sizeof(sa_family_t),
+					     0));
+	if (r == 0)
+		r = allow_threads(filter);
+	if (r == 0)
+		r = allow_sockets(filter);
+	return r == 0 ? allow_options(filter) : r;
 }
 
 int confine_syscalls(void)

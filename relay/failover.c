@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "common/stand_in.h"
 #include "common/util.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
@@ -61,24 +62,39 @@ static void failover_log(const struct share *share,
 		    found ? "trying the next" : end);
 }
 
-int failover_socket(struct worker *worker, const struct share *share,
-		    struct serving *serving, const struct failover *failover,
-		    struct mint **mint, const struct mint_ops *ops, void *owner)
+static int failover_ask(struct worker *worker, const struct share *share,
+			struct serving *serving,
+			const struct failover *failover,
+			const struct failover_asker *asker)
 {
-	const struct serving_backend *target =
-		&serving->backends[failover->index];
-	const struct mint_target ask = {
+	struct mint_target target = {
 		.id = share->listener->id,
 		.serving = serving,
 		.to = failover->index,
 	};
+	int family = serving->backends[failover->index].address->sa_family, r;
+
+	if (serving->transparent) {
+		r = stand_in_check(&asker->client, family);
+		if (r < 0)
+			return r;
+		target.client = asker->client;
+	}
+	*asker->mint = mint_ask(worker, &target, asker->ops, asker->owner);
+	return *asker->mint ? -EINPROGRESS : -ENOMEM;
+}
+
+int failover_socket(struct worker *worker, const struct share *share,
+		    struct serving *serving, const struct failover *failover,
+		    const struct failover_asker *asker)
+{
+	const struct serving_backend *target =
+		&serving->backends[failover->index];
 	int fd;
 
-	if (target->minted && !*mint) {
-		*mint = mint_ask(worker, &ask, ops, owner);
-		return *mint ? -EINPROGRESS : -ENOMEM;
-	}
-	fd = target->minted ? TAKE_FD((*mint)->fd)
+	if (target->minted && !*asker->mint)
+		return failover_ask(worker, share, serving, failover, asker);
+	fd = target->minted ? TAKE_FD((*asker->mint)->fd)
 			    : socket(target->address->sa_family,
 				     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 				     target->sctp ? IPPROTO_SCTP : 0);

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/ip.h"
+
 struct mint;
 struct mint_ops;
 struct serving;
@@ -30,17 +32,28 @@ bool failover_pick(struct worker *worker, struct share *share,
 		   struct serving *serving, struct failover *failover);
 
 /**
+ * struct failover_asker - who wants a socket, if it has to be berthd's
+ * @mint:	the connection's; NULL inside: berthd was not asked yet
+ * @ops, @owner: as of mint_ask()
+ * @client:	with `transparent`, the client's address
+ */
+struct failover_asker {
+	struct mint **mint;
+	const struct mint_ops *ops;
+	void *owner;
+	struct ip_addr client;
+};
+
+/**
  * failover_socket() - a stream socket for the backend that was picked
- * @mint:	the connection's; NULL inside: if the socket has to be berthd's
- *it is asked for, with @ops and @owner, see mint_ask()
  *
+ * With `transparent` it is bound already.
  * Return: the socket, which is the caller's; -EINPROGRESS: berthd was asked for
- * it; -ENOMEM; -errno of socket(2).
+ * it; -ENOMEM; as of stand_in_check(); -errno of socket(2).
  */
 int failover_socket(struct worker *worker, const struct share *share,
 		    struct serving *serving, const struct failover *failover,
-		    struct mint **mint, const struct mint_ops *ops,
-		    void *owner);
+		    const struct failover_asker *asker);
 
 /** failover_own_shortage() - is @error the relay's own affair, or the client's,
  * and says nothing of the backend? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mint.h - sockets for backends that berthd makes, as a worker sees them
  *
- * Born in another namespace, or allowed to be bound to any address.
+ * Born in another namespace, or bound to the client's address.
  */
 #ifndef RELAY_MINT_H
 #define RELAY_MINT_H
@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "common/ip.h"
 
 struct mint;
 struct mint_netns;
@@ -40,11 +42,15 @@ struct mint_mail {
  * @id:		of the listener
  * @serving:	as the asker has it; what berthd has may be newer
  * @to:		index of the backend
+ * @client:	with `transparent`, who is stood in for; stand_in_check()ed
+ * @client_port: for UDP
  */
 struct mint_target {
 	uint64_t id;
 	struct serving *serving;
 	unsigned int to;
+	struct ip_addr client;
+	uint16_t client_port;
 };
 
 /**

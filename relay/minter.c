@@ -87,11 +87,16 @@ static bool send_question(struct minter *minter, struct mint *mint,
 			  uint64_t now_us)
 {
 	const struct serving *serving = mint->target.serving;
+	bool stands_in = mint->target.client.family != AF_UNSPEC;
+	char client[IP_TEXT_MAX];
 	const struct berth_backend backend = {
 		.id = mint->target.id,
 		.to = mint->target.to,
 		.text = serving->backends[mint->target.to].text,
 		.netns = serving->backend_netns,
+		.client = stands_in ? ip_addr_fmt(&mint->target.client, client)
+				    : NULL,
+		.client_port = mint->target.client_port,
 	};
 	int r;
 

@@ -16,7 +16,6 @@
 #include "relay/mint.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
-#include "relay/stand_in.h"
 #include "relay/worker.h"
 
 static const struct serving_backend *conn_backend(const struct sctp_conn *conn)
@@ -88,10 +87,6 @@ static int prepare_socket(const struct sctp_conn *conn, int fd)
 	else if (family != AF_UNIX)
 		/* Latency only: what a failure would cost. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	/* The kernel sends SCTP over IPv4 from no address that is not local to
-	 * the namespace, and says so here: IP_TRANSPARENT does not help. */
-	if (r == 0 && target->minted && conn->serving->transparent)
-		r = stand_in_bind(fd, family, &conn->from);
 	return r;
 }
 
@@ -100,13 +95,18 @@ static int prepare_socket(const struct sctp_conn *conn, int fd)
 static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
+	const struct failover_asker asker = {
+		.mint = &conn->mint,
+		.ops = &mint_ops,
+		.owner = conn,
+		.client = conn->from,
+	};
 	struct sctp_side *backend = &conn->backend;
 	int r, watched;
 
 	backend->kind = target->sctp ? SCTP_SIDE_OWN : SCTP_SIDE_STREAM;
 	backend->fd = failover_socket(worker, conn->share, conn->serving,
-				      &conn->failover, &conn->mint, &mint_ops,
-				      conn);
+				      &conn->failover, &asker);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
 	r = prepare_socket(conn, backend->fd);

@@ -13,7 +13,6 @@
 #include "relay/mint.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
-#include "relay/stand_in.h"
 #include "relay/tcp.h"
 #include "relay/worker.h"
 
@@ -104,17 +103,14 @@ bool tcp_forward_pins(const struct conn *conn)
 	return conn->mint && conn->mint->netns_id;
 }
 
-static int bind_to_client(const struct conn *conn, int fd, int family)
+static int client_address(const struct conn *conn, struct ip_addr *ret_addr)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
-	struct ip_addr addr;
 
 	if (getpeername(conn->client.fd, (struct sockaddr *)&sa, &len) < 0)
 		return -errno;
-	if (ip_addr_from_sockaddr(&sa, &addr, NULL) < 0)
-		return -EAFNOSUPPORT;
-	return stand_in_bind(fd, family, &addr);
+	return ip_addr_from_sockaddr(&sa, ret_addr, NULL);
 }
 
 /* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
@@ -122,20 +118,22 @@ static int bind_to_client(const struct conn *conn, int fd, int family)
 static int forward_connect(struct worker *worker, struct conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
+	struct failover_asker asker = {
+		.mint = &conn->mint,
+		.ops = &mint_ops,
+		.owner = conn,
+	};
 	struct side *backend = &conn->backend;
-	int r;
+	int r = 0;
 
+	if (conn->serving->transparent && !conn->mint)
+		r = client_address(conn, &asker.client);
+	if (r < 0)
+		return r;
 	backend->fd = failover_socket(worker, conn->share, conn->serving,
-				      &conn->failover, &conn->mint, &mint_ops,
-				      conn);
+				      &conn->failover, &asker);
 	if (backend->fd < 0)
 		return TAKE_FD(backend->fd);
-	if (target->minted && conn->serving->transparent) {
-		r = bind_to_client(conn, backend->fd,
-				   target->address->sa_family);
-		if (r < 0)
-			return r;
-	}
 	/* It is registered only after this: an unconnected socket would report
 	 * EPOLLHUP. */
 	backend->poll.handler = backend_handler;

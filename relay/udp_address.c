@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "relay/stand_in.h"
+#include "common/stand_in.h"
 #include "relay/udp_session.h"
 
 static void key_set_local4(struct udp_key *key, const struct in_pktinfo *info)
@@ -123,7 +123,7 @@ socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 }
 
 int udp_key_stand_in(const struct udp_key *key, int family,
-		     union udp_address *address)
+		     struct ip_addr *ret_client, uint16_t *ret_port)
 {
 	struct sockaddr_storage from;
 	union udp_address known;
@@ -141,8 +141,9 @@ int udp_key_stand_in(const struct udp_key *key, int family,
 		r = -EADDRNOTAVAIL;
 	if (r < 0)
 		return r;
-	return (int)address_set(address, (uint16_t)family, client.bytes,
-				key->port, /* scope_id= */ 0);
+	*ret_client = client;
+	*ret_port = ntohs(key->port);
+	return 0;
 }
 
 size_t udp_key_source(const struct udp_key *key, union udp_control *control)

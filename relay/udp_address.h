@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "common/ip.h"
+
 struct udp_key;
 
 union udp_address {
@@ -67,16 +69,12 @@ socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
  * udp_key_stand_in() - the client's address and port, for a socket that sends
  * from there in its place
  * @family:	of that socket
+ * @ret_port:	host byte order
  *
- * What a client may have in its own namespace, or forge, and nobody should have
- * for it in another one: no address at all, which would mean any, an address of
- * the loopback interface, one that says nothing without the interface; port 0.
- *
- * Return: its length; -EAFNOSUPPORT: the client's is of the other family;
- * -EADDRNOTAVAIL: one of those.
+ * Return: 0; as of stand_in_check(); -EADDRNOTAVAIL: port 0.
  */
 int udp_key_stand_in(const struct udp_key *key, int family,
-		     union udp_address *address);
+		     struct ip_addr *ret_client, uint16_t *ret_port);
 
 /**
  * udp_key_source() - writes the control message that sends from there

@@ -59,6 +59,7 @@
  * @sent:	it is in the list of that name
  * @sent_us:	since when @mint is on its way
  * @tried:	backends that failed, by bits
+ * @client, @client_port: with `transparent`, who is stood in for
  */
 struct udp_ask {
 	struct udp_front *front;
@@ -68,6 +69,8 @@ struct udp_ask {
 	bool sent;
 	uint64_t sent_us;
 	uint64_t tried;
+	struct ip_addr client;
+	uint16_t client_port;
 	struct udp_held held;
 };
 
@@ -111,6 +114,8 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 		.id = share->listener->id,
 		.serving = share->serving,
 		.to = ask->session->backend,
+		.client = ask->client,
+		.client_port = ask->client_port,
 	};
 
 	ask->mint = mint_ask(worker, &target, &mint_ops, ask);
@@ -171,7 +176,8 @@ static void ask_answered(struct worker *worker, struct mint *mint)
 		asks_go_on(worker, front);
 		return;
 	}
-	if (mint->fd < 0)
+	if (mint->fd < 0 &&
+	    !udp_connect_is_clients(front->share->serving, mint->error))
 		front->asks.rest_until_us = worker->now_us + REST_US;
 	ask->mint = NULL;
 	r = udp_connect_minted(worker, session, mint, &ask->tried);
@@ -239,25 +245,46 @@ static struct udp_ask *ask_new(struct worker *worker,
 	return ask;
 }
 
+/* Whom is @session to stand in for, before its backend? Nobody, unless the rule
+ * says so. */
+static int ask_client(const struct udp_session *session,
+		      struct ip_addr *ret_client, uint16_t *ret_port)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+	const struct serving *serving = front->share->serving;
+
+	*ret_client = (struct ip_addr){ .family = AF_UNSPEC };
+	*ret_port = 0;
+	if (!serving->transparent)
+		return 0;
+	return udp_key_stand_in(
+		&session->key,
+		serving->backends[session->backend].address->sa_family,
+		ret_client, ret_port);
+}
+
 int udp_ask(struct worker *worker, struct udp_session *session, uint64_t tried)
 {
 	struct udp_ask *ask = session->ask;
-	int r = 0;
+	struct ip_addr client;
+	uint16_t port;
+	int r = ask_client(session, &client, &port);
 
-	if (ask) {
-		r = ask_send(worker, ask);
-		return r < 0 ? r : -EINPROGRESS;
-	}
-	ask = ask_new(worker, session, tried);
+	if (r < 0)
+		return r; /* the answer would be of no use */
+	if (!ask)
+		ask = ask_new(worker, session, tried);
 	if (!ask)
 		return -ENOMEM;
-	/* Else others are before it. */
-	if (ask->front->asks.n_sent < SENT_MAX)
+	ask->client = client;
+	ask->client_port = port;
+	/* A new one has others before it. */
+	if (session->ask || ask->front->asks.n_sent < SENT_MAX)
 		r = ask_send(worker, ask);
-	if (r < 0) {
+	if (r < 0 && !session->ask)
 		ask_free(worker, ask);
+	if (r < 0)
 		return r;
-	}
 	session->ask = ask;
 	return -EINPROGRESS;
 }

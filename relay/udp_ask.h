@@ -37,7 +37,7 @@ bool udp_ask_may(struct worker *worker, struct udp_front *front);
  * @tried:	bits of the backends that failed already
  *
  * Sets session.ask, or asks once more with the one that is there.
- * Return: -EINPROGRESS, or -ENOMEM.
+ * Return: -EINPROGRESS; -ENOMEM; with `transparent` as of udp_key_stand_in().
  */
 int udp_ask(struct worker *worker, struct udp_session *session, uint64_t tried);
 

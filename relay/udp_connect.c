@@ -41,20 +41,6 @@ static struct serving *session_serving(const struct udp_session *session)
 	return front->share->serving;
 }
 
-/* From the client's address and port, if the rule says so. */
-static int bind_minted(const struct udp_session *session, int fd, int family)
-{
-	union udp_address address;
-	int len;
-
-	if (!session_serving(session)->transparent)
-		return 0;
-	len = udp_key_stand_in(&session->key, family, &address);
-	if (len < 0)
-		return len;
-	return bind(fd, &address.any, (socklen_t)len) < 0 ? -errno : 0;
-}
-
 /* To no name: the kernel gives one that is not taken, by which the backend
  * knows the session and answers it. */
 static int bind_unix(int fd)
@@ -66,8 +52,7 @@ static int bind_unix(int fd)
 
 /* A socket that is connected to @target: @minted, which it takes, or when that
  * is -1 one of its own. Return: it, or -errno. */
-static int backend_open(const struct udp_session *session,
-			const struct serving_backend *target, int minted)
+static int backend_open(const struct serving_backend *target, int minted)
 {
 	int family = target->address->sa_family;
 	_cleanup_close_ int fd = minted;
@@ -80,8 +65,6 @@ static int backend_open(const struct udp_session *session,
 		return -errno;
 	if (family == AF_UNIX)
 		r = bind_unix(fd);
-	else if (target->minted)
-		r = bind_minted(session, fd, family);
 	if (r < 0)
 		return r;
 	r = backend_connect(fd, target);
@@ -166,26 +149,14 @@ static int backend_open_with_port(struct worker *worker,
 
 	if (!take_port(worker, session, target->ports))
 		return -EDQUOT;
-	r = backend_open(session, target, TAKE_FD(fd));
+	r = backend_open(target, TAKE_FD(fd));
 	/* One that berthd made is lost; the next question may find a port. */
 	if (r == -EAGAIN && session->ports && free_ports(worker, session) &&
 	    minted < 0)
-		r = backend_open(session, target, -1);
+		r = backend_open(target, -1);
 	if (r < 0)
 		udp_give_port(session);
 	return r;
-}
-
-/* Asks berthd, unless the answer would be of no use. */
-static int session_ask(struct worker *worker, struct udp_session *session,
-		       int family, uint64_t tried)
-{
-	union udp_address address;
-	int r = 0;
-
-	if (session_serving(session)->transparent)
-		r = udp_key_stand_in(&session->key, family, &address);
-	return r < 0 ? r : udp_ask(worker, session, tried);
 }
 
 /* Connects to backend number session.backend. Return: as udp_connect(). */
@@ -197,7 +168,7 @@ static int session_try(struct worker *worker, struct udp_session *session,
 	int family = target->address->sa_family, r;
 
 	if (target->minted && !mint)
-		return session_ask(worker, session, family, tried);
+		return udp_ask(worker, session, tried);
 	r = backend_open_with_port(worker, session, target,
 				   mint ? TAKE_FD(mint->fd) : -1);
 	if (r < 0)
@@ -218,8 +189,7 @@ static int session_try(struct worker *worker, struct udp_session *session,
 	return 0;
 }
 
-/* Is it of the client's address, and no backend would do better? */
-static bool is_clients(const struct serving *serving, int error)
+bool udp_connect_is_clients(const struct serving *serving, int error)
 {
 	return serving->transparent &&
 	       (error == EADDRINUSE || /* somebody has its port */
@@ -245,7 +215,7 @@ static bool session_may_retry(struct worker *worker,
 	 * now, and that will be told. */
 	if (error != EAFNOSUPPORT) {
 		if (error == ESTALE || failover_own_shortage(error) ||
-		    is_clients(serving, error))
+		    udp_connect_is_clients(serving, error))
 			return false;
 		backend_failed(serving, session->backend, worker->now_us);
 	}

@@ -117,6 +117,10 @@ void udp_forward_expire(struct timer *timer, void *user_data);
  */
 int udp_connect(struct worker *worker, struct udp_session *session);
 
+/** udp_connect_is_clients() - is @error, of a socket that stands in for the
+ * client, of its address, so that no backend would do better? */
+bool udp_connect_is_clients(const struct serving *serving, int error);
+
 /**
  * udp_connect_minted() - goes on with the answer to session.ask
  * @mint:	the session takes it if it becomes session.mint

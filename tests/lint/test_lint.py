@@ -113,6 +113,25 @@ def test_uthash_must_not_exit(tmp_path):
     assert violations(tmp_path, "relay/a.c", text) == []
 
 
+@pytest.mark.parametrize("level, name, refused", [
+    ("SOL_SOCKET", "SO_LINGER", False),
+    ("SOL_SOCKET", "SO_PRIORITY", True),
+    ("IPPROTO_TCP", "SO_LINGER", True),
+    ("IPPROTO_SCTP", "name", False),
+    ("IPPROTO_IP", "name", True),
+])
+def test_the_relay_sets_the_options_that_its_filter_allows(
+        tmp_path, level, name, refused):
+    (tmp_path / "relay").mkdir()
+    (tmp_path / "relay/confine.c").write_text(
+        c_file("confine.c", "\t{ SOL_SOCKET, SO_LINGER },"))
+    text = c_file("a.c", f"int r = setsockopt(fd, {level},",
+                  f"\t{name}, &on, sizeof(on));")
+    found = violations(tmp_path, "relay/a.c", text)
+    assert bool(found) == refused
+    assert not refused or found[0].startswith("relay/a.c:3: relay/confine.c")
+
+
 @pytest.mark.parametrize("path", ["daemon/a.c", "common/a.h", "tests/a.py",
                                   "contrib/rules.d/a.yaml", "Makefile"])
 def test_license_line(tmp_path, path):

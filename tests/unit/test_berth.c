@@ -311,13 +311,19 @@ static void test_asks_for_a_socket(void **state)
 		const char *text;
 	} cases[] = {
 		{ { .id = 7, .to = 2 }, 0, "" },
-		{ { 7, 2, "10.0.0.1:1", "" },
+		{ { .id = 7, .to = 2, .text = "10.0.0.1:1", .netns = "" },
 		  0,
 		  ",\"backend\":\"10.0.0.1:1\",\"backend_namespace\":\"\"" },
-		{ { 7, 2, NULL, "a\"b" },
+		{ { .id = 7, .to = 2, .netns = "a\"b" },
 		  0,
 		  ",\"backend_namespace\":\"a\\\"b\"" },
-		{ { 7, 2, NULL, "\xff" }, -EINVAL, NULL },
+		{ { .id = 7, .to = 2, .netns = "\xff" }, -EINVAL, NULL },
+		{ { .id = 7, .to = 2, .client = "fd00::1" },
+		  0,
+		  ",\"client\":\"fd00::1\"" },
+		{ { .id = 7, .to = 2, .client = "10.0.0.1", .client_port = 53 },
+		  0,
+		  ",\"client\":\"10.0.0.1\",\"client_port\":53" },
 	};
 	char text[256], expected[256];
 	struct berth *berth;

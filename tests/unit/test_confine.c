@@ -6,6 +6,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,12 +15,15 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -34,6 +38,7 @@
 #endif
 
 #define STATUS_NOT_CONFINED 255
+#define UNIX_NAME_MAX 40
 
 static pid_t parent_pid;
 static int socket_fd;
@@ -209,32 +214,176 @@ static long call_socket_packet(void)
 	return syscall(SYS_socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
-/* Binds a new UNIX socket to the first @len bytes of a name. */
-static long bind_unix(socklen_t len)
+static long call_socket_raw(void)
 {
-	const struct sockaddr_un name = { .sun_family = AF_UNIX,
-					  .sun_path = "\0test-confine" };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_UDP);
+}
 
-	return fd < 0 ? fd : syscall(SYS_bind, fd, &name, len);
+static long call_socket_ping(void)
+{
+	return syscall(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+}
+
+static long call_socket_seqpacket(void)
+{
+	return syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET, 0);
+}
+
+/* A pair of them is no way to a name either. */
+static long call_socketpair(void)
+{
+	int fds[2];
+
+	return syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds);
+}
+
+/* Binds a new socket to the first @len bytes of a name. */
+static long bind_new(const void *name, socklen_t len)
+{
+	const struct sockaddr *address = name;
+	int fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? fd : syscall(SYS_bind, fd, address, len);
+}
+
+/* To @n bytes of a path, in a directory that there is not, or of a name that is
+ * no file. */
+static long bind_unix(size_t n, bool abstract)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+	memset(name.sun_path, 'n', n);
+	memcpy(name.sun_path, abstract ? "" : "/nowhere/", abstract ? 1 : 9);
+	return bind_new(&name, (socklen_t)(sizeof(sa_family_t) + n));
 }
 
 static long call_bind_unnamed(void)
 {
-	return bind_unix(sizeof(sa_family_t));
+	const struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+	return bind_new(&name, sizeof(sa_family_t));
 }
 
-static long call_bind_named(void)
+/* As many bytes as an address of IPv4 has, and of IPv6. */
+static long call_bind_path14(void)
 {
-	return bind_unix(sizeof(sa_family_t) + 13);
+	return bind_unix(sizeof(struct sockaddr_in) - sizeof(sa_family_t),
+			 /* abstract= */ false);
+}
+
+static long call_bind_path26(void)
+{
+	return bind_unix(sizeof(struct sockaddr_in6) - sizeof(sa_family_t),
+			 /* abstract= */ false);
+}
+
+static long call_bind_abstract14(void)
+{
+	return bind_unix(sizeof(struct sockaddr_in) - sizeof(sa_family_t),
+			 /* abstract= */ true);
+}
+
+static long call_bind_abstract26(void)
+{
+	return bind_unix(sizeof(struct sockaddr_in6) - sizeof(sa_family_t),
+			 /* abstract= */ true);
+}
+
+static long call_bind_path(void)
+{
+	return bind_unix(UNIX_NAME_MAX, /* abstract= */ false);
 }
 
 static long call_bind_inet(void)
 {
 	const struct sockaddr_in name = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	return fd < 0 ? fd : syscall(SYS_bind, fd, &name, sizeof(name));
+	return bind_new(&name, sizeof(name));
+}
+
+static long call_bind_inet6(void)
+{
+	const struct sockaddr_in6 name = { .sin6_family = AF_INET6 };
+
+	return bind_new(&name, sizeof(name));
+}
+
+/* What is short is no address of IP. */
+static long call_bind_inet_short(void)
+{
+	const struct sockaddr_in name = { .sin_family = AF_INET };
+
+	return bind_new(&name, sizeof(sa_family_t));
+}
+
+static long call_listen(void)
+{
+	return syscall(SYS_listen, socket_fd, 1);
+}
+
+static long call_mknod(void)
+{
+	return syscall(SYS_mknodat, AT_FDCWD, "/tmp/test-confine",
+		       S_IFSOCK | 0600, 0);
+}
+
+/* Another call that binds. Return: as without a filter: the kernel's answer to
+ * a socket of TCP. */
+static long call_bindx(void)
+{
+	const struct sockaddr_in name = { .sin_family = AF_INET };
+
+	return syscall(SYS_setsockopt, socket_fd, IPPROTO_SCTP,
+		       SCTP_SOCKOPT_BINDX_ADD, &name, sizeof(name));
+}
+
+static long set_option(int level, int name)
+{
+	const struct ip_mreqn group = { .imr_multiaddr.s_addr =
+						htonl(0xe00000fb) };
+
+	return syscall(SYS_setsockopt, socket_fd, level, name, &group,
+		       sizeof(group));
+}
+
+static long call_option_interface(void)
+{
+	return syscall(SYS_setsockopt, socket_fd, SOL_SOCKET, SO_BINDTODEVICE,
+		       "lo", sizeof("lo"));
+}
+
+static long call_option_group(void)
+{
+	return set_option(IPPROTO_IP, IP_ADD_MEMBERSHIP);
+}
+
+static long call_option_reuse(void)
+{
+	return set_option(SOL_SOCKET, SO_REUSEPORT);
+}
+
+static long call_option_transparent(void)
+{
+	return set_option(IPPROTO_IP, IP_TRANSPARENT);
+}
+
+static long call_option_filter(void)
+{
+	return set_option(SOL_SOCKET, SO_ATTACH_FILTER);
+}
+
+static long call_option_layer(void)
+{
+	return syscall(SYS_setsockopt, socket_fd, IPPROTO_TCP, TCP_ULP, "tls",
+		       sizeof("tls"));
+}
+
+static long call_option_no_delay(void)
+{
+	static const int on = 1;
+
+	return syscall(SYS_setsockopt, socket_fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		       sizeof(on));
 }
 
 static void *thread_main(void *user_data)
@@ -287,8 +436,29 @@ static void test_system_calls(void **state)
 		{ "a socket for IP", call_socket_inet, 0 },
 		{ "a UNIX socket", call_socket_unix, 0 },
 		{ "a name of the kernel's", call_bind_unnamed, 0 },
-		{ "a name of its own", call_bind_named, EPERM },
-		{ "an IPv4 address", call_bind_inet, 0 },
+		{ "a path of 14 bytes", call_bind_path14, EPERM },
+		{ "a path of 26 bytes", call_bind_path26, EPERM },
+		{ "a longer path", call_bind_path, EPERM },
+		{ "an abstract name of 14 bytes", call_bind_abstract14, EPERM },
+		{ "an abstract name of 26 bytes", call_bind_abstract26, EPERM },
+		{ "an IPv4 address", call_bind_inet, EPERM },
+		{ "an IPv6 address", call_bind_inet6, EPERM },
+		{ "no IPv4 address", call_bind_inet_short, EINVAL },
+		{ "a file that is a socket", call_mknod, EPERM },
+		{ "to be connected to", call_listen, EPERM },
+		{ "to bind TCP by way of SCTP", call_bindx, ENOPROTOOPT },
+		{ "an interface's traffic", call_option_interface, EPERM },
+		{ "a group's traffic", call_option_group, EPERM },
+		{ "a share in a port", call_option_reuse, EPERM },
+		{ "any address", call_option_transparent, EPERM },
+		{ "a filter", call_option_filter, EPERM },
+		{ "a protocol's module", call_option_layer, EPERM },
+		{ "no delay", call_option_no_delay, 0 },
+		{ "a raw socket", call_socket_raw, EPERM },
+		{ "to ping", call_socket_ping, EPERM },
+		{ "a socket that no backend has", call_socket_seqpacket,
+		  EPERM },
+		{ "a pair of sockets", call_socketpair, EPERM },
 		{ "a netlink socket", call_socket_netlink, EPERM },
 		{ "a packet socket", call_socket_packet, EPERM },
 	};

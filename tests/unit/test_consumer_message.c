@@ -82,11 +82,26 @@ static void test_socket(void **state)
 		const char *more;
 		const char *backend;
 		const char *netns;
+		const char *client;
+		uint16_t port;
 	} cases[] = {
-		{ "", NULL, NULL },
-		{ ",\"backend\":\"10.0.0.1:1\"", "10.0.0.1:1", NULL },
-		{ ",\"backend\":\"x\",\"backend_namespace\":\"\"", "x", "" },
+		{ "", NULL, NULL, NULL, 0 },
+		{ ",\"backend\":\"10.0.0.1:1\"", "10.0.0.1:1", NULL, NULL, 0 },
+		{ ",\"backend\":\"x\",\"backend_namespace\":\"\"", "x", "",
+		  NULL, 0 },
+		{ ",\"client\":\"fd00::1\"", NULL, NULL, "fd00::1", 0 },
+		{ ",\"client\":\"10.0.0.1\",\"client_port\":65535", NULL, NULL,
+		  "10.0.0.1", 65535 },
 	};
+	static const char *const refused[] = {
+		",\"client\":\"\"",
+		",\"client\":\"eth0\"",
+		",\"client\":1",
+		",\"client\":\"10.0.0.1\",\"client_port\":65536",
+		",\"client\":\"10.0.0.1\",\"client_port\":-1",
+		",\"client\":\"10.0.0.1\",\"client_port\":\"53\"",
+	};
+	char client[IP_TEXT_MAX];
 	struct consumer_reply reply;
 	char buffer[256];
 
@@ -107,7 +122,20 @@ static void test_socket(void **state)
 		assert_int_equal(!reply.target.netns, !cases[i].netns);
 		if (cases[i].netns)
 			assert_string_equal(reply.target.netns, cases[i].netns);
+		assert_int_equal(reply.target.client.family != AF_UNSPEC,
+				 cases[i].client != NULL);
+		if (cases[i].client)
+			assert_string_equal(ip_addr_fmt(&reply.target.client,
+							client),
+					    cases[i].client);
+		assert_int_equal(reply.target.client_port, cases[i].port);
 		consumer_reply_done(&reply);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		(void)snprintf(buffer, sizeof(buffer), text, refused[i]);
+		assert_int_equal(consumer_reply_parse(buffer, strlen(buffer),
+						      &reply),
+				 -EPROTO);
 	}
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_mint.c - which socket a consumer gets for which backend */
 #include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +10,14 @@
 
 #include <cmocka.h>
 
+#include "binder/binder.h"
 #include "common/netns_enter.h"
 #include "common/service.h"
 #include "common/util.h"
 #include "daemon/mint.h"
+
+#define IPV4 ((int)sizeof(struct sockaddr_in))
+#define IPV6 ((int)sizeof(struct sockaddr_in6))
 
 static char netns[] = "back";
 
@@ -109,16 +114,40 @@ static void test_what_the_consumer_believes(void **state)
 	} cases[] = {
 		{ SERVICE_FORWARD, netns, { .to = 0 }, 0 }, /* says nothing */
 		{ SERVICE_ECHO, NULL, { .to = 7 }, 0 },
-		{ SERVICE_FORWARD, netns, { 1, 0, first, netns }, 0 },
-		{ SERVICE_FORWARD, netns, { 1, 1, second, NULL }, 0 },
-		{ SERVICE_FORWARD, NULL, { 1, 0, first, "" }, 0 },
-		{ SERVICE_FORWARD, bytes, { 1, 0, first, "b\\xff\\x" }, 0 },
-		{ SERVICE_FORWARD, netns, { 1, 1, first, netns }, -ESTALE },
-		{ SERVICE_FORWARD, netns, { 1, 2, first, netns }, -ESTALE },
-		{ SERVICE_ECHO, NULL, { 1, 0, first, NULL }, -ESTALE },
-		{ SERVICE_FORWARD, netns, { 1, 0, first, "" }, -ESTALE },
-		{ SERVICE_FORWARD, netns, { 1, 0, first, "other" }, -ESTALE },
-		{ SERVICE_FORWARD, NULL, { 1, 0, first, netns }, -ESTALE },
+		{ SERVICE_FORWARD,
+		  netns,
+		  { .to = 0, .backend = first, .netns = netns },
+		  0 },
+		{ SERVICE_FORWARD, netns, { .to = 1, .backend = second }, 0 },
+		{ SERVICE_FORWARD,
+		  NULL,
+		  { .to = 0, .backend = first, .netns = "" },
+		  0 },
+		{ SERVICE_FORWARD,
+		  bytes,
+		  { .to = 0, .backend = first, .netns = "b\\xff\\x" },
+		  0 },
+		{ SERVICE_FORWARD,
+		  netns,
+		  { .to = 1, .backend = first, .netns = netns },
+		  -ESTALE },
+		{ SERVICE_FORWARD,
+		  netns,
+		  { .to = 2, .backend = first, .netns = netns },
+		  -ESTALE },
+		{ SERVICE_ECHO, NULL, { .to = 0, .backend = first }, -ESTALE },
+		{ SERVICE_FORWARD,
+		  netns,
+		  { .to = 0, .backend = first, .netns = "" },
+		  -ESTALE },
+		{ SERVICE_FORWARD,
+		  netns,
+		  { .to = 0, .backend = first, .netns = "other" },
+		  -ESTALE },
+		{ SERVICE_FORWARD,
+		  NULL,
+		  { .to = 0, .backend = first, .netns = netns },
+		  -ESTALE },
 	};
 
 	(void)state;
@@ -135,12 +164,132 @@ static void test_what_the_consumer_believes(void **state)
 	}
 }
 
+/* It is told `transparent`, and says for whom; or neither. */
+static void test_whom_the_consumer_stands_in_for(void **state)
+{
+	struct service service = { .action = SERVICE_FORWARD };
+	struct mint_target target = { .to = 0 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		service.transparent = i % 2;
+		target.client.family = i / 2 ? AF_INET : AF_UNSPEC;
+		assert_int_equal(mint_check(&service, &target),
+				 i % 2 == i / 2 ? 0 : -ESTALE);
+	}
+}
+
+/* Nothing of what the consumer says is believed. */
+static void test_clients(void **state)
+{
+	static const struct {
+		const char *client;
+		int domain;
+		int type;
+		uint16_t port;
+		int result;
+		uint16_t bound;
+	} cases[] = {
+		{ "10.0.0.1", AF_INET, SOCK_STREAM, 0, IPV4, 0 },
+		{ "10.0.0.1", AF_INET, SOCK_STREAM, 80, IPV4, 0 },
+		{ "10.0.0.1", AF_INET, SOCK_DGRAM, 53, IPV4, 53 },
+		{ "fd00::1", AF_INET6, SOCK_DGRAM, 53, IPV6, 53 },
+		{ "10.0.0.1", AF_INET, SOCK_DGRAM, 0, -EADDRNOTAVAIL, 0 },
+		{ "fd00::1", AF_INET, SOCK_DGRAM, 53, -EAFNOSUPPORT, 0 },
+		{ "127.0.0.1", AF_INET, SOCK_STREAM, 0, -EADDRNOTAVAIL, 0 },
+		{ "0.0.0.0", AF_INET, SOCK_DGRAM, 53, -EADDRNOTAVAIL, 0 },
+		{ "::ffff:127.0.0.1", AF_INET6, SOCK_DGRAM, 53, -EADDRNOTAVAIL,
+		  0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct netns_socket sock = {
+			.domain = cases[i].domain,
+			.type = cases[i].type | SOCK_NONBLOCK,
+		};
+		struct mint_target target = { .client_port = cases[i].port };
+		struct sockaddr_storage address;
+		struct ip_addr bound;
+		uint16_t port;
+
+		assert_int_equal(ip_addr_parse(cases[i].client, &target.client),
+				 0);
+		assert_int_equal(mint_client(&sock, &target, &address),
+				 cases[i].result);
+		if (cases[i].result < 0)
+			continue;
+		assert_int_equal(ip_addr_from_sockaddr(&address, &bound, &port),
+				 0);
+		assert_true(ip_addr_equal(&bound, &target.client));
+		assert_int_equal(port, cases[i].bound);
+	}
+}
+
+static int mint_udp(const char *client, uint16_t port, int *ret_fd)
+{
+	char address[] = "10.0.0.9:1", *to = address;
+	struct service service = { .action = SERVICE_FORWARD,
+				   .to = &to,
+				   .n_to = 1,
+				   .transparent = true };
+	const struct listener listener = {
+		.service = &service,
+		.endpoint = { .protocol = PROTOCOL_UDP },
+	};
+	struct mint_target target = { .client_port = port };
+	uint64_t netns_id = 1;
+	int r;
+
+	assert_int_equal(ip_addr_parse(client, &target.client), 0);
+	r = mint_socket(NULL, &listener, &target, ret_fd, &netns_id);
+	if (r == 0)
+		assert_int_equal(netns_id, 0);
+	return r;
+}
+
+/* It comes bound, because the relay may not bind; a port that needs a privilege
+ * is not given, although berthd has it, and has it afterwards. */
+static void test_bound(void **state)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(7) };
+	socklen_t len = sizeof(in);
+	int fd = -1, other_fd = -1;
+
+	(void)state;
+	assert_int_equal(mint_udp("192.0.2.1", 2000, &fd), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	assert_int_equal(ntohl(in.sin_addr.s_addr), 0xc0000201);
+	assert_int_equal(ntohs(in.sin_port), 2000);
+	assert_int_equal(mint_udp("192.0.2.1", 2000, &other_fd), -EADDRINUSE);
+	assert_int_equal(mint_udp("192.0.2.1", 7, &other_fd), -EACCES);
+	assert_int_equal(mint_udp("127.0.0.1", 2000, &other_fd),
+			 -EADDRNOTAVAIL);
+	assert_int_equal(other_fd, -1);
+	cleanup_close(&fd);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	in = (struct sockaddr_in){ .sin_family = AF_INET,
+				   .sin_port = htons(7) };
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	cleanup_close(&fd);
+}
+
+/* Its ports are free, and those below 1024 need the privilege. */
+static int enter_netns(void **state)
+{
+	(void)state;
+	return unshare(CLONE_NEWNET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_what_the_rule_does_not_say),
 		cmocka_unit_test(test_what_the_consumer_believes),
+		cmocka_unit_test(test_whom_the_consumer_stands_in_for),
+		cmocka_unit_test(test_clients),
+		cmocka_unit_test_setup(test_bound, enter_netns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

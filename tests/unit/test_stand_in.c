@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_stand_in.c - whose address the relay may have towards a backend */
+/* test_stand_in.c - whose address a socket may have towards a backend */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "common/stand_in.h"
 #include "common/util.h"
-#include "relay/stand_in.h"
 
 static void test_check(void **state)
 {
@@ -30,6 +30,12 @@ static void test_check(void **state)
 		{ "127.255.0.1", AF_INET, -EADDRNOTAVAIL },
 		{ "::1", AF_INET6, -EADDRNOTAVAIL },
 		{ "fe80::1", AF_INET6, -EADDRNOTAVAIL },
+		{ "::ffff:127.0.0.1", AF_INET6, -EADDRNOTAVAIL },
+		{ "::ffff:10.0.0.1", AF_INET6, -EADDRNOTAVAIL },
+		/* a group */
+		{ "224.0.0.251", AF_INET, -EADDRNOTAVAIL },
+		{ "255.255.255.255", AF_INET, -EADDRNOTAVAIL },
+		{ "ff02::fb", AF_INET6, -EADDRNOTAVAIL },
 		/* anybody */
 		{ "0.0.0.0", AF_INET, -EADDRNOTAVAIL },
 		{ "::", AF_INET6, -EADDRNOTAVAIL },
