@@ -35,6 +35,8 @@
 
 #define PENDING_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define PENDING_PAUSE_MAX_US (5 * USEC_PER_SEC)
+#define SHORTAGE_PAUSE_MIN_US (10 * USEC_PER_MSEC)
+#define SHORTAGE_PAUSE_MAX_US USEC_PER_SEC
 #define SWEEP_PAUSE_US USEC_PER_SEC
 #define SWEEP_SHARE 20 /* of the time, at most */
 #define PROCESSES_SLICE 64 /* most are one statx(2) through links */
@@ -115,6 +117,16 @@ static void pending(void *user_data)
 	watcher->retry_pending = true;
 }
 
+static void shortage(void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	if (!loop_timer_is_set(watcher->shortage_timer))
+		loop_timer_set(watcher->shortage_timer,
+			       loop_now_us(watcher->loop) +
+				       watcher->shortage_pause_us);
+}
+
 static const struct names_ops names_ops = {
 	.resolve = resolve,
 	.unchanged = unchanged,
@@ -125,6 +137,7 @@ static const struct names_ops names_ops = {
 	.changed = changed,
 	.gone = gone,
 	.pending = pending,
+	.shortage = shortage,
 };
 
 static void sweep_want(struct watcher *watcher, struct sweep *sweep)
@@ -174,6 +187,26 @@ static void pending_handler(void *user_data)
 				       now_us + watcher->pending_pause_us);
 }
 
+/* Only the first name is looked at in vain while it lasts. */
+static void shortage_handler(void *user_data)
+{
+	struct watcher *watcher = user_data;
+	uint64_t now_us = loop_now_us(watcher->loop);
+	int r = names_retry_short(watcher->names, SCAN_SLICE, now_us);
+
+	if (r >= 0) {
+		watcher->shortage_pause_us = SHORTAGE_PAUSE_MIN_US;
+		if (r > 0)
+			loop_timer_set(watcher->shortage_timer, now_us);
+		return;
+	}
+	watcher->shortage_pause_us *= 2;
+	if (watcher->shortage_pause_us > SHORTAGE_PAUSE_MAX_US)
+		watcher->shortage_pause_us = SHORTAGE_PAUSE_MAX_US;
+	loop_timer_set(watcher->shortage_timer,
+		       now_us + watcher->shortage_pause_us);
+}
+
 static void process_ended(void *subject, void *user_data)
 {
 	struct watcher *watcher = user_data;
@@ -218,14 +251,16 @@ static void scan_close(struct scan *scan)
 {
 	if (scan->stream)
 		(void)closedir(scan->stream); /* only read from */
-	*scan = (struct scan){ 0 };
+	scan->stream = NULL;
 }
 
+/* A listing that is at work goes on to its end, for another might be wanted
+ * before the next ends, for ever; then the next begins. */
 static void scan_want(struct watcher *watcher, size_t dir)
 {
-	scan_close(&watcher->scans[dir]);
 	watcher->scans[dir].wanted = true;
-	names_scan_begin(watcher->names, dir);
+	if (!watcher->scans[dir].stream)
+		names_scan_begin(watcher->names, dir);
 }
 
 static void dirwatch_told(enum dirwatch_event event, size_t dir,
@@ -241,6 +276,7 @@ static void dirwatch_told(enum dirwatch_event event, size_t dir,
 		break;
 	case DIRWATCH_GONE:
 		scan_close(&watcher->scans[dir]);
+		watcher->scans[dir] = (struct scan){ 0 };
 		names_dir_gone(watcher->names, dir);
 		break;
 	case DIRWATCH_CREATED:
@@ -264,8 +300,10 @@ static void sweep_handler(void *user_data)
 	mounts_resume(watcher->mounts);
 	dirwatch_recheck(watcher->dirwatch);
 	for (size_t i = 0; i < watcher->n_scans; i++) {
-		if (watcher->scans[i].failed ||
-		    names_omitted(watcher->names, i))
+		struct scan *scan = &watcher->scans[i];
+
+		if (!scan->stream &&
+		    (scan->failed || names_omitted(watcher->names, i)))
 			scan_want(watcher, i);
 	}
 	names_sweep_begin(watcher->names);
@@ -280,44 +318,65 @@ static void processes_handler(void *user_data)
 	sweep_begin(&watcher->processes_sweep);
 }
 
-static void scan_open(struct watcher *watcher, size_t dir)
+/* The directory could not be listed now: later. */
+static void scan_fail(struct watcher *watcher, size_t dir)
 {
 	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
 					      .burst = 5 };
-	struct scan *scan = &watcher->scans[dir];
-	const char *path = dirwatch_path(watcher->dirwatch, dir);
 
-	scan->wanted = false;
-	scan->stream = opendir(path);
-	if (scan->stream)
-		return;
-	if (errno == ENOENT || errno == ENOTDIR)
-		return; /* gone again: the event is on its way */
 	if (log_ratelimit_ok(&limit))
-		log_error_errno(errno, "cannot list directory '%s'; retrying",
-				path);
-	scan->failed = true;
+		log_error_errno(-errno, "cannot list directory '%s'; retrying",
+				dirwatch_path(watcher->dirwatch, dir));
+	scan_close(&watcher->scans[dir]);
+	watcher->scans[dir].failed = true;
 	sweep_want(watcher, &watcher->names_sweep);
 }
 
-static void scan_slice(struct watcher *watcher, size_t dir)
+static void scan_open(struct watcher *watcher, size_t dir)
+{
+	struct scan *scan = &watcher->scans[dir];
+
+	scan->wanted = scan->failed = false;
+	scan->stream = opendir(dirwatch_path(watcher->dirwatch, dir));
+	if (scan->stream)
+		names_scan_begin(watcher->names, dir);
+	else if (errno != ENOENT && errno != ENOTDIR)
+		scan_fail(watcher, dir);
+	/* Else it is gone again: the event is on its way. */
+}
+
+/* Return: is there more? */
+static bool scan_entry(struct watcher *watcher, size_t dir)
 {
 	struct scan *scan = &watcher->scans[dir];
 	uint64_t now_us = loop_now_us(watcher->loop);
 	const struct dirent *entry;
 
-	if (scan->wanted)
+	errno = 0;
+	entry = readdir(scan->stream);
+	if (!entry && errno == ENOENT) {
+		scan_close(scan); /* it was removed: the event is on its way */
+	} else if (!entry && errno) {
+		scan_fail(watcher, dir);
+	} else if (!entry) {
+		names_scan_end(watcher->names, dir, now_us);
+		scan_close(scan);
+	} else if (strcmp(entry->d_name, ".") != 0 &&
+		   strcmp(entry->d_name, "..") != 0) {
+		names_scan_entry(watcher->names, dir, entry->d_name, now_us);
+	}
+	return scan->stream;
+}
+
+static void scan_slice(struct watcher *watcher, size_t dir)
+{
+	struct scan *scan = &watcher->scans[dir];
+
+	if (scan->wanted && !scan->stream)
 		scan_open(watcher, dir);
 	for (int i = 0; i < SCAN_SLICE && scan->stream; i++) {
-		entry = readdir(scan->stream);
-		if (!entry) {
-			names_scan_end(watcher->names, dir, now_us);
-			scan_close(scan);
-		} else if (strcmp(entry->d_name, ".") != 0 &&
-			   strcmp(entry->d_name, "..") != 0) {
-			names_scan_entry(watcher->names, dir, entry->d_name,
-					 now_us);
-		}
+		if (!scan_entry(watcher, dir))
+			break;
 	}
 }
 
@@ -430,6 +489,10 @@ int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 	if (r == 0)
 		r = loop_timer_new(watcher->loop, pending_handler, watcher,
 				   &watcher->pending_timer);
+	watcher->shortage_pause_us = SHORTAGE_PAUSE_MIN_US;
+	if (r == 0)
+		r = loop_timer_new(watcher->loop, shortage_handler, watcher,
+				   &watcher->shortage_timer);
 	if (r == 0)
 		r = open_sweeps(watcher);
 	if (r == 0)
@@ -456,6 +519,7 @@ void follow_close(struct watcher *watcher)
 	dirwatch_free(watcher->dirwatch);
 	mounts_close(watcher->mounts);
 	loop_timer_free(watcher->pending_timer);
+	loop_timer_free(watcher->shortage_timer);
 	loop_timer_free(watcher->names_sweep.timer);
 	loop_timer_free(watcher->processes_sweep.timer);
 	for (size_t i = 0; i < watcher->n_scans; i++)

@@ -15,6 +15,9 @@
  * end of the batch of events. A rename is two events, and so is each
  * remounting; when the namespace has a name again by then, nobody was told.
  *
+ * A look that fails for want of descriptors or memory says nothing about the
+ * name. It stays what it was, and is looked at again when there may be room.
+ *
  * A link that leads through a process is bound to it (bindings.c). When it
  * leads to another process with the same number, it is pending, until it is
  * made anew.
@@ -101,9 +104,26 @@ void name_detach(struct names *names, struct name *name, uint64_t now_us)
 	DL_APPEND2(names->nameless, tracked, nameless_prev, nameless_next);
 }
 
+void name_forget_short(struct names *names, struct name *name)
+{
+	if (name->is_short)
+		DL_DELETE2(names->shorts, name, short_prev, short_next);
+	name->is_short = false;
+}
+
+static void name_note_short(struct names *names, struct name *name)
+{
+	names->n_shortages++;
+	if (!name->is_short)
+		DL_APPEND2(names->shorts, name, short_prev, short_next);
+	name->is_short = true;
+	names->ops->shortage(names->user_data);
+}
+
 void name_free(struct names *names, struct name *name, uint64_t now_us)
 {
 	name_detach(names, name, now_us);
+	name_forget_short(names, name);
 	name->binding = bindings_put(&names->bindings, name->binding);
 	if (names->sweep == name)
 		names->sweep = name->hh.next;
@@ -260,6 +280,7 @@ static void name_apply(struct names *names, struct name *name,
 			tracked_drop_unnamed(names, tracked);
 			name_set_pending(names, name, "out of memory", ENOMEM,
 					 now_us);
+			name_note_short(names, name);
 			return;
 		}
 	}
@@ -316,13 +337,15 @@ void name_resolve(struct names *names, struct name *name, uint64_t now_us)
 		if (r < 0)
 			cleanup_close(&resolution.pid_fd);
 	}
+	if (is_shortage(r))
+		name_note_short(names, name);
+	else
+		name_forget_short(names, name);
 	if (r == 0)
 		name_apply(names, name, &resolution, now_us);
 	else if (r == -ENOENT)
 		name_free(names, name, now_us);
-	else if (name->tracked && is_shortage(r))
-		names->ops->pending(names->user_data); /* look again later */
-	else
+	else if (!name->tracked || !is_shortage(r))
 		name_set_pending(names, name, reason, -r, now_us);
 }
 

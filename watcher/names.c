@@ -279,6 +279,20 @@ void names_retry(struct names *names, uint64_t now_us)
 	names->walk = NULL;
 }
 
+int names_retry_short(struct names *names, size_t max, uint64_t now_us)
+{
+	unsigned long before = names->n_shortages;
+	struct name *name;
+
+	while (max-- > 0 && (name = names->shorts)) {
+		name_forget_short(names, name);
+		name_resolve(names, name, now_us);
+		if (names->n_shortages != before)
+			return -EAGAIN;
+	}
+	return names->shorts != NULL;
+}
+
 bool names_young(const struct names *names, uint64_t now_us)
 {
 	return names->pending && is_young(names->pending, now_us);

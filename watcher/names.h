@@ -30,6 +30,8 @@ struct names;
  * @changed:	new, or with other names than before
  * @gone:	without a name; freed when this returns
  * @pending:	a name waits for its mount: names_retry() from now on
+ * @shortage:	a name could not be looked at for want of descriptors or memory:
+ *		names_retry_short() later
  */
 struct names_ops {
 	int (*resolve)(const char *dir, const char *name,
@@ -46,6 +48,7 @@ struct names_ops {
 	void (*changed)(struct tracked *tracked, void *user_data);
 	void (*gone)(struct tracked *tracked, void *user_data);
 	void (*pending)(void *user_data);
+	void (*shortage)(void *user_data);
 };
 
 /**
@@ -102,6 +105,14 @@ void names_process_ended(struct names *names, struct name *name,
  * At links, too: what they lead to may have been unmounted. A bounded number.
  */
 void names_retry(struct names *names, uint64_t now_us);
+
+/**
+ * names_retry_short() - looks again at names after a shortage, at most @max
+ *
+ * Return: 0: none is left; 1: there are more; -EAGAIN: still short, at the
+ * first of them.
+ */
+int names_retry_short(struct names *names, size_t max, uint64_t now_us);
 
 /** names_young() - is a pending name young enough to be waited for? */
 bool names_young(const struct names *names, uint64_t now_us);

@@ -24,6 +24,8 @@ struct name {
 	uint64_t since_us;
 	unsigned long round; /* the listing that saw it last */
 	struct name *prev, *next; /* pending, or in links or processes */
+	bool is_short;
+	struct name *short_prev, *short_next;
 	UT_hash_handle hh;
 	uint32_t dir; /* with text the hash key */
 	char text[];
@@ -50,6 +52,8 @@ struct names {
 	struct name *links; /* linked names that are symbolic links */
 	struct name *processes; /* and those that lead through a process */
 	struct bindings bindings;
+	struct name *shorts; /* could not be looked at: a shortage */
+	unsigned long n_shortages; /* how often that was */
 	struct tracked *nameless;
 	uint64_t last_counted_id;
 	struct name *walk; /* next in the walk of a list */
@@ -63,6 +67,9 @@ void name_unwatch(struct names *names, struct name *name);
 /** name_detach() - @name leads to its namespace no more. It is in no list
  * afterwards. */
 void name_detach(struct names *names, struct name *name, uint64_t now_us);
+
+/** name_forget_short() - it need not be looked at again for a shortage */
+void name_forget_short(struct names *names, struct name *name);
 
 void name_free(struct names *names, struct name *name, uint64_t now_us);
 

@@ -89,6 +89,19 @@ static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 	return TAKE_FD(fd);
 }
 
+/* Without a descriptor it can still be seen that a link leads nowhere, and
+ * what is given up then gives descriptors back. */
+static bool is_dangling(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	struct statx stx;
+
+	return (size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) <
+		       sizeof(path) &&
+	       statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0 &&
+	       (errno == ENOENT || errno == ESRCH);
+}
+
 static int open_link(const char *dir, const char *name, uint64_t known_cookie,
 		     struct resolution *ret, const char **ret_reason)
 {
@@ -97,6 +110,8 @@ static int open_link(const char *dir, const char *name, uint64_t known_cookie,
 	struct statx stx;
 	int fd, r = link_follow(dir, name, &end);
 
+	if ((r == -EMFILE || r == -ENFILE) && is_dangling(dir, name))
+		r = -ENOLINK;
 	*ret_reason = r == -ENOLINK ? reason_dangling : reason_open;
 	if (r < 0)
 		return r;

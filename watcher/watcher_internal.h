@@ -20,7 +20,7 @@
 
 /**
  * struct scan - the listing of one directory
- * @wanted:	to begin with the next slice
+ * @wanted:	to begin with the next slice, or when the one at work has ended
  * @failed:	could not be opened: again with the next sweep
  */
 struct scan {
@@ -76,6 +76,8 @@ struct watcher {
 	size_t n_scans;
 	struct loop_timer *pending_timer;
 	uint64_t pending_pause_us;
+	struct loop_timer *shortage_timer;
+	uint64_t shortage_pause_us;
 	struct sweep names_sweep, processes_sweep;
 	uint64_t stale_id; /* a namespace that its names led away from, or 0 */
 	struct fresh fresh[FRESH_MAX];

@@ -207,3 +207,16 @@ def test_more_processes_than_can_be_watched(world, monitor):
     for one in tracked:
         monitor.wait_freed(one)
     wait_equal(berthd.names, [], "no namespace")
+
+
+def test_process_ends_during_a_shortage(world, monitor):
+    """Its end is seen without a descriptor, and gives back some."""
+    tenant = Tenant(world)
+    berthd = world.berthd(ack())
+    link = world.symlink(f"/proc/{tenant.pid}/ns/net", "link")
+    wait_open(link)
+    berthd.wait_delivered()
+    tracked = monitor.track(link)
+    process.limit_descriptors(berthd.pid, 3)
+    tenant.kill()
+    monitor.wait_freed(tracked)

@@ -569,3 +569,25 @@ def test_symlink_looked_at_again_without_a_descriptor_left(world):
     target.delete()
     monitor.wait_freed(tracked)
     wait_equal(berthd.names, [], "no namespace")
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["mount", "link"])
+def test_remounted_during_a_shortage(world, monitor, linked):
+    """It cannot be looked at then, and is when there is room again."""
+    target = world.netns("target", world.mkdir("elsewhere") if linked
+                         else world.dir)
+    if linked:
+        world.symlink(target.path, "link")
+    berthd = world.berthd(ack())
+    wait_open(target)
+    berthd.wait_delivered()
+    tracked = monitor.track(target)
+    limit = process.limit_descriptors(berthd.pid, 3)
+    with process.stopped(berthd.pid):
+        target.unmount()
+        target.mount()
+    # Every look that the change of the mounts causes is over by then.
+    stays(lambda: not monitor.freed(tracked), "the namespace", 1.5)
+    process.limit_descriptors(berthd.pid, limit)
+    monitor.wait_freed(tracked)
+    wait_open(target)

@@ -3,7 +3,7 @@
  *
  * The file system is a table of a few names. A script changes it, tells
  * events (or not) and says what the bookkeeping must tell: "+3" namespace 3
- * changed, "-3" it is gone, "?" a name is pending.
+ * changed, "-3" it is gone, "?" a name is pending, "!" a shortage.
  */
 #ifndef TESTS_UNIT_NAMES_FIXTURE_H
 #define TESTS_UNIT_NAMES_FIXTURE_H
@@ -51,6 +51,7 @@ struct world {
 	int resolved; /* calls */
 	int processes; /* watched */
 	bool processes_full;
+	bool short_of_descriptors;
 	struct name *process;
 };
 
@@ -86,6 +87,10 @@ static int fake_resolve(const char *dir, const char *name,
 	struct world *w = user_data;
 
 	w->resolved++;
+	if (w->short_of_descriptors) {
+		*ret_reason = "short";
+		return -EMFILE;
+	}
 	for (size_t i = 0; i < NAMES_MAX; i++) {
 		int netns = w->entries[i].netns;
 
@@ -202,6 +207,11 @@ static void fake_pending(void *user_data)
 	tell(user_data, "?");
 }
 
+static void fake_shortage(void *user_data)
+{
+	tell(user_data, "!");
+}
+
 static const struct names_ops ops = {
 	.resolve = fake_resolve,
 	.unchanged = fake_unchanged,
@@ -212,6 +222,7 @@ static const struct names_ops ops = {
 	.changed = fake_changed,
 	.gone = fake_gone,
 	.pending = fake_pending,
+	.shortage = fake_shortage,
 };
 
 /* The file system changes; nothing is told. */

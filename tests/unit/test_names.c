@@ -253,6 +253,56 @@ static void test_unmounted_without_unlink(void **state)
 	expect(w, "+5 +4 -1 -3");
 }
 
+/* What was looked at in vain is looked at again, however much later. */
+static void test_shortage(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	put(w, "b", 2);
+	put(w, "c", 3);
+	created(w, "a");
+	created(w, "b");
+	expect(w, "+1 +2");
+	w->short_of_descriptors = true;
+	put(w, "a", 4); /* another mount */
+	put(w, "b", FILE_ONLY);
+	sweep(w);
+	created(w, "c");
+	expect(w, "! ! ! ?");
+	w->now_us += 10 * MINUTES_US;
+	w->resolved = 0;
+	assert_int_equal(names_retry_short(w->names, 8, w->now_us), -EAGAIN);
+	assert_int_equal(w->resolved, 1);
+	expect(w, "!");
+	w->short_of_descriptors = false;
+	assert_int_equal(names_retry_short(w->names, 2, w->now_us), 1);
+	assert_int_equal(names_retry_short(w->names, 2, w->now_us), 0);
+	names_flush(w->names, w->now_us);
+	assert_null(netns(w, 1));
+	assert_null(netns(w, 2));
+	assert_non_null(netns(w, 3));
+	assert_non_null(netns(w, 4));
+	w->resolved = 0;
+	assert_int_equal(names_retry_short(w->names, 2, w->now_us), 0);
+	assert_int_equal(w->resolved, 0);
+}
+
+static void test_gone_during_a_shortage(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", 1);
+	w->short_of_descriptors = true;
+	created(w, "a");
+	expect(w, "! ?");
+	put(w, "a", NOTHING);
+	removed(w, "a");
+	w->short_of_descriptors = false;
+	assert_int_equal(names_retry_short(w->names, 2, w->now_us), 0);
+	expect(w, "");
+}
+
 static void test_host(void **state)
 {
 	struct world *w = *state;
@@ -376,6 +426,8 @@ int main(void)
 		T(test_events_while_listing),
 		T(test_directory_gone),
 		T(test_unmounted_without_unlink),
+		T(test_shortage),
+		T(test_gone_during_a_shortage),
 		T(test_host),
 		T(test_many_names),
 		OLD(test_old_kernel_reused_inode),
