@@ -14,6 +14,10 @@ struct backend_source;
 
 #define SERVICE_UNSET (-1) /* the kernel's default stays */
 
+/** An idle_timeout_ms: connections may be idle for ever. The same value as
+ * BERTH_TIMEOUT_OFF, which is what consumers are told. */
+#define SERVICE_TIMEOUT_OFF UINT32_MAX
+
 /** The consumer that serves `forward` and `respond`. */
 #define SERVICE_RELAY "relay"
 
@@ -92,7 +96,8 @@ enum service_proxy {
  * @from:	connect from these addresses: to a backend by TCP or UDP from
  *the one of its family, by SCTP from all of its family; none, or one at least
  *of the family of each backend that is no template
- * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default
+ * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
+ *		be SERVICE_TIMEOUT_OFF
  * @max_connections: 0: the relay's default
  * @text:	for SERVICE_RESPOND
  */

@@ -42,6 +42,9 @@ enum berth_message_type {
 			   * berth_netns_closed() */
 };
 
+/** An idle_timeout_ms that never ends a connection. */
+#define BERTH_TIMEOUT_OFF UINT32_MAX
+
 /**
  * struct berth_listener - what a `listener` message says
  *
@@ -56,6 +59,7 @@ enum berth_message_type {
  * @action:	"forward", "respond", "echo", "discard", "handoff"
  * @to:		backends of "forward"
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
+ * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
  * @text:	of "respond"
  * @proxy_protocol: what each connection to a backend, with UDP each datagram,
  *		begins with: "" (nothing), "v1", "v2", "v2+crc32c"

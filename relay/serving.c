@@ -194,7 +194,26 @@ static int set_forward(struct serving *serving,
 
 static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)
 {
+	if (timeout_ms == BERTH_TIMEOUT_OFF)
+		return SERVING_NEVER_US;
 	return timeout_ms ? timeout_ms * USEC_PER_MSEC : default_us;
+}
+
+/* Heartbeats end an SCTP association whose peer is gone. One that is only
+ * silent is as it should be: signalling links are, for days. */
+static uint64_t default_idle_us(enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		return TCP_IDLE_TIMEOUT_US;
+	case PROTOCOL_UDP:
+		return UDP_IDLE_TIMEOUT_US;
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		return SERVING_NEVER_US;
+	}
+	return TCP_IDLE_TIMEOUT_US;
 }
 
 static int serving_fill(struct serving *serving,
@@ -204,9 +223,7 @@ static int serving_fill(struct serving *serving,
 	serving->connect_timeout_us =
 		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
 	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
-					      protocol == PROTOCOL_UDP
-						      ? UDP_IDLE_TIMEOUT_US
-						      : TCP_IDLE_TIMEOUT_US);
+					      default_idle_us(protocol));
 	serving->max_connections = listener->max_connections
 					   ? listener->max_connections
 					   : admission_listener_connections();

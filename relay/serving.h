@@ -37,6 +37,10 @@ struct serving_backend {
 	struct backend_health health;
 };
 
+/** A time-out that never comes: no clock gets there, and whoever adds it to a
+ * time of the clock does not overflow. */
+#define SERVING_NEVER_US (UINT64_C(1) << 60)
+
 /**
  * struct serving - see the file's head
  * @n_backends:	at most SERVICE_BACKENDS_MAX

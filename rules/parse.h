@@ -116,6 +116,11 @@ bool parse_duration(struct parse *parse, const struct yaml_node *node,
 		    const char *what, uint64_t min_ms, uint64_t max_ms,
 		    uint64_t *ret_ms);
 
+/** parse_duration_or_off() - the same, or `off`, which is 0 */
+bool parse_duration_or_off(struct parse *parse, const struct yaml_node *node,
+			   const char *what, uint64_t min_ms, uint64_t max_ms,
+			   uint64_t *ret_ms);
+
 /* The sections of a rule. */
 void parse_match(struct parse *parse, const struct yaml_node *node,
 		 struct match *match);

@@ -204,9 +204,11 @@ static void parse_limits(struct parse *parse, const struct field *fields,
 			   &value))
 		service->connect_timeout_ms = (uint32_t)value;
 	if (fields[FORWARD_IDLE_TIMEOUT].key &&
-	    parse_duration(parse, fields[FORWARD_IDLE_TIMEOUT].value,
-			   "idle_timeout", 1, IDLE_TIMEOUT_MAX_MS, &value))
-		service->idle_timeout_ms = (uint32_t)value;
+	    parse_duration_or_off(parse, fields[FORWARD_IDLE_TIMEOUT].value,
+				  "idle_timeout", 1, IDLE_TIMEOUT_MAX_MS,
+				  &value))
+		service->idle_timeout_ms = value ? (uint32_t)value
+						 : SERVICE_TIMEOUT_OFF;
 	if (fields[FORWARD_MAX_CONNECTIONS].key &&
 	    parse_number(parse, fields[FORWARD_MAX_CONNECTIONS].value,
 			 "max_connections", 1, UINT32_MAX, &value))

@@ -191,9 +191,8 @@ static const char *duration_text(uint64_t ms, char *buffer, size_t size)
 	return buffer;
 }
 
-bool parse_duration(struct parse *parse, const struct yaml_node *node,
-		    const char *what, uint64_t min_ms, uint64_t max_ms,
-		    uint64_t *ret_ms)
+static bool duration_read(const struct yaml_node *node, uint64_t min_ms,
+			  uint64_t max_ms, uint64_t *ret_ms)
 {
 	static const struct unit units[] = {
 		{ "ms", 1 },
@@ -201,18 +200,47 @@ bool parse_duration(struct parse *parse, const struct yaml_node *node,
 		{ "m", 60 * 1000 },
 		{ "h", 3600 * 1000 },
 	};
-	char min[24], max[24];
 	uint64_t ms;
 
 	if (!parse_unit(node, units, ARRAY_SIZE(units), &ms) || ms < min_ms ||
 	    ms > max_ms)
-		return parse_error(parse, node,
-				   "%s is %s, expected a time from %s to %s "
-				   "such as %s5s, 2m or 1h",
-				   what, FOUND(node),
-				   duration_text(min_ms, min, sizeof(min)),
-				   duration_text(max_ms, max, sizeof(max)),
-				   min_ms <= 250 ? "250ms, " : "");
+		return false;
 	*ret_ms = ms;
 	return true;
+}
+
+/* @more: what else is allowed */
+static bool duration_error(struct parse *parse, const struct yaml_node *node,
+			   const char *what, uint64_t min_ms, uint64_t max_ms,
+			   const char *more)
+{
+	char min[24], max[24];
+
+	return parse_error(parse, node,
+			   "%s is %s, expected a time from %s to %s such as "
+			   "%s5s, 2m or 1h%s",
+			   what, FOUND(node),
+			   duration_text(min_ms, min, sizeof(min)),
+			   duration_text(max_ms, max, sizeof(max)),
+			   min_ms <= 250 ? "250ms, " : "", more);
+}
+
+bool parse_duration(struct parse *parse, const struct yaml_node *node,
+		    const char *what, uint64_t min_ms, uint64_t max_ms,
+		    uint64_t *ret_ms)
+{
+	return duration_read(node, min_ms, max_ms, ret_ms) ||
+	       duration_error(parse, node, what, min_ms, max_ms, "");
+}
+
+bool parse_duration_or_off(struct parse *parse, const struct yaml_node *node,
+			   const char *what, uint64_t min_ms, uint64_t max_ms,
+			   uint64_t *ret_ms)
+{
+	if (node->kind == NODE_SCALAR && strcmp(node->text, "off") == 0) {
+		*ret_ms = 0;
+		return true;
+	}
+	return duration_read(node, min_ms, max_ms, ret_ms) ||
+	       duration_error(parse, node, what, min_ms, max_ms, ", or off");
 }

@@ -181,7 +181,9 @@ static void duration_print(FILE *f, const char *name, uint32_t ms)
 {
 	if (ms == 0)
 		return;
-	if (ms % 1000)
+	if (ms == SERVICE_TIMEOUT_OFF)
+		(void)fprintf(f, "; %s off", name);
+	else if (ms % 1000)
 		(void)fprintf(f, "; %s %" PRIu32 "ms", name, ms);
 	else
 		(void)fprintf(f, "; %s %" PRIu32 "s", name, ms / 1000);

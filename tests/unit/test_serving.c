@@ -67,6 +67,42 @@ static void test_backends_of_protocols(void **state)
 	}
 }
 
+static void test_idle_times(void **state)
+{
+	static const struct {
+		uint32_t ms;
+		enum protocol protocol;
+		uint64_t us;
+	} cases[] = {
+		{ 0, PROTOCOL_TCP, 3600 * USEC_PER_SEC },
+		{ 0, PROTOCOL_MPTCP, 3600 * USEC_PER_SEC },
+		{ 0, PROTOCOL_UDP, 30 * USEC_PER_SEC },
+		{ 0, PROTOCOL_SCTP, SERVING_NEVER_US },
+		{ 0, PROTOCOL_SCTP_SEQPACKET, SERVING_NEVER_US },
+		{ 1, PROTOCOL_TCP, USEC_PER_MSEC },
+		{ 5, PROTOCOL_SCTP, 5 * USEC_PER_MSEC },
+		{ SERVICE_TIMEOUT_OFF, PROTOCOL_TCP, SERVING_NEVER_US },
+		{ SERVICE_TIMEOUT_OFF, PROTOCOL_UDP, SERVING_NEVER_US },
+		{ BERTH_TIMEOUT_OFF, PROTOCOL_SCTP, SERVING_NEVER_US },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct berth_listener listener = {
+			.action = "echo",
+			.idle_timeout_ms = cases[i].ms,
+		};
+		const char *problem;
+		struct serving *serving;
+
+		assert_int_equal(serving_new(&listener, cases[i].protocol,
+					     &serving, &problem),
+				 0);
+		assert_int_equal(serving->idle_timeout_us, cases[i].us);
+		serving = serving_unref(serving);
+	}
+}
+
 /* One rule may listen with several protocols and name one backend. */
 static void test_one_text_two_protocols(void **state)
 {
@@ -128,6 +164,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backends_of_protocols),
+		cmocka_unit_test(test_idle_times),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_one_text_two_protocols),
 	};
