@@ -152,14 +152,21 @@ static int setup_device(struct setup *setup)
 			    "interface_bound");
 }
 
+static uint16_t streams_or_default(int streams)
+{
+	return streams == SERVICE_UNSET ? SERVICE_STREAMS : (uint16_t)streams;
+}
+
 static int setup_streams(struct setup *setup)
 {
-	struct sctp_initmsg init = { 0 };
+	const struct socket_options *o = setup->options;
+	struct sctp_initmsg init = {
+		.sinit_num_ostreams = streams_or_default(o->streams_out),
+		.sinit_max_instreams = streams_or_default(o->streams_in),
+	};
 
-	if (setup->options->streams == SERVICE_UNSET)
+	if (!protocol_is_sctp(setup->row->listener.endpoint.protocol))
 		return 0;
-	init.sinit_num_ostreams = (uint16_t)setup->options->streams;
-	init.sinit_max_instreams = (uint16_t)setup->options->streams;
 	if (setsockopt(setup->fd, IPPROTO_SCTP, SCTP_INITMSG, &init,
 		       sizeof(init)) < 0)
 		return setup_fail(setup, BINDER_STEP_OPTION, "streams");

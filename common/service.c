@@ -108,7 +108,8 @@ bool socket_options_equal(const struct socket_options *a,
 	       a->send_buffer == b->send_buffer &&
 	       a->keepalive_s == b->keepalive_s &&
 	       a->defer_accept_s == b->defer_accept_s &&
-	       a->fastopen == b->fastopen && a->streams == b->streams &&
+	       a->fastopen == b->fastopen && a->streams_in == b->streams_in &&
+	       a->streams_out == b->streams_out &&
 	       a->interface_bound == b->interface_bound &&
 	       a->transparent == b->transparent;
 }

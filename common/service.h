@@ -32,7 +32,8 @@ struct backend_source;
  * @keepalive_s: 0: SO_KEEPALIVE with the kernel's times, else TCP_KEEPIDLE
  * @defer_accept_s: TCP_DEFER_ACCEPT
  * @fastopen:	TCP_FASTOPEN queue length
- * @streams:	SCTP_INITMSG streams each way
+ * @streams_in, @streams_out: SCTP_INITMSG: streams from clients, at most, and
+ *		to them; unset: SERVICE_STREAMS
  * @interface_bound: SO_BINDTOIFINDEX to the interface that holds the address
  * @transparent: IP_TRANSPARENT
  */
@@ -45,7 +46,8 @@ struct socket_options {
 	int keepalive_s;
 	int defer_accept_s;
 	int fastopen;
-	int streams;
+	int streams_in;
+	int streams_out;
 	bool interface_bound;
 	bool transparent;
 };
@@ -57,8 +59,13 @@ struct socket_options {
 		.mark = SERVICE_UNSET, .receive_buffer = SERVICE_UNSET,     \
 		.send_buffer = SERVICE_UNSET, .keepalive_s = SERVICE_UNSET, \
 		.defer_accept_s = SERVICE_UNSET, .fastopen = SERVICE_UNSET, \
-		.streams = SERVICE_UNSET,                                   \
+		.streams_in = SERVICE_UNSET, .streams_out = SERVICE_UNSET,  \
 	}
+
+/** SCTP streams each way where a rule does not say. The kernel's own are 65,535
+ * in, which cost 1.5 MiB for each association, and 10 out, so that servers
+ * which answer on the stream of the question cannot. */
+#define SERVICE_STREAMS 256
 
 /** How many backends a rule may name: each listener carries its own copy, and
  * whoever connects remembers in one word which of them it has tried. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/service.h"
 #include "common/util.h"
 
 /* Linux 5.0; a one-to-many socket's setting and its present associations. */
@@ -283,11 +284,17 @@ bool sctp_socket_is_gone(int fd)
 	       status.sstat_state == SCTP_CLOSED;
 }
 
+/* Those of a client that is gone already are not known. */
+static uint16_t streams_or_default(uint16_t streams)
+{
+	return streams ? streams : SERVICE_STREAMS;
+}
+
 int sctp_socket_mirror(int fd, const struct sctp_limits *client)
 {
 	struct sctp_initmsg init = {
-		.sinit_num_ostreams = client->in_streams,
-		.sinit_max_instreams = client->streams,
+		.sinit_num_ostreams = streams_or_default(client->in_streams),
+		.sinit_max_instreams = streams_or_default(client->streams),
 	};
 	int send_buffer = SCTP_MESSAGE_MAX;
 

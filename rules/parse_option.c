@@ -158,6 +158,39 @@ static void parse_int(struct parse *parse, enum option option,
 		*ret = (int)number;
 }
 
+/* A number for both ways, or a mapping. */
+static void parse_streams(struct parse *parse, const struct yaml_node *node,
+			  struct socket_options *ret)
+{
+	static const char *const keys[] = { "in", "out" };
+	int *const values[] = { &ret->streams_in, &ret->streams_out };
+	struct field fields[ARRAY_SIZE(keys)];
+	uint64_t number;
+
+	if (node->kind == NODE_LIST) {
+		(void)parse_error(parse, node,
+				  "streams is a list, expected a number from 1 "
+				  "to %d or a mapping with the keys: in, out",
+				  UINT16_MAX);
+		return;
+	}
+	if (node->kind == NODE_SCALAR) {
+		if (parse_number(parse, node, "streams", 1, UINT16_MAX,
+				 &number))
+			ret->streams_in = ret->streams_out = (int)number;
+		return;
+	}
+	if (!parse_mapping(parse, node, "streams", keys, ARRAY_SIZE(keys),
+			   fields))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (fields[i].key &&
+		    parse_number(parse, fields[i].value, keys[i], 1, UINT16_MAX,
+				 &number))
+			*values[i] = (int)number;
+	}
+}
+
 static void parse_buffer(struct parse *parse, enum option option,
 			 const struct field *field, int64_t *ret)
 {
@@ -259,7 +292,7 @@ void parse_option(struct parse *parse, enum option option,
 		parse_int(parse, option, field, UINT16_MAX, &ret->fastopen);
 		break;
 	case OPTION_STREAMS:
-		parse_int(parse, option, field, UINT16_MAX, &ret->streams);
+		parse_streams(parse, field->value, ret);
 		break;
 	}
 }

@@ -137,6 +137,19 @@ static void number_print(FILE *f, enum option option, int64_t value)
 		(void)fprintf(f, " %s %" PRId64, option_name(option), value);
 }
 
+static void streams_print(FILE *f, const struct socket_options *o)
+{
+	if (o->streams_in == o->streams_out) {
+		number_print(f, OPTION_STREAMS, o->streams_in);
+		return;
+	}
+	(void)fputs(" streams", f);
+	if (o->streams_in != SERVICE_UNSET)
+		(void)fprintf(f, " %d in", o->streams_in);
+	if (o->streams_out != SERVICE_UNSET)
+		(void)fprintf(f, " %d out", o->streams_out);
+}
+
 static void options_print(FILE *f, const struct socket_options *o)
 {
 	number_print(f, OPTION_BACKLOG, o->backlog);
@@ -155,7 +168,7 @@ static void options_print(FILE *f, const struct socket_options *o)
 	if (o->defer_accept_s > 0)
 		(void)fprintf(f, " defer_accept %ds", o->defer_accept_s);
 	number_print(f, OPTION_FASTOPEN, o->fastopen);
-	number_print(f, OPTION_STREAMS, o->streams);
+	streams_print(f, o);
 }
 
 static void listens_print(FILE *f, const struct rule *rule)

@@ -96,6 +96,13 @@ int listen(int fd, int backlog)
 	return (int)syscall(SYS_listen, fd, backlog);
 }
 
+int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	if (level == IPPROTO_SCTP)
+		return 0;
+	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
+}
+
 int sctp_bindx(int fd, struct sockaddr *addrs, int n, int flags)
 {
 	size_t used = strlen(injected.bindx_told);

@@ -92,6 +92,26 @@ def test_streams_are_mirrored(world, netns, protocol):
 
 
 @BOTH
+@pytest.mark.parametrize("option,granted", [
+    ({}, (256, 256)), ({"streams": {"in": 20, "out": 30}}, (30, 20))])
+def test_answers_on_the_stream_of_the_question(world, netns, protocol, option,
+                                               granted):
+    """A client has as many streams each way, whatever it asked for."""
+    backend = world.close_later(sctp.listen(world.host, streams=(900, 900)))
+    listen = [dict(option, protocol=protocol, port=8080)]
+    world.berthd(forward(to(backend), listen=listen))
+    client, server = pair(netns, backend, streams=(900, 900))
+    with client, server:
+        assert sctp.streams(client) == granted
+        assert sctp.streams(server) == granted[::-1]
+        last = min(granted) - 1
+        sctp.send(client, Message(b"question", last))
+        assert sctp.receive(server).sid == last
+        sctp.send(server, Message(b"answer", last))
+        assert sctp.receive(client) == Message(b"answer", last)
+
+
+@BOTH
 def test_a_stream_that_the_backend_did_not_grant(world, netns, protocol):
     """Aborts the association, and says so; nothing goes to another stream."""
     backend = world.close_later(sctp.listen(world.host, streams=(10, 3)))
