@@ -62,6 +62,9 @@ struct listener {
  * @closing:	an open listener is about to be closed; also called before a
  *		reopen with other socket options (@opened follows, for another
  *		row with another id: this one ends with the call)
+ * @holder:	who has not let go yet of a listener's socket that the binder
+ *		closed, and that keeps this endpoint from being opened: a name
+ *		for people, borrowed; or NULL. May itself be NULL.
  * @label:	how log lines name a namespace, borrowed; may be NULL, and may
  *		return NULL: then its number is printed
  */
@@ -70,6 +73,8 @@ struct binder_ops {
 	void (*opened)(struct listener *listener, void *user_data);
 	void (*changed)(struct listener *listener, void *user_data);
 	void (*closing)(struct listener *listener, void *user_data);
+	const char *(*holder)(uint64_t netns_id,
+			      const struct endpoint *endpoint, void *user_data);
 	const char *(*label)(uint64_t netns_id, void *user_data);
 };
 

@@ -22,6 +22,8 @@
  * @addrs:	of a multihomed endpoint; owned
  * @ipv4_only:	`any`, opened as 0.0.0.0 for lack of IPv6
  * @starved:	waits for one of max_listeners, not for a time
+ * @held:	waits for a consumer to let go of berth's earlier socket
+ * @warned:	it was said that it could not be opened, since it was last open
  */
 struct binder_row {
 	struct listener listener;
@@ -39,6 +41,8 @@ struct binder_row {
 	bool observed;
 	bool ipv4_only;
 	bool starved;
+	bool held;
+	bool warned;
 };
 #define BINDER_NOT_QUEUED SIZE_MAX
 

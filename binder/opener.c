@@ -74,13 +74,18 @@ static uint64_t backoff_us(const struct binder *binder, int error,
 	return delay_us < max_us ? delay_us : max_us;
 }
 
-static void row_log_failed(struct binder *binder, const struct binder_row *row)
+/* Once for each row, however often it is tried. A namespace that is going, and
+ * a socket of berth's own that a consumer is about to close, are nobody's
+ * fault. */
+static void row_log_failed(struct binder *binder, struct binder_row *row)
 {
 	const struct listener *listener = &row->listener;
 	char endpoint[ENDPOINT_TEXT_MAX], number[24];
 
-	if (listener->attempts != 1 || listener->error == ESTALE ||
-	    !log_enabled(LOG_LEVEL_WARNING) ||
+	if (row->warned || row->held || listener->error == ESTALE)
+		return;
+	row->warned = true;
+	if (!log_enabled(LOG_LEVEL_WARNING) ||
 	    !log_ratelimit_ok(&binder->failed_limit))
 		return;
 	log_warning("rule '%s': cannot listen on %s in netns '%s': %s; "
@@ -99,7 +104,7 @@ static void row_log_opened(struct binder *binder, const struct binder_row *row)
 	enum log_level level = LOG_LEVEL_DEBUG;
 
 	/* Who read that it failed wants to read that it works now. */
-	if (listener->attempts > 0)
+	if (row->warned)
 		level = LOG_LEVEL_INFO;
 	if (!log_enabled(level) || (level == LOG_LEVEL_INFO &&
 				    !log_ratelimit_ok(&binder->opened_limit)))
@@ -148,6 +153,7 @@ static void row_opened(struct binder *binder, struct binder_row *row, int fd)
 	listener->blocked_by = 0;
 	listener->next_attempt_us = 0;
 	row_log_opened(binder, row);
+	row->warned = false;
 	listener->attempts = 0;
 	binder->ops->opened(listener, binder->user_data);
 }

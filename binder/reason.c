@@ -153,6 +153,14 @@ static void reason_compose_blocked(const struct listener *blocker, char *buffer)
 		       blocker->service->rule ? blocker->service->rule : "");
 }
 
+static void reason_compose_held(const char *holder, char *buffer)
+{
+	(void)snprintf(buffer, REASON_MAX,
+		       "%.96s has not let go of berth's earlier socket on the "
+		       "port yet",
+		       holder); /* fits */
+}
+
 static void reason_keep(struct binder_row *row, const char *text)
 {
 	if (row->reason_text && strcmp(row->reason_text, text) == 0)
@@ -166,15 +174,22 @@ void binder_reason_set(struct binder *binder, struct binder_row *row,
 {
 	struct listener *listener = &row->listener;
 	struct binder_row *blocker = NULL;
-	const char *text = NULL;
+	const char *text = NULL, *holder = NULL;
 	char composed[REASON_MAX];
 
 	if (failure->error == EADDRINUSE)
 		blocker = binder_row_blocker(row);
+	if (failure->error == EADDRINUSE && !blocker && binder->ops->holder)
+		holder = binder->ops->holder(listener->netns_id,
+					     &listener->endpoint,
+					     binder->user_data);
+	row->held = holder != NULL;
 	listener->error = failure->error;
 	listener->blocked_by = blocker ? blocker->listener.id : 0;
 	if (blocker)
 		reason_compose_blocked(&blocker->listener, composed);
+	else if (holder)
+		reason_compose_held(holder, composed);
 	else if (!(text = reason_static(failure, &listener->endpoint)))
 		reason_compose(binder, failure, composed);
 	if (!text) {

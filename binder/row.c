@@ -186,22 +186,6 @@ void binder_row_free(struct binder *binder, struct binder_row *row)
 	free(row);
 }
 
-/* tcp and mptcp share their ports, so do both kinds of SCTP. */
-static enum protocol row_port_space(const struct binder_row *row)
-{
-	switch ((enum protocol)row->listener.endpoint.protocol) {
-	case PROTOCOL_TCP:
-	case PROTOCOL_MPTCP:
-		return PROTOCOL_TCP;
-	case PROTOCOL_UDP:
-		return PROTOCOL_UDP;
-	case PROTOCOL_SCTP:
-	case PROTOCOL_SCTP_SEQPACKET:
-		return PROTOCOL_SCTP;
-	}
-	return PROTOCOL_TCP;
-}
-
 /* Does @row listen on the very address @addr, or on all of its family? */
 static bool row_covers(const struct binder_row *row, const struct ip_addr *addr)
 {
@@ -222,11 +206,11 @@ static bool row_overlaps(const struct binder_row *a, const struct binder_row *b)
 {
 	const struct endpoint *ea = &a->listener.endpoint;
 	const struct endpoint *eb = &b->listener.endpoint;
-	struct ip_addr addr_a = endpoint_addr(ea);
-	struct ip_addr addr_b = endpoint_addr(eb);
 
-	if (ea->port != eb->port || row_port_space(a) != row_port_space(b))
+	if (!endpoint_overlaps(ea, eb))
 		return false;
+	if (!ea->multihomed && !eb->multihomed)
+		return true;
 	for (size_t i = 0; i < a->n_addrs; i++) {
 		if (row_covers(b, &a->addrs[i]))
 			return true;
@@ -235,15 +219,7 @@ static bool row_overlaps(const struct binder_row *a, const struct binder_row *b)
 		if (row_covers(a, &b->addrs[i]))
 			return true;
 	}
-	if (ea->multihomed || eb->multihomed)
-		return false;
-	if (ea->scope_id != eb->scope_id && ea->scope_id && eb->scope_id)
-		return false;
-	if (ea->bound_ifindex != eb->bound_ifindex && ea->bound_ifindex &&
-	    eb->bound_ifindex)
-		return false;
-	return addr_a.family == AF_UNSPEC || addr_b.family == AF_UNSPEC ||
-	       row_covers(a, &addr_b) || row_covers(b, &addr_a);
+	return false;
 }
 
 struct binder_row *binder_row_blocker(const struct binder_row *row)

@@ -36,6 +36,15 @@ bool protocol_is_sctp(enum protocol protocol)
 	return protocol == PROTOCOL_SCTP || protocol == PROTOCOL_SCTP_SEQPACKET;
 }
 
+enum protocol protocol_port_space(enum protocol protocol)
+{
+	if (protocol == PROTOCOL_MPTCP)
+		return PROTOCOL_TCP;
+	if (protocol == PROTOCOL_SCTP_SEQPACKET)
+		return PROTOCOL_SCTP;
+	return protocol;
+}
+
 struct ip_addr endpoint_addr(const struct endpoint *endpoint)
 {
 	struct ip_addr addr = { .family = endpoint->family };
@@ -47,6 +56,31 @@ struct ip_addr endpoint_addr(const struct endpoint *endpoint)
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Are both numbers of interfaces, and of different ones? */
+static bool others(uint32_t a, uint32_t b)
+{
+	return a && b && a != b;
+}
+
+bool endpoint_overlaps(const struct endpoint *a, const struct endpoint *b)
+{
+	struct ip_addr addr_a = endpoint_addr(a), addr_b = endpoint_addr(b);
+
+	if (a->port != b->port || protocol_port_space(a->protocol) !=
+					  protocol_port_space(b->protocol))
+		return false;
+	if (a->multihomed || b->multihomed)
+		return true;
+	if (others(a->scope_id, b->scope_id) ||
+	    others(a->bound_ifindex, b->bound_ifindex))
+		return false;
+	if (a->family == AF_UNSPEC || b->family == AF_UNSPEC)
+		return true;
+	return a->family == b->family &&
+	       (ip_addr_is_any(&addr_a) || ip_addr_is_any(&addr_b) ||
+		ip_addr_equal(&addr_a, &addr_b));
 }
 
 bool endpoint_is_wildcard(const struct endpoint *endpoint)

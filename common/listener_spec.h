@@ -30,6 +30,10 @@ const char *protocol_name(enum protocol protocol);
 int protocol_parse(const char *text, enum protocol *ret_protocol);
 bool protocol_is_sctp(enum protocol protocol);
 
+/** protocol_port_space() - the protocol that stands for all that share its
+ * ports: tcp and mptcp do, and both kinds of SCTP */
+enum protocol protocol_port_space(enum protocol protocol);
+
 /**
  * struct endpoint - the key of a listener within its namespace
  *
@@ -61,6 +65,10 @@ _Static_assert(sizeof(struct endpoint) == 32, "struct endpoint has padding");
 /** endpoint_addr() - its address as a value; AF_UNSPEC for `any` and `all` */
 struct ip_addr endpoint_addr(const struct endpoint *endpoint);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+
+/** endpoint_overlaps() - does the kernel keep one from being opened while the
+ * other is? A multihomed one may have any address. */
+bool endpoint_overlaps(const struct endpoint *a, const struct endpoint *b);
 
 /** endpoint_is_wildcard() - any, any4 or any6? */
 bool endpoint_is_wildcard(const struct endpoint *endpoint);

@@ -188,6 +188,19 @@ static const char *label_netns(uint64_t netns_id, void *user_data)
 	return netns ? netns_label(netns) : NULL;
 }
 
+static const char *listener_holder(uint64_t netns_id,
+				   const struct endpoint *endpoint,
+				   void *user_data)
+{
+	struct berthd *berthd = user_data;
+	const char *name =
+		consumers_holder(berthd->consumers, netns_id, endpoint);
+
+	if (name && strcmp(name, SERVICE_RELAY) == 0)
+		return "berth-relay";
+	return name;
+}
+
 static const struct netns *find_netns(uint64_t netns_id, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -416,6 +429,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 		.opened = listener_opened,
 		.changed = listener_changed,
 		.closing = listener_closing,
+		.holder = listener_holder,
 		.label = label_netns,
 	};
 	const struct reconcile_config reconcile_config = {

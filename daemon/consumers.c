@@ -641,6 +641,7 @@ static void consumer_withdraw(struct consumer *consumer,
 	if (withdrawal) {
 		withdrawal->id = listener->id;
 		withdrawal->netns_id = listener->netns_id;
+		withdrawal->endpoint = listener->endpoint;
 		withdrawal->service = service_ref(listener->service);
 		HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
 			 withdrawal);
@@ -730,6 +731,23 @@ bool consumers_delivered(const struct listener *listener)
 	const struct delivery *delivery = listener->user_data;
 
 	return delivery && delivery->state == DELIVERY_DONE;
+}
+
+const char *consumers_holder(const struct consumers *consumers,
+			     uint64_t netns_id, const struct endpoint *endpoint)
+{
+	const struct consumer *consumer;
+	const struct withdrawal *withdrawal;
+
+	LL_FOREACH (consumers->list, consumer) {
+		for (withdrawal = consumer->withdrawals; withdrawal;
+		     withdrawal = withdrawal->hh.next) {
+			if (withdrawal->netns_id == netns_id &&
+			    endpoint_overlaps(&withdrawal->endpoint, endpoint))
+				return consumer->name;
+		}
+	}
+	return NULL;
 }
 
 size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id)

@@ -17,6 +17,7 @@
 
 struct berth_counts;
 struct consumers;
+struct endpoint;
 struct mint_target;
 struct netns;
 
@@ -123,6 +124,15 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 
 /** consumers_delivered() - does its consumer have this listener? */
 bool consumers_delivered(const struct listener *listener);
+
+/**
+ * consumers_holder() - who has a withdrawn listener of @netns_id, not released
+ * yet, beside which @endpoint cannot be opened
+ * Return: the consumer's name, borrowed, or NULL.
+ */
+const char *consumers_holder(const struct consumers *consumers,
+			     uint64_t netns_id,
+			     const struct endpoint *endpoint);
 
 /** consumers_holds() - how many withdrawn listeners of @netns_id some consumer
  * has not confirmed to have released; and one more for each that may have other

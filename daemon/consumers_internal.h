@@ -36,6 +36,7 @@ struct delivery {
 struct withdrawal {
 	uint64_t id;
 	uint64_t netns_id;
+	struct endpoint endpoint;
 	struct service *service; /* a reference: whose counts its last are */
 	uint64_t abort_since_us; /* 0: its connections may finish */
 	bool queued;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* claims.c - which endpoints of one namespace are taken, and by which rule
  *
- * Theory of operation: two tables. One has an entry per (protocol class, port)
+ * Theory of operation: two tables. One has an entry per (port space, port)
  * with the first holder of each kind: wildcards, single addresses by family, a
  * multihomed endpoint. The other has an entry per single address. A wildcard is
  * checked against the first table alone, a single address against the
@@ -26,7 +26,7 @@
 #include "common/util.h"
 
 struct claim {
-	struct endpoint key; /* protocol: the class; multihomed: 0 */
+	struct endpoint key; /* protocol: of the port space; multihomed: 0 */
 	struct claim_holder holder;
 };
 
@@ -37,19 +37,10 @@ struct claim_port {
 	UT_hash_handle hh;
 };
 
-static enum protocol protocol_class(enum protocol protocol)
-{
-	if (protocol == PROTOCOL_MPTCP)
-		return PROTOCOL_TCP;
-	if (protocol == PROTOCOL_SCTP_SEQPACKET)
-		return PROTOCOL_SCTP;
-	return protocol;
-}
-
 static struct claim_port *port_find(const struct claims *claims,
 				    enum protocol protocol, uint16_t port)
 {
-	uint32_t key = ((uint32_t)protocol_class(protocol) << 16) | port;
+	uint32_t key = ((uint32_t)protocol_port_space(protocol) << 16) | port;
 	struct claim_port *entry;
 
 	HASH_FIND(hh, claims->ports, &key, sizeof(key), entry);
@@ -63,7 +54,7 @@ static struct claim_port *port_add(struct claims *claims,
 
 	if (!entry)
 		return NULL;
-	entry->key = ((uint32_t)protocol_class(endpoint->protocol) << 16) |
+	entry->key = ((uint32_t)protocol_port_space(endpoint->protocol) << 16) |
 		     endpoint->port;
 	HASH_ADD(hh, claims->ports, key, sizeof(entry->key), entry);
 	/* How uthash tells that it could not. */
@@ -79,7 +70,7 @@ static struct endpoint claim_key(const struct endpoint *endpoint)
 {
 	struct endpoint key = *endpoint;
 
-	key.protocol = (uint8_t)protocol_class(endpoint->protocol);
+	key.protocol = (uint8_t)protocol_port_space(endpoint->protocol);
 	key.bound_ifindex = 0;
 	return key;
 }
@@ -98,7 +89,7 @@ static struct endpoint member_key(const struct endpoint *endpoint,
 {
 	struct endpoint key = {
 		.port = endpoint->port,
-		.protocol = (uint8_t)protocol_class(endpoint->protocol),
+		.protocol = (uint8_t)protocol_port_space(endpoint->protocol),
 		.family = addr->family,
 	};
 

@@ -361,10 +361,12 @@ def test_wildcard_for_an_address_while_the_relay_holds_the_port(
             row = berthd.wait_state(netns.cookie(), "waiting",
                                     address=shown, protocol=protocol)
             assert row["error"] == "EADDRINUSE"
+            assert "berth-relay has not let go" in row["reason"]
         berthd.wait_state(netns.cookie(), "listening", address=shown,
                           protocol=protocol)
         assert netns.listeners() == {f"{protocol} {shown}:8080"}
         assert asked(netns, protocol) == str(number).encode()
+    assert "cannot listen" not in berthd.log()
 
 
 def test_rule_name_twice(world, netns):

@@ -24,6 +24,7 @@
  * @told:	"+80" opened, "-80" closing, "~80" changed, in their order
  * @opens:	calls of open_netns
  * @open_error:	what open_netns returns; or a descriptor is duplicated
+ * @holder:	what holder returns
  * @netns_fd:	namespace 2; every other id is the process's own
  */
 struct fixture {
@@ -33,6 +34,7 @@ struct fixture {
 	char told[FIXTURE_TOLD_MAX];
 	unsigned int opens;
 	int open_error;
+	const char *holder;
 	int netns_fd;
 	bool (*until)(struct fixture *fixture);
 	bool timed_out;
@@ -75,6 +77,17 @@ static inline void fixture_closing(struct listener *listener, void *user_data)
 {
 	assert_true(listener->fd >= 0);
 	fixture_tell(user_data, '-', listener);
+}
+
+static inline const char *fixture_holder(uint64_t netns_id,
+					 const struct endpoint *endpoint,
+					 void *user_data)
+{
+	struct fixture *f = user_data;
+
+	(void)netns_id;
+	(void)endpoint;
+	return f->holder;
 }
 
 static inline void fixture_timeout(void *user_data)
@@ -120,6 +133,7 @@ static inline void fixture_init(struct fixture *f, size_t max_listeners,
 		.opened = fixture_opened,
 		.changed = fixture_changed,
 		.closing = fixture_closing,
+		.holder = fixture_holder,
 	};
 	struct binder_config config = {
 		.max_listeners = max_listeners,

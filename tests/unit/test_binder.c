@@ -170,6 +170,30 @@ static void test_taken_port(void **state)
 	assert_int_equal(l->error, 0);
 }
 
+static bool taken_by_a_program(struct fixture *f)
+{
+	return strstr(first(f, 1)->reason, "taken by a program") != NULL;
+}
+
+/* By berth's own earlier socket, which a consumer is about to close; then a
+ * program was quicker. */
+static void test_held_port(void **state)
+{
+	struct fixture *f = *state;
+	int fd = squat(80);
+
+	f->holder = "somebody";
+	apply_one(f, 1, spec_make(PROTOCOL_TCP, "any", 80));
+	assert_int_equal(first(f, 1)->error, EADDRINUSE);
+	assert_int_equal(first(f, 1)->blocked_by, 0);
+	assert_non_null(strstr(first(f, 1)->reason, "somebody has not let go"));
+	f->holder = NULL;
+	assert_true(fixture_run(f, USEC_PER_SEC, taken_by_a_program));
+	close(fd);
+	assert_true(fixture_run(f, USEC_PER_SEC, all_open));
+	assert_told(f, "+80");
+}
+
 static void test_blocked_by_own_listener(void **state)
 {
 	static const struct {
@@ -354,6 +378,7 @@ int main(void)
 		TEST(test_another_service_keeps_the_socket),
 		TEST(test_other_options_reopen),
 		TEST(test_taken_port),
+		TEST(test_held_port),
 		TEST(test_blocked_by_own_listener),
 		TEST(test_events_cannot_make_it_spin),
 		TEST(test_limit),

@@ -349,6 +349,31 @@ static void test_withdraws_until_released(void **state)
 	assert_int_equal(fixture->lost, 0);
 }
 
+/* Until it is released, a withdrawn listener's port is not free. */
+static void test_holder(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct endpoint *endpoint = &fixture->listeners[0].endpoint;
+	struct endpoint other = *endpoint;
+
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	assert_null(consumers_holder(fixture->consumers, 6, endpoint));
+	close_listener(fixture, 0);
+	assert_string_equal(consumers_holder(fixture->consumers, 6, endpoint),
+			    SERVICE_RELAY);
+	other.port++;
+	assert_null(consumers_holder(fixture->consumers, 6, &other));
+	assert_null(consumers_holder(fixture->consumers, 5, endpoint));
+	run(fixture);
+	release(fixture, 1);
+	run(fixture);
+	run(fixture);
+	assert_null(consumers_holder(fixture->consumers, 6, endpoint));
+}
+
 /* What the consumer never saw needs no withdrawal. */
 static void test_closed_before_delivery(void **state)
 {
@@ -716,6 +741,7 @@ int main(void)
 		TEST(test_delivers_all),
 		TEST(test_delivers_again_after_a_loss),
 		TEST(test_withdraws_until_released),
+		TEST(test_holder),
 		TEST(test_closed_before_delivery),
 		TEST(test_change_is_sent_without_descriptor),
 		TEST(test_refused_is_offered_again),
