@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "common/stand_in.h"
 #include "common/util.h"
+#include "relay/admission.h"
+#include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -47,19 +49,113 @@ bool failover_pick(struct worker *worker, struct share *share,
 }
 
 /* Why, where, and what happens next. */
-static void failover_log(const struct share *share,
-			 const struct serving *serving, const char *backend,
-			 int error, bool found)
+static void failover_log(struct worker *worker, const struct share *share,
+			 const struct serving *serving,
+			 const struct failover *failover, int error,
+			 const char *next)
 {
-	const char *place = serving->backend_netns, *end;
+	const struct serving_backend *target =
+		&serving->backends[failover->index];
+	const char *place = serving->backend_netns;
 
-	end = protocol_is_sctp(share->listener->protocol)
-		      ? "aborting the association"
-		      : "resetting the client";
+	if (!log_ratelimit_ok(&worker->log_limit))
+		return;
+	/* Of berthd's sockets it may be the address that is not there. */
 	log_warning("%s: cannot connect to '%s'%s%s%s: %s; %s",
-		    share->listener->label, backend, place[0] ? " in '" : "",
-		    place, place[0] ? "'" : "", strerror(error),
-		    found ? "trying the next" : end);
+		    share->listener->label, target->text,
+		    place[0] ? " in '" : "", place, place[0] ? "'" : "",
+		    error == EADDRNOTAVAIL && !target->minted
+			    ? "no local port is left, or its namespace has its "
+			      "share (net.ipv4.ip_local_port_range)"
+			    : strerror(error),
+		    next);
+}
+
+/* Is none left that was not tried? */
+static bool is_last(const struct serving *serving,
+		    const struct failover *failover)
+{
+	uint64_t tried = failover->tried | UINT64_C(1) << failover->index;
+
+	for (size_t i = 0; i < serving->n_backends; i++) {
+		if (!(tried & UINT64_C(1) << i))
+			return false;
+	}
+	return true;
+}
+
+static bool is_unix(const struct serving_backend *target)
+{
+	return target->address->sa_family == AF_UNIX;
+}
+
+static struct backend_queue_key wait_key(const struct share *share,
+					 const struct serving_backend *target)
+{
+	return (struct backend_queue_key){
+		.backend = target->id,
+		.netns = is_unix(target) ? 0
+					 : (uintptr_t)share->listener->netns,
+	};
+}
+
+int failover_admit(const struct worker *worker, const struct share *share,
+		   const struct serving *serving,
+		   const struct failover *failover, bool waits, uint32_t *ports)
+{
+	const struct serving_backend *target =
+		&serving->backends[failover->index];
+	const struct backend_queue_key key = wait_key(share, target);
+
+	if (!waits && backend_queue_exists(worker, &key))
+		return is_unix(target) ? -EAGAIN : -EADDRNOTAVAIL;
+	if (*ports)
+		return 0;
+	if (!admission_take_port(share->listener->netns, target->ports))
+		return -EADDRNOTAVAIL;
+	*ports = target->ports;
+	return 0;
+}
+
+int failover_connect(const struct serving *serving,
+		     const struct failover *failover, uint32_t ports, int fd)
+{
+	const struct serving_backend *target =
+		&serving->backends[failover->index];
+	int r = backend_connect(fd, target);
+
+	if (r == -EAGAIN && !is_unix(target))
+		r = -EADDRNOTAVAIL; /* SCTP's word for it */
+	if (r == -EADDRNOTAVAIL)
+		admission_ports_short(ports);
+	return r;
+}
+
+bool failover_wait(struct worker *worker, struct share *share,
+		   const struct serving *serving,
+		   const struct failover *failover, int error,
+		   backend_retry retry, void *owner,
+		   struct backend_waiter **waiter)
+{
+	const struct serving_backend *target =
+		&serving->backends[failover->index];
+	const struct backend_queue_key key = wait_key(share, target);
+	bool waited = *waiter != NULL;
+
+	if (is_unix(target) ? error != -EAGAIN
+			    : error != -EADDRNOTAVAIL || target->ports == 0)
+		return false;
+	if (!is_unix(target) && !is_last(serving, failover))
+		return false;
+	if (backend_queue_wait(worker, &key, share->listener->netns, retry,
+			       owner, waiter) < 0)
+		return false;
+	if (!waited && !is_unix(target)) {
+		counters_add(share_counters(share), COUNTER_LIMITED, 1);
+		failover_log(worker, share, serving, failover, -error,
+			     "waiting for one");
+	}
+	return true;
 }
 
 static int failover_ask(struct worker *worker, const struct share *share,
@@ -105,7 +201,8 @@ bool failover_next(struct worker *worker, struct share *share,
 		   struct serving *serving, struct failover *failover,
 		   int error)
 {
-	const char *backend = serving->backends[failover->index].text;
+	const struct failover failed = *failover;
+	const char *next = "trying the next";
 	bool found;
 
 	counters_failed(share_counters(share), error);
@@ -114,8 +211,11 @@ bool failover_next(struct worker *worker, struct share *share,
 		backend_failed(serving, failover->index, worker->now_us);
 	failover->tried |= UINT64_C(1) << failover->index;
 	found = failover_pick(worker, share, serving, failover);
-	if (log_ratelimit_ok(&worker->log_limit))
-		failover_log(share, serving, backend, error, found);
+	if (!found)
+		next = protocol_is_sctp(share->listener->protocol)
+			       ? "aborting the association"
+			       : "resetting the client";
+	failover_log(worker, share, serving, &failed, error, next);
 	return found;
 }
 

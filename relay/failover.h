@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "relay/backend_queue.h"
 
 struct mint;
 struct mint_ops;
@@ -54,6 +55,45 @@ struct failover_asker {
 int failover_socket(struct worker *worker, const struct share *share,
 		    struct serving *serving, const struct failover *failover,
 		    const struct failover_asker *asker);
+
+/**
+ * failover_admit() - may the one that was picked be connected to now?
+ * @waits:	the connection is the first of those that wait for it
+ * @ports:	the port space that it has a local port of, set here; 0: none
+ *		yet. To be given back by admission_give_port()
+ *
+ * Return: 0; -EAGAIN: others wait for that UNIX socket; -EADDRNOTAVAIL: for a
+ * local port, or the namespace has its share of them.
+ */
+int failover_admit(const struct worker *worker, const struct share *share,
+		   const struct serving *serving,
+		   const struct failover *failover, bool waits,
+		   uint32_t *ports);
+
+/**
+ * failover_connect() - backend_connect() of @fd to the one that was picked
+ * @ports:	as failover_admit() set it
+ *
+ * Return: as backend_connect(), but -EADDRNOTAVAIL whenever the kernel has no
+ * local port, which is noted.
+ */
+int failover_connect(const struct serving *serving,
+		     const struct failover *failover, uint32_t ports, int fd);
+
+/**
+ * failover_wait() - the one that was picked may take the connection later
+ * @error:	negative, of failover_admit() or connect(2)
+ * @retry, @owner, @waiter: see backend_queue_wait()
+ *
+ * A connection waits for room in the backlog of a UNIX socket, and if no other
+ * backend is left for a local port. Return: does it? If so its socket is of no
+ * use.
+ */
+bool failover_wait(struct worker *worker, struct share *share,
+		   const struct serving *serving,
+		   const struct failover *failover, int error,
+		   backend_retry retry, void *owner,
+		   struct backend_waiter **waiter);
 
 /** failover_own_shortage() - is @error the relay's own affair, or the client's,
  * and says nothing of the backend? */

@@ -35,6 +35,7 @@
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/admit.h"
+#include "relay/backend_queue.h"
 #include "relay/listener.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
@@ -47,9 +48,6 @@
 
 /* How long one association may keep the others of its socket waiting. */
 #define STALL_TIMEOUT_US (30 * USEC_PER_SEC)
-
-/* A UNIX backend whose backlog is full is asked again after this. */
-#define RETRY_US (20 * USEC_PER_MSEC)
 
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
 {
@@ -79,9 +77,8 @@ static uint64_t conn_deadline(const struct sctp_conn *conn)
 
 	switch ((enum sctp_state)conn->state) {
 	case SCTP_STATE_CONNECTING:
-		return connect_us;
 	case SCTP_STATE_WAITING:
-		return earlier(connect_us, conn->since_us + RETRY_US);
+		return connect_us;
 	case SCTP_STATE_OPEN:
 		if (!conn->stalled_us)
 			return idle_us;
@@ -128,6 +125,8 @@ static void conn_timer_handler(struct timer *timer, void *user_data)
 void sctp_conn_set_state(struct worker *worker, struct sctp_conn *conn,
 			 enum sctp_state state)
 {
+	if (state != SCTP_STATE_WAITING)
+		backend_queue_leave(worker, &conn->waiter);
 	conn->state = (uint8_t)state;
 	conn->since_us = worker->now_us;
 	conn_set_timer(worker, conn);
@@ -157,6 +156,8 @@ void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
 	if (conn->mint && backend->poll.handler)
 		worker_unwatch(conn->share->worker, backend->fd);
 	sctp_socket_close(TAKE_FD(backend->fd), abort);
+	admission_give_port(conn->share->listener->netns, conn->ports);
+	conn->ports = 0;
 	*backend = (struct sctp_side){
 		.fd = -1,
 		.limits.max_bytes = SCTP_MESSAGE_MAX, /* until it is known */
@@ -187,6 +188,7 @@ static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
 {
 	struct share *share = conn->share;
 
+	backend_queue_leave(worker, &conn->waiter);
 	sctp_conn_close_backend(conn, abort);
 	conn_close_client(worker, conn, abort);
 	conn->client.poll.handler = NULL;

@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -91,7 +90,7 @@ static int prepare_socket(const struct sctp_conn *conn, int fd)
 }
 
 /* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
- * it; -EAGAIN: a full backlog; -errno. */
+ * it; -EAGAIN: a full backlog; -EADDRNOTAVAIL: no local port; -errno. */
 static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
@@ -104,6 +103,10 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 	struct sctp_side *backend = &conn->backend;
 	int r, watched;
 
+	r = failover_admit(worker, conn->share, conn->serving, &conn->failover,
+			   /* waits= */ conn->waiter, &conn->ports);
+	if (r < 0)
+		return r;
 	backend->kind = target->sctp ? SCTP_SIDE_OWN : SCTP_SIDE_STREAM;
 	backend->fd = failover_socket(worker, conn->share, conn->serving,
 				      &conn->failover, &asker);
@@ -111,7 +114,8 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 		return TAKE_FD(backend->fd);
 	r = prepare_socket(conn, backend->fd);
 	if (r == 0)
-		r = backend_connect(backend->fd, target);
+		r = failover_connect(conn->serving, &conn->failover,
+				     conn->ports, backend->fd);
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	backend->poll.handler = backend_handler;
@@ -119,6 +123,28 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 	watched = worker_watch(worker, backend->fd, SCTP_EPOLL_EVENTS,
 			       &backend->poll);
 	return watched < 0 ? watched : r;
+}
+
+static void forward_try(struct worker *worker, struct sctp_conn *conn);
+
+static void forward_retry(struct worker *worker, void *owner)
+{
+	forward_try(worker, owner);
+}
+
+/* Waits for its backend if that may help. Return: does it? */
+static bool forward_wait(struct worker *worker, struct sctp_conn *conn,
+			 int error)
+{
+	/* berthd's socket is used up, and to ask for others is no way to wait.
+	 */
+	if (conn->mint ||
+	    !failover_wait(worker, conn->share, conn->serving, &conn->failover,
+			   error, forward_retry, conn, &conn->waiter))
+		return false;
+	sctp_conn_close_backend(conn, /* abort= */ true);
+	sctp_conn_set_state(worker, conn, SCTP_STATE_WAITING);
+	return true;
 }
 
 static void forward_try(struct worker *worker, struct sctp_conn *conn)
@@ -136,13 +162,8 @@ static void forward_try(struct worker *worker, struct sctp_conn *conn)
 					    SCTP_STATE_CONNECTING);
 			return;
 		}
-		/* A UNIX listener has no queue to wait in without blocking. */
-		if (r == -EAGAIN &&
-		    conn_backend(conn)->address->sa_family == AF_UNIX) {
-			sctp_conn_close_backend(conn, /* abort= */ true);
-			sctp_conn_set_state(worker, conn, SCTP_STATE_WAITING);
+		if (forward_wait(worker, conn, r))
 			return;
-		}
 	} while (forward_next(worker, conn, -r));
 	sctp_conn_reset(worker, conn);
 }
@@ -181,10 +202,8 @@ void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_forward_timeout(struct worker *worker, struct sctp_conn *conn)
 {
-	bool expired = worker->now_us >=
-		       conn->active_us + conn->serving->connect_timeout_us;
-
-	if (!expired || forward_next(worker, conn, ETIMEDOUT))
+	backend_queue_leave(worker, &conn->waiter);
+	if (forward_next(worker, conn, ETIMEDOUT))
 		forward_try(worker, conn);
 	else
 		sctp_conn_reset(worker, conn);

@@ -63,7 +63,7 @@ struct sctp_side {
 
 enum sctp_state {
 	SCTP_STATE_CONNECTING, /* the backend's answer is awaited */
-	SCTP_STATE_WAITING, /* the backend's backlog is full */
+	SCTP_STATE_WAITING, /* in a queue for it, or for a local port */
 	SCTP_STATE_OPEN, /* messages flow */
 	SCTP_STATE_ENDING, /* one side ended: the rest is passed on */
 };
@@ -82,6 +82,8 @@ enum sctp_state {
  * @full:	it is the reason that the shared socket is not read
  * @sent:	bytes of serving.text that are sent
  * @mint:	where @backend's socket comes from, when berthd makes it
+ * @waiter:	its place in a queue while SCTP_STATE_WAITING
+ * @ports:	the port space that @backend has a local port of, or 0
  * @from:	the client's address; AF_UNSPEC: not known
  */
 struct sctp_conn {
@@ -98,6 +100,7 @@ struct sctp_conn {
 	uint64_t active_us;
 	uint64_t stalled_us;
 	struct mint *mint;
+	struct backend_waiter *waiter;
 	struct sctp_side client;
 	struct sctp_side backend;
 	size_t in_kernel;
@@ -105,6 +108,7 @@ struct sctp_conn {
 	struct failover failover;
 	uint32_t epoch;
 	uint32_t sent;
+	uint32_t ports;
 	struct ip_addr from;
 	uint8_t state;
 	uint8_t n_fds;

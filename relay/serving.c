@@ -50,34 +50,41 @@ static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
 }
 
 /* FNV-1a, of what an administrator wrote: nobody chooses it to collide. */
-static uint32_t hash_add(uint32_t hash, const void *bytes, size_t len)
+static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 {
 	const uint8_t *byte = bytes;
 
 	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ byte[i]) * 16777619u;
+		hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
 	return hash;
 }
 
-/* Datagrams and SCTP have a port for themselves in their namespace; TCP
- * connections share them as long as their backends differ. */
-static uint32_t port_space(const struct serving *serving,
-			   const struct serving_backend *entry,
-			   enum protocol protocol)
+static uint64_t hash_begin(const struct serving *serving, const char *protocol)
 {
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	const char *place = serving->backend_netns;
-	uint32_t hash = 2166136261u;
 
+	hash = hash_add(hash, place, strlen(place) + 1);
+	return hash_add(hash, protocol, strlen(protocol) + 1);
+}
+
+/* Datagrams and SCTP have ports for themselves in their namespace; TCP
+ * connections share them as long as their backends differ. */
+static void set_identity(const struct serving *serving,
+			 struct serving_backend *entry, enum protocol protocol)
+{
+	uint64_t space = hash_begin(serving, protocol == PROTOCOL_UDP ? "udp"
+					     : entry->sctp	      ? "sctp"
+								      : "tcp");
+	uint32_t folded;
+
+	entry->id = hash_add(space, entry->address, entry->address_len);
 	if (entry->address->sa_family == AF_UNIX || serving->transparent)
-		return 0;
-	hash = hash_add(hash, place, strlen(place));
-	if (protocol == PROTOCOL_UDP)
-		hash = hash_add(hash, "udp", sizeof("udp"));
-	else if (entry->sctp)
-		hash = hash_add(hash, "sctp", sizeof("sctp"));
-	else
-		hash = hash_add(hash, entry->address, entry->address_len);
-	return hash ? hash : 1;
+		return;
+	if (protocol != PROTOCOL_UDP && !entry->sctp)
+		space = entry->id;
+	folded = (uint32_t)(space ^ (space >> 32));
+	entry->ports = folded ? folded : 1;
 }
 
 static int add_backend(struct serving *serving, const char *text,
@@ -105,7 +112,7 @@ static int add_backend(struct serving *serving, const char *text,
 	/* A path is the same in every namespace. */
 	entry->minted = backend.scheme != BACKEND_UNIX &&
 			(serving->transparent || serving->backend_netns[0]);
-	entry->ports = port_space(serving, entry, protocol);
+	set_identity(serving, entry, protocol);
 	return 0;
 }
 

@@ -24,6 +24,8 @@ struct berth_listener;
  * struct serving_backend - where to connect, and its text for the log
  * @sctp:	by SCTP; else by TCP, or UDP for a UDP listener, or UNIX
  * @minted:	with a socket of berthd's, see mint.h
+ * @id:		a number for its address and where that is, the same in all
+ *rules
  * @ports:	the port space that its sockets take a local port of, for
  *		admission_take_port(); 0: they need none, or the client's
  */
@@ -33,6 +35,7 @@ struct serving_backend {
 	struct sockaddr *address;
 	socklen_t address_len;
 	bool minted;
+	uint64_t id;
 	uint32_t ports;
 	struct backend_health health;
 };

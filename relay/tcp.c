@@ -37,6 +37,7 @@
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/admit.h"
+#include "relay/backend_queue.h"
 #include "relay/listener.h"
 #include "relay/serving.h"
 #include "relay/tcp_internal.h"
@@ -47,23 +48,14 @@
  * all is done. A slow one still gets 64 KiB at 20 kbit/s. */
 #define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
 
-/* A UNIX backend whose backlog is full is asked again after this. */
-#define RETRY_US (20 * USEC_PER_MSEC)
-
 /* Deadlines */
 
 static uint64_t conn_deadline(const struct conn *conn)
 {
-	uint64_t connect_us =
-		conn->active_us + conn->serving->connect_timeout_us;
-
 	switch ((enum conn_state)conn->state) {
 	case CONN_CONNECTING:
-		return connect_us;
 	case CONN_WAITING:
-		return connect_us < conn->since_us + RETRY_US
-			       ? connect_us
-			       : conn->since_us + RETRY_US;
+		return conn->active_us + conn->serving->connect_timeout_us;
 	case CONN_OPEN:
 		return conn->active_us + conn->serving->idle_timeout_us;
 	case CONN_DRAINING:
@@ -91,6 +83,8 @@ static void conn_timer_handler(struct timer *timer, void *user_data)
 void tcp_set_state(struct worker *worker, struct conn *conn,
 		   enum conn_state state)
 {
+	if (state != CONN_WAITING)
+		backend_queue_leave(worker, &conn->waiter);
 	conn->state = (uint8_t)state;
 	conn->since_us = worker->now_us;
 	/* Also when it is later: many that were connected at one time would
@@ -126,6 +120,8 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 		tcp_refuse(fd);
 	else if (fd >= 0)
 		(void)close(fd); /* both its directions were shut before */
+	admission_give_port(conn->share->listener->netns, conn->ports);
+	conn->ports = 0;
 	tcp_forward_forget(worker, conn);
 }
 
@@ -136,6 +132,7 @@ static void conn_free(struct worker *worker, struct conn *conn)
 
 	conn->client.poll.handler = NULL;
 	conn->backend.poll.handler = NULL;
+	backend_queue_leave(worker, &conn->waiter);
 	tcp_drop(worker, conn, &conn->client);
 	timers_unreserve(&worker->timers, &conn->timer);
 	conn->serving = serving_unref(conn->serving);

@@ -7,7 +7,6 @@
 
 #include "common/ip.h"
 #include "common/util.h"
-#include "relay/backend_connect.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -114,7 +113,7 @@ static int client_address(const struct conn *conn, struct ip_addr *ret_addr)
 }
 
 /* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
- * it; -EAGAIN: a full backlog; -errno. */
+ * it; -EAGAIN: a full backlog; -EADDRNOTAVAIL: no local port; -errno. */
 static int forward_connect(struct worker *worker, struct conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
@@ -124,9 +123,11 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 		.owner = conn,
 	};
 	struct side *backend = &conn->backend;
-	int r = 0;
+	int r;
 
-	if (conn->serving->transparent && !conn->mint)
+	r = failover_admit(worker, conn->share, conn->serving, &conn->failover,
+			   /* waits= */ conn->waiter, &conn->ports);
+	if (r == 0 && conn->serving->transparent && !conn->mint)
 		r = client_address(conn, &asker.client);
 	if (r < 0)
 		return r;
@@ -138,7 +139,8 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 	 * EPOLLHUP. */
 	backend->poll.handler = backend_handler;
 	backend->no_delay = target->address->sa_family == AF_UNIX;
-	return backend_connect(backend->fd, target);
+	return failover_connect(conn->serving, &conn->failover, conn->ports,
+				backend->fd);
 }
 
 /* A backend on this host is connected before connect(2) returns, although it
@@ -159,6 +161,28 @@ static void forward_early(struct worker *worker, struct conn *conn,
 	}
 }
 
+static void forward_try(struct worker *worker, struct conn *conn);
+
+static void forward_retry(struct worker *worker, void *owner)
+{
+	forward_try(worker, owner);
+}
+
+/* Waits for its backend if that may help. Return: does it? */
+static bool forward_wait(struct worker *worker, struct conn *conn, int error)
+{
+	/* berthd's socket is used up, and to ask for others is no way to wait.
+	 */
+	if (conn->mint ||
+	    !failover_wait(worker, conn->share, conn->serving, &conn->failover,
+			   error, forward_retry, conn, &conn->waiter))
+		return false;
+	tcp_close_backend(worker, conn, /* reset= */ true);
+	tcp_set_state(worker, conn, CONN_WAITING);
+	tcp_run(worker, conn);
+	return true;
+}
+
 static void forward_try(struct worker *worker, struct conn *conn)
 {
 	int r;
@@ -174,14 +198,8 @@ static void forward_try(struct worker *worker, struct conn *conn)
 			forward_early(worker, conn, /* connected= */ r == 0);
 			return;
 		}
-		/* A UNIX listener has no queue to wait in without blocking. */
-		if (r == -EAGAIN &&
-		    conn_backend(conn)->address->sa_family == AF_UNIX) {
-			tcp_close_backend(worker, conn, /* reset= */ true);
-			tcp_set_state(worker, conn, CONN_WAITING);
-			tcp_run(worker, conn);
+		if (forward_wait(worker, conn, r))
 			return;
-		}
 	} while (forward_next(worker, conn, -r));
 	tcp_reset(worker, conn);
 }
@@ -224,10 +242,8 @@ void tcp_forward_begin(struct worker *worker, struct conn *conn)
 
 void tcp_forward_timeout(struct worker *worker, struct conn *conn)
 {
-	bool expired = worker->now_us >=
-		       conn->active_us + conn->serving->connect_timeout_us;
-
-	if (!expired || forward_next(worker, conn, ETIMEDOUT))
+	backend_queue_leave(worker, &conn->waiter);
+	if (forward_next(worker, conn, ETIMEDOUT))
 		forward_try(worker, conn);
 	else
 		tcp_reset(worker, conn);

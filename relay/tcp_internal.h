@@ -13,6 +13,7 @@
 #include "relay/pollable.h"
 #include "relay/timer.h"
 
+struct backend_waiter;
 struct mint;
 struct serving;
 struct share;
@@ -66,7 +67,7 @@ struct side {
 
 enum conn_state {
 	CONN_CONNECTING, /* the backend's answer is awaited */
-	CONN_WAITING, /* the backend's backlog is full; tried again soon */
+	CONN_WAITING, /* in a queue for a full backlog, or a local port */
 	CONN_OPEN, /* bytes flow */
 	CONN_DRAINING, /* all is said; what the client still says is dropped */
 	CONN_ENDING, /* both ends were said; the kernel is not through yet */
@@ -80,6 +81,8 @@ enum conn_state {
  * @active_us:	last progress; while connecting: beginning with this backend
  * @sent:	bytes of serving.text that are written
  * @mint:	where @backend's socket comes from, when berthd makes it
+ * @waiter:	its place in a queue while CONN_WAITING
+ * @ports:	the port space that @backend has a local port of, or 0
  * @n_fds:	descriptors it holds of the limit
  * @queued:	it is in worker.ready
  */
@@ -94,10 +97,12 @@ struct conn {
 	uint64_t since_us;
 	uint64_t active_us;
 	struct mint *mint;
+	struct backend_waiter *waiter;
 	struct failover failover;
 	struct side client;
 	struct side backend;
 	uint32_t sent;
+	uint32_t ports;
 	uint8_t state;
 	uint8_t n_fds;
 	bool queued;
@@ -187,7 +192,7 @@ void tcp_forward_forget(struct worker *worker, struct conn *conn);
  */
 bool tcp_forward_pins(const struct conn *conn);
 
-/** tcp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
+/** tcp_forward_timeout() - no backend was reached in time */
 void tcp_forward_timeout(struct worker *worker, struct conn *conn);
 
 /** tcp_forward_run() - while CONN_OPEN */

@@ -18,6 +18,7 @@
 #include "relay/sctp_message.h"
 #include "relay/timer.h"
 
+struct backend_queue;
 struct conn;
 struct sctp_conn;
 struct serving;
@@ -47,6 +48,7 @@ struct worker;
  * @udp:	buffers for datagrams; made with the first UDP listener
  * @uncounted:	what there is no memory to count; nobody reads it
  * @mint_netns:	sockets in other namespaces, by namespace
+ * @backend_queues: connections that wait for a backend
  * @log_limit:	for what peers can cause
  */
 struct worker {
@@ -78,6 +80,7 @@ struct worker {
 	struct udp_worker *udp;
 	struct counters uncounted;
 	struct mint_netns *mint_netns;
+	struct backend_queue *backend_queues;
 	struct log_ratelimit log_limit;
 	struct outbox *outbox;
 	struct inbox inbox;

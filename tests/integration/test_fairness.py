@@ -14,8 +14,8 @@ import pytest
 from harness import process
 from harness.netns import read_exactly
 from harness.rules import rule, rules
-from harness.traffic import echo_backend
-from harness.wait import wait_for
+from harness.traffic import echo_backend, ended, reset
+from harness.wait import GUARD, wait_equal, wait_for
 
 DGRAM = socket.SOCK_DGRAM
 UDP_PORTS = (5000, 5001, 5002, 5003)
@@ -181,3 +181,111 @@ def test_log_names_ports(world, few_ports, datagrams):
     host_takes_ports(world)
     udp_client(world, netns, 5000).send(b"x")
     berthd.wait_log("no session; dropping datagrams: no local port is left")
+
+
+# Waiting for a backend
+
+def start_clients(world, netns, number, data):
+    """Clients that are connected to the relay, or wait in its backlog."""
+    clients = []
+    for _ in range(number):
+        client = world.close_later(netns.new_socket())
+        client.connect(("127.0.0.1", 8080))
+        client.sendall(data)
+        clients.append(client)
+    return clients
+
+
+def next_client(backend):
+    """Who is next: what it says first, and its connection."""
+    server = backend.accept()[0]
+    server.settimeout(GUARD)
+    return read_exactly(server, 4), server
+
+
+def test_full_backlog_is_shared(world):
+    """A UNIX backend whose backlog is full: clients that wait are taken in
+    order, those of another namespace in turn and not behind hundreds, and
+    nothing that they said is lost."""
+    backend, path = world.unix_listen("full", backlog=0)
+    one, other = world.netns("one"), world.netns("other")
+    berthd = world.berthd(
+        rules(rule(forward={"to": f"unix:{path}"})),
+        args=["--workers", "1"])
+
+    def active():
+        return sum(row["counters"]["active"]
+                   for row in berthd.ctl("stats")["rules"])
+
+    start_clients(world, one, 200, b"many")
+    wait_equal(active, 200, "all of them to wait")
+    start_clients(world, other, 2, b"few.")
+    wait_equal(active, 202, "those as well")
+    came = []
+    for _ in range(202):
+        name, server = next_client(backend)
+        came.append(name)
+        server.close()
+    assert came.count(b"many") == 200
+    # One is in the backlog before any of the others come, another one may be
+    # on its way.
+    assert all(i < 8 for i, name in enumerate(came) if name == b"few."), came
+
+
+def test_clients_that_leave_the_queue(world):
+    """A client that is reset while it waits is forgotten, a timeout ends the
+    others, and who comes then is served."""
+    backend, path = world.unix_listen("full", backlog=0)
+    netns = world.netns("one")
+    berthd = world.berthd(
+        rules(rule(forward={"to": f"unix:{path}",
+                            "connect_timeout": "500ms"})))
+    first = start_clients(world, netns, 1, b"1st.")[0]
+    patient = start_clients(world, netns, 10, b"wait")
+    for client in start_clients(world, netns, 10, b"gone"):
+        reset(client)
+    for client in patient:
+        assert ended(client)
+    assert next_client(backend)[0] == b"1st."
+    last = start_clients(world, netns, 1, b"last")[0]
+    assert next_client(backend)[0] == b"last"
+    for client in (first, last):
+        client.close()
+    wait_equal(lambda: berthd.ctl("stats")["total"]["active"], 0,
+               "nothing to be left")
+
+
+def test_connections_wait_for_local_ports(world, few_ports):
+    """One namespace wants more connections to one backend than there are
+    local ports. It gets half, the rest waits; another namespace is served at
+    once, and those that wait are when others end."""
+    echo = echo_backend(world)
+    one, other = world.netns("one"), world.netns("other")
+    berthd = world.berthd(rules(*(
+        rule(name=f"r{port}", port=port,
+             forward={"to": f"127.0.0.1:{echo.port}",
+                      "max_connections": 1000}) for port in (8080, 8081))))
+
+    def served():
+        return [client for client in clients
+                if select.select([client], [], [], 0)[0]]
+
+    clients = []
+    for i in range(N_PORTS):
+        client = world.close_later(one.new_socket())
+        client.connect(("127.0.0.1", 8080 + i % 2))
+        client.sendall(b"x")
+        clients.append(client)
+    count = process.steady(lambda: len(served()), 0.5)
+    assert N_PORTS // 4 <= count <= N_PORTS // 2, count
+    berthd.wait_log("no local port is left, or its namespace has its share")
+    for _ in range(20):
+        with other.connect("127.0.0.1", 8080) as client:
+            client.sendall(b"ping")
+            assert read_exactly(client, 4) == b"ping"
+    while clients:
+        ready = wait_for(served, f"answers for {len(clients)} that wait")
+        for client in ready:
+            assert client.recv(10) == b"x", "cut off"
+            clients.remove(client)
+            client.close()
