@@ -12,8 +12,6 @@
  */
 #include "relay/backend_health.h"
 
-#include <stdbool.h>
-
 #include "common/util.h"
 #include "relay/serving.h"
 
@@ -62,8 +60,11 @@ int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
 void backend_failed(struct serving *serving, unsigned int index,
 		    uint64_t now_us)
 {
-	atomic_store_explicit(&serving->backends[index].health.held_until_us,
-			      now_us + HOLD_US, memory_order_relaxed);
+	struct backend_health *health = &serving->backends[index].health;
+
+	atomic_store_explicit(&health->failed_us, now_us, memory_order_relaxed);
+	atomic_store_explicit(&health->held_until_us, now_us + HOLD_US,
+			      memory_order_relaxed);
 }
 
 void backend_works(struct serving *serving, unsigned int index)
@@ -72,4 +73,29 @@ void backend_works(struct serving *serving, unsigned int index)
 
 	if (atomic_load_explicit(held, memory_order_relaxed) != 0)
 		atomic_store_explicit(held, 0, memory_order_relaxed);
+}
+
+static uint64_t held_until_us(const struct serving *serving, unsigned int index)
+{
+	return atomic_load_explicit(
+		&serving->backends[index].health.held_until_us,
+		memory_order_relaxed);
+}
+
+bool backend_failed_since(const struct serving *serving, unsigned int index,
+			  uint64_t since_us)
+{
+	return held_until_us(serving, index) != 0 &&
+	       atomic_load_explicit(&serving->backends[index].health.failed_us,
+				    memory_order_relaxed) > since_us;
+}
+
+bool backend_has_other(const struct serving *serving, unsigned int index,
+		       uint64_t now_us)
+{
+	for (unsigned int i = 0; i < serving->n_backends; i++) {
+		if (i != index && held_until_us(serving, i) <= now_us)
+			return true;
+	}
+	return false;
 }

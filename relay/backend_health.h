@@ -7,6 +7,7 @@
 #define RELAY_BACKEND_HEALTH_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,9 +16,11 @@ struct serving;
 /**
  * struct backend_health - zero-initialize
  * @held_until_us: monotonic; 0: it works, as far as is known
+ * @failed_us:	when it last failed
  */
 struct backend_health {
 	_Atomic uint64_t held_until_us;
+	_Atomic uint64_t failed_us;
 };
 
 /**
@@ -39,5 +42,15 @@ void backend_failed(struct serving *serving, unsigned int index,
 
 /** backend_works() - backend @index was reached */
 void backend_works(struct serving *serving, unsigned int index);
+
+/** backend_failed_since() - did backend @index fail after @since_us, and was it
+ * not reached after that? */
+bool backend_failed_since(const struct serving *serving, unsigned int index,
+			  uint64_t since_us);
+
+/** backend_has_other() - is there another backend than @index that did not fail
+ * a moment ago? */
+bool backend_has_other(const struct serving *serving, unsigned int index,
+		       uint64_t now_us);
 
 #endif

@@ -293,7 +293,7 @@ static uint32_t socket_overflow(int fd)
 
 static void front_init(struct udp_front *front, struct share *share)
 {
-	static const int on = 1;
+	static const int on = 1, no_df = IP_PMTUDISC_DONT;
 	int fd = share->listener->fd;
 	socklen_t len = sizeof(front->own);
 
@@ -305,6 +305,11 @@ static void front_init(struct udp_front *front, struct share *share)
 	/* A kernel that cannot merge or count works without. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
+	/* Routers may cut an answer that is too large for the client's path,
+	 * instead of sending back word of it, which would be the first that is
+	 * heard of it and cost that answer. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &no_df,
+			 sizeof(no_df));
 }
 
 int udp_share_open(struct worker *worker, struct share *share)

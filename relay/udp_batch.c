@@ -275,9 +275,18 @@ static int send_some(int fd, struct mmsghdr *headers, size_t n)
 	return 1;
 }
 
-static bool is_fatal(bool (*fatal)(int error), int error)
+static enum udp_next next_after(struct udp_judge *judge, int error,
+				struct udp_outcome *outcome)
 {
-	return fatal && error && fatal(error);
+	enum udp_next next = UDP_NEXT_DROP;
+
+	if (judge)
+		next = judge->decide(judge, error);
+	if (next == UDP_NEXT_AGAIN)
+		return next;
+	outcome->error = error;
+	outcome->stopped = next == UDP_NEXT_STOP;
+	return next;
 }
 
 /* Where the next datagram of some slots begins. */
@@ -344,10 +353,11 @@ static void pieces_fill(struct pieces *pieces, struct cursor *cursor,
 	pieces->n = n;
 }
 
-/* Return: how many are done with; fewer than all when one was fatal. */
+/* Return: how many are done with; fewer than all when it stopped. */
 static size_t pieces_send(struct pieces *pieces, int fd,
-			  bool (*fatal)(int error), struct udp_outcome *outcome)
+			  struct udp_judge *judge, struct udp_outcome *outcome)
 {
+	enum udp_next next;
 	size_t done = 0;
 	int r;
 
@@ -359,8 +369,10 @@ static size_t pieces_send(struct pieces *pieces, int fd,
 			outcome->sent += (unsigned int)r;
 			continue;
 		}
-		outcome->error = -r;
-		if (is_fatal(fatal, -r))
+		next = next_after(judge, -r, outcome);
+		if (next == UDP_NEXT_AGAIN)
+			continue;
+		if (next == UDP_NEXT_STOP)
 			return done;
 		if (r == -EAGAIN) {
 			outcome->dropped += pieces->n - done;
@@ -385,8 +397,7 @@ static uint64_t cursor_left(struct cursor cursor, const struct udp_batch *batch,
 
 size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 			   size_t end, const struct udp_each *each,
-			   bool (*fatal)(int error),
-			   struct udp_outcome *outcome)
+			   struct udp_judge *judge, struct udp_outcome *outcome)
 {
 	struct cursor cursor = { .slot = first };
 	struct pieces pieces = { .n = 0 };
@@ -395,7 +406,7 @@ size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 	cursor_skip_cut(&cursor, batch, end);
 	while (cursor.slot < end) {
 		pieces_fill(&pieces, &cursor, batch, end, each);
-		done = pieces_send(&pieces, fd, fatal, outcome);
+		done = pieces_send(&pieces, fd, judge, outcome);
 		if (done == pieces.n)
 			continue;
 		cursor = pieces.begins[done];
@@ -408,10 +419,10 @@ size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 	return end;
 }
 
-/* Sends what was merged one by one. Return: false when one was fatal. */
+/* Sends what was merged one by one. Return: false when it stopped. */
 static bool send_apart(struct udp_batch *batch, int fd,
 		       const struct udp_message *message,
-		       bool (*fatal)(int error), struct udp_outcome *outcome)
+		       struct udp_judge *judge, struct udp_outcome *outcome)
 {
 	size_t i = (size_t)(message - batch->messages);
 	size_t end = (size_t)message->first + message->n;
@@ -424,8 +435,8 @@ static bool send_apart(struct udp_batch *batch, int fd,
 		each.to.msg_control = NULL;
 	outcome->unmerged = true;
 	stopped = udp_batch_send_each(batch, fd, message->first, end, &each,
-				      fatal, outcome);
-	if (!is_fatal(fatal, outcome->error))
+				      judge, outcome);
+	if (!outcome->stopped)
 		return true;
 	outcome->dropped +=
 		cursor_left((struct cursor){ .slot = stopped }, batch, end);
@@ -442,9 +453,10 @@ static bool refused_merged(const struct udp_message *message, int error)
 }
 
 size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
-		      bool (*fatal)(int error), struct udp_outcome *outcome)
+		      struct udp_judge *judge, struct udp_outcome *outcome)
 {
 	struct udp_message *messages = batch->messages;
+	enum udp_next next;
 	int r;
 
 	while (from < end) {
@@ -456,13 +468,15 @@ size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
 		if (r > 0)
 			continue;
 		if (refused_merged(&messages[from], -r)) {
-			if (!send_apart(batch, fd, &messages[from++], fatal,
+			if (!send_apart(batch, fd, &messages[from++], judge,
 					outcome))
 				return from;
 			continue;
 		}
-		outcome->error = -r;
-		if (is_fatal(fatal, -r))
+		next = next_after(judge, -r, outcome);
+		if (next == UDP_NEXT_AGAIN)
+			continue;
+		if (next == UDP_NEXT_STOP)
 			return from;
 		do
 			outcome->dropped += messages[from++].datagrams;

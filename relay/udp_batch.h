@@ -86,6 +86,7 @@ struct udp_each {
  * struct udp_outcome - what became of datagrams, added up; zero-initialize
  * @error:	errno of the last that was refused, 0: none was
  * @unmerged:	a merged message had to be taken apart: not worth another try
+ * @stopped:	sending ended early, see struct udp_judge
  */
 struct udp_outcome {
 	uint64_t sent;
@@ -93,6 +94,23 @@ struct udp_outcome {
 	uint64_t dropped;
 	int error;
 	bool unmerged;
+	bool stopped;
+};
+
+/* What follows when the kernel refused a message. */
+enum udp_next {
+	UDP_NEXT_DROP, /* it is lost; the next one */
+	UDP_NEXT_AGAIN, /* the error was of an earlier one: the same again */
+	UDP_NEXT_STOP, /* no more by this socket */
+};
+
+/**
+ * struct udp_judge - who decides that
+ * @decide:	called with the positive errno; says UDP_NEXT_AGAIN a bounded
+ *		number of times
+ */
+struct udp_judge {
+	enum udp_next (*decide)(struct udp_judge *judge, int error);
 };
 
 /** udp_batch_init() - Return: 0 or -ENOMEM. */
@@ -137,26 +155,26 @@ void udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
 
 /**
  * udp_batch_send() - sends messages from @from on, up to @end - 1
- * @fatal:	tells of an errno whether sending ends with it; NULL: of none
+ * @judge:	NULL: what the kernel refuses is dropped
  *
- * What the socket has no room for is dropped, as by any router, and so is what
- * the kernel refuses. Merged messages that cannot be sent so are sent apart.
- * Return: @end; with a fatal outcome.error: the message that had it, which is
+ * What the socket has no room for is dropped, as by any router. Merged messages
+ * that cannot be sent so are sent apart.
+ * Return: @end; with outcome.stopped: the message that was refused, which is
  * not counted.
  */
 size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
-		      bool (*fatal)(int error), struct udp_outcome *outcome);
+		      struct udp_judge *judge, struct udp_outcome *outcome);
 
 /**
  * udp_batch_send_each() - sends each datagram of slots @first to @end - 1 by
  * itself
  *
- * As udp_batch_send(). Return: @end; with a fatal outcome.error: its slot, of
- * which some datagrams may have been sent.
+ * As udp_batch_send(). Return: @end; with outcome.stopped: the slot of what was
+ * refused, or the next one when some of its datagrams were sent.
  */
 size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 			   size_t end, const struct udp_each *each,
-			   bool (*fatal)(int error),
+			   struct udp_judge *judge,
 			   struct udp_outcome *outcome);
 
 #endif

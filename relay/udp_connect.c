@@ -21,10 +21,10 @@
 #include "relay/admission.h"
 #include "relay/backend_connect.h"
 #include "relay/backend_health.h"
-#include "relay/failover.h"
 #include "relay/mint.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
+#include "relay/udp_socket.h"
 #include "relay/worker.h"
 
 /* Sessions that a namespace gives for one that it wants, when it has more than
@@ -33,13 +33,6 @@
 
 /* Sessions that the greediest namespace gives at once when ports are out. */
 #define SHED_MAX 8
-
-static struct serving *session_serving(const struct udp_session *session)
-{
-	const struct udp_front *front = udp_table_owner(session->table);
-
-	return front->share->serving;
-}
 
 /* To no name: the kernel gives one that is not taken, by which the backend
  * knows the session and answers it. */
@@ -65,6 +58,8 @@ static int backend_open(const struct serving_backend *target, int minted)
 		return -errno;
 	if (family == AF_UNIX)
 		r = bind_unix(fd);
+	else
+		udp_socket_prepare(fd, family);
 	if (r < 0)
 		return r;
 	r = backend_connect(fd, target);
@@ -164,7 +159,7 @@ static int session_try(struct worker *worker, struct udp_session *session,
 		       struct mint *mint, uint64_t tried)
 {
 	const struct serving_backend *target =
-		&session_serving(session)->backends[session->backend];
+		&udp_serving(session)->backends[session->backend];
 	int family = target->address->sa_family, r;
 
 	if (target->minted && !mint)
@@ -193,7 +188,8 @@ bool udp_connect_is_clients(const struct serving *serving, int error)
 {
 	return serving->transparent &&
 	       (error == EADDRINUSE || /* somebody has its port */
-		error == EACCES); /* which needs a privilege */
+		error == EACCES || /* which needs a privilege */
+		error == EADDRNOTAVAIL); /* nobody may have its address */
 }
 
 /* Notes that backend number session.backend failed.
@@ -203,21 +199,26 @@ static bool session_may_retry(struct worker *worker,
 			      uint64_t *tried)
 {
 	const struct udp_front *front = udp_table_owner(session->table);
-	struct serving *serving = session_serving(session);
+	struct serving *serving = udp_serving(session);
 
 	if (error == EDQUOT) {
 		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
 		return false;
 	}
 	counters_failed(udp_counters(front), error);
-	/* Another backend may be of the client's family; nothing else of its
-	 * or ours would be better there. ESTALE: the rule is another one by
-	 * now, and that will be told. */
-	if (error != EAFNOSUPPORT) {
-		if (error == ESTALE || failover_own_shortage(error) ||
-		    udp_connect_is_clients(serving, error))
-			return false;
+	if (udp_connect_is_clients(serving, error))
+		return false;
+	switch (udp_error_verdict(UDP_ORIGIN_CONNECT, error)) {
+	case UDP_VERDICT_DATAGRAM:
+	case UDP_VERDICT_HOST:
+		return false;
+	case UDP_VERDICT_ELSEWHERE:
+		break;
+	case UDP_VERDICT_SOCKET:
+	case UDP_VERDICT_UNREACHABLE:
+	case UDP_VERDICT_REFUSED:
 		backend_failed(serving, session->backend, worker->now_us);
+		break;
 	}
 	*tried |= UINT64_C(1) << session->backend;
 	return true;
@@ -230,7 +231,7 @@ static int session_connect(struct worker *worker, struct udp_session *session,
 	const struct udp_front *front = udp_table_owner(session->table);
 	int index;
 
-	while ((index = backend_pick(session_serving(session),
+	while ((index = backend_pick(udp_serving(session),
 				     &front->share->next_backend, *tried,
 				     worker->now_us)) >= 0) {
 		session->backend = (uint8_t)index;

@@ -7,12 +7,21 @@
  * speak into them, and tells of an ICMP error just where it belongs. Backends
  * are taken in turn, by each new session.
  *
- * A backend that fails ends the session, and others are preferred to it for a
- * moment. Failing is what connect(2) or sending says at once, such as a UNIX
- * socket that is not there, and what ICMP says of an earlier datagram: the port
- * is closed, and the error waits for the next system call. A datagram that
- * meets it there is sent again by a new session, once, so that a backend which
- * was started again misses nothing.
+ * What an error means is decided in one table, see udp_error.c. A backend that
+ * refuses ends the session, and others are preferred to it for a moment. One
+ * that cannot be reached does so only if there is another to go to: routes come
+ * and go, and a session that stays finds its answers when they are back. A
+ * datagram that meets an error which is older than itself is sent again, once,
+ * so that a backend which was started again misses nothing.
+ *
+ * Not every session of a backend that fails is told: routers answer by ICMP
+ * once in a second, or not at all. So a session that had no answer since its
+ * backend failed another one goes to another backend with its next question.
+ *
+ * The local address of a session's socket may go while its client goes on. With
+ * IPv4 the next question fails, and the session gets a new socket. With IPv6
+ * nothing fails; so before a question that comes after some seconds without an
+ * answer, the kernel is asked whether the address is there.
  *
  * Answers are not sent by themselves. They are collected in worker.udp->out
  * and leave at the end of the batch of events, those of one listener with one
@@ -42,6 +51,7 @@
 #include "relay/serving.h"
 #include "relay/udp.h"
 #include "relay/udp_internal.h"
+#include "relay/udp_socket.h"
 #include "relay/worker.h"
 
 /* Sessions ended per turn when many expire together. */
@@ -51,32 +61,20 @@
  * older than the datagram. */
 #define SEND_ATTEMPTS 2
 
+/* Older errors that may be met in a row while one run of datagrams is sent. */
+#define TOLD_AGAIN_MAX 4
+
 /* A backend that did not refuse for this long takes what it gets, also if it
- * never answers. ICMP errors come within milliseconds. */
-#define SILENT_WORKS_US (200 * USEC_PER_MSEC)
+ * never answers. The kernel gives up ARP and neighbour discovery after three
+ * seconds; other errors come much sooner. */
+#define SILENT_WORKS_US (4 * USEC_PER_SEC)
+
+/* How long a session is without an answer before a question makes it look for
+ * its own address, and how long until it looks again. */
+#define ADDRESS_CHECK_US (2 * USEC_PER_SEC)
 
 /* Answers asked for at once grow by this until they are few enough again. */
 #define BURST_GROWTH 4
-
-/* Is it the backend's failure, not this datagram's or our own shortage? */
-static bool is_backend_failure(int error)
-{
-	switch (error) {
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case ENOTCONN:
-	case EPIPE:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENETDOWN:
-	case ENOPROTOOPT:
-	case EPROTO:
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* The end of a session */
 
@@ -169,25 +167,76 @@ void udp_forward_expire(struct timer *timer, void *user_data)
 			  : worker->now_us + 1);
 }
 
-static void session_failed(struct worker *worker, struct udp_session *session,
-			   int error)
+static int session_family(const struct udp_session *session)
+{
+	return udp_serving(session)
+		->backends[session->backend]
+		.address->sa_family;
+}
+
+/* Is there anything to be gained by ending it? */
+static bool session_may_leave(const struct worker *worker,
+			      const struct udp_session *session,
+			      enum udp_verdict verdict)
+{
+	return verdict == UDP_VERDICT_REFUSED ||
+	       backend_has_other(udp_serving(session), session->backend,
+				 worker->now_us);
+}
+
+static void session_blame(struct worker *worker, struct udp_session *session,
+			  int error)
 {
 	struct udp_front *front = udp_table_owner(session->table);
 	struct serving *serving = front->share->serving;
 
 	counters_failed(udp_counters(front), error);
 	backend_failed(serving, session->backend, worker->now_us);
-	log_debug("%s: backend '%s': %s; ending a session",
-		  front->share->listener->label,
+	log_debug("%s: backend '%s': %s", front->share->listener->label,
 		  serving->backends[session->backend].text, strerror(error));
-	udp_forward_close(worker, session);
+}
+
+/* Does what @verdict says about @error, but for the datagram. */
+static void session_judged(struct worker *worker, struct udp_session *session,
+			   enum udp_verdict verdict, int error)
+{
+	switch (verdict) {
+	case UDP_VERDICT_DATAGRAM:
+	case UDP_VERDICT_HOST:
+	case UDP_VERDICT_ELSEWHERE:
+		break;
+	case UDP_VERDICT_SOCKET:
+		udp_forward_close(worker, session);
+		break;
+	case UDP_VERDICT_UNREACHABLE:
+	case UDP_VERDICT_REFUSED:
+		session_blame(worker, session, error);
+		if (session_may_leave(worker, session, verdict))
+			udp_forward_close(worker, session);
+		break;
+	}
 }
 
 static void session_works(const struct udp_session *session)
 {
-	struct udp_front *front = udp_table_owner(session->table);
+	backend_works(udp_serving(session), session->backend);
+}
 
-	backend_works(front->share->serving, session->backend);
+/* What the socket was told of earlier datagrams. @error: positive, what a
+ * system call has returned; 0: none. */
+static struct udp_told session_told(const struct udp_session *session,
+				    int error)
+{
+	struct udp_told told = { .n = 0 };
+
+	/* A UNIX socket has no error queue. */
+	if (session_family(session) != AF_UNIX)
+		told = udp_socket_told(session->fd);
+	if (told.n == 0 && error) {
+		told.error = error;
+		told.verdict = udp_error_verdict(UDP_ORIGIN_TOLD, error);
+	}
+	return told;
 }
 
 /* Answers */
@@ -243,11 +292,13 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 {
 	struct udp_session *session =
 		container_of(pollable, struct udp_session, poll);
+	struct udp_told told = { .n = 0 };
 	struct udp_worker *udp = worker->udp;
 	size_t first;
-	int n, error = 0;
+	int n;
 
-	(void)events;
+	if (events & EPOLLERR)
+		told = session_told(session, 0);
 	if (udp->out.n + session->burst > UDP_BATCH)
 		udp_flush(worker);
 	first = udp->out.n;
@@ -256,7 +307,7 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 		    : udp_batch_receive(&udp->out, session->fd, session->burst);
 	if (n < 0 && n != -EAGAIN && n != -EINTR) {
 		/* An error comes before the answers that are older. */
-		error = -n;
+		told = session_told(session, -n);
 		n = udp_batch_receive(&udp->out, session->fd, UDP_BATCH);
 	}
 	if (n > 0) {
@@ -265,8 +316,7 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 		session_adapt(worker, session, (size_t)n);
 		session_answers(worker, session, first);
 	}
-	if (error)
-		session_failed(worker, session, error);
+	session_judged(worker, session, told.verdict, told.error);
 }
 
 void udp_flush(struct worker *worker)
@@ -384,27 +434,100 @@ static struct iovec front_header(struct worker *worker,
 	return (struct iovec){ .iov_base = udp->header, .iov_len = len };
 }
 
-/* Sends slots @from to @end - 1. Return: where it stopped. */
-static size_t session_send(struct worker *worker, struct udp_session *session,
-			   size_t from, size_t end, const struct iovec *header,
+/* Decides what follows an error of sending. */
+struct session_judge {
+	struct udp_judge judge;
+	struct worker *worker;
+	struct udp_session *session;
+	unsigned int again; /* how often it may still say so */
+	enum udp_verdict verdict; /* after UDP_NEXT_STOP */
+	int error;
+};
+
+/* Of an error of sending itself, or of @told if that is what was met. */
+static enum udp_next session_decide(struct udp_judge *self, int error)
+{
+	struct session_judge *judge =
+		container_of(self, struct session_judge, judge);
+	struct udp_session *session = judge->session;
+	struct udp_told told = { .n = 0 };
+
+	judge->error = error;
+	judge->verdict = udp_error_verdict(UDP_ORIGIN_SEND, error);
+	if (judge->verdict == UDP_VERDICT_HOST) /* never of an earlier one */
+		return UDP_NEXT_DROP;
+	if (session_family(session) != AF_UNIX)
+		told = udp_socket_told(session->fd);
+	if (told.n > 0) {
+		judge->error = told.error;
+		judge->verdict = told.verdict;
+	}
+	if (judge->verdict == UDP_VERDICT_UNREACHABLE &&
+	    !session_may_leave(judge->worker, session, judge->verdict)) {
+		session_blame(judge->worker, session, judge->error);
+		judge->verdict = UDP_VERDICT_DATAGRAM;
+	}
+	if (judge->verdict != UDP_VERDICT_DATAGRAM)
+		return UDP_NEXT_STOP;
+	if (told.n == 0 || judge->again == 0)
+		return UDP_NEXT_DROP;
+	judge->again--;
+	return UDP_NEXT_AGAIN;
+}
+
+/* Sends slots @from to @end - 1. Return: where it stopped; then *@judge says
+ * why. */
+static size_t session_send(struct session_judge *judge, size_t from, size_t end,
+			   const struct iovec *header,
 			   struct udp_outcome *outcome)
 {
+	struct udp_session *session = judge->session;
 	const struct udp_each each = {
 		.before = header->iov_len > 0 ? header : NULL,
 	};
-	struct udp_batch *in = &worker->udp->in;
+	struct udp_batch *in = &judge->worker->udp->in;
 	size_t message, n;
 
 	if (each.before || session->apart)
 		return udp_batch_send_each(in, session->fd, from, end, &each,
-					   is_backend_failure, outcome);
+					   &judge->judge, outcome);
 	udp_batch_compose(in, from, end, NULL, /* merge= */ true);
 	message = udp_batch_send(in, session->fd, 0, in->n_messages,
-				 is_backend_failure, outcome);
+				 &judge->judge, outcome);
 	session->apart = outcome->unmerged;
 	n = in->n_messages;
 	in->n_messages = 0;
 	return message < n ? in->messages[message].first : end;
+}
+
+static bool session_lost_address(const struct worker *worker,
+				 struct udp_session *session)
+{
+	if (worker->now_us - session->answered_us < ADDRESS_CHECK_US ||
+	    worker->now_us - session->checked_us < ADDRESS_CHECK_US ||
+	    session_family(session) != AF_INET6)
+		return false;
+	session->checked_us = worker->now_us;
+	return udp_socket_lost_address(session->fd);
+}
+
+/* May its socket be sent to? Else it has to make way for a new session. */
+static bool session_is_good(const struct worker *worker,
+			    struct udp_session *session)
+{
+	struct serving *serving = udp_serving(session);
+
+	if (session->fd < 0)
+		return true; /* it waits for one */
+	if (backend_failed_since(serving, session->backend,
+				 session->answered_us)) {
+		if (backend_has_other(serving, session->backend,
+				      worker->now_us))
+			return false;
+	} else if (worker->now_us - session->began_us > SILENT_WORKS_US) {
+		session_works(session);
+	}
+	return !session_lost_address(worker, session);
 }
 
 static struct udp_session *session_find(struct worker *worker,
@@ -413,42 +536,58 @@ static struct udp_session *session_find(struct worker *worker,
 {
 	struct udp_session *session = udp_table_find(front->table, key);
 
+	if (session && !session_is_good(worker, session)) {
+		udp_forward_close(worker, session);
+		session = NULL;
+	}
 	if (!session)
 		return udp_front_is_own(front, key)
 			       ? NULL
 			       : session_new(worker, front, key);
 	udp_session_asked(session, worker->now_us);
-	if (session->fd >= 0 &&
-	    worker->now_us - session->began_us > SILENT_WORKS_US)
-		session_works(session);
 	return session;
+}
+
+/* Sends to the client's session as session_send(). Return: where it stopped;
+ * *@held: how many of the datagrams wait. */
+static size_t forward_once(struct worker *worker, struct udp_front *front,
+			   size_t first, size_t end, uint64_t *held,
+			   struct udp_outcome *outcome)
+{
+	const struct udp_key *key = &worker->udp->keys[first];
+	const struct iovec header = front_header(worker, front, key);
+	struct session_judge judge = {
+		.judge.decide = session_decide,
+		.worker = worker,
+		.session = session_find(worker, front, key),
+		.again = TOLD_AGAIN_MAX,
+	};
+
+	outcome->stopped = false;
+	if (!judge.session)
+		return first;
+	if (judge.session->ask) {
+		*held = udp_ask_hold(worker, judge.session, first, end);
+		return first;
+	}
+	first = session_send(&judge, first, end, &header, outcome);
+	if (outcome->stopped)
+		session_judged(worker, judge.session, judge.verdict,
+			       judge.error);
+	return first;
 }
 
 void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		 size_t end)
 {
-	const struct udp_key *key = &worker->udp->keys[first];
-	const struct iovec header = front_header(worker, front, key);
 	uint64_t n = udp_batch_datagrams(&worker->udp->in, first, end);
-	struct udp_outcome outcome = { 0 };
-	struct udp_session *session;
+	struct udp_outcome outcome = { .stopped = true };
 	uint64_t held = 0;
 
-	for (int i = 0; i < SEND_ATTEMPTS && first < end; i++) {
-		session = session_find(worker, front, key);
-		if (!session)
-			break;
-		if (session->ask) {
-			held = udp_ask_hold(worker, session, first, end);
-			break;
-		}
-		outcome.error = 0;
-		first = session_send(worker, session, first, end, &header,
+	for (int i = 0; i < SEND_ATTEMPTS && first < end && outcome.stopped;
+	     i++)
+		first = forward_once(worker, front, first, end, &held,
 				     &outcome);
-		if (!is_backend_failure(outcome.error))
-			break;
-		session_failed(worker, session, outcome.error);
-	}
 	if (outcome.sent + held < n)
 		counters_add(udp_counters(front), COUNTER_DROPPED,
 			     n - outcome.sent - held);
@@ -460,16 +599,22 @@ void udp_forward_held(struct worker *worker, struct udp_session *session,
 	struct udp_front *front = udp_table_owner(session->table);
 	struct udp_batch *in = &worker->udp->in;
 	const struct iovec header = front_header(worker, front, &session->key);
+	struct session_judge judge = {
+		.judge.decide = session_decide,
+		.worker = worker,
+		.session = session,
+		.again = TOLD_AGAIN_MAX,
+	};
 	struct udp_outcome outcome = { 0 };
 	uint64_t n;
 
 	udp_held_load(held, in);
 	n = udp_batch_datagrams(in, 0, in->n);
-	(void)session_send(worker, session, 0, in->n, &header, &outcome);
+	(void)session_send(&judge, 0, in->n, &header, &outcome);
 	udp_batch_clear(in);
 	if (outcome.sent < n)
 		counters_add(udp_counters(front), COUNTER_DROPPED,
 			     n - outcome.sent);
-	if (is_backend_failure(outcome.error))
-		session_failed(worker, session, outcome.error);
+	if (outcome.stopped)
+		session_judged(worker, session, judge.verdict, judge.error);
 }

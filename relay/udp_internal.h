@@ -62,6 +62,14 @@ static inline struct counters *udp_counters(const struct udp_front *front)
 	return share_counters(front->share);
 }
 
+/** udp_serving() - what is done with the datagrams of @session */
+static inline struct serving *udp_serving(const struct udp_session *session)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+
+	return front->share->serving;
+}
+
 /** udp_count_sent() - counts what went to clients through @front */
 void udp_count_sent(struct worker *worker, struct udp_front *front,
 		    const struct udp_outcome *outcome);

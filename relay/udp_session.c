@@ -363,6 +363,7 @@ struct udp_session *udp_table_add(struct udp_table *table,
 	session->fd = -1;
 	session->active_us = now_us;
 	session->began_us = now_us;
+	session->answered_us = now_us;
 	session->burst = 1;
 	put_in_bucket(table, session);
 	session_list(session);
@@ -403,6 +404,7 @@ void udp_session_asked(struct udp_session *session, uint64_t now_us)
 
 void udp_session_answered(struct udp_session *session, uint64_t now_us)
 {
+	session->answered_us = now_us;
 	session_move(session,
 		     session->stage == UDP_STAGE_PROVEN ? UDP_STAGE_PROVEN
 							: UDP_STAGE_ANSWERED,

@@ -52,6 +52,8 @@ enum udp_stage {
  * @poll:	of @fd, the socket connected to the backend
  * @active_us:	last datagram of either direction
  * @began_us:	when it was made
+ * @answered_us: when the backend last spoke, at first as @began_us
+ * @checked_us:	when its own address was last looked for
  * @fd:		-1: it waits for one
  * @mint:	of @fd, if berthd made it; else NULL
  * @ask:	while it waits, else NULL
@@ -73,6 +75,8 @@ struct udp_session {
 		*group_next; /* in the group, likewise */
 	uint64_t active_us;
 	uint64_t began_us;
+	uint64_t answered_us;
+	uint64_t checked_us;
 	struct mint *mint;
 	struct udp_ask *ask;
 	struct udp_key key;

@@ -337,17 +337,19 @@ static void check_key(const struct udp_key *key, const struct msghdr *from)
 	assert(overflow == 0);
 }
 
-static bool is_fatal(int error)
+static enum udp_next decide(struct udp_judge *self, int error)
 {
-	return error == ECONNREFUSED;
+	(void)self;
+	return error == ECONNREFUSED ? UDP_NEXT_STOP : UDP_NEXT_DROP;
 }
 
 /* Return: how many of slots @first to @end - 1 are neither sent nor counted as
- * dropped, because a fatal error came before them. */
+ * dropped, because sending stopped before them. */
 static uint64_t send_slots(size_t first, size_t end, const struct udp_key *key,
 			   struct udp_outcome *outcome)
 {
-	bool (*fatal)(int error) = script_has(FLAG_FATAL) ? is_fatal : NULL;
+	struct udp_judge strict = { .decide = decide };
+	struct udp_judge *judge = script_has(FLAG_FATAL) ? &strict : NULL;
 	struct udp_each each = { .before = NULL };
 	union udp_address address;
 	size_t stopped;
@@ -360,17 +362,18 @@ static uint64_t send_slots(size_t first, size_t end, const struct udp_key *key,
 			each.to.msg_namelen = udp_key_client(key, &address);
 		}
 		stopped = udp_batch_send_each(&batch, -1, first, end, &each,
-					      fatal, outcome);
+					      judge, outcome);
 	} else {
 		udp_batch_compose(&batch, first, end, key,
 				  script_has(FLAG_MERGE));
-		stopped = udp_batch_send(&batch, -1, 0, batch.n_messages, fatal,
+		stopped = udp_batch_send(&batch, -1, 0, batch.n_messages, judge,
 					 outcome);
 		stopped = stopped < batch.n_messages
 				  ? batch.messages[stopped].first
 				  : end;
 	}
-	assert(stopped == end || (fatal && outcome->error == ECONNREFUSED));
+	assert(stopped == end ||
+	       (outcome->stopped && outcome->error == ECONNREFUSED));
 	return udp_batch_datagrams(&batch, stopped, end);
 }
 

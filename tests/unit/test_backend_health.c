@@ -123,6 +123,33 @@ static void test_many(void **state)
 	assert_int_equal(pick(tried, NOW_US), -1);
 }
 
+static void test_failed_since(void **state)
+{
+	(void)state;
+	assert_false(backend_failed_since(&serving, 1, 0));
+	backend_failed(&serving, 1, NOW_US);
+	assert_true(backend_failed_since(&serving, 1, NOW_US - 1));
+	assert_false(backend_failed_since(&serving, 1, NOW_US));
+	assert_false(backend_failed_since(&serving, 0, 0));
+	backend_works(&serving, 1);
+	assert_false(backend_failed_since(&serving, 1, NOW_US - 1));
+}
+
+static void test_has_other(void **state)
+{
+	(void)state;
+	assert_true(backend_has_other(&serving, 0, NOW_US));
+	backend_failed(&serving, 1, NOW_US);
+	assert_true(backend_has_other(&serving, 0, NOW_US));
+	backend_failed(&serving, 2, NOW_US);
+	assert_false(backend_has_other(&serving, 0, NOW_US));
+	/* Itself is no other one; and a moment later they may be back. */
+	assert_true(backend_has_other(&serving, 1, NOW_US));
+	assert_true(backend_has_other(&serving, 0, NOW_US + HELD_US));
+	serving.n_backends = 1;
+	assert_false(backend_has_other(&serving, 0, NOW_US));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +160,8 @@ int main(void)
 		cmocka_unit_test_setup(test_all_held, setup),
 		cmocka_unit_test_setup(test_fail_over, setup),
 		cmocka_unit_test_setup(test_many, setup),
+		cmocka_unit_test_setup(test_failed_since, setup),
+		cmocka_unit_test_setup(test_has_other, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
