@@ -190,8 +190,11 @@ static void row_update(struct binder *binder, struct binder_row *row,
 	row->observed = spec->observed;
 	if (listener->state == LISTENER_REFUSED)
 		listener->reason = spec->refusal;
-	if (differs && listener->state == LISTENER_OPEN)
-		binder->ops->changed(listener, binder->user_data);
+	if (!differs || listener->state != LISTENER_OPEN)
+		return;
+	/* It could be set before, so it can be now. */
+	(void)binder_socket_set_service(listener->fd, row);
+	binder->ops->changed(listener, binder->user_data);
 }
 
 /* Waits for as little as its namespace may: an event may have helped it. */

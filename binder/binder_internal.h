@@ -189,6 +189,14 @@ int binder_socket_setup(int fd, const struct binder_row *row,
 			struct binder_failure *ret_failure);
 
 /**
+ * binder_socket_set_service() - sets the options that depend on what is done
+ * with connections, for those to come
+ *
+ * Return: 0 or -errno.
+ */
+int binder_socket_set_service(int fd, const struct binder_row *row);
+
+/**
  * binder_socket_readdress() - gives an open multihomed endpoint other addresses
  * @addrs:	at least one
  *

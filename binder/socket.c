@@ -7,6 +7,9 @@
  * Everything that changes what the first packet meets is set before bind(2):
  * from there on UDP receives, and clients' handshakes copy the options.
  *
+ * Connections are accepted so that they end hard, see common/stream.h; but not
+ * for `handoff`, whose programs close as programs do.
+ *
  * SO_REUSEADDR is for TCP and SCTP, against connections from a listener's
  * previous life, which do not listen. On UDP it would let any process of the
  * container share, and take over, the port; SO_REUSEPORT does that for TCP.
@@ -20,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/stream.h"
 #include "common/util.h"
 
 /* linux/in6.h has it, but cannot be included beside netinet/in.h. */
@@ -215,6 +219,15 @@ static int setup_freebind(struct setup *setup)
 			    v6 ? IPV6_FREEBIND : IP_FREEBIND, 1, "address");
 }
 
+int binder_socket_set_service(int fd, const struct binder_row *row)
+{
+	bool handoff = row->listener.service->action == SERVICE_HANDOFF;
+
+	if (row->listener.endpoint.protocol == PROTOCOL_UDP)
+		return 0;
+	return stream_set_hard(fd, /* hard= */ !handoff);
+}
+
 /* The options that the kind of endpoint needs. */
 static int setup_kind(struct setup *setup)
 {
@@ -232,6 +245,8 @@ static int setup_kind(struct setup *setup)
 		r = setup_freebind(setup);
 	if (r == 0 && endpoint->protocol != PROTOCOL_UDP)
 		r = setup_option(setup, SOL_SOCKET, SO_REUSEADDR, 1, "port");
+	if (r == 0 && binder_socket_set_service(setup->fd, setup->row) < 0)
+		r = setup_fail(setup, BINDER_STEP_OPTION, "protocol");
 	if (r == 0 && endpoint->protocol == PROTOCOL_UDP &&
 	    setup->options->receive_buffer == SERVICE_UNSET)
 		r = setup_buffer(setup, SO_RCVBUFFORCE, SO_RCVBUF,

@@ -21,6 +21,7 @@
 #include "common/netns_enter.h"
 #include "common/service.h"
 #include "common/stand_in.h"
+#include "common/stream.h"
 #include "common/util.h"
 #include "daemon/json_text.h"
 #include "daemon/privileges.h"
@@ -217,7 +218,9 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	if (sock.fd < 0)
 		return -sock.error;
 	fd = sock.fd;
-	if (len > 0)
+	if ((sock.type & ~SOCK_NONBLOCK) == SOCK_STREAM)
+		r = stream_set_hard(fd, /* hard= */ true);
+	if (r == 0 && len > 0)
 		r = stand_in_bind(fd, &sock, &client, (socklen_t)len);
 	if (r < 0)
 		return r;

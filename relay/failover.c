@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/stand_in.h"
+#include "common/stream.h"
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/backend_connect.h"
@@ -158,6 +159,23 @@ bool failover_wait(struct worker *worker, struct share *share,
 	return true;
 }
 
+/* Return: the socket, or -errno. */
+static int make_socket(const struct serving_backend *target)
+{
+	int family = target->address->sa_family, fd, r;
+
+	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    target->sctp ? IPPROTO_SCTP : 0);
+	if (fd < 0)
+		return -errno;
+	r = family == AF_UNIX ? 0 : stream_set_hard(fd, /* hard= */ true);
+	if (r < 0) {
+		(void)close(fd); /* nothing is left that could fail */
+		return r;
+	}
+	return fd;
+}
+
 static int failover_ask(struct worker *worker, const struct share *share,
 			struct serving *serving,
 			const struct failover *failover,
@@ -186,15 +204,11 @@ int failover_socket(struct worker *worker, const struct share *share,
 {
 	const struct serving_backend *target =
 		&serving->backends[failover->index];
-	int fd;
 
 	if (target->minted && !*asker->mint)
 		return failover_ask(worker, share, serving, failover, asker);
-	fd = target->minted ? TAKE_FD((*asker->mint)->fd)
-			    : socket(target->address->sa_family,
-				     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				     target->sctp ? IPPROTO_SCTP : 0);
-	return fd < 0 ? -errno : fd;
+	return target->minted ? TAKE_FD((*asker->mint)->fd)
+			      : make_socket(target);
 }
 
 bool failover_next(struct worker *worker, struct share *share,

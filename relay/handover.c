@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "common/stream.h"
 #include "common/util.h"
 #include "relay/admit.h"
 #include "relay/listener.h"
@@ -79,10 +80,7 @@ static void refuse(struct handover *handover)
 {
 	struct share *share = handover->share;
 
-	if (share->listener->protocol == PROTOCOL_SCTP)
-		sctp_refuse(handover->fd);
-	else
-		tcp_refuse(handover->fd);
+	stream_reset(handover->fd);
 	admit_give(share, handover->n_fds);
 }
 

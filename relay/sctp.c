@@ -22,6 +22,9 @@
  * the socket to a backend in another namespace, which goes with that: berthd
  * makes it, see mint.c.
  *
+ * Every other end is an abort: every socket is born for that, see
+ * common/stream.h, so that the kernel does the same if this process dies.
+ *
  * One-to-one sockets are an association's own. One-to-many sockets are shared:
  * see sctp_shared.c.
  */
@@ -32,6 +35,7 @@
 #include <sys/epoll.h>
 #include <utlist.h>
 
+#include "common/stream.h"
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/admit.h"
@@ -145,6 +149,16 @@ void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 
 /* The end */
 
+static void side_close(struct sctp_side *side, bool abort)
+{
+	int fd = TAKE_FD(side->fd);
+
+	if (fd >= 0 && abort)
+		stream_reset(fd);
+	else if (fd >= 0)
+		stream_close(fd);
+}
+
 void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
 {
 	struct sctp_side *backend = &conn->backend;
@@ -155,7 +169,7 @@ void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
 	/* berthd may not have closed its copy of a socket that it made. */
 	if (conn->mint && backend->poll.handler)
 		worker_unwatch(conn->share->worker, backend->fd);
-	sctp_socket_close(TAKE_FD(backend->fd), abort);
+	side_close(backend, abort);
 	admission_give_port(conn->share->listener->netns, conn->ports);
 	conn->ports = 0;
 	*backend = (struct sctp_side){
@@ -179,7 +193,7 @@ static void conn_close_client(struct worker *worker, struct sctp_conn *conn,
 		sctp_shared_remove(worker, conn);
 		client->fd = -1;
 	} else {
-		sctp_socket_close(TAKE_FD(client->fd), abort);
+		side_close(client, abort);
 	}
 }
 

@@ -25,9 +25,6 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 void sctp_accepted(struct worker *worker, struct share *share, int fd,
 		   const struct sockaddr_storage *from);
 
-/** sctp_refuse() - closes an association's own socket, aborting it */
-void sctp_refuse(int fd);
-
 /**
  * sctp_shared_open() - one-to-many: takes over the socket's associations
  *

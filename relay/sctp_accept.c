@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sctp_accept.c - new associations of one-to-one listeners */
 #include "common/log.h"
+#include "common/stream.h"
 #include "common/util.h"
 #include "relay/admit.h"
 #include "relay/listener.h"
@@ -23,13 +24,8 @@ void sctp_accepted(struct worker *worker, struct share *share, int fd,
 	if (log_ratelimit_ok(&worker->log_limit))
 		log_warning_errno(r, "%s: aborting an association",
 				  share->listener->label);
-	sctp_refuse(fd);
+	stream_reset(fd);
 	admit_give(share, admit_fds(share));
-}
-
-void sctp_refuse(int fd)
-{
-	sctp_socket_close(fd, /* abort= */ true);
 }
 
 void sctp_listener_handler(struct worker *worker, struct pollable *pollable,

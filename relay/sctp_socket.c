@@ -306,19 +306,6 @@ int sctp_socket_mirror(int fd, const struct sctp_limits *client)
 	return sctp_socket_prepare(fd, 0, /* one_to_many= */ false);
 }
 
-void sctp_socket_close(int fd, bool abort)
-{
-	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-
-	if (fd < 0)
-		return;
-	/* Fails for no stream socket. */
-	if (abort)
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once,
-				 sizeof(at_once));
-	(void)close(fd); /* nothing is left that could fail */
-}
-
 /* The context of an association is ours to set, and survives the process as
  * long as berthd has the socket. */
 bool sctp_socket_mark(int fd, int32_t assoc_id)

@@ -117,9 +117,6 @@ void sctp_socket_shut(int fd, int32_t assoc_id);
 /** sctp_socket_abort() - one association of a one-to-many socket: ABORT */
 void sctp_socket_abort(int fd, int32_t assoc_id);
 
-/** sctp_socket_close() - @abort: ABORT, or a reset of a stream, at once */
-void sctp_socket_close(int fd, bool abort);
-
 /**
  * sctp_socket_mark() - notes in the kernel that somebody serves @assoc_id
  * Return: was it noted already, before this process?

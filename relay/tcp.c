@@ -22,8 +22,11 @@
  * after both directions are done the connection is ENDING until tcp_done() in
  * the kernel wakes us with EPOLLHUP, or the drain timeout resets it, or the
  * namespace goes and its abort does. Most backends live in our own namespace,
- * which nobody waits for: their sockets may end as orphans. The socket to one
- * in another namespace is kept like the client's.
+ * which nobody waits for: their sockets are closed gracefully, and may end as
+ * orphans. The socket to one in another namespace is kept like the client's.
+ *
+ * Every other end is a reset: every socket is born for that, see
+ * common/stream.h, so that the kernel does the same if this process dies.
  */
 #include "relay/tcp.h"
 
@@ -34,6 +37,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/stream.h"
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/admit.h"
@@ -94,21 +98,10 @@ void tcp_set_state(struct worker *worker, struct conn *conn,
 
 /* The end */
 
-void tcp_refuse(int fd)
-{
-	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	/* Fails for no stream socket. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	/* MPTCP's close(2) does not heed it; its disconnect resets. */
-	(void)connect(fd, &nobody, sizeof(nobody));
-	(void)close(fd); /* nothing is left that could fail */
-}
-
 void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 {
 	struct side *backend = &conn->backend;
+	bool hard = backend->hard;
 	int fd = TAKE_FD(backend->fd);
 
 	tcp_drop(worker, conn, backend);
@@ -117,9 +110,11 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 		worker_unwatch(worker, fd);
 	*backend = (struct side){ .fd = -1 };
 	if (fd >= 0 && reset)
-		tcp_refuse(fd);
+		stream_reset(fd);
+	else if (fd >= 0 && hard)
+		stream_close(fd);
 	else if (fd >= 0)
-		(void)close(fd); /* both its directions were shut before */
+		(void)close(fd); /* nothing is left that could fail */
 	admission_give_port(conn->share->listener->netns, conn->ports);
 	conn->ports = 0;
 	tcp_forward_forget(worker, conn);
@@ -151,7 +146,7 @@ static void conn_free(struct worker *worker, struct conn *conn)
 void tcp_reset(struct worker *worker, struct conn *conn)
 {
 	tcp_close_backend(worker, conn, /* reset= */ true);
-	tcp_refuse(TAKE_FD(conn->client.fd));
+	stream_reset(TAKE_FD(conn->client.fd));
 	conn_free(worker, conn);
 }
 
@@ -371,7 +366,7 @@ void tcp_accepted(struct worker *worker, struct share *share, int fd)
 		if (log_ratelimit_ok(&worker->log_limit))
 			log_warning_errno(r, "%s: resetting a connection",
 					  share->listener->label);
-		tcp_refuse(fd);
+		stream_reset(fd);
 		admit_give(share, admit_fds(share));
 		return;
 	}

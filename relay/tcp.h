@@ -18,9 +18,6 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 /** tcp_accepted() - serves the connection @fd, which is taken and admitted */
 void tcp_accepted(struct worker *worker, struct share *share, int fd);
 
-/** tcp_refuse() - closes the connection @fd with a reset */
-void tcp_refuse(int fd);
-
 /** tcp_share_abort() - resets all connections of the share */
 void tcp_share_abort(struct worker *worker, struct share *share);
 

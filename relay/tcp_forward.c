@@ -139,6 +139,7 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 	 * EPOLLHUP. */
 	backend->poll.handler = backend_handler;
 	backend->no_delay = target->address->sa_family == AF_UNIX;
+	backend->hard = !backend->no_delay;
 	return failover_connect(conn->serving, &conn->failover, conn->ports,
 				backend->fd);
 }

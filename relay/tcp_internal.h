@@ -31,6 +31,7 @@ struct worker;
  * @spoken:	something was written to it
  * @splicing:	long transfer: bytes go through a pipe
  * @no_splice:	it was tried, and one of the two sockets cannot
+ * @hard:	close(2) resets it, see common/stream.h
  * @watched:	it is in the epoll set
  * @watched_out: for room to write, too
  * @readable, @writable: as far as is known; a system call that would block
@@ -54,6 +55,7 @@ struct side {
 	bool spoken;
 	bool splicing;
 	bool no_splice;
+	bool hard;
 	bool watched;
 	bool watched_out;
 	bool readable;

@@ -275,6 +275,57 @@ static void test_options(void **state)
 	}
 }
 
+/* How does a connection end that is accepted now from the only listener? */
+static bool accepted_ends_hard(struct fixture *f)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(80) };
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+	struct linger linger = { .l_linger = -1 };
+	socklen_t len = sizeof(linger);
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)),
+			 0);
+	server = accept(first(f, 1)->fd, NULL, NULL);
+	assert_true(server >= 0);
+	assert_int_equal(
+		getsockopt(server, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
+	close(server);
+	close(client);
+	assert_int_equal(linger.l_linger, 0);
+	return linger.l_onoff;
+}
+
+static void test_connections_end_hard_but_for_handoff(void **state)
+{
+	static const struct {
+		enum service_action action;
+		bool hard;
+	} cases[] = {
+		{ SERVICE_FORWARD, true },
+		{ SERVICE_HANDOFF, false },
+		{ SERVICE_ECHO, true },
+	};
+	static const enum protocol protocols[] = { PROTOCOL_TCP,
+						   PROTOCOL_MPTCP };
+	struct fixture *f = *state;
+	struct listener_spec spec;
+
+	/* Born so, and changed while they are open. */
+	for (size_t p = 0; p < ARRAY_SIZE(protocols) * 2; p++) {
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			spec = spec_make(protocols[p / 2], "any", 80);
+			spec.service->action = cases[i].action;
+			apply_one(f, 1, spec);
+			assert_int_equal(accepted_ends_hard(f), cases[i].hard);
+			if (p % 2 == 0)
+				binder_forget(f->binder, 1);
+		}
+		binder_forget(f->binder, 1);
+	}
+}
+
 static void test_udp_receive_buffer(void **state)
 {
 	struct fixture *f = *state;
@@ -431,6 +482,7 @@ int main(void)
 		TEST(test_born_in_the_namespace),
 		TEST(test_interface_bound),
 		TEST(test_options),
+		TEST(test_connections_end_hard_but_for_handoff),
 		TEST(test_udp_receive_buffer),
 		TEST(test_defer_accept_and_backlog),
 		TEST(test_failing_option_is_named),

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_sctp.py - SCTP through the relay: what must arrive, and how it ends"""
+import os
+import signal
 import socket
 
 import pytest
 
 import sctp
 from harness.rules import forward, rule, rules
-from harness.wait import wait_equal, wait_for
+from harness.wait import wait_equal, wait_exit, wait_for
 from sctp import Message
 
 BOTH = pytest.mark.parametrize("protocol", ["sctp", "sctp-seqpacket"])
@@ -243,6 +245,45 @@ def test_the_namespace_goes(world, monitor, netns, backend, protocol):
         assert sctp.was_aborted(server)
     monitor.wait_freed(tracked)
     wait_for(lambda: not berthd.listeners(), "no listener")
+
+
+@BOTH
+@pytest.mark.parametrize("who", ["relay", "berthd"])
+def test_a_process_dies(world, netns, backend, protocol, who):
+    """No association ends as if all had been said."""
+    berthd = world.berthd(forward(to(backend), protocol=protocol))
+    client, server = pair(netns, backend)
+    with client, server:
+        assert works(client, server)
+        if who == "relay":
+            berthd.kill_relay()
+        else:
+            berthd.kill9()
+        assert sctp.was_aborted(client)
+        assert sctp.was_aborted(server)
+
+
+@BOTH
+def test_no_orphan_of_a_dead_relay_holds_a_namespace(world, monitor, netns,
+                                                     backend, protocol):
+    """With data on its way to a client that does not acknowledge it."""
+    berthd = world.berthd(forward(to(backend), protocol=protocol))
+    tracked = monitor.track(netns)
+    client, server = pair(netns, backend)
+    with server:
+        assert works(client, server)
+        sctp.stuff(server)
+        netns.ip("link", "set", "lo", "down")
+        sctp.abort(client)  # which nobody hears
+        relay = berthd.relay_pid()
+        pidfd = os.pidfd_open(relay)
+        os.kill(relay, signal.SIGSTOP)
+        netns.delete()
+        os.kill(relay, signal.SIGKILL)
+        assert wait_exit(pidfd)
+        os.close(pidfd)
+        assert sctp.was_aborted(server)
+    monitor.wait_freed(tracked)
 
 
 @BOTH

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/* stream.c - how connected sockets end: hard, or gracefully */
+#include "common/stream.h"
+
+#include <sys/socket.h>
+
+#include "common/util.h"
+
+int stream_set_hard(int fd, bool hard)
+{
+	const struct linger linger = { .l_onoff = hard, .l_linger = 0 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0)
+		return -errno;
+	return 0;
+}
+
+void stream_reset(int fd)
+{
+	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	/* MPTCP's close(2) resets only some time later, and nobody's does while
+	 * there is another copy of the descriptor; a disconnect does. Fails for
+	 * SCTP and UNIX sockets. */
+	(void)connect(fd, &nobody, sizeof(nobody));
+	(void)close(fd); /* nothing is left that could fail */
+}
+
+void stream_close(int fd)
+{
+	(void)stream_set_hard(fd, /* hard= */ false); /* it is a socket */
+	(void)close(fd); /* nothing is left that could fail */
+}

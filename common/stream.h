@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stream.h - how connected sockets end: hard, or gracefully
+ *
+ * Theory of operation: what the kernel closes for a process that died, it
+ * closes gracefully. The peer reads a clean end of what was cut short, and a
+ * socket with unacknowledged data lives on as an orphan, which keeps its
+ * network namespace for minutes. So every connected socket is born to die
+ * hard: whoever closes the last copy of it, and the kernel for a process that
+ * crashes, resets it (TCP, MPTCP) or aborts it (SCTP). What is accepted
+ * inherits that from its listener. Who wants a graceful end says so, with
+ * stream_close(). UNIX sockets know neither: the kernel gives their peers what
+ * is on its way, and then the end.
+ */
+#ifndef COMMON_STREAM_H
+#define COMMON_STREAM_H
+
+#include <stdbool.h>
+
+/**
+ * stream_set_hard() - decides how a socket ends when nothing else is said
+ * @hard:	it is reset or aborted; else it ends as programs' sockets do
+ *
+ * Of a listener: what the kernel takes in for it from then on.
+ * Return: 0 or -errno.
+ */
+int stream_set_hard(int fd, bool hard);
+
+/** stream_reset() - closes it at once: the peer sees a reset or an abort,
+ * whoever else has a copy of @fd (but for SCTP) */
+void stream_reset(int fd);
+
+/**
+ * stream_close() - closes it gracefully
+ *
+ * The kernel delivers what is in the send queue, and then the end. It may live
+ * on as an orphan: not for a socket in a namespace that may go, unless the
+ * kernel is through with it, and then close(2) does as well.
+ */
+void stream_close(int fd);
+
+#endif
