@@ -7,7 +7,11 @@
  * namespace however many sockets, because a connection's end is not told.
  *
  * When the namespace goes, the consumer is told once, behind all that it got
- * from in there, and the grant lasts until it answers that nothing is left.
+ * from in there, and the grant lasts until it answers that nothing is left. A
+ * namespace may go, come back by another name, be connected in, and go again
+ * before the first answer is here. So what is told and not answered is counted,
+ * and an answer ends the grant only when nothing was got since the last
+ * telling.
  */
 #include "daemon/consumer_sockets.h"
 
@@ -38,12 +42,18 @@ struct consumer_question {
 
 /**
  * struct consumer_grant - a namespace that the consumer has sockets of
- * @gone_since_us: 0: it is there
+ * @fresh:	it may have some that it was not told to close
  * @queued:	in the list of those to be told of
+ * @n_told:	how often it was told, and did not answer
+ * @gone_since_us: since when its answer is due; 0: none is
+ * @last_gone_us: when there was last something to be told
  */
 struct consumer_grant {
 	uint64_t netns_id;
 	uint64_t gone_since_us;
+	uint64_t last_gone_us;
+	unsigned int n_told;
+	bool fresh;
 	bool queued;
 	struct consumer_grant *prev, *next;
 	UT_hash_handle hh;
@@ -58,21 +68,32 @@ static struct consumer_grant *grant_find(const struct consumer_sockets *sockets,
 	return grant;
 }
 
-static int grant_add(struct consumer_sockets *sockets, uint64_t netns_id)
+static struct consumer_grant *grant_get(struct consumer_sockets *sockets,
+					uint64_t netns_id)
 {
 	struct consumer_grant *grant = grant_find(sockets, netns_id);
 
 	if (grant)
-		return 0;
+		return grant;
 	grant = calloc(1, sizeof(*grant));
 	if (!grant)
-		return -ENOMEM;
+		return NULL;
 	grant->netns_id = netns_id;
 	HASH_ADD(hh, sockets->grants, netns_id, sizeof(grant->netns_id), grant);
 	if (grant->hh.tbl)
-		return 0;
+		return grant;
 	free(grant);
-	return -ENOMEM;
+	return NULL;
+}
+
+static int grant_add(struct consumer_sockets *sockets, uint64_t netns_id)
+{
+	struct consumer_grant *grant = grant_get(sockets, netns_id);
+
+	if (!grant)
+		return -ENOMEM;
+	grant->fresh = true;
+	return 0;
 }
 
 static void grant_free(struct consumer_sockets *sockets,
@@ -162,11 +183,14 @@ bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
 {
 	struct consumer_grant *grant = grant_find(sockets, netns_id);
 
-	if (!grant || grant->gone_since_us)
+	if (!grant || !grant->fresh || grant->queued)
 		return false;
-	grant->gone_since_us = now_us;
+	grant->fresh = false;
 	grant->queued = true;
 	DL_APPEND(sockets->gone, grant);
+	grant->last_gone_us = now_us;
+	if (!grant->gone_since_us)
+		grant->gone_since_us = now_us;
 	return true;
 }
 
@@ -175,7 +199,14 @@ void consumer_sockets_netns_closed(struct consumer_sockets *sockets,
 {
 	struct consumer_grant *grant = grant_find(sockets, netns_id);
 
-	if (grant && grant->gone_since_us && !grant->queued)
+	if (!grant || grant->n_told == 0)
+		return;
+	grant->n_told--;
+	if (grant->n_told > 0 || grant->queued)
+		grant->gone_since_us = grant->last_gone_us;
+	else if (grant->fresh)
+		grant->gone_since_us = 0;
+	else
 		grant_free(sockets, grant);
 }
 
@@ -191,6 +222,7 @@ int consumer_sockets_send_gone(struct consumer_sockets *sockets, int socket_fd)
 		return r;
 	grant->queued = false;
 	DL_DELETE(sockets->gone, grant);
+	grant->n_told++;
 	return 0;
 }
 

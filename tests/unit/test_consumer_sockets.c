@@ -224,6 +224,40 @@ static void test_namespace_goes(void **state)
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
 }
 
+/* It has its name back, and is connected in, before the consumer has said that
+ * nothing is left; then it goes for good. */
+static void test_namespace_comes_back(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t now_us = 100; now_us <= 300; now_us += 100) {
+		assert_int_equal(ask(f, 1, 70), 0);
+		expect_answer(f, 1, 0);
+		assert_true(
+			consumer_sockets_netns_gone(&f->sockets, 5, now_us));
+		expect_gone(f, 5);
+	}
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 100);
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 300);
+	assert_int_equal(ask(f, 1, 70), 0);
+	expect_answer(f, 1, 0);
+	/* These are of the sockets before the last. */
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	assert_true(consumer_sockets_hold(&f->sockets, 5));
+	assert_true(consumer_sockets_netns_gone(&f->sockets, 5, 400));
+	/* Nothing was got since: nothing more is to be told. */
+	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 500));
+	expect_gone(f, 5);
+	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 600));
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 400);
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	assert_false(consumer_sockets_hold(&f->sockets, 5));
+}
+
 static void test_several_namespaces(void **state)
 {
 	struct fixture *f = *state;
@@ -263,9 +297,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_answers_in_order), T(test_long_text_is_cut),
-		T(test_bounded),	  T(test_full_connection),
-		T(test_namespace_goes),	  T(test_several_namespaces),
+		T(test_answers_in_order),
+		T(test_long_text_is_cut),
+		T(test_bounded),
+		T(test_full_connection),
+		T(test_namespace_goes),
+		T(test_several_namespaces),
+		T(test_namespace_comes_back),
 		T(test_own_namespace),
 	};
 #undef T
