@@ -7,8 +7,9 @@
  * Everything that changes what the first packet meets is set before bind(2):
  * from there on UDP receives, and clients' handshakes copy the options.
  *
- * Connections are accepted so that they end hard, see common/stream.h; but not
- * for `handoff`, whose programs close as programs do.
+ * Connections are accepted so that they end hard, with urgent data among the
+ * others, see common/stream.h; but not for `handoff`, whose programs expect
+ * what programs do.
  *
  * SO_REUSEADDR is for TCP and SCTP, against connections from a listener's
  * previous life, which do not listen. On UDP it would let any process of the
@@ -222,10 +223,14 @@ static int setup_freebind(struct setup *setup)
 int binder_socket_set_service(int fd, const struct binder_row *row)
 {
 	bool handoff = row->listener.service->action == SERVICE_HANDOFF;
+	int r;
 
 	if (row->listener.endpoint.protocol == PROTOCOL_UDP)
 		return 0;
-	return stream_set_hard(fd, /* hard= */ !handoff);
+	r = stream_set_hard(fd, /* hard= */ !handoff);
+	if (r == 0 && row->listener.endpoint.protocol == PROTOCOL_TCP)
+		r = stream_set_inline(fd, /* inlined= */ !handoff);
+	return r;
 }
 
 /* The options that the kind of endpoint needs. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* stream.c - how connected sockets end: hard, or gracefully */
+/* stream.c - how connected sockets end, and where urgent data are */
 #include "common/stream.h"
 
 #include <sys/socket.h>
@@ -11,6 +11,15 @@ int stream_set_hard(int fd, bool hard)
 	const struct linger linger = { .l_onoff = hard, .l_linger = 0 };
 
 	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0)
+		return -errno;
+	return 0;
+}
+
+int stream_set_inline(int fd, bool inlined)
+{
+	const int value = inlined;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &value, sizeof(value)) < 0)
 		return -errno;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stream.h - how connected sockets end: hard, or gracefully
+/* stream.h - how connected sockets end, and where urgent data are
  *
  * Theory of operation: what the kernel closes for a process that died, it
  * closes gracefully. The peer reads a clean end of what was cut short, and a
@@ -10,6 +10,10 @@
  * inherits that from its listener. Who wants a graceful end says so, with
  * stream_close(). UNIX sockets know neither: the kernel gives their peers what
  * is on its way, and then the end.
+ *
+ * A receiver gets urgent data (MSG_OOB) where they were sent, among the other
+ * bytes: taken out of the stream, as is the default, they would not be passed
+ * on. What is accepted inherits that, too.
  */
 #ifndef COMMON_STREAM_H
 #define COMMON_STREAM_H
@@ -24,6 +28,14 @@
  * Return: 0 or -errno.
  */
 int stream_set_hard(int fd, bool hard);
+
+/**
+ * stream_set_inline() - decides whether urgent data stay in the stream
+ *
+ * For TCP, its listeners, and UNIX sockets.
+ * Return: 0; -EOPNOTSUPP: MPTCP, which has none; -errno.
+ */
+int stream_set_inline(int fd, bool inlined);
 
 /** stream_reset() - closes it at once: the peer sees a reset or an abort,
  * whoever else has a copy of @fd (but for SCTP) */

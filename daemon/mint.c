@@ -187,6 +187,18 @@ static int stand_in_bind(int fd, const struct netns_socket *sock,
 					    len);
 }
 
+static int mint_prepare(int fd, const struct netns_socket *sock)
+{
+	int r;
+
+	if ((sock->type & ~SOCK_NONBLOCK) != SOCK_STREAM)
+		return 0;
+	r = stream_set_hard(fd, /* hard= */ true);
+	if (r == 0 && sock->protocol != IPPROTO_SCTP)
+		r = stream_set_inline(fd, /* inlined= */ true);
+	return r;
+}
+
 int mint_socket(struct watcher *watcher, const struct listener *listener,
 		const struct mint_target *target, int *ret_fd,
 		uint64_t *ret_netns_id)
@@ -218,8 +230,7 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	if (sock.fd < 0)
 		return -sock.error;
 	fd = sock.fd;
-	if ((sock.type & ~SOCK_NONBLOCK) == SOCK_STREAM)
-		r = stream_set_hard(fd, /* hard= */ true);
+	r = mint_prepare(fd, &sock);
 	if (r == 0 && len > 0)
 		r = stand_in_bind(fd, &sock, &client, (socklen_t)len);
 	if (r < 0)

@@ -169,6 +169,8 @@ static int make_socket(const struct serving_backend *target)
 	if (fd < 0)
 		return -errno;
 	r = family == AF_UNIX ? 0 : stream_set_hard(fd, /* hard= */ true);
+	if (r == 0 && !target->sctp)
+		r = stream_set_inline(fd, /* inlined= */ true);
 	if (r < 0) {
 		(void)close(fd); /* nothing is left that could fail */
 		return r;

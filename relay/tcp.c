@@ -308,7 +308,9 @@ void tcp_note(struct side *side, uint32_t events)
 {
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		side->hangup = true;
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & EPOLLPRI)
+		side->urgent = true;
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		side->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
@@ -370,6 +372,9 @@ void tcp_accepted(struct worker *worker, struct share *share, int fd)
 		admit_give(share, admit_fds(share));
 		return;
 	}
+	/* What an MPTCP listener passes on to clients of TCP lacks it. */
+	if (share->listener->protocol == PROTOCOL_MPTCP)
+		(void)stream_set_inline(fd, true); /* fails for the others */
 	share_accepted(share);
 	conn->n_fds = (uint8_t)admit_fds(share);
 	load_add_conns(&worker->load, 1);

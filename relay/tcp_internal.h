@@ -36,6 +36,8 @@ struct worker;
  * @watched_out: for room to write, too
  * @readable, @writable: as far as is known; a system call that would block
  *		clears them, an event sets them
+ * @urgent:	a mark of urgent data was announced, which ends a read before
+ *it, however much is behind it; until nothing is left
  * @hangup:	the end of what it sends is near: read on until it comes
  * @eof:	its end was read
  * @shut:	we ended what we send to it
@@ -60,6 +62,7 @@ struct side {
 	bool watched_out;
 	bool readable;
 	bool writable;
+	bool urgent;
 	bool hangup;
 	bool eof;
 	bool shut;
@@ -118,7 +121,7 @@ enum tcp_result {
 
 /* What sockets are registered for; EPOLLOUT comes with the first write that
  * finds no room, because a socket that has it is reported at once. */
-#define TCP_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define TCP_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
 /* tcp.c */
 

@@ -9,7 +9,8 @@
  *
  * A read that comes back short has emptied the socket, so the read that would
  * only say so is saved; but not once the peer's end was announced, because
- * then that read is the one that sees it. A write that was taken in part has
+ * then that read is the one that sees it, nor once urgent data were, because a
+ * read ends before them. A write that was taken in part has
  * found no more room, and the kernel noted that somebody waits for it.
  *
  * Long transfers are spliced: the pages go through a pipe, uncopied. That
@@ -19,6 +20,9 @@
  * little comes at a time (tcp_pump.c knows nothing of protocols: requests and
  * answers look like that). A direction gives its pipe back as soon as it is
  * empty; without one, and where a socket cannot splice, bytes are copied.
+ * When splice(2) gets nothing, that says nothing: at a mark of urgent data, for
+ * one, it reports an empty socket, or the end if that is there, and goes no
+ * further. So recv(2) always has the last word on both.
  *
  * splice(2) gives a socket many parts, one after the other, and when an error
  * comes between two of them it returns what it has given: nobody is told of the
@@ -223,7 +227,9 @@ static ssize_t side_read(struct worker *worker, struct conn *conn,
 		return -errno;
 	if (n == 0)
 		src->eof = true;
-	if (n <= 0 || ((size_t)n < room && !src->hangup))
+	if (n <= 0)
+		src->urgent = false;
+	if (n <= 0 || ((size_t)n < room && !src->hangup && !src->urgent))
 		src->readable = false;
 	if (n <= 0)
 		return 0;
@@ -301,23 +307,6 @@ static int empty_pipe(struct worker *worker, struct conn *conn,
 	return r;
 }
 
-static int splice_failed(struct side *src, int error)
-{
-	switch (error) {
-	case EINTR:
-		return 0;
-	case EAGAIN: /* into an empty pipe: the socket is empty, too */
-		src->readable = false;
-		return 0;
-	case EINVAL:
-		src->no_splice = true;
-		src->splicing = false;
-		return 0;
-	default:
-		return -error;
-	}
-}
-
 static void judge_splice(struct side *src, size_t n)
 {
 	if (n >= SHORT_READ) {
@@ -332,6 +321,7 @@ static int pump_splice(struct worker *worker, struct conn *conn,
 		       struct side *src, struct side *dst)
 {
 	ssize_t n;
+	int error;
 
 	if (!side_take_pipe(worker, conn, src)) {
 		src->splicing = false;
@@ -340,14 +330,15 @@ static int pump_splice(struct worker *worker, struct conn *conn,
 	n = splice(src->fd, NULL, src->pipe->write_fd, NULL, PIPE_BYTES,
 		   SPLICE_F_NONBLOCK);
 	if (n <= 0) {
-		int error = errno;
-
+		error = errno;
 		side_put_pipe(worker, conn, src);
-		if (n < 0)
-			return splice_failed(src, error);
-		src->eof = true;
-		src->readable = false;
-		return 0;
+		if (n < 0 && error == EINVAL) {
+			src->no_splice = true;
+			src->splicing = false;
+		} else if (n < 0 && error != EAGAIN && error != EINTR) {
+			return -error; /* recv(2) would not tell it again */
+		}
+		return pump_copy(worker, conn, src, dst);
 	}
 	src->pipe->n_bytes = (uint32_t)n;
 	count_read(worker, conn, src, n);
