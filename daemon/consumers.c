@@ -32,6 +32,7 @@
 #define RECEIVE_MESSAGES 64
 #define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
 #define PAUSE_US USEC_PER_SEC
+#define FINISH_US (30 * USEC_PER_SEC)
 
 /* Of answers, between two looks at other descriptors: about a millisecond. */
 #define RECEIVE_BYTES (16 * 1024)
@@ -401,16 +402,41 @@ static int consumer_send_listener(struct consumer *consumer,
 	return r;
 }
 
+/* Connections of a listener that no rule wants any more may finish, also those
+ * that wait for a socket. The time is for a consumer that tries one backend
+ * after the other; it does not keep what a rule allowed for ever by never
+ * releasing. */
+static int consumer_mint_withdrawn(struct consumer *consumer,
+				   const struct mint_target *target,
+				   int *ret_fd, uint64_t *ret_netns_id)
+{
+	const struct consumers *consumers = consumer->all;
+	const struct withdrawal *withdrawal =
+		consumer_withdrawal(consumer, target->id);
+	struct listener listener = { .fd = -1 };
+
+	if (!withdrawal || withdrawal->abort_since_us ||
+	    withdrawal->since_us + FINISH_US < monotonic_us())
+		return -ESTALE;
+	listener.id = withdrawal->id;
+	listener.netns_id = withdrawal->netns_id;
+	listener.endpoint = withdrawal->endpoint;
+	listener.service = withdrawal->service;
+	return consumers->ops.mint(&listener, target, ret_fd, ret_netns_id,
+				   consumers->user_data);
+}
+
 static int consumer_mint(const struct mint_target *target, int *ret_fd,
 			 uint64_t *ret_netns_id, void *user_data)
 {
-	const struct consumer *consumer = user_data;
+	struct consumer *consumer = user_data;
 	const struct consumers *consumers = consumer->all;
 	const struct delivery *delivery =
 		consumer_delivery(consumer, target->id);
 
 	if (!delivery)
-		return -ESTALE;
+		return consumer_mint_withdrawn(consumer, target, ret_fd,
+					       ret_netns_id);
 	return consumers->ops.mint(delivery->listener, target, ret_fd,
 				   ret_netns_id, consumers->user_data);
 }
@@ -641,8 +667,9 @@ static void consumer_withdraw(struct consumer *consumer,
 	if (withdrawal) {
 		withdrawal->id = listener->id;
 		withdrawal->netns_id = listener->netns_id;
-		withdrawal->endpoint = listener->endpoint;
 		withdrawal->service = service_ref(listener->service);
+		withdrawal->endpoint = listener->endpoint;
+		withdrawal->since_us = monotonic_us();
 		HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
 			 withdrawal);
 		if (withdrawal->hh.tbl) {

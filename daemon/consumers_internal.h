@@ -38,6 +38,7 @@ struct withdrawal {
 	uint64_t netns_id;
 	struct endpoint endpoint;
 	struct service *service; /* a reference: whose counts its last are */
+	uint64_t since_us;
 	uint64_t abort_since_us; /* 0: its connections may finish */
 	bool queued;
 	struct withdrawal *prev, *next; /* in the queue, when queued */

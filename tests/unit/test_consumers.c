@@ -735,6 +735,38 @@ static void test_change_comes_before_the_answer(void **state)
 	assert_int_equal(fixture->n_minted, 1);
 }
 
+/* Asks for a socket of listener 1. Return: how often one was minted by then. */
+static int ask_of_first(struct fixture *fixture)
+{
+	static const char text[] =
+		"{\"type\":\"socket\",\"request\":9,\"id\":1,\"to\":0}";
+	struct arrival arrival;
+
+	assert_int_equal(send(fixture->peer_fd, text, strlen(text), 0),
+			 strlen(text));
+	run(fixture);
+	while (arrive(fixture, &arrival) && strcmp(arrival.type, "socket") != 0)
+		cleanup_close(&arrival.fd);
+	assert_string_equal(arrival.type, "socket");
+	return fixture->n_minted;
+}
+
+/* A connection of a listener that no rule wants any more may finish: it gets
+ * its socket, until the namespace goes. */
+static void test_socket_of_a_withdrawn_listener(void **state)
+{
+	struct fixture *fixture = *state;
+
+	attach(fixture);
+	open_listeners(fixture, 1);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	close_listener(fixture, 0);
+	assert_int_equal(ask_of_first(fixture), 1);
+	consumers_netns_gone(fixture->consumers, 6);
+	assert_int_equal(ask_of_first(fixture), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -752,6 +784,7 @@ int main(void)
 		TEST(test_refused_what_it_does_not_have),
 		TEST(test_garbage_ends_the_connection),
 		TEST(test_change_comes_before_the_answer),
+		TEST(test_socket_of_a_withdrawn_listener),
 		TEST(test_counts),
 		TEST(test_silent_consumer_is_asked_once),
 		TEST(test_wrong_counts_end_the_connection),
