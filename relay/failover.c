@@ -235,30 +235,20 @@ bool failover_next(struct worker *worker, struct share *share,
 	return found;
 }
 
-/* What a backend is to be told first is kept for it already. */
-static bool introduce_alike(const struct serving *a, const struct serving *b)
-{
-	if (a->proxy != b->proxy)
-		return false;
-	return a->netns_name && b->netns_name
-		       ? strcmp(a->netns_name, b->netns_name) == 0
-		       : a->netns_name == b->netns_name;
-}
-
 bool failover_renew(struct worker *worker, struct share *share,
 		    struct serving **serving, struct failover *failover)
 {
 	struct serving *newest = share_newest_serving(share);
 
-	if (newest == *serving || newest->action != SERVICE_FORWARD ||
-	    !introduce_alike(*serving, newest)) {
+	if (newest == *serving) {
 		(void)serving_unref(newest);
 		return false;
 	}
 	(void)serving_unref(*serving);
 	*serving = newest;
 	*failover = (struct failover){ .tried = 0 };
-	(void)failover_pick(worker, share, newest,
-			    failover); /* nothing was tried yet */
+	if (newest->action == SERVICE_FORWARD)
+		(void)failover_pick(worker, share, newest,
+				    failover); /* nothing was tried yet */
 	return true;
 }

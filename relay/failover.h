@@ -113,10 +113,10 @@ bool failover_next(struct worker *worker, struct share *share,
  * failover_renew() - the rule is not the one any more that @failover is of
  * @serving:	a reference, which becomes one to what is served now
  *
- * From there on the client is treated as a new one; the caller gives up the
- * backend, if it returns true.
- * Return: was there something else, to connect to, that introduces the client
- * as what the backend is told already? Else all is as it was.
+ * From there on the client is treated as a new one, by whatever action there is
+ * now; the caller gives up the backend, and sees to what a backend is told
+ * first, if it returns true.
+ * Return: is there something else? If not, all is as it was.
  */
 bool failover_renew(struct worker *worker, struct share *share,
 		    struct serving **serving, struct failover *failover);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
+#include "relay/admit.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -168,8 +169,8 @@ static void forward_try(struct worker *worker, struct sctp_conn *conn)
 	sctp_conn_reset(worker, conn);
 }
 
-/* The rule changed while the question was on its way. Return: to something that
- * can be tried? */
+/* The rule changed while the question was on its way: the client is served as
+ * the rule says now. Return: does it say something else? @conn may be dead. */
 static bool forward_renew(struct worker *worker, struct sctp_conn *conn)
 {
 	if (!failover_renew(worker, conn->share, &conn->serving,
@@ -177,6 +178,13 @@ static bool forward_renew(struct worker *worker, struct sctp_conn *conn)
 		return false;
 	sctp_conn_close_backend(conn, /* abort= */ true);
 	conn->active_us = worker->now_us;
+	if (conn->serving->action == SERVICE_FORWARD) {
+		forward_try(worker, conn);
+		return true;
+	}
+	conn->n_fds--; /* the backend's */
+	admit_give_fds(conn->share, 1);
+	sctp_conn_begin(worker, conn);
 	return true;
 }
 
@@ -185,8 +193,8 @@ static void forward_minted(struct worker *worker, struct mint *mint)
 	struct sctp_conn *conn = mint->owner;
 
 	if (mint->error == ESTALE && forward_renew(worker, conn))
-		forward_try(worker, conn);
-	else if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
+		return;
+	if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
 		forward_try(worker, conn);
 	else
 		sctp_conn_reset(worker, conn);

@@ -2,11 +2,13 @@
 /* tcp_forward.c - connecting a client to a backend */
 #include "relay/tcp_internal.h"
 
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "common/ip.h"
 #include "common/util.h"
+#include "relay/admit.h"
 #include "relay/backend_health.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -20,12 +22,13 @@ static const struct serving_backend *conn_backend(const struct conn *conn)
 	return &conn->serving->backends[conn->failover.index];
 }
 
-/* Writes the PROXY protocol's header to @buffer.
+/* Writes what a backend of @serving is told first to @buffer: the PROXY
+ * protocol's header, or nothing.
  * Return: its length, or -errno: the client is gone. */
-static ssize_t proxy_header(const struct conn *conn, uint8_t *buffer,
+static ssize_t proxy_header(const struct conn *conn,
+			    const struct serving *serving, uint8_t *buffer,
 			    size_t size)
 {
-	const struct serving *serving = conn->serving;
 	struct sockaddr_storage src, dst;
 	socklen_t src_len = sizeof(src), dst_len = sizeof(dst);
 	const struct proxy_info info = {
@@ -36,6 +39,8 @@ static ssize_t proxy_header(const struct conn *conn, uint8_t *buffer,
 		.crc32c = serving->proxy == SERVICE_PROXY_V2_CRC32C,
 	};
 
+	if (!serving->proxy)
+		return 0;
 	if (getpeername(conn->client.fd, (struct sockaddr *)&src, &src_len) <
 		    0 ||
 	    getsockname(conn->client.fd, (struct sockaddr *)&dst, &dst_len) < 0)
@@ -50,7 +55,7 @@ static ssize_t proxy_header(const struct conn *conn, uint8_t *buffer,
 static int forward_introduce(struct worker *worker, struct conn *conn)
 {
 	uint8_t header[PROXY_HEADER_MAX];
-	ssize_t len = proxy_header(conn, header, sizeof(header));
+	ssize_t len = proxy_header(conn, conn->serving, header, sizeof(header));
 
 	if (len < 0)
 		return (int)len;
@@ -205,16 +210,68 @@ static void forward_try(struct worker *worker, struct conn *conn)
 	tcp_reset(worker, conn);
 }
 
-/* The rule changed while the question was on its way. Return: to something that
- * can be tried? */
+/* What was read of the client and what a backend was to be told before it is
+ * kept as one, as no backend took any of it. Here it is told what @conn's
+ * serving says, instead of what @old said.
+ * Return: 0; -errno: the client is gone, or there is no memory or room. */
+static int forward_introduce_anew(struct worker *worker, struct conn *conn,
+				  const struct serving *old)
+{
+	uint8_t before[PROXY_HEADER_MAX];
+	struct buffer *rest = conn->client.rest;
+	ssize_t old_len = proxy_header(conn, old, before, sizeof(before));
+	ssize_t len = proxy_header(conn, conn->serving, worker->scratch,
+				   BUFFER_MAX_BYTES);
+	size_t n = rest ? rest->end - rest->begin : 0;
+
+	if (old_len < 0 || len < 0)
+		return (int)(old_len < 0 ? old_len : len);
+	if (n < (size_t)old_len)
+		return -EPROTO;
+	n -= (size_t)old_len;
+	if ((size_t)len + n > BUFFER_MAX_BYTES)
+		return -ENOBUFS;
+	if (n > 0)
+		memcpy(worker->scratch + len,
+		       rest->data + rest->begin + old_len, n);
+	conn->client.rest = buffer_free(&worker->buffers, rest);
+	n += (size_t)len;
+	if (n > 0)
+		conn->client.rest =
+			buffer_new(&worker->buffers, worker->scratch, n);
+	return n > 0 && !conn->client.rest ? -ENOMEM : 0;
+}
+
+static void forward_anew(struct worker *worker, struct conn *conn)
+{
+	if (conn->serving->action == SERVICE_FORWARD) {
+		forward_try(worker, conn);
+		return;
+	}
+	conn->n_fds--; /* the backend's */
+	admit_give_fds(conn->share, 1);
+	tcp_set_state(worker, conn, CONN_OPEN);
+	tcp_run(worker, conn);
+}
+
+/* The rule changed while the question was on its way: the client is served as
+ * the rule says now. Return: does it say something else? @conn may be dead. */
 static bool forward_renew(struct worker *worker, struct conn *conn)
 {
-	if (!failover_renew(worker, conn->share, &conn->serving,
-			    &conn->failover))
-		return false;
-	tcp_close_backend(worker, conn, /* reset= */ true);
-	conn->active_us = worker->now_us;
-	return true;
+	struct serving *old = serving_ref(conn->serving);
+	bool renewed = failover_renew(worker, conn->share, &conn->serving,
+				      &conn->failover);
+
+	if (renewed) {
+		tcp_close_backend(worker, conn, /* reset= */ true);
+		conn->active_us = worker->now_us;
+		if (forward_introduce_anew(worker, conn, old) < 0)
+			tcp_reset(worker, conn);
+		else
+			forward_anew(worker, conn);
+	}
+	(void)serving_unref(old);
+	return renewed;
 }
 
 static void forward_minted(struct worker *worker, struct mint *mint)
@@ -222,8 +279,8 @@ static void forward_minted(struct worker *worker, struct mint *mint)
 	struct conn *conn = mint->owner;
 
 	if (mint->error == ESTALE && forward_renew(worker, conn))
-		forward_try(worker, conn);
-	else if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
+		return;
+	if (mint->fd >= 0 || forward_next(worker, conn, mint->error))
 		forward_try(worker, conn);
 	else
 		tcp_reset(worker, conn);

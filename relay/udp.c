@@ -231,6 +231,35 @@ static void handle_batch(struct worker *worker, struct udp_front *front)
 		echo_send(worker, front);
 }
 
+static void begin_anew(struct worker *worker, struct udp_front *front,
+		       struct udp_waited *waited)
+{
+	struct udp_worker *udp = worker->udp;
+
+	udp_held_load(&waited->held, &udp->in);
+	for (size_t i = 0; i < udp->in.n; i++)
+		udp->keys[i] = waited->key;
+	if (udp->in.n > 0)
+		handle_run(worker, front, 0, udp->in.n);
+	if (udp->in.n_messages > 0)
+		echo_send(worker, front);
+	udp_batch_clear(&udp->in);
+	if (waited->again)
+		udp_ask_again(udp_table_find(front->table, &waited->key));
+}
+
+void udp_begin_anew(struct worker *worker, struct udp_front *front,
+		    struct udp_waited *waited)
+{
+	struct udp_waited *next;
+
+	for (; waited; waited = next) {
+		next = waited->next;
+		begin_anew(worker, front, waited);
+		free(waited);
+	}
+}
+
 void udp_listener_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events)
 {
@@ -354,7 +383,8 @@ static bool same_backends(const struct serving *a, const struct serving *b)
 	const char *place_b = b->backend_netns ? b->backend_netns : "";
 
 	if (a->n_backends != b->n_backends || strcmp(place_a, place_b) != 0 ||
-	    a->transparent != b->transparent)
+	    a->transparent != b->transparent || a->action != b->action ||
+	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from))
 		return false;
 	for (size_t i = 0; i < a->n_backends; i++) {
 		if (strcmp(a->backends[i].text, b->backends[i].text) != 0)
@@ -367,11 +397,14 @@ void udp_share_changed(struct worker *worker, struct share *share,
 		       const struct serving *old)
 {
 	struct udp_front *front = share->udp;
+	bool same = same_backends(old, share->serving);
+	struct udp_waited *waited;
 
-	if (!same_backends(old, share->serving)) {
+	/* Those that wait have said nothing to anybody yet. */
+	waited = udp_asks_take(worker, front, /* only_stale= */ same);
+	if (!same)
 		udp_forward_end(worker, front);
-		return;
-	}
+	udp_begin_anew(worker, front, waited);
 	/* The idle timeout may be shorter now. */
 	if (udp_table_oldest(front->table))
 		timer_set_earlier(&worker->timers, &front->expire,

@@ -13,6 +13,10 @@
  * those there may be more, because a burst of clients is nothing unusual. One
  * that finds no room to wait is not begun, and nobody is evicted for it.
  *
+ * When the rule changes while a question is on its way, berthd's answer may be
+ * that it is stale. What was held is then handled as if it had come now, under
+ * the new rule: at once, or if the change is still in the mailbox, with it.
+ *
  * The question of a session that ended cannot be called back. It keeps its
  * place among those that are on their way until the answer is here, or else
  * sessions that push each other out would send any number.
@@ -59,6 +63,8 @@
  * @sent:	it is in the list of that name
  * @sent_us:	since when @mint is on its way
  * @tried:	backends that failed, by bits
+ * @stale:	its question is, and the change is about to come
+ * @again:	it was stale before: there is no third question
  * @client, @client_port: with `transparent`, who is stood in for
  */
 struct udp_ask {
@@ -67,6 +73,8 @@ struct udp_ask {
 	struct udp_ask *prev, *next;
 	struct mint *mint;
 	bool sent;
+	bool stale;
+	bool again;
 	uint64_t sent_us;
 	uint64_t tried;
 	struct ip_addr client;
@@ -163,23 +171,34 @@ static void asks_go_on(struct worker *worker, struct udp_front *front)
 	}
 }
 
-static void ask_answered(struct worker *worker, struct mint *mint)
+static bool change_is_coming(struct share *share)
 {
-	struct udp_ask *ask = mint->owner;
-	struct udp_session *session = ask->session;
+	struct serving *newest = share_newest_serving(share);
+	bool coming = newest != share->serving;
+
+	(void)serving_unref(newest);
+	return coming;
+}
+
+/* The rule changed while the question was on its way. */
+static void ask_was_stale(struct worker *worker, struct udp_ask *ask)
+{
 	struct udp_front *front = ask->front;
+
+	ask->stale = true;
+	if (!change_is_coming(front->share))
+		udp_begin_anew(worker, front,
+			       udp_asks_take(worker, front,
+					     /* only_stale= */ true));
+}
+
+static void ask_done(struct worker *worker, struct udp_ask *ask,
+		     struct mint *mint)
+{
+	struct udp_session *session = ask->session;
 	struct udp_held held;
 	int r;
 
-	if (!session) {
-		ask_free(worker, ask);
-		asks_go_on(worker, front);
-		return;
-	}
-	if (mint->fd < 0 &&
-	    !udp_connect_is_clients(front->share->serving, mint->error))
-		front->asks.rest_until_us = worker->now_us + REST_US;
-	ask->mint = NULL;
 	r = udp_connect_minted(worker, session, mint, &ask->tried);
 	if (session->mint != mint)
 		(void)mint_free(worker, mint);
@@ -192,6 +211,29 @@ static void ask_answered(struct worker *worker, struct mint *mint)
 	} else if (r != -EINPROGRESS) {
 		udp_forward_refused(worker, session, r);
 	}
+}
+
+static void ask_answered(struct worker *worker, struct mint *mint)
+{
+	struct udp_ask *ask = mint->owner;
+	struct udp_front *front = ask->front;
+
+	if (!ask->session) {
+		ask_free(worker, ask);
+		asks_go_on(worker, front);
+		return;
+	}
+	ask->mint = NULL;
+	if (mint->error == ESTALE && !ask->again) {
+		(void)mint_free(worker, mint);
+		ask_was_stale(worker, ask);
+		asks_go_on(worker, front);
+		return;
+	}
+	if (mint->fd < 0 &&
+	    !udp_connect_is_clients(front->share->serving, mint->error))
+		front->asks.rest_until_us = worker->now_us + REST_US;
+	ask_done(worker, ask, mint);
 	asks_go_on(worker, front);
 }
 
@@ -202,9 +244,15 @@ static void asks_check(struct worker *worker, struct udp_front *front)
 
 	if (!oldest || worker->now_us < oldest->sent_us + LOST_US)
 		return;
-	if (oldest->session)
+	if (oldest->session && !oldest->mint) {
+		/* Frees it as well. */
 		udp_forward_refused(worker, oldest->session, -ETIMEDOUT);
-	ask_free(worker, oldest);
+	} else {
+		if (oldest->session)
+			udp_forward_refused(worker, oldest->session,
+					    -ETIMEDOUT);
+		ask_free(worker, oldest);
+	}
 	asks_go_on(worker, front);
 }
 
@@ -323,6 +371,44 @@ uint64_t udp_ask_leave(struct worker *worker, struct udp_session *session)
 	if (!ask->mint)
 		ask_free(worker, ask);
 	return udp_held_drop(&held);
+}
+
+/* Without memory what was held is dropped, and counted. */
+static void ask_take(struct worker *worker, struct udp_ask *ask,
+		     struct udp_waited **list)
+{
+	struct udp_waited *waited = calloc(1, sizeof(*waited));
+
+	if (waited) {
+		waited->key = ask->session->key;
+		waited->again = ask->stale;
+		waited->held = ask_take_held(worker, ask);
+		LL_PREPEND(*list, waited);
+	}
+	udp_forward_close(worker, ask->session);
+}
+
+struct udp_waited *udp_asks_take(struct worker *worker, struct udp_front *front,
+				 bool only_stale)
+{
+	struct udp_ask *const lists[] = { front->asks.sent,
+					  front->asks.waiting };
+	struct udp_waited *taken = NULL;
+	struct udp_ask *ask, *next;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		DL_FOREACH_SAFE (lists[i], ask, next) {
+			if (ask->session && (ask->stale || !only_stale))
+				ask_take(worker, ask, &taken);
+		}
+	}
+	return taken;
+}
+
+void udp_ask_again(struct udp_session *session)
+{
+	if (session && session->ask)
+		session->ask->again = true;
 }
 
 void udp_asks_end(struct worker *worker, struct udp_front *front)

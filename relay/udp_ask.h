@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "relay/udp_held.h"
+#include "relay/udp_session.h"
+
 struct udp_ask;
 struct udp_front;
 struct udp_session;
@@ -49,6 +52,31 @@ uint64_t udp_ask_hold(struct worker *worker, struct udp_session *session,
 /** udp_ask_leave() - @session ends, and waits no more. Return: how many
  * datagrams were held for it; 0 when it did not wait. */
 uint64_t udp_ask_leave(struct worker *worker, struct udp_session *session);
+
+/**
+ * struct udp_waited - what a client said whose session is to begin anew
+ * @again:	its question was stale before
+ */
+struct udp_waited {
+	struct udp_waited *next;
+	struct udp_key key;
+	struct udp_held held;
+	bool again;
+};
+
+/**
+ * udp_asks_take() - ends the sessions of @front that wait
+ * @only_stale:	those whose question the rule's change made stale
+ *
+ * Return: what was held for them, each to be freed by the caller; NULL:
+ * nothing.
+ */
+struct udp_waited *udp_asks_take(struct worker *worker, struct udp_front *front,
+				 bool only_stale);
+
+/** udp_ask_again() - @session, which may be NULL, has begun anew: if it waits,
+ * the next stale question ends it */
+void udp_ask_again(struct udp_session *session);
 
 /** udp_asks_end() - @front ends, and has no session any more */
 void udp_asks_end(struct worker *worker, struct udp_front *front);

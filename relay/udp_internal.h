@@ -70,6 +70,15 @@ static inline struct serving *udp_serving(const struct udp_session *session)
 	return front->share->serving;
 }
 
+/**
+ * udp_begin_anew() - handles what clients said as if it had come now
+ * @waited:	of udp_asks_take(); freed
+ *
+ * worker.udp->in must not be in use.
+ */
+void udp_begin_anew(struct worker *worker, struct udp_front *front,
+		    struct udp_waited *waited);
+
 /** udp_count_sent() - counts what went to clients through @front */
 void udp_count_sent(struct worker *worker, struct udp_front *front,
 		    const struct udp_outcome *outcome);

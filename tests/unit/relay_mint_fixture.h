@@ -33,6 +33,19 @@ static inline unsigned long long question_of(int wait_ms,
 	return request;
 }
 
+/* The same, whatever it is for. */
+static inline unsigned long long any_question(int wait_ms)
+{
+	unsigned long long request;
+	char text[256];
+
+	assert_true(berthd_hears(text, sizeof(text), wait_ms));
+	assert_int_equal(sscanf(text, "{\"type\":\"socket\",\"request\":%llu,",
+				&request),
+			 1);
+	return request;
+}
+
 static inline unsigned long long question(int wait_ms)
 {
 	unsigned int port;

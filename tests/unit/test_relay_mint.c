@@ -46,12 +46,18 @@ static int accepted(void)
 	return accept_from(backend_fd);
 }
 
-static void exchange(int client_fd, int server_fd)
+/* The client has said "?". */
+static void exchange_said(int client_fd, int server_fd)
 {
-	say(client_fd, "?");
 	expect(server_fd, "?");
 	say(server_fd, "!");
 	expect(client_fd, "!");
+}
+
+static void exchange(int client_fd, int server_fd)
+{
+	say(client_fd, "?");
+	exchange_said(client_fd, server_fd);
 }
 
 /* A connection that works: what went before it is over. Somebody else's that
@@ -149,24 +155,142 @@ static void test_stale_question(void **state)
 }
 
 /* berthd knows better, but nothing else was heard of: it is not asked for
- * ever, and the next client asks again. Nor can a client follow a change of
- * what is told the backend first. */
+ * ever, and the next client asks again. */
 static void test_stale_question_without_an_end(void **state)
 {
 	int client_fd = client();
-	unsigned long long request;
 
 	(void)state;
 	refuse_with(question(WAIT_S * 1000), ESTALE);
 	expect_reset(client_fd);
 	probe();
+}
+
+/* The rule of @before becomes that of @after while a client's question is on
+ * its way; the client has said "?". Return: its connection. */
+static int client_of_changing_rule(const char *before, const char *after)
+{
+	unsigned long long request;
+	int client_fd;
+
+	change(backend_fd, before);
 	client_fd = client();
+	say(client_fd, "?");
 	request = question(WAIT_S * 1000);
-	change(backend_fd,
-	       ",\"backend_namespace\":\"b\",\"proxy_protocol\":\"v1\"");
+	/* What it was before is another rule, too, when it is so again. */
+	change(backend_fd, ",\"backend_namespace\":\"other\"");
+	if (after)
+		change(backend_fd, after);
+	else
+		send_listener(LISTENER_ID, -1, "tcp", "\"action\":\"echo\"");
 	refuse_with(request, ESTALE);
-	expect_reset(client_fd);
-	assert_int_equal(question(SOON_MS), 0);
+	return client_fd;
+}
+
+static void expect_header(int server_fd, int client_fd)
+{
+	char header[128];
+
+	(void)snprintf(header, sizeof(header),
+		       "PROXY TCP4 127.0.0.1 127.0.0.1 %u %u\r\n",
+		       port_of(client_fd), port_of(listener_fd));
+	expect(server_fd, header);
+}
+
+#define PLACE ",\"backend_namespace\":\"b\""
+#define HEADER ",\"proxy_protocol\":\"v1\""
+
+/* The backend is told what the rule says now, before what the client said. */
+static void test_stale_question_and_headers(void **state)
+{
+	static const char *const rules[] = { PLACE, PLACE HEADER };
+	int client_fd, server_fd;
+
+	(void)state;
+	for (int before = 0; before < 2; before++) {
+		for (int after = 0; after < 2; after++) {
+			client_fd = client_of_changing_rule(rules[before],
+							    rules[after]);
+			(void)close(answer(question(WAIT_S * 1000)));
+			server_fd = accepted();
+			if (after)
+				expect_header(server_fd, client_fd);
+			exchange_said(client_fd, server_fd);
+			(void)close(client_fd);
+			(void)close(server_fd);
+		}
+	}
+}
+
+/* The header was read behind by a backend that did not take it. */
+static void test_stale_question_after_a_refusal(void **state)
+{
+	int gone_fd = bound_socket(SOCK_STREAM, "127.0.0.1"), server_fd;
+	unsigned long long request;
+	char to[256];
+	int client_fd;
+
+	(void)state;
+	(void)snprintf(to, sizeof(to),
+		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\","
+		       "\"127.0.0.1:%u\"]" PLACE HEADER,
+		       port_of(gone_fd), port_of(gone_fd));
+	(void)close(gone_fd);
+	send_listener(LISTENER_ID, -1, "tcp", to);
+	client_fd = client();
+	say(client_fd, "?");
+	(void)close(answer(question(WAIT_S * 1000)));
+	request = any_question(WAIT_S * 1000); /* for the second one */
+	change(backend_fd, PLACE);
+	refuse_with(request, ESTALE);
+	(void)close(answer(question(WAIT_S * 1000)));
+	server_fd = accepted();
+	exchange_said(client_fd, server_fd);
+	(void)close(client_fd);
+	(void)close(server_fd);
+}
+
+/* There is no backend any more, but an answer. */
+static void expect_echo_after(const char *before)
+{
+	int client_fd = client_of_changing_rule(before, NULL);
+
+	expect(client_fd, "?");
+	say(client_fd, "more");
+	expect(client_fd, "more");
+	assert_int_equal(shutdown(client_fd, SHUT_WR), 0);
+	expect_end(client_fd);
+	(void)close(client_fd);
+}
+
+static void test_stale_question_and_no_backend(void **state)
+{
+	(void)state;
+	expect_echo_after(PLACE);
+}
+
+static void test_stale_question_and_no_header(void **state)
+{
+	(void)state;
+	expect_echo_after(PLACE HEADER);
+}
+
+/* What is withdrawn while the question is on its way is served as it was. */
+static void test_withdrawn_meanwhile(void **state)
+{
+	int client_fd = client(), server_fd;
+	unsigned long long request = question(WAIT_S * 1000);
+	char text[256];
+
+	(void)state;
+	send_withdraw(LISTENER_ID, /* abort= */ false);
+	(void)close(answer(request));
+	server_fd = accepted();
+	exchange(client_fd, server_fd);
+	(void)close(client_fd);
+	(void)close(server_fd);
+	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
+	assert_non_null(strstr(text, "\"released\""));
 }
 
 /* Neither an error nor a socket; an answer to nothing, with one. */
@@ -262,6 +386,11 @@ int main(void)
 		T(test_refused_by_berthd),
 		T(test_stale_question),
 		T(test_stale_question_without_an_end),
+		T(test_stale_question_and_headers),
+		T(test_stale_question_after_a_refusal),
+		T(test_stale_question_and_no_backend),
+		T(test_stale_question_and_no_header),
+		T(test_withdrawn_meanwhile),
 		T(test_odd_answers),
 		T(test_client_that_left),
 		T(test_namespace_goes),

@@ -98,6 +98,15 @@ static void expect_served(int client_fd, char byte)
 	assert_int_equal(got, '!');
 }
 
+/* What the backend hears next, and still has to hear. */
+static char next_byte(void)
+{
+	char byte = 0;
+
+	assert_int_equal(recv(backend_fd, &byte, 1, MSG_PEEK), 1);
+	return byte;
+}
+
 /* A new client is served. It asks until it is asked for: the listener may rest
  * for a moment. */
 static void probe(void)
@@ -271,7 +280,8 @@ static void test_namespace_goes_with_the_answer(void **state)
 	(void)close(fd);
 }
 
-/* The answer is to a question of before: the session does not stay with it. */
+/* The answer is to a question of before: the session does not stay with it.
+ * What it held went to the backend of then, or is kept for that of now. */
 static void test_changed_meanwhile(void **state)
 {
 	unsigned long long request;
@@ -291,11 +301,13 @@ static void test_changed_meanwhile(void **state)
 		request = question(SOON_MS);
 	}
 	answer(request);
+	if (next_byte() == 'a')
+		expect_served(fd, 'a');
 	expect_served(fd, 'b');
 	(void)close(fd);
 }
 
-/* The same, when berthd says so. */
+/* The same, when berthd says so: nothing of what was said is lost. */
 static void test_stale_question(void **state)
 {
 	unsigned long long request;
@@ -309,12 +321,49 @@ static void test_stale_question(void **state)
 	refuse_with(request, ESTALE);
 	(void)close(TAKE_FD(backend_fd));
 	backend_fd = TAKE_FD(other_fd);
-	do
-		say_byte(fd, 'b');
-	while (!(request = question_of(SOON_MS, &port)));
+	request = question_of(WAIT_S * 1000, &port);
 	assert_int_equal(port, port_of(backend_fd));
+	say_byte(fd, 'b');
 	answer(request);
+	expect_served(fd, 'a');
 	expect_served(fd, 'b');
+	(void)close(fd);
+}
+
+/* The rule answers by itself now: all that was held, too. */
+static void test_stale_question_and_no_backend(void **state)
+{
+	unsigned long long request;
+	int fd = client();
+	char byte = 0;
+
+	(void)state;
+	say_byte(fd, 'a');
+	request = question(WAIT_S * 1000);
+	say_byte(fd, 'b');
+	assert_int_equal(question(SOON_MS), 0); /* it is held */
+	send_listener(LISTENER_ID, -1, "udp", "\"action\":\"echo\"");
+	refuse_with(request, ESTALE);
+	for (const char *expected = "ab"; *expected; expected++) {
+		assert_int_equal(recv(fd, &byte, 1, 0), 1);
+		assert_int_equal(byte, *expected);
+	}
+	(void)close(fd);
+}
+
+/* berthd knows better, but nothing else was heard of: it is asked once more,
+ * and not for ever. */
+static void test_stale_question_without_an_end(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say_byte(fd, '?');
+	refuse_with(question(WAIT_S * 1000), ESTALE);
+	refuse_with(question(WAIT_S * 1000), ESTALE);
+	assert_int_equal(question(SOON_MS), 0);
+	probe();
+	expect_silence(fd);
 	(void)close(fd);
 }
 
@@ -352,6 +401,8 @@ int main(void)
 		T(test_namespace_goes_with_the_answer),
 		T(test_changed_meanwhile),
 		T(test_stale_question),
+		T(test_stale_question_and_no_backend),
+		T(test_stale_question_without_an_end),
 		T(test_withdrawn_meanwhile),
 	};
 #undef T
