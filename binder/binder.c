@@ -71,7 +71,11 @@ int binder_new(struct loop *loop, const struct binder_config *config,
 	if (!binder->config.retry_max_us)
 		binder->config.retry_max_us = RETRY_MAX_US;
 	r = loop_timer_new(loop, binder_open_due, binder, &binder->timer);
+	if (r == 0)
+		r = loop_timer_new(loop, binder_sctp_look_due, binder,
+				   &binder->sctp_timer);
 	if (r < 0) {
+		(void)loop_timer_free(binder->timer); /* is always NULL */
 		free(binder);
 		return r;
 	}
@@ -91,6 +95,7 @@ struct binder *binder_free(struct binder *binder)
 		binder_netns_put(binder, netns);
 	}
 	(void)loop_timer_free(binder->timer); /* is always NULL */
+	(void)loop_timer_free(binder->sctp_timer); /* is always NULL */
 	free(binder->heap.rows);
 	free(binder);
 	return NULL;
@@ -262,6 +267,15 @@ static int apply_specs(struct binder *binder, struct binder_netns *netns,
 	return result;
 }
 
+static bool any_sctp(const struct listener_spec *specs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (protocol_is_sctp(specs[i].endpoint.protocol))
+			return true;
+	}
+	return false;
+}
+
 int binder_apply(struct binder *binder, uint64_t netns_id,
 		 const struct listener_spec *specs, size_t n)
 {
@@ -278,6 +292,8 @@ int binder_apply(struct binder *binder, uint64_t netns_id,
 		return -ENOMEM;
 	at_once = apply_sweep(binder, netns, specs, n) ||
 		  loop_now_us(binder->loop) >= netns->quiet_until_us;
+	if (any_sctp(specs, n))
+		binder_sctp_follow(binder, netns);
 	r = apply_specs(binder, netns, specs, n, at_once);
 	binder_netns_put(binder, netns);
 	binder_arm(binder);

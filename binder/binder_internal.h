@@ -11,6 +11,8 @@
 #include "common/log.h"
 #include "common/netns_enter.h"
 
+struct sctp_settings;
+
 /**
  * struct binder_row - one row of the table, and its place in every index
  * @listener:	what the outside sees; first, so that both have one address
@@ -49,12 +51,18 @@ struct binder_row {
 /**
  * struct binder_netns - the rows of one namespace; exists while there are any
  * @quiet_until_us: events make waiting rows be tried again only after this
+ * @sctp:	the sysctls that its SCTP listeners have; NULL: never looked at
+ * @sctp_look_us: when to look at them without an event; 0: never
+ * @sctp_pause_us: how long it was to that
  */
 struct binder_netns {
 	uint64_t id;
 	struct binder_row *rows;
 	size_t n_rows;
 	uint64_t quiet_until_us;
+	struct sctp_settings *sctp;
+	uint64_t sctp_look_us;
+	uint64_t sctp_pause_us;
 	UT_hash_handle hh;
 };
 
@@ -71,6 +79,7 @@ struct binder_heap {
 /**
  * struct binder - the table
  * @timer:	for the heap's first row, and for slots that became free
+ * @sctp_timer:	for the first @sctp_look_us of a namespace
  * @starved:	rows that wait for a slot, the longest first
  * @no_ipv6:	the kernel was seen to have none
  * @pressure_until_us: no retries before this: descriptors are used up
@@ -79,6 +88,7 @@ struct binder_heap {
 struct binder {
 	struct loop *loop;
 	struct loop_timer *timer;
+	struct loop_timer *sctp_timer;
 	struct binder_config config;
 	const struct binder_ops *ops;
 	void *user_data;
@@ -204,6 +214,19 @@ int binder_socket_set_service(int fd, const struct binder_row *row);
  */
 int binder_socket_readdress(const struct binder_row *row,
 			    const struct ip_addr *addrs, size_t n);
+
+/* sctp_follow.c: net.sctp sysctls */
+
+/** binder_sctp_follow() - gives the SCTP listeners of @netns the sysctls that
+ * hold there now, if others did when it was last looked */
+void binder_sctp_follow(struct binder *binder, struct binder_netns *netns);
+
+/** binder_sctp_opened() - an SCTP listener of @netns was opened: the sysctls
+ * are looked at some more times, without an event */
+void binder_sctp_opened(struct binder *binder, struct binder_netns *netns);
+
+/** binder_sctp_look_due() - the timer's handler, in slices */
+void binder_sctp_look_due(void *user_data);
 
 /* opener.c: attempts */
 

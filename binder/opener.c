@@ -155,6 +155,8 @@ static void row_opened(struct binder *binder, struct binder_row *row, int fd)
 	row_log_opened(binder, row);
 	row->warned = false;
 	listener->attempts = 0;
+	if (protocol_is_sctp(listener->endpoint.protocol))
+		binder_sctp_opened(binder, row->netns);
 	binder->ops->opened(listener, binder->user_data);
 }
 

@@ -56,6 +56,7 @@ void binder_netns_put(struct binder *binder, struct binder_netns *netns)
 	if (netns->rows)
 		return;
 	HASH_DELETE(hh, binder->netns, netns);
+	free(netns->sctp);
 	free(netns);
 }
 

@@ -35,21 +35,63 @@ int netns_enter_init(void)
 	return 0;
 }
 
+/* -1 is where the thread is already. Return: 0 or -errno. */
+static int enter(int netns_fd)
+{
+	return netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
+static void leave(int netns_fd)
+{
+	if (netns_fd >= 0 && setns(home_fd, CLONE_NEWNET) < 0) {
+		log_error_errno(errno, "cannot return to the host's network "
+				       "namespace; aborting");
+		abort();
+	}
+}
+
 int netns_sockets(int netns_fd, struct netns_socket *sockets, size_t n)
 {
-	if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) < 0)
-		return -errno;
+	int r = enter(netns_fd);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		sockets[i].fd = socket(sockets[i].domain,
 				       sockets[i].type | SOCK_CLOEXEC,
 				       sockets[i].protocol);
 		sockets[i].error = sockets[i].fd < 0 ? errno : 0;
 	}
-	if (netns_fd >= 0 && setns(home_fd, CLONE_NEWNET) < 0) {
-		log_error_errno(errno, "cannot return to the host's network "
-				       "namespace; aborting");
-		abort();
-	}
+	leave(netns_fd);
+	return 0;
+}
+
+static int64_t number_read(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[24], *end; /* 20 digits, a sign */
+	ssize_t len;
+	long long value;
+
+	if (fd < 0)
+		return -1;
+	len = read(fd, text, sizeof(text) - 1);
+	if (len <= 0)
+		return -1;
+	text[len] = '\0';
+	value = strtoll(text, &end, 10);
+	return end == text || value < 0 ? -1 : value;
+}
+
+int netns_numbers(int netns_fd, struct netns_number *numbers, size_t n)
+{
+	int r = enter(netns_fd);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		numbers[i].value = number_read(numbers[i].path);
+	leave(netns_fd);
 	return 0;
 }
 

@@ -42,6 +42,26 @@ int netns_enter_init(void);
 int netns_sockets(int netns_fd, struct netns_socket *sockets, size_t n);
 
 /**
+ * struct netns_number - one file of /proc/sys/net to be read inside
+ * @path:	a file that holds one number
+ * @value:	out: the number; -1: not there, negative, or no number
+ */
+struct netns_number {
+	const char *path;
+	int64_t value;
+};
+
+/**
+ * netns_numbers() - enters @netns_fd, reads all the files, steps back
+ * @netns_fd:	as above
+ *
+ * /proc/sys/net shows the namespace of the thread that opens it. Aborts as
+ * netns_sockets() does.
+ * Return: 0; -errno of setns(2): then nothing was read.
+ */
+int netns_numbers(int netns_fd, struct netns_number *numbers, size_t n);
+
+/**
  * netns_cookie() - a namespace's SO_NETNS_COOKIE
  * @netns_fd:	as above
  *

@@ -22,6 +22,8 @@
  * @bind_error:	for wildcard IPv6 binds alone
  * @bindx_told:	"+10.0.0.1 -10.0.0.2": what sctp_bindx(3) was asked for
  * @visits:	calls of netns_sockets()
+ * @sysctl:	what each file of /proc/sys/net holds
+ * @sctp_options: how many options of SCTP were set, but streams
  * @fail_allocation: which allocation from now fails, 1 being the next
  */
 static struct injected {
@@ -33,6 +35,8 @@ static struct injected {
 	int bindx_error;
 	char bindx_told[256];
 	unsigned int visits;
+	int64_t sysctl;
+	unsigned int sctp_options;
 	unsigned int fail_allocation;
 	bool allocation_failed;
 } injected;
@@ -75,6 +79,16 @@ int netns_sockets(int netns_fd, struct netns_socket *sockets, size_t n)
 	return 0;
 }
 
+int netns_numbers(int netns_fd, struct netns_number *numbers, size_t n)
+{
+	(void)netns_fd;
+	if (injected.enter_error)
+		return -injected.enter_error;
+	for (size_t i = 0; i < n; i++)
+		numbers[i].value = injected.sysctl;
+	return 0;
+}
+
 int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	const struct sockaddr_in6 *in6 = (const void *)sa;
@@ -98,8 +112,10 @@ int listen(int fd, int backlog)
 
 int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
-	if (level == IPPROTO_SCTP)
+	if (level == IPPROTO_SCTP) {
+		injected.sctp_options += option != SCTP_INITMSG;
 		return 0;
+	}
 	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
 }
 
@@ -364,6 +380,44 @@ static void test_multihomed(void **state)
 	assert_null(binder_next(f->binder, NULL));
 }
 
+static bool sctp_options_set(struct fixture *f)
+{
+	(void)f;
+	return injected.sctp_options > 0;
+}
+
+static void test_sctp_listeners_follow_sysctls(void **state)
+{
+	struct fixture *f = *state;
+
+	injected.sysctl = 10;
+	apply_one(f, 1, spec_make(PROTOCOL_SCTP, "any", 36412));
+	assert_told(f, "+36412");
+	apply_one(f, 1, spec_make(PROTOCOL_SCTP, "any", 36412));
+	assert_int_equal(injected.sctp_options, 0);
+	/* An event of the namespace. */
+	injected.sysctl = 11;
+	apply_one(f, 1, spec_make(PROTOCOL_SCTP, "any", 36412));
+	assert_true(sctp_options_set(f));
+	/* A namespace that cannot be entered now is looked at again; and no
+	 * event is needed for that. */
+	injected.sctp_options = 0;
+	injected.sysctl = 12;
+	injected.enter_error = EMFILE;
+	apply_one(f, 1, spec_make(PROTOCOL_SCTP, "any", 36412));
+	assert_false(sctp_options_set(f));
+	injected.enter_error = 0;
+	assert_true(fixture_run(f, 5 * USEC_PER_SEC, sctp_options_set));
+	assert_told(f, "");
+	/* Other protocols have no such thing. */
+	injected.sctp_options = 0;
+	injected.sysctl = 13;
+	apply_one(f, 1, spec_make(PROTOCOL_TCP, "any", 36412));
+	assert_told(f, "-36412 +36412");
+	fixture_tick(f, USEC_PER_SEC / 20);
+	assert_int_equal(injected.sctp_options, 0);
+}
+
 #ifdef __SANITIZE_ADDRESS__
 
 static void test_no_memory(void **state)
@@ -451,6 +505,7 @@ int main(void)
 		TEST(test_no_descriptors),
 		TEST(test_open_netns_without_descriptors),
 		TEST(test_multihomed),
+		TEST(test_sctp_listeners_follow_sysctls),
 		TEST(test_no_memory),
 	};
 

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sctp_follow.c - SCTP listeners follow their namespace's sysctls
+ *
+ * Theory of operation: no event tells of a sysctl. They are looked at when the
+ * namespace's listeners are applied (its events, a reload), and because a
+ * container's sysctls usually come after the last event of its network, some
+ * more times after a listener was opened: after a second, and then after four
+ * times as long each time, up to LOOK_LAST_US. Then the namespace costs nothing
+ * any more, until its next event.
+ *
+ * What was seen is kept for the namespace. When another look sees something
+ * else, all its open SCTP listeners get it; their associations keep what they
+ * have. A one-to-many endpoint carries its associations, so opening it anew
+ * would end them: options are set on the open socket instead.
+ */
+#include <inttypes.h>
+#include <utlist.h>
+
+#include "binder/binder_internal.h"
+#include "binder/sctp_settings.h"
+#include "common/util.h"
+
+#define LOOK_FIRST_US USEC_PER_SEC
+#define LOOK_FACTOR 4
+#define LOOK_LAST_US (64 * USEC_PER_SEC)
+
+/* Namespaces looked at per wake-up: some tenths of a millisecond each. */
+#define LOOK_SLICE 8
+
+static bool is_open_sctp(const struct binder_row *row)
+{
+	return row->listener.state == LISTENER_OPEN &&
+	       protocol_is_sctp(row->listener.endpoint.protocol);
+}
+
+static void give_settings(struct binder *binder, struct binder_netns *netns)
+{
+	struct binder_row *row;
+	size_t n = 0;
+	int r = 0, failed;
+
+	DL_FOREACH (netns->rows, row) {
+		if (!is_open_sctp(row))
+			continue;
+		failed = sctp_settings_apply(row->listener.fd, netns->sctp);
+		r = r < 0 ? r : failed;
+		n++;
+	}
+	if (n == 0 || !log_ratelimit_ok(&binder->opened_limit))
+		return;
+	if (r < 0)
+		log_warning_errno(-r,
+				  "netns %" PRIu64 ": net.sctp sysctls were "
+				  "changed, and its SCTP listeners cannot have "
+				  "all of them; ignoring that",
+				  netns->id);
+	else
+		log_info("netns %" PRIu64 ": net.sctp sysctls were changed; "
+			 "new associations of its SCTP listeners have them",
+			 netns->id);
+}
+
+/* Return: 0; -errno: the namespace is on its way out, or memory is short; there
+ * is a next time. */
+static int look(struct binder *binder, struct binder_netns *netns)
+{
+	_cleanup_close_ int netns_fd = -1;
+	struct sctp_settings now;
+	bool changed;
+	int r;
+
+	r = binder->ops->open_netns(netns->id, &netns_fd, binder->user_data);
+	if (r == 0)
+		r = sctp_settings_read(netns_fd, &now);
+	if (r < 0)
+		return r;
+	changed = netns->sctp && !sctp_settings_equal(netns->sctp, &now);
+	if (!netns->sctp)
+		netns->sctp = malloc(sizeof(*netns->sctp));
+	if (!netns->sctp)
+		return -ENOMEM;
+	*netns->sctp = now;
+	if (changed)
+		give_settings(binder, netns);
+	return 0;
+}
+
+static void look_at(struct binder *binder, struct binder_netns *netns,
+		    uint64_t at_us)
+{
+	netns->sctp_look_us = at_us;
+	loop_timer_set_earlier(binder->sctp_timer, at_us);
+}
+
+void binder_sctp_opened(struct binder *binder, struct binder_netns *netns)
+{
+	netns->sctp_pause_us = LOOK_FIRST_US;
+	look_at(binder, netns, loop_now_us(binder->loop) + LOOK_FIRST_US);
+}
+
+void binder_sctp_follow(struct binder *binder, struct binder_netns *netns)
+{
+	(void)look(binder, netns); /* there is a next time */
+}
+
+static void look_again(struct binder *binder, struct binder_netns *netns)
+{
+	netns->sctp_look_us = 0;
+	(void)look(binder, netns); /* there is a next time */
+	netns->sctp_pause_us *= LOOK_FACTOR;
+	if (netns->sctp_pause_us <= LOOK_LAST_US)
+		look_at(binder, netns,
+			loop_now_us(binder->loop) + netns->sctp_pause_us);
+}
+
+void binder_sctp_look_due(void *user_data)
+{
+	struct binder *binder = user_data;
+	uint64_t now_us = loop_now_us(binder->loop);
+	struct binder_netns *netns, *next;
+	int budget = LOOK_SLICE;
+
+	HASH_ITER (hh, binder->netns, netns, next) {
+		if (netns->sctp_look_us == 0)
+			continue;
+		if (netns->sctp_look_us > now_us || budget == 0) {
+			loop_timer_set_earlier(binder->sctp_timer,
+					       netns->sctp_look_us);
+			continue;
+		}
+		budget--;
+		look_again(binder, netns);
+	}
+}
