@@ -332,19 +332,24 @@ static void parse_listen_entry(struct parse *parse,
 void parse_listen(struct parse *parse, const struct yaml_node *node,
 		  struct rule *rule)
 {
-	if (node->kind != NODE_LIST || node->n == 0) {
+	bool one = node->kind == NODE_MAPPING;
+	const struct yaml_node *entries = one ? node : node->items;
+	size_t n = one ? 1 : node->n;
+
+	if (!one && (node->kind != NODE_LIST || n == 0)) {
 		(void)parse_error(parse, node,
-				  "listen is %s, expected a list of mappings "
-				  "such as \"- {protocol: tcp, port: 80}\"",
+				  "listen is %s, expected a mapping such as "
+				  "\"{protocol: tcp, port: 80}\" or a list of "
+				  "them",
 				  FOUND(node));
 		return;
 	}
-	rule->listens = calloc(node->n, sizeof(*rule->listens));
+	rule->listens = calloc(n, sizeof(*rule->listens));
 	if (!rule->listens) {
 		(void)parse_oom(parse);
 		return;
 	}
-	for (size_t i = 0; i < node->n && !parse_full(parse); i++)
-		parse_listen_entry(parse, &node->items[i],
+	for (size_t i = 0; i < n && !parse_full(parse); i++)
+		parse_listen_entry(parse, &entries[i],
 				   &rule->listens[rule->n_listens++]);
 }
