@@ -100,6 +100,28 @@ static bool follows_colon(const struct reader *reader, const yaml_mark_t *mark)
 	return false;
 }
 
+/* Mistakes in a mapping or list within braces or brackets, where less may stand
+ * without quotes; on one line, since over several it is the end that lacks. */
+static const char *flow_hint(const struct reader *reader, char c)
+{
+	const yaml_parser_t *parser = &reader->parser;
+	size_t offset = offset_of_mark(reader, &parser->problem_mark);
+	char before = offset > 0 ? reader->text[offset - 1] : '\0';
+
+	if (!parser->context ||
+	    parser->context_mark.line != parser->problem_mark.line)
+		return "";
+	if (c == '{' && before == '$')
+		return " (a text with \"${\" in it must be in quotes here)";
+	if (c == '[' && before == '/')
+		return " (a text with \"[\" in it must be in quotes here)";
+	if (c == ':')
+		return " (a text with \":\" in it, such as an IPv6 address, "
+		       "must "
+		       "be in quotes here; or a comma is missing)";
+	return "";
+}
+
 /* What the writer probably meant, where libyaml's own words do not help. */
 static const char *syntax_hint(const struct reader *reader)
 {
@@ -121,7 +143,7 @@ static const char *syntax_hint(const struct reader *reader)
 		return " (a text with \": \" in it must be in quotes)";
 	if (c == '@' || c == '`' || (c == '%' && parser->problem_mark.column))
 		return " (a text that begins with this must be in quotes)";
-	return "";
+	return flow_hint(reader, c);
 }
 
 /* Turns what libyaml says of the text into a problem. */
