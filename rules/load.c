@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "common/util.h"
+#include "rules/parse.h"
 #include "rules/yaml_node.h"
 
 #define DEV_NULL makedev(1, 3)
@@ -32,6 +34,46 @@ bool rule_file_name_ok(const char *name)
 
 	return name[0] != '.' && len > 5 &&
 	       strcmp(name + len - 5, ".yaml") == 0;
+}
+
+/* Not hidden, and with another ending that YAML files have? */
+static bool is_misnamed(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && name[0] != '.' && !rule_file_name_ok(name) &&
+	       (strcasecmp(dot, ".yml") == 0 || strcasecmp(dot, ".yaml") == 0);
+}
+
+static int add_misnamed(struct rule_sources *sources, const char *dir_path,
+			const char *name)
+{
+	char **list;
+
+	if (sources->n_misnamed >= RULE_MISNAMED_MAX)
+		return 0;
+	list = reallocarray(sources->misnamed, sources->n_misnamed + 1,
+			    sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	sources->misnamed = list;
+	list[sources->n_misnamed] = path_join(dir_path, name);
+	if (!list[sources->n_misnamed])
+		return -ENOMEM;
+	sources->n_misnamed++;
+	return 0;
+}
+
+int rule_sources_problems(const struct rule_sources *sources,
+			  struct rules_errors *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sources->n_misnamed && r == 0; i++)
+		r = rules_errors_add(errors, sources->misnamed[i], 0, 0,
+				     "is not read: the name of a rule file "
+				     "must end in .yaml");
+	return r;
 }
 
 int rule_sources_add(struct rule_sources *sources, const char *dir_path,
@@ -66,9 +108,10 @@ int rule_sources_scan(struct rule_sources *sources, const char *path,
 		return -errno;
 	/* readdir(3) tells its end from an error by errno alone. */
 	while (errno = 0, (entry = readdir(stream))) {
-		if (!rule_file_name_ok(entry->d_name))
-			continue;
-		r = rule_sources_add(sources, path, entry->d_name, dir);
+		if (rule_file_name_ok(entry->d_name))
+			r = rule_sources_add(sources, path, entry->d_name, dir);
+		else if (is_misnamed(entry->d_name))
+			r = add_misnamed(sources, path, entry->d_name);
 		if (r < 0)
 			break;
 	}
@@ -86,6 +129,13 @@ static int source_compare(const void *a, const void *b)
 	return r ? r : (sa->dir > sb->dir) - (sa->dir < sb->dir);
 }
 
+static int path_compare(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
 static void source_done(struct rule_source *source)
 {
 	free(source->name);
@@ -96,6 +146,9 @@ void rule_sources_sort(struct rule_sources *sources)
 {
 	size_t kept = 0;
 
+	if (sources->n_misnamed > 1)
+		qsort(sources->misnamed, sources->n_misnamed,
+		      sizeof(*sources->misnamed), path_compare);
 	if (sources->n > 1)
 		qsort(sources->list, sources->n, sizeof(*sources->list),
 		      source_compare);
@@ -115,6 +168,10 @@ void rule_sources_done(struct rule_sources *sources)
 		source_done(&sources->list[i]);
 	free(TAKE_PTR(sources->list));
 	sources->n = 0;
+	for (size_t i = 0; i < sources->n_misnamed; i++)
+		free(sources->misnamed[i]);
+	free(TAKE_PTR(sources->misnamed));
+	sources->n_misnamed = 0;
 }
 
 /* Reads up to one byte more than the limit, to know that it is exceeded. */

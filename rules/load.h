@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct rules_errors;
+
 /**
  * struct rule_source - a rule file that was found
  * @name:	file name, by which files are ordered and hide one another;
@@ -19,10 +21,18 @@ struct rule_source {
 	size_t dir;
 };
 
+/**
+ * struct rule_sources - those of some directories
+ * @misnamed:	paths of files that may be meant as rule files, by their names,
+ *		but are not read; owned, at most RULE_MISNAMED_MAX
+ */
 struct rule_sources {
 	struct rule_source *list;
 	size_t n;
+	char **misnamed;
+	size_t n_misnamed;
 };
+#define RULE_MISNAMED_MAX 20 /* more tell a writer nothing new */
 
 /** path_join() - "dir/name", allocated, or NULL */
 char *path_join(const char *dir, const char *name);
@@ -43,6 +53,11 @@ int rule_sources_scan(struct rule_sources *sources, const char *path,
 /** rule_sources_add() - appends one file. Return: 0 or -ENOMEM. */
 int rule_sources_add(struct rule_sources *sources, const char *dir_path,
 		     const char *name, size_t dir);
+
+/** rule_sources_problems() - appends one for each misnamed file.
+ * Return: 0 or -ENOMEM. */
+int rule_sources_problems(const struct rule_sources *sources,
+			  struct rules_errors *errors);
 
 /** rule_sources_sort() - by name; of one name the lowest @dir stays alone */
 void rule_sources_sort(struct rule_sources *sources);

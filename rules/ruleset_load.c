@@ -50,6 +50,8 @@ static int find_files(const char *const *paths, size_t n,
 					     rule_read_problem(r));
 	}
 	rule_sources_sort(sources);
+	if (r == 0)
+		r = rule_sources_problems(sources, errors);
 	for (size_t i = 0; i < sources->n && r == 0; i++)
 		r = add_file(files, sources->list[i].path);
 	return r;

@@ -49,7 +49,8 @@ struct writer {
 /**
  * struct rule_store - see the theory above
  * @n_dirs:	as many as @dirwatch has
- * @dir_problems: of directories that cannot be listed
+ * @dir_problems: directories that cannot be listed, and files in them that
+ *		may be meant as rule files and are not read
  * @settle_by_us: while events are pending: when to refresh at the latest
  * @settle:	the timer of pending events
  * @late:	the timer of writers' deadlines and of retries
@@ -227,7 +228,7 @@ static int scan_dirs(struct rule_store *store, struct rule_sources *sources,
 		retry_if_passing(store, error);
 	}
 	rule_sources_sort(sources);
-	return r;
+	return r < 0 ? r : rule_sources_problems(sources, problems);
 }
 
 /* Moves on to the first version not before @name; both lists are sorted. */
@@ -464,7 +465,7 @@ struct ruleset *rule_store_ruleset(const struct rule_store *store)
 	return store->ruleset;
 }
 
-/* Directories that cannot be listed stand together, as one file more. */
+/* The problems of directories stand together, as one file more. */
 size_t rule_store_files(const struct rule_store *store)
 {
 	return store->versions.n + (store->dir_problems.n ? 1 : 0);

@@ -215,7 +215,7 @@ static void test_precedence(void **state)
 	put(f, "b/10.yaml", RULES RULE("b10"));
 	put(f, "a/15.yaml", RULES RULE("a15a") RULE("a15b"));
 	put(f, "a/.30.yaml", RULES RULE("hidden"));
-	put(f, "a/30.yml", RULES RULE("yml"));
+	put(f, "a/30.yaml.bak", RULES RULE("bak"));
 	start(f);
 	expect(f, "b10 a15a a15b b20");
 	assert_int_equal(f->changes, 0);
@@ -319,6 +319,48 @@ static void test_error_texts(void **state)
 	}
 	rule_store_file_info(f->store, 5, &info);
 	assert_int_equal(info.n_rules, 1);
+}
+
+/* Files that may be meant as rule files by their names are told, in order. */
+static void test_misnamed(void **state)
+{
+	static const char *const wanted[] = { "a/20.YML", "a/30.yml",
+					      "b/10.Yaml" };
+	struct fixture *f = *state;
+	struct rule_file_info info;
+	char name[32];
+
+	put(f, "a/30.yml", RULES RULE("yml"));
+	put(f, "b/10.Yaml", RULES RULE("Yaml"));
+	put(f, "a/20.YML", RULES RULE("YML"));
+	put(f, "a/.40.yml", RULES RULE("hidden"));
+	put(f, "a/50.yml~", RULES RULE("backup"));
+	start(f);
+	assert_int_equal(rule_store_files(f->store), 1);
+	rule_store_file_info(f->store, 0, &info);
+	assert_int_equal(info.n_rules, 0);
+	assert_int_equal(info.errors->n, ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		const struct rules_error *error = &info.errors->list[i];
+
+		assert_string_equal(error->file + strlen(f->root) + 1,
+				    wanted[i]);
+		assert_non_null(strstr(error->message, "must end in .yaml"));
+	}
+	move(f, "a/30.yml", "a/30.yaml");
+	assert_int_equal(unlink(at(f, "b/10.Yaml")), 0);
+	assert_int_equal(unlink(at(f, "a/20.YML")), 0);
+	expect(f, "yml");
+	assert_int_equal(rule_store_files(f->store), 1);
+
+	for (int i = 0; i < 2 * RULES_ERRORS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "a/%d.yml", i);
+		put(f, name, "");
+	}
+	assert_int_equal(rule_store_reload(f->store), 0);
+	assert_int_equal(rule_store_files(f->store), 2);
+	rule_store_file_info(f->store, 1, &info);
+	assert_int_equal(info.errors->n, RULES_ERRORS_MAX);
 }
 
 /* What an editor does: a new file, renamed over the old one. */
@@ -617,6 +659,7 @@ int main(void)
 		TEST(test_last_good),
 		TEST(test_broken_override),
 		TEST(test_duplicate_names),
+		TEST(test_misnamed),
 		TEST(test_error_texts),
 		TEST(test_rename_over),
 		TEST(test_writer_at_work),
