@@ -354,7 +354,7 @@ static void listener_row(struct table *table, const json_t *listener)
 int show_listeners(const json_t *reply)
 {
 	static const struct table_column columns[] = {
-		{ .name = "ID", .right = true },
+		{ .name = "LISTENER", .right = true },
 		{ .name = "NAMESPACE" },
 		{ .name = "PROTOCOL" },
 		{ .name = "ADDRESS" },
