@@ -161,7 +161,7 @@ static int show_single(json_t *object, int (*show)(const json_t *list))
 	return r < 0 ? r : 1;
 }
 
-int show_explain(const json_t *reply)
+static int show_state(const json_t *reply)
 {
 	const char *state = show_text(reply, "state");
 
@@ -179,4 +179,15 @@ int show_explain(const json_t *reply)
 				   show_lingering);
 	}
 	return show_present(reply);
+}
+
+int show_explain(const json_t *reply)
+{
+	int r = show_state(reply);
+
+	/* Whoever wonders why an edit does nothing is to see why. */
+	if (r >= 0)
+		(void)show_problems(json_object_get(reply, "files"),
+				    "\nProblems in the rule files:\n");
+	return r;
 }

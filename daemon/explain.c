@@ -335,27 +335,28 @@ json_t *explain_present(const struct control_view *view, struct netns *netns,
 
 	if (reconcile_plan(view->reconcile, netns, &plan) < 0)
 		return NULL;
-	reply = json_pack("{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:I}", "state",
-			  "present", "namespace",
-			  describe_namespace(view, netns), "pending",
-			  "lingering", "rules",
-			  explain_rules(rule_store_ruleset(view->rules), netns),
-			  "listeners",
-			  explain_specs(view, netns, &plan, now_us), "shadowed",
-			  explain_shadows(&plan), "omitted",
-			  (json_int_t)plan.omitted);
+	reply = json_pack(
+		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:I, s:o}", "state",
+		"present", "namespace", describe_namespace(view, netns),
+		"pending", "lingering", "rules",
+		explain_rules(rule_store_ruleset(view->rules), netns),
+		"listeners", explain_specs(view, netns, &plan, now_us),
+		"shadowed", explain_shadows(&plan), "omitted",
+		(json_int_t)plan.omitted, "files", describe_files(view));
 	plan_done(&plan);
 	return reply;
 }
 
 /* Takes @pending and @lingering, of which one is JSON null. */
-static int explain_without_netns(const char *state, json_t *pending,
+static int explain_without_netns(const struct control_view *view,
+				 const char *state, json_t *pending,
 				 json_t *lingering, json_t **ret_reply)
 {
-	json_t *reply = json_pack("{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:i}",
-				  "state", state, "namespace", "pending",
-				  pending, "lingering", lingering, "rules",
-				  "listeners", "shadowed", "omitted", 0);
+	json_t *reply = json_pack(
+		"{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:i, s:o}", "state",
+		state, "namespace", "pending", pending, "lingering", lingering,
+		"rules", "listeners", "shadowed", "omitted", 0, "files",
+		describe_files(view));
 
 	if (!reply)
 		return -ENOMEM;
@@ -376,9 +377,10 @@ static int explain_pending(const struct control_view *view,
 	n = watcher_pending_names(view->watcher, list, ABSENT_MAX);
 	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
 		if (name_matches(list[i].dir, list[i].name, wanted))
-			return explain_without_netns(
-				"pending", describe_pending(&list[i], now_us),
-				json_null(), ret_reply);
+			return explain_without_netns(view, "pending",
+						     describe_pending(&list[i],
+								      now_us),
+						     json_null(), ret_reply);
 	}
 	return 0;
 }
@@ -401,7 +403,7 @@ static int explain_lingering(const struct control_view *view,
 		if ((by_id && list[i].netns_id == id) ||
 		    name_matches("", list[i].name, wanted))
 			return explain_without_netns(
-				"lingering", json_null(),
+				view, "lingering", json_null(),
 				describe_lingering(view, &list[i], now_us),
 				ret_reply);
 	}

@@ -227,12 +227,16 @@ def test_broken_file_keeps_its_last_good_version(world, netns):
     assert [f["last_good"] for f in berthd.status()["files"]
             if f["path"] == str(path)] == [True]
     assert netns.listener_inodes() == before
+    shown = berthd.ctl_text("explain", netns.name)
+    assert shown.index("Problems") < shown.index("lissten")
+    assert "last good version" in shown.splitlines()[-1]
     # Other files go on changing meanwhile.
     berthd.write_rules("b.yaml", ack(name="b", port=2001))
     wait_open(netns, 1000, 2001)
     berthd.write_rules("a.yaml", ack(port=1001))
     wait_open(netns, 1001, 2001)
     assert problems(berthd) == []
+    assert "roblem" not in berthd.ctl_text("explain", netns.name)
 
 
 def test_broken_at_the_start(world, netns):
@@ -408,6 +412,22 @@ def test_other_files_are_ignored(world, netns):
                  "a.yml.rpmsave", ".hidden.yaml"):
         (directory / name).write_text("this: is: no rules file")
     berthd.write_rules("a.yaml", ack())
+    wait_open(netns, 8080)
+    assert problems(berthd) == []
+
+
+def test_other_ending_is_told(world, netns):
+    """The file is not read, and everything that could say so does."""
+    berthd = world.berthd()
+    path = berthd.rules_dirs[0] / "10-web.yml"
+    path.write_text(ack())
+    berthd.wait_log("10-web.yml: is not read")
+    assert [problem["file"] for problem in problems(berthd)] == [str(path)]
+    for command in (("check",), ("status",), ("rules",),
+                    ("explain", netns.name)):
+        assert "must end in .yaml" in berthd.ctl_text(
+            *command, code=int(command == ("check",)))
+    path.rename(path.with_suffix(".yaml"))
     wait_open(netns, 8080)
     assert problems(berthd) == []
 
