@@ -105,7 +105,7 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 	case ENETUNREACH:
 		return true;
 	default:
-		if (log_ratelimit_ok(&worker->log_limit))
+		if (worker_may_log(worker, share->listener, NULL))
 			log_warning_errno(error, "%s: cannot accept; retrying",
 					  share->listener->label);
 		share_park(worker, share);

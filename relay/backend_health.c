@@ -75,6 +75,15 @@ void backend_works(struct serving *serving, unsigned int index)
 		atomic_store_explicit(held, 0, memory_order_relaxed);
 }
 
+bool backend_all_tried(const struct serving *serving, uint64_t tried)
+{
+	for (size_t i = 0; i < serving->n_backends; i++) {
+		if (!(tried >> i & 1))
+			return false;
+	}
+	return true;
+}
+
 static uint64_t held_until_us(const struct serving *serving, unsigned int index)
 {
 	return atomic_load_explicit(

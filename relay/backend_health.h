@@ -17,10 +17,12 @@ struct serving;
  * struct backend_health - zero-initialize
  * @held_until_us: monotonic; 0: it works, as far as is known
  * @failed_us:	when it last failed
+ * @said:	the log says that it failed
  */
 struct backend_health {
 	_Atomic uint64_t held_until_us;
 	_Atomic uint64_t failed_us;
+	atomic_bool said;
 };
 
 /**
@@ -42,6 +44,9 @@ void backend_failed(struct serving *serving, unsigned int index,
 
 /** backend_works() - backend @index was reached */
 void backend_works(struct serving *serving, unsigned int index);
+
+/** backend_all_tried() - has @tried, as in backend_pick(), all of them? */
+bool backend_all_tried(const struct serving *serving, uint64_t tried);
 
 /** backend_failed_since() - did backend @index fail after @since_us, and was it
  * not reached after that? */

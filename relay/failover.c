@@ -14,6 +14,7 @@
 #include "relay/admission.h"
 #include "relay/backend_connect.h"
 #include "relay/backend_health.h"
+#include "relay/backend_log.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
 #include "relay/serving.h"
@@ -49,40 +50,13 @@ bool failover_pick(struct worker *worker, struct share *share,
 	return true;
 }
 
-/* Why, where, and what happens next. */
-static void failover_log(struct worker *worker, const struct share *share,
-			 const struct serving *serving,
-			 const struct failover *failover, int error,
-			 const char *next)
+/* Of berthd's sockets it may be the address that is not there. */
+static const char *failover_why(const struct serving_backend *target, int error)
 {
-	const struct serving_backend *target =
-		&serving->backends[failover->index];
-	const char *place = serving->backend_netns;
-
-	if (!log_ratelimit_ok(&worker->log_limit))
-		return;
-	/* Of berthd's sockets it may be the address that is not there. */
-	log_warning("%s: cannot connect to '%s'%s%s%s: %s; %s",
-		    share->listener->label, target->text,
-		    place[0] ? " in '" : "", place, place[0] ? "'" : "",
-		    error == EADDRNOTAVAIL && !target->minted
-			    ? "no local port is left, or its namespace has its "
-			      "share (net.ipv4.ip_local_port_range)"
-			    : strerror(error),
-		    next);
-}
-
-/* Is none left that was not tried? */
-static bool is_last(const struct serving *serving,
-		    const struct failover *failover)
-{
-	uint64_t tried = failover->tried | UINT64_C(1) << failover->index;
-
-	for (size_t i = 0; i < serving->n_backends; i++) {
-		if (!(tried & UINT64_C(1) << i))
-			return false;
-	}
-	return true;
+	return error == EADDRNOTAVAIL && !target->minted
+		       ? "no local port is left, or its namespace has its "
+			 "share (net.ipv4.ip_local_port_range)"
+		       : strerror(error);
 }
 
 static bool is_unix(const struct serving_backend *target)
@@ -146,15 +120,19 @@ bool failover_wait(struct worker *worker, struct share *share,
 	if (is_unix(target) ? error != -EAGAIN
 			    : error != -EADDRNOTAVAIL || target->ports == 0)
 		return false;
-	if (!is_unix(target) && !is_last(serving, failover))
+	if (!is_unix(target) &&
+	    !backend_all_tried(serving, failover->tried |
+						UINT64_C(1) << failover->index))
 		return false;
 	if (backend_queue_wait(worker, &key, share->listener->netns, retry,
 			       owner, waiter) < 0)
 		return false;
 	if (!waited && !is_unix(target)) {
 		counters_add(share_counters(share), COUNTER_LIMITED, 1);
-		failover_log(worker, share, serving, failover, -error,
-			     "waiting for one");
+		backend_log_failed(worker, share->listener, serving,
+				   failover->index,
+				   failover_why(target, -error),
+				   "waiting for one");
 	}
 	return true;
 }
@@ -217,7 +195,7 @@ bool failover_next(struct worker *worker, struct share *share,
 		   struct serving *serving, struct failover *failover,
 		   int error)
 {
-	const struct failover failed = *failover;
+	const unsigned int failed = failover->index;
 	const char *next = "trying the next";
 	bool found;
 
@@ -231,7 +209,9 @@ bool failover_next(struct worker *worker, struct share *share,
 		next = protocol_is_sctp(share->listener->protocol)
 			       ? "aborting the association"
 			       : "resetting the client";
-	failover_log(worker, share, serving, &failed, error, next);
+	backend_log_failed(worker, share->listener, serving, failed,
+			   failover_why(&serving->backends[failed], error),
+			   next);
 	return found;
 }
 

@@ -102,7 +102,7 @@ static void conn_set_timer(struct worker *worker, struct sctp_conn *conn)
 static void log_if_stalled(struct worker *worker, const struct sctp_conn *conn)
 {
 	if (conn->state == SCTP_STATE_OPEN && conn->stalled_us &&
-	    log_ratelimit_ok(&worker->log_limit))
+	    worker_may_log(worker, conn->share->listener, NULL))
 		log_warning("%s: aborting an association: it holds the buffers "
 			    "that all of the listener's share",
 			    conn->share->listener->label);

@@ -21,7 +21,7 @@ void sctp_accepted(struct worker *worker, struct share *share, int fd,
 		sctp_conn_begin(worker, conn);
 		return;
 	}
-	if (log_ratelimit_ok(&worker->log_limit))
+	if (worker_may_log(worker, share->listener, NULL))
 		log_warning_errno(r, "%s: aborting an association",
 				  share->listener->label);
 	stream_reset(fd);

@@ -11,7 +11,7 @@
 
 #include "common/util.h"
 #include "relay/admit.h"
-#include "relay/backend_health.h"
+#include "relay/backend_log.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
 #include "relay/sctp_internal.h"
@@ -41,7 +41,8 @@ static void forward_open(struct worker *worker, struct sctp_conn *conn)
 	if (backend->kind != SCTP_SIDE_STREAM &&
 	    sctp_socket_limits(backend->fd, 0, &backend->limits) < 0)
 		backend->shut = true;
-	backend_works(conn->serving, conn->failover.index);
+	backend_reached(worker, conn->share->listener, conn->serving,
+			conn->failover.index);
 	conn->active_us = worker->now_us;
 	backend->writable = true;
 	backend->readable = true;

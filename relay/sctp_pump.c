@@ -72,7 +72,7 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 		return; /* the peer's own doing */
 	}
 	sctp_conn_count(conn, COUNTER_DROPPED, 1);
-	if (log_ratelimit_ok(&worker->log_limit))
+	if (worker_may_log(worker, conn->share->listener, NULL))
 		log_warning("%s: aborting an association: %s",
 			    conn->share->listener->label, why);
 }

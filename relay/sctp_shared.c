@@ -278,7 +278,7 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 		sctp_conn_begin(worker, conn);
 		return shared_find(shared, assoc_id);
 	}
-	if (log_ratelimit_ok(&worker->log_limit))
+	if (worker_may_log(worker, share->listener, NULL))
 		log_warning_errno(r, "%s: aborting an association",
 				  share->listener->label);
 	sctp_socket_abort(share->listener->fd, assoc_id);
@@ -397,7 +397,7 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 	for (int i = 0; i < RECEIVE_BATCH && shared->n_full == 0; i++) {
 		r = sctp_socket_receive(share->listener->fd, worker->scratch,
 					BUFFER_MAX_BYTES, &received);
-		if (r < 0 && log_ratelimit_ok(&worker->log_limit))
+		if (r < 0 && worker_may_log(worker, share->listener, NULL))
 			log_warning_errno(r, "%s: cannot receive; retrying",
 					  share->listener->label);
 		if (r < 0) {

@@ -37,7 +37,7 @@ static void share_register(struct worker *worker, struct share *share)
 
 	r = worker_watch(worker, share->listener->fd, events, &share->poll);
 	if (r < 0) {
-		if (log_ratelimit_ok(&worker->log_limit))
+		if (worker_may_log(worker, share->listener, NULL))
 			log_warning_errno(r, "cannot poll %s; retrying",
 					  share->listener->label);
 		share_park(worker, share);
@@ -244,7 +244,7 @@ static void share_failed(struct worker *worker, struct share *share, int error)
 {
 	bool refuse = error == -ENOMEM || error == -ENOBUFS;
 
-	if (log_ratelimit_ok(&worker->log_limit))
+	if (worker_may_log(worker, share->listener, NULL))
 		log_error_errno(error, "%s: it is not served%s",
 				share->listener->label,
 				refuse ? " until berthd offers it again" : "");

@@ -250,7 +250,7 @@ static void conn_watch(struct worker *worker, struct conn *conn)
 		r = side_watch(worker, &conn->client);
 	if (r == 0)
 		return;
-	if (log_ratelimit_ok(&worker->log_limit))
+	if (worker_may_log(worker, conn->share->listener, NULL))
 		log_warning_errno(r, "%s: resetting a connection",
 				  conn->share->listener->label);
 	tcp_reset(worker, conn);
@@ -365,7 +365,7 @@ void tcp_accepted(struct worker *worker, struct share *share, int fd)
 
 	r = conn_new(worker, share, fd, &conn);
 	if (r < 0) {
-		if (log_ratelimit_ok(&worker->log_limit))
+		if (worker_may_log(worker, share->listener, NULL))
 			log_warning_errno(r, "%s: resetting a connection",
 					  share->listener->label);
 		stream_reset(fd);

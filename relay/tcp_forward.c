@@ -9,7 +9,7 @@
 #include "common/ip.h"
 #include "common/util.h"
 #include "relay/admit.h"
-#include "relay/backend_health.h"
+#include "relay/backend_log.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
 #include "relay/proxy_header.h"
@@ -65,7 +65,8 @@ static int forward_introduce(struct worker *worker, struct conn *conn)
 
 static void forward_open(struct worker *worker, struct conn *conn)
 {
-	backend_works(conn->serving, conn->failover.index);
+	backend_reached(worker, conn->share->listener, conn->serving,
+			conn->failover.index);
 	conn->active_us = worker->now_us;
 	conn->backend.writable = true;
 	tcp_set_state(worker, conn, CONN_OPEN);

@@ -111,7 +111,8 @@ void udp_count_sent(struct worker *worker, struct udp_front *front,
 	if (outcome->dropped == 0)
 		return;
 	counters_add(counters, COUNTER_DROPPED, outcome->dropped);
-	if (outcome->error != EAGAIN && log_ratelimit_ok(&worker->log_limit))
+	if (outcome->error != EAGAIN &&
+	    worker_may_log(worker, front->share->listener, NULL))
 		log_warning_errno(outcome->error,
 				  "%s: cannot answer; dropping datagrams",
 				  front->share->listener->label);

@@ -21,6 +21,7 @@
 #include "relay/admission.h"
 #include "relay/backend_connect.h"
 #include "relay/backend_health.h"
+#include "relay/backend_log.h"
 #include "relay/mint.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
@@ -192,35 +193,51 @@ bool udp_connect_is_clients(const struct serving *serving, int error)
 		error == EADDRNOTAVAIL); /* nobody may have its address */
 }
 
-/* Notes that backend number session.backend failed.
+bool udp_connect_blames(const struct serving *serving, int error)
+{
+	return !udp_connect_is_clients(serving, error) &&
+	       udp_error_verdict(UDP_ORIGIN_CONNECT, error) >=
+		       UDP_VERDICT_SOCKET;
+}
+
+/* Notes that backend number session.backend was not reached, and says so if it
+ * is to blame. */
+static void session_missed(struct worker *worker, struct udp_session *session,
+			   int error, uint64_t *tried)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+	struct serving *serving = udp_serving(session);
+
+	*tried |= UINT64_C(1) << session->backend;
+	if (!udp_connect_blames(serving, error))
+		return;
+	backend_failed(serving, session->backend, worker->now_us);
+	backend_log_failed(worker, front->share->listener, serving,
+			   session->backend, strerror(error),
+			   backend_all_tried(serving, *tried)
+				   ? "dropping datagrams"
+				   : "trying the next");
+}
+
+/* After backend number session.backend.
  * Return: is another one worth a try? */
 static bool session_may_retry(struct worker *worker,
 			      struct udp_session *session, int error,
 			      uint64_t *tried)
 {
 	const struct udp_front *front = udp_table_owner(session->table);
-	struct serving *serving = udp_serving(session);
+	const struct serving *serving = udp_serving(session);
 
 	if (error == EDQUOT) {
 		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
 		return false;
 	}
 	counters_failed(udp_counters(front), error);
-	if (udp_connect_is_clients(serving, error))
+	if (udp_connect_is_clients(serving, error) ||
+	    udp_error_verdict(UDP_ORIGIN_CONNECT, error) <
+		    UDP_VERDICT_ELSEWHERE)
 		return false;
-	switch (udp_error_verdict(UDP_ORIGIN_CONNECT, error)) {
-	case UDP_VERDICT_DATAGRAM:
-	case UDP_VERDICT_HOST:
-		return false;
-	case UDP_VERDICT_ELSEWHERE:
-		break;
-	case UDP_VERDICT_SOCKET:
-	case UDP_VERDICT_UNREACHABLE:
-	case UDP_VERDICT_REFUSED:
-		backend_failed(serving, session->backend, worker->now_us);
-		break;
-	}
-	*tried |= UINT64_C(1) << session->backend;
+	session_missed(worker, session, error, tried);
 	return true;
 }
 

@@ -97,7 +97,9 @@ static const struct row rows[] = {
 	{ ENOSPC,        HOST,        HOST,        HOST },
 	/* Its namespace has its share of the local ports. */
 	{ EDQUOT,        HOST,        HOST,        HOST },
-	/* The rule is another one by now, which will be told. */
+	/* berthd did not answer; or its rule is another one by now, which will
+	 * be told. */
+	{ ETIMEDOUT,     HOST,        DATAGRAM,    DATAGRAM },
 	{ ESTALE,        HOST,        HOST,        HOST },
 };
 /* clang-format on */

@@ -46,6 +46,7 @@
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/backend_health.h"
+#include "relay/backend_log.h"
 #include "relay/mint.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
@@ -132,7 +133,9 @@ static void log_no_session(struct worker *worker, const struct udp_front *front,
 {
 	const char *place = front->share->serving->backend_netns;
 
-	if (log_ratelimit_ok(&worker->log_limit))
+	if (udp_connect_blames(front->share->serving, -error))
+		return; /* its own line said so */
+	if (worker_may_log(worker, front->share->listener, NULL))
 		log_warning("%s: no session%s%s%s; dropping datagrams: %s",
 			    front->share->listener->label,
 			    place && place[0] ? " with a backend in '" : "",
@@ -192,8 +195,12 @@ static void session_blame(struct worker *worker, struct udp_session *session,
 
 	counters_failed(udp_counters(front), error);
 	backend_failed(serving, session->backend, worker->now_us);
-	log_debug("%s: backend '%s': %s", front->share->listener->label,
-		  serving->backends[session->backend].text, strerror(error));
+	backend_log_failed(worker, front->share->listener, serving,
+			   session->backend, strerror(error),
+			   backend_has_other(serving, session->backend,
+					     worker->now_us)
+				   ? "trying the next"
+				   : "dropping datagrams");
 }
 
 /* Does what @verdict says about @error, but for the datagram. */
@@ -217,9 +224,13 @@ static void session_judged(struct worker *worker, struct udp_session *session,
 	}
 }
 
-static void session_works(const struct udp_session *session)
+static void session_works(struct worker *worker,
+			  const struct udp_session *session)
 {
-	backend_works(udp_serving(session), session->backend);
+	const struct udp_front *front = udp_table_owner(session->table);
+
+	backend_reached(worker, front->share->listener, front->share->serving,
+			session->backend);
 }
 
 /* What the socket was told of earlier datagrams. @error: positive, what a
@@ -311,7 +322,7 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 		n = udp_batch_receive(&udp->out, session->fd, UDP_BATCH);
 	}
 	if (n > 0) {
-		session_works(session);
+		session_works(worker, session);
 		udp_session_answered(session, worker->now_us);
 		session_adapt(worker, session, (size_t)n);
 		session_answers(worker, session, first);
@@ -525,7 +536,7 @@ static bool session_is_good(const struct worker *worker,
 				      worker->now_us))
 			return false;
 	} else if (worker->now_us - session->began_us > SILENT_WORKS_US) {
-		session_works(session);
+		backend_works(serving, session->backend);
 	}
 	return !session_lost_address(worker, session);
 }

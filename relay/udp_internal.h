@@ -138,6 +138,10 @@ int udp_connect(struct worker *worker, struct udp_session *session);
  * client, of its address, so that no backend would do better? */
 bool udp_connect_is_clients(const struct serving *serving, int error);
 
+/** udp_connect_blames() - is @error, of a socket that was not connected, the
+ * backend's? Then udp_connect() says so in the log. */
+bool udp_connect_blames(const struct serving *serving, int error);
+
 /**
  * udp_connect_minted() - goes on with the answer to session.ask
  * @mint:	the session takes it if it becomes session.mint

@@ -10,6 +10,8 @@
 #include "relay/worker.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -27,8 +29,8 @@
 /* Enough for the batch, TLS and glibc; checked by running the tests. */
 #define STACK_BYTES (256u * 1024)
 
-/* @resume, @trim, @leave */
-#define WORKER_TIMERS 3
+/* @resume, @trim, @leave, @log_tell */
+#define WORKER_TIMERS 4
 
 /* How long a pipe rests in the pool before it is closed. */
 #define TRIM_US USEC_PER_SEC
@@ -38,6 +40,44 @@
 
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 5
+
+/* Ends the name of a rule in a label. */
+#define RULE_END "': "
+
+/* A label begins with its rule, see control.c: how many of its bytes. */
+static int rule_bytes(const char *label)
+{
+	const char *end = strstr(label, RULE_END);
+
+	return (int)(end ? (size_t)(end - label) + 1 : strlen(label));
+}
+
+bool worker_may_log(struct worker *worker, const struct listener *listener,
+		    const char *about)
+{
+	char subject[LOG_SUBJECT_TEXT_MAX];
+
+	/* Cut where it is long, which makes it less exact. */
+	(void)snprintf(subject, sizeof(subject), "%.*s%s%s%s",
+		       rule_bytes(listener->label), listener->label,
+		       about ? ": '" : "", about ? about : "",
+		       about ? "'" : "");
+	if (log_subject_ok(&worker->log_limits, subject, worker->now_us))
+		return true;
+	timer_set_earlier(&worker->timers, &worker->log_tell,
+			  worker->now_us + worker->log_limits.interval_us);
+	return false;
+}
+
+static void worker_log_tell(struct timer *timer, void *user_data)
+{
+	struct worker *worker = user_data;
+	uint64_t next_us =
+		log_subjects_tell(&worker->log_limits, worker->now_us);
+
+	if (next_us != LOG_SUBJECTS_NEVER)
+		timer_set(&worker->timers, timer, next_us);
+}
 
 int worker_watch(struct worker *worker, int fd, uint32_t events,
 		 struct pollable *pollable)
@@ -223,6 +263,7 @@ static int worker_open(struct worker *worker)
 	worker->resume.handler = share_resume;
 	worker->trim.handler = worker_trim;
 	worker->leave.handler = share_leave_idle;
+	worker->log_tell.handler = worker_log_tell;
 	for (int i = 0; i < WORKER_TIMERS; i++) {
 		r = timers_reserve(&worker->timers);
 		if (r < 0)
@@ -274,8 +315,8 @@ int worker_start(struct worker *worker, size_t index, struct outbox *outbox)
 		.outbox = outbox,
 		.inbox.fd = -1,
 		.sctp_budget.limit_bytes = SCTP_BUDGET_BYTES,
-		.log_limit = { .interval_us = LOG_INTERVAL_US,
-			       .burst = LOG_BURST },
+		.log_limits = { .interval_us = LOG_INTERVAL_US,
+				.burst = LOG_BURST },
 	};
 	(void)pthread_mutex_init(&worker->inbox.lock, NULL);
 	r = worker_open(worker);

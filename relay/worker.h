@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/log.h"
+#include "common/log_subjects.h"
 #include "relay/buffer.h"
 #include "relay/listener.h"
 #include "relay/load.h"
@@ -49,7 +50,8 @@ struct worker;
  * @uncounted:	what there is no memory to count; nobody reads it
  * @mint_netns:	sockets in other namespaces, by namespace
  * @backend_queues: connections that wait for a backend
- * @log_limit:	for what peers can cause
+ * @log_limits:	for what peers can cause, see worker_may_log()
+ * @log_tell:	when it is told how many lines were held back
  */
 struct worker {
 	int epoll_fd;
@@ -81,7 +83,8 @@ struct worker {
 	struct counters uncounted;
 	struct mint_netns *mint_netns;
 	struct backend_queue *backend_queues;
-	struct log_ratelimit log_limit;
+	struct log_subjects log_limits;
+	struct timer log_tell;
 	struct outbox *outbox;
 	struct inbox inbox;
 	pthread_t thread;
@@ -106,6 +109,16 @@ void worker_forget(struct share *share);
 void worker_done(struct worker *worker);
 
 /* The rest is for the worker's own thread. */
+
+/**
+ * worker_may_log() - may a line about @listener's traffic be printed?
+ * @about:	what of it, such as a backend; NULL: anything else
+ *
+ * Each rule has a limit of its own for everything that it is about. How many
+ * lines were held back is said later.
+ */
+bool worker_may_log(struct worker *worker, const struct listener *listener,
+		    const char *about);
 
 /** worker_watch() - Return: 0 or -errno of epoll_ctl(2) */
 int worker_watch(struct worker *worker, int fd, uint32_t events,

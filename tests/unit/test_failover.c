@@ -44,6 +44,7 @@ static int setup(void **state)
 	listener.label = text;
 	share.listener = &listener;
 	worker.now_us = NOW_US;
+	worker.log_limits.burst = UINT32_MAX;
 	failover = (struct failover){ 0 };
 	return 0;
 }

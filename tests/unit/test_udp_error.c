@@ -79,10 +79,10 @@ static void test_rows(void **state)
 		{ ENFILE, "hhh" },
 		{ ENOSPC, "hhh" },
 		{ EDQUOT, "hhh" },
+		{ ETIMEDOUT, "hdd" },
 		{ ESTALE, "hhh" },
 		/* in no row */
 		{ EIO, "udd" },
-		{ ETIMEDOUT, "udd" },
 	};
 
 	(void)state;
