@@ -12,6 +12,7 @@ import pytest
 
 from harness import oracle, process
 from harness.chaos import Chaos
+from harness.netns import Netns
 from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
 
@@ -41,9 +42,14 @@ def test_random_operations(world, seed):
 
 def _everything_goes(chaos, monitor):
     """In the end nothing is left, in the kernel neither."""
+    chaos.feed()
+    tracked = {monitor.track(chaos.path(name)) for name in chaos.mounts}
+    tracked |= {monitor.track(Netns(sandbox.path))
+                for sandbox in chaos.sandboxes.values()}
     for name in list(chaos.links):
         chaos.path(name).unlink()
-    tracked = {monitor.track(chaos.path(name)) for name in chaos.mounts}
+    for number in list(chaos.sandboxes):
+        chaos.sandboxes.pop(number).end()
     for server in chaos.servers:
         server[3].close()
     chaos.servers.clear()
@@ -87,7 +93,27 @@ ADDRESSES = [
 ])
 def test_oracle(match, address, expected):
     """The oracle is code as well."""
+    assert _wanted((match, address, False)) == expected
+
+
+@pytest.mark.parametrize("first,second,expected", [
+    (("lo", True), ("eth0", True), {"tcp 10.0.0.1%lo:80",
+                                    "tcp 10.0.0.1%eth0:80"}),
+    (("lo", True), ("eth0", False), {"tcp 10.0.0.1%lo:80"}),
+    (("lo", False), ("eth0", True), {"tcp 10.0.0.1:80"}),
+    (("lo", False), ("eth0", False), {"tcp 10.0.0.1:80"}),
+])
+def test_oracle_of_bound_listeners(first, second, expected):
+    wanted = _wanted(*(({"namespace": "*", "interface": interface}, "each",
+                        bound) for interface, bound in (first, second)),
+                     addresses=[dict(ADDRESSES[1], ifname="lo"), ADDRESSES[1]])
+    assert wanted == expected
+
+
+def _wanted(*parts, addresses=None):
     document = {"rules": [{
-        "name": "r", "match": match, "respond": "ack",
-        "listen": [{"protocol": "tcp", "address": address, "port": 80}]}]}
-    assert oracle.wanted([document], ["n"], ADDRESSES) == expected
+        "name": f"r{i}", "match": match, "respond": "ack",
+        "listen": [{"protocol": "tcp", "address": address, "port": 80,
+                    "interface_bound": bound}]}
+        for i, (match, address, bound) in enumerate(parts)]}
+    return oracle.wanted([document], ["n"], addresses or ADDRESSES)

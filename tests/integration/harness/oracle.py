@@ -39,11 +39,12 @@ def _candidates(rule, names, addresses, host):
         for protocol in _list(entry["protocol"]):
             for port in _ports(entry["port"]):
                 for address in _list(entry.get("address", "any")):
-                    for text in _texts(address, matching):
+                    for text in _texts(address, matching,
+                                       entry.get("interface_bound")):
                         yield protocol, text, port
 
 
-def _texts(address, matching):
+def _texts(address, matching, bound=False):
     if address == "any":
         return ["*"]
     if address == "any4":
@@ -51,12 +52,12 @@ def _texts(address, matching):
     if address == "any6":
         return ["::"]
     if address == "each":
-        return [_scoped(a) for a in matching]
+        return [_scoped(a, bound) for a in matching]
     return [address]
 
 
-def _scoped(address):
-    if ipaddress.ip_address(address["local"]).is_link_local \
+def _scoped(address, bound):
+    if bound or ipaddress.ip_address(address["local"]).is_link_local \
             and ":" in address["local"]:
         return f"{address['local']}%{address['ifname']}"
     return address["local"]
@@ -120,7 +121,18 @@ def _collide(one, other):
     return addresses_collide(one[1], other[1])
 
 
+def address_of(text):
+    """The address of an endpoint as ss prints it, without brackets."""
+    return text.partition(" ")[2].rpartition(":")[0] \
+        .replace("[", "").replace("]", "")
+
+
 def addresses_collide(one, other):
+    """Sockets that are bound to two interfaces never do."""
+    one, _, interface = one.partition("%")
+    other, _, other_interface = other.partition("%")
+    if interface and other_interface and interface != other_interface:
+        return False
     if one == other or "*" in (one, other):
         return True
     if (":" in one) != (":" in other):

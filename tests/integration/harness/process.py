@@ -112,10 +112,27 @@ def cpu_seconds(pid):
 
 
 def limit_descriptors(pid, number):
-    """Sets the soft limit. Return: what it was."""
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, hard))
-    return soft
+    """Sets the soft limit. Return: what it was.
+
+    A process of the same user may do that; root may only with a capability
+    that a container's root has not got.
+    """
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        soft, hard = next(line.split()[3:5] for line in file
+                          if line.startswith("Max open files"))
+    uid, gid = (int(status(pid, key).split()[0]) for key in ("Uid", "Gid"))
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, int(hard)))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1] != 0:
+        raise ProcessLookupError(f"cannot limit the descriptors of {pid}")
+    return int(soft)
 
 
 def steady(read, seconds=GUARD / 75):
