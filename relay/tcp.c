@@ -33,7 +33,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
@@ -48,8 +50,8 @@
 #include "relay/share.h"
 #include "relay/worker.h"
 
-/* How long a client may take to read and acknowledge what was said to it after
- * all is done. A slow one still gets 64 KiB at 20 kbit/s. */
+/* How long a peer may acknowledge nothing of what was said to it after all is
+ * done. */
 #define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
 
 /* Deadlines */
@@ -69,6 +71,36 @@ static uint64_t conn_deadline(const struct conn *conn)
 	return conn->since_us;
 }
 
+/* Has the peer taken something since its bytes were counted last? Yes, too, if
+ * they were not counted since they were written: then they are now. */
+static bool side_progressed(struct side *side)
+{
+	int unacked = side->fd < 0 ? 0 : tcp_socket_unacked(side->fd);
+	uint32_t before = side->unacked;
+
+	/* Fails for MPTCP before Linux 5.16. */
+	side->unacked = unacked < 0 ? 0 : (uint32_t)unacked;
+	if (before == UNACKED_UNKNOWN)
+		return side->unacked > 0;
+	return side->unacked < before;
+}
+
+/* The kernel tells nobody of what a peer takes while there is room for more
+ * anyway. So it is asked when time is up, and not before. */
+static bool conn_progressed(struct worker *worker, struct conn *conn)
+{
+	bool client = side_progressed(&conn->client);
+	bool backend = side_progressed(&conn->backend);
+
+	if (!client && !backend)
+		return false;
+	if (conn->state == CONN_OPEN)
+		conn->active_us = worker->now_us;
+	else
+		conn->since_us = worker->now_us;
+	return true;
+}
+
 static void conn_timer_handler(struct timer *timer, void *user_data)
 {
 	struct conn *conn = container_of(timer, struct conn, timer);
@@ -80,6 +112,8 @@ static void conn_timer_handler(struct timer *timer, void *user_data)
 		timer_set(&worker->timers, timer, deadline_us);
 	else if (conn->state == CONN_CONNECTING || conn->state == CONN_WAITING)
 		tcp_forward_timeout(worker, conn);
+	else if (conn_progressed(worker, conn))
+		timer_set(&worker->timers, timer, conn_deadline(conn));
 	else
 		tcp_reset(worker, conn);
 }
@@ -165,6 +199,15 @@ int tcp_socket_state(int fd)
 	return info.tcpi_state;
 }
 
+int tcp_socket_unacked(int fd)
+{
+	int n;
+
+	if (ioctl(fd, SIOCOUTQ, &n) < 0)
+		return -errno;
+	return n;
+}
+
 bool tcp_socket_is_through(int fd)
 {
 	int state = tcp_socket_state(fd);
@@ -193,6 +236,10 @@ void tcp_end(struct worker *worker, struct conn *conn)
 	}
 	tcp_set_state(worker, conn, CONN_ENDING);
 	conn_close_if_through(worker, conn);
+	/* From here on nothing more is written: who takes nothing for as long
+	 * as it may is reset at once. */
+	if (!tcp_is_dead(conn))
+		(void)conn_progressed(worker, conn);
 }
 
 /* Life */

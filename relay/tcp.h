@@ -33,6 +33,12 @@ bool tcp_shed(struct worker *worker);
  * sockets too. */
 int tcp_socket_state(int fd);
 
+/**
+ * tcp_socket_unacked() - bytes that wait for the peer, of MPTCP and UNIX too
+ * Return: how many, the end counts for one; -errno.
+ */
+int tcp_socket_unacked(int fd);
+
 /** tcp_socket_is_through() - has the kernel nothing left to do for it? */
 bool tcp_socket_is_through(int fd);
 

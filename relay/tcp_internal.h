@@ -25,6 +25,8 @@ struct worker;
  * @pipe:	the same, of what splice(2) took; after @rest
  * @fd:		-1: not there
  * @error:	errno that a write to a backend met before it was connected
+ * @unacked:	bytes of ours that its peer had not acknowledged when they were
+ *		counted last; UNACKED_UNKNOWN: since then more was written
  * @n_long:	bytes in a row that came in long reads
  * @n_short:	splices in a row that brought little
  * @no_delay:	TCP_NODELAY is set, or the socket has none
@@ -51,6 +53,7 @@ struct side {
 	struct pipe *pipe;
 	int fd;
 	int error;
+	uint32_t unacked;
 	uint32_t n_long;
 	uint8_t n_short;
 	bool no_delay;
@@ -70,6 +73,8 @@ struct side {
 	bool cut_off;
 };
 
+#define UNACKED_UNKNOWN UINT32_MAX
+
 enum conn_state {
 	CONN_CONNECTING, /* the backend's answer is awaited */
 	CONN_WAITING, /* in a queue for a full backlog, or a local port */
@@ -82,7 +87,8 @@ enum conn_state {
  * struct conn - see tcp.c
  * @prev, @next: in share.conns
  * @all_prev, @all_next: in worker.conns
- * @since_us:	beginning of @state
+ * @since_us:	beginning of @state; while draining or ending: the last time
+ *that a peer was seen to have acknowledged something
  * @active_us:	last progress; while connecting: beginning with this backend
  * @sent:	bytes of serving.text that are written
  * @mint:	where @backend's socket comes from, when berthd makes it

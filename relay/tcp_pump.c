@@ -160,6 +160,7 @@ ssize_t tcp_send(struct side *dst, const void *data, size_t len)
 	if (n < 0)
 		return -errno;
 	dst->spoken = true;
+	dst->unacked = UNACKED_UNKNOWN;
 	return n;
 }
 
@@ -279,6 +280,7 @@ static int give_pipe(struct worker *worker, struct conn *conn, struct side *src,
 		   SPLICE_F_NONBLOCK);
 	if (n > 0) {
 		pipe->n_bytes -= (uint32_t)n;
+		dst->unacked = UNACKED_UNKNOWN;
 		count_given(worker, conn, dst, n);
 		return 0;
 	}

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
@@ -20,6 +21,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -157,6 +159,20 @@ static long call_setown_ex(void)
 static long call_fcntl_dup(void)
 {
 	return syscall(SYS_fcntl, socket_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static long call_ioctl_unacked(void)
+{
+	int n;
+
+	return syscall(SYS_ioctl, socket_fd, SIOCOUTQ, &n);
+}
+
+static long call_ioctl_other(void)
+{
+	int n;
+
+	return syscall(SYS_ioctl, socket_fd, FIONREAD, &n);
 }
 
 static long call_pidfd_open(void)
@@ -426,6 +442,8 @@ static void test_system_calls(void **state)
 		{ "SIGIO for another process", call_setown, EPERM },
 		{ "SIGIO for another, again", call_setown_ex, EPERM },
 		{ "a copy of a descriptor", call_fcntl_dup, 0 },
+		{ "what a peer did not take yet", call_ioctl_unacked, 0 },
+		{ "another ioctl", call_ioctl_other, EPERM },
 		{ "a process to hold", call_pidfd_open, EPERM },
 		{ "a process to trace", call_ptrace, EPERM },
 		{ "a file", call_open, EPERM },
