@@ -30,7 +30,7 @@
 #define RETRY_MIN_US (100 * USEC_PER_MSEC)
 #define RETRY_MAX_US (5 * USEC_PER_SEC)
 
-/* A node with thousands of taken ports shall not flood the journal. */
+/* Of one rule: thousands of taken ports shall not flood the journal. */
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 10
 
@@ -52,10 +52,6 @@ int binder_new(struct loop *loop, const struct binder_config *config,
 	       struct binder **ret_binder)
 {
 	struct binder *binder = calloc(1, sizeof(*binder));
-	struct log_ratelimit limit = {
-		.interval_us = LOG_INTERVAL_US,
-		.burst = LOG_BURST,
-	};
 	int r;
 
 	if (!binder)
@@ -64,8 +60,6 @@ int binder_new(struct loop *loop, const struct binder_config *config,
 	binder->config = *config;
 	binder->ops = ops;
 	binder->user_data = user_data;
-	binder->failed_limit = limit;
-	binder->opened_limit = limit;
 	if (!binder->config.retry_min_us)
 		binder->config.retry_min_us = RETRY_MIN_US;
 	if (!binder->config.retry_max_us)
@@ -74,8 +68,12 @@ int binder_new(struct loop *loop, const struct binder_config *config,
 	if (r == 0)
 		r = loop_timer_new(loop, binder_sctp_look_due, binder,
 				   &binder->sctp_timer);
+	if (r == 0)
+		r = log_teller_new(loop, LOG_INTERVAL_US, LOG_BURST,
+				   &binder->teller);
 	if (r < 0) {
 		(void)loop_timer_free(binder->timer); /* is always NULL */
+		(void)loop_timer_free(binder->sctp_timer); /* the same */
 		free(binder);
 		return r;
 	}
@@ -96,6 +94,7 @@ struct binder *binder_free(struct binder *binder)
 	}
 	(void)loop_timer_free(binder->timer); /* is always NULL */
 	(void)loop_timer_free(binder->sctp_timer); /* is always NULL */
+	(void)log_teller_free(binder->teller); /* is always NULL */
 	free(binder->heap.rows);
 	free(binder);
 	return NULL;

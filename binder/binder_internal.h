@@ -9,6 +9,7 @@
 
 #include "binder/binder.h"
 #include "common/log.h"
+#include "common/log_teller.h"
 #include "common/netns_enter.h"
 
 struct sctp_settings;
@@ -103,8 +104,7 @@ struct binder {
 	uint64_t pressure_until_us;
 	uint64_t pressure_us;
 	bool no_ipv6;
-	struct log_ratelimit failed_limit;
-	struct log_ratelimit opened_limit;
+	struct log_teller *teller;
 };
 
 enum binder_step {

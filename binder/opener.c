@@ -74,6 +74,13 @@ static uint64_t backoff_us(const struct binder *binder, int error,
 	return delay_us < max_us ? delay_us : max_us;
 }
 
+static const char *row_rule(const struct binder_row *row)
+{
+	const char *rule = row->listener.service->rule;
+
+	return rule ? rule : "";
+}
+
 /* Once for each row, however often it is tried. A namespace that is going, and
  * a socket of berth's own that a consumer is about to close, are nobody's
  * fault. */
@@ -86,12 +93,12 @@ static void row_log_failed(struct binder *binder, struct binder_row *row)
 		return;
 	row->warned = true;
 	if (!log_enabled(LOG_LEVEL_WARNING) ||
-	    !log_ratelimit_ok(&binder->failed_limit))
+	    !log_teller_ok(binder->teller, "rule '%s': cannot listen",
+			   row_rule(row)))
 		return;
 	log_warning("rule '%s': cannot listen on %s in netns '%s': %s; "
 		    "retrying",
-		    listener->service->rule ? listener->service->rule : "",
-		    endpoint_fmt(&listener->endpoint, endpoint),
+		    row_rule(row), endpoint_fmt(&listener->endpoint, endpoint),
 		    opener_label(binder, listener->netns_id, number,
 				 sizeof(number)),
 		    listener->reason);
@@ -106,12 +113,13 @@ static void row_log_opened(struct binder *binder, const struct binder_row *row)
 	/* Who read that it failed wants to read that it works now. */
 	if (row->warned)
 		level = LOG_LEVEL_INFO;
-	if (!log_enabled(level) || (level == LOG_LEVEL_INFO &&
-				    !log_ratelimit_ok(&binder->opened_limit)))
+	if (!log_enabled(level) ||
+	    (level == LOG_LEVEL_INFO &&
+	     !log_teller_ok(binder->teller, "rule '%s': listening again",
+			    row_rule(row))))
 		return;
 	log_print(level, "rule '%s': listening on %s in netns '%s'",
-		  listener->service->rule ? listener->service->rule : "",
-		  endpoint_fmt(&listener->endpoint, endpoint),
+		  row_rule(row), endpoint_fmt(&listener->endpoint, endpoint),
 		  opener_label(binder, listener->netns_id, number,
 			       sizeof(number)));
 }

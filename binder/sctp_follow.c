@@ -46,7 +46,8 @@ static void give_settings(struct binder *binder, struct binder_netns *netns)
 		r = r < 0 ? r : failed;
 		n++;
 	}
-	if (n == 0 || !log_ratelimit_ok(&binder->opened_limit))
+	if (n == 0 || !log_teller_ok(binder->teller,
+				     "netns %" PRIu64 ": net.sctp", netns->id))
 		return;
 	if (r < 0)
 		log_warning_errno(-r,

@@ -34,6 +34,9 @@
 #define PAUSE_US USEC_PER_SEC
 #define FINISH_US (30 * USEC_PER_SEC)
 
+/* How often it is said that a consumer is short of something. */
+#define SHORT_LOG_US (10 * USEC_PER_SEC)
+
 /* Of answers, between two looks at other descriptors: about a millisecond. */
 #define RECEIVE_BYTES (16 * 1024)
 
@@ -59,7 +62,11 @@ static struct consumer *consumer_get(struct consumers *consumers,
 	consumer = malloc(sizeof(*consumer));
 	if (!consumer)
 		return NULL;
-	*consumer = (struct consumer){ .all = consumers, .fd = -1 };
+	*consumer = (struct consumer){
+		.all = consumers,
+		.fd = -1,
+		.short_limit = { .interval_us = SHORT_LOG_US, .burst = 1 },
+	};
 	consumer->name = strdup(name);
 	if (!consumer->name) {
 		free(consumer);
@@ -212,7 +219,6 @@ static struct delivery *consumer_delivery(const struct consumer *consumer,
 static void consumer_short(struct consumer *consumer, uint64_t id,
 			   enum delivery_state state)
 {
-	struct consumers *consumers = consumer->all;
 	struct delivery *delivery = consumer_delivery(consumer, id);
 
 	/* Closed meanwhile; another's; or so much is sent again anyway. */
@@ -220,7 +226,7 @@ static void consumer_short(struct consumer *consumer, uint64_t id,
 		return;
 	delivery_set(delivery, state);
 	consumer_pause(consumer);
-	if (log_ratelimit_ok(&consumers->refused_limit))
+	if (log_ratelimit_ok(&consumer->short_limit))
 		log_warning("consumer '%s' is short of descriptors or memory "
 			    "for a listener; trying again in 1 s",
 			    consumer->name);
@@ -561,10 +567,6 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->loop = loop;
 	consumers->ops = *ops;
 	consumers->user_data = user_data;
-	consumers->refused_limit = (struct log_ratelimit){
-		.interval_us = 10 * USEC_PER_SEC,
-		.burst = 1,
-	};
 	consumers->list = NULL;
 	r = loop_timer_new(loop, consumers_timeout, consumers,
 			   &consumers->timer);

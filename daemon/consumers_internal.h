@@ -66,6 +66,7 @@ struct consumer {
 	int fd;
 	pid_t pid;
 	struct loop_source *source;
+	struct log_ratelimit short_limit;
 	bool blocked; /* the socket is full: wait for EPOLLOUT */
 	uint64_t pause_until_us; /* no listener is sent before */
 	struct asked asked;
@@ -87,7 +88,6 @@ struct consumers {
 	struct consumers_ops ops;
 	void *user_data;
 	struct loop_timer *timer; /* for withdrawals and for pauses */
-	struct log_ratelimit refused_limit;
 	struct consumer *list;
 	char buffer[CONSUMER_REPLY_MAX]; /* for one message at a time */
 };

@@ -20,11 +20,16 @@
 #include <utlist.h>
 
 #include "common/log.h"
+#include "common/log_teller.h"
 #include "common/util.h"
 #include "daemon/unserved.h"
 
 #define SLICE_US (2 * USEC_PER_MSEC)
 #define OBSERVE_RETRY_US USEC_PER_SEC
+
+/* Lines about one namespace. */
+#define LOG_INTERVAL_US (5 * USEC_PER_SEC)
+#define LOG_BURST 10
 
 enum subject_queue {
 	SUBJECT_IDLE,
@@ -59,7 +64,7 @@ struct reconcile {
 	struct subject *subjects; /* by netns_id */
 	struct subject *events;
 	struct subject *pass;
-	struct log_ratelimit limit;
+	struct log_teller *teller;
 	struct said *said; /* by rule; no more than there are rules */
 };
 
@@ -80,11 +85,15 @@ int reconcile_new(struct loop *loop, const struct reconcile_config *config,
 	*reconcile = (struct reconcile){
 		.loop = loop,
 		.config = *config,
-		.limit = { .interval_us = 5 * USEC_PER_SEC, .burst = 10 },
 	};
 	r = loop_timer_new(loop, reconcile_observe_again, reconcile,
 			   &reconcile->observe_timer);
+	if (r == 0)
+		r = log_teller_new(loop, LOG_INTERVAL_US, LOG_BURST,
+				   &reconcile->teller);
 	if (r < 0) {
+		(void)loop_timer_free(
+			reconcile->observe_timer); /* is always NULL */
 		free(reconcile);
 		return r;
 	}
@@ -162,6 +171,7 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 		subject_free(reconcile, subject);
 	said_clear(reconcile);
 	loop_timer_free(reconcile->observe_timer);
+	(void)log_teller_free(reconcile->teller); /* is always NULL */
 	free(reconcile);
 	return NULL;
 }
@@ -193,7 +203,7 @@ static struct subject *subject_get(struct reconcile *reconcile,
 		free(subject);
 	}
 	/* Its next event, or the next pass, finds it again. */
-	if (log_ratelimit_ok(&reconcile->limit))
+	if (log_teller_ok(reconcile->teller, "out of memory"))
 		log_error("out of memory: a network namespace is not looked "
 			  "at; trying again in 1 s");
 	loop_timer_set_earlier(reconcile->observe_timer,
@@ -261,7 +271,8 @@ int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 		/* -ESTALE: it is going, and an event will say so. Else what
 		 * needs no addresses is served meanwhile. */
 		if (r != -ESTALE) {
-			if (log_ratelimit_ok(&reconcile->limit))
+			if (log_teller_ok(reconcile->teller, "netns '%s'",
+					  netns_label(netns)))
 				log_warning_errno(
 					r,
 					"cannot read the addresses of netns "
@@ -326,7 +337,8 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		}
 		reconcile_log(reconcile, netns, &plan);
 		if (plan.omitted > 0 && subject->omitted == 0 &&
-		    log_ratelimit_ok(&reconcile->limit))
+		    log_teller_ok(reconcile->teller, "netns '%s'",
+				  netns_label(netns)))
 			log_warning("netns '%s': %zu listeners above the limit "
 				    "of %zu are left out",
 				    netns_label(netns), plan.omitted,
@@ -342,7 +354,8 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		binder_renamed(reconcile->binder, netns->id);
 	}
 	if (r < 0) {
-		if (log_ratelimit_ok(&reconcile->limit))
+		if (log_teller_ok(reconcile->teller, "netns '%s'",
+				  netns_label(netns)))
 			log_warning_errno(r,
 					  "netns '%s': cannot apply the rules; "
 					  "trying again in 1 s",

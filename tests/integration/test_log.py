@@ -41,6 +41,20 @@ def test_one_rule_does_not_silence_another(world, netns):
                     "printed")
 
 
+def test_taken_ports_of_one_rule_do_not_silence_another(world, netns):
+    """The same of listeners that cannot be opened."""
+    first, second = range(7001, 7016), 7100
+    for port in (*first, second):
+        world.close_later(netns.listen(port=port))
+    berthd = world.berthd(rules(
+        rule("first", port=f"{first[0]}-{first[-1]}"),
+        rule("second", port=second)))
+    berthd.wait_log(f"rule 'second': cannot listen on .*:{second} in netns 'n'")
+    assert berthd.log().count("rule 'first': cannot listen on") == 10
+    berthd.wait_log("rule 'first': cannot listen: 5 similar messages were not "
+                    "printed")
+
+
 def client_of(world, netns):
     sock = world.close_later(netns.new_socket(kind=DGRAM))
     sock.connect(("127.0.0.1", 8080))
