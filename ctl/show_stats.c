@@ -78,6 +78,7 @@ static void stats_row(struct table *table, const char *rule,
 	cell_seldom(table, counters, "messages_out");
 	cell_seldom(table, counters, "limited");
 	cell_seldom(table, counters, "dropped");
+	cell_seldom(table, counters, "looped");
 	table_cell(table, "%s", failures ? failures : "?");
 }
 
@@ -93,6 +94,7 @@ int show_stats(const json_t *reply)
 		{ .name = "MESSAGES OUT", .right = true, .optional = true },
 		{ .name = "LIMITED", .right = true, .optional = true },
 		{ .name = "DROPPED", .right = true, .optional = true },
+		{ .name = "LOOPED", .right = true, .optional = true },
 		{ .name = "BACKEND FAILURES", .optional = true },
 	};
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));

@@ -27,6 +27,7 @@ static const struct {
 	{ "messages_in", offsetof(struct berth_counts, messages_in) },
 	{ "messages_out", offsetof(struct berth_counts, messages_out) },
 	{ "dropped", offsetof(struct berth_counts, dropped) },
+	{ "looped", offsetof(struct berth_counts, looped) },
 };
 
 static uint64_t *member(struct berth_counts *counts, size_t i)

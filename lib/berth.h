@@ -110,6 +110,8 @@ struct berth_listener {
  * @bytes_in, @messages_in: from clients
  * @bytes_out, @messages_out: to clients
  * @dropped:	messages that could not be passed on
+ * @looped:	what came from one of your own sockets and was cut: connections,
+ *		or datagrams
  * @errors:	@n_errors different errnos, and how often a backend failed so;
  *		0 is for what has no errno, or no place of its own
  */
@@ -122,6 +124,7 @@ struct berth_counts {
 	uint64_t messages_in;
 	uint64_t messages_out;
 	uint64_t dropped;
+	uint64_t looped;
 	size_t n_errors;
 	struct {
 		int error;

@@ -138,9 +138,8 @@ int admit_next(struct worker *worker, struct share *share,
 		}
 		turn->netns->n_accepts++;
 		len = sizeof(*ret_from);
-		if (from)
-			from->sa_family = AF_UNSPEC; /* if it is gone again */
-		fd = accept4(share->listener->fd, from, from ? &len : NULL,
+		from->sa_family = AF_UNSPEC; /* if it is gone again */
+		fd = accept4(share->listener->fd, from, &len,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			share->useful = true;

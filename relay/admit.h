@@ -42,7 +42,7 @@ void admit_begin(struct worker *worker, struct share *share,
 
 /**
  * admit_next() - accepts a client; there is room for it
- * @ret_from:	its address; NULL: of no interest
+ * @ret_from:	its address; AF_UNSPEC: not known, it is gone again
  *
  * Return: its socket, non-blocking; -1: no more now. The listener is reported
  * again, at once or when it is not parked any more.

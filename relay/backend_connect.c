@@ -10,7 +10,8 @@
  * The kernel has chosen the port when connect(2) returns, also where TCP has
  * no answer yet, so that one getsockname(2) tells. It is asked for each
  * backend: which addresses are local, and which ports may be chosen, only the
- * namespace of the socket knows, and both may change at any time.
+ * namespace of the socket knows, and both may change at any time. A backend
+ * that may be a listener of the relay's own is noted with what it told.
  */
 #include "relay/backend_connect.h"
 
@@ -20,40 +21,92 @@
 
 #include "common/ip.h"
 #include "common/util.h"
+#include "relay/listener.h"
+#include "relay/mint.h"
+#include "relay/own_sockets.h"
 #include "relay/serving.h"
 
-/* Is @local what the socket of that address was to be connected to? */
-static bool is_itself(const struct sockaddr_storage *local,
-		      const struct serving_backend *target)
+/* Is @end, which is connected, connected to itself? */
+static bool is_itself(const struct own_end *end)
 {
-	struct sockaddr_storage peer = { 0 };
-	struct ip_addr local_addr, peer_addr;
-	uint16_t local_port, peer_port;
-
-	memcpy(&peer, target->address, target->address_len);
-	if (ip_addr_from_sockaddr(local, &local_addr, &local_port) < 0 ||
-	    ip_addr_from_sockaddr(&peer, &peer_addr, &peer_port) < 0)
-		return false; /* UNIX */
-	if (local_port != peer_port)
+	if (end->port != end->to_port)
 		return false;
 	/* To connect to no address means this host, from the address that is
 	 * connected to. */
-	return ip_addr_is_any(&peer_addr) ||
-	       ip_addr_equal(&local_addr, &peer_addr);
+	return ip_addr_is_any(&end->to) || ip_addr_equal(&end->addr, &end->to);
 }
 
-int backend_connect(int fd, const struct serving_backend *target)
+static enum protocol backend_protocol(const struct serving_backend *target,
+				      const struct listener *listener)
 {
-	struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(local);
-	int r = 0;
+	if (target->sctp)
+		return PROTOCOL_SCTP;
+	return listener->protocol == PROTOCOL_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+}
+
+static int find_own_end(int fd, struct own_end *end)
+{
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	int r;
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		return -errno;
+	r = ip_addr_from_sockaddr(&sa, &end->addr, &end->port);
+	/* An SCTP socket that is bound to no address has several. */
+	if (r == 0 && ip_addr_is_any(&end->addr))
+		end->addr = (struct ip_addr){ .family = AF_UNSPEC };
+	return r;
+}
+
+/* Return: as backend_connect(). */
+static int connect_ends(int fd, const struct serving_backend *target,
+			struct own_end *end)
+{
+	int r = 0, found;
 
 	if (connect(fd, target->address, target->address_len) < 0)
 		r = -errno;
-	if ((r < 0 && r != -EINPROGRESS) ||
-	    target->address->sa_family == AF_UNIX)
+	if (r < 0 && r != -EINPROGRESS)
 		return r;
-	if (getsockname(fd, (struct sockaddr *)&local, &len) < 0)
-		return -errno;
-	return is_itself(&local, target) ? -ECONNREFUSED : r;
+	found = find_own_end(fd, end);
+	if (found < 0)
+		return found;
+	return is_itself(end) ? -ECONNREFUSED : r;
+}
+
+int backend_connect(int fd, const struct serving_backend *target,
+		    const struct backend_client *client)
+{
+	struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
+	struct own_socket *own = NULL;
+	struct own_end end = {
+		.protocol = backend_protocol(target, client->listener),
+		.netns_id = client->mint ? client->mint->netns_id : 0,
+		.listener_id = client->listener->id,
+		.hops = client->hops,
+	};
+	int r;
+
+	memcpy(&to, target->address, target->address_len);
+	if (ip_addr_from_sockaddr(&to, &end.to, &end.to_port) < 0)
+		return connect(fd, target->address, target->address_len) < 0
+			       ? -errno
+			       : 0; /* UNIX */
+	/* Before it is connected: that very moment it may be accepted. */
+	if (own_port(end.protocol, end.to_port)) {
+		own = own_socket_new(&end);
+		if (!own)
+			return -ENOMEM;
+	}
+	r = connect_ends(fd, target, &end);
+	if (r < 0 && r != -EINPROGRESS) {
+		(void)own_socket_free(own);
+		return r;
+	}
+	if (own) {
+		own_socket_connected(own, &end);
+		*client->own = own;
+	}
+	return r;
 }

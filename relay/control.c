@@ -445,6 +445,9 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 	}
 	message->fd = -1;
 	listener->netns = TAKE_PTR(netns);
+	listener->netns_id =
+		message->listener.netns_host ? 0 : message->listener.netns_id;
+	listener_set_port(listener, message->listener.port);
 	entry->listener = listener;
 	for (size_t i = 0; i < n; i++) {
 		size_t w = spread_worker(entry->id, i, n, control->n_workers);

@@ -93,11 +93,12 @@ int failover_admit(const struct worker *worker, const struct share *share,
 }
 
 int failover_connect(const struct serving *serving,
-		     const struct failover *failover, uint32_t ports, int fd)
+		     const struct failover *failover, uint32_t ports, int fd,
+		     const struct backend_client *client)
 {
 	const struct serving_backend *target =
 		&serving->backends[failover->index];
-	int r = backend_connect(fd, target);
+	int r = backend_connect(fd, target, client);
 
 	if (r == -EAGAIN && !is_unix(target))
 		r = -EADDRNOTAVAIL; /* SCTP's word for it */

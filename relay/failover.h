@@ -9,6 +9,7 @@
 #include "common/ip.h"
 #include "relay/backend_queue.h"
 
+struct backend_client;
 struct mint;
 struct mint_ops;
 struct serving;
@@ -78,7 +79,8 @@ int failover_admit(const struct worker *worker, const struct share *share,
  * local port, which is noted.
  */
 int failover_connect(const struct serving *serving,
-		     const struct failover *failover, uint32_t ports, int fd);
+		     const struct failover *failover, uint32_t ports, int fd,
+		     const struct backend_client *client);
 
 /**
  * failover_wait() - the one that was picked may take the connection later

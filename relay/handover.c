@@ -43,8 +43,7 @@ int handover_give(struct share *to, int fd, unsigned int n_fds,
 		.fd = fd,
 		.n_fds = n_fds,
 	};
-	if (from)
-		handover->from = *from;
+	handover->from = *from;
 	pthread_mutex_lock(&inbox->lock);
 	first = !inbox->handovers;
 	handover->next = inbox->handovers;
@@ -73,7 +72,7 @@ static void serve(struct worker *worker, const struct handover *handover)
 	if (share->listener->protocol == PROTOCOL_SCTP)
 		sctp_accepted(worker, share, handover->fd, &handover->from);
 	else
-		tcp_accepted(worker, share, handover->fd);
+		tcp_accepted(worker, share, handover->fd, &handover->from);
 }
 
 static void refuse(struct handover *handover)

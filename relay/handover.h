@@ -12,7 +12,7 @@ struct worker;
  * handover_give() - by the worker that accepted: @to's worker shall serve it
  * @fd:		taken on success
  * @n_fds:	admitted for it, see admit_fds()
- * @from:	where it comes from; NULL: of no interest
+ * @from:	where it comes from
  *
  * Return: 0 or -ENOMEM.
  */

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "common/log.h"
 #include "common/util.h"
 #include "relay/admission.h"
+#include "relay/own_sockets.h"
 #include "relay/serving.h"
 #include "relay/worker.h"
 
@@ -35,10 +37,18 @@ int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 	return 0;
 }
 
+void listener_set_port(struct listener *listener, uint16_t port)
+{
+	listener->port = port;
+	own_port_add(listener->protocol, port, 1);
+}
+
 struct listener *listener_free(struct listener *listener)
 {
 	if (!listener)
 		return NULL;
+	if (listener->port)
+		own_port_add(listener->protocol, listener->port, -1);
 	for (size_t i = 0; i < listener->n_shares; i++) {
 		(void)serving_unref(listener->shares[i].wanted_serving);
 		free(atomic_load(&listener->shares[i].counters));
@@ -94,4 +104,25 @@ void share_limited(struct share *share)
 		return;
 	share->limited = true;
 	counters_add(share_counters(share), COUNTER_LIMITED, 1);
+}
+
+int share_arrival_hops(struct share *share, struct own_arrival *arrival)
+{
+	const struct listener *listener = share->listener;
+	int hops;
+
+	arrival->protocol = listener->protocol;
+	arrival->to_port = listener->port;
+	arrival->netns_id = listener->netns_id;
+	arrival->listener_id = listener->id;
+	hops = own_arrival_hops(arrival);
+	if (hops >= 0)
+		return hops;
+	counters_add(share_counters(share), COUNTER_LOOPED, 1);
+	if (worker_may_log(share->worker, listener, "circle"))
+		log_warning("%s: the rules forward in a circle: what berth "
+			    "sent to a backend came back to berth's own "
+			    "listener; cutting it there",
+			    listener->label);
+	return hops;
 }

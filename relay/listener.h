@@ -15,6 +15,7 @@
 struct admission;
 struct conn;
 struct listener;
+struct own_arrival;
 struct sctp_conn;
 struct sctp_shared;
 struct serving;
@@ -95,6 +96,8 @@ struct share {
  * @fd_users:	shares that use @fd; the last one closes it
  * @n_conns:	accepted connections in all workers
  * @netns:	what the traffic of its namespace takes; one reference
+ * @netns_id:	its namespace, 0 for berthd's
+ * @port:	that it listens on, 0 until it is noted, see own_port()
  * @label:	for the log: protocol, address, namespace and rule
  * @next_released: in the main thread's mailbox
  */
@@ -106,6 +109,8 @@ struct listener {
 	atomic_uint fd_users;
 	atomic_uint n_conns;
 	struct admission *netns;
+	uint64_t netns_id;
+	uint16_t port;
 	char *label;
 	struct listener *next_released;
 	size_t n_shares;
@@ -117,7 +122,7 @@ struct listener {
  * @fd:		taken on success
  * @label:	copied
  *
- * The caller sets @netns and the shares' workers.
+ * The caller sets @netns, @netns_id and the shares' workers.
  * Return: 0 or -ENOMEM.
  */
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
@@ -125,6 +130,10 @@ int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 
 /** listener_free() - when no user is left. Returns NULL; NULL is fine. */
 struct listener *listener_free(struct listener *listener);
+
+/** listener_set_port() - once: sets it, and notes it until the listener is
+ * freed */
+void listener_set_port(struct listener *listener, uint16_t port);
 
 /** listener_get() - adds a user. Return: false when there is none any more. */
 bool listener_get(struct listener *listener);
@@ -161,6 +170,16 @@ static inline struct counters *share_counters(struct share *share)
  * kernel knows.
  */
 void share_limited(struct share *share);
+
+/**
+ * share_arrival_hops() - by the share's worker only: where is a client from?
+ * @arrival:	with the client's end and, if it is known, the one that it spoke
+ *		to
+ *
+ * A client that must not be served is counted and logged.
+ * Return: as own_arrival_hops().
+ */
+int share_arrival_hops(struct share *share, struct own_arrival *arrival);
 
 /** share_accepted() - the same: a client was accepted */
 static inline void share_accepted(struct share *share)

@@ -36,6 +36,7 @@ bool report_listener(struct listener *listener, struct berth_counts *ret_counts)
 		.messages_in = values[COUNTER_MESSAGES_IN],
 		.messages_out = values[COUNTER_MESSAGES_OUT],
 		.dropped = values[COUNTER_DROPPED],
+		.looped = values[COUNTER_LOOPED],
 	};
 	report_errors(&counts, ret_counts);
 	return counts_any(&counts);

@@ -41,6 +41,7 @@
 #include "relay/admit.h"
 #include "relay/backend_queue.h"
 #include "relay/listener.h"
+#include "relay/own_sockets.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
 #include "relay/share.h"
@@ -163,6 +164,7 @@ void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
 {
 	struct sctp_side *backend = &conn->backend;
 
+	conn->own = own_socket_free(conn->own);
 	backend->partial =
 		sctp_message_free(sctp_conn_budget(conn), backend->partial);
 	(void)sctp_queue_clear(sctp_conn_budget(conn), &backend->queue);

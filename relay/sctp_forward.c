@@ -11,9 +11,11 @@
 
 #include "common/util.h"
 #include "relay/admit.h"
+#include "relay/backend_connect.h"
 #include "relay/backend_log.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
+#include "relay/own_sockets.h"
 #include "relay/sctp_internal.h"
 #include "relay/serving.h"
 #include "relay/worker.h"
@@ -102,6 +104,12 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 		.owner = conn,
 		.client = conn->from,
 	};
+	const struct backend_client client = {
+		.listener = conn->share->listener,
+		.mint = conn->mint,
+		.own = &conn->own,
+		.hops = conn->hops,
+	};
 	struct sctp_side *backend = &conn->backend;
 	int r, watched;
 
@@ -117,7 +125,7 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 	r = prepare_socket(conn, backend->fd);
 	if (r == 0)
 		r = failover_connect(conn->serving, &conn->failover,
-				     conn->ports, backend->fd);
+				     conn->ports, backend->fd, &client);
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	backend->poll.handler = backend_handler;
@@ -201,8 +209,37 @@ static void forward_minted(struct worker *worker, struct mint *mint)
 		sctp_conn_reset(worker, conn);
 }
 
+/* Of all the client's addresses, one of which the relay may have. Return: as
+ * own_arrival_hops(). */
+static int arrival_hops(const struct sctp_conn *conn)
+{
+	struct ip_addr from[SCTP_ENDS_MAX], to[SCTP_ENDS_MAX];
+	struct own_arrival arrival = { .to = to };
+	const struct sctp_side *client = &conn->client;
+	size_t n;
+	int hops = 0;
+
+	if (!own_sockets_any(PROTOCOL_SCTP))
+		return 0;
+	n = sctp_socket_peers(client->fd, client->assoc_id, from,
+			      &arrival.from_port);
+	arrival.n_to = sctp_socket_locals(client->fd, client->assoc_id, to);
+	for (size_t i = 0; i < n && hops == 0; i++) {
+		arrival.from = from[i];
+		hops = share_arrival_hops(conn->share, &arrival);
+	}
+	return hops;
+}
+
 void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn)
 {
+	int hops = arrival_hops(conn);
+
+	if (hops < 0) {
+		sctp_conn_reset(worker, conn);
+		return;
+	}
+	conn->hops = (uint8_t)hops;
 	conn->active_us = worker->now_us;
 	(void)failover_pick(worker, conn->share, conn->serving,
 			    &conn->failover); /* nothing was tried yet */

@@ -19,6 +19,7 @@
 #include "relay/timer.h"
 
 struct mint;
+struct own_socket;
 struct sctp_shared;
 struct serving;
 struct share;
@@ -84,6 +85,8 @@ enum sctp_state {
  * @mint:	where @backend's socket comes from, when berthd makes it
  * @waiter:	its place in a queue while SCTP_STATE_WAITING
  * @ports:	the port space that @backend has a local port of, or 0
+ * @hops:	see own_arrival_hops()
+ * @own:	of @backend, if it may be a listener of the relay's; else NULL
  * @from:	the client's address; AF_UNSPEC: not known
  */
 struct sctp_conn {
@@ -101,6 +104,7 @@ struct sctp_conn {
 	uint64_t stalled_us;
 	struct mint *mint;
 	struct backend_waiter *waiter;
+	struct own_socket *own;
 	struct sctp_side client;
 	struct sctp_side backend;
 	size_t in_kernel;
@@ -112,6 +116,7 @@ struct sctp_conn {
 	struct ip_addr from;
 	uint8_t state;
 	uint8_t n_fds;
+	uint8_t hops;
 	bool queued;
 	bool blocked;
 	bool full;

@@ -276,6 +276,56 @@ int sctp_socket_peer(int fd, int32_t assoc_id, struct ip_addr *ret_peer)
 	return ip_addr_from_sockaddr(&primary, ret_peer, NULL);
 }
 
+/* Of @n packed addresses. Return: how many were understood. */
+static size_t read_ends(const struct sockaddr *list, int n,
+			struct ip_addr addrs[SCTP_ENDS_MAX], uint16_t *ret_port)
+{
+	const char *at = (const char *)list;
+	size_t found = 0;
+
+	for (int i = 0; i < n && found < SCTP_ENDS_MAX; i++) {
+		sa_family_t family = ((const struct sockaddr *)at)->sa_family;
+		size_t len = family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						: sizeof(struct sockaddr_in);
+		struct sockaddr_storage sa = { 0 };
+
+		memcpy(&sa, at, len);
+		at += len;
+		if (ip_addr_from_sockaddr(&sa, &addrs[found], ret_port) == 0)
+			found++;
+	}
+	return found;
+}
+
+size_t sctp_socket_peers(int fd, int32_t assoc_id,
+			 struct ip_addr ret_addrs[SCTP_ENDS_MAX],
+			 uint16_t *ret_port)
+{
+	struct sockaddr *list;
+	int n = sctp_getpaddrs(fd, assoc_id, &list);
+	size_t found;
+
+	if (n <= 0)
+		return 0;
+	found = read_ends(list, n, ret_addrs, ret_port);
+	sctp_freepaddrs(list);
+	return found;
+}
+
+size_t sctp_socket_locals(int fd, int32_t assoc_id,
+			  struct ip_addr ret_addrs[SCTP_ENDS_MAX])
+{
+	struct sockaddr *list;
+	int n = sctp_getladdrs(fd, assoc_id, &list);
+	size_t found;
+
+	if (n <= 0)
+		return 0;
+	found = read_ends(list, n, ret_addrs, NULL);
+	sctp_freeladdrs(list);
+	return found;
+}
+
 bool sctp_socket_is_gone(int fd)
 {
 	struct sctp_status status;

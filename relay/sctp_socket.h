@@ -100,6 +100,20 @@ int sctp_socket_limits(int fd, int32_t assoc_id,
  */
 int sctp_socket_peer(int fd, int32_t assoc_id, struct ip_addr *ret_peer);
 
+/* As many addresses of either end are looked at; more are announced by no
+ * sane host. */
+#define SCTP_ENDS_MAX 8
+
+/** sctp_socket_peers() - the peer's addresses and port. Return: how many; 0:
+ * there is no association. */
+size_t sctp_socket_peers(int fd, int32_t assoc_id,
+			 struct ip_addr ret_addrs[SCTP_ENDS_MAX],
+			 uint16_t *ret_port);
+
+/** sctp_socket_locals() - our own addresses, likewise */
+size_t sctp_socket_locals(int fd, int32_t assoc_id,
+			  struct ip_addr ret_addrs[SCTP_ENDS_MAX]);
+
 /** sctp_socket_is_gone() - has a one-to-one socket no association any more? */
 bool sctp_socket_is_gone(int fd);
 

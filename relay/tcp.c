@@ -39,12 +39,14 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/ip.h"
 #include "common/stream.h"
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/admit.h"
 #include "relay/backend_queue.h"
 #include "relay/listener.h"
+#include "relay/own_sockets.h"
 #include "relay/serving.h"
 #include "relay/tcp_internal.h"
 #include "relay/share.h"
@@ -139,6 +141,7 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 	int fd = TAKE_FD(backend->fd);
 
 	tcp_drop(worker, conn, backend);
+	conn->own = own_socket_free(conn->own);
 	/* berthd may not have closed its copy of a socket that it made. */
 	if (conn->mint && backend->watched)
 		worker_unwatch(worker, fd);
@@ -405,23 +408,55 @@ static int conn_new(struct worker *worker, struct share *share, int fd,
 	return 0;
 }
 
-void tcp_accepted(struct worker *worker, struct share *share, int fd)
+/* Return: as own_arrival_hops(). */
+static int arrival_hops(struct share *share, int fd,
+			const struct sockaddr_storage *from)
 {
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	struct own_arrival arrival;
+	struct ip_addr to;
+
+	/* A chain ends with other actions. */
+	if (share->serving->action != SERVICE_FORWARD ||
+	    !own_sockets_any(PROTOCOL_TCP) ||
+	    ip_addr_from_sockaddr(from, &arrival.from, &arrival.from_port) < 0)
+		return 0;
+	(void)getsockname(fd, (struct sockaddr *)&sa, &len);
+	arrival.to = &to;
+	arrival.n_to = ip_addr_from_sockaddr(&sa, &to, NULL) == 0 ? 1 : 0;
+	return share_arrival_hops(share, &arrival);
+}
+
+static void conn_refuse(struct share *share, int fd)
+{
+	stream_reset(fd);
+	admit_give(share, admit_fds(share));
+}
+
+void tcp_accepted(struct worker *worker, struct share *share, int fd,
+		  const struct sockaddr_storage *from)
+{
+	int hops = arrival_hops(share, fd, from);
 	struct conn *conn;
 	int r;
 
+	if (hops < 0) {
+		conn_refuse(share, fd);
+		return;
+	}
 	r = conn_new(worker, share, fd, &conn);
 	if (r < 0) {
 		if (worker_may_log(worker, share->listener, NULL))
 			log_warning_errno(r, "%s: resetting a connection",
 					  share->listener->label);
-		stream_reset(fd);
-		admit_give(share, admit_fds(share));
+		conn_refuse(share, fd);
 		return;
 	}
 	/* What an MPTCP listener passes on to clients of TCP lacks it. */
 	if (share->listener->protocol == PROTOCOL_MPTCP)
 		(void)stream_set_inline(fd, true); /* fails for the others */
+	conn->hops = (uint8_t)hops;
 	share_accepted(share);
 	conn->n_fds = (uint8_t)admit_fds(share);
 	load_add_conns(&worker->load, 1);
@@ -439,13 +474,14 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
+	struct sockaddr_storage from;
 	struct admit_turn turn;
 	int fd;
 
 	(void)events;
 	admit_begin(worker, share, &turn);
-	while ((fd = admit_next(worker, share, &turn, NULL)) >= 0)
-		tcp_accepted(worker, share, fd);
+	while ((fd = admit_next(worker, share, &turn, &from)) >= 0)
+		tcp_accepted(worker, share, fd, &from);
 }
 
 void tcp_share_abort(struct worker *worker, struct share *share)

@@ -9,6 +9,7 @@
 struct conn;
 struct pollable;
 struct share;
+struct sockaddr_storage;
 struct worker;
 
 /** tcp_listener_handler() - a struct share's handler: accepts */
@@ -16,7 +17,8 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events);
 
 /** tcp_accepted() - serves the connection @fd, which is taken and admitted */
-void tcp_accepted(struct worker *worker, struct share *share, int fd);
+void tcp_accepted(struct worker *worker, struct share *share, int fd,
+		  const struct sockaddr_storage *from);
 
 /** tcp_share_abort() - resets all connections of the share */
 void tcp_share_abort(struct worker *worker, struct share *share);

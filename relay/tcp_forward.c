@@ -9,6 +9,7 @@
 #include "common/ip.h"
 #include "common/util.h"
 #include "relay/admit.h"
+#include "relay/backend_connect.h"
 #include "relay/backend_log.h"
 #include "relay/listener.h"
 #include "relay/mint.h"
@@ -128,6 +129,12 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 		.ops = &mint_ops,
 		.owner = conn,
 	};
+	const struct backend_client client = {
+		.listener = conn->share->listener,
+		.mint = conn->mint,
+		.own = &conn->own,
+		.hops = conn->hops,
+	};
 	struct side *backend = &conn->backend;
 	int r;
 
@@ -147,7 +154,7 @@ static int forward_connect(struct worker *worker, struct conn *conn)
 	backend->no_delay = target->address->sa_family == AF_UNIX;
 	backend->hard = !backend->no_delay;
 	return failover_connect(conn->serving, &conn->failover, conn->ports,
-				backend->fd);
+				backend->fd, &client);
 }
 
 /* A backend on this host is connected before connect(2) returns, although it

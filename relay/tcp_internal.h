@@ -15,6 +15,7 @@
 
 struct backend_waiter;
 struct mint;
+struct own_socket;
 struct serving;
 struct share;
 struct worker;
@@ -95,6 +96,8 @@ enum conn_state {
  * @waiter:	its place in a queue while CONN_WAITING
  * @ports:	the port space that @backend has a local port of, or 0
  * @n_fds:	descriptors it holds of the limit
+ * @hops:	see own_arrival_hops()
+ * @own:	of @backend, if it may be a listener of the relay's; else NULL
  * @queued:	it is in worker.ready
  */
 struct conn {
@@ -109,6 +112,7 @@ struct conn {
 	uint64_t active_us;
 	struct mint *mint;
 	struct backend_waiter *waiter;
+	struct own_socket *own;
 	struct failover failover;
 	struct side client;
 	struct side backend;
@@ -116,6 +120,7 @@ struct conn {
 	uint32_t ports;
 	uint8_t state;
 	uint8_t n_fds;
+	uint8_t hops;
 	bool queued;
 };
 

@@ -122,6 +122,29 @@ socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 			   key->ifindex);
 }
 
+static void end_read(const union udp_address *address, socklen_t len,
+		     struct ip_addr *ret_addr)
+{
+	struct sockaddr_storage sa = { 0 };
+
+	memcpy(&sa, address, len);
+	(void)ip_addr_from_sockaddr(&sa, ret_addr, NULL); /* it is either */
+}
+
+void udp_key_ends(const struct udp_key *key, struct ip_addr *ret_client,
+		  struct ip_addr *ret_local)
+{
+	union udp_address address;
+	socklen_t len;
+
+	len = udp_key_client(key, &address);
+	end_read(&address, len, ret_client);
+	len = udp_key_local(key, key->port, &address);
+	*ret_local = (struct ip_addr){ .family = AF_UNSPEC };
+	if (len > 0)
+		end_read(&address, len, ret_local);
+}
+
 int udp_key_stand_in(const struct udp_key *key, int family,
 		     struct ip_addr *ret_client, uint16_t *ret_port)
 {

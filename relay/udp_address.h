@@ -65,6 +65,11 @@ socklen_t udp_key_client(const struct udp_key *key, union udp_address *address);
 socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 			union udp_address *address);
 
+/** udp_key_ends() - both addresses; @ret_local is AF_UNSPEC if it is not known
+ */
+void udp_key_ends(const struct udp_key *key, struct ip_addr *ret_client,
+		  struct ip_addr *ret_local);
+
 /**
  * udp_key_stand_in() - the client's address and port, for a socket that sends
  * from there in its place

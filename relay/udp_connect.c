@@ -23,6 +23,7 @@
 #include "relay/backend_health.h"
 #include "relay/backend_log.h"
 #include "relay/mint.h"
+#include "relay/own_sockets.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
 #include "relay/udp_socket.h"
@@ -44,12 +45,20 @@ static int bind_unix(int fd)
 	return bind(fd, &unnamed, sizeof(unnamed.sa_family)) < 0 ? -errno : 0;
 }
 
-/* A socket that is connected to @target: @minted, which it takes, or when that
- * is -1 one of its own. Return: it, or -errno. */
-static int backend_open(const struct serving_backend *target, int minted)
+/* A socket that is connected to @target: that of @mint, or else one of its own.
+ * Return: it, or -errno. */
+static int backend_open(struct udp_session *session,
+			const struct serving_backend *target, struct mint *mint)
 {
 	int family = target->address->sa_family;
-	_cleanup_close_ int fd = minted;
+	const struct udp_front *front = udp_table_owner(session->table);
+	const struct backend_client client = {
+		.listener = front->share->listener,
+		.mint = mint,
+		.own = &session->own,
+		.hops = session->hops,
+	};
+	_cleanup_close_ int fd = mint ? TAKE_FD(mint->fd) : -1;
 	int r = 0;
 
 	if (fd < 0)
@@ -63,11 +72,12 @@ static int backend_open(const struct serving_backend *target, int minted)
 		udp_socket_prepare(fd, family);
 	if (r < 0)
 		return r;
-	r = backend_connect(fd, target);
-	if (r < 0)
-		/* Datagrams wait for nobody: berthd's is of another kind. */
-		return r == -EINPROGRESS ? -EPROTOTYPE : r;
-	return TAKE_FD(fd);
+	r = backend_connect(fd, target, &client);
+	if (r == 0)
+		return TAKE_FD(fd);
+	session->own = own_socket_free(session->own);
+	/* Datagrams wait for nobody: berthd's is of another kind. */
+	return r == -EINPROGRESS ? -EPROTOTYPE : r;
 }
 
 /* Ends what it is told to, but @session, which is about to begin.
@@ -138,18 +148,17 @@ static bool free_ports(struct worker *worker, struct udp_session *session)
 static int backend_open_with_port(struct worker *worker,
 				  struct udp_session *session,
 				  const struct serving_backend *target,
-				  int minted)
+				  struct mint *mint)
 {
-	_cleanup_close_ int fd = minted;
 	int r;
 
 	if (!take_port(worker, session, target->ports))
 		return -EDQUOT;
-	r = backend_open(target, TAKE_FD(fd));
+	r = backend_open(session, target, mint);
 	/* One that berthd made is lost; the next question may find a port. */
 	if (r == -EAGAIN && session->ports && free_ports(worker, session) &&
-	    minted < 0)
-		r = backend_open(target, -1);
+	    !mint)
+		r = backend_open(session, target, NULL);
 	if (r < 0)
 		udp_give_port(session);
 	return r;
@@ -165,14 +174,14 @@ static int session_try(struct worker *worker, struct udp_session *session,
 
 	if (target->minted && !mint)
 		return udp_ask(worker, session, tried);
-	r = backend_open_with_port(worker, session, target,
-				   mint ? TAKE_FD(mint->fd) : -1);
+	r = backend_open_with_port(worker, session, target, mint);
 	if (r < 0)
 		return r;
 	session->fd = r;
 	session->poll.handler = udp_forward_handler;
 	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
 	if (r < 0) {
+		session->own = own_socket_free(session->own);
 		(void)close(TAKE_FD(session->fd)); /* unused so far */
 		udp_give_port(session);
 		return r;

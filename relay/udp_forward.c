@@ -48,6 +48,7 @@
 #include "relay/backend_health.h"
 #include "relay/backend_log.h"
 #include "relay/mint.h"
+#include "relay/own_sockets.h"
 #include "relay/proxy_header.h"
 #include "relay/serving.h"
 #include "relay/udp.h"
@@ -87,6 +88,7 @@ void udp_forward_close(struct worker *worker, struct udp_session *session)
 	if (held > 0)
 		counters_add(udp_counters(front), COUNTER_DROPPED, held);
 	session->poll.handler = NULL;
+	session->own = own_socket_free(session->own);
 	if (session->fd >= 0)
 		(void)close(TAKE_FD(session->fd)); /* nothing can fail */
 	udp_give_port(session);
@@ -382,13 +384,31 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 	return false;
 }
 
+/* Return: as own_arrival_hops(). */
+static int arrival_hops(const struct udp_front *front,
+			const struct udp_key *key)
+{
+	struct own_arrival arrival;
+	struct ip_addr to;
+
+	if (!own_sockets_any(PROTOCOL_UDP))
+		return 0;
+	udp_key_ends(key, &arrival.from, &to);
+	arrival.from_port = ntohs(key->port);
+	arrival.to = &to;
+	arrival.n_to = to.family == AF_UNSPEC ? 0 : 1;
+	return share_arrival_hops(front->share, &arrival);
+}
+
 static struct udp_session *session_new(struct worker *worker,
 				       struct udp_front *front,
 				       const struct udp_key *key)
 {
 	struct udp_session *session;
-	int r = -ENOMEM;
+	int r = -ENOMEM, hops = arrival_hops(front, key);
 
+	if (hops < 0)
+		return NULL;
 	if (!udp_ask_may(worker, front)) {
 		counters_add(udp_counters(front), COUNTER_LIMITED, 1);
 		return NULL;
@@ -396,8 +416,10 @@ static struct udp_session *session_new(struct worker *worker,
 	if (!front_make_room(worker, front))
 		return NULL;
 	session = udp_table_add(front->table, key, worker->now_us);
-	if (session)
+	if (session) {
+		session->hops = (uint8_t)hops;
 		r = udp_connect(worker, session);
+	}
 	if (r == 0 || r == -EINPROGRESS) {
 		counters_add(udp_counters(front), COUNTER_ACCEPTED, 1);
 		timer_set_earlier(

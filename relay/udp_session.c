@@ -17,12 +17,12 @@
 #include "relay/udp_session.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
+#include "common/siphash.h"
 #include "common/util.h"
 
 #define BUCKETS_MIN 8
@@ -66,52 +66,15 @@ struct udp_table {
 void udp_pool_init(struct udp_pool *pool, size_t limit)
 {
 	*pool = (struct udp_pool){ .limit = limit };
-	/* Without entropy, early at boot: what another boot does not repeat. */
-	if (getrandom(pool->secret, sizeof(pool->secret), GRND_NONBLOCK) < 0)
-		pool->secret[0] = monotonic_us() ^ (uintptr_t)pool;
-}
-
-/* SipHash-1-3 of Aumasson and Bernstein, for whole 64-bit words. */
-
-static uint64_t rotate(uint64_t x, int bits)
-{
-	return (x << bits) | (x >> (64 - bits));
-}
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[0] = rotate(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[2] = rotate(v[2], 32);
+	siphash_secret(pool->secret);
 }
 
 static uint64_t key_hash(const struct udp_pool *pool, const struct udp_key *key)
 {
-	uint64_t v[4] = {
-		pool->secret[0] ^ UINT64_C(0x736f6d6570736575),
-		pool->secret[1] ^ UINT64_C(0x646f72616e646f6d),
-		pool->secret[0] ^ UINT64_C(0x6c7967656e657261),
-		pool->secret[1] ^ UINT64_C(0x7465646279746573),
-	};
 	uint64_t words[6] = { 0 };
 
 	memcpy(words, key, sizeof(*key));
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		v[3] ^= words[i];
-		sip_round(v);
-		v[0] ^= words[i];
-	}
-	v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return siphash(pool->secret, words, ARRAY_SIZE(words));
 }
 
 static struct udp_session **bucket(const struct udp_table *table,

@@ -16,6 +16,7 @@
 #include "relay/pollable.h"
 
 struct mint;
+struct own_socket;
 struct udp_ask;
 struct udp_group;
 struct udp_table;
@@ -56,6 +57,9 @@ enum udp_stage {
  * @checked_us:	when its own address was last looked for
  * @fd:		-1: it waits for one
  * @mint:	of @fd, if berthd made it; else NULL
+ * @own:	of @fd, if its backend may be a listener of the relay's; else
+ *		NULL
+ * @hops:	see own_arrival_hops()
  * @ask:	while it waits, else NULL
  * @backend:	index of the backend that @fd is connected to
  * @burst:	how many answers to receive at once
@@ -78,6 +82,7 @@ struct udp_session {
 	uint64_t answered_us;
 	uint64_t checked_us;
 	struct mint *mint;
+	struct own_socket *own;
 	struct udp_ask *ask;
 	struct udp_key key;
 	int fd;
@@ -85,6 +90,7 @@ struct udp_session {
 	uint32_t full_turn;
 	uint8_t backend;
 	uint8_t burst;
+	uint8_t hops;
 	uint8_t stage; /* enum udp_stage */
 	bool apart;
 	bool apart_client;

@@ -16,6 +16,8 @@
 #include "common/ip.h"
 #include "common/util.h"
 #include "relay/backend_connect.h"
+#include "relay/listener.h"
+#include "relay/own_sockets.h"
 #include "relay/serving.h"
 
 static socklen_t address_of(const char *text, uint16_t port,
@@ -44,15 +46,30 @@ static int bound_socket(int type, const char *text, uint16_t *ret_port)
 }
 
 /* Return: what backend_connect() says. */
+static int connect_target(int fd, const struct serving_backend *target,
+			  enum protocol protocol, struct own_socket **own)
+{
+	const struct listener listener = { .id = 1, .protocol = protocol };
+	const struct backend_client client = { .listener = &listener,
+					       .own = own };
+
+	return backend_connect(fd, target, &client);
+}
+
 static int connect_to(int fd, const char *text, uint16_t port)
 {
+	struct own_socket *own = NULL;
+	int r;
+
 	struct sockaddr_storage sa;
 	struct serving_backend target = {
 		.address = (struct sockaddr *)&sa,
 	};
 
 	target.address_len = address_of(text, port, &sa);
-	return backend_connect(fd, &target);
+	r = connect_target(fd, &target, PROTOCOL_TCP, &own);
+	assert_null(own); /* no listener has the port */
+	return r;
 }
 
 static const int types[] = { SOCK_STREAM, SOCK_DGRAM };
@@ -122,12 +139,58 @@ static void test_unix(void **state)
 		.address_len = sizeof(un),
 	};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct own_socket *own = NULL;
 
 	(void)state;
 	(void)strcpy(un.sun_path, "/nobody/listens/here");
 	assert_true(fd >= 0);
-	assert_int_equal(backend_connect(fd, &target), -ENOENT);
+	assert_int_equal(connect_target(fd, &target, PROTOCOL_TCP, &own),
+			 -ENOENT);
+	assert_null(own);
 	assert_int_equal(close(fd), 0);
+}
+
+/* Where a listener has the backend's port, the socket is noted by its own end,
+ * until it is freed. */
+static void test_noted(void **state)
+{
+	static const enum protocol protocols[] = { PROTOCOL_MPTCP,
+						   PROTOCOL_UDP };
+	struct sockaddr_storage sa;
+	const struct serving_backend target = {
+		.address = (struct sockaddr *)&sa,
+		.address_len = sizeof(struct sockaddr_in),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		struct own_arrival arrival = { .protocol = protocols[i],
+					       .listener_id = 2 };
+		struct own_socket *own = NULL;
+		uint16_t port;
+		int server = bound_socket(types[i], "127.0.0.1", &port);
+		int fd =
+			bound_socket(types[i], "127.0.0.1", &arrival.from_port);
+		int r;
+
+		assert_true(server >= 0 && fd >= 0);
+		(void)address_of("127.0.0.1", port, &sa);
+		(void)listen(server, 1);
+		(void)ip_addr_parse("127.0.0.1", &arrival.from);
+		arrival.to = &arrival.from;
+		arrival.n_to = 1;
+		arrival.to_port = port;
+		own_port_add(protocols[i], port, 1);
+		r = connect_target(fd, &target, protocols[i], &own);
+		assert_true(r == 0 || r == -EINPROGRESS);
+		assert_non_null(own);
+		assert_int_equal(own_arrival_hops(&arrival), 1);
+		own = own_socket_free(own);
+		assert_int_equal(own_arrival_hops(&arrival), 0);
+		own_port_add(protocols[i], port, -1);
+		assert_int_equal(close(fd), 0);
+		assert_int_equal(close(server), 0);
+	}
 }
 
 int main(void)
@@ -136,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_itself),
 		cmocka_unit_test(test_another),
 		cmocka_unit_test(test_unix),
+		cmocka_unit_test(test_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -408,6 +408,7 @@ static const struct berth_counts some_counts = {
 	.bytes_in = UINT64_MAX, /* more than JSON has */
 	.messages_out = 9,
 	.dropped = 4,
+	.looped = 3,
 	.n_errors = 2,
 	.errors = { { 111, 3 }, { 0, 1 } },
 };
@@ -415,6 +416,7 @@ static const struct berth_counts some_counts = {
 #define SOME_COUNTS                                                          \
 	"\"accepted\":5,\"active\":2,\"limited\":1,"                         \
 	"\"bytes_in\":9223372036854775807,\"messages_out\":9,\"dropped\":4," \
+	"\"looped\":3,"                                                      \
 	"\"errors\":{\"111\":3,\"0\":1}"
 
 static void receive_text(int fd, char *buffer, size_t size)

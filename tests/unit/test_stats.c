@@ -365,7 +365,8 @@ static void test_counts_from_text(void **state)
 	static const char text[] =
 		"{\"accepted\":1,\"active\":2,\"limited\":3,\"bytes_in\":4,"
 		"\"bytes_out\":5,\"messages_in\":6,\"messages_out\":7,"
-		"\"dropped\":8,\"other\":[],\"errors\":{\"1\":1,\"2\":1,"
+		"\"dropped\":8,\"looped\":9,\"other\":[],\"errors\":{\"1\":1,"
+		"\"2\":1,"
 		"\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,"
 		"\"x\":1,\"4096\":1,\"-1\":1,\"12\":0}}";
 	json_t *object = json_loads(text, 0, NULL), *shown;
@@ -381,6 +382,7 @@ static void test_counts_from_text(void **state)
 	assert_int_equal(counts.messages_in, 6);
 	assert_int_equal(counts.messages_out, 7);
 	assert_int_equal(counts.dropped, 8);
+	assert_int_equal(counts.looped, 9);
 	assert_int_equal(counts.n_errors, BERTH_ERRORS_MAX);
 	assert_int_equal(counts.errors[7].error, 0);
 	assert_int_equal(counts.errors[7].n, 4);
