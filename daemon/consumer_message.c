@@ -50,18 +50,23 @@ static int parse_stats(json_t *message, struct consumer_reply *reply)
 
 static int parse_socket(json_t *message, struct consumer_reply *reply)
 {
-	const char *backend = NULL, *netns = NULL, *client_text = NULL;
+	const char *backend = NULL, *netns = NULL, *client_text = NULL,
+		   *from_text = NULL;
 	struct ip_addr client = { .family = AF_UNSPEC };
+	struct backend_source from = { .addr.family = AF_UNSPEC };
 	json_int_t request, id, to, port = 0;
 
-	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s, s?s, s?I}",
+	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s, s?s, s?I, s?s}",
 			"request", &request, "id", &id, "to", &to, "backend",
 			&backend, "backend_namespace", &netns, "client",
-			&client_text, "client_port", &port) < 0 ||
+			&client_text, "client_port", &port, "from",
+			&from_text) < 0 ||
 	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX || port < 0 ||
 	    port > UINT16_MAX)
 		return -EPROTO;
 	if (client_text && ip_addr_parse(client_text, &client) < 0)
+		return -EPROTO;
+	if (from_text && backend_source_parse(from_text, &from, NULL) < 0)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_SOCKET;
 	reply->request = (uint64_t)request;
@@ -72,6 +77,7 @@ static int parse_socket(json_t *message, struct consumer_reply *reply)
 		.netns = netns,
 		.client = client,
 		.client_port = (uint16_t)port,
+		.from = from.addr,
 	};
 	reply->message = json_incref(message);
 	return 0;

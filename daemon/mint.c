@@ -40,11 +40,24 @@ static int compare_told(const char *bytes, const char *told)
 	return r;
 }
 
+static bool has_source(const struct service *service,
+		       const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (ip_addr_equal(&service->from[i].addr, addr))
+			return true;
+	}
+	return false;
+}
+
 int mint_check(const struct service *service, const struct mint_target *target)
 {
 	int r = 0;
 
 	if (service->transparent != (target->client.family != AF_UNSPEC))
+		return -ESTALE;
+	if (target->from.family != AF_UNSPEC &&
+	    !has_source(service, &target->from))
 		return -ESTALE;
 	if (target->backend) {
 		if (service->action != SERVICE_FORWARD ||
@@ -97,22 +110,32 @@ static void set_protocol(struct netns_socket *sock, enum protocol protocol)
 	}
 }
 
+/* Would the consumer's own socket do? */
+static bool is_ordinary(const struct service *service,
+			const struct netns_socket *sock)
+{
+	/* An SCTP socket is bound to all addresses of the rule by its user. */
+	bool bound = service->n_from && sock->protocol != IPPROTO_SCTP;
+
+	return !service->netns && !service->transparent && !bound;
+}
+
 int mint_kind(const struct service *service, enum protocol protocol,
 	      unsigned int to, struct netns_socket *ret_socket)
 {
+	struct netns_socket sock = { .fd = -1 };
 	struct backend backend;
 
-	if (service->action != SERVICE_FORWARD || to >= service->n_to ||
-	    (!service->netns && !service->transparent))
+	if (service->action != SERVICE_FORWARD || to >= service->n_to)
 		return -EPERM;
 	if (backend_parse(service->to[to], &backend, NULL) < 0 ||
 	    backend.scheme == BACKEND_UNIX)
 		return -EPERM;
-	*ret_socket = (struct netns_socket){
-		.domain = backend.address.ss_family,
-		.fd = -1,
-	};
-	set_protocol(ret_socket, backend_protocol(backend.scheme, protocol));
+	sock.domain = backend.address.ss_family;
+	set_protocol(&sock, backend_protocol(backend.scheme, protocol));
+	if (is_ordinary(service, &sock))
+		return -EPERM;
+	*ret_socket = sock;
 	return 0;
 }
 
@@ -131,6 +154,23 @@ int mint_client(const struct netns_socket *sock,
 	return (int)ip_addr_to_sockaddr(&target->client,
 					datagrams ? target->client_port : 0,
 					/* scope_id= */ 0, ret_address);
+}
+
+int mint_source(const struct service *service, const struct netns_socket *sock,
+		struct sockaddr_storage *ret_address)
+{
+	const struct backend_source *from = service->from;
+
+	if (service->n_from == 0 || sock->protocol == IPPROTO_SCTP)
+		return 0;
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (from[i].addr.family == sock->domain)
+			return (int)ip_addr_to_sockaddr(&from[i].addr,
+							/* port= */ 0,
+							/* scope_id= */ 0,
+							ret_address);
+	}
+	return -EAFNOSUPPORT;
 }
 
 /* A descriptor of the namespace named @name, or -1 for berthd's own. */
@@ -169,22 +209,23 @@ static int make_transparent(int fd, int family)
 	return r < 0 ? -errno : 0;
 }
 
-/* To the client's address, which need not be local: but SCTP over IPv4 sends
+/* A transparent socket's address need not be local: but SCTP over IPv4 sends
  * from no other, and says so here (EADDRNOTAVAIL). */
-static int stand_in_bind(int fd, const struct netns_socket *sock,
-			 const struct sockaddr_storage *client, socklen_t len)
+static int bind_minted(int fd, const struct netns_socket *sock,
+		       bool transparent, const struct sockaddr *address,
+		       socklen_t len)
 {
 	static const int on = 1;
-	int r = make_transparent(fd, sock->domain);
+	int r;
 
-	if (r < 0)
-		return r;
-	/* Else a port would be taken that may serve only one destination. UDP
-	 * and SCTP do not heed it. */
+	/* Else a port would be taken that may serve only one destination. SCTP
+	 * does not heed it. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 			 sizeof(on));
-	return privileges_bind_unprivileged(fd, (const struct sockaddr *)client,
-					    len);
+	if (!transparent)
+		return bind(fd, address, len) < 0 ? -errno : 0;
+	r = make_transparent(fd, sock->domain);
+	return r < 0 ? r : privileges_bind_unprivileged(fd, address, len);
 }
 
 static int mint_prepare(int fd, const struct netns_socket *sock)
@@ -205,10 +246,10 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 {
 	_cleanup_close_ int netns_fd = -1, fd = -1;
 	const struct service *service = listener->service;
-	struct sockaddr_storage client;
+	struct sockaddr_storage address;
 	struct netns_socket sock;
 	uint64_t netns_id;
-	int r, len = 0;
+	int r, len;
 
 	r = mint_check(service, target);
 	if (r < 0)
@@ -217,8 +258,8 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 		      target->to, &sock);
 	if (r < 0)
 		return r;
-	if (service->transparent)
-		len = mint_client(&sock, target, &client);
+	len = service->transparent ? mint_client(&sock, target, &address)
+				   : mint_source(service, &sock, &address);
 	if (len < 0)
 		return len;
 	r = open_place(watcher, service->netns, &netns_fd, &netns_id);
@@ -232,7 +273,8 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	fd = sock.fd;
 	r = mint_prepare(fd, &sock);
 	if (r == 0 && len > 0)
-		r = stand_in_bind(fd, &sock, &client, (socklen_t)len);
+		r = bind_minted(fd, &sock, service->transparent,
+				(struct sockaddr *)&address, (socklen_t)len);
 	if (r < 0)
 		return r;
 	*ret_fd = TAKE_FD(fd);

@@ -21,6 +21,8 @@ struct watcher;
  * @client:	AF_UNSPEC, or whose address the socket is to have, because the
  *		consumer was told `transparent`
  * @client_port: for UDP, in host byte order
+ * @from:	AF_UNSPEC: any, or one of the rule's addresses that the consumer
+ *		was told
  */
 struct mint_target {
 	uint64_t id;
@@ -29,6 +31,7 @@ struct mint_target {
 	const char *netns;
 	struct ip_addr client;
 	uint16_t client_port;
+	struct ip_addr from;
 };
 
 /**
@@ -63,9 +66,19 @@ int mint_client(const struct netns_socket *sock,
 		struct sockaddr_storage *ret_address);
 
 /**
+ * mint_source() - the rule's address that such a socket is bound to; pure
+ *
+ * Return: the length; 0: none, which is so for SCTP, too; -EAFNOSUPPORT: the
+ * rule has none of that family.
+ */
+int mint_source(const struct service *service, const struct netns_socket *sock,
+		struct sockaddr_storage *ret_address);
+
+/**
  * mint_socket() - makes one where the listener's rule says, and only there
  * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's; with
- *		`transparent` bound to the client's address
+ *		`transparent` bound to the client's address, with `from` by TCP
+ *		and UDP to the rule's
  * @ret_netns_id: where it was born; 0: in berthd's own namespace
  *
  * Enters the namespace and steps back, see netns_sockets().

@@ -565,13 +565,14 @@ int berth_ask_socket(struct berth *berth, uint64_t request,
 	int r;
 
 	message = json_pack_ex(
-		&error, 0, "{s:s, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:o*}",
+		&error, 0, "{s:s, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:o*, s:s*}",
 		"type", "socket", "request", (json_int_t)request, "id",
 		(json_int_t)backend->id, "to", (json_int_t)backend->to,
 		"backend", backend->text, "backend_namespace", backend->netns,
 		"client", backend->client, "client_port",
 		backend->client_port ? json_integer(backend->client_port)
-				     : NULL);
+				     : NULL,
+		"from", backend->from);
 	if (!message)
 		return json_error_code(&error) == json_error_invalid_utf8
 			       ? -EINVAL

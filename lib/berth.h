@@ -67,8 +67,10 @@ enum berth_message_type {
  *		socket in another one is got with berth_ask_socket().
  * @transparent: connect from the client's address: with a socket from
  *		berth_ask_socket(), which is bound to it
- * @from:	addresses to connect from, "10.0.0.1" or "fd00::1", for SCTP
- *		maybe with a port, "10.0.0.1:80" or "[fd00::1]:80"
+ * @from:	addresses to connect from, "10.0.0.1" or "fd00::1": by TCP and
+ *		UDP with a socket from berth_ask_socket(), which is bound to the
+ *		one of the backend's family; by SCTP from all of its family,
+ *		which may have a port, "10.0.0.1:80" or "[fd00::1]:80"
  */
 struct berth_listener {
 	uint64_t netns_id;
@@ -161,7 +163,8 @@ struct berth_message {
 
 /**
  * struct berth_backend - one that a socket is asked for
- * @id:		of a listener that you have, with backend_netns or transparent
+ * @id:		of a listener that you have, with backend_netns, transparent or
+ *		from
  * @to:		index of the backend in its list; not one of "unix:"
  * @text:	what stands there in the list that you have; NULL: do not say
  * @netns:	the listener's backend_netns that you have; NULL: do not say
@@ -169,6 +172,9 @@ struct berth_message {
  *		only with such; else NULL
  * @client_port: the client's port, host byte order, for a UDP backend with
  *		@client; else 0
+ * @from:	for a TCP or UDP backend of a listener with addresses to connect
+ *		from, the one of the backend's family that you have; NULL: do
+ *		not say
  *
  * The texts are for when the listener changes while the question is on its
  * way: the answer is ESTALE then, instead of a socket that was made for
@@ -181,6 +187,7 @@ struct berth_backend {
 	const char *netns;
 	const char *client;
 	uint16_t client_port;
+	const char *from;
 };
 
 /**

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <utlist.h>
 
+#include "common/backend.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "lib/berth.h"
@@ -88,15 +89,19 @@ static bool send_question(struct minter *minter, struct mint *mint,
 {
 	const struct serving *serving = mint->target.serving;
 	bool stands_in = mint->target.client.family != AF_UNSPEC;
-	char client[IP_TEXT_MAX];
+	const struct serving_backend *target =
+		&serving->backends[mint->target.to];
+	const struct backend_source *source = serving_source(serving, target);
+	char client[IP_TEXT_MAX], from[BACKEND_SOURCE_TEXT_MAX];
 	const struct berth_backend backend = {
 		.id = mint->target.id,
 		.to = mint->target.to,
-		.text = serving->backends[mint->target.to].text,
+		.text = target->text,
 		.netns = serving->backend_netns,
 		.client = stands_in ? ip_addr_fmt(&mint->target.client, client)
 				    : NULL,
 		.client_port = mint->target.client_port,
+		.from = source ? backend_source_fmt(source, from) : NULL,
 	};
 	int r;
 

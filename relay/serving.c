@@ -111,7 +111,8 @@ static int add_backend(struct serving *serving, const char *text,
 	entry->address_len = backend.address_len;
 	/* A path is the same in every namespace. */
 	entry->minted = backend.scheme != BACKEND_UNIX &&
-			(serving->transparent || serving->backend_netns[0]);
+			(serving->transparent || serving->backend_netns[0] ||
+			 (serving->n_from && !entry->sctp));
 	set_identity(serving, entry, protocol);
 	return 0;
 }
@@ -292,6 +293,17 @@ struct serving *serving_unref(struct serving *serving)
 	free(serving->backend_netns);
 	free(serving->text);
 	free(serving);
+	return NULL;
+}
+
+const struct backend_source *
+serving_source(const struct serving *serving,
+	       const struct serving_backend *target)
+{
+	for (size_t i = 0; i < serving->n_from && !target->sctp; i++) {
+		if (serving->from[i].addr.family == target->address->sa_family)
+			return &serving->from[i];
+	}
 	return NULL;
 }
 

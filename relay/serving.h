@@ -86,6 +86,12 @@ struct serving *serving_ref(struct serving *serving);
 /** serving_unref() - frees with the last reference. NULL is fine. */
 struct serving *serving_unref(struct serving *serving);
 
+/** serving_source() - the address of the rule's that berthd binds a socket for
+ * @target to; NULL: none, which is so for SCTP, too */
+const struct backend_source *
+serving_source(const struct serving *serving,
+	       const struct serving_backend *target);
+
 /** serving_equal() - would both treat a connection alike? */
 bool serving_equal(const struct serving *a, const struct serving *b);
 

@@ -43,6 +43,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "common/backend.h"
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/backend_health.h"
@@ -130,19 +131,37 @@ static const char *no_session_why(int error)
 	}
 }
 
+/* The family of the one that failed is not known here. */
+static void sources_fmt(const struct serving *serving, char *buffer,
+			size_t size)
+{
+	char text[BACKEND_SOURCE_TEXT_MAX];
+	size_t len = 0;
+
+	buffer[0] = '\0';
+	for (size_t i = 0; i < serving->n_from && len < size; i++)
+		len += (size_t)snprintf(
+			buffer + len, size - len, "%s%s", i ? ", " : " from ",
+			backend_source_fmt(&serving->from[i], text));
+}
+
 static void log_no_session(struct worker *worker, const struct udp_front *front,
 			   int error)
 {
-	const char *place = front->share->serving->backend_netns;
+	const struct serving *serving = front->share->serving;
+	const char *place = serving->backend_netns;
+	char from[2 * BACKEND_SOURCE_TEXT_MAX];
 
-	if (udp_connect_blames(front->share->serving, -error))
+	if (udp_connect_blames(serving, -error))
 		return; /* its own line said so */
-	if (worker_may_log(worker, front->share->listener, NULL))
-		log_warning("%s: no session%s%s%s; dropping datagrams: %s",
-			    front->share->listener->label,
-			    place && place[0] ? " with a backend in '" : "",
-			    place ? place : "", place && place[0] ? "'" : "",
-			    no_session_why(error));
+	if (!worker_may_log(worker, front->share->listener, NULL))
+		return;
+	sources_fmt(serving, from, sizeof(from));
+	log_warning("%s: no session%s%s%s%s; dropping datagrams: %s",
+		    front->share->listener->label,
+		    place && place[0] ? " with a backend in '" : "",
+		    place ? place : "", place && place[0] ? "'" : "", from,
+		    no_session_why(error));
 }
 
 void udp_forward_refused(struct worker *worker, struct udp_session *session,

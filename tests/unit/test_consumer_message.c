@@ -94,6 +94,9 @@ static void test_socket(void **state)
 		  "10.0.0.1", 65535 },
 	};
 	static const char *const refused[] = {
+		",\"from\":\"\"",
+		",\"from\":\"0.0.0.0\"",
+		",\"from\":[\"10.0.0.1\"]",
 		",\"client\":\"\"",
 		",\"client\":\"eth0\"",
 		",\"client\":1",

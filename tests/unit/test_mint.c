@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "binder/binder.h"
+#include "common/backend.h"
 #include "common/netns_enter.h"
 #include "common/service.h"
 #include "common/util.h"
@@ -179,6 +180,45 @@ static void test_whom_the_consumer_stands_in_for(void **state)
 	}
 }
 
+static void test_sources(void **state)
+{
+	struct backend_source from[2];
+	char four[] = "10.0.0.9:1", six[] = "[fd00::9]:1";
+	char *to[] = { four, six };
+	const struct service service = { .action = SERVICE_FORWARD,
+					 .to = to,
+					 .n_to = ARRAY_SIZE(to),
+					 .from = from,
+					 .n_from = ARRAY_SIZE(from) };
+	struct mint_target target = { .to = 0 };
+	struct sockaddr_storage address;
+	struct netns_socket sock;
+	struct ip_addr bound;
+	uint16_t port;
+
+	(void)state;
+	assert_int_equal(backend_source_parse("10.0.0.1", &from[0], NULL), 0);
+	assert_int_equal(backend_source_parse("fd00::1", &from[1], NULL), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(to); i++) {
+		assert_int_equal(mint_kind(&service, PROTOCOL_TCP, i, &sock),
+				 0);
+		assert_int_equal(mint_source(&service, &sock, &address),
+				 i ? IPV6 : IPV4);
+		assert_int_equal(ip_addr_from_sockaddr(&address, &bound, &port),
+				 0);
+		assert_true(ip_addr_equal(&bound, &from[i].addr));
+		assert_int_equal(port, 0);
+		target.from = from[i].addr;
+		assert_int_equal(mint_check(&service, &target), 0);
+	}
+	target.from.bytes[15] = 2; /* of the rule before */
+	assert_int_equal(mint_check(&service, &target), -ESTALE);
+	/* By SCTP all of them are for the consumer to bind. */
+	assert_int_equal(mint_kind(&service, PROTOCOL_SCTP, 0, &sock), -EPERM);
+	sock.protocol = IPPROTO_SCTP;
+	assert_int_equal(mint_source(&service, &sock, &address), 0);
+}
+
 /* Nothing of what the consumer says is believed. */
 static void test_clients(void **state)
 {
@@ -288,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_what_the_rule_does_not_say),
 		cmocka_unit_test(test_what_the_consumer_believes),
 		cmocka_unit_test(test_whom_the_consumer_stands_in_for),
+		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test_setup(test_bound, enter_netns),
 	};

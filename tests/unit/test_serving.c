@@ -146,6 +146,8 @@ static void test_sources(void **state)
 			 0);
 	assert_int_equal(two->n_from, 2);
 	assert_int_equal(two->from[1].addr.family, AF_INET6);
+	assert_true(two->backends[0].minted);
+	assert_ptr_equal(serving_source(two, &two->backends[0]), &two->from[0]);
 	listener.n_from = 1;
 	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
 			 0);
