@@ -169,6 +169,10 @@ static int failover_ask(struct worker *worker, const struct share *share,
 	};
 	int family = serving->backends[failover->index].address->sa_family, r;
 
+	/* Whom nobody can stand in for, because the kernel knew no address any
+	 * more when it was accepted. */
+	if (serving->transparent && asker->client.family == AF_UNSPEC)
+		return -ENOTCONN;
 	if (serving->transparent) {
 		r = stand_in_check(&asker->client, family);
 		if (r < 0)

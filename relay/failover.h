@@ -51,7 +51,8 @@ struct failover_asker {
  *
  * With `transparent` it is bound already.
  * Return: the socket, which is the caller's; -EINPROGRESS: berthd was asked for
- * it; -ENOMEM; as of stand_in_check(); -errno of socket(2).
+ * it; -ENOTCONN: the client is gone; -ENOMEM; as of stand_in_check(); -errno of
+ * socket(2).
  */
 int failover_socket(struct worker *worker, const struct share *share,
 		    struct serving *serving, const struct failover *failover,

@@ -120,7 +120,8 @@ static int client_address(const struct conn *conn, struct ip_addr *ret_addr)
 }
 
 /* Return: 0 connected; -EINPROGRESS, without a socket when berthd was asked for
- * it; -EAGAIN: a full backlog; -EADDRNOTAVAIL: no local port; -errno. */
+ * it; -EAGAIN: a full backlog; -EADDRNOTAVAIL: no local port; -ENOTCONN: the
+ * client is gone; -errno. */
 static int forward_connect(struct worker *worker, struct conn *conn)
 {
 	const struct serving_backend *target = conn_backend(conn);
@@ -214,6 +215,10 @@ static void forward_try(struct worker *worker, struct conn *conn)
 		}
 		if (forward_wait(worker, conn, r))
 			return;
+		/* The client is gone. That says nothing of the backend, and
+		 * nobody is there to be served by another. */
+		if (r == -ENOTCONN)
+			break;
 	} while (forward_next(worker, conn, -r));
 	tcp_reset(worker, conn);
 }

@@ -12,7 +12,7 @@ import pytest
 
 from harness import process
 from harness.rules import forward
-from harness.traffic import ended, exchange, pattern, works
+from harness.traffic import ended, exchange, pattern, reset, works
 from harness.wait import GUARD, wait_equal, wait_for
 
 pytestmark = pytest.mark.kernel
@@ -96,6 +96,32 @@ def test_backend_sees_the_client(world, setup, family):
         up, down = pattern(4 << 20, "up"), pattern(4 << 20, "down")
         assert exchange(client, up, server, down) == (down, up)
     wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
+
+
+def test_client_that_is_gone_is_no_failure(world, setup):
+    """It reset its connection before it was accepted: whom to stand in for
+    is not known any more, and no backend is to blame."""
+    backend = world.close_later(setup.server.listen("10.2.0.2"))
+    berthd = world.berthd(forward([to(backend), "10.2.0.2:9"],
+                                  namespace="client",
+                                  options={"transparent": True}),
+                          args=["--workers", "1"])
+    wait_for(setup.client.listeners, "the listener")
+    berthd.wait_delivered()
+    with process.stopped(berthd.relay_pid()):
+        for _ in range(3):
+            reset(setup.client.connect("10.1.0.2", 8080))
+
+    def counters():
+        return berthd.ctl("stats")["total"]
+
+    wait_for(lambda: counters()["accepted"] == 3, "them to be accepted")
+    wait_equal(lambda: counters()["active"], 0, "them to be ended")
+    assert counters()["failed"] == 0
+    assert "cannot connect" not in berthd.log()
+    backend.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        backend.accept()
 
 
 def test_in_another_namespace(world, setup):
