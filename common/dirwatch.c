@@ -23,8 +23,10 @@
  *
  * A component is watched before the next one is looked up, and the directory
  * before its owner lists it. What a lookup misses is therefore told by an
- * event. The exception is a mount: inotify is blind to it, so owners call
- * dirwatch_recheck() when they have a reason to.
+ * event. The exception is a mount, which inotify is blind to. So when mounts
+ * change it is looked whether the path still leads to the same file on the same
+ * mount, which is one statx(2), and only if not it is walked again. A host that
+ * mounts all day has that done ten times a second.
  *
  * Lost events (IN_Q_OVERFLOW) repeat all walks and have everything listed
  * again: at once the first time, with growing pauses while it goes on.
@@ -37,6 +39,7 @@
 #include <sys/inotify.h>
 #include <utlist.h>
 
+#include "common/file_id.h"
 #include "common/holdoff.h"
 #include "common/log.h"
 #include "common/util.h"
@@ -45,6 +48,7 @@
 #define LINKS_MAX 40 /* what the kernel follows in one lookup */
 
 #define RETRY_US (5 * USEC_PER_SEC) /* no memory, no watches left */
+#define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* from one look to the next */
 
 #define MASK_SELF (IN_DELETE_SELF | IN_MOVE_SELF)
 #define MASK_ENTRY (MASK_SELF | IN_CREATE | IN_DELETE | IN_MOVE)
@@ -61,6 +65,7 @@ struct watch {
 
 /* One directory on the way: entry is the component that matters in it. */
 struct step {
+	struct file_id id; /* before it was watched */
 	struct watch *watch;
 	uint32_t mask;
 	char *path;
@@ -93,6 +98,9 @@ struct dirwatch {
 	struct loop *loop;
 	struct loop_source *source;
 	struct loop_timer *timer;
+	struct mounts_listener *mounts;
+	struct loop_timer *mounts_timer;
+	uint64_t mounts_next_us; /* not looked at before */
 	dirwatch_handler handler;
 	void *user_data;
 	struct directory *dirs;
@@ -232,6 +240,7 @@ static void position_done(struct position *at)
 static int walk_step(struct dirwatch *dw, struct walk *walk, const char *path)
 {
 	_cleanup_free_ char *copy = NULL;
+	struct file_id id = file_id_get(path);
 	struct watch *watch = NULL;
 	struct step *steps;
 	int r = watch_get(dw, path, MASK_ENTRY, &watch);
@@ -246,6 +255,7 @@ static int walk_step(struct dirwatch *dw, struct walk *walk, const char *path)
 	if (!steps || !copy)
 		return -ENOMEM;
 	steps[walk->n_steps++] = (struct step){
+		.id = id,
 		.watch = watch,
 		.mask = MASK_ENTRY,
 		.path = TAKE_PTR(copy),
@@ -418,6 +428,47 @@ static void timer_handler(void *user_data)
 		rescan_all(dw);
 }
 
+/* Does the way still lead where the walk ended: to the directory, or to the
+ * parent in which it is missing? */
+static bool ends_where_it_did(const struct walk *walk)
+{
+	const struct step *last = &walk->steps[walk->n_steps - 1];
+	struct file_id id;
+
+	if (walk->n_steps == 0)
+		return false;
+	id = file_id_get(last->path);
+	return file_id_equal(&id, &last->id);
+}
+
+static void check_mounts(struct dirwatch *dw)
+{
+	dw->mounts_next_us = loop_now_us(dw->loop) + MOUNTS_PAUSE_US;
+	for (size_t i = 0; i < dw->n_dirs; i++) {
+		/* The same directory on another mount has other entries. */
+		if (!ends_where_it_did(&dw->dirs[i].walk))
+			walk_again(dw, i, /* scan= */ true);
+	}
+	watches_settle(dw);
+}
+
+static void mounts_changed(const struct mounts_change *change, void *user_data)
+{
+	struct dirwatch *dw = user_data;
+
+	if (change->event != MOUNTS_CHANGED)
+		return;
+	if (loop_now_us(dw->loop) >= dw->mounts_next_us)
+		check_mounts(dw);
+	else
+		loop_timer_set_earlier(dw->mounts_timer, dw->mounts_next_us);
+}
+
+static void mounts_timer_handler(void *user_data)
+{
+	check_mounts(user_data);
+}
+
 static void handle_overflow(struct dirwatch *dw)
 {
 	uint64_t now_us = loop_now_us(dw->loop), at_us;
@@ -538,6 +589,9 @@ int dirwatch_new(struct loop *loop, unsigned int flags,
 	if (r == 0)
 		r = loop_timer_new(loop, timer_handler, dw, &dw->timer);
 	if (r == 0)
+		r = loop_timer_new(loop, mounts_timer_handler, dw,
+				   &dw->mounts_timer);
+	if (r == 0)
 		r = loop_add(loop, dw->inotify_fd, EPOLLIN, inotify_handler, dw,
 			     "directories", &dw->source);
 	if (r < 0) {
@@ -548,14 +602,21 @@ int dirwatch_new(struct loop *loop, unsigned int flags,
 	return 0;
 }
 
+int dirwatch_follow_mounts(struct dirwatch *dw, struct mounts *mounts)
+{
+	return mounts_listen(mounts, mounts_changed, dw, &dw->mounts);
+}
+
 struct dirwatch *dirwatch_free(struct dirwatch *dw)
 {
 	struct watch *watch, *next;
 
 	if (!dw)
 		return NULL;
+	mounts_listener_free(dw->mounts);
 	loop_source_free(dw->source);
 	loop_timer_free(dw->timer);
+	loop_timer_free(dw->mounts_timer);
 	cleanup_close(&dw->inotify_fd);
 	for (size_t i = 0; i < dw->n_dirs; i++) {
 		walk_done(&dw->dirs[i].walk);
@@ -595,13 +656,6 @@ int dirwatch_add(struct dirwatch *dw, const char *path)
 	return (int)index;
 }
 
-void dirwatch_recheck(struct dirwatch *dw)
-{
-	for (size_t i = 0; i < dw->n_dirs; i++)
-		walk_again(dw, i, /* scan= */ false);
-	watches_settle(dw);
-}
-
 bool dirwatch_exists(const struct dirwatch *dw, size_t index)
 {
 	return dw->dirs[index].wd >= 0;
@@ -610,6 +664,13 @@ bool dirwatch_exists(const struct dirwatch *dw, size_t index)
 const char *dirwatch_path(const struct dirwatch *dw, size_t index)
 {
 	return dw->dirs[index].path;
+}
+
+const char *dirwatch_real_path(const struct dirwatch *dw, size_t index)
+{
+	const struct walk *walk = &dw->dirs[index].walk;
+
+	return walk->complete ? walk->steps[walk->n_steps - 1].path : NULL;
 }
 
 unsigned long dirwatch_overflows(const struct dirwatch *dw)

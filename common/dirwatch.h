@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "common/loop.h"
+#include "common/mounts.h"
 
 struct dirwatch;
 
@@ -48,6 +49,17 @@ int dirwatch_new(struct loop *loop, unsigned int flags,
 struct dirwatch *dirwatch_free(struct dirwatch *dirwatch);
 
 /**
+ * dirwatch_follow_mounts() - sees from now on what is mounted over a directory,
+ * or over the way to it, and unmounted
+ * @mounts:	outlives the dirwatch
+ *
+ * Tells GONE and SCAN when a path leads to another directory then; SCAN when
+ * it is the same on another mount, on which other entries can be covered.
+ * Return: 0 or -ENOMEM.
+ */
+int dirwatch_follow_mounts(struct dirwatch *dirwatch, struct mounts *mounts);
+
+/**
  * dirwatch_add() - watches @path from now on
  *
  * Calls the handler with DIRWATCH_SCAN before it returns when the directory
@@ -58,20 +70,15 @@ struct dirwatch *dirwatch_free(struct dirwatch *dirwatch);
  */
 int dirwatch_add(struct dirwatch *dirwatch, const char *path);
 
-/**
- * dirwatch_recheck() - do the paths still lead to the watched directories?
- *
- * For what inotify cannot see: something mounted over a directory or over the
- * way to it. Tells GONE and SCAN where a path leads elsewhere. A few system
- * calls for each component.
- */
-void dirwatch_recheck(struct dirwatch *dirwatch);
-
 /** dirwatch_exists() - is the directory there, as far as events told? */
 bool dirwatch_exists(const struct dirwatch *dirwatch, size_t index);
 
 /** dirwatch_path() - as it was given */
 const char *dirwatch_path(const struct dirwatch *dirwatch, size_t index);
+
+/** dirwatch_real_path() - without links, as the kernel shows it; NULL while the
+ * directory is missing. Borrowed until the next event. */
+const char *dirwatch_real_path(const struct dirwatch *dirwatch, size_t index);
 
 /** dirwatch_overflows() - how often the kernel's queue overflowed so far */
 unsigned long dirwatch_overflows(const struct dirwatch *dirwatch);

@@ -25,6 +25,7 @@
 
 #include "binder/binder.h"
 #include "common/loop.h"
+#include "common/mounts.h"
 #include "common/util.h"
 #include "daemon/consumers.h"
 #include "daemon/control.h"
@@ -45,6 +46,7 @@
 struct berthd {
 	struct loop *loop;
 	struct loop_source *signal_source;
+	struct mounts *mounts;
 	struct rule_store *rules;
 	struct watcher *watcher;
 	struct binder *binder;
@@ -413,12 +415,25 @@ static int log_watch_error(int error, const char *what)
 	return log_error_errno(error, "cannot watch %s", what);
 }
 
+static int open_rules(struct berthd *berthd, const struct options *options)
+{
+	static const struct rule_store_ops ops = {
+		.changed = rules_changed,
+	};
+	int r;
+
+	r = rule_store_new(berthd->loop,
+			   (const char *const *)options->rules_dirs,
+			   options->n_rules_dirs, &ops, berthd, &berthd->rules);
+	if (r < 0)
+		return log_watch_error(r, "the rules");
+	log_rules(berthd->rules);
+	return set_stats_rules(berthd);
+}
+
 static int open_layers(struct berthd *berthd, const struct options *options,
 		       size_t max_listeners)
 {
-	static const struct rule_store_ops rules_ops = {
-		.changed = rules_changed,
-	};
 	static const struct watcher_ops watcher_ops = {
 		.changed = netns_changed,
 		.gone = netns_gone,
@@ -439,7 +454,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 		.max_listeners = options->max_listeners ? options->max_listeners
 							: max_listeners,
 	};
-	const struct watcher_config watcher_config = {
+	struct watcher_config watcher_config = {
 		.dirs = (const char *const *)options->netns_dirs,
 		.n_dirs = options->n_netns_dirs,
 		.max_addresses = options->max_addresses,
@@ -447,14 +462,11 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 	};
 	int r;
 
-	r = rule_store_new(berthd->loop,
-			   (const char *const *)options->rules_dirs,
-			   options->n_rules_dirs, &rules_ops, berthd,
-			   &berthd->rules);
+	r = mounts_new(berthd->loop, 0, &berthd->mounts);
 	if (r < 0)
-		return log_watch_error(r, "the rules");
-	log_rules(berthd->rules);
-	r = set_stats_rules(berthd);
+		return log_watch_error(r, "mounts");
+	watcher_config.mounts = berthd->mounts;
+	r = open_rules(berthd, options);
 	if (r < 0)
 		return r;
 	r = binder_new(berthd->loop, &binder_config, &binder_ops, berthd,
@@ -554,6 +566,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	watcher_free(berthd->watcher);
 	reconcile_free(berthd->reconcile);
 	rule_store_free(berthd->rules);
+	mounts_free(berthd->mounts);
 	stats_free(berthd->stats);
 	consumers_free(berthd->consumers);
 	relay_process_free(relay);

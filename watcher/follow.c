@@ -3,25 +3,26 @@
  *
  * Theory of operation: a name appears in two steps, a file and then a mount
  * over it, and inotify tells only of the first. So a name that leads to no
- * namespace is pending, and pending names are looked at again at each change
- * of the mounts. Nothing is parsed, and no other name is looked at.
+ * namespace is pending. It can also lose its namespace by umount(2) alone, and
+ * inotify tells nothing. Both are told by mounts.c. Where the kernel says which
+ * mount came or went, exactly the name that it is over is looked at.
  *
- * A namespace can also leave its name by umount(2) alone; a file stays and
- * inotify tells nothing. For that a change of the mounts also sets one timer,
- * after which a sweep looks at all names, in slices. Unless a pending name
- * needs it, the mounts are not watched until then: a host that mounts all day
- * costs one sweep a second, an idle one nothing. Sweeps that take long come
- * less often, and one that was begun goes to its end.
+ * Where it does not, or when such events were lost, pending names are looked at
+ * again at each change of the mounts, the newest first and for some minutes.
+ * And a timer is set, after which a sweep looks at all names, in slices: a host
+ * that mounts all day costs one sweep a second, an idle one nothing. Sweeps
+ * that take long come less often, and one that was begun goes to its end. Links
+ * are always followed like this, as what they lead to can be anywhere.
+ *
+ * A timer retries pending names as well, with growing pauses, for what tells
+ * nothing at all (links whose target appears). A name that is still pending
+ * after some minutes is only looked at in sweeps.
  *
  * A name can be a link through a process, /proc/PID/ns/net. The end of the
  * process is told (processes.c), but nothing tells that it went to another
  * namespace, or that one ended for which there is no descriptor. While there
  * are such names, they have a sweep of their own. To be told by the kernel
  * (the connector of processes) would wake berthd for each process of the host.
- *
- * A timer retries pending names as well, with growing pauses, for what tells
- * nothing at all (links whose target appears). A name that is still pending
- * after some minutes is only looked at in sweeps.
  */
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,7 @@
 
 #define PENDING_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define PENDING_PAUSE_MAX_US (5 * USEC_PER_SEC)
+#define RETRY_PAUSES 4 /* of the length of what it took */
 #define SHORTAGE_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define SHORTAGE_PAUSE_MAX_US USEC_PER_SEC
 #define SWEEP_PAUSE_US USEC_PER_SEC
@@ -111,10 +113,9 @@ static void pending(void *user_data)
 	loop_timer_set_earlier(watcher->pending_timer,
 			       loop_now_us(watcher->loop) +
 				       PENDING_PAUSE_MIN_US);
-	watcher->mounts_to_pause = false;
-	mounts_resume(watcher->mounts);
+	mounts_hurry(watcher->mounts, true);
 	/* The mount may have come between the look and the watch. */
-	watcher->retry_pending = true;
+	watcher->retry_pending = !mounts_tells_which(watcher->mounts);
 }
 
 static void shortage(void *user_data)
@@ -215,14 +216,101 @@ static void process_ended(void *subject, void *user_data)
 			    loop_now_us(watcher->loop));
 }
 
-static void mounts_changed(void *user_data)
+/* Tries the pending names and the links, now or when it is their turn. */
+static void retry(struct watcher *watcher)
+{
+	uint64_t now_us = loop_now_us(watcher->loop), began_us;
+
+	if (now_us < watcher->retry_next_us) {
+		loop_timer_set_earlier(watcher->pending_timer,
+				       watcher->retry_next_us);
+		return;
+	}
+	began_us = monotonic_us();
+	names_retry(watcher->names, now_us);
+	watcher->retry_next_us =
+		now_us + (monotonic_us() - began_us) * RETRY_PAUSES;
+}
+
+/* Looks at the name that has @path. Return: is it that of an entry of a watched
+ * directory? */
+static bool look_at_path(struct watcher *watcher, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	for (size_t i = 0; i < watcher->n_scans && slash; i++) {
+		const char *dir = dirwatch_real_path(watcher->dirwatch, i);
+
+		if (dir && strlen(dir) == len && memcmp(dir, path, len) == 0) {
+			names_mounted(watcher->names, i, slash + 1,
+				      loop_now_us(watcher->loop));
+			return true;
+		}
+	}
+	return false;
+}
+
+static void attached(struct watcher *watcher, uint64_t mount_id)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (names_has_mount(watcher->names, mount_id))
+		return; /* it was found before it was told */
+	r = mounts_path(mount_id, path);
+	if (r == 0 && look_at_path(watcher, path))
+		return;
+	if ((r < 0 && r != -ENOENT) || names_need_retry(watcher->names))
+		watcher->mounted_elsewhere = true;
+}
+
+static bool any_omitted(const struct watcher *watcher)
+{
+	for (size_t i = 0; i < watcher->n_scans; i++) {
+		if (names_omitted(watcher->names, i))
+			return true;
+	}
+	return false;
+}
+
+static void mounts_changed(struct watcher *watcher)
+{
+	if (watcher->mounted_elsewhere) {
+		retry(watcher);
+		sweep_want(watcher, &watcher->names_sweep);
+	} else if (any_omitted(watcher)) {
+		sweep_want(watcher, &watcher->names_sweep);
+	}
+	watcher->mounted_elsewhere = false;
+	mounts_hurry(watcher->mounts,
+		     names_young(watcher->names, loop_now_us(watcher->loop)));
+}
+
+static void mounts_told(const struct mounts_change *change, void *user_data)
 {
 	struct watcher *watcher = user_data;
-	uint64_t now_us = loop_now_us(watcher->loop);
 
-	names_retry(watcher->names, now_us);
-	sweep_want(watcher, &watcher->names_sweep);
-	watcher->mounts_to_pause = !names_young(watcher->names, now_us);
+	switch (change->event) {
+	case MOUNTS_ATTACHED:
+		attached(watcher, change->mount_id);
+		break;
+	case MOUNTS_DETACHED:
+		if (!names_unmounted(watcher->names, change->mount_id,
+				     loop_now_us(watcher->loop)) &&
+		    names_need_retry(watcher->names))
+			watcher->mounted_elsewhere = true;
+		break;
+	case MOUNTS_UNKNOWN:
+		watcher->mounted_elsewhere = true;
+		break;
+	case MOUNTS_EARLY:
+		retry(watcher);
+		break;
+	case MOUNTS_CHANGED:
+		mounts_changed(watcher);
+		break;
+	}
 }
 
 int follow_take_fresh(struct watcher *watcher, const struct tracked *tracked)
@@ -239,9 +327,6 @@ void follow_batch_end(struct watcher *watcher)
 {
 	while (watcher->n_fresh > 0)
 		cleanup_close(&watcher->fresh[--watcher->n_fresh].fd);
-	if (watcher->mounts_to_pause)
-		mounts_pause(watcher->mounts);
-	watcher->mounts_to_pause = false;
 	if (names_has_processes(watcher->names) &&
 	    !watcher->processes_sweep.running)
 		sweep_want(watcher, &watcher->processes_sweep);
@@ -296,9 +381,6 @@ static void sweep_handler(void *user_data)
 {
 	struct watcher *watcher = user_data;
 
-	watcher->mounts_to_pause = false;
-	mounts_resume(watcher->mounts);
-	dirwatch_recheck(watcher->dirwatch);
 	for (size_t i = 0; i < watcher->n_scans; i++) {
 		struct scan *scan = &watcher->scans[i];
 
@@ -496,8 +578,8 @@ int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 	if (r == 0)
 		r = open_sweeps(watcher);
 	if (r == 0)
-		r = mounts_open(watcher->loop, mounts_changed, watcher,
-				&watcher->mounts);
+		r = mounts_listen(watcher->mounts, mounts_told, watcher,
+				  &watcher->mounts_listener);
 	if (r < 0)
 		return r;
 	r = dirwatch_new(watcher->loop, 0, dirwatch_told, watcher,
@@ -507,6 +589,7 @@ int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
 				       r == -EMFILE ? " (fs.inotify."
 						      "max_user_instances)"
 						    : "");
+	r = dirwatch_follow_mounts(watcher->dirwatch, watcher->mounts);
 	for (size_t i = 0; i < n_dirs && r == 0; i++)
 		r = add_dir(watcher, dirs[i]);
 	return r;
@@ -517,7 +600,7 @@ void follow_close(struct watcher *watcher)
 	while (watcher->n_fresh > 0)
 		cleanup_close(&watcher->fresh[--watcher->n_fresh].fd);
 	dirwatch_free(watcher->dirwatch);
-	mounts_close(watcher->mounts);
+	mounts_listener_free(watcher->mounts_listener);
 	loop_timer_free(watcher->pending_timer);
 	loop_timer_free(watcher->shortage_timer);
 	loop_timer_free(watcher->names_sweep.timer);

@@ -66,6 +66,23 @@ void name_unwatch(struct names *names, struct name *name)
 	name->process = NULL;
 }
 
+/* Keeps which mount over @name leads to its namespace; 0: it is not known. */
+static void name_set_mount(struct names *names, struct name *name,
+			   uint64_t mount_id)
+{
+	if (name->mount_id == mount_id)
+		return;
+	if (name->mount_id && name->by_mount.tbl)
+		HASH_DELETE(by_mount, names->by_mount, name);
+	name->by_mount.tbl = NULL;
+	name->mount_id = mount_id;
+	/* Without memory it is not found; the sweep looks at it all the same.
+	 */
+	if (mount_id)
+		HASH_ADD(by_mount, names->by_mount, mount_id, sizeof(mount_id),
+			 name);
+}
+
 static void netns_add_name(struct netns *netns, const struct netns_name *entry)
 {
 	netns->names[netns->n_names++] = *entry;
@@ -90,6 +107,7 @@ void name_detach(struct names *names, struct name *name, uint64_t now_us)
 
 	name_unlist(names, name);
 	name_unwatch(names, name);
+	name_set_mount(names, name, 0);
 	if (!tracked)
 		return;
 	name->tracked = NULL;
@@ -164,7 +182,7 @@ static int name_attach(struct names *names, struct name *name,
 				      .name = name->text,
 			      });
 	name->tracked = tracked;
-	name->mount_id = resolution->mount_id;
+	name_set_mount(names, name, resolution->mount_id);
 	name->is_link = resolution->is_link;
 	name->has_task = resolution->task.number != 0;
 	if (name->is_link) {
@@ -269,7 +287,7 @@ static void name_apply(struct names *names, struct name *name,
 	if (tracked && names_is_same(tracked, resolution) &&
 	    name->is_link == resolution->is_link &&
 	    name->has_task == (resolution->task.number != 0)) {
-		name->mount_id = resolution->mount_id;
+		name_set_mount(names, name, resolution->mount_id);
 	} else {
 		name_detach(names, name, now_us);
 		tracked = find_or_add(names, resolution, now_us);

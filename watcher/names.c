@@ -110,6 +110,7 @@ struct names *names_free(struct names *names)
 
 	if (!names)
 		return NULL;
+	HASH_CLEAR(by_mount, names->by_mount);
 	HASH_ITER (hh, names->by_text, name, next) {
 		name_unwatch(names, name);
 		HASH_DELETE(hh, names->by_text, name);
@@ -217,6 +218,43 @@ static void remove_unseen(struct names *names, size_t dir, bool all,
 void names_scan_end(struct names *names, size_t dir, uint64_t now_us)
 {
 	remove_unseen(names, dir, /* all= */ false, now_us);
+}
+
+void names_mounted(struct names *names, size_t dir, const char *text,
+		   uint64_t now_us)
+{
+	struct name *name = name_find(names, dir, text);
+
+	/* Without one the event of the entry is on its way. */
+	if (name)
+		name_resolve(names, name, now_us);
+}
+
+static struct name *find_by_mount(const struct names *names, uint64_t mount_id)
+{
+	struct name *name;
+
+	HASH_FIND(by_mount, names->by_mount, &mount_id, sizeof(mount_id), name);
+	return name;
+}
+
+bool names_has_mount(const struct names *names, uint64_t mount_id)
+{
+	return find_by_mount(names, mount_id);
+}
+
+bool names_unmounted(struct names *names, uint64_t mount_id, uint64_t now_us)
+{
+	struct name *name = find_by_mount(names, mount_id);
+
+	if (name)
+		name_resolve(names, name, now_us);
+	return name;
+}
+
+bool names_need_retry(const struct names *names)
+{
+	return names->links || names->pending;
 }
 
 bool names_omitted(const struct names *names, size_t dir)

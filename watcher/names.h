@@ -84,6 +84,21 @@ void names_scan_end(struct names *names, size_t dir, uint64_t now_us);
  * one's counts. NULL: to no namespace. */
 struct tracked *names_lookup(const struct names *names, const char *text);
 
+/** names_mounted() - something was mounted over the entry @name of @dir */
+void names_mounted(struct names *names, size_t dir, const char *name,
+		   uint64_t now_us);
+
+/** names_has_mount() - is it the mount by which a name leads to its namespace?
+ */
+bool names_has_mount(const struct names *names, uint64_t mount_id);
+
+/** names_unmounted() - this mount went. Return: a name was under it. */
+bool names_unmounted(struct names *names, uint64_t mount_id, uint64_t now_us);
+
+/** names_need_retry() - is there a link, or a name that leads nowhere? What
+ * they wait for can be mounted anywhere. */
+bool names_need_retry(const struct names *names);
+
 /** names_omitted() - was the directory longer than the limit? Then it is worth
  * another listing later. */
 bool names_omitted(const struct names *names, size_t dir);

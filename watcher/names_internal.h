@@ -27,6 +27,7 @@ struct name {
 	bool is_short;
 	struct name *short_prev, *short_next;
 	UT_hash_handle hh;
+	UT_hash_handle by_mount; /* with a mount_id */
 	uint32_t dir; /* with text the hash key */
 	char text[];
 };
@@ -47,6 +48,7 @@ struct names {
 	struct directory *dirs;
 	size_t n_dirs;
 	struct name *by_text;
+	struct name *by_mount;
 	struct name *pending; /* newest first */
 	size_t n_pending;
 	struct name *links; /* linked names that are symbolic links */

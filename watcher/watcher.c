@@ -23,6 +23,7 @@ int watcher_new(struct loop *loop, const struct watcher_config *config,
 	watcher->loop = loop;
 	watcher->ops = *ops;
 	watcher->user_data = user_data;
+	watcher->mounts = config->mounts;
 	watcher->max_addresses = config->max_addresses;
 	r = follow_open(watcher, config->dirs, config->n_dirs);
 	if (r == 0)

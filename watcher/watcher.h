@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "common/mounts.h"
 #include "common/netns.h"
 
 struct watcher;
@@ -32,12 +33,14 @@ struct watcher_ops {
 /**
  * struct watcher_config - how to watch
  * @dirs:	absolute paths; copied
+ * @mounts:	outlives the watcher
  * @max_addresses: kept per namespace, the rest is counted
  * @netlink_buffer_bytes: SO_RCVBUFFORCE of the event socket; 0: 4 MiB
  */
 struct watcher_config {
 	const char *const *dirs;
 	size_t n_dirs;
+	struct mounts *mounts;
 	size_t max_addresses;
 	size_t netlink_buffer_bytes;
 };

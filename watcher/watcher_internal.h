@@ -10,8 +10,8 @@
 #include <dirent.h>
 
 #include "common/dirwatch.h"
+#include "common/mounts.h"
 #include "watcher/lingering.h"
-#include "watcher/mounts.h"
 #include "watcher/names.h"
 #include "watcher/netlink.h"
 #include "watcher/processes.h"
@@ -70,7 +70,9 @@ struct watcher {
 	/* follow.c */
 	struct names *names;
 	struct dirwatch *dirwatch;
-	struct mounts *mounts;
+	struct mounts *mounts; /* the owner's */
+	struct mounts_listener *mounts_listener;
+	bool mounted_elsewhere; /* or unmounted, in this batch of changes */
 	struct processes *processes;
 	struct scan *scans; /* one for each directory */
 	size_t n_scans;
@@ -82,7 +84,7 @@ struct watcher {
 	uint64_t stale_id; /* a namespace that its names led away from, or 0 */
 	struct fresh fresh[FRESH_MAX];
 	size_t n_fresh;
-	bool mounts_to_pause;
+	uint64_t retry_next_us; /* pending names are not tried before */
 	bool retry_pending;
 
 	/* monitor.c */

@@ -34,6 +34,8 @@ struct fixture {
 	char dir[80];
 	struct loop *loop;
 	struct loop_timer *timeout;
+	struct mounts *mounts;
+	unsigned int mounts_flags;
 	struct watcher *watcher;
 	unsigned int changed, gone, freed;
 	uint64_t gone_id, freed_id;
@@ -264,7 +266,7 @@ static inline void expect_number(struct fixture *f,
 static inline void start(struct fixture *f, size_t buffer_bytes)
 {
 	const char *dirs[] = { f->dir };
-	const struct watcher_config config = {
+	struct watcher_config config = {
 		.dirs = dirs,
 		.n_dirs = 1,
 		.max_addresses = MAX_ADDRESSES,
@@ -274,6 +276,8 @@ static inline void start(struct fixture *f, size_t buffer_bytes)
 	assert_int_equal(loop_new(&f->loop), 0);
 	assert_int_equal(
 		loop_timer_new(f->loop, timeout_handler, f, &f->timeout), 0);
+	assert_int_equal(mounts_new(f->loop, f->mounts_flags, &f->mounts), 0);
+	config.mounts = f->mounts;
 	assert_int_equal(watcher_new(f->loop, &config, &ops, f, &f->watcher),
 			 0);
 	loop_set_after(f->loop, after_handler, f);
@@ -294,12 +298,21 @@ static inline int setup(void **state)
 	return 0;
 }
 
+static inline int setup_poll_only(void **state)
+{
+	int r = setup(state);
+
+	((struct fixture *)*state)->mounts_flags = MOUNTS_POLL_ONLY;
+	return r;
+}
+
 static inline int teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	go_home();
 	watcher_free(f->watcher);
+	mounts_free(f->mounts);
 	loop_timer_free(f->timeout);
 	loop_free(f->loop);
 	(void)umount2(f->base, MNT_DETACH);

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_mounts.py - mounts over names, over directories and over rules."""
+
+import os
+import statistics
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness import kernel, process
+from harness.rules import ack
+from harness.wait import SLOWNESS, wait_equal, wait_for
+
+WEB = {"tcp *:8080"}
+QUEUED = Path("/proc/sys/fs/fanotify/max_queued_events")
+
+
+def wait_open(netns, expected=frozenset(WEB)):
+    wait_equal(netns.listeners, set(expected), f"listeners of {netns.name}")
+
+
+def needs_mount_events():
+    release = tuple(int(n) for n in os.uname().release.split(".")[:2])
+    if release < (6, 15):
+        pytest.skip("before Linux 6.15 it is not told which mount went")
+
+
+@contextmanager
+def fanotify_queue(length):
+    """The limit is taken when a group is made."""
+    before = QUEUED.read_text(encoding="ascii")
+    QUEUED.write_text(str(length), encoding="ascii")
+    try:
+        yield
+    finally:
+        QUEUED.write_text(before, encoding="ascii")
+
+
+def tmpfs(world, path):
+    kernel.mount("tmpfs", path, "tmpfs", data="mode=755")
+    world.defer(_umount_quiet, path)
+
+
+def bind(world, source, path):
+    kernel.mount(source, path, flags=kernel.MS_BIND)
+    world.defer(_umount_quiet, path)
+
+
+def _umount_quiet(path):
+    try:
+        kernel.umount(path)
+    except OSError:
+        pass  # it is gone already
+
+
+def test_unmounted_name_is_seen_at_once(world, monitor):
+    """The median is far below the pause of a sweep."""
+    needs_mount_events()
+    world.berthd(ack())
+    took = []
+    for i in range(5):
+        netns = world.netns(f"n{i}")
+        wait_open(netns)
+        tracked = monitor.track(netns)
+        netns.unmount()
+        unmounted = time.monotonic()
+        monitor.wait_freed(tracked)
+        took.append(time.monotonic() - unmounted)
+    assert statistics.median(took) < 0.3 * SLOWNESS, took
+
+
+def test_mount_events_are_lost(world, monitor):
+    needs_mount_events()
+    names = [world.netns(f"n{i}") for i in range(20)]
+    with fanotify_queue(4):
+        berthd = world.berthd(ack())
+    tracked = [monitor.track(netns) for netns in names]
+    with process.stopped(berthd.pid):
+        for netns in names:
+            netns.unmount()
+        names[0].mount()
+    for one in tracked:
+        monitor.wait_freed(one)
+    wait_open(names[0])
+    wait_equal(berthd.names, ["n0"], "the names")
+
+
+def test_old_name_is_mounted_over_after_all(world):
+    """Other mounts come and go meanwhile, and more names are pending."""
+    berthd = world.berthd(ack())
+    old = world.name("old").create_file()
+    others = [world.name(f"n{i}").create_file() for i in range(300)]
+    wait_equal(lambda: len(berthd.pending()), 301, "the pending names")
+    other = world.mkdir("other")
+    for _ in range(20):
+        tmpfs(world, other)
+        kernel.umount(other)
+    old.mount()
+    wait_open(old)
+    for netns in others:
+        netns.unlink()
+
+
+@pytest.mark.parametrize("which", ["directory", "parent"])
+def test_directory_of_names_is_covered(world, monitor, which):
+    """By another file system, with a name in it, and it is taken away."""
+    parent = world.mkdir("parent")
+    directory = parent / "netns"
+    directory.mkdir()
+    berthd = world.berthd(ack(), netns_dirs=[directory])
+    below = world.netns("below", directory)
+    wait_open(below)
+    tracked = monitor.track(below)
+    covered = directory if which == "directory" else parent
+    fd = below.open_fd()
+    tmpfs(world, covered)
+    directory.mkdir(exist_ok=True)
+    above = world.netns("above", directory)
+    wait_open(above)
+    wait_equal(berthd.names, ["above"], "the names")
+    gone = monitor.track(above)
+    kernel.umount(covered)
+    monitor.wait_freed(gone)
+    os.close(fd)
+    assert not monitor.freed(tracked), "it still has a name"
+    wait_open(below)
+    wait_equal(berthd.names, ["below"], "the names")
+
+
+def test_directory_is_mounted_over_itself(world):
+    """The same directory, but its entries show no mount any more."""
+    berthd = world.berthd(ack())
+    netns = world.netns("n")
+    wait_open(netns)
+    fd = netns.open_fd()
+    bind(world, world.dir, world.dir)
+    wait_equal(berthd.names, [], "no namespace")
+    wait_for(lambda: "n" in berthd.pending(), "the covered name")
+    kernel.umount(world.dir)
+    wait_open(netns)
+    os.close(fd)
+
+
+def test_missing_directory_comes_by_a_mount(world):
+    """Its parent is covered by a file system that has it."""
+    parent = world.mkdir("parent")
+    berthd = world.berthd(ack(), netns_dirs=[parent / "netns"])
+    tmpfs(world, parent)
+    (parent / "netns").mkdir()
+    netns = world.netns("n", parent / "netns")
+    wait_open(netns)
+    kernel.umount(parent)
+    wait_equal(berthd.names, [], "no namespace")
