@@ -425,6 +425,8 @@ static int open_rules(struct berthd *berthd, const struct options *options)
 	r = rule_store_new(berthd->loop,
 			   (const char *const *)options->rules_dirs,
 			   options->n_rules_dirs, &ops, berthd, &berthd->rules);
+	if (r == 0)
+		r = rule_store_follow_mounts(berthd->rules, berthd->mounts);
 	if (r < 0)
 		return log_watch_error(r, "the rules");
 	log_rules(berthd->rules);

@@ -67,6 +67,7 @@ int rule_version_read(struct rule_version *version, const char *path)
 	size_t len = 0;
 	int r, unreadable;
 
+	version->file = file_id_get(path);
 	unreadable = rule_text_read(path, &text, &len);
 	if (unreadable == -ENOMEM || !own_path)
 		return -ENOMEM;

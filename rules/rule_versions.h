@@ -6,12 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/file_id.h"
 #include "rules/rule.h"
 #include "rules/rules.h"
 
 /**
  * struct rule_version - one file name, whichever directory has it
  * @name, @path: owned
+ * @file:	what was at @path before it was read
  * @text:	as last read, @len bytes; NULL: unreadable or not read yet
  * @latest:	@text parsed; NULL when that failed
  * @problems:	of reading and parsing @text
@@ -23,6 +25,7 @@
 struct rule_version {
 	char *name;
 	char *path;
+	struct file_id file;
 	char *text;
 	size_t len;
 	struct rule_file *latest;

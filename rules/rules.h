@@ -12,6 +12,7 @@
 
 #include "common/loop.h"
 
+struct mounts;
 struct rule;
 struct ruleset;
 struct rule_store;
@@ -94,6 +95,15 @@ int rule_store_new(struct loop *loop, const char *const *dirs, size_t n,
 		   const struct rule_store_ops *ops, void *user_data,
 		   struct rule_store **ret_store);
 struct rule_store *rule_store_free(struct rule_store *store);
+
+/**
+ * rule_store_follow_mounts() - sees from now on what is mounted over the
+ * directories, the way to them, and single files
+ * @mounts:	outlives the store
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rule_store_follow_mounts(struct rule_store *store, struct mounts *mounts);
 
 /**
  * rule_store_reload() - reads everything again now (SIGHUP, berthctl reload)

@@ -16,6 +16,11 @@
  * A refresh that met a passing failure (descriptors, memory, I/O) is tried
  * again after RETRY_US; until then everything stays as it was.
  *
+ * A mount over a directory is told by dirwatch.c. One over a single file, and
+ * its end, is no event of a directory: when mounts change it is looked whether
+ * each path still leads to the same file on the same mount; a host that mounts
+ * all day has that done ten times a second.
+ *
  * A file whose name is no rule file's is looked at only where it may be a link
  * or a directory that rule files are reached through: when it is created,
  * renamed or removed. ConfigMap volumes swap such a link, "..data".
@@ -25,6 +30,7 @@
 #include <sys/stat.h>
 
 #include "common/dirwatch.h"
+#include "common/mounts.h"
 #include "common/util.h"
 #include "rules/load.h"
 #include "rules/parse.h"
@@ -34,6 +40,7 @@
 #define SETTLE_MAX_US (100 * USEC_PER_MSEC)
 #define WRITER_PATIENCE_US (2 * USEC_PER_SEC)
 #define RETRY_US USEC_PER_SEC
+#define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* from one look to the next */
 
 /* Files being written at one time; above it they are read at once, and again
  * when they are closed. */
@@ -54,6 +61,8 @@ struct writer {
  * @settle_by_us: while events are pending: when to refresh at the latest
  * @settle:	the timer of pending events
  * @late:	the timer of writers' deadlines and of retries
+ * @mounts_timer: looks at the files when mounts changed soon after a look
+ * @mounts_next_us: no look before
  */
 struct rule_store {
 	struct loop *loop;
@@ -69,6 +78,9 @@ struct rule_store {
 	uint64_t settle_by_us;
 	struct loop_timer *settle;
 	struct loop_timer *late;
+	struct mounts_listener *mounts;
+	struct loop_timer *mounts_timer;
+	uint64_t mounts_next_us;
 };
 
 static struct writer *writer_find(struct rule_store *store, size_t dir,
@@ -384,6 +396,51 @@ static void late_timer_handler(void *user_data)
 	refresh_and_tell(store);
 }
 
+static void check_files(struct rule_store *store)
+{
+	store->mounts_next_us = loop_now_us(store->loop) + MOUNTS_PAUSE_US;
+	for (size_t i = 0; i < store->versions.n; i++) {
+		const struct rule_version *version = store->versions.list[i];
+		struct file_id file = file_id_get(version->path);
+
+		if (!file_id_equal(&file, &version->file)) {
+			schedule(store);
+			return;
+		}
+	}
+}
+
+static void mounts_told(const struct mounts_change *change, void *user_data)
+{
+	struct rule_store *store = user_data;
+
+	if (change->event != MOUNTS_CHANGED)
+		return;
+	if (loop_now_us(store->loop) >= store->mounts_next_us)
+		check_files(store);
+	else
+		loop_timer_set_earlier(store->mounts_timer,
+				       store->mounts_next_us);
+}
+
+static void mounts_timer_handler(void *user_data)
+{
+	check_files(user_data);
+}
+
+int rule_store_follow_mounts(struct rule_store *store, struct mounts *mounts)
+{
+	int r = loop_timer_new(store->loop, mounts_timer_handler, store,
+			       &store->mounts_timer);
+
+	if (r < 0)
+		return r;
+	r = mounts_listen(mounts, mounts_told, store, &store->mounts);
+	if (r < 0)
+		return r;
+	return dirwatch_follow_mounts(store->dirwatch, mounts);
+}
+
 static int store_start(struct rule_store *store, const char *const *dirs,
 		       size_t n)
 {
@@ -438,6 +495,8 @@ struct rule_store *rule_store_free(struct rule_store *store)
 {
 	if (!store)
 		return NULL;
+	mounts_listener_free(store->mounts);
+	loop_timer_free(store->mounts_timer);
 	dirwatch_free(store->dirwatch);
 	loop_timer_free(store->settle);
 	loop_timer_free(store->late);

@@ -153,3 +153,71 @@ def test_missing_directory_comes_by_a_mount(world):
     wait_open(netns)
     kernel.umount(parent)
     wait_equal(berthd.names, [], "no namespace")
+
+
+def ports(*numbers):
+    return {f"tcp *:{number}" for number in numbers}
+
+
+@pytest.mark.parametrize("which", ["directory", "parent"])
+def test_rules_directory_is_covered(world, which):
+    parent = world.mkdir("parent")
+    directory = parent / "rules"
+    directory.mkdir()
+    (directory / "50-a.yaml").write_text(ack(port=1000))
+    berthd = world.berthd(rules_dirs=[directory])
+    netns = world.netns("n")
+    wait_open(netns, ports(1000))
+    covered = directory if which == "directory" else parent
+    image = world.mkdir("image")
+    (image / "rules").mkdir()
+    at = image if which == "parent" else image / "rules"
+    (image / "rules/50-b.yaml").write_text(ack(port=2000))
+    bind(world, at, covered)
+    wait_open(netns, ports(2000))
+    # It is this directory that is watched now.
+    (directory / "60-c.yaml").write_text(ack(name="c", port=3000))
+    wait_open(netns, ports(2000, 3000))
+    kernel.umount(covered)
+    wait_open(netns, ports(1000))
+    (directory / "60-d.yaml").write_text(ack(name="d", port=4000))
+    wait_open(netns, ports(1000, 4000))
+    assert berthd.names() == ["n"]
+
+
+def test_missing_rules_directory_comes_by_a_mount(world):
+    """As with a system extension: its parent is covered."""
+    parent, image = world.mkdir("parent"), world.mkdir("image")
+    world.berthd(rules_dirs=[parent / "rules"])
+    netns = world.netns("n")
+    (image / "rules").mkdir()
+    (image / "rules/50-a.yaml").write_text(ack(port=1000))
+    bind(world, image, parent)
+    wait_open(netns, ports(1000))
+    (image / "rules/60-b.yaml").write_text(ack(name="b", port=2000))
+    wait_open(netns, ports(1000, 2000))
+    kernel.umount(parent)
+    wait_open(netns, set())
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["file", "link"])
+def test_rule_file_is_covered(world, linked):
+    directory, other = world.mkdir("rules"), world.mkdir("other")
+    (other / "above").write_text(ack(port=2000))
+    below = other / "below" if linked else directory / "50-a.yaml"
+    below.write_text(ack(port=1000))
+    if linked:
+        os.symlink(below, directory / "50-a.yaml")
+    world.berthd(rules_dirs=[directory])
+    netns = world.netns("n")
+    wait_open(netns, ports(1000))
+    for _ in range(2):
+        bind(world, other / "above", below)
+        wait_open(netns, ports(2000))
+        kernel.umount(below)
+        wait_open(netns, ports(1000))
+    # Masked, as a file is that is mounted over by /dev/null.
+    bind(world, "/dev/null", below)
+    wait_open(netns, set())
+    kernel.umount(below)
+    wait_open(netns, ports(1000))
