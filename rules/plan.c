@@ -278,7 +278,7 @@ static int expand_backends(struct service *service,
 			   const char **ret_refusal)
 {
 	char buffer[BACKEND_TEXT_MAX];
-	struct backend backend;
+	struct backend backend = { .scheme = BACKEND_SAME };
 
 	for (size_t i = 0; i < service->n_to; i++) {
 		char *text;

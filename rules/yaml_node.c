@@ -106,8 +106,10 @@ static const char *flow_hint(const struct reader *reader, char c)
 {
 	const yaml_parser_t *parser = &reader->parser;
 	size_t offset = offset_of_mark(reader, &parser->problem_mark);
-	char before = offset > 0 ? reader->text[offset - 1] : '\0';
+	char before = '\0';
 
+	if (offset > 0)
+		before = reader->text[offset - 1];
 	if (!parser->context ||
 	    parser->context_mark.line != parser->problem_mark.line)
 		return "";
