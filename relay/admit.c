@@ -61,6 +61,24 @@ void admit_give(struct share *share, unsigned int n_fds)
 	admission_give_client(listener->netns, &listener->n_conns, n_fds);
 }
 
+static struct admission_turn *share_turn(const struct worker *worker,
+					 const struct share *share)
+{
+	return admission_turn(share->listener->netns, worker->index,
+			      worker->turn);
+}
+
+void admit_bytes(const struct worker *worker, const struct share *share,
+		 size_t n)
+{
+	share_turn(worker, share)->n_bytes += (uint32_t)n;
+}
+
+bool admit_turn_is_over(const struct worker *worker, const struct share *share)
+{
+	return share_turn(worker, share)->n_bytes >= ADMISSION_TURN_BYTES;
+}
+
 /* The listener is reported again while more wait, and an accept4(2) too much is
  * to be spared: so one, and more when it is reported turn after turn without
  * being found empty. */
@@ -78,8 +96,7 @@ void admit_begin(struct worker *worker, struct share *share,
 		 struct admit_turn *turn)
 {
 	turn->n = accept_batch(worker, share);
-	turn->netns = admission_turn(share->listener->netns, worker->index,
-				     worker->turn);
+	turn->netns = share_turn(worker, share);
 	if (spread_pass(share, worker->now_us))
 		turn->n = 0;
 }

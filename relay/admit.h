@@ -7,6 +7,7 @@
 #define RELAY_ADMIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct admission_turn;
 struct share;
@@ -49,5 +50,13 @@ void admit_begin(struct worker *worker, struct share *share,
  */
 int admit_next(struct worker *worker, struct share *share,
 	       struct admit_turn *turn, struct sockaddr_storage *ret_from);
+
+/** admit_bytes() - @n bytes of the share's namespace were read in this turn */
+void admit_bytes(const struct worker *worker, const struct share *share,
+		 size_t n);
+
+/** admit_turn_is_over() - did the share's namespace have its bytes of this
+ * turn? Then it waits for the next one. */
+bool admit_turn_is_over(const struct worker *worker, const struct share *share);
 
 #endif

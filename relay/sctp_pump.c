@@ -18,6 +18,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "relay/admit.h"
 #include "relay/buffer.h"
 #include "relay/listener.h"
 #include "relay/sctp_internal.h"
@@ -207,6 +208,7 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 	int r;
 
 	conn->active_us = worker->now_us;
+	admit_bytes(worker, conn->share, received->len);
 	if (src == &conn->client) {
 		sctp_conn_count(conn, COUNTER_BYTES_IN, received->len);
 		if (received->last)
@@ -315,6 +317,8 @@ enum sctp_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
 		if (r == 0 && (src->kind == SCTP_SIDE_SHARED ||
 			       !src->readable || !side_takes(dst)))
 			return SCTP_RESULT_WAITS;
+		if (r == 0 && admit_turn_is_over(worker, conn->share))
+			return SCTP_RESULT_AGAIN;
 		if (r == 0)
 			r = pump_pull(worker, conn, src, dst);
 		if (r < 0) {

@@ -394,7 +394,9 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 		shared->writable = true;
 		run_blocked(worker, shared);
 	}
-	for (int i = 0; i < RECEIVE_BATCH && shared->n_full == 0; i++) {
+	for (int i = 0; i < RECEIVE_BATCH && shared->n_full == 0 &&
+			!admit_turn_is_over(worker, share);
+	     i++) {
 		r = sctp_socket_receive(share->listener->fd, worker->scratch,
 					BUFFER_MAX_BYTES, &received);
 		if (r < 0 && worker_may_log(worker, share->listener, NULL))

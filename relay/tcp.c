@@ -314,17 +314,9 @@ static void conn_again(struct worker *worker, struct conn *conn)
 	worker_again(worker, conn);
 }
 
-/* Did its namespace have its part of this turn? */
-static bool conn_must_wait(const struct worker *worker, const struct conn *conn)
-{
-	return admission_turn(conn->share->listener->netns, worker->index,
-			      worker->turn)
-		       ->n_bytes >= ADMISSION_TURN_BYTES;
-}
-
 void tcp_run(struct worker *worker, struct conn *conn)
 {
-	if (conn_must_wait(worker, conn)) {
+	if (admit_turn_is_over(worker, conn->share)) {
 		conn_again(worker, conn);
 		return;
 	}

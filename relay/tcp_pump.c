@@ -41,6 +41,7 @@
 
 #include "common/util.h"
 #include "relay/admission.h"
+#include "relay/admit.h"
 #include "relay/listener.h"
 #include "relay/tcp.h"
 #include "relay/worker.h"
@@ -134,9 +135,7 @@ static void count_read(struct worker *worker, struct conn *conn,
 {
 	conn->active_us = worker->now_us;
 	src->cut_off = false;
-	admission_turn(conn->share->listener->netns, worker->index,
-		       worker->turn)
-		->n_bytes += (uint32_t)n;
+	admit_bytes(worker, conn->share, (size_t)n);
 	if (src == &conn->client)
 		counters_add(share_counters(conn->share), COUNTER_BYTES_IN,
 			     (uint64_t)n);

@@ -19,6 +19,7 @@
 
 #include "common/util.h"
 #include "relay/admission.h"
+#include "relay/admit.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
 #include "relay/worker.h"
@@ -271,12 +272,17 @@ void udp_listener_handler(struct worker *worker, struct pollable *pollable,
 
 	(void)events;
 	for (int i = 0;
-	     i < BATCHES_PER_EVENT && n == UDP_BATCH && bytes < BYTES_PER_EVENT;
+	     i < BATCHES_PER_EVENT && n == UDP_BATCH &&
+	     bytes < BYTES_PER_EVENT && !admit_turn_is_over(worker, share);
 	     i++) {
+		uint64_t more;
+
 		n = udp_batch_receive(in, share->listener->fd, UDP_BATCH);
 		if (n <= 0)
 			break;
-		bytes += count_received(share->udp, in);
+		more = count_received(share->udp, in);
+		admit_bytes(worker, share, more);
+		bytes += more;
 		handle_batch(worker, share->udp);
 		udp_batch_clear(in);
 	}

@@ -46,6 +46,7 @@
 #include "common/backend.h"
 #include "common/util.h"
 #include "relay/admission.h"
+#include "relay/admit.h"
 #include "relay/backend_health.h"
 #include "relay/backend_log.h"
 #include "relay/mint.h"
@@ -307,16 +308,27 @@ static void session_answers(struct worker *worker, struct udp_session *session,
 	struct udp_front *front = udp_table_owner(session->table);
 	struct udp_worker *udp = worker->udp;
 	size_t message = udp->out.n_messages;
+	size_t bytes = 0;
 	uint32_t n = 0;
 
-	for (size_t i = first; i < udp->out.n; i++)
+	for (size_t i = first; i < udp->out.n; i++) {
 		n += udp->out.slots[i].cut;
+		bytes += udp->out.iov[i].iov_len;
+	}
+	admit_bytes(worker, front->share, bytes);
 	if (n > 0)
 		counters_add(udp_counters(front), COUNTER_DROPPED, n);
 	udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
 			  !session->apart_client);
 	for (; message < udp->out.n_messages; message++)
 		udp->fronts[message] = front;
+}
+
+static const struct share *session_share(const struct udp_session *session)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+
+	return front->share;
 }
 
 void udp_forward_handler(struct worker *worker, struct pollable *pollable,
@@ -329,6 +341,8 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 	size_t first;
 	int n;
 
+	if (admit_turn_is_over(worker, session_share(session)))
+		return; /* it is reported again */
 	if (events & EPOLLERR)
 		told = session_told(session, 0);
 	if (udp->out.n + session->burst > UDP_BATCH)

@@ -334,7 +334,7 @@ struct relay {
 	struct worker worker;
 	struct counters counters;
 	struct listener *listener;
-	struct netns_worker netns_worker;
+	struct admission_worker netns_worker;
 	struct admission netns;
 	struct share share;
 	struct sctp_conn conn;
@@ -442,6 +442,7 @@ static bool step(struct relay *relay)
 {
 	struct sctp_side *src = &relay->conn.client, *dst = relay_dst(relay);
 
+	relay->worker.turn++;
 	src->readable = true;
 	if (dst)
 		dst->writable = true;
