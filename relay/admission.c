@@ -64,6 +64,12 @@
  * leave some to the others. */
 #define PIPES_PART 4
 
+/* Buffers of all connections whose receivers are slow: two thousand of usual
+ * size. Without one a connection goes on, with a system call more for each
+ * step, so there need not be more. One namespace may have a quarter. */
+#define BYTES_MAX (64u * 1024 * 1024)
+#define BYTES_PART 4
+
 /* Of a worker's memory for messages, so that those which never end, or which
  * nobody takes, leave some to the others. */
 #define MESSAGES_PART 2
@@ -110,6 +116,7 @@ struct admissions {
 
 static _Atomic int64_t traffic;
 static _Atomic int64_t listeners;
+static _Atomic int64_t kept_bytes;
 static struct port_space port_spaces[ADMISSION_SPACES];
 
 /* Constant once threads run. */
@@ -179,6 +186,7 @@ int admission_init(size_t fixed, size_t n_workers)
 		netns_limits[ADMISSION_DESCRIPTORS] -
 		netns_limits[ADMISSION_DESCRIPTORS] / NO_SESSIONS_PART;
 	netns_limits[ADMISSION_PIPES] = PIPES_MAX / PIPES_PART;
+	netns_limits[ADMISSION_BYTES] = BYTES_MAX / BYTES_PART;
 	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
 	ports_limit = read_ports_limit();
 	return 0;
@@ -298,6 +306,12 @@ static bool counter_take(atomic_uint *counter, unsigned int n,
 	return false;
 }
 
+static bool bytes_have_room(unsigned int n)
+{
+	return atomic_load_explicit(&kept_bytes, memory_order_relaxed) + n <=
+	       BYTES_MAX;
+}
+
 /* What @kind is a part of. Return: is there room in that, too? */
 static bool whole_take(struct admission *admission, enum admission_kind kind,
 		       unsigned int n)
@@ -308,6 +322,7 @@ static bool whole_take(struct admission *admission, enum admission_kind kind,
 	case ADMISSION_DESCRIPTORS:
 		return admission_take_fds(n);
 	case ADMISSION_PIPES:
+	case ADMISSION_BYTES: /* see admission_add_bytes() */
 	case ADMISSION_KINDS:
 		break;
 	}
@@ -323,6 +338,9 @@ static void whole_give(struct admission *admission, enum admission_kind kind,
 		break;
 	case ADMISSION_DESCRIPTORS:
 		admission_give_fds(n);
+		break;
+	case ADMISSION_BYTES:
+		atomic_fetch_sub_explicit(&kept_bytes, n, memory_order_relaxed);
 		break;
 	case ADMISSION_PIPES:
 	case ADMISSION_KINDS:
@@ -342,11 +360,20 @@ bool admission_take(struct admission *admission, enum admission_kind kind,
 	return false;
 }
 
+void admission_add_bytes(struct admission *admission, unsigned int n)
+{
+	atomic_fetch_add_explicit(&kept_bytes, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&admission->used[ADMISSION_BYTES], n,
+				  memory_order_relaxed);
+}
+
 bool admission_has_room(const struct admission *admission,
 			enum admission_kind kind, unsigned int n)
 {
 	if (kind == ADMISSION_SESSIONS &&
 	    !admission_has_room(admission, ADMISSION_DESCRIPTORS, n))
+		return false;
+	if (kind == ADMISSION_BYTES && !bytes_have_room(n))
 		return false;
 	return atomic_load_explicit(&admission->used[kind],
 				    memory_order_relaxed) +

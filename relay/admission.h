@@ -24,6 +24,7 @@ enum admission_kind {
 	ADMISSION_DESCRIPTORS, /* of connections and sessions */
 	ADMISSION_SESSIONS, /* of UDP; each is a descriptor, too */
 	ADMISSION_PIPES, /* directions of connections that have one */
+	ADMISSION_BYTES, /* of buffers of stalled connections */
 	ADMISSION_KINDS,
 };
 
@@ -124,8 +125,12 @@ void admission_give_fds(unsigned int n);
 bool admission_take(struct admission *admission, enum admission_kind kind,
 		    unsigned int n);
 
-/** admission_has_room() - as admission_take(), of the namespace's own share
- * only, and without taking anything */
+/** admission_add_bytes() - @n bytes were kept, which was to be asked for by
+ * admission_has_room(); they are given back by admission_give() */
+void admission_add_bytes(struct admission *admission, unsigned int n);
+
+/** admission_has_room() - as admission_take(), but without taking anything, and
+ * of descriptors without a look at those of all traffic */
 bool admission_has_room(const struct admission *admission,
 			enum admission_kind kind, unsigned int n);
 

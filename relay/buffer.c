@@ -55,6 +55,11 @@ struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
 	return buffer;
 }
 
+uint32_t buffer_bytes(const struct buffer *buffer)
+{
+	return class_bytes[buffer->class];
+}
+
 struct buffer *buffer_free(struct buffer_pool *pool, struct buffer *buffer)
 {
 	if (!buffer)

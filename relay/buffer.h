@@ -36,6 +36,9 @@ void buffer_pool_done(struct buffer_pool *pool);
 struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
 			  size_t size_bytes);
 
+/** buffer_bytes() - the memory that @buffer takes, whatever is in it */
+uint32_t buffer_bytes(const struct buffer *buffer);
+
 /** buffer_free() - gives it back to the pool. Returns NULL; NULL is fine. */
 struct buffer *buffer_free(struct buffer_pool *pool, struct buffer *buffer);
 

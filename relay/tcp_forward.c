@@ -60,8 +60,7 @@ static int forward_introduce(struct worker *worker, struct conn *conn)
 
 	if (len < 0)
 		return (int)len;
-	conn->client.rest = buffer_new(&worker->buffers, header, (size_t)len);
-	return conn->client.rest ? 0 : -ENOMEM;
+	return tcp_keep(worker, conn, &conn->client, header, (size_t)len);
 }
 
 static void forward_open(struct worker *worker, struct conn *conn)

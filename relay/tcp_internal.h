@@ -178,6 +178,15 @@ enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
  */
 enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn);
 
+/**
+ * tcp_keep() - keeps a copy of what was read from @side and not written on
+ * @len:	at most BUFFER_MAX_BYTES; nothing may be kept of that side yet
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
+	     const void *data, size_t len);
+
 /** tcp_drop() - forgets what was read from @side and not written on */
 void tcp_drop(struct worker *worker, struct conn *conn, struct side *side);
 

@@ -24,6 +24,10 @@
  * one, it reports an empty socket, or the end if that is there, and goes no
  * further. So recv(2) always has the last word on both.
  *
+ * Buffers are counted for the namespace. One that has its share keeps nothing
+ * more: its connections peek at what is there, write that, and read only as
+ * much as was taken. So each goes on, if not as cheaply.
+ *
  * splice(2) gives a socket many parts, one after the other, and when an error
  * comes between two of them it returns what it has given: nobody is told of the
  * error any more (fs/splice.c, splice_to_socket()). What is next is EPIPE, as
@@ -90,9 +94,37 @@ static bool side_take_pipe(struct worker *worker, struct conn *conn,
 	return src->pipe != NULL;
 }
 
+/* Is there memory to keep what one read brings? */
+static bool may_keep(const struct conn *conn)
+{
+	return admission_has_room(conn->share->listener->netns, ADMISSION_BYTES,
+				  BUFFER_MAX_BYTES);
+}
+
+int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
+	     const void *data, size_t len)
+{
+	side->rest = buffer_new(&worker->buffers, data, len);
+	if (!side->rest)
+		return -ENOMEM;
+	admission_add_bytes(conn->share->listener->netns,
+			    buffer_bytes(side->rest));
+	return 0;
+}
+
+static void drop_rest(struct worker *worker, struct conn *conn,
+		      struct side *side)
+{
+	if (!side->rest)
+		return;
+	admission_give(conn->share->listener->netns, ADMISSION_BYTES,
+		       buffer_bytes(side->rest));
+	side->rest = buffer_free(&worker->buffers, side->rest);
+}
+
 void tcp_drop(struct worker *worker, struct conn *conn, struct side *side)
 {
-	side->rest = buffer_free(&worker->buffers, side->rest);
+	drop_rest(worker, conn, side);
 	side_put_pipe(worker, conn, side);
 }
 
@@ -193,7 +225,7 @@ static int give_rest(struct worker *worker, struct conn *conn, struct side *src,
 		return (int)n;
 	rest->begin += (uint32_t)n;
 	if (rest->begin == rest->end)
-		src->rest = buffer_free(&worker->buffers, rest);
+		drop_rest(worker, conn, src);
 	return 0;
 }
 
@@ -207,9 +239,8 @@ static int give_scratch(struct worker *worker, struct conn *conn,
 		return (int)done;
 	if ((size_t)done == n)
 		return 0;
-	src->rest = buffer_new(&worker->buffers, worker->scratch + done,
-			       n - (size_t)done);
-	return src->rest ? 0 : -ENOMEM;
+	return tcp_keep(worker, conn, src, worker->scratch + done,
+			n - (size_t)done);
 }
 
 /* Reads to the scratch buffer, behind the @used bytes that are in it.
@@ -237,11 +268,52 @@ static ssize_t side_read(struct worker *worker, struct conn *conn,
 	return n;
 }
 
+/* Takes the @len bytes that were peeked at out of the socket. */
+static int side_consume(struct worker *worker, struct conn *conn,
+			struct side *src, size_t len)
+{
+	ssize_t n;
+
+	while (len > 0) {
+		n = recv(src->fd, worker->scratch, len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) /* they were there */
+			return n < 0 ? -errno : -EPIPE;
+		count_read(worker, conn, src, n);
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Without memory for a rest: what @dst does not take stays in the socket.
+ * Whether that is empty or ended, the next read tells. */
+static int pump_peek(struct worker *worker, struct conn *conn, struct side *src,
+		     struct side *dst)
+{
+	ssize_t n, done;
+
+	do {
+		n = recv(src->fd, worker->scratch, BUFFER_MAX_BYTES, MSG_PEEK);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		n = side_read(worker, conn, src, 0);
+		return n <= 0 ? (int)n /* or something came just now */
+			      : give_scratch(worker, conn, src, dst, (size_t)n);
+	}
+	done = side_give(worker, conn, dst, worker->scratch, (size_t)n);
+	return done < 0 ? (int)done
+			: side_consume(worker, conn, src, (size_t)done);
+}
+
 static int pump_copy(struct worker *worker, struct conn *conn, struct side *src,
 		     struct side *dst)
 {
-	ssize_t n = side_read(worker, conn, src, 0);
+	ssize_t n;
 
+	if (!may_keep(conn))
+		return pump_peek(worker, conn, src, dst);
+	n = side_read(worker, conn, src, 0);
 	if (n <= 0)
 		return (int)n;
 	src->n_long = n < LONG_READ ? 0 : src->n_long + (uint32_t)n;
@@ -389,7 +461,8 @@ enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 }
 
 /* Moves what was kept to the scratch buffer. Return: how much. */
-static size_t take_rest(struct worker *worker, struct side *src)
+static size_t take_rest(struct worker *worker, struct conn *conn,
+			struct side *src)
 {
 	struct buffer *rest = src->rest;
 	size_t len;
@@ -398,17 +471,17 @@ static size_t take_rest(struct worker *worker, struct side *src)
 		return 0;
 	len = rest->end - rest->begin;
 	memcpy(worker->scratch, rest->data + rest->begin, len);
-	src->rest = buffer_free(&worker->buffers, rest);
+	drop_rest(worker, conn, src);
 	return len;
 }
 
 enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
 {
 	struct side *client = &conn->client, *backend = &conn->backend;
-	size_t len = take_rest(worker, client);
+	size_t len = take_rest(worker, conn, client);
 	ssize_t n = 0, done;
 
-	if (client->readable && len < BUFFER_MAX_BYTES)
+	if (client->readable && len < BUFFER_MAX_BYTES && may_keep(conn))
 		n = side_read(worker, conn, client, len);
 	if (n < 0)
 		return TCP_FAILED;
@@ -421,13 +494,10 @@ enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
 			backend->error = (int)-done;
 		done = 0;
 	}
-	if ((size_t)done < len) {
-		client->rest = buffer_new(&worker->buffers,
-					  worker->scratch + done,
-					  len - (size_t)done);
-		if (!client->rest)
-			return TCP_FAILED;
-	}
+	if ((size_t)done < len &&
+	    tcp_keep(worker, conn, client, worker->scratch + done,
+		     len - (size_t)done) < 0)
+		return TCP_FAILED;
 	return done > 0 ? TCP_AGAIN : TCP_WAITS;
 }
 
