@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/sctp_addrs.h"
 #include "common/stream.h"
 #include "common/util.h"
 
@@ -265,40 +266,6 @@ static int setup_kind(struct setup *setup)
 	return r;
 }
 
-/* Packs addresses as sctp_bindx(3) wants them. NULL: out of memory. */
-static void *pack_addrs(const struct ip_addr *addrs, size_t n, uint16_t port)
-{
-	void *packed =
-		malloc(n * sizeof(struct sockaddr_in6)); /* the largest */
-	uint8_t *end = packed;
-	struct sockaddr_storage sa;
-	socklen_t len;
-
-	if (!packed)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		len = ip_addr_to_sockaddr(&addrs[i], port, 0, &sa);
-		memcpy(end, &sa, len);
-		end += len;
-	}
-	return packed;
-}
-
-static int bind_addrs(const struct binder_row *row, int fd,
-		      const struct ip_addr *addrs, size_t n, int flags)
-{
-	_cleanup_free_ void *packed = NULL;
-
-	if (n == 0)
-		return 0;
-	packed = pack_addrs(addrs, n, row->listener.endpoint.port);
-	if (!packed)
-		return -ENOMEM;
-	if (sctp_bindx(fd, packed, (int)n, flags) < 0)
-		return -errno;
-	return 0;
-}
-
 static int setup_bind(struct setup *setup)
 {
 	const struct endpoint *endpoint = &setup->row->listener.endpoint;
@@ -308,8 +275,8 @@ static int setup_bind(struct setup *setup)
 	int r;
 
 	if (endpoint->multihomed) {
-		r = bind_addrs(setup->row, setup->fd, setup->row->addrs,
-			       setup->row->n_addrs, SCTP_BINDX_ADD_ADDR);
+		r = sctp_addrs_add(setup->fd, setup->row->addrs,
+				   setup->row->n_addrs, endpoint->port);
 		errno = -r;
 	} else {
 		addr.family = (uint8_t)setup->family;
@@ -370,30 +337,24 @@ static size_t addrs_minus(struct ip_addr *list, size_t n,
 	return kept;
 }
 
-/* The addresses that @a has and @b has not are bound or unbound. */
-static int bind_difference(const struct binder_row *row, int flags,
-			   const struct ip_addr *a, size_t n_a,
-			   const struct ip_addr *b, size_t n_b)
-{
-	_cleanup_free_ struct ip_addr *list = malloc((n_a + 1) * sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	memcpy(list, a, n_a * sizeof(*list));
-	return bind_addrs(row, row->listener.fd, list,
-			  addrs_minus(list, n_a, b, n_b), flags);
-}
-
 int binder_socket_readdress(const struct binder_row *row,
 			    const struct ip_addr *addrs, size_t n)
 {
+	_cleanup_free_ struct ip_addr *list =
+		malloc((n + row->n_addrs) * sizeof(*list));
+	uint16_t port = row->listener.endpoint.port;
+	size_t n_list;
 	int r;
 
+	if (!list)
+		return -ENOMEM;
 	/* New ones first: the last address cannot be taken away (EBUSY). */
-	r = bind_difference(row, SCTP_BINDX_ADD_ADDR, addrs, n, row->addrs,
-			    row->n_addrs);
+	memcpy(list, addrs, n * sizeof(*list));
+	n_list = addrs_minus(list, n, row->addrs, row->n_addrs);
+	r = sctp_addrs_add(row->listener.fd, list, n_list, port);
 	if (r < 0)
 		return r;
-	return bind_difference(row, SCTP_BINDX_REM_ADDR, row->addrs,
-			       row->n_addrs, addrs, n);
+	memcpy(list, row->addrs, row->n_addrs * sizeof(*list));
+	n_list = addrs_minus(list, row->n_addrs, addrs, n);
+	return sctp_addrs_remove(row->listener.fd, list, n_list, port);
 }

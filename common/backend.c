@@ -110,6 +110,11 @@ static int backend_ip_parse(const char *text, struct backend *backend,
 
 	if (address_port_parse(text, &addr, &port, problem) < 0)
 		return -EINVAL;
+	backend->addrs = (struct sctp_addrs){
+		.addrs = { addr },
+		.port = port,
+		.n = 1,
+	};
 	backend->address_len =
 		ip_addr_to_sockaddr(&addr, port, 0, &backend->address);
 	return 0;

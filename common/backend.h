@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/ip.h"
+#include "common/sctp_addrs.h"
 
 /* "sctp://[" + IPv6 + "]:65535", or "unix:" and a path of 107 bytes */
 #define BACKEND_TEXT_MAX 128
@@ -27,10 +28,12 @@ enum backend_scheme {
 
 /**
  * struct backend - a parsed backend
+ * @addrs:	the same as @address, but for AF_UNIX
  * @address:	AF_INET, AF_INET6 or AF_UNIX, ready for connect(2)
  */
 struct backend {
 	enum backend_scheme scheme;
+	struct sctp_addrs addrs;
 	struct sockaddr_storage address;
 	socklen_t address_len;
 };

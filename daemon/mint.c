@@ -19,6 +19,7 @@
 #include "common/backend.h"
 #include "common/netns.h"
 #include "common/netns_enter.h"
+#include "common/sctp_addrs.h"
 #include "common/service.h"
 #include "common/stand_in.h"
 #include "common/stream.h"
@@ -240,6 +241,35 @@ static int mint_prepare(int fd, const struct netns_socket *sock)
 	return r;
 }
 
+/* An association is bound to the addresses that it is routed from, which only
+ * a socket that was born beside it can tell. */
+static int make_routed(const struct service *service, unsigned int to,
+		       int netns_fd, struct netns_socket *sock)
+{
+	struct netns_socket socks[] = {
+		*sock,
+		{ .domain = sock->domain, .type = SOCK_DGRAM, .fd = -1 },
+	};
+	_cleanup_close_ int fd = -1, udp_fd = -1;
+	struct backend backend;
+	int r;
+
+	r = backend_parse(service->to[to], &backend, NULL);
+	if (r < 0)
+		return r;
+	r = netns_sockets(netns_fd, socks, ARRAY_SIZE(socks));
+	if (r < 0)
+		return r;
+	fd = socks[0].fd;
+	udp_fd = socks[1].fd;
+	if (fd < 0 || udp_fd < 0)
+		return -(fd < 0 ? socks[0].error : socks[1].error);
+	r = sctp_addrs_add_routed(fd, udp_fd, &backend.addrs);
+	if (r == 0)
+		sock->fd = TAKE_FD(fd);
+	return r;
+}
+
 int mint_socket(struct watcher *watcher, const struct listener *listener,
 		const struct mint_target *target, int *ret_fd,
 		uint64_t *ret_netns_id)
@@ -265,7 +295,10 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	r = open_place(watcher, service->netns, &netns_fd, &netns_id);
 	if (r < 0)
 		return r;
-	r = netns_sockets(netns_fd, &sock, 1);
+	if (sock.protocol == IPPROTO_SCTP && !service->transparent)
+		r = make_routed(service, target->to, netns_fd, &sock);
+	else
+		r = netns_sockets(netns_fd, &sock, 1);
 	if (r < 0)
 		return r;
 	if (sock.fd < 0)

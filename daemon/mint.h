@@ -78,14 +78,15 @@ int mint_source(const struct service *service, const struct netns_socket *sock,
  * mint_socket() - makes one where the listener's rule says, and only there
  * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's; with
  *		`transparent` bound to the client's address, with `from` by TCP
- *		and UDP to the rule's
+ *		and UDP to the rule's, else to an SCTP backend to the addresses
+ *		that it is routed from
  * @ret_netns_id: where it was born; 0: in berthd's own namespace
  *
  * Enters the namespace and steps back, see netns_sockets().
  * Return: 0; -EPERM: the rule asks for no such socket; -ENOENT: there is no
  * namespace of that name; -ESTALE: it is going, or mint_check() says so;
  * -ENOMEM; as of mint_client(); -errno of socket(2), setsockopt(2), open(2),
- * setns(2), bind(2).
+ * setns(2), bind(2), and of sctp_addrs_add_routed().
  */
 int mint_socket(struct watcher *watcher, const struct listener *listener,
 		const struct mint_target *target, int *ret_fd,

@@ -59,14 +59,21 @@ static int find_own_end(int fd, struct own_end *end)
 	return r;
 }
 
+static int open_connection(int fd, const struct serving_backend *target)
+{
+	if (target->sctp)
+		return sctp_addrs_connect(fd, target->addrs);
+	if (connect(fd, target->address, target->address_len) < 0)
+		return -errno;
+	return 0;
+}
+
 /* Return: as backend_connect(). */
 static int connect_ends(int fd, const struct serving_backend *target,
 			struct own_end *end)
 {
-	int r = 0, found;
+	int r = open_connection(fd, target), found;
 
-	if (connect(fd, target->address, target->address_len) < 0)
-		r = -errno;
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	found = find_own_end(fd, end);

@@ -78,6 +78,18 @@ bool sctp_forward_pins(const struct sctp_conn *conn)
 	return conn->mint && conn->mint->netns_id;
 }
 
+/* A minted socket was bound by berthd, in its namespace. */
+static int bind_routed(const struct serving_backend *target, int fd)
+{
+	_cleanup_close_ int udp_fd = -1;
+
+	udp_fd = socket(target->address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC,
+			0);
+	if (udp_fd < 0)
+		return -errno;
+	return sctp_addrs_add_routed(fd, udp_fd, target->addrs);
+}
+
 static int prepare_socket(const struct sctp_conn *conn, int fd)
 {
 	static const int on = 1;
@@ -90,6 +102,8 @@ static int prepare_socket(const struct sctp_conn *conn, int fd)
 	else if (family != AF_UNIX)
 		/* Latency only: what a failure would cost. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (r == 0 && target->sctp && !target->minted)
+		r = bind_routed(target, fd);
 	return r;
 }
 

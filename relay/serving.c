@@ -87,6 +87,21 @@ static void set_identity(const struct serving *serving,
 	entry->ports = folded ? folded : 1;
 }
 
+/* Return: 0 or -ENOMEM. */
+static int set_address(struct serving_backend *entry,
+		       const struct backend *backend)
+{
+	entry->address = malloc(backend->address_len);
+	entry->addrs = entry->sctp ? malloc(sizeof(*entry->addrs)) : NULL;
+	if (!entry->address || (entry->sctp && !entry->addrs))
+		return -ENOMEM;
+	memcpy(entry->address, &backend->address, backend->address_len);
+	entry->address_len = backend->address_len;
+	if (entry->addrs)
+		*entry->addrs = backend->addrs;
+	return 0;
+}
+
 static int add_backend(struct serving *serving, const char *text,
 		       enum protocol protocol, const char **ret_problem)
 {
@@ -100,15 +115,12 @@ static int add_backend(struct serving *serving, const char *text,
 		return -EINVAL;
 	}
 	entry->text = strdup(text);
-	entry->address = malloc(backend.address_len);
 	entry->sctp =
 		backend.scheme == BACKEND_SCTP ||
 		(backend.scheme == BACKEND_SAME && protocol_is_sctp(protocol));
 	serving->n_backends++;
-	if (!entry->text || !entry->address)
+	if (!entry->text || set_address(entry, &backend) < 0)
 		return -ENOMEM;
-	memcpy(entry->address, &backend.address, backend.address_len);
-	entry->address_len = backend.address_len;
 	/* A path is the same in every namespace. */
 	entry->minted = backend.scheme != BACKEND_UNIX &&
 			(serving->transparent || serving->backend_netns[0] ||
@@ -286,6 +298,7 @@ struct serving *serving_unref(struct serving *serving)
 	for (size_t i = 0; i < serving->n_backends; i++) {
 		free(serving->backends[i].text);
 		free(serving->backends[i].address);
+		free(serving->backends[i].addrs);
 	}
 	free(serving->backends);
 	free(serving->from);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "common/listener_spec.h"
+#include "common/sctp_addrs.h"
 #include "common/service.h"
 #include "relay/backend_health.h"
 
@@ -22,7 +23,8 @@ struct berth_listener;
 
 /**
  * struct serving_backend - where to connect, and its text for the log
- * @sctp:	by SCTP; else by TCP, or UDP for a UDP listener, or UNIX
+ * @sctp:	by SCTP, to @addrs; else by TCP, or UDP for a UDP listener, or
+ *		UNIX
  * @minted:	with a socket of berthd's, see mint.h
  * @id:		a number for its address and where that is, the same in all
  *rules
@@ -32,6 +34,7 @@ struct berth_listener;
 struct serving_backend {
 	char *text;
 	bool sctp;
+	struct sctp_addrs *addrs;
 	struct sockaddr *address;
 	socklen_t address_len;
 	bool minted;

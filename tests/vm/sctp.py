@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """sctp.py - SCTP as Python's sockets can do it: labels, limits, aborts"""
+import ipaddress
 import socket
 import struct
 from typing import NamedTuple
@@ -11,6 +12,8 @@ SOL_SCTP = 132
 SCTP_INITMSG = 2
 SCTP_STATUS = 14
 SCTP_RECVRCVINFO = 32
+SCTP_BINDX_ADD = 100
+SCTP_GET_PEER_ADDRS = 108
 CMSG_SNDINFO = 2
 CMSG_RCVINFO = 3
 UNORDERED = 1
@@ -102,6 +105,35 @@ def streams(sock):
     """(in, out) of the association."""
     status = sock.getsockopt(SOL_SCTP, SCTP_STATUS, 200)
     return STATUS_STREAMS.unpack_from(status)[5:7]
+
+
+def peer_addresses(sock):
+    """Those that the peer said it has, IPv4 without ::ffff:."""
+    data = sock.getsockopt(SOL_SCTP, SCTP_GET_PEER_ADDRS, 1024)
+    (count,), found, begin = struct.unpack_from("=I", data, 4), set(), 8
+    for _ in range(count):
+        family, = struct.unpack_from("=H", data, begin)
+        v6 = family == socket.AF_INET6
+        start, size = (begin + 8, 16) if v6 else (begin + 4, 4)
+        found.add(str(plain(data[start:start + size])))
+        begin += 28 if v6 else 16
+    return found
+
+
+def plain(address):
+    """An address of its own family."""
+    address = ipaddress.ip_address(address)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def bind_more(sock, address, port):
+    """Adds an address to those of a socket; port: the one that it has."""
+    family = family_of(address)
+    packed = socket.inet_pton(family, address)
+    data = struct.pack("=HH", family, socket.htons(port))
+    data += packed + bytes(8) if family == socket.AF_INET \
+        else bytes(4) + packed + bytes(4)
+    sock.setsockopt(SOL_SCTP, SCTP_BINDX_ADD, data)
 
 
 def gone(sock):

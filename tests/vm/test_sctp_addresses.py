@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_sctp_addresses.py - one endpoint on the addresses of its namespace"""
-import ipaddress
 import socket
 
 import pytest
@@ -19,13 +18,8 @@ def endpoints(netns, port=8080):
     for line in netns.run("cat", "/proc/net/sctp/eps").splitlines()[1:]:
         words = line.split()
         if int(words[5]) == port and words[2] in ("2", "0"):
-            found.append(sorted(str(plain(word)) for word in words[8:]))
+            found.append(sorted(str(sctp.plain(word)) for word in words[8:]))
     return found
-
-
-def plain(text):
-    address = ipaddress.ip_address(text)
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 @BOTH

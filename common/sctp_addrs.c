@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sctp_addrs.c - the addresses of an SCTP socket: an endpoint may have several
+ */
+#include "common/sctp_addrs.h"
+
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <string.h>
+
+#include "common/util.h"
+
+/* linux/in6.h has it, but cannot be included beside netinet/in.h. */
+#ifndef IPV6_PREFER_SRC_PUBLIC
+#define IPV6_PREFER_SRC_PUBLIC 0x0002
+#endif
+
+/* Packs addresses as sctp_bindx(3) wants them. NULL: out of memory. */
+static void *pack(const struct ip_addr *addrs, size_t n, uint16_t port)
+{
+	void *packed =
+		malloc(n * sizeof(struct sockaddr_in6)); /* the largest */
+	uint8_t *end = packed;
+	struct sockaddr_storage sa;
+	socklen_t len;
+
+	if (!packed)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		len = ip_addr_to_sockaddr(&addrs[i], port, 0, &sa);
+		memcpy(end, &sa, len);
+		end += len;
+	}
+	return packed;
+}
+
+static int bind_addrs(int fd, const struct ip_addr *addrs, size_t n,
+		      uint16_t port, int flags)
+{
+	_cleanup_free_ void *packed = NULL;
+
+	if (n == 0)
+		return 0;
+	packed = pack(addrs, n, port);
+	if (!packed)
+		return -ENOMEM;
+	if (sctp_bindx(fd, packed, (int)n, flags) < 0)
+		return -errno;
+	return 0;
+}
+
+int sctp_addrs_add(int fd, const struct ip_addr *addrs, size_t n, uint16_t port)
+{
+	return bind_addrs(fd, addrs, n, port, SCTP_BINDX_ADD_ADDR);
+}
+
+int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
+		      uint16_t port)
+{
+	return bind_addrs(fd, addrs, n, port, SCTP_BINDX_REM_ADDR);
+}
+
+/* How a socket of @family names @addr: IPv6 ones have IPv4 within IPv6. */
+static socklen_t to_sockaddr(int family, const struct ip_addr *addr,
+			     uint16_t port, struct sockaddr_storage *ret_sa)
+{
+	struct ip_addr mapped = { .family = AF_INET6, .bytes = { 0 } };
+
+	if (family == addr->family)
+		return ip_addr_to_sockaddr(addr, port, 0, ret_sa);
+	memset(&mapped.bytes[10], 0xff, 2);
+	memcpy(&mapped.bytes[12], addr->bytes, sizeof(struct in_addr));
+	return ip_addr_to_sockaddr(&mapped, port, 0, ret_sa);
+}
+
+/* Asks the kernel by connecting a UDP socket, which sends nothing. */
+static int routed_addr(int udp_fd, const struct sockaddr_storage *to,
+		       socklen_t to_len, struct ip_addr *ret_addr)
+{
+	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	/* Else it would keep the address that the last one was reached from. */
+	(void)connect(udp_fd, &none, sizeof(none));
+	if (connect(udp_fd, (const struct sockaddr *)to, to_len) < 0 ||
+	    getsockname(udp_fd, (struct sockaddr *)&sa, &len) < 0)
+		return -errno;
+	return ip_addr_from_sockaddr(&sa, ret_addr, NULL);
+}
+
+/* An address that changes every day for privacy is none for an association,
+ * which lasts longer. */
+static void prefer_lasting(int udp_fd, int family)
+{
+	static const int lasting = IPV6_PREFER_SRC_PUBLIC, off = 0;
+
+	if (family != AF_INET6)
+		return;
+	/* Each fails for nothing that would matter here. */
+	(void)setsockopt(udp_fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &lasting,
+			 sizeof(lasting));
+	(void)setsockopt(udp_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+}
+
+static size_t add_unless_there(struct ip_addr *addrs, size_t n,
+			       const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ip_addr_equal(&addrs[i], addr))
+			return n;
+	}
+	addrs[n] = *addr;
+	return n + 1;
+}
+
+int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to)
+{
+	struct ip_addr from[SCTP_ADDRS_MAX], addr;
+	int family = sctp_addrs_family(to), r, error = 0;
+	struct sockaddr_storage sa;
+	socklen_t len;
+	size_t n = 0;
+
+	prefer_lasting(udp_fd, family);
+	for (size_t i = 0; i < to->n; i++) {
+		len = to_sockaddr(family, &to->addrs[i], to->port, &sa);
+		r = routed_addr(udp_fd, &sa, len, &addr);
+		if (r < 0)
+			error = r;
+		/* Without its interface, which nobody tells, such an address
+		 * cannot be bound. */
+		else if (!ip_addr_is_link_local(&addr))
+			n = add_unless_there(from, n, &addr);
+	}
+	return n == 0 ? error : sctp_addrs_add(fd, from, n, 0);
+}
+
+int sctp_addrs_family(const struct sctp_addrs *addrs)
+{
+	for (size_t i = 0; i < addrs->n; i++) {
+		if (addrs->addrs[i].family == AF_INET6)
+			return AF_INET6;
+	}
+	return AF_INET;
+}
+
+int sctp_addrs_connect(int fd, const struct sctp_addrs *to)
+{
+	_cleanup_free_ void *packed = pack(to->addrs, to->n, to->port);
+
+	if (!packed)
+		return -ENOMEM;
+	if (sctp_connectx(fd, packed, (int)to->n, NULL) < 0)
+		return -errno;
+	return 0;
+}

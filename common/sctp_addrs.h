@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sctp_addrs.h - the addresses of an SCTP socket: an endpoint may have several
+ */
+#ifndef COMMON_SCTP_ADDRS_H
+#define COMMON_SCTP_ADDRS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+
+/** Of one backend. A peer of Linux keeps no more than it can probe in turn; 8
+ * are more than any host has networks to be reached by. */
+#define SCTP_ADDRS_MAX 8u
+
+/**
+ * struct sctp_addrs - how one endpoint is reached
+ * @port:	host byte order
+ * @n:		at least 1
+ */
+struct sctp_addrs {
+	struct ip_addr addrs[SCTP_ADDRS_MAX];
+	uint16_t port;
+	uint8_t n;
+};
+
+/** sctp_addrs_family() - of a socket that reaches them all: AF_INET6 if one of
+ * them needs that */
+int sctp_addrs_family(const struct sctp_addrs *addrs);
+
+/**
+ * sctp_addrs_add() - binds a socket to addresses beside those that it has
+ * @port:	host byte order; 0: the one that it has, or of the kernel's
+ *		choice
+ *
+ * By setsockopt(2), for one address as well: it needs no bind(2).
+ * Return: 0, also for none; -ENOMEM; -errno of setsockopt(2).
+ */
+int sctp_addrs_add(int fd, const struct ip_addr *addrs, size_t n,
+		   uint16_t port);
+
+/** sctp_addrs_remove() - the reverse; -EBUSY: it would have none left */
+int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
+		      uint16_t port);
+
+/**
+ * sctp_addrs_add_routed() - binds a socket to the addresses that packets to a
+ * peer leave from
+ * @fd:		not bound yet; sctp_addrs_family() of @to
+ * @udp_fd:	a fresh UDP socket of the same namespace and family, used up
+ *
+ * A socket that is not bound would announce every address of its namespace, and
+ * the peer would send to addresses that mean somebody else where it is:
+ * 172.17.0.1 is the bridge of each host that has Docker.
+ *
+ * Return: 0; -ENETUNREACH and the like: there is no route to any of @to;
+ * -ENOMEM; -errno of setsockopt(2).
+ */
+int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to);
+
+/** sctp_addrs_connect() - Return: 0; -EINPROGRESS; -ENOMEM; -errno. */
+int sctp_addrs_connect(int fd, const struct sctp_addrs *to);
+
+#endif
