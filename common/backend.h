@@ -12,8 +12,9 @@
 #include "common/ip.h"
 #include "common/sctp_addrs.h"
 
-/* "sctp://[" + IPv6 + "]:65535", or "unix:" and a path of 107 bytes */
-#define BACKEND_TEXT_MAX 128
+/* "sctp://[" + IPv6 addresses and commas + "]:65535"; "unix:" and a path of 107
+ * bytes are shorter */
+#define BACKEND_TEXT_MAX (8 + SCTP_ADDRS_MAX * 46 + 8)
 
 /* "[" + IPv6 + "]:65535" */
 #define BACKEND_SOURCE_TEXT_MAX 56
@@ -28,8 +29,9 @@ enum backend_scheme {
 
 /**
  * struct backend - a parsed backend
- * @addrs:	the same as @address, but for AF_UNIX
- * @address:	AF_INET, AF_INET6 or AF_UNIX, ready for connect(2)
+ * @addrs:	but for AF_UNIX; several with BACKEND_SCTP only
+ * @address:	AF_UNIX; or, ready for connect(2), the first of @addrs that has
+ *the family of a socket that reaches them all
  */
 struct backend {
 	enum backend_scheme scheme;
@@ -49,7 +51,7 @@ struct backend_source {
 
 /**
  * backend_parse() - "10.0.0.1:80", "[::1]:80", "tcp://…", "udp://…",
- * "sctp://…", "unix:/path"
+ * "sctp://…", "sctp://[10.0.0.1,fd00::1]:80", "unix:/path"
  * @ret_problem: static text of what was expected, on failure; may be NULL
  *
  * Literal addresses only: berth resolves no names.

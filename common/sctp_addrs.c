@@ -88,18 +88,18 @@ static int routed_addr(int udp_fd, const struct sockaddr_storage *to,
 	return ip_addr_from_sockaddr(&sa, ret_addr, NULL);
 }
 
-/* An address that changes every day for privacy is none for an association,
- * which lasts longer. */
-static void prefer_lasting(int udp_fd, int family)
+static void prepare_ipv6(int fd, int udp_fd)
 {
 	static const int lasting = IPV6_PREFER_SRC_PUBLIC, off = 0;
 
-	if (family != AF_INET6)
-		return;
-	/* Each fails for nothing that would matter here. */
+	/* Each fails for nothing that would matter here. An address that
+	 * changes every day for privacy is none for an association, which lasts
+	 * longer. */
 	(void)setsockopt(udp_fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &lasting,
 			 sizeof(lasting));
+	/* IPv4 as well, whatever net.ipv6.bindv6only says. */
 	(void)setsockopt(udp_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 }
 
 static size_t add_unless_there(struct ip_addr *addrs, size_t n,
@@ -121,7 +121,8 @@ int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to)
 	socklen_t len;
 	size_t n = 0;
 
-	prefer_lasting(udp_fd, family);
+	if (family == AF_INET6)
+		prepare_ipv6(fd, udp_fd);
 	for (size_t i = 0; i < to->n; i++) {
 		len = to_sockaddr(family, &to->addrs[i], to->port, &sa);
 		r = routed_addr(udp_fd, &sa, len, &addr);
@@ -142,6 +143,41 @@ int sctp_addrs_family(const struct sctp_addrs *addrs)
 			return AF_INET6;
 	}
 	return AF_INET;
+}
+
+static bool has_addr(const struct sctp_addrs *addrs, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < addrs->n; i++) {
+		if (ip_addr_equal(&addrs->addrs[i], addr))
+			return true;
+	}
+	return false;
+}
+
+bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs)
+{
+	struct sockaddr *list = NULL;
+	const uint8_t *next;
+	struct sockaddr_storage sa = { 0 };
+	struct ip_addr addr;
+	bool found = false;
+	int n = sctp_getladdrs(fd, 0, &list);
+
+	next = (const uint8_t *)list;
+	for (int i = 0; i < n && !found; i++) {
+		size_t len = ((const struct sockaddr *)next)->sa_family ==
+					     AF_INET6
+				     ? sizeof(struct sockaddr_in6)
+				     : sizeof(struct sockaddr_in);
+
+		memcpy(&sa, next, len);
+		next += len;
+		found = ip_addr_from_sockaddr(&sa, &addr, NULL) == 0 &&
+			has_addr(addrs, &addr);
+	}
+	if (n > 0)
+		sctp_freeladdrs(list);
+	return found;
 }
 
 int sctp_addrs_connect(int fd, const struct sctp_addrs *to)

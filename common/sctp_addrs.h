@@ -4,6 +4,7 @@
 #ifndef COMMON_SCTP_ADDRS_H
 #define COMMON_SCTP_ADDRS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,9 @@ int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
  * -ENOMEM; -errno of setsockopt(2).
  */
 int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to);
+
+/** sctp_addrs_holds() - is a socket bound to one of them? */
+bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs);
 
 /** sctp_addrs_connect() - Return: 0; -EINPROGRESS; -ENOMEM; -errno. */
 int sctp_addrs_connect(int fd, const struct sctp_addrs *to);

@@ -26,11 +26,15 @@
 #include "relay/own_sockets.h"
 #include "relay/serving.h"
 
-/* Is @end, which is connected, connected to itself? */
-static bool is_itself(const struct own_end *end)
+/* Is @fd, which is connected as @end says, connected to itself? */
+static bool is_itself(int fd, const struct serving_backend *target,
+		      const struct own_end *end)
 {
 	if (end->port != end->to_port)
 		return false;
+	/* @end names one address of several. */
+	if (target->sctp && target->addrs->n > 1)
+		return sctp_addrs_holds(fd, target->addrs);
 	/* To connect to no address means this host, from the address that is
 	 * connected to. */
 	return ip_addr_is_any(&end->to) || ip_addr_equal(&end->addr, &end->to);
@@ -79,7 +83,7 @@ static int connect_ends(int fd, const struct serving_backend *target,
 	found = find_own_end(fd, end);
 	if (found < 0)
 		return found;
-	return is_itself(end) ? -ECONNREFUSED : r;
+	return is_itself(fd, target, end) ? -ECONNREFUSED : r;
 }
 
 int backend_connect(int fd, const struct serving_backend *target,

@@ -78,7 +78,6 @@ bool sctp_forward_pins(const struct sctp_conn *conn)
 	return conn->mint && conn->mint->netns_id;
 }
 
-/* A minted socket was bound by berthd, in its namespace. */
 static int bind_routed(const struct serving_backend *target, int fd)
 {
 	_cleanup_close_ int udp_fd = -1;
@@ -90,6 +89,21 @@ static int bind_routed(const struct serving_backend *target, int fd)
 	return sctp_addrs_add_routed(fd, udp_fd, target->addrs);
 }
 
+static int prepare_association(const struct sctp_conn *conn, int fd)
+{
+	const struct serving_backend *target = conn_backend(conn);
+	size_t n = target->addrs->n;
+	int r = sctp_socket_mirror(fd, &conn->client.limits);
+
+	if (r == 0 && n > 1)
+		r = sctp_socket_hasten(fd, n,
+				       conn->serving->connect_timeout_us);
+	/* A minted socket was bound by berthd, in its namespace. */
+	if (r == 0 && !target->minted)
+		r = bind_routed(target, fd);
+	return r;
+}
+
 static int prepare_socket(const struct sctp_conn *conn, int fd)
 {
 	static const int on = 1;
@@ -98,12 +112,10 @@ static int prepare_socket(const struct sctp_conn *conn, int fd)
 	int r = 0;
 
 	if (target->sctp)
-		r = sctp_socket_mirror(fd, &conn->client.limits);
+		r = prepare_association(conn, fd);
 	else if (family != AF_UNIX)
 		/* Latency only: what a failure would cost. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (r == 0 && target->sctp && !target->minted)
-		r = bind_routed(target, fd);
 	return r;
 }
 

@@ -124,6 +124,16 @@ bool sctp_socket_is_gone(int fd);
  */
 int sctp_socket_mirror(int fd, const struct sctp_limits *client);
 
+/**
+ * sctp_socket_hasten() - has connecting try each address of a peer in time
+ * @n:		how many it has
+ * @timeout_us:	for all of them
+ *
+ * By itself the kernel waits for three seconds at each.
+ * Return: 0 or -errno.
+ */
+int sctp_socket_hasten(int fd, size_t n, uint64_t timeout_us);
+
 /** sctp_socket_shut() - one association of a one-to-many socket: SHUTDOWN once
  * all is sent. Failure means that it is gone. */
 void sctp_socket_shut(int fd, int32_t assoc_id);

@@ -109,7 +109,8 @@ int template_expand(const char *text, const struct template_values *values,
 
 	while (*begin) {
 		if (begin[0] == '$' && begin[1] == '{') {
-			bool bare = begin == text || begin[-1] != '[';
+			bool bare = begin == text ||
+				    (begin[-1] != '[' && begin[-1] != ',');
 
 			end = strchr(begin, '}');
 			n = value_fmt(

@@ -46,6 +46,45 @@ static void test_accepted(void **state)
 	}
 }
 
+static void test_several_addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		int family; /* of a socket to all of them */
+		size_t n;
+		const char *addrs[SCTP_ADDRS_MAX];
+	} cases[] = {
+		{ "sctp://[10.0.0.1,10.1.0.1]:80",
+		  AF_INET,
+		  2,
+		  { "10.0.0.1", "10.1.0.1" } },
+		{ "sctp://[10.0.0.1,fd00::1]:80",
+		  AF_INET6,
+		  2,
+		  { "10.0.0.1", "fd00::1" } },
+		{ "sctp://[::1,::2,::3,::4,::5,::6,::7,::8]:80",
+		  AF_INET6,
+		  8,
+		  { "::1", "::2", "::3", "::4", "::5", "::6", "::7", "::8" } },
+	};
+	struct backend backend;
+	char text[IP_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(backend_parse(cases[i].text, &backend, NULL),
+				 0);
+		assert_int_equal(backend.scheme, BACKEND_SCTP);
+		assert_int_equal(backend.address.ss_family, cases[i].family);
+		assert_int_equal(backend.addrs.port, 80);
+		assert_int_equal(backend.addrs.n, cases[i].n);
+		for (size_t j = 0; j < cases[i].n; j++)
+			assert_string_equal(ip_addr_fmt(&backend.addrs.addrs[j],
+							text),
+					    cases[i].addrs[j]);
+	}
+}
+
 static void test_unix(void **state)
 {
 	char longest[5 + 107 + 2] = "unix:/";
@@ -79,6 +118,20 @@ static void test_refused(void **state)
 		"[127.0.0.1]:80",
 		"localhost:80",
 		"http://1.2.3.4:5",
+		"sctp://[10.0.0.1]:80",
+		"sctp://10.0.0.1,10.0.0.2:80",
+		"[10.0.0.1,10.0.0.2]:80",
+		"tcp://[10.0.0.1,10.0.0.2]:80",
+		"sctp://[10.0.0.1,10.0.0.1]:80",
+		"sctp://[10.0.0.1,]:80",
+		"sctp://[,10.0.0.1]:80",
+		"sctp://[10.0.0.1,b]:80",
+		"sctp://[10.0.0.1, 10.0.0.2]:80",
+		"sctp://[10.0.0.1,10.0.0.2]",
+		"sctp://[10.0.0.1,10.0.0.2:80",
+		"sctp://[10.0.0.1],10.0.0.2:80",
+		"sctp://[10.0.0.1,10.0.0.2]:0",
+		"sctp://[::1,::2,::3,::4,::5,::6,::7,::8,::9]:80",
 		"unix:relative",
 		"unix:",
 	};
@@ -151,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_sources_refused),
 		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_several_addresses),
 		cmocka_unit_test(test_unix),
 		cmocka_unit_test(test_refused),
 	};

@@ -29,20 +29,20 @@ class Backend:
         self.to = f"sctp://{host}:5000"
 
 
-NETWORKS = pytest.mark.parametrize("network", [
-    ("10.67.7.1/24", "10.67.7.2/24", "172.17.0.1/16"),
-    ("fd67:7::1/64", "fd67:7::2/64", "fd17::1/64")], ids=["v4", "v6"])
+NETWORKS = [("10.67.7.1/24", "10.67.7.2/24", "172.17.0.1/16"),
+            ("fd67:7::1/64", "fd67:7::2/64", "fd17::1/64")]
 
 
-@BOTH
-@NETWORKS
-@pytest.mark.parametrize("where", ["host", "back"])
+@pytest.mark.parametrize("protocol,where,network", [
+    ("sctp", "host", 0), ("sctp-seqpacket", "host", 1),
+    ("sctp", "back", 1), ("sctp-seqpacket", "back", 0)])
 def test_announces_the_routed_address_only(  # pylint: disable=R0913,R0917
         world, front, back, protocol, network, where):
     """And no other of its namespace, where the peer may have a neighbour of
     the same address that aborts what it does not know."""
     options = {"namespace": "back"} if where == "back" else {}
-    backend = Backend(world, back if where == "back" else world.host, network)
+    place = back if where == "back" else world.host
+    backend = Backend(world, place, NETWORKS[network])
     world.berthd(forward(backend.to, namespace="front", protocol=protocol,
                          options=options))
     with sctp.connect(front) as client, backend.socket.accept()[0] as server:
@@ -59,3 +59,55 @@ def test_no_route(world, front, protocol):
     assert sctp.is_turned_away(front)
     berthd.wait_log("cannot connect to 'sctp://192.0.2.1:5000': Network is "
                     "unreachable; aborting")
+
+
+class TwoNetworks:
+    """A server that is reached on two networks, which the first does not
+    answer on."""
+
+    def __init__(self, world, place, families):
+        self.server = world.netns("server")
+        self.places = []
+        for number, version in enumerate(families, 1):
+            # All global: SCTP tells no private address to a global one.
+            near, far = {
+                4: (f"203.0.113.{16 * number + 1}/28",
+                    f"203.0.113.{16 * number + 2}/28"),
+                6: (f"fd67:{number}::1/64", f"fd67:{number}::2/64"),
+            }[version]
+            world.veth(self.server, f"eth{number}", place, f"bk{number}")
+            place.addr_add(near, f"bk{number}")
+            self.server.addr_add(far, f"eth{number}")
+            self.places.append((near.split("/")[0], far.split("/")[0]))
+        sources, addresses = zip(*self.places)
+        self.sources = set(sources)
+        self.socket = world.close_later(sctp.make(
+            self.server, sctp.family_of("".join(addresses))))
+        for address in addresses:
+            sctp.bind_more(self.socket, address, 5000)
+        self.socket.listen(16)
+        self.to = f"sctp://[{','.join(addresses)}]:5000"
+
+    def cut(self, number):
+        """Packets of a network go nowhere, and nobody says so."""
+        self.server.ip("link", "set", f"eth{number}", "down")
+
+
+@pytest.mark.parametrize("protocol,where,families", [
+    ("sctp", "host", (4, 4)), ("sctp-seqpacket", "back", (4, 4)),
+    ("sctp", "back", (6, 4)), ("sctp-seqpacket", "host", (4, 6))])
+def test_a_backend_of_two_addresses(  # pylint: disable=R0913,R0917
+        world, front, back, protocol, families, where):
+    """Is announced one address for each path to it; and reached by the second
+    while the first leads nowhere."""
+    options = {"namespace": "back"} if where == "back" else {}
+    place = back if where == "back" else world.host
+    backend = TwoNetworks(world, place, families)
+    world.berthd(forward(backend.to, namespace="front", protocol=protocol,
+                         options=options))
+    with sctp.connect(front) as client, backend.socket.accept()[0] as server:
+        assert works(client, server)
+        assert sctp.peer_addresses(server) == backend.sources
+    backend.cut(1)
+    with sctp.connect(front) as client, backend.socket.accept()[0] as server:
+        assert works(client, server)
