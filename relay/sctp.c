@@ -25,6 +25,12 @@
  * Every other end is an abort: every socket is born for that, see
  * common/stream.h, so that the kernel does the same if this process dies.
  *
+ * A client that lost its memory, and connects from the same port again before
+ * its association is given up, takes that over: the kernel keeps the socket,
+ * and says that the peer restarted, between the data of both lives. Such a
+ * client is a new one. When a backend restarts, both sides are aborted: its
+ * client has to begin anew, and only the client can.
+ *
  * One-to-one sockets are an association's own. One-to-many sockets are shared:
  * see sctp_shared.c.
  */
@@ -280,7 +286,7 @@ static enum sctp_result conn_forward(struct worker *worker,
 	enum sctp_result up, down;
 
 	up = sctp_pump(worker, conn, &conn->client, &conn->backend);
-	if (up == SCTP_RESULT_FAILED)
+	if (up == SCTP_RESULT_FAILED || up == SCTP_RESULT_RESTARTED)
 		return up;
 	down = sctp_pump(worker, conn, &conn->backend, &conn->client);
 	return down == SCTP_RESULT_WAITS ? up : down;
@@ -357,6 +363,10 @@ void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn)
 
 	if (result == SCTP_RESULT_FAILED) {
 		sctp_conn_reset(worker, conn);
+		return;
+	}
+	if (result == SCTP_RESULT_RESTARTED) {
+		sctp_conn_restart(worker, conn);
 		return;
 	}
 	if (conn->state == SCTP_STATE_OPEN || conn->state == SCTP_STATE_ENDING)
@@ -473,6 +483,53 @@ void sctp_conn_begin(struct worker *worker, struct sctp_conn *conn)
 		sctp_conn_set_state(worker, conn, SCTP_STATE_OPEN);
 		sctp_conn_run_now(worker, conn);
 	}
+}
+
+/* Is the listener still there, and would it let the client in for the room that
+ * it has? */
+static bool conn_may_restart(const struct sctp_conn *conn)
+{
+	return !conn->share->withdrawn && conn->n_fds == admit_fds(conn->share);
+}
+
+/* The client's side as that of a new association. */
+static int conn_renew_client(struct worker *worker, struct sctp_conn *conn)
+{
+	struct sctp_side *client = &conn->client;
+
+	client->partial =
+		sctp_message_free(sctp_conn_budget(conn), client->partial);
+	(void)sctp_queue_clear(sctp_conn_budget(conn), &client->queue);
+	client->eof = client->shut = client->gone = false;
+	client->writable = true;
+	if (client->kind == SCTP_SIDE_SHARED)
+		sctp_shared_restarted(worker, conn);
+	return sctp_socket_limits(client->fd, client->assoc_id,
+				  &client->limits);
+}
+
+void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
+{
+	bool ends = conn->state == SCTP_STATE_ENDING &&
+		    conn->client.kind == SCTP_SIDE_OWN;
+
+	/* The socket of an association that was ending stays shut, though the
+	 * association is not. */
+	if (ends || !conn_may_restart(conn) ||
+	    conn_renew_client(worker, conn) < 0) {
+		sctp_conn_reset(worker, conn);
+		return;
+	}
+	sctp_conn_close_backend(conn, /* abort= */ true);
+	(void)serving_unref(conn->serving);
+	conn->serving = serving_ref(conn->share->serving);
+	conn->failover = (struct failover){ .tried = 0 };
+	conn->sent = 0;
+	conn->stalled_us = 0;
+	conn->active_us = worker->now_us;
+	sctp_conn_count(conn, COUNTER_ENDED, 1);
+	share_accepted(conn->share);
+	sctp_conn_begin(worker, conn);
 }
 
 void sctp_share_abort(struct worker *worker, struct share *share)

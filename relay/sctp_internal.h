@@ -127,6 +127,7 @@ enum sctp_result {
 	SCTP_RESULT_WAITS, /* for an event */
 	SCTP_RESULT_AGAIN, /* there is more, after the others' turn */
 	SCTP_RESULT_FAILED, /* abort it */
+	SCTP_RESULT_RESTARTED, /* the client began anew: sctp_conn_restart() */
 };
 
 /* What sockets are registered for, once and for all. */
@@ -149,6 +150,14 @@ void sctp_conn_begin(struct worker *worker, struct sctp_conn *conn);
 
 /** sctp_conn_run_now() - does what can be done; @conn may be dead afterwards */
 void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn);
+
+/**
+ * sctp_conn_restart() - a client's peer forgot all: serves it as a new client
+ *
+ * The association goes on, and what was said in its earlier life is dropped;
+ * the backend's is aborted, and a new one made. @conn may be dead afterwards.
+ */
+void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn);
 
 /** sctp_conn_reset() - aborts both sides. @conn is dead. */
 void sctp_conn_reset(struct worker *worker, struct sctp_conn *conn);
@@ -240,6 +249,10 @@ int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 /** sctp_shared_add() - Return: 0 or -ENOMEM. */
 int sctp_shared_add(struct sctp_conn *conn);
 void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn);
+
+/** sctp_shared_restarted() - nothing of the conn's is in the send buffer any
+ * more */
+void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn);
 
 /** sctp_shared_update() - the conn's queue changed */
 void sctp_shared_update(struct worker *worker, struct sctp_conn *conn);

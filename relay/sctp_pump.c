@@ -283,6 +283,10 @@ static int pump_pull(struct worker *worker, struct sctp_conn *conn,
 		return 0;
 	case SCTP_KIND_LOST:
 		return -ECONNRESET;
+	case SCTP_KIND_RESTARTED:
+		/* A backend that forgot its client is lost to it: only the
+		 * client can begin anew. */
+		return src == &conn->client ? -ERESTART : -ECONNRESET;
 	case SCTP_KIND_ABANDONED:
 		sctp_side_drop_partial(conn, src);
 		return 0;
@@ -321,6 +325,8 @@ enum sctp_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
 			return SCTP_RESULT_AGAIN;
 		if (r == 0)
 			r = pump_pull(worker, conn, src, dst);
+		if (r == -ERESTART)
+			return SCTP_RESULT_RESTARTED;
 		if (r < 0) {
 			sctp_pump_explain(worker, conn, r);
 			return SCTP_RESULT_FAILED;

@@ -223,6 +223,14 @@ void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
 	shared_rearm(worker, shared);
 }
 
+void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn)
+{
+	conn_unblock(conn->share->sctp, conn);
+	conn->in_kernel = conn->recent = 0;
+	conn->granted = false;
+	sctp_shared_update(worker, conn);
+}
+
 void sctp_shared_update(struct worker *worker, struct sctp_conn *conn)
 {
 	struct sctp_shared *shared = conn->share->sctp;
@@ -339,6 +347,7 @@ static bool is_new(const struct sctp_shared *shared,
 	struct sctp_limits limits;
 
 	return received->kind == SCTP_KIND_UP ||
+	       received->kind == SCTP_KIND_RESTARTED ||
 	       (received->kind == SCTP_KIND_DATA &&
 		sctp_socket_limits(shared->share->listener->fd,
 				   received->assoc_id, &limits) == 0);
@@ -348,13 +357,17 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 			    const struct sctp_received *received)
 {
 	struct sctp_conn *conn = shared_find(shared, received->assoc_id);
+	bool known = conn;
 
-	if (!conn && is_new(shared, received))
+	if (!known && is_new(shared, received))
 		conn = shared_adopt(worker, shared, received->assoc_id,
 				    received->kind == SCTP_KIND_UP
 					    ? &received->from
 					    : NULL);
 	if (!conn)
+		return;
+	/* Its earlier life was over here. */
+	if (!known && received->kind == SCTP_KIND_RESTARTED)
 		return;
 	switch (received->kind) {
 	case SCTP_KIND_DATA:
@@ -368,6 +381,9 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 		return;
 	case SCTP_KIND_LOST:
 		sctp_conn_reset(worker, conn);
+		return;
+	case SCTP_KIND_RESTARTED:
+		sctp_conn_restart(worker, conn);
 		return;
 	case SCTP_KIND_ABANDONED:
 		sctp_side_drop_partial(conn, &conn->client);

@@ -82,8 +82,9 @@ static void received_change(const struct sctp_assoc_change *change,
 	case SCTP_SHUTDOWN_COMP:
 		received->kind = SCTP_KIND_CLOSED;
 		break;
-	/* A peer that restarted remembers nothing of what was said. */
 	case SCTP_RESTART:
+		received->kind = SCTP_KIND_RESTARTED;
+		break;
 	case SCTP_COMM_LOST:
 	case SCTP_CANT_STR_ASSOC:
 		received->kind = SCTP_KIND_LOST;

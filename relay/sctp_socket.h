@@ -25,7 +25,8 @@ enum sctp_kind {
 	SCTP_KIND_EOF, /* the peer will send nothing more */
 	SCTP_KIND_UP, /* a new association */
 	SCTP_KIND_CLOSED, /* it ended as both wanted */
-	SCTP_KIND_LOST, /* it was aborted, or began anew in the middle */
+	SCTP_KIND_LOST, /* it was aborted */
+	SCTP_KIND_RESTARTED, /* the peer lost its memory, and began anew */
 	SCTP_KIND_ABANDONED, /* the rest of a message will never come */
 	SCTP_KIND_DRY, /* all that was sent is acknowledged */
 	SCTP_KIND_OTHER, /* of no interest */

@@ -54,9 +54,13 @@ def listen(place, address="127.0.0.1", port=0, streams=None):
     return sock
 
 
-def connect(place, address="127.0.0.1", port=8080, streams=None):
+def connect(place, address="127.0.0.1", port=8080, streams=None,
+            source=None):
+    """source: (address, port) to connect from."""
     sock = make(place, family_of(address), streams=streams)
     try:
+        if source:
+            sock.bind(source)
         sock.connect((address, port))
     except BaseException:
         sock.close()
