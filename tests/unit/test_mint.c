@@ -266,7 +266,8 @@ static void test_clients(void **state)
 	}
 }
 
-static int mint_udp(const char *client, uint16_t port, int *ret_fd)
+static int mint(enum protocol protocol, const char *client, uint16_t port,
+		int *ret_fd)
 {
 	char address[] = "10.0.0.9:1", *to = address;
 	struct service service = { .action = SERVICE_FORWARD,
@@ -275,7 +276,7 @@ static int mint_udp(const char *client, uint16_t port, int *ret_fd)
 				   .transparent = true };
 	const struct listener listener = {
 		.service = &service,
-		.endpoint = { .protocol = PROTOCOL_UDP },
+		.endpoint = { .protocol = (uint8_t)protocol },
 	};
 	struct mint_target target = { .client_port = port };
 	uint64_t netns_id = 1;
@@ -286,6 +287,31 @@ static int mint_udp(const char *client, uint16_t port, int *ret_fd)
 	if (r == 0)
 		assert_int_equal(netns_id, 0);
 	return r;
+}
+
+static int mint_udp(const char *client, uint16_t port, int *ret_fd)
+{
+	return mint(PROTOCOL_UDP, client, port, ret_fd);
+}
+
+/* Else a relay that dies would leave orphans in the backend's namespace. */
+static void test_dies_hard(void **state)
+{
+	struct linger linger = { .l_onoff = 0, .l_linger = -1 };
+	socklen_t len = sizeof(linger);
+	_cleanup_close_ int fd = -1;
+	int inlined = 0;
+
+	(void)state;
+	assert_int_equal(mint(PROTOCOL_TCP, "192.0.2.1", 0, &fd), 0);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len),
+			 0);
+	assert_int_equal(linger.l_onoff, 1);
+	assert_int_equal(linger.l_linger, 0);
+	len = sizeof(inlined);
+	assert_int_equal(
+		getsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &inlined, &len), 0);
+	assert_int_equal(inlined, 1);
 }
 
 /* It comes bound, because the relay may not bind; a port that needs a privilege
@@ -330,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_whom_the_consumer_stands_in_for),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clients),
+		cmocka_unit_test_setup(test_dies_hard, enter_netns),
 		cmocka_unit_test_setup(test_bound, enter_netns),
 	};
 
