@@ -46,6 +46,15 @@ bool ip_addr_is_any(const struct ip_addr *addr)
 	return memcmp(addr->bytes, zero, sizeof(zero)) == 0;
 }
 
+bool ip_addr_is_loopback(const struct ip_addr *addr)
+{
+	static const uint8_t loopback6[sizeof(addr->bytes)] = { [15] = 1 };
+
+	if (addr->family == AF_INET)
+		return addr->bytes[0] == 127;
+	return memcmp(addr->bytes, loopback6, sizeof(loopback6)) == 0;
+}
+
 bool ip_addr_is_link_local(const struct ip_addr *addr)
 {
 	return addr->family == AF_INET6 && addr->bytes[0] == 0xfe &&

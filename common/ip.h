@@ -43,6 +43,9 @@ const char *ip_addr_fmt(const struct ip_addr *addr, char *buffer);
 /** ip_addr_is_any() - 0.0.0.0 or ::? */
 bool ip_addr_is_any(const struct ip_addr *addr);
 
+/** ip_addr_is_loopback() - 127/8 or ::1? */
+bool ip_addr_is_loopback(const struct ip_addr *addr);
+
 /** ip_addr_is_link_local() - 169.254/16 is not: only fe80::/10 needs a scope */
 bool ip_addr_is_link_local(const struct ip_addr *addr);
 

@@ -29,7 +29,7 @@ enum counter {
 	COUNTER_MESSAGES_IN, /* datagrams or SCTP messages from clients */
 	COUNTER_MESSAGES_OUT,
 	COUNTER_DROPPED, /* messages that could not be passed on */
-	COUNTER_LOOPED, /* clients that are the relay's own sockets: cut */
+	COUNTER_LOOPED, /* what came from the relay's own sockets: cut */
 	COUNTER_COUNT,
 };
 

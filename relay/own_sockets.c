@@ -204,15 +204,6 @@ struct own_socket *own_socket_free(struct own_socket *own)
 	return NULL;
 }
 
-static bool is_loopback(const struct ip_addr *addr)
-{
-	static const uint8_t loopback6[16] = { [15] = 1 };
-
-	if (addr->family == AF_INET)
-		return addr->bytes[0] == 127;
-	return memcmp(addr->bytes, loopback6, sizeof(loopback6)) == 0;
-}
-
 /* Is the backend of @end the listener that @arrival came to, at address @to? */
 static bool leads_to(const struct own_end *end,
 		     const struct own_arrival *arrival,
@@ -221,7 +212,7 @@ static bool leads_to(const struct own_end *end,
 	if (!ip_addr_is_any(&end->to) && !ip_addr_equal(&end->to, to))
 		return false;
 	return end->netns_id == arrival->netns_id ||
-	       !(is_loopback(to) || ip_addr_equal(&arrival->from, to));
+	       !(ip_addr_is_loopback(to) || ip_addr_equal(&arrival->from, to));
 }
 
 static bool leads_here(const struct own_end *end,

@@ -20,7 +20,9 @@
 #include "common/util.h"
 #include "relay/admission.h"
 #include "relay/admit.h"
+#include "relay/own_sockets.h"
 #include "relay/serving.h"
+#include "relay/udp_answers.h"
 #include "relay/udp_internal.h"
 #include "relay/worker.h"
 
@@ -96,6 +98,13 @@ bool udp_front_is_own(const struct udp_front *front, const struct udp_key *key)
 	header.msg_control = &control;
 	header.msg_controllen = udp_key_source(&forged, &control);
 	return sendmsg(fd, &header, MSG_PROBE | MSG_DONTWAIT) >= 0;
+}
+
+void udp_front_answers(const struct worker *worker,
+		       const struct udp_front *front, const struct udp_key *key)
+{
+	if (own_port(PROTOCOL_UDP, ntohs(key->port)))
+		udp_answers_note(front->share->listener, key, worker->now_us);
 }
 
 /* Counting */
@@ -178,10 +187,7 @@ static void answer_run(struct worker *worker, struct udp_front *front,
 {
 	const struct udp_key *key = &worker->udp->keys[first];
 
-	/* One forged datagram from a listener's own port would be answered to
-	 * itself, or to another listener like it, for ever. */
-	if (key->port == front->own.in.sin_port)
-		return;
+	udp_front_answers(worker, front, key);
 	if (front->share->serving->action == SERVICE_RESPOND)
 		respond_run(worker, front, first, end);
 	else
@@ -191,9 +197,31 @@ static void answer_run(struct worker *worker, struct udp_front *front,
 
 /* The listening socket */
 
+/* Did another listener answer these, which are of one client? Nobody may answer
+ * them. */
+static bool front_is_answer(struct worker *worker, struct udp_front *front,
+			    size_t first, size_t end)
+{
+	const struct listener *listener = front->share->listener;
+	const struct udp_key *key = &worker->udp->keys[first];
+
+	if (!own_port(PROTOCOL_UDP, ntohs(key->port)) ||
+	    !udp_answers_has(listener, key, worker->now_us))
+		return false;
+	counters_add(udp_counters(front), COUNTER_LOOPED,
+		     udp_batch_datagrams(&worker->udp->in, first, end));
+	if (worker_may_log(worker, listener, "circle"))
+		log_warning("%s: a datagram is the answer of another listener "
+			    "of berth's; not answering it",
+			    listener->label);
+	return true;
+}
+
 static void handle_run(struct worker *worker, struct udp_front *front,
 		       size_t first, size_t end)
 {
+	if (front_is_answer(worker, front, first, end))
+		return;
 	switch (front->share->serving->action) {
 	case SERVICE_FORWARD:
 		udp_forward(worker, front, first, end);

@@ -318,6 +318,7 @@ static void session_answers(struct worker *worker, struct udp_session *session,
 	admit_bytes(worker, front->share, bytes);
 	if (n > 0)
 		counters_add(udp_counters(front), COUNTER_DROPPED, n);
+	udp_front_answers(worker, front, &session->key);
 	udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
 			  !session->apart_client);
 	for (; message < udp->out.n_messages; message++)

@@ -79,6 +79,11 @@ static inline struct serving *udp_serving(const struct udp_session *session)
 void udp_begin_anew(struct worker *worker, struct udp_front *front,
 		    struct udp_waited *waited);
 
+/** udp_front_answers() - @front is about to answer the client of @key */
+void udp_front_answers(const struct worker *worker,
+		       const struct udp_front *front,
+		       const struct udp_key *key);
+
 /** udp_count_sent() - counts what went to clients through @front */
 void udp_count_sent(struct worker *worker, struct udp_front *front,
 		    const struct udp_outcome *outcome);
