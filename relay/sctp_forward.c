@@ -95,7 +95,7 @@ static int prepare_association(const struct sctp_conn *conn, int fd)
 	size_t n = target->addrs->n;
 	int r = sctp_socket_mirror(fd, &conn->client.limits);
 
-	if (r == 0 && n > 1)
+	if (r == 0)
 		r = sctp_socket_hasten(fd, n,
 				       conn->serving->connect_timeout_us);
 	/* A minted socket was bound by berthd, in its namespace. */

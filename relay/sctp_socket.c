@@ -27,6 +27,11 @@
 /* Associations that come between being counted and being listed. */
 #define LIST_EXTRA 16
 
+/* Of a message to a backend that acknowledges nothing; the kernel's values, a
+ * minute and ten, would keep its client waiting for minutes. */
+#define RETRANSMIT_MAX_MS 8000
+#define RETRANSMISSIONS_MAX 5
+
 static int socket_option(int fd, int name, int value)
 {
 	if (setsockopt(fd, IPPROTO_SCTP, name, &value, sizeof(value)) < 0)
@@ -357,6 +362,27 @@ int sctp_socket_mirror(int fd, const struct sctp_limits *client)
 	return sctp_socket_prepare(fd, 0, /* one_to_many= */ false);
 }
 
+/* Each retransmission waits twice as long, from net.sctp.rto_min (1 s) on: with
+ * these the last of them has failed after 1 + 2 + 4 + 8 + 8 + 8 seconds. */
+static int give_up_sooner(int fd)
+{
+	struct sctp_assocparams params = { .sasoc_assoc_id = 0 };
+	socklen_t len = sizeof(params);
+
+	if (getsockopt(fd, IPPROTO_SCTP, SCTP_ASSOCINFO, &params, &len) < 0)
+		return -errno;
+	if (params.sasoc_asocmaxrxt <= RETRANSMISSIONS_MAX)
+		return 0;
+	/* What is zero stays as it is. */
+	params = (struct sctp_assocparams){
+		.sasoc_asocmaxrxt = RETRANSMISSIONS_MAX,
+	};
+	if (setsockopt(fd, IPPROTO_SCTP, SCTP_ASSOCINFO, &params,
+		       sizeof(params)) < 0)
+		return -errno;
+	return 0;
+}
+
 int sctp_socket_hasten(int fd, size_t n, uint64_t timeout_us)
 {
 	/* Time for the answer from the last one, too. */
@@ -366,13 +392,15 @@ int sctp_socket_hasten(int fd, size_t n, uint64_t timeout_us)
 
 	if (getsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &info, &len) < 0)
 		return -errno;
-	if (each_ms >= info.srto_initial)
-		return 0;
 	/* Zero would mean: as it is. */
-	info.srto_initial = each_ms > 0 ? (uint32_t)each_ms : 1;
+	if (n > 1 && each_ms < info.srto_initial)
+		info.srto_initial = each_ms > 0 ? (uint32_t)each_ms : 1;
+	if (info.srto_max > RETRANSMIT_MAX_MS &&
+	    info.srto_min <= RETRANSMIT_MAX_MS)
+		info.srto_max = RETRANSMIT_MAX_MS;
 	if (setsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &info, sizeof(info)) < 0)
 		return -errno;
-	return 0;
+	return give_up_sooner(fd);
 }
 
 /* The context of an association is ours to set, and survives the process as

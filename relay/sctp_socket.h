@@ -126,11 +126,14 @@ bool sctp_socket_is_gone(int fd);
 int sctp_socket_mirror(int fd, const struct sctp_limits *client);
 
 /**
- * sctp_socket_hasten() - has connecting try each address of a peer in time
- * @n:		how many it has
- * @timeout_us:	for all of them
+ * sctp_socket_hasten() - has a socket that is to be connected give up sooner
+ * than the kernel would
+ * @n:		how many addresses the peer has
+ * @timeout_us:	to try them all when connecting, where the kernel would wait
+ *		for three seconds at each
  *
- * By itself the kernel waits for three seconds at each.
+ * A peer that acknowledges nothing is given up after half a minute, instead of
+ * two and more; sooner, if the sysctls of the namespace say so.
  * Return: 0 or -errno.
  */
 int sctp_socket_hasten(int fd, size_t n, uint64_t timeout_us);

@@ -5,6 +5,7 @@ import pytest
 
 import sctp
 from harness.rules import forward
+from harness.wait import wait_equal
 from test_sctp import BOTH, works
 
 
@@ -111,3 +112,24 @@ def test_a_backend_of_two_addresses(  # pylint: disable=R0913,R0917
     backend.cut(1)
     with sctp.connect(front) as client, backend.socket.accept()[0] as server:
         assert works(client, server)
+
+
+@BOTH
+def test_a_backend_that_falls_silent(world, front, back, protocol):
+    """With data that it does not acknowledge: is given up, however often the
+    kernel would have tried, and the client is told."""
+    for key, value in (("rto_min", 20), ("rto_initial", 20), ("rto_max", 200),
+                       ("association_max_retrans", 1 << 15)):
+        back.sysctl(f"net.sctp.{key}", value)
+    backend = Backend(world, back, NETWORKS[0])
+    berthd = world.berthd(forward(backend.to, namespace="front",
+                                  protocol=protocol,
+                                  options={"namespace": "back"}))
+    idle = berthd.idle_relay_descriptors()
+    with sctp.connect(front) as client, backend.socket.accept()[0] as server:
+        assert works(client, server)
+        backend.server.down("eth0")
+        sctp.send(client, sctp.Message(b"hello?"))
+        assert sctp.was_aborted(client)
+        sctp.abort(server)
+    wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
