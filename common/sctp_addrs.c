@@ -7,11 +7,17 @@
 #include <netinet/sctp.h>
 #include <string.h>
 
+#include "common/backend.h"
 #include "common/util.h"
 
 /* linux/in6.h has it, but cannot be included beside netinet/in.h. */
 #ifndef IPV6_PREFER_SRC_PUBLIC
 #define IPV6_PREFER_SRC_PUBLIC 0x0002
+#endif
+
+/* Linux 5.0 */
+#ifndef SCTP_REUSE_PORT
+#define SCTP_REUSE_PORT 36
 #endif
 
 /* Packs addresses as sctp_bindx(3) wants them. NULL: out of memory. */
@@ -134,6 +140,35 @@ int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to)
 			n = add_unless_there(from, n, &addr);
 	}
 	return n == 0 ? error : sctp_addrs_add(fd, from, n, 0);
+}
+
+static bool has_family(const struct sctp_addrs *addrs, int family)
+{
+	for (size_t i = 0; i < addrs->n; i++) {
+		if (addrs->addrs[i].family == family)
+			return true;
+	}
+	return false;
+}
+
+int sctp_addrs_add_chosen(int fd, const struct backend_source *from, size_t n,
+			  const struct sctp_addrs *to)
+{
+	static const int on = 1;
+	struct ip_addr addrs[SCTP_ADDRS_MAX];
+	uint16_t port = 0;
+	size_t n_addrs = 0;
+
+	for (size_t i = 0; i < n && n_addrs < SCTP_ADDRS_MAX; i++) {
+		if (!has_family(to, from[i].addr.family))
+			continue;
+		n_addrs = add_unless_there(addrs, n_addrs, &from[i].addr);
+		port = from[i].port;
+	}
+	if (port &&
+	    setsockopt(fd, IPPROTO_SCTP, SCTP_REUSE_PORT, &on, sizeof(on)) < 0)
+		return -errno;
+	return sctp_addrs_add(fd, addrs, n_addrs, port);
 }
 
 int sctp_addrs_family(const struct sctp_addrs *addrs)

@@ -10,6 +10,8 @@
 
 #include "common/ip.h"
 
+struct backend_source;
+
 /** Of one backend. A peer of Linux keeps no more than it can probe in turn; 8
  * are more than any host has networks to be reached by. */
 #define SCTP_ADDRS_MAX 8u
@@ -58,6 +60,17 @@ int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
  * -ENOMEM; -errno of setsockopt(2).
  */
 int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to);
+
+/**
+ * sctp_addrs_add_chosen() - binds a socket to those that a rule says instead
+ * @from:	of these, the ones of a family that @to has; with a port, the
+ *same port for all
+ *
+ * Several associations may have that port, each with a peer of its own.
+ * Return: as sctp_addrs_add().
+ */
+int sctp_addrs_add_chosen(int fd, const struct backend_source *from, size_t n,
+			  const struct sctp_addrs *to);
 
 /** sctp_addrs_holds() - is a socket bound to one of them? */
 bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs);

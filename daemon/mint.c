@@ -241,10 +241,10 @@ static int mint_prepare(int fd, const struct netns_socket *sock)
 	return r;
 }
 
-/* An association is bound to the addresses that it is routed from, which only
- * a socket that was born beside it can tell. */
-static int make_routed(const struct service *service, unsigned int to,
-		       int netns_fd, struct netns_socket *sock)
+/* An association is bound to the addresses that the rule says, or that it is
+ * routed from, which only a socket that was born beside it can tell. */
+static int make_association(const struct service *service, unsigned int to,
+			    int netns_fd, struct netns_socket *sock)
 {
 	struct netns_socket socks[] = {
 		*sock,
@@ -264,7 +264,10 @@ static int make_routed(const struct service *service, unsigned int to,
 	udp_fd = socks[1].fd;
 	if (fd < 0 || udp_fd < 0)
 		return -(fd < 0 ? socks[0].error : socks[1].error);
-	r = sctp_addrs_add_routed(fd, udp_fd, &backend.addrs);
+	r = service->n_from
+		    ? sctp_addrs_add_chosen(fd, service->from, service->n_from,
+					    &backend.addrs)
+		    : sctp_addrs_add_routed(fd, udp_fd, &backend.addrs);
 	if (r == 0)
 		sock->fd = TAKE_FD(fd);
 	return r;
@@ -296,7 +299,7 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	if (r < 0)
 		return r;
 	if (sock.protocol == IPPROTO_SCTP && !service->transparent)
-		r = make_routed(service, target->to, netns_fd, &sock);
+		r = make_association(service, target->to, netns_fd, &sock);
 	else
 		r = netns_sockets(netns_fd, &sock, 1);
 	if (r < 0)

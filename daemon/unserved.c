@@ -20,18 +20,12 @@ void unserved_init(void)
 					sizeof(on)) == 0;
 }
 
-static const char *unserved_backend(const struct listener_spec *spec,
-				    const char *text)
+static const char *unserved_backend(const char *text)
 {
-	bool sctp = protocol_is_sctp(spec->endpoint.protocol);
 	struct backend backend;
 
 	if (backend_parse(text, &backend, NULL) < 0)
 		return "not a backend address"; /* by an expanded template */
-	sctp = backend.scheme == BACKEND_SCTP ||
-	       (backend.scheme == BACKEND_SAME && sctp);
-	if (spec->service->n_from && sctp)
-		return "not yet: from, towards SCTP backends";
 	return NULL;
 }
 
@@ -47,7 +41,7 @@ const char *unserved_reason(const struct listener_spec *spec)
 	if (service->transparent && !may_be_transparent)
 		return "berthd lacks CAP_NET_ADMIN, which transparent needs";
 	for (size_t i = 0; i < service->n_to; i++) {
-		reason = unserved_backend(spec, service->to[i]);
+		reason = unserved_backend(service->to[i]);
 		if (reason)
 			return reason;
 	}

@@ -78,10 +78,14 @@ bool sctp_forward_pins(const struct sctp_conn *conn)
 	return conn->mint && conn->mint->netns_id;
 }
 
-static int bind_routed(const struct serving_backend *target, int fd)
+static int bind_socket(const struct serving *serving,
+		       const struct serving_backend *target, int fd)
 {
 	_cleanup_close_ int udp_fd = -1;
 
+	if (serving->n_from)
+		return sctp_addrs_add_chosen(fd, serving->from, serving->n_from,
+					     target->addrs);
 	udp_fd = socket(target->address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC,
 			0);
 	if (udp_fd < 0)
@@ -100,7 +104,7 @@ static int prepare_association(const struct sctp_conn *conn, int fd)
 				       conn->serving->connect_timeout_us);
 	/* A minted socket was bound by berthd, in its namespace. */
 	if (r == 0 && !target->minted)
-		r = bind_routed(target, fd);
+		r = bind_socket(conn->serving, target, fd);
 	return r;
 }
 

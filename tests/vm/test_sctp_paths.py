@@ -133,3 +133,27 @@ def test_a_backend_that_falls_silent(world, front, back, protocol):
         assert sctp.was_aborted(client)
         sctp.abort(server)
     wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
+
+
+@pytest.mark.parametrize("protocol,where", [("sctp", "host"),
+                                            ("sctp-seqpacket", "back")])
+def test_from_what_a_rule_says(world, front, back, protocol, where):
+    """All its addresses, and its port, for peers that know each other so: one
+    association with each."""
+    place = back if where == "back" else world.host
+    options = {"namespace": "back"} if where == "back" else {}
+    backend = Backend(world, place, NETWORKS[0])
+    place.addr_add("10.67.7.3/24", "bk")
+    other = world.close_later(sctp.listen(backend.server, backend.address,
+                                          5001))
+    options["from"] = ["10.67.7.1:2905", "10.67.7.3:2905"]
+    to = [backend.to, f"sctp://{backend.address}:5001"]
+    world.berthd(forward(to, namespace="front", protocol=protocol,
+                         options=options))
+    pairs = [(sctp.connect(front), sock.accept())
+             for sock in (backend.socket, other)]
+    for client, (server, peer) in pairs:
+        with client, server:
+            assert peer[1] == 2905
+            assert works(client, server)
+            assert sctp.peer_addresses(server) == {"10.67.7.1", "10.67.7.3"}
