@@ -166,10 +166,10 @@ def was_aborted(sock):
     return False
 
 
-def is_turned_away(place, address="127.0.0.1"):
+def is_turned_away(place, address="127.0.0.1", **kwargs):
     """Is a new association aborted? Perhaps before connect(2) returns."""
     try:
-        with connect(place, address) as client:
+        with connect(place, address, **kwargs) as client:
             return was_aborted(client)
     except ConnectionResetError:
         return True

@@ -101,8 +101,7 @@ def test_the_rule_is_gone(world, netns, backend):  # noqa: F811
         wait_for(lambda: not berthd.listeners(), "no listener")
         assert works(client, server)
         forget(netns, client)
-        with sctp.connect(netns, source=SOURCE) as client:
-            assert sctp.was_aborted(client)
+        assert sctp.is_turned_away(netns, source=SOURCE)
         assert sctp.was_aborted(server)
 
 
