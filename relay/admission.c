@@ -26,6 +26,7 @@
 #include "relay/admission.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #define HASH_NONFATAL_OOM 1
@@ -127,21 +128,34 @@ static uint32_t netns_limits[ADMISSION_KINDS];
 static size_t worker_sessions;
 static uint32_t ports_limit;
 
+/* Reads both ends of the range. Return: are they plausible? */
+static bool read_port_range(unsigned long *ret_first, unsigned long *ret_last)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	char line[64], *end;
+	bool is_read;
+
+	if (!file)
+		return false;
+	is_read = fgets(line, sizeof(line), file) != NULL;
+	(void)fclose(file); /* was only read */
+	if (!is_read)
+		return false;
+	*ret_first = strtoul(line, &end, 10);
+	*ret_last = strtoul(end, NULL, 10);
+	return *ret_first > 0 && *ret_last >= *ret_first &&
+	       *ret_last <= UINT16_MAX;
+}
+
 /* Of the namespace that this process lives in, and without a better answer of
  * others. */
 static uint32_t read_ports_limit(void)
 {
-	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	unsigned int first, last, n;
+	unsigned long first, last;
+	uint32_t n = PORT_LAST - PORT_FIRST + 1;
 
-	if (!file || fscanf(file, "%u %u", &first, &last) != 2 ||
-	    last < first) {
-		first = PORT_FIRST;
-		last = PORT_LAST;
-	}
-	if (file)
-		(void)fclose(file); /* was only read */
-	n = last - first + 1;
+	if (read_port_range(&first, &last))
+		n = (uint32_t)(last - first + 1);
 	return n - n / PORTS_RESERVE_PART;
 }
 

@@ -252,7 +252,7 @@ struct udp_session *udp_table_victim(const struct udp_table *table,
 	if (pool->n < pool->limit)
 		return NULL;
 	if (group->ranks.n > 0 &&
-	    group->ranks.n >= pool->limit / HASH_COUNT(pool->groups))
+	    group->ranks.n * HASH_COUNT(pool->groups) >= pool->limit)
 		return udp_table_concede(table);
 	return udp_pool_greediest(pool);
 }
@@ -341,20 +341,26 @@ struct udp_session *udp_table_add(struct udp_table *table,
 static void session_move(struct udp_session *session, enum udp_stage stage,
 			 uint64_t now_us)
 {
-	struct udp_table *table = session->table;
+	struct ranks *table = &session->table->ranks;
+	struct ranks *group = &session->table->group->ranks;
+	struct udp_session **in_table = list_of(table, session);
+	struct udp_session **in_group = list_of(group, session);
 	bool newly_proven = stage == UDP_STAGE_PROVEN &&
 			    session->stage != UDP_STAGE_PROVEN;
 
 	session->active_us = now_us;
-	if (!newly_proven && !session->next && !session->group_next) {
-		session->stage = (uint8_t)stage;
-		return;
-	}
-	session_unlist(session);
 	session->stage = (uint8_t)stage;
-	session_list(session);
-	table->ranks.n_proven += newly_proven;
-	table->group->ranks.n_proven += newly_proven;
+	if (newly_proven || session->next) {
+		DL_DELETE(*in_table, session);
+		DL_APPEND(*list_of(table, session), session);
+	}
+	if (newly_proven || session->group_next) {
+		DL_DELETE2(*in_group, session, group_prev, group_next);
+		DL_APPEND2(*list_of(group, session), session, group_prev,
+			   group_next);
+	}
+	table->n_proven += newly_proven;
+	group->n_proven += newly_proven;
 }
 
 void udp_session_asked(struct udp_session *session, uint64_t now_us)
