@@ -3,9 +3,10 @@
  *
  * A link into /proc/PID is bound to the process that it led to first. Should
  * the number belong to another process later, the link is dead, until it is
- * made anew. A link can leave the watched directory and come back (renamed,
- * or under a mount that covers the directory for a while), so a binding
- * outlives the name for as long as there is room.
+ * made anew. One that led to no process when it was first seen is bound to the
+ * number alone, which no process is. A link can leave the watched directory and
+ * come back (renamed, or under a mount that covers the directory for a while),
+ * so a binding outlives the name for as long as there is room.
  */
 #include "watcher/bindings.h"
 

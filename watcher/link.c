@@ -129,18 +129,22 @@ static bool parse_stat(const char *text, pid_t *ret_number, uint64_t *ret_start)
 	return true;
 }
 
+static bool is_in_proc(int dir_fd)
+{
+	struct statfs fs;
+
+	return fstatfs(dir_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 /* Which thread's is the directory? Return: 1: known; 0: nobody's; -errno */
 static int find_task(struct link_end *at)
 {
 	_cleanup_close_ int fd = -1;
 	char text[STAT_BYTES];
-	struct statfs fs;
 	uint64_t start;
 	ssize_t n;
 
-	if (fstatfs(at->dir_fd, &fs) < 0)
-		return -errno;
-	if (fs.f_type != PROC_SUPER_MAGIC)
+	if (!is_in_proc(at->dir_fd))
 		return 0;
 	fd = open_place(at->dir_fd, "../stat", O_RDONLY, RESOLVE_NO_XDEV);
 	if (fd < 0)
@@ -157,6 +161,35 @@ static int find_task(struct link_end *at)
 	at->task.identity = mix(mix(mix(0, (uint64_t)at->task.number), start),
 				pidfs_inode(at->pid_fd));
 	return 1;
+}
+
+/* Whose directory is @path, which does not exist: the last component that is a
+ * number, in the part of /proc that is not there? Return: 0: none's. */
+static pid_t find_missing(int dir_fd, char *path)
+{
+	pid_t number = 0;
+	char *slash, *end, *component;
+	long value;
+
+	do {
+		_cleanup_close_ int fd = -1;
+
+		slash = strrchr(path, '/');
+		component = slash ? slash + 1 : path;
+		value = strtol(component, &end, 10);
+		if (number == 0 && end != component && !*end && value > 0 &&
+		    value <= INT_MAX)
+			number = (pid_t)value;
+		if (slash)
+			*slash = '\0';
+		if (number == 0)
+			continue;
+		fd = open_place(dir_fd, slash ? (*path ? path : "/") : ".",
+				O_PATH | O_DIRECTORY, RESOLVE_NO_MAGICLINKS);
+		if (fd >= 0)
+			return is_in_proc(fd) ? number : 0;
+	} while (slash);
+	return 0;
 }
 
 /* Moves to the place that @path means, seen from where @at is. */
@@ -181,6 +214,8 @@ static int go_to(struct link_end *at, char *path)
 		return -ENAMETOOLONG;
 	fd = open_place(at->dir_fd, dir, O_PATH | O_DIRECTORY,
 			RESOLVE_NO_MAGICLINKS);
+	if (fd == -ENOENT && slash && slash != path)
+		at->task.number = find_missing(at->dir_fd, path);
 	if (fd < 0)
 		return fd;
 	cleanup_close(&at->dir_fd);
@@ -256,6 +291,13 @@ int link_follow(const char *dir, const char *name, struct link_end *ret)
 		return -ENAMETOOLONG;
 	memcpy(at.name, name, strlen(name) + 1);
 	r = follow_all(&at);
+	if (r == -ENOLINK)
+		*ret = (struct link_end){
+			.dir_fd = -1,
+			.identity = at.identity,
+			.task.number = at.task.number,
+			.pid_fd = -1,
+		};
 	if (r < 0)
 		return r;
 	*ret = at;

@@ -39,7 +39,9 @@ struct link_end {
 
 /**
  * link_follow() - follows the link @name in @dir, and those that it leads to
- * @ret:	to be freed with link_end_done(), on success
+ * @ret:	to be freed with link_end_done(), on success; with -ENOLINK only
+ *the identity is set, and the number of the thread that is not there any more
+ *(0: it leads to none's, or it cannot be told)
  *
  * Return: 0; -ENOENT when there is no such name; -ENOLINK when a link leads
  * nowhere; -ELOOP for too many, and for a path through the root or the working

@@ -20,7 +20,7 @@
  *
  * A link that leads through a process is bound to it (bindings.c). When it
  * leads to another process with the same number, it is pending, until it is
- * made anew.
+ * made anew. So it is when its process had ended before it was first seen.
  */
 #include <string.h>
 #include <utlist.h>
@@ -311,8 +311,9 @@ static void name_apply(struct names *names, struct name *name,
 }
 
 /*
- * Binds @name to the process that it leads through, if it does. Return: 0;
- * -ENOLINK: it is bound to one that had the number before; -ENOMEM.
+ * Binds @name to the process that it leads through, or led through before that
+ * ended, if it does. Return: 0; -ENOLINK: it is bound to one that had the
+ * number before; -ENOMEM.
  */
 static int name_bind(struct names *names, struct name *name,
 		     const struct resolution *resolution,
@@ -337,6 +338,20 @@ static int name_bind(struct names *names, struct name *name,
 	return -ENOLINK;
 }
 
+/* The same for a link that dangles. Return: -ENOLINK or -ENOMEM. */
+static int name_bind_ended(struct names *names, struct name *name,
+			   const struct resolution *resolution,
+			   const char **ret_reason)
+{
+	const char *reason = *ret_reason;
+	int r = name_bind(names, name, resolution, ret_reason);
+
+	if (r == -ENOMEM)
+		return r;
+	*ret_reason = reason;
+	return -ENOLINK;
+}
+
 /* Errors that tell about us, and nothing about the name. */
 static bool is_shortage(int error)
 {
@@ -354,6 +369,8 @@ void name_resolve(struct names *names, struct name *name, uint64_t now_us)
 		r = name_bind(names, name, &resolution, &reason);
 		if (r < 0)
 			cleanup_close(&resolution.pid_fd);
+	} else if (r == -ENOLINK && resolution.task.number != 0) {
+		r = name_bind_ended(names, name, &resolution, &reason);
 	}
 	if (is_shortage(r))
 		name_note_short(names, name);

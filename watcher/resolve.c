@@ -102,6 +102,20 @@ static bool is_dangling(const char *dir, const char *name)
 	       (errno == ENOENT || errno == ESRCH);
 }
 
+/* Return: -ENOLINK, with the thread that the link leads through. */
+static int dangling(const struct link_end *end, struct resolution *ret,
+		    const char **ret_reason)
+{
+	*ret = (struct resolution){
+		.is_link = true,
+		.link = end->identity,
+		.task = end->task,
+		.pid_fd = -1,
+	};
+	*ret_reason = reason_dangling;
+	return -ENOLINK;
+}
+
 static int open_link(const char *dir, const char *name, uint64_t known_cookie,
 		     struct resolution *ret, const char **ret_reason)
 {
@@ -112,21 +126,20 @@ static int open_link(const char *dir, const char *name, uint64_t known_cookie,
 
 	if ((r == -EMFILE || r == -ENFILE) && is_dangling(dir, name))
 		r = -ENOLINK;
-	*ret_reason = r == -ENOLINK ? reason_dangling : reason_open;
+	if (r == -ENOLINK)
+		return dangling(&end, ret, ret_reason);
+	*ret_reason = reason_open;
 	if (r < 0)
 		return r;
 	if (statx(end.dir_fd, end.name, AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0) {
 		if (errno != ENOENT && errno != ESRCH)
 			return -errno;
-		*ret_reason = reason_dangling;
-		return -ENOLINK;
+		return dangling(&end, ret, ret_reason);
 	}
 	fd = open_netns(end.dir_fd, end.name, &stx, known_cookie, ret,
 			ret_reason);
-	if (fd == -ENOENT || fd == -ESRCH) {
-		*ret_reason = reason_dangling;
-		return -ENOLINK;
-	}
+	if (fd == -ENOENT || fd == -ESRCH)
+		return dangling(&end, ret, ret_reason);
 	if (fd < 0)
 		return fd;
 	ret->is_link = true;

@@ -38,6 +38,8 @@ struct resolution {
  * block or do things.
  * @known_cookie: of a network namespace, or 0: when it is this one, its type
  *		need not be asked
+ * @ret:	on success; with -ENOLINK the link and its task only, see
+ *		link_follow()
  * @ret_reason:	static text, on failure
  * Return: a descriptor; -ENOENT when there is no such name; -ENOLINK for a
  * link that leads nowhere; -EMEDIUMTYPE for what is no network namespace;

@@ -133,6 +133,24 @@ def test_number_is_given_to_a_stranger_before_it_is_seen(world):
     assert of(pid).listeners() == set()
 
 
+@pytest.mark.parametrize("target", [
+    absolute, relative, of_main_thread, chain])
+def test_number_of_a_process_that_had_ended_before(world, target):
+    """The link is left over from one that berthd never saw."""
+    tenant = Tenant(world)
+    pid = tenant.pid
+    world.symlink(target(world, tenant), "link")
+    tenant.kill()
+    berthd = world.berthd(ack())
+    wait_for(lambda: "dangling" in berthd.pending().get("link", ""),
+             "the dangling link")
+    stranger = Tenant(world, number=pid)
+    remount(world)
+    wait_for(lambda: "another has the number" in berthd.pending()["link"],
+             "the number to be seen at another")
+    assert of(stranger.pid).listeners() == set()
+
+
 def test_process_goes_to_another_namespace(world, monitor):
     """The link leads there; nothing of berth's stays in the old one."""
     tenant = Tenant(world)

@@ -103,8 +103,11 @@ static int fake_resolve(const char *dir, const char *name,
 		*ret_reason = netns == DANGLING ? "dangling" : "file";
 		if (netns == FILE_ONLY)
 			return -EMEDIUMTYPE;
-		if (netns == DANGLING)
+		if (netns == DANGLING) {
+			ret->link = w->entries[i].link;
+			ret->task.number = w->entries[i].number;
 			return -ENOLINK;
+		}
 		if (netns == HOST)
 			netns = HOST_COOKIE;
 		*ret = (struct resolution){

@@ -69,6 +69,26 @@ static void test_number_of_process_used_again(void **state)
 	assert_int_equal(w->processes, 1);
 }
 
+static void test_process_ended_before_it_was_seen(void **state)
+{
+	struct world *w = *state;
+	struct watcher_pending pending;
+
+	put_process(w, "l", DANGLING, 10, 0);
+	w->entries[0].number = TASK;
+	created(w, "l");
+	expect(w, "?");
+	put_process(w, "l", 1, 10, 100); /* who has its number later */
+	names_retry(w->names, w->now_us);
+	sweep(w);
+	expect(w, "");
+	assert_int_equal(names_pending(w->names, &pending, 1), 1);
+	assert_non_null(strstr(pending.reason, "has ended"));
+	put_process(w, "l", 1, 11, 100);
+	created(w, "l");
+	expect(w, "+1");
+}
+
 static void test_link_to_a_number_in_another_directory(void **state)
 {
 	struct world *w = *state;
@@ -142,6 +162,7 @@ int main(void)
 		T(test_link_target_gone),
 		T(test_link_to_process),
 		T(test_number_of_process_used_again),
+		T(test_process_ended_before_it_was_seen),
 		T(test_link_to_a_number_in_another_directory),
 		T(test_process_goes_to_another_namespace),
 		T(test_more_processes_than_can_be_watched),
