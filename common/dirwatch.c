@@ -24,9 +24,10 @@
  * A component is watched before the next one is looked up, and the directory
  * before its owner lists it. What a lookup misses is therefore told by an
  * event. The exception is a mount, which inotify is blind to. So when mounts
- * change it is looked whether the path still leads to the same file on the same
- * mount, which is one statx(2), and only if not it is walked again. A host that
- * mounts all day has that done ten times a second.
+ * change it is looked whether each directory on the way is still the same on
+ * the same mount, which is one statx(2) for each, and only if not it is walked
+ * again. The last one does not tell: where a link to it is covered, it still is
+ * where it was. A host that mounts all day has that done ten times a second.
  *
  * Lost events (IN_Q_OVERFLOW) repeat all walks and have everything listed
  * again: at once the first time, with growing pauses while it goes on.
@@ -428,17 +429,18 @@ static void timer_handler(void *user_data)
 		rescan_all(dw);
 }
 
-/* Does the way still lead where the walk ended: to the directory, or to the
- * parent in which it is missing? */
-static bool ends_where_it_did(const struct walk *walk)
+/* Is each step still where it was: to the directory, or to the parent in which
+ * it is missing? */
+static bool is_way_the_same(const struct walk *walk)
 {
-	const struct step *last = &walk->steps[walk->n_steps - 1];
 	struct file_id id;
 
-	if (walk->n_steps == 0)
-		return false;
-	id = file_id_get(last->path);
-	return file_id_equal(&id, &last->id);
+	for (size_t i = 0; i < walk->n_steps; i++) {
+		id = file_id_get(walk->steps[i].path);
+		if (!file_id_equal(&id, &walk->steps[i].id))
+			return false;
+	}
+	return walk->n_steps > 0;
 }
 
 static void check_mounts(struct dirwatch *dw)
@@ -446,7 +448,7 @@ static void check_mounts(struct dirwatch *dw)
 	dw->mounts_next_us = loop_now_us(dw->loop) + MOUNTS_PAUSE_US;
 	for (size_t i = 0; i < dw->n_dirs; i++) {
 		/* The same directory on another mount has other entries. */
-		if (!ends_where_it_did(&dw->dirs[i].walk))
+		if (!is_way_the_same(&dw->dirs[i].walk))
 			walk_again(dw, i, /* scan= */ true);
 	}
 	watches_settle(dw);

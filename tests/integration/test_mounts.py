@@ -155,6 +155,28 @@ def test_missing_directory_comes_by_a_mount(world):
     wait_equal(berthd.names, [], "no namespace")
 
 
+def test_link_on_the_way_is_covered(world):
+    """What the link led to is where it was, but the path leads there no more,
+    or elsewhere."""
+    directory = world.mkdir("real")
+    way, image = world.mkdir("way"), world.mkdir("image")
+    (way / "link").symlink_to(directory)
+    berthd = world.berthd(ack(), netns_dirs=[way / "link"])
+    netns = world.netns("n", directory)
+    other = world.netns("other", world.mkdir("elsewhere"))
+    wait_open(netns)
+    tmpfs(world, way)
+    wait_equal(berthd.names, [], "no namespace")
+    kernel.umount(way)
+    wait_open(netns)
+    (image / "link").symlink_to(world.base / "elsewhere")
+    bind(world, image, way)
+    wait_equal(berthd.names, ["other"], "the namespaces")
+    wait_open(other)
+    kernel.umount(way)
+    wait_equal(berthd.names, ["n"], "the namespaces")
+
+
 def ports(*numbers):
     return {f"tcp *:{number}" for number in numbers}
 
