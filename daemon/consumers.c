@@ -109,31 +109,9 @@ static void delivery_set(struct delivery *delivery, enum delivery_state state)
 	delivery_link(delivery, state);
 }
 
-static void withdrawal_queue(struct consumer *consumer,
-			     struct withdrawal *withdrawal)
-{
-	if (withdrawal->queued)
-		return;
-	withdrawal->queued = true;
-	DL_APPEND(consumer->withdraw_queue, withdrawal);
-}
-
-static void withdrawal_free(struct consumer *consumer,
-			    struct withdrawal *withdrawal)
-{
-	if (withdrawal->queued)
-		DL_DELETE(consumer->withdraw_queue, withdrawal);
-	if (!withdrawal->abort_since_us)
-		DL_DELETE2(consumer->mild, withdrawal, mild_prev, mild_next);
-	HASH_DEL(consumer->withdrawals, withdrawal);
-	service_unref(withdrawal->service);
-	free(withdrawal);
-}
-
 /* The connection is over: what the consumer knew is unknown again. */
 static void consumer_close(struct consumer *consumer)
 {
-	struct withdrawal *withdrawal, *tmp;
 	struct delivery *delivery;
 
 	if (consumer->fd < 0)
@@ -150,8 +128,7 @@ static void consumer_close(struct consumer *consumer)
 	consumer->blocked = false;
 	consumer->pause_until_us = 0;
 	consumer_sockets_clear(&consumer->sockets);
-	HASH_ITER (hh, consumer->withdrawals, withdrawal, tmp)
-		withdrawal_free(consumer, withdrawal);
+	withdrawals_clear(&consumer->withdrawals);
 	consumer->asked = (struct asked){ .request = 0 };
 	consumer->all->ops.stats_changed(consumer->all->user_data);
 }
@@ -168,20 +145,11 @@ static void consumer_lost(struct consumer *consumer, int error,
 	consumer->all->ops.lost(consumer->name, consumer->all->user_data);
 }
 
-struct withdrawal *consumer_withdrawal(const struct consumer *consumer,
-				       uint64_t id)
-{
-	struct withdrawal *withdrawal;
-
-	HASH_FIND(hh, consumer->withdrawals, &id, sizeof(id), withdrawal);
-	return withdrawal;
-}
-
 static void consumer_released(struct consumer *consumer,
 			      const struct consumer_reply *reply)
 {
 	struct withdrawal *withdrawal =
-		consumer_withdrawal(consumer, reply->id);
+		withdrawals_find(&consumer->withdrawals, reply->id);
 	struct consumers *consumers = consumer->all;
 	uint64_t netns_id;
 
@@ -190,7 +158,7 @@ static void consumer_released(struct consumer *consumer,
 	netns_id = withdrawal->netns_id;
 	consumers->ops.counted(reply->id, withdrawal->service, &reply->counts,
 			       /* final= */ true, consumers->user_data);
-	withdrawal_free(consumer, withdrawal);
+	withdrawals_remove(&consumer->withdrawals, withdrawal);
 	consumers->ops.released(netns_id, consumers->user_data);
 }
 
@@ -355,19 +323,17 @@ static int consumer_send(struct consumer *consumer, const char *text, int fd)
 			     consumer_message_send(consumer->fd, text, fd));
 }
 
-static int consumer_send_withdrawal(struct consumer *consumer,
-				    struct withdrawal *withdrawal)
+static int consumer_send_withdrawal(struct consumer *consumer)
 {
+	const struct withdrawal *withdrawal = consumer->withdrawals.queue;
 	char text[CONSUMER_WITHDRAW_MAX];
 	int r;
 
 	consumer_withdraw_fmt(withdrawal->id, withdrawal->abort_since_us != 0,
 			      text);
 	r = consumer_send(consumer, text, -1);
-	if (r > 0) {
-		withdrawal->queued = false;
-		DL_DELETE(consumer->withdraw_queue, withdrawal);
-	}
+	if (r > 0)
+		withdrawals_sent(&consumer->withdrawals);
 	return r;
 }
 
@@ -418,7 +384,7 @@ static int consumer_mint_withdrawn(struct consumer *consumer,
 {
 	const struct consumers *consumers = consumer->all;
 	const struct withdrawal *withdrawal =
-		consumer_withdrawal(consumer, target->id);
+		withdrawals_find(&consumer->withdrawals, target->id);
 	struct listener listener = { .fd = -1 };
 
 	if (!withdrawal || withdrawal->abort_since_us ||
@@ -489,9 +455,8 @@ static bool consumer_step(struct consumer *consumer)
 		return false;
 	for (int i = 0; i < SLICE_MESSAGES && r > 0; i++) {
 		/* First what frees a namespace. */
-		if (consumer->withdraw_queue)
-			r = consumer_send_withdrawal(consumer,
-						     consumer->withdraw_queue);
+		if (consumer->withdrawals.queue)
+			r = consumer_send_withdrawal(consumer);
 		else if (consumer->sockets.gone)
 			r = consumer_sent(consumer, consumer_sockets_send_gone(
 							    &consumer->sockets,
@@ -518,15 +483,11 @@ bool consumers_step(struct consumers *consumers)
  * asked for. */
 static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
 {
-	const struct withdrawal *withdrawal;
-	uint64_t oldest_us = consumer_sockets_oldest_us(&consumer->sockets);
+	uint64_t sockets_us = consumer_sockets_oldest_us(&consumer->sockets);
+	uint64_t oldest_us = withdrawals_oldest_us(&consumer->withdrawals);
 
-	for (withdrawal = consumer->withdrawals; withdrawal;
-	     withdrawal = withdrawal->hh.next) {
-		if (withdrawal->abort_since_us &&
-		    (!oldest_us || withdrawal->abort_since_us < oldest_us))
-			oldest_us = withdrawal->abort_since_us;
-	}
+	if (oldest_us == 0 || (sockets_us && sockets_us < oldest_us))
+		oldest_us = sockets_us;
 	return oldest_us;
 }
 
@@ -581,15 +542,13 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 struct consumers *consumers_free(struct consumers *consumers)
 {
 	struct consumer *consumer, *tmp;
-	struct withdrawal *withdrawal, *next;
 
 	if (!consumers)
 		return NULL;
 	LL_FOREACH_SAFE (consumers->list, consumer, tmp) {
 		assert(!consumer->queue &&
 		       !consumer->done); /* the binder closed all before */
-		HASH_ITER (hh, consumer->withdrawals, withdrawal, next)
-			withdrawal_free(consumer, withdrawal);
+		withdrawals_clear(&consumer->withdrawals);
 		consumer_sockets_clear(&consumer->sockets);
 		loop_source_free(consumer->source);
 		if (consumer->fd >= 0)
@@ -664,25 +623,9 @@ void consumers_listener_changed(struct consumers *consumers,
 static void consumer_withdraw(struct consumer *consumer,
 			      const struct listener *listener)
 {
-	struct withdrawal *withdrawal = calloc(1, sizeof(*withdrawal));
-
-	if (withdrawal) {
-		withdrawal->id = listener->id;
-		withdrawal->netns_id = listener->netns_id;
-		withdrawal->service = service_ref(listener->service);
-		withdrawal->endpoint = listener->endpoint;
-		withdrawal->since_us = monotonic_us();
-		HASH_ADD(hh, consumer->withdrawals, id, sizeof(withdrawal->id),
-			 withdrawal);
-		if (withdrawal->hh.tbl) {
-			DL_APPEND2(consumer->mild, withdrawal, mild_prev,
-				   mild_next);
-			withdrawal_queue(consumer, withdrawal);
-			return;
-		}
-		service_unref(withdrawal->service);
-		free(withdrawal);
-	}
+	if (withdrawals_add(&consumer->withdrawals, listener, monotonic_us()) ==
+	    0)
+		return;
 	/* The consumer would hold it for ever: start it afresh. */
 	consumer_lost(consumer, ENOMEM, "cannot withdraw a listener");
 }
@@ -707,25 +650,18 @@ void consumers_listener_closing(struct consumers *consumers,
 void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 {
 	struct consumer *consumer;
-	struct withdrawal *withdrawal, *tmp;
 	uint64_t now_us = monotonic_us();
+	bool told = false;
 
 	LL_FOREACH (consumers->list, consumer) {
-		if (consumer_sockets_netns_gone(&consumer->sockets, netns_id,
-						now_us))
-			loop_timer_set_earlier(consumers->timer,
-					       now_us + ABORT_TIMEOUT_US);
-		DL_FOREACH_SAFE2 (consumer->mild, withdrawal, tmp, mild_next) {
-			if (withdrawal->netns_id != netns_id)
-				continue;
-			DL_DELETE2(consumer->mild, withdrawal, mild_prev,
-				   mild_next);
-			withdrawal->abort_since_us = now_us;
-			withdrawal_queue(consumer, withdrawal);
-			loop_timer_set_earlier(consumers->timer,
-					       now_us + ABORT_TIMEOUT_US);
-		}
+		told |= consumer_sockets_netns_gone(&consumer->sockets,
+						    netns_id, now_us);
+		told |= withdrawals_netns_gone(&consumer->withdrawals, netns_id,
+					       now_us);
 	}
+	if (told)
+		loop_timer_set_earlier(consumers->timer,
+				       now_us + ABORT_TIMEOUT_US);
 }
 
 size_t consumers_count(const struct consumers *consumers)
@@ -750,7 +686,7 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 		.pid = consumer->pid,
 		.delivered = consumer->n_done,
 		.undelivered = consumer->n_queue,
-		.withdrawn = HASH_COUNT(consumer->withdrawals),
+		.withdrawn = withdrawals_count(&consumer->withdrawals),
 		.silent = consumer->asked.since_us != 0,
 	};
 }
@@ -769,10 +705,9 @@ const char *consumers_holder(const struct consumers *consumers,
 	const struct withdrawal *withdrawal;
 
 	LL_FOREACH (consumers->list, consumer) {
-		for (withdrawal = consumer->withdrawals; withdrawal;
-		     withdrawal = withdrawal->hh.next) {
-			if (withdrawal->netns_id == netns_id &&
-			    endpoint_overlaps(&withdrawal->endpoint, endpoint))
+		withdrawal = withdrawals_of(&consumer->withdrawals, netns_id);
+		for (; withdrawal; withdrawal = withdrawal->netns_next) {
+			if (endpoint_overlaps(&withdrawal->endpoint, endpoint))
 				return consumer->name;
 		}
 	}
@@ -787,9 +722,9 @@ size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id)
 
 	LL_FOREACH (consumers->list, consumer) {
 		n += consumer_sockets_hold(&consumer->sockets, netns_id);
-		for (withdrawal = consumer->withdrawals; withdrawal;
-		     withdrawal = withdrawal->hh.next)
-			n += withdrawal->netns_id == netns_id;
+		withdrawal = withdrawals_of(&consumer->withdrawals, netns_id);
+		for (; withdrawal; withdrawal = withdrawal->netns_next)
+			n++;
 	}
 	return n;
 }

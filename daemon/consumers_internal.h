@@ -11,6 +11,7 @@
 #include "daemon/consumer_message.h"
 #include "daemon/consumer_sockets.h"
 #include "daemon/consumers.h"
+#include "daemon/withdrawals.h"
 
 /* How much of a listener its consumer knows, the least first. */
 enum delivery_state {
@@ -30,20 +31,6 @@ struct delivery {
 	enum delivery_state state;
 	bool sent;
 	struct delivery *prev, *next; /* in the queue, or when DONE in done */
-};
-
-/* A listener that the consumer still holds although berthd closed it. */
-struct withdrawal {
-	uint64_t id;
-	uint64_t netns_id;
-	struct endpoint endpoint;
-	struct service *service; /* a reference: whose counts its last are */
-	uint64_t since_us;
-	uint64_t abort_since_us; /* 0: its connections may finish */
-	bool queued;
-	struct withdrawal *prev, *next; /* in the queue, when queued */
-	struct withdrawal *mild_prev, *mild_next; /* while without abort */
-	UT_hash_handle hh;
 };
 
 /**
@@ -74,10 +61,7 @@ struct consumer {
 	size_t n_queue;
 	struct delivery *queue;
 	struct delivery *done;
-	struct withdrawal *withdrawals; /* by id */
-	struct withdrawal *withdraw_queue;
-	struct withdrawal
-		*mild; /* those without abort: few, for a short time */
+	struct withdrawals withdrawals;
 	struct consumer_sockets sockets;
 	bool socket_turn; /* an answer goes before the next listener */
 	struct consumer *next;
@@ -91,10 +75,6 @@ struct consumers {
 	struct consumer *list;
 	char buffer[CONSUMER_REPLY_MAX]; /* for one message at a time */
 };
-
-/** consumer_withdrawal() - of the listener @id, or NULL */
-struct withdrawal *consumer_withdrawal(const struct consumer *consumer,
-				       uint64_t id);
 
 /**
  * consumer_counted() - a part of an answer to consumers_ask_stats()

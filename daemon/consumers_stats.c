@@ -21,7 +21,8 @@
 static struct service *consumer_service(const struct consumer *consumer,
 					uint64_t id)
 {
-	struct withdrawal *withdrawal = consumer_withdrawal(consumer, id);
+	struct withdrawal *withdrawal =
+		withdrawals_find(&consumer->withdrawals, id);
 	const struct delivery *delivery;
 	struct listener *listener;
 
