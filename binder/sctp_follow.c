@@ -9,9 +9,10 @@
  * any more, until its next event.
  *
  * What was seen is kept for the namespace. When another look sees something
- * else, all its open SCTP listeners get it; their associations keep what they
- * have. A one-to-many endpoint carries its associations, so opening it anew
- * would end them: options are set on the open socket instead.
+ * else, or is the first that succeeds, all its open SCTP listeners get it;
+ * their associations keep what they have. A one-to-many endpoint carries its
+ * associations, so opening it anew would end them: options are set on the open
+ * socket instead.
  */
 #include <inttypes.h>
 #include <utlist.h>
@@ -75,7 +76,8 @@ static int look(struct binder *binder, struct binder_netns *netns)
 		r = sctp_settings_read(netns_fd, &now);
 	if (r < 0)
 		return r;
-	changed = netns->sctp && !sctp_settings_equal(netns->sctp, &now);
+	/* Whoever was opened before the first look may have others, too. */
+	changed = !netns->sctp || !sctp_settings_equal(netns->sctp, &now);
 	if (!netns->sctp)
 		netns->sctp = malloc(sizeof(*netns->sctp));
 	if (!netns->sctp)

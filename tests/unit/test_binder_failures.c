@@ -386,6 +386,22 @@ static bool sctp_options_set(struct fixture *f)
 	return injected.sctp_options > 0;
 }
 
+/* It could not be looked before the listener was opened: nobody knows which
+ * ones it has. */
+static void test_sctp_listeners_opened_before_the_first_look(void **state)
+{
+	struct fixture *f = *state;
+
+	injected.sysctl = 10;
+	f->open_error = -EMFILE;
+	apply_one(f, 1, spec_make(PROTOCOL_SCTP, "any", 36412));
+	f->open_error = 0;
+	assert_true(fixture_run(f, USEC_PER_SEC, all_open));
+	assert_false(sctp_options_set(f));
+	injected.sysctl = 11;
+	assert_true(fixture_run(f, 5 * USEC_PER_SEC, sctp_options_set));
+}
+
 static void test_sctp_listeners_follow_sysctls(void **state)
 {
 	struct fixture *f = *state;
@@ -506,6 +522,7 @@ int main(void)
 		TEST(test_open_netns_without_descriptors),
 		TEST(test_multihomed),
 		TEST(test_sctp_listeners_follow_sysctls),
+		TEST(test_sctp_listeners_opened_before_the_first_look),
 		TEST(test_no_memory),
 	};
 
