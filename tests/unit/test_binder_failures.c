@@ -347,6 +347,11 @@ static struct listener_spec spec_multihomed(const char *list)
 	return spec;
 }
 
+static bool told_something(struct fixture *f)
+{
+	return f->told[0] != '\0';
+}
+
 static void test_multihomed(void **state)
 {
 	static const struct {
@@ -366,10 +371,15 @@ static void test_multihomed(void **state)
 	uint64_t id = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		fixture_tick(f, 11 * USEC_PER_MSEC); /* past the quiet time */
+		/* An attempt meanwhile failed as the last one did. */
 		injected.bindx_told[0] = '\0';
 		injected.bindx_error = steps[i].bindx_error;
-		fixture_tick(f, 11 * USEC_PER_MSEC); /* past the quiet time */
 		apply_one(f, 1, spec_multihomed(steps[i].addrs));
+		/* On a loaded machine the quiet time is longer. */
+		if (steps[i].told[0] == '+' && !told_something(f))
+			assert_true(fixture_run(f, 5 * USEC_PER_SEC,
+						told_something));
 		assert_string_equal(injected.bindx_told, steps[i].bindx);
 		assert_told(f, steps[i].told);
 		if (i == 0)
