@@ -11,6 +11,8 @@ from harness.rules import ack
 from harness.tenant import Tenant
 from harness.wait import stays, wait_equal, wait_for
 
+pytestmark = pytest.mark.kernel
+
 WEB = {"tcp *:8080"}
 UP = "../" * 12  # to the root, from wherever a test's directory is
 

@@ -13,6 +13,8 @@ from harness import kernel, process
 from harness.rules import ack
 from harness.wait import SLOWNESS, wait_equal, wait_for
 
+pytestmark = pytest.mark.kernel
+
 WEB = {"tcp *:8080"}
 QUEUED = Path("/proc/sys/fs/fanotify/max_queued_events")
 

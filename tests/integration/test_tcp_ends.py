@@ -14,6 +14,8 @@ from harness.rules import ack, forward
 from harness.traffic import pair, pattern, stuff, was_reset, works
 from harness.wait import GUARD, wait_equal, wait_exit, wait_for
 
+pytestmark = pytest.mark.kernel
+
 IPPROTO_MPTCP = 262
 MUCH = 1 << 20  # more than the kernel takes in for one who does not read
 

@@ -19,6 +19,8 @@ from harness.rules import ack, forward
 from harness.traffic import Talk, pair, pattern, works
 from harness.wait import GUARD, wait_for
 
+pytestmark = pytest.mark.kernel
+
 BULK = 4 << 20  # the relay splices long before that
 MANY = 20
 

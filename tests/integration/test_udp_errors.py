@@ -13,6 +13,8 @@ from harness import firewall, process
 from harness.rules import forward
 from harness.wait import SLOWNESS, wait_for
 
+pytestmark = pytest.mark.kernel
+
 DGRAM = socket.SOCK_DGRAM
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}
 _questions = itertools.count()
