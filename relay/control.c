@@ -683,7 +683,7 @@ static void berth_handler(uint32_t events, void *user_data)
 		control_go_on(control);
 	}
 	receive_batch(control);
-	if (control->minter.waiting && !control->minter_waits)
+	if (control->minter.lanes && !control->minter_waits)
 		mint(control); /* answers made room for questions */
 	for (size_t i = 0; i < control->n_workers; i++)
 		worker_kick(&control->workers[i]);

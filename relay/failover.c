@@ -164,6 +164,7 @@ static int failover_ask(struct worker *worker, const struct share *share,
 {
 	struct mint_target target = {
 		.id = share->listener->id,
+		.netns_id = share->listener->netns_id,
 		.serving = serving,
 		.to = failover->index,
 	};

@@ -40,6 +40,7 @@ struct mint_mail {
 /**
  * struct mint_target - which backend a socket is for
  * @id:		of the listener
+ * @netns_id:	see struct listener: whose questions take turns with others'
  * @serving:	as the asker has it; what berthd has may be newer
  * @to:		index of the backend
  * @client:	with `transparent`, who is stood in for; stand_in_check()ed
@@ -47,6 +48,7 @@ struct mint_mail {
  */
 struct mint_target {
 	uint64_t id;
+	uint64_t netns_id;
 	struct serving *serving;
 	unsigned int to;
 	struct ip_addr client;

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /* minter.c - the main thread's part of getting sockets from berthd
  *
- * Theory of operation: questions are put to berthd in the order in which they
- * came, so many at a time as the protocol allows. How many wait is bounded by
- * the connections that there may be. An answer that does not come, because
- * there was no memory to receive it, frees its place after a while; whoever
- * waited for it has long given up.
+ * Theory of operation: questions are put to berthd so many at a time as the
+ * protocol allows. Those of one namespace's clients are put in the order in
+ * which they came; namespaces take turns, so that thousands of clients of one
+ * do not stand before the first client of another. How many wait is bounded by
+ * the connections and sessions that there may be. An answer that does not come,
+ * because there was no memory to receive it, frees its place after a while;
+ * whoever waited for it has long given up.
  */
 #include "relay/minter.h"
 
 #include <pthread.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
 #include <utlist.h>
 
 #include "common/backend.h"
@@ -21,6 +27,18 @@
 
 /* An answer that was not here by then is lost. */
 #define ANSWER_US (30 * USEC_PER_SEC)
+
+/**
+ * struct minter_lane - questions of one namespace's clients; never empty
+ * @first, @last: linked by @next_waiting
+ * @prev, @next: in struct minter
+ */
+struct minter_lane {
+	uint64_t netns_id;
+	struct mint *first, *last;
+	struct minter_lane *prev, *next;
+	UT_hash_handle hh;
+};
 
 static void mail_put(struct worker *worker, struct mint_mail *mail)
 {
@@ -60,33 +78,94 @@ static void fail_lost(struct minter *minter, uint64_t now_us)
 	}
 }
 
+/* Lanes */
+
+static struct minter_lane *lane_new(struct minter *minter, uint64_t netns_id)
+{
+	struct minter_lane *lane = calloc(1, sizeof(*lane));
+
+	if (!lane)
+		return NULL;
+	lane->netns_id = netns_id;
+	HASH_ADD(hh, minter->by_netns, netns_id, sizeof(netns_id), lane);
+	if (!lane->hh.tbl) {
+		free(lane);
+		return NULL;
+	}
+	DL_APPEND(minter->lanes, lane);
+	return lane;
+}
+
+/* Behind those of its namespace that wait. */
+static void lane_add(struct minter *minter, struct mint *mint)
+{
+	const uint64_t netns_id = mint->target.netns_id;
+	struct minter_lane *lane;
+
+	HASH_FIND(hh, minter->by_netns, &netns_id, sizeof(netns_id), lane);
+	if (!lane)
+		lane = lane_new(minter, netns_id);
+	if (!lane) {
+		mint_fail(mint, ENOMEM);
+		return;
+	}
+	mint->next_waiting = NULL;
+	if (lane->first)
+		lane->last->next_waiting = mint;
+	else
+		lane->first = mint;
+	lane->last = mint;
+}
+
+/* Takes its first question out. */
+static struct mint *lane_take(struct minter *minter, struct minter_lane *lane)
+{
+	struct mint *mint = lane->first;
+
+	lane->first = mint->next_waiting;
+	if (lane->first)
+		return mint;
+	DL_DELETE(minter->lanes, lane);
+	HASH_DELETE(hh, minter->by_netns, lane);
+	free(lane);
+	return mint;
+}
+
+/* Another namespace's turn. */
+static void lanes_turn(struct minter *minter)
+{
+	struct minter_lane *lane = minter->lanes;
+
+	DL_DELETE(minter->lanes, lane);
+	DL_APPEND(minter->lanes, lane);
+}
+
+/* Questions */
+
 /* Takes the outbox's questions behind those that wait. */
 static void take_questions(struct minter *minter)
 {
 	struct outbox *outbox = minter->outbox;
 	struct netns_gone *closed;
-	struct mint *first, *last;
+	struct mint *mint, *next;
 
 	pthread_mutex_lock(&outbox->lock);
-	first = TAKE_PTR(outbox->mints.first);
-	last = outbox->mints.last;
+	mint = TAKE_PTR(outbox->mints.first);
 	closed = TAKE_PTR(outbox->mints.closed);
 	pthread_mutex_unlock(&outbox->lock);
 	if (closed)
 		LL_CONCAT(minter->closed, closed);
-	if (!first)
-		return;
-	if (minter->waiting)
-		minter->last_waiting->next_waiting = first;
-	else
-		minter->waiting = first;
-	minter->last_waiting = last;
+	for (; mint; mint = next) {
+		next = mint->next_waiting;
+		lane_add(minter, mint);
+	}
 }
 
-/* Return: false when the connection is full. */
-static bool send_question(struct minter *minter, struct mint *mint,
+/* The first of @lane. Return: false when the connection is full. */
+static bool send_question(struct minter *minter, struct minter_lane *lane,
 			  uint64_t now_us)
 {
+	struct mint *mint = lane->first;
 	const struct serving *serving = mint->target.serving;
 	bool stands_in = mint->target.client.family != AF_UNSPEC;
 	const struct serving_backend *target =
@@ -109,7 +188,8 @@ static bool send_question(struct minter *minter, struct mint *mint,
 	r = berth_ask_socket(minter->berth, mint->request, &backend);
 	if (r == -EAGAIN)
 		return false;
-	minter->waiting = mint->next_waiting;
+	lanes_turn(minter);
+	(void)lane_take(minter, lane);
 	if (r < 0) {
 		/* Out of memory; or the connection's end, which reading
 		 * tells. */
@@ -125,19 +205,18 @@ static bool send_question(struct minter *minter, struct mint *mint,
 static bool send_questions(struct minter *minter)
 {
 	uint64_t now_us = monotonic_us();
-	struct mint *mint;
+	struct minter_lane *lane;
 
 	fail_lost(minter, now_us);
-	while ((mint = minter->waiting)) {
-		if (atomic_load_explicit(&mint->unwanted,
+	while ((lane = minter->lanes)) {
+		if (atomic_load_explicit(&lane->first->unwanted,
 					 memory_order_relaxed)) {
-			minter->waiting = mint->next_waiting;
-			mint_fail(mint, ECANCELED);
+			mint_fail(lane_take(minter, lane), ECANCELED);
 			continue;
 		}
 		if (minter->n_sent >= BERTH_SOCKETS_MAX)
 			return true;
-		if (!send_question(minter, mint, now_us))
+		if (!send_question(minter, lane, now_us))
 			return false;
 	}
 	return true;
@@ -209,10 +288,8 @@ void minter_done(struct minter *minter)
 	if (!minter->outbox)
 		return;
 	take_questions(minter);
-	for (mint = minter->waiting; mint; mint = next) {
-		next = mint->next_waiting;
-		mint_destroy(mint);
-	}
+	while (minter->lanes)
+		mint_destroy(lane_take(minter, minter->lanes));
 	for (mint = minter->sent; mint; mint = next) {
 		next = mint->sent_next;
 		mint_destroy(mint);

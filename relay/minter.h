@@ -11,12 +11,15 @@
 
 struct berth;
 struct berth_message;
+struct minter_lane;
 struct outbox;
 
 /**
  * struct minter - zero-initialize but for the first four
  * @workers:	those to be told when a namespace goes
- * @waiting, @last_waiting: questions that berthd was not asked yet
+ * @lanes:	questions that berthd was not asked yet, by namespace; whose
+ *turn it is first
+ * @by_netns:	the same, a uthash.h table
  * @sent:	those that it was, in order; their answers come in order, too,
  *		so that the one that is looked for is among the first
  * @closed:	answers that could not be sent yet
@@ -26,7 +29,7 @@ struct minter {
 	struct outbox *outbox;
 	struct worker *workers;
 	size_t n_workers;
-	struct mint *waiting, *last_waiting;
+	struct minter_lane *lanes, *by_netns;
 	struct mint *sent;
 	size_t n_sent;
 	uint64_t last_request;

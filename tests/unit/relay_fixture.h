@@ -131,19 +131,28 @@ static inline bool berthd_hears(char *text, size_t size, int wait_ms)
 	return n > 0;
 }
 
-static inline uint64_t send_listener(uint64_t id, int fd, const char *protocol,
-				     const char *members)
+/* @netns: a number that stands for the listener's namespace */
+static inline uint64_t send_listener_of(uint64_t netns, uint64_t id, int fd,
+					const char *protocol,
+					const char *members)
 {
 	char text[1024];
 
 	(void)snprintf(
 		text, sizeof(text),
-		"{\"type\":\"listener\",\"id\":%llu,\"netns\":{\"id\":1},"
+		"{\"type\":\"listener\",\"id\":%llu,\"netns\":{\"id\":%llu},"
 		"\"protocol\":\"%s\",\"address\":\"127.0.0.1\",\"port\":1,"
 		"\"rule\":\"test\",%s}",
-		(unsigned long long)id, protocol, members);
+		(unsigned long long)id, (unsigned long long)netns, protocol,
+		members);
 	berthd_says(text, fd);
 	return id;
+}
+
+static inline uint64_t send_listener(uint64_t id, int fd, const char *protocol,
+				     const char *members)
+{
+	return send_listener_of(1, id, fd, protocol, members);
 }
 
 static inline void send_withdraw(uint64_t id, bool abort)

@@ -377,6 +377,52 @@ static void test_no_more_questions_than_allowed(void **state)
 	/* berthd goes while the others are on their way. */
 }
 
+/* Return: the listener that the next question is for. */
+static unsigned long long asked_for(void)
+{
+	unsigned long long request, id;
+	char text[256];
+
+	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
+	assert_int_equal(sscanf(text,
+				"{\"type\":\"socket\",\"request\":%llu,"
+				"\"id\":%llu,",
+				&request, &id),
+			 2);
+	return id;
+}
+
+/* Many clients of one namespace do not stand before the first of another. */
+static void test_namespaces_take_turns(void **state)
+{
+	int fd = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int clients[BERTH_SOCKETS_MAX + 40];
+	unsigned long long others = 0;
+	int other;
+
+	(void)state;
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	send_listener_of(2, LISTENER_ID + 1, fd, "tcp",
+			 forward_to(backend_fd,
+				    ",\"backend_namespace\":\"b\""));
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		clients[i] = client();
+	for (size_t i = 0; i < BERTH_SOCKETS_MAX; i++)
+		assert_int_equal(asked_for(), LISTENER_ID);
+	assert_int_equal(question(SOON_MS), 0); /* the rest waits */
+	other = connect_listener(fd);
+	assert_int_equal(question(SOON_MS), 0);
+	for (unsigned int i = 1; i <= 4; i++)
+		refuse_with(i, ENOENT);
+	for (unsigned int i = 1; i <= 4; i++)
+		others += asked_for() == LISTENER_ID + 1;
+	assert_int_equal(others, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		(void)close(clients[i]);
+	(void)close(other);
+	(void)close(fd);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -384,6 +430,7 @@ int main(void)
 		T(test_connects),
 		T(test_copy_that_stays_open),
 		T(test_refused_by_berthd),
+		T(test_namespaces_take_turns),
 		T(test_stale_question),
 		T(test_stale_question_without_an_end),
 		T(test_stale_question_and_headers),
