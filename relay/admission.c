@@ -5,8 +5,9 @@
  * it has and whatever protocols they speak. Everything that strangers can use
  * up is counted here. Descriptors and pipes have atomic counters, which a
  * connection or a session touches when it begins and ends. Memory for SCTP
- * messages is counted by each worker for itself, and so are turns of the
- * workers, by counters that begin at 0 with every turn. A namespace that has
+ * messages and UDP sessions that wait for a socket are counted by each worker
+ * for itself, and so are turns of the workers, by counters that begin at 0 with
+ * every turn. A namespace that has
  * had its part of a turn waits for the next one; when nobody else wants
  * anything, that is at once.
  *
@@ -536,6 +537,12 @@ struct sctp_budget *admission_messages(struct admission *admission,
 	mine->limit_bytes = of_worker->limit_bytes / MESSAGES_PART;
 	mine->within = of_worker;
 	return mine;
+}
+
+struct admission_waiting *admission_waiting(struct admission *admission,
+					    size_t worker)
+{
+	return &admission->workers[worker].waiting;
 }
 
 struct admission_turn *admission_turn(struct admission *admission,

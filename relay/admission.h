@@ -43,9 +43,19 @@ struct admission_turn {
 	uint32_t n_bytes;
 };
 
+/** struct admission_waiting - UDP sessions that wait for a socket of berthd's
+ * @n:		how many
+ * @held_bytes:	of the datagrams that are held for them
+ */
+struct admission_waiting {
+	size_t n;
+	size_t held_bytes;
+};
+
 /** struct admission_worker - one worker's own part of struct admission */
 struct admission_worker {
 	struct admission_turn turn;
+	struct admission_waiting waiting;
 	struct sctp_budget messages;
 };
 
@@ -191,6 +201,10 @@ void admission_give_client(struct admission *admission, atomic_uint *n_clients,
 struct sctp_budget *admission_messages(struct admission *admission,
 				       size_t worker,
 				       struct sctp_budget *of_worker);
+
+/** admission_waiting() - what waits in worker number @worker, who counts it */
+struct admission_waiting *admission_waiting(struct admission *admission,
+					    size_t worker);
 
 /** admission_turn() - what worker number @worker did in its turn @turn */
 struct admission_turn *admission_turn(struct admission *admission,

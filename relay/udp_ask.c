@@ -11,7 +11,9 @@
  * next when one is answered: that bounds what waits in front of berthd, which
  * others' connections wait behind. Sessions whose turn is not yet wait here; of
  * those there may be more, because a burst of clients is nothing unusual. One
- * that finds no room to wait is not begun, and nobody is evicted for it.
+ * that finds no room to wait is not begun, and nobody is evicted for it. A
+ * listener has a part of its namespace's room, and a namespace of the worker's,
+ * so that neither a flooded one nor very many in one namespace take it all.
  *
  * When the rule changes while a question is on its way, berthd's answer may be
  * that it is stale. What was held is then handled as if it had come now, under
@@ -24,9 +26,13 @@
 #include "relay/udp_ask.h"
 
 #include <stdlib.h>
+#include <sys/param.h>
+#include <sys/types.h>
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/admission.h"
+#include "relay/listener.h"
 #include "relay/mint.h"
 #include "relay/serving.h"
 #include "relay/udp_internal.h"
@@ -36,18 +42,23 @@
  * hand, and answers them within a millisecond. */
 #define SENT_MAX 16
 
-/* Sessions that wait, of one listener and of all listeners of a worker. */
+/* Sessions that wait, of one listener, of one namespace's listeners, and of all
+ * listeners of a worker. */
 #define ASKS_MAX 512
+#define NETNS_ASKS_MAX 1024
 #define WORKER_ASKS_MAX 4096
 
 /* Bytes held for them: hundreds of ordinary datagrams, some of the largest. */
-#define HELD_MAX (1024u * 1024)
+#define HELD_MAX (512u * 1024)
+#define NETNS_HELD_MAX (1024u * 1024)
 #define WORKER_HELD_MAX (4u * 1024 * 1024)
 
-/* What a listener may have when half of the worker's room is taken, so that a
- * few that are flooded leave some to the others. */
+/* What a listener and a namespace may have when half of the worker's room is
+ * taken, so that a few that are flooded leave some to the others. */
 #define ASKS_FEW SENT_MAX
+#define NETNS_ASKS_FEW (4 * ASKS_FEW)
 #define HELD_FEW (64u * 1024)
+#define NETNS_HELD_FEW (2 * HELD_FEW)
 
 /* After a refusal, such as that the namespace is not there: each datagram would
  * ask again. No client notices. */
@@ -82,12 +93,75 @@ struct udp_ask {
 	struct udp_held held;
 };
 
-/* What one may have of something that the worker has @all of. */
-static size_t share_of(size_t used, size_t all, size_t most, size_t few)
+/* Of something that sessions need to wait: what a listener, its namespace and
+ * the worker have, or may have. */
+struct room {
+	size_t listener, netns, worker;
+};
+
+/* Return: how much more the listener may have: up to @most of all three, or
+ * @few when half of what the worker may have is taken. */
+static size_t room_left(const struct room *used, const struct room *most,
+			const struct room *few)
 {
-	if (used < all / 2)
-		return most;
-	return used < all ? few : 0;
+	const struct room *may = used->worker < most->worker / 2 ? most : few;
+
+	if (used->listener >= may->listener || used->netns >= may->netns ||
+	    used->worker >= may->worker)
+		return 0;
+	return MIN(may->listener - used->listener, may->netns - used->netns);
+}
+
+static struct admission_waiting *waiting_of(const struct worker *worker,
+					    const struct udp_front *front)
+{
+	return admission_waiting(front->share->listener->netns, worker->index);
+}
+
+/* Return: how many more sessions of @front may wait. */
+static size_t asks_left(const struct worker *worker,
+			const struct udp_front *front)
+{
+	static const struct room most = { ASKS_MAX, NETNS_ASKS_MAX,
+					  WORKER_ASKS_MAX };
+	static const struct room few = { ASKS_FEW, NETNS_ASKS_FEW,
+					 WORKER_ASKS_MAX };
+	const struct room used = { front->asks.n, waiting_of(worker, front)->n,
+				   worker->udp->n_asks };
+
+	return room_left(&used, &most, &few);
+}
+
+/* Return: how many more bytes may be held for sessions of @front. */
+static size_t held_left(const struct worker *worker,
+			const struct udp_front *front)
+{
+	static const struct room most = { HELD_MAX, NETNS_HELD_MAX,
+					  WORKER_HELD_MAX };
+	static const struct room few = { HELD_FEW, NETNS_HELD_FEW,
+					 WORKER_HELD_MAX };
+	const struct room used = { front->asks.held_bytes,
+				   waiting_of(worker, front)->held_bytes,
+				   worker->udp->held_bytes };
+
+	return room_left(&used, &most, &few);
+}
+
+/* Counts one that waits (1) or does not any more (-1). */
+static void count_ask(struct worker *worker, struct udp_front *front,
+		      int change)
+{
+	front->asks.n += (size_t)change;
+	waiting_of(worker, front)->n += (size_t)change;
+	worker->udp->n_asks += (size_t)change;
+}
+
+static void count_held(struct worker *worker, struct udp_front *front,
+		       ssize_t change)
+{
+	front->asks.held_bytes += (size_t)change;
+	waiting_of(worker, front)->held_bytes += (size_t)change;
+	worker->udp->held_bytes += (size_t)change;
 }
 
 static void ask_answered(struct worker *worker, struct mint *mint);
@@ -120,6 +194,7 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 	const struct share *share = ask->front->share;
 	const struct mint_target target = {
 		.id = share->listener->id,
+		.netns_id = share->listener->netns_id,
 		.serving = share->serving,
 		.to = ask->session->backend,
 		.client = ask->client,
@@ -140,8 +215,7 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 static void ask_free(struct worker *worker, struct udp_ask *ask)
 {
 	ask_unlist(ask);
-	ask->front->asks.n--;
-	worker->udp->n_asks--;
+	count_ask(worker, ask->front, -1);
 	(void)mint_free(worker, ask->mint);
 	free(ask);
 }
@@ -151,8 +225,7 @@ static struct udp_held ask_take_held(struct worker *worker, struct udp_ask *ask)
 {
 	struct udp_held held = ask->held;
 
-	ask->front->asks.held_bytes -= held.bytes;
-	worker->udp->held_bytes -= held.bytes;
+	count_held(worker, ask->front, -(ssize_t)held.bytes);
 	ask->held = (struct udp_held){ .n = 0 };
 	return held;
 }
@@ -272,8 +345,7 @@ bool udp_ask_may(struct worker *worker, struct udp_front *front)
 		return true;
 	asks_check(worker, front);
 	return worker->now_us >= front->asks.rest_until_us &&
-	       front->asks.n < share_of(worker->udp->n_asks, WORKER_ASKS_MAX,
-					ASKS_MAX, ASKS_FEW);
+	       asks_left(worker, front) > 0;
 }
 
 static struct udp_ask *ask_new(struct worker *worker,
@@ -288,8 +360,7 @@ static struct udp_ask *ask_new(struct worker *worker,
 	ask->session = session;
 	ask->tried = tried;
 	DL_APPEND(front->asks.waiting, ask);
-	front->asks.n++;
-	worker->udp->n_asks++;
+	count_ask(worker, front, 1);
 	return ask;
 }
 
@@ -341,20 +412,15 @@ uint64_t udp_ask_hold(struct worker *worker, struct udp_session *session,
 		      size_t first, size_t end)
 {
 	struct udp_ask *ask = session->ask;
-	struct udp_asks *asks = &ask->front->asks;
 	const struct udp_batch *in = &worker->udp->in;
-	size_t most, room;
 	uint64_t n = 0;
 
 	for (size_t i = first; i < end; i++) {
-		most = share_of(worker->udp->held_bytes, WORKER_HELD_MAX,
-				HELD_MAX, HELD_FEW);
-		room = most > asks->held_bytes ? most - asks->held_bytes : 0;
-		if (!udp_held_add(&ask->held, in, i, room))
+		if (!udp_held_add(&ask->held, in, i,
+				  held_left(worker, ask->front)))
 			continue;
 		n += udp_batch_datagrams(in, i, i + 1);
-		asks->held_bytes += in->iov[i].iov_len;
-		worker->udp->held_bytes += in->iov[i].iov_len;
+		count_held(worker, ask->front, (ssize_t)in->iov[i].iov_len);
 	}
 	return n;
 }
