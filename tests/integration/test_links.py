@@ -237,6 +237,7 @@ def test_process_ends_during_a_shortage(world, monitor):
     wait_open(link)
     berthd.wait_delivered()
     tracked = monitor.track(link)
-    process.limit_descriptors(berthd.pid, 3)
+    limit = process.limit_descriptors(berthd.pid, 3)
     tenant.kill()
     monitor.wait_freed(tracked)
+    process.limit_descriptors(berthd.pid, limit)
