@@ -34,6 +34,7 @@
  */
 #include "common/dirwatch.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -334,6 +335,7 @@ static int walk_complete(struct dirwatch *dw, struct walk *walk)
 
 	if (r < 0)
 		return r;
+	assert(last->watch); /* the analyzer thinks that errno can be 0 */
 	last->mask = dw->target_mask;
 	if (walk->n_steps > 1 && last[-1].mask == MASK_SELF)
 		last[-1].mask = MASK_REMOVAL;
