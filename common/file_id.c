@@ -21,7 +21,7 @@ struct file_id file_id_get(const char *path)
 	return (struct file_id){
 		.device = makedev(stx.stx_dev_major, stx.stx_dev_minor),
 		.inode = stx.stx_ino,
-		.mount = stx.stx_mask & mount_ids ? stx.stx_mnt_id : 0,
+		.mount = (stx.stx_mask & mount_ids) ? stx.stx_mnt_id : 0,
 	};
 }
 

@@ -199,10 +199,11 @@ static void queue_free_if_empty(struct worker *worker,
 
 void backend_queue_leave(struct worker *worker, struct backend_waiter **waiter)
 {
-	struct backend_waiter *leaving = TAKE_PTR(*waiter);
+	struct backend_waiter *leaving = *waiter;
 	struct backend_queue *queue;
 	struct lane *lane;
 
+	*waiter = NULL;
 	if (!leaving)
 		return;
 	lane = leaving->lane;

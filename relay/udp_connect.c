@@ -82,7 +82,8 @@ static int backend_open(struct udp_session *session,
 
 /* Ends what it is told to, but @session, which is about to begin.
  * Return: was there something? */
-static bool evict_other(struct worker *worker, struct udp_session *session,
+static bool evict_other(struct worker *worker,
+			const struct udp_session *session,
 			struct udp_session *victim)
 {
 	if (!victim || victim == session)
