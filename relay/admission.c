@@ -120,6 +120,7 @@ static _Atomic int64_t traffic;
 static _Atomic int64_t listeners;
 static _Atomic int64_t kept_bytes;
 static struct port_space port_spaces[ADMISSION_SPACES];
+static bool entry_kept_some; /* the main thread's: when it was freed */
 
 /* Constant once threads run. */
 static int64_t traffic_limit; /* without listeners */
@@ -277,6 +278,22 @@ struct admission *admission_get(struct admissions *admissions,
 	return &entry->admission;
 }
 
+static bool entry_is_empty(struct entry *entry)
+{
+	unsigned int taken = 0;
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < ADMISSION_KINDS; i++)
+		taken |= atomic_load(&entry->admission.used[i]);
+	for (size_t i = 0; i < ADMISSION_NETNS_SPACES; i++)
+		taken |= atomic_load(&entry->admission.ports[i]);
+	for (size_t i = 0; i < entry->admissions->n_workers; i++)
+		waiting |= entry->workers[i].waiting.n |
+			   entry->workers[i].waiting.held_bytes |
+			   entry->workers[i].messages.bytes;
+	return taken == 0 && waiting == 0;
+}
+
 struct admission *admission_put(struct admission *admission)
 {
 	struct entry *entry;
@@ -285,10 +302,17 @@ struct admission *admission_put(struct admission *admission)
 		return NULL;
 	entry = container_of(admission, struct entry, admission);
 	if (--entry->refs == 0) {
+		entry_kept_some |= !entry_is_empty(entry);
 		HASH_DEL(entry->admissions->entries, entry);
 		free(entry);
 	}
 	return NULL;
+}
+
+bool admission_all_returned(void)
+{
+	return !entry_kept_some && atomic_load(&traffic) == 0 &&
+	       atomic_load(&kept_bytes) == 0;
 }
 
 /* Taking and giving */

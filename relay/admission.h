@@ -117,6 +117,14 @@ struct admission *admission_get(struct admissions *admissions,
 /** admission_put() - gives a reference back. Returns NULL; NULL is fine. */
 struct admission *admission_put(struct admission *admission);
 
+/**
+ * admission_all_returned() - with no entry and no traffic left: was all given
+ * back that was taken?
+ *
+ * What is not would never be again: limits would be reached that are not.
+ */
+bool admission_all_returned(void);
+
 /* The rest is for any thread that holds a reference by a listener. */
 
 /** admission_take_fds() - may @n more descriptors be opened that are of no

@@ -246,12 +246,10 @@ static int forward_introduce_anew(struct worker *worker, struct conn *conn,
 	if (n > 0)
 		memcpy(worker->scratch + len,
 		       rest->data + rest->begin + old_len, n);
-	conn->client.rest = buffer_free(&worker->buffers, rest);
+	tcp_drop(worker, conn, &conn->client);
 	n += (size_t)len;
-	if (n > 0)
-		conn->client.rest =
-			buffer_new(&worker->buffers, worker->scratch, n);
-	return n > 0 && !conn->client.rest ? -ENOMEM : 0;
+	return n > 0 ? tcp_keep(worker, conn, &conn->client, worker->scratch, n)
+		     : 0;
 }
 
 static void forward_anew(struct worker *worker, struct conn *conn)

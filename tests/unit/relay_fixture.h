@@ -54,6 +54,8 @@ static inline void relay_main(int fd, size_t n_workers)
 	control = relay_control_free(control);
 	loop = loop_free(loop);
 	berth = berth_free(berth);
+	if (!admission_all_returned())
+		_exit(97);
 	_exit(r < 0 ? 98 : 0);
 }
 
