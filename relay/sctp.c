@@ -54,10 +54,11 @@
 #include "relay/tcp.h"
 #include "relay/worker.h"
 
-/* How long the other side may take once one has ended. */
+/* How long the other side may acknowledge nothing once one has ended. */
 #define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
 
-/* How long one association may keep the others of its socket waiting. */
+/* How long one association may keep the others of its socket waiting while it
+ * takes nothing. */
 #define STALL_TIMEOUT_US (30 * USEC_PER_SEC)
 
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
@@ -115,6 +116,55 @@ static void log_if_stalled(struct worker *worker, const struct sctp_conn *conn)
 			    conn->share->listener->label);
 }
 
+/* Is there something for @side that its peer has not acknowledged? */
+static bool side_holds(const struct sctp_conn *conn,
+		       const struct sctp_side *side)
+{
+	return side->kind == SCTP_SIDE_SHARED ? conn->in_kernel > 0
+					      : sctp_socket_holds(side->fd);
+}
+
+/* Has the peer taken something since this was looked at last? Yes, too, if it
+ * was not looked at since something was given that is not all taken. */
+static bool side_progressed(const struct sctp_conn *conn,
+			    struct sctp_side *side)
+{
+	uint64_t before = side->taken;
+	int unacked;
+
+	if (side->fd < 0)
+		return false;
+	if (side->kind == SCTP_SIDE_STREAM) {
+		unacked = tcp_socket_unacked(side->fd);
+		side->taken = unacked < 0 ? 0 : (uint64_t)unacked;
+		return before == SCTP_TAKEN_UNKNOWN ? side->taken > 0
+						    : side->taken < before;
+	}
+	side->taken = sctp_socket_taken(side->fd, side->assoc_id);
+	return before == SCTP_TAKEN_UNKNOWN ? side_holds(conn, side)
+					    : side->taken != before;
+}
+
+/* The kernel tells nobody of what a peer takes while there is room for more
+ * anyway. So it is asked when time is up, and not before. Return: is there time
+ * again? */
+static bool conn_progressed(struct worker *worker, struct sctp_conn *conn)
+{
+	bool client = side_progressed(conn, &conn->client);
+	bool backend = side_progressed(conn, &conn->backend);
+
+	if ((client || backend) && conn->state == SCTP_STATE_OPEN)
+		conn->active_us = worker->now_us;
+	else if (client || backend)
+		conn->since_us = worker->now_us;
+	/* A full queue waits for the backend, but for echo's. */
+	if (conn->full && conn->backend.fd >= 0)
+		client = backend;
+	if (conn->stalled_us && client)
+		conn->stalled_us = worker->now_us;
+	return conn_deadline(conn) > worker->now_us;
+}
+
 static void conn_timer_handler(struct timer *timer, void *user_data)
 {
 	struct sctp_conn *conn = container_of(timer, struct sctp_conn, timer);
@@ -127,6 +177,8 @@ static void conn_timer_handler(struct timer *timer, void *user_data)
 	} else if (conn->state == SCTP_STATE_CONNECTING ||
 		   conn->state == SCTP_STATE_WAITING) {
 		sctp_forward_timeout(worker, conn);
+	} else if (conn_progressed(worker, conn)) {
+		timer_set(&worker->timers, timer, conn_deadline(conn));
 	} else {
 		log_if_stalled(worker, conn);
 		sctp_conn_reset(worker, conn);

@@ -45,6 +45,8 @@ enum sctp_side_kind {
  * @shut:	we said that we send nothing more
  * @broken:	a stream that takes nothing more: what is for it is dropped
  * @gone:	with SCTP_SIDE_SHARED: the kernel has the association no more
+ * @taken:	what told of its peer's acknowledgements when that was looked at
+ *		last; SCTP_TAKEN_UNKNOWN: since then more was given
  */
 struct sctp_side {
 	struct pollable poll;
@@ -57,10 +59,13 @@ struct sctp_side {
 	bool shut;
 	bool broken;
 	bool gone;
+	uint64_t taken;
 	struct sctp_limits limits;
 	struct sctp_message *partial;
 	struct sctp_queue queue;
 };
+
+#define SCTP_TAKEN_UNKNOWN UINT64_MAX
 
 enum sctp_state {
 	SCTP_STATE_CONNECTING, /* the backend's answer is awaited */
@@ -73,9 +78,10 @@ enum sctp_state {
  * struct sctp_conn - see sctp.c
  * @prev, @next: in share.sctp_conns
  * @all_prev, @all_next: in worker.sctp_conns
- * @since_us:	beginning of @state
+ * @since_us:	beginning of @state; while ending: the last progress
  * @active_us:	last progress; while connecting: beginning with this backend
- * @stalled_us:	since when it holds what it shares with others; 0: it does not
+ * @stalled_us:	since when it holds what it shares with others, and the side
+ *		that is the reason took nothing; 0: it does not
  * @in_kernel:	with a shared client: what it may take of the send buffer, and
  * @recent:	the part of that which was sent in @epoch of the socket
  * @granted:	one message more may be sent, whatever that is

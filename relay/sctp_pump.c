@@ -128,6 +128,15 @@ static bool side_is_closed(const struct sctp_side *dst)
 					     : dst->eof || dst->shut;
 }
 
+static void note_given(struct worker *worker, struct sctp_conn *conn,
+		       struct sctp_side *dst)
+{
+	dst->taken = SCTP_TAKEN_UNKNOWN;
+	conn->active_us = worker->now_us;
+	if (conn->state == SCTP_STATE_ENDING)
+		conn->since_us = worker->now_us;
+}
+
 ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 		       struct sctp_side *dst, const struct sctp_label *label,
 		       const uint8_t *data, size_t len)
@@ -154,7 +163,7 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 				sctp_conn_count(conn, COUNTER_MESSAGES_OUT, 1);
 			}
 			if (n > 0)
-				conn->active_us = worker->now_us;
+				note_given(worker, conn, dst);
 			return n;
 		}
 	}

@@ -6,6 +6,7 @@
  */
 #include "relay/sctp_socket.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <string.h>
@@ -31,6 +32,9 @@
  * minute and ten, would keep its client waiting for minutes. */
 #define RETRANSMIT_MAX_MS 8000
 #define RETRANSMISSIONS_MAX 5
+
+/* Of sctp_status.sstat_unackdata */
+#define UNACKED_BITS 16
 
 static int socket_option(int fd, int name, int value)
 {
@@ -330,6 +334,32 @@ size_t sctp_socket_locals(int fd, int32_t assoc_id,
 	found = read_ends(list, n, ret_addrs, NULL);
 	sctp_freeladdrs(list);
 	return found;
+}
+
+/* What is sent for the first time comes into a window that the peer opened, or
+ * is a probe of a closed one, once. Then the number that waits for an answer
+ * changes with each acknowledgement of something. */
+uint64_t sctp_socket_taken(int fd, int32_t assoc_id)
+{
+	struct sctp_assoc_stats stats = { .sas_assoc_id = assoc_id };
+	socklen_t len = sizeof(stats);
+	struct sctp_status status;
+
+	if (socket_status(fd, assoc_id, &status) < 0 ||
+	    getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, &stats, &len) <
+		    0)
+		return 0;
+	return (stats.sas_oodchunks + stats.sas_ouodchunks) << UNACKED_BITS |
+	       status.sstat_unackdata;
+}
+
+bool sctp_socket_holds(int fd)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(memory);
+
+	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == 0 &&
+	       memory[SK_MEMINFO_WMEM_QUEUED] > 0;
 }
 
 bool sctp_socket_is_gone(int fd)

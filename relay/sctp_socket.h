@@ -115,6 +115,17 @@ size_t sctp_socket_peers(int fd, int32_t assoc_id,
 size_t sctp_socket_locals(int fd, int32_t assoc_id,
 			  struct ip_addr ret_addrs[SCTP_ENDS_MAX]);
 
+/**
+ * sctp_socket_taken() - a number that is another one each time the peer has
+ * acknowledged something, and may be when something was sent
+ * Return: it, never UINT64_MAX; 0: there is no association.
+ */
+uint64_t sctp_socket_taken(int fd, int32_t assoc_id);
+
+/** sctp_socket_holds() - does a one-to-one socket still have something that the
+ * peer has not acknowledged? */
+bool sctp_socket_holds(int fd);
+
 /** sctp_socket_is_gone() - has a one-to-one socket no association any more? */
 bool sctp_socket_is_gone(int fd);
 

@@ -6,8 +6,12 @@
  */
 #include "relay_fixture.h"
 
+#include <netinet/sctp.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+
+#include "common/stream.h"
 
 /* On a machine whose tests have longer guards everything takes longer. */
 #define FASTER 30
@@ -178,6 +182,167 @@ static void test_idle_with_a_client_that_takes_nothing(void **state)
 	relay_stop();
 }
 
+/* SCTP */
+
+#define MESSAGE_BYTES 1000
+#define MESSAGES 64 /* all in the relay's send buffer; few in the client's */
+#define MESSAGES_A_ROUND (MESSAGES / SLOW_ROUNDS)
+#define PATH_MTU 1500
+
+static int sctp_socket(int type)
+{
+	int fd = socket(AF_INET, type, IPPROTO_SCTP);
+
+	if (fd < 0 && errno == EPROTONOSUPPORT) {
+		print_message("SKIP: this kernel has no SCTP; "
+			      "`make check-vm` has one\n");
+		skip();
+	}
+	assert_true(fd >= 0);
+	set_wait(fd, WAIT_S * 1000);
+	return fd;
+}
+
+static int sctp_bound(int type)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = sctp_socket(type);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
+
+/* A client whose kernel takes in little, and tells soon of more room. */
+static int sctp_client(int listener)
+{
+	struct sctp_paddrparams path = {
+		.spp_flags = SPP_PMTUD_DISABLE,
+		.spp_pathmtu = PATH_MTU,
+	};
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons(port_of(listener)) };
+	int fd = sctp_socket(SOCK_STREAM), size = 8 * MESSAGE_BYTES;
+
+	assert_int_equal(
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS,
+				    &path, sizeof(path)),
+			 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+struct sctp_pair {
+	int listener;
+	int backend;
+	int other_client; /* of the same listener; it says nothing */
+	int other_server;
+	int client;
+};
+
+/* All is said by the backend, which has ended. */
+static struct sctp_pair sctp_said_all(bool shared)
+{
+	struct sctp_pair pair;
+	char members[256];
+	int server;
+
+	pair.backend = sctp_bound(SOCK_STREAM);
+	pair.listener = sctp_bound(shared ? SOCK_SEQPACKET : SOCK_STREAM);
+	assert_int_equal(fcntl(pair.listener, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(stream_set_hard(pair.listener, true), 0);
+	(void)snprintf(
+		members, sizeof(members),
+		"\"action\":\"forward\",\"to\":[\"sctp://127.0.0.1:%u\"]",
+		port_of(pair.backend));
+	(void)send_listener(++last_id, pair.listener,
+			    shared ? "sctp-seqpacket" : "sctp", members);
+	pair.other_client = sctp_client(pair.listener);
+	pair.other_server = accept_from(pair.backend);
+	pair.client = sctp_client(pair.listener);
+	server = accept_from(pair.backend);
+	for (int i = 0; i < MESSAGES; i++)
+		assert_int_equal(send(server, chunk, MESSAGE_BYTES, 0),
+				 MESSAGE_BYTES);
+	(void)close(server);
+	return pair;
+}
+
+static void sctp_pair_close(struct sctp_pair *pair)
+{
+	(void)close(pair->other_client);
+	(void)close(pair->other_server);
+	(void)close(pair->listener);
+	(void)close(pair->backend);
+}
+
+static void sctp_slow_reader(bool shared)
+{
+	struct sctp_pair pair;
+
+	cleanup_close(&(int){ sctp_socket(SOCK_STREAM) });
+	relay_start(1, 0);
+	pair = sctp_said_all(shared);
+	for (int i = 0; i < MESSAGES; i++) {
+		if (i % MESSAGES_A_ROUND == 0)
+			(void)usleep(DRAIN_MS * 600);
+		read_some(pair.client, MESSAGE_BYTES);
+	}
+	expect_end(pair.client);
+	sctp_pair_close(&pair);
+	relay_stop();
+}
+
+/* Reads nothing meanwhile. The kernel's probes of the closed window are slower
+ * than the relay's time. */
+static void wait_abort(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd };
+
+	assert_int_equal(poll(&poll_fd, 1, (int)(DRAIN_MS * 3) + WAIT_S * 1000),
+			 1);
+}
+
+static void sctp_takes_nothing(bool shared)
+{
+	struct sctp_pair pair;
+
+	cleanup_close(&(int){ sctp_socket(SOCK_STREAM) });
+	relay_start(1, 0);
+	pair = sctp_said_all(shared);
+	wait_abort(pair.client);
+	expect_reset(pair.client);
+	sctp_pair_close(&pair);
+	relay_stop();
+}
+
+static void test_sctp_slow_reader(void **state)
+{
+	(void)state;
+	sctp_slow_reader(/* shared= */ false);
+}
+
+static void test_sctp_slow_reader_of_a_shared_socket(void **state)
+{
+	(void)state;
+	sctp_slow_reader(/* shared= */ true);
+}
+
+static void test_sctp_who_takes_nothing_is_aborted(void **state)
+{
+	(void)state;
+	sctp_takes_nothing(/* shared= */ false);
+}
+
+static void test_sctp_who_takes_nothing_of_a_shared_socket(void **state)
+{
+	(void)state;
+	sctp_takes_nothing(/* shared= */ true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +351,11 @@ int main(void)
 		cmocka_unit_test(test_idle_while_the_client_reads),
 		cmocka_unit_test(test_idle_while_the_backend_reads),
 		cmocka_unit_test(test_idle_with_a_client_that_takes_nothing),
+		cmocka_unit_test(test_sctp_slow_reader),
+		cmocka_unit_test(test_sctp_slow_reader_of_a_shared_socket),
+		cmocka_unit_test(test_sctp_who_takes_nothing_is_aborted),
+		cmocka_unit_test(
+			test_sctp_who_takes_nothing_of_a_shared_socket),
 	};
 	const char *guard = getenv("BERTH_GUARD");
 
