@@ -14,8 +14,6 @@ from harness.rules import forward, rule, rules
 from harness.traffic import ended, exchange, pair, pattern, stuff, works
 from harness.wait import wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 
 def to_netns(to, name="back", **options):
     """Listeners in `front` only."""

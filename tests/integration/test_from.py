@@ -9,8 +9,6 @@ from harness.rules import forward
 from harness.traffic import ended, works
 from harness.wait import GUARD, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 DGRAM = socket.SOCK_DGRAM
 
 # Of the backend's namespace: the backend, one to connect from, one that comes

@@ -14,8 +14,6 @@ from harness.rules import rule, rules
 from harness.traffic import works
 from harness.wait import wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 DOWN, OTHER = 40002, 700
 
 

@@ -15,8 +15,6 @@ from harness.traffic import (Talk, echo_backend, ended, exchange, pair,
                              pattern, reset, stuff, was_reset, works)
 from harness.wait import GUARD, SLOWNESS, stays, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 # What one connection may hold back: the relay's buffers and those of four
 # sockets, which the kernel lets grow to its tcp_rmem and tcp_wmem limits.
 HELD_BACK_MAX = 40 << 20

@@ -15,8 +15,6 @@ from harness.traffic import (Talk, ended, exchange, pair, pattern, reset,
                              stuff, was_reset, works)
 from harness.wait import GUARD, SLOWNESS, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 BULK = 12 << 20
 IPPROTO_MPTCP = 262
 

@@ -19,8 +19,6 @@ from harness.rules import ack, forward
 from harness.traffic import Talk, pair, pattern, works
 from harness.wait import GUARD, wait_for
 
-pytestmark = pytest.mark.kernel
-
 BULK = 4 << 20  # the relay splices long before that
 MANY = 20
 
@@ -101,6 +99,7 @@ def test_all_bytes_arrive(world, netns, backend, size, who, then):
 
 
 @BACKENDS
+@pytest.mark.kernel
 def test_end_right_behind_the_mark(world, netns, backend):
     """What splice(2) says at a mark, once the end is there, is the end."""
     client, server = start(world, netns, backend)
@@ -144,6 +143,7 @@ def test_many_marks(world, netns, backend, who):
     assert read_all(receiver) == expected
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("size", [3, BULK], ids=["few", "bulk"])
 def test_mptcp_listener_and_a_plain_client(world, netns, size):
     """Urgent data do not exist in MPTCP itself."""
@@ -167,6 +167,7 @@ def test_backend_in_another_namespace(world, netns, who):
     assert read_exactly(receiver, len(expected)) == expected
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("size", [0, 3, BULK], ids=["alone", "few", "bulk"])
 def test_echo(world, netns, size):
     world.berthd(ack(respond="echo"))

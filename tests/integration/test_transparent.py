@@ -15,8 +15,6 @@ from harness.rules import forward
 from harness.traffic import ended, exchange, pattern, reset, works
 from harness.wait import GUARD, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 DGRAM = socket.SOCK_DGRAM
 
 SIDES = {

@@ -11,8 +11,6 @@ from harness import process
 from harness.rules import ack, forward, rule, rules
 from harness.wait import GUARD, SLOWNESS, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 DGRAM = socket.SOCK_DGRAM
 
 

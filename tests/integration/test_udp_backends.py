@@ -12,8 +12,6 @@ from harness import process
 from harness.rules import forward
 from harness.wait import SLOWNESS, wait_for
 
-pytestmark = pytest.mark.kernel
-
 DGRAM = socket.SOCK_DGRAM
 SO_SNDBUFFORCE = 32
 _questions = itertools.count()
