@@ -22,7 +22,9 @@
  * too much for two. So a namespace may have as many as are left, counted by
  * port space; a space is only a number here. Other programs use ports, too, and
  * sockets that ended keep some: when the kernel has none, the space shrinks to
- * less than what is in use, and grows again slowly, as ports are given back.
+ * less than what is in use, and then grows again with time, half of what is
+ * missing by half, until it is whole or the kernel has none again. Nobody else
+ * would tell that others gave theirs back.
  */
 #include "relay/admission.h"
 
@@ -80,9 +82,10 @@
  * that the kernel tells of takes from those in use. */
 #define PORTS_RESERVE_PART 8
 
-/* After a shortage a space grows by one port whenever so many are given back.
+/* After a shortage, half of the ports that a space lacks are tried again after
+ * this, and so on. A port that others keep for TIME_WAIT is back in a minute.
  */
-#define PORTS_REGROW 16
+#define PORTS_REGROW_US (2 * USEC_PER_SEC)
 
 /* Linux's range of local ports when nobody changed it. */
 #define PORT_FIRST 32768
@@ -91,12 +94,13 @@
 /**
  * struct port_space - what shares local ports
  * @lost:	of the ports that there should be, those that the kernel lacked
- * @given:	counts what was given back while some are lost
+ *		when it told of a shortage
+ * @short_us:	when that was
  */
 struct port_space {
 	atomic_uint used;
 	atomic_uint lost;
-	atomic_uint given;
+	_Atomic uint64_t short_us;
 };
 
 /**
@@ -461,14 +465,23 @@ static uint32_t ports_used(const struct admission *admission, uint32_t space)
 }
 
 /* Return: how many there may be of the space. */
-static uint32_t space_limit(const struct port_space *all)
+static uint32_t space_limit(const struct port_space *all, uint64_t now_us)
 {
 	uint32_t lost = atomic_load_explicit(&all->lost, memory_order_relaxed);
+	uint64_t short_us, halvings;
 
+	if (lost == 0)
+		return ports_limit;
+	short_us = atomic_load_explicit(&all->short_us, memory_order_relaxed);
+	/* Each thread has read the clock at another time. */
+	halvings = now_us > short_us ? (now_us - short_us) / PORTS_REGROW_US
+				     : 0;
+	lost = halvings < 32 ? lost >> halvings : 0;
 	return lost < ports_limit ? ports_limit - lost : 1;
 }
 
-bool admission_take_port(struct admission *admission, uint32_t space)
+bool admission_take_port(struct admission *admission, uint32_t space,
+			 uint64_t now_us)
 {
 	struct port_space *all = space_of(space);
 	atomic_uint *mine = &admission->ports[space % ADMISSION_NETNS_SPACES];
@@ -479,26 +492,11 @@ bool admission_take_port(struct admission *admission, uint32_t space)
 	n_mine = atomic_fetch_add_explicit(mine, 1, memory_order_relaxed) + 1;
 	n_all = atomic_fetch_add_explicit(&all->used, 1, memory_order_relaxed) +
 		1;
-	if (n_mine + n_all <= space_limit(all) + 1)
+	if (n_mine + n_all <= space_limit(all, now_us) + 1)
 		return true;
 	atomic_fetch_sub_explicit(&all->used, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(mine, 1, memory_order_relaxed);
 	return false;
-}
-
-static void space_regrow(struct port_space *all)
-{
-	uint32_t lost = atomic_load_explicit(&all->lost, memory_order_relaxed);
-
-	if (lost == 0 ||
-	    atomic_fetch_add_explicit(&all->given, 1, memory_order_relaxed) %
-			    PORTS_REGROW !=
-		    0)
-		return;
-	while (lost > 0 && !atomic_compare_exchange_weak_explicit(
-				   &all->lost, &lost, lost - 1,
-				   memory_order_relaxed, memory_order_relaxed))
-		;
 }
 
 void admission_give_port(struct admission *admission, uint32_t space)
@@ -511,17 +509,17 @@ void admission_give_port(struct admission *admission, uint32_t space)
 		&admission->ports[space % ADMISSION_NETNS_SPACES], 1,
 		memory_order_relaxed);
 	atomic_fetch_sub_explicit(&all->used, 1, memory_order_relaxed);
-	space_regrow(all);
 }
 
-void admission_ports_short(uint32_t space)
+void admission_ports_short(uint32_t space, uint64_t now_us)
 {
 	struct port_space *all = space_of(space);
 	uint32_t used = atomic_load_explicit(&all->used, memory_order_relaxed);
 	uint32_t left = used - used / PORTS_RESERVE_PART;
 
-	if (space == 0 || left >= space_limit(all))
+	if (space == 0 || left >= space_limit(all, now_us))
 		return;
+	atomic_store_explicit(&all->short_us, now_us, memory_order_relaxed);
 	atomic_store_explicit(&all->lost, ports_limit - left,
 			      memory_order_relaxed);
 }

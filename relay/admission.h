@@ -166,14 +166,15 @@ void admission_give(struct admission *admission, enum admission_kind kind,
  * programs that are not berth.
  * Return: false when it may not; nothing is taken then.
  */
-bool admission_take_port(struct admission *admission, uint32_t space);
+bool admission_take_port(struct admission *admission, uint32_t space,
+			 uint64_t now_us);
 
 /** admission_give_port() - gives it back */
 void admission_give_port(struct admission *admission, uint32_t space);
 
-/** admission_ports_short() - the kernel has no port left in @space: until more
- * are given back, namespaces may have fewer */
-void admission_ports_short(uint32_t space);
+/** admission_ports_short() - the kernel has no port left in @space: for some
+ * seconds namespaces may have fewer */
+void admission_ports_short(uint32_t space, uint64_t now_us);
 
 /** admission_is_greedy() - has the namespace a quarter of the ports in @space
  * that berth has? */

@@ -86,7 +86,8 @@ int failover_admit(const struct worker *worker, const struct share *share,
 		return is_unix(target) ? -EAGAIN : -EADDRNOTAVAIL;
 	if (*ports)
 		return 0;
-	if (!admission_take_port(share->listener->netns, target->ports))
+	if (!admission_take_port(share->listener->netns, target->ports,
+				 worker->now_us))
 		return -EADDRNOTAVAIL;
 	*ports = target->ports;
 	return 0;
@@ -103,7 +104,7 @@ int failover_connect(const struct serving *serving,
 	if (r == -EAGAIN && !is_unix(target))
 		r = -EADDRNOTAVAIL; /* SCTP's word for it */
 	if (r == -EADDRNOTAVAIL)
-		admission_ports_short(ports);
+		admission_ports_short(ports, monotonic_us());
 	return r;
 }
 

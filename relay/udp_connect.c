@@ -100,7 +100,7 @@ static bool take_port(struct worker *worker, struct udp_session *session,
 	struct admission *netns = front->share->listener->netns;
 
 	for (int i = 0; i <= CONCEDE_MAX; i++) {
-		if (admission_take_port(netns, space)) {
+		if (admission_take_port(netns, space, worker->now_us)) {
 			session->ports = space;
 			return true;
 		}
@@ -125,7 +125,7 @@ static bool free_ports(struct worker *worker, struct udp_session *session)
 	uint32_t space = session->ports;
 	bool freed = false;
 
-	admission_ports_short(space);
+	admission_ports_short(space, worker->now_us);
 	outbox_ports_short(worker->outbox, space);
 	for (int i = 0; i < SHED_MAX; i++) {
 		struct udp_session *victim =
