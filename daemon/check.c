@@ -26,13 +26,15 @@ static size_t check_paths(const char *const *paths, size_t n)
 int check_rules(const char *const *paths, size_t n, bool must_exist)
 {
 	struct rules_errors errors = { 0 };
-	struct ruleset *ruleset;
+	struct ruleset *ruleset = NULL;
 	int status;
 
 	if (must_exist && check_paths(paths, n) > 0)
 		return 1;
-	if (ruleset_load(paths, n, &errors, &ruleset) < 0) {
+	if (ruleset_load(paths, n, &errors, &ruleset) < 0 ||
+	    ruleset_check(ruleset, &errors) < 0) {
 		fputs("berthd: out of memory\n", stderr);
+		ruleset_unref(ruleset);
 		rules_errors_done(&errors);
 		return 1;
 	}

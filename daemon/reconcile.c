@@ -23,6 +23,7 @@
 #include "common/log_teller.h"
 #include "common/util.h"
 #include "daemon/unserved.h"
+#include "rules/circles.h"
 
 #define SLICE_US (2 * USEC_PER_MSEC)
 #define OBSERVE_RETRY_US USEC_PER_SEC
@@ -251,22 +252,52 @@ void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id)
 	binder_forget(reconcile->binder, netns_id);
 }
 
+/* struct place - a namespace, and who knows what its names are */
+struct place {
+	const struct watcher *watcher;
+	const struct netns *netns;
+};
+
+static bool is_here(const char *name, void *user_data)
+{
+	const struct place *place = user_data;
+
+	return watcher_find_name(place->watcher, name) == place->netns;
+}
+
+static int make_plan(const struct reconcile *reconcile,
+		     const struct netns *netns, struct plan *ret_plan)
+{
+	struct place place = { reconcile->watcher, netns };
+	struct plan plan;
+	int r = plan_make(rule_store_ruleset(reconcile->rules), netns,
+			  reconcile->config.max_per_netns, &plan);
+
+	if (r < 0)
+		return r;
+	r = circles_refuse(&plan, netns, is_here, &place);
+	if (r < 0) {
+		plan_done(&plan);
+		return r;
+	}
+	*ret_plan = plan;
+	return 0;
+}
+
 int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 		   struct plan *ret_plan)
 {
-	const struct ruleset *ruleset = rule_store_ruleset(reconcile->rules);
-	size_t max = reconcile->config.max_per_netns;
 	struct plan plan;
 	int r;
 
-	r = plan_make(ruleset, netns, max, &plan);
+	r = make_plan(reconcile, netns, &plan);
 	if (r < 0)
 		return r;
 	if (plan.needs_addresses) {
 		r = watcher_observe_addresses(reconcile->watcher, netns);
 		if (r == 0) {
 			plan_done(&plan);
-			return plan_make(ruleset, netns, max, ret_plan);
+			return make_plan(reconcile, netns, ret_plan);
 		}
 		/* -ESTALE: it is going, and an event will say so. Else what
 		 * needs no addresses is served meanwhile. */

@@ -75,6 +75,16 @@ int ruleset_load(const char *const *paths, size_t n,
 		 struct rules_errors *errors, struct ruleset **ret_ruleset);
 
 /**
+ * ruleset_check() - which rules forward to themselves wherever they hold
+ * @errors:	one is appended for each rule that does, at its name
+ *
+ * Told from the rules alone, so that what depends on a namespace's addresses is
+ * not said.
+ * Return: 0 or -ENOMEM.
+ */
+int ruleset_check(const struct ruleset *ruleset, struct rules_errors *errors);
+
+/**
  * struct rule_store_ops - what the store tells
  * @changed:	another ruleset is in force; take it with rule_store_ruleset()
  */

@@ -150,6 +150,48 @@ def test_check_prints_all_problems_of_all_files(world):
     assert "d.yaml" not in text
 
 
+ITSELF = """\
+rules:
+  - name: fine
+    listen: {protocol: tcp, port: 53}
+    forward: {to: "127.0.0.1:53"}
+  - name: host
+    match: {host: true}
+    listen: {protocol: [udp, tcp], port: 53}
+    forward: {to: "127.0.0.1:53"}
+  - name: inside
+    match: {namespace: blue}
+    listen: {protocol: tcp, port: 80, address: each}
+    forward: {to: "[::1]:80", namespace: blue}
+  - name: one
+    match: {namespace: "g*"}
+    listen: {protocol: tcp, port: 81}
+    forward: {to: "127.0.0.1:82", namespace: green}
+  - name: other
+    match: {namespace: green}
+    listen: {protocol: tcp, port: 82}
+    forward: {to: "127.0.0.1:81", namespace: green}
+  - name: not certain
+    match: {namespace: blue}
+    listen: {protocol: tcp, port: 83}
+    forward: {to: "10.0.0.1:83", namespace: blue}
+"""
+
+
+def test_check_of_rules_that_forward_to_themselves(world):
+    """Each is told once, at its name."""
+    path = world.base / "itself.yaml"
+    path.write_text(ITSELF)
+    done = run("--check", path)
+    assert done.returncode == 1
+    found = re.findall(r"itself\.yaml:(\d+):(\d+): rule '(\w+)': (.*) in netns "
+                       r"'(\w+)' would be refused: it would forward to itself",
+                       done.stdout + done.stderr)
+    assert found == [("5", "11", "host", "udp *:53", "host"),
+                     ("9", "11", "inside", "tcp [::1]:80", "blue"),
+                     ("17", "11", "other", "tcp *:82", "green")]
+
+
 def test_check_of_what_is_not_there(world):
     done = run("--check", world.base / "missing.yaml")
     assert done.returncode == 1

@@ -89,6 +89,17 @@ static const char *const good =
 	"  respond: ack\n"
 	"- {name: c, listen: [{protocol: tcp, port: 80}], handoff: x}\n";
 
+static const char *const itself =
+	"rules:\n"
+	"- name: a\n"
+	"  match: {host: true}\n"
+	"  listen: [{protocol: sctp, port: 5, address: all}]\n"
+	"  forward: {to: ['127.0.0.1:5']}\n"
+	"- name: b\n"
+	"  match: {namespace: blue}\n"
+	"  listen: [{protocol: tcp, port: [80, 81], address: each}]\n"
+	"  forward: {to: ['127.0.0.1:80'], namespace: blue}\n";
+
 static const char *const bad = "rules:\n"
 			       "- {nmae: a, match: {namespace: '/(/'},\n"
 			       "  listen: [{protocol: tcp, port: 0}]}\n"
@@ -133,12 +144,23 @@ static int plan_and_explain(const struct ruleset *ruleset)
 	return r < 0 ? r : 0;
 }
 
-static int use_good(void)
+static int check_itself(const struct ruleset *ruleset)
+{
+	struct rules_errors errors = { 0 };
+	int r = ruleset_check(ruleset, &errors);
+
+	if (r == 0)
+		assert_int_equal(errors.n, 2);
+	rules_errors_done(&errors);
+	return r;
+}
+
+static int use_text(const char *text, int (*use)(const struct ruleset *ruleset))
 {
 	struct rules_errors errors = { 0 };
 	struct rule_file *file;
 	struct ruleset *ruleset;
-	int r = parse_rules("x", good, strlen(good), &errors, &file);
+	int r = parse_rules("x", text, strlen(text), &errors, &file);
 
 	assert_int_equal(errors.n, 0);
 	if (r < 0)
@@ -147,9 +169,19 @@ static int use_good(void)
 	rule_file_unref(file);
 	if (!ruleset)
 		return -ENOMEM;
-	r = plan_and_explain(ruleset);
+	r = use(ruleset);
 	ruleset_unref(ruleset);
 	return r;
+}
+
+static int use_good(void)
+{
+	return use_text(good, plan_and_explain);
+}
+
+static int use_itself(void)
+{
+	return use_text(itself, check_itself);
 }
 
 static int use_bad(void)
@@ -192,6 +224,12 @@ static void test_good(void **state)
 	fail_each(use_good);
 }
 
+static void test_itself(void **state)
+{
+	(void)state;
+	fail_each(use_itself);
+}
+
 static void test_bad(void **state)
 {
 	(void)state;
@@ -202,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_itself),
 		cmocka_unit_test(test_bad),
 	};
 

@@ -12,9 +12,9 @@ FEW = 7
 ADDRESSES = "10.72.0.1", "10.72.0.2"
 
 
-def forwards(name, protocol, target, place, port=8080):
-    return rule(name=name, namespace=place, protocol=protocol, port=port,
-                forward={"to": target, "namespace": place})
+def forwards(name, protocol, target, place, port=8080, namespace=None):
+    return rule(name=name, namespace=namespace or place, protocol=protocol,
+                port=port, forward={"to": target, "namespace": place})
 
 
 def total(berthd, name):
@@ -35,7 +35,8 @@ def ends(world):
 def test_it_is_cut(world, ends, protocol, circle):
     near, far = ADDRESSES
     if circle == "one rule":
-        made = [forwards("self", protocol, f"{near}:8080", "near")]
+        made = [forwards("self", protocol, f"{near}:8080", "far",
+                         namespace="near")]
     else:
         made = [forwards("a", protocol, f"{far}:8080", "near"),
                 forwards("b", protocol, f"{near}:8080", "far")]
@@ -52,6 +53,20 @@ def test_it_is_cut(world, ends, protocol, circle):
     assert total(berthd, "accepted") <= FEW
     wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
     berthd.wait_log("in a circle")
+
+
+@pytest.mark.parametrize("protocol", ["sctp", "sctp-seqpacket"])
+@pytest.mark.parametrize("address", ["any", "all"])
+def test_its_own_backend(world, ends, protocol, address):
+    """It is not opened, and leaves the port to the server."""
+    near = ADDRESSES[0]
+    berthd = world.berthd(rules(rule(
+        name="self", namespace="near", protocol=protocol, address=address,
+        forward={"to": f"sctp://[{near},{ADDRESSES[1]}]:8080",
+                 "namespace": "near"})))
+    berthd.wait_log("rule 'self': .* refused: it would forward to itself")
+    assert [row["state"] for row in berthd.listeners()] == ["refused"]
+    sctp.listen(ends[0], near, 8080).close()
 
 
 @pytest.mark.parametrize("protocol", ["sctp", "sctp-seqpacket"])
