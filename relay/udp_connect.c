@@ -92,25 +92,6 @@ static bool evict_other(struct worker *worker,
 	return true;
 }
 
-/* Return: may it use one more local port? */
-static bool take_port(struct worker *worker, struct udp_session *session,
-		      uint32_t space)
-{
-	const struct udp_front *front = udp_table_owner(session->table);
-	struct admission *netns = front->share->listener->netns;
-
-	for (int i = 0; i <= CONCEDE_MAX; i++) {
-		if (admission_take_port(netns, space, worker->now_us)) {
-			session->ports = space;
-			return true;
-		}
-		if (!evict_other(worker, session,
-				 udp_table_concede(session->table)))
-			break;
-	}
-	return false;
-}
-
 void udp_give_port(struct udp_session *session)
 {
 	const struct udp_front *front = udp_table_owner(session->table);
@@ -119,13 +100,13 @@ void udp_give_port(struct udp_session *session)
 	session->ports = 0;
 }
 
-/* The kernel has no local port. Return: is one free now? */
-static bool free_ports(struct worker *worker, struct udp_session *session)
+/* Has the namespace with most local ports of @space end some sessions; in other
+ * workers the main thread sees to that. Return: was one ended here? */
+static bool shed_greediest(struct worker *worker, struct udp_session *session,
+			   uint32_t space)
 {
-	uint32_t space = session->ports;
 	bool freed = false;
 
-	admission_ports_short(space, worker->now_us);
 	outbox_ports_short(worker->outbox, space);
 	for (int i = 0; i < SHED_MAX; i++) {
 		struct udp_session *victim =
@@ -145,16 +126,51 @@ static bool free_ports(struct worker *worker, struct udp_session *session)
 	return freed;
 }
 
+/*
+ * Takes one more local port. Return: 0; -EDQUOT: its namespace has as many as
+ * it may; -EAGAIN: others have what a space holds that shrank, and were told to
+ * give way.
+ */
+static int take_port(struct worker *worker, struct udp_session *session,
+		     uint32_t space)
+{
+	const struct udp_front *front = udp_table_owner(session->table);
+	struct admission *netns = front->share->listener->netns;
+	bool taken = admission_take_port(netns, space, worker->now_us);
+
+	for (int i = 0; !taken && i < CONCEDE_MAX; i++) {
+		if (!evict_other(worker, session,
+				 udp_table_concede(session->table)))
+			break;
+		taken = admission_take_port(netns, space, worker->now_us);
+	}
+	if (!taken && admission_is_greedy(netns, space))
+		return -EDQUOT;
+	if (!taken && shed_greediest(worker, session, space))
+		taken = admission_take_port(netns, space, worker->now_us);
+	if (!taken)
+		return -EAGAIN;
+	session->ports = space;
+	return 0;
+}
+
+/* The kernel has no local port. Return: is one free now? */
+static bool free_ports(struct worker *worker, struct udp_session *session)
+{
+	admission_ports_short(session->ports, worker->now_us);
+	return shed_greediest(worker, session, session->ports);
+}
+
 /* Return: as backend_open(). */
 static int backend_open_with_port(struct worker *worker,
 				  struct udp_session *session,
 				  const struct serving_backend *target,
 				  struct mint *mint)
 {
-	int r;
+	int r = take_port(worker, session, target->ports);
 
-	if (!take_port(worker, session, target->ports))
-		return -EDQUOT;
+	if (r < 0)
+		return r;
 	r = backend_open(session, target, mint);
 	/* One that berthd made is lost; the next question may find a port. */
 	if (r == -EAGAIN && session->ports && free_ports(worker, session) &&
