@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from harness import process
 from harness.netns import read_all, read_exactly
 from harness.rules import ack, forward
 from harness.traffic import pair, pattern, stuff, was_reset, works
@@ -191,11 +192,11 @@ def test_backlog_of_a_listener_that_goes_is_reset(world):
     netns = world.netns("n")
     wait_for(netns.listeners, "the listener")
     relay = berthd.relay_pid()
-    os.kill(relay, signal.SIGSTOP)
-    clients = [world.close_later(netns.connect("127.0.0.1", 8080))
-               for _ in range(3)]
-    netns.delete()
-    os.kill(relay, signal.SIGKILL)
+    with process.stopped(relay):
+        clients = [world.close_later(netns.connect("127.0.0.1", 8080))
+                   for _ in range(3)]
+        netns.delete()
+        os.kill(relay, signal.SIGKILL)
     for client in clients:
         assert select.select([client], [], [], GUARD)[0]
         assert was_reset(client)
