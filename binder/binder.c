@@ -127,7 +127,7 @@ static bool addrs_equal(const struct binder_row *row,
 
 /* Gives a multihomed row the addresses of @spec. Return: 0; -errno: it needs
  * another socket. */
-static int row_readdress(struct binder_row *row,
+static int row_readdress(struct binder *binder, struct binder_row *row,
 			 const struct listener_spec *spec)
 {
 	struct ip_addr *addrs;
@@ -147,6 +147,9 @@ static int row_readdress(struct binder_row *row,
 	free(row->addrs);
 	row->addrs = addrs;
 	row->n_addrs = spec->n_addrs;
+	/* What was accepted has sockets of its own. */
+	if (row->listener.state == LISTENER_OPEN)
+		binder->ops->changed(&row->listener, binder->user_data);
 	return 0;
 }
 
@@ -165,7 +168,7 @@ static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
 		row = binder_row_find(binder, netns->id, &specs[i].endpoint);
 		if (row && row_fits(row, &specs[i]) &&
 		    (addrs_equal(row, &specs[i]) ||
-		     row_readdress(row, &specs[i]) == 0))
+		     row_readdress(binder, row, &specs[i]) == 0))
 			row->pass = binder->pass;
 	}
 	DL_FOREACH_SAFE (netns->rows, row, next) {

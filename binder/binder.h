@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/listener_spec.h"
 #include "common/loop.h"
@@ -58,7 +59,7 @@ struct listener {
  *		host's own. Return: 0 or -errno (-ESTALE: on its way out)
  * @opened:	the listener accepts; its fd may be duplicated and sent
  * @changed:	still the same open socket, but ->service is another now, or
- *		what its namespace is called
+ *		what its namespace is called, or its addresses are
  * @closing:	an open listener is about to be closed; also called before a
  *		reopen with other socket options (@opened follows, for another
  *		row with another id: this one ends with the call)
@@ -83,11 +84,15 @@ struct binder_ops {
  * @max_listeners: open sockets in all; the rest waits with EMFILE
  * @retry_min_us, @retry_max_us: exponential backoff of waiting listeners;
  *		0: 100 ms and 5 s
+ * @owner:	whose the one-to-one SCTP sockets are that get other addresses
+ *		later: who accepts from one can have sockets of the same port
+ *		bound to the same addresses only if both are one user's
  */
 struct binder_config {
 	size_t max_listeners;
 	uint64_t retry_min_us;
 	uint64_t retry_max_us;
+	uid_t owner;
 };
 
 int binder_new(struct loop *loop, const struct binder_config *config,

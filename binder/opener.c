@@ -237,6 +237,8 @@ static int open_visit(struct binder *binder, struct binder_netns *netns,
 		    rows[i]->listener.endpoint.family == AF_UNSPEC)
 			rows[i]->ipv4_only = true;
 		binder_socket_describe(rows[i], &sockets[i]);
+		if (rows[i]->listener.endpoint.multihomed)
+			sockets[i].owner = binder->config.owner;
 	}
 	if (sockets)
 		r = binder->ops->open_netns(netns->id, &netns_fd,

@@ -6,6 +6,7 @@
 #include <linux/types.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -57,10 +58,15 @@ int netns_sockets(int netns_fd, struct netns_socket *sockets, size_t n)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
+		/* Takes nothing away that socket(2) needs. */
+		if (sockets[i].owner)
+			(void)setfsuid(sockets[i].owner);
 		sockets[i].fd = socket(sockets[i].domain,
 				       sockets[i].type | SOCK_CLOEXEC,
 				       sockets[i].protocol);
 		sockets[i].error = sockets[i].fd < 0 ? errno : 0;
+		if (sockets[i].owner)
+			(void)setfsuid(geteuid());
 	}
 	leave(netns_fd);
 	return 0;

@@ -5,9 +5,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /**
  * struct netns_socket - one socket(2) call to be made inside
+ * @owner:	whose socket it is, which needs CAP_SETUID; 0: the caller's
  * @fd:		out: the descriptor, or -1
  * @error:	out: 0, or the positive errno of socket(2)
  */
@@ -15,6 +17,7 @@ struct netns_socket {
 	int domain;
 	int type;
 	int protocol;
+	uid_t owner;
 	int fd;
 	int error;
 };

@@ -55,6 +55,7 @@ struct berthd {
 	struct stats *stats;
 	struct relay_process *relay;
 	struct control *control;
+	struct relay_user relay_user;
 	int signal_fd;
 	int lock_fd;
 	bool ready;
@@ -354,6 +355,22 @@ static int open_signals(struct berthd *berthd)
 			&berthd->signal_source);
 }
 
+static int find_relay_user(struct berthd *berthd, const struct options *options)
+{
+	int r = privileges_find_user(options->relay_user, &berthd->relay_user);
+
+	if (r == -ENOENT && options->relay_user) {
+		log_error("there is no user '%s' to run berth-relay as",
+			  options->relay_user);
+		return r;
+	}
+	if (r < 0)
+		return log_error_errno(r, "user '%s' for berth-relay",
+				       options->relay_user ? options->relay_user
+							   : "nobody");
+	return 0;
+}
+
 static int open_consumers(struct berthd *berthd, const struct options *options)
 {
 	static const struct consumers_ops consumers_ops = {
@@ -372,6 +389,7 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 		.program = options->relay_program,
 		.workers = options->workers,
 		.log_level = options->log_level,
+		.user = berthd->relay_user,
 	};
 	int r;
 
@@ -381,16 +399,6 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
-	r = privileges_find_user(options->relay_user, &config.user);
-	if (r == -ENOENT && options->relay_user) {
-		log_error("there is no user '%s' to run berth-relay as",
-			  options->relay_user);
-		return r;
-	}
-	if (r < 0)
-		return log_error_errno(r, "user '%s' for berth-relay",
-				       options->relay_user ? options->relay_user
-							   : "nobody");
 	r = relay_process_new(berthd->loop, &config, &relay_ops, berthd,
 			      &berthd->relay);
 	if (r < 0)
@@ -455,6 +463,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 	const struct binder_config binder_config = {
 		.max_listeners = options->max_listeners ? options->max_listeners
 							: max_listeners,
+		.owner = berthd->relay_user.uid,
 	};
 	struct watcher_config watcher_config = {
 		.dirs = (const char *const *)options->netns_dirs,
@@ -530,7 +539,9 @@ int berthd_new(const struct options *options, struct berthd **ret_berthd)
 		r = open_signals(berthd);
 	if (r < 0)
 		return log_error_errno(r, "cannot start");
-	r = open_consumers(berthd, options);
+	r = find_relay_user(berthd, options);
+	if (r == 0)
+		r = open_consumers(berthd, options);
 	if (r < 0)
 		return r;
 	r = privileges_drop(/* starts_relay= */ true);

@@ -186,6 +186,9 @@ static int allow_options(scmp_filter_ctx filter)
 	} options[] = {
 		{ SOL_SOCKET, SO_LINGER },
 		{ SOL_SOCKET, SO_OOBINLINE },
+		/* Binds nothing by itself, and lets only berthd's user share
+		 * the port of a socket that berthd bound. */
+		{ SOL_SOCKET, SO_REUSEPORT },
 		{ SOL_SOCKET, SO_RXQ_OVFL },
 		{ SOL_SOCKET, SO_SNDBUF },
 		{ IPPROTO_IP, IP_MTU_DISCOVER },

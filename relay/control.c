@@ -448,6 +448,8 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 	listener->netns_id =
 		message->listener.netns_host ? 0 : message->listener.netns_id;
 	listener_set_port(listener, message->listener.port);
+	listener->multihomed = protocol_is_sctp(protocol) &&
+			       strcmp(message->listener.address, "all") == 0;
 	entry->listener = listener;
 	for (size_t i = 0; i < n; i++) {
 		size_t w = spread_worker(entry->id, i, n, control->n_workers);

@@ -97,6 +97,7 @@ struct share {
  * @n_conns:	accepted connections in all workers
  * @netns:	what the traffic of its namespace takes; one reference
  * @netns_id:	its namespace, 0 for berthd's
+ * @multihomed:	SCTP, on addresses that change
  * @port:	that it listens on, 0 until it is noted, see own_port()
  * @label:	for the log: protocol, address, namespace and rule
  * @next_released: in the main thread's mailbox
@@ -111,6 +112,7 @@ struct listener {
 	struct admission *netns;
 	uint64_t netns_id;
 	uint16_t port;
+	bool multihomed;
 	char *label;
 	struct listener *next_released;
 	size_t n_shares;
@@ -122,7 +124,7 @@ struct listener {
  * @fd:		taken on success
  * @label:	copied
  *
- * The caller sets @netns, @netns_id and the shares' workers.
+ * The caller sets @netns, @netns_id, @multihomed and the shares' workers.
  * Return: 0 or -ENOMEM.
  */
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,

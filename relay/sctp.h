@@ -36,6 +36,10 @@ int sctp_shared_open(struct worker *worker, struct share *share);
 /** sctp_shared_close() - aborts them all; the socket can be closed then */
 void sctp_shared_close(struct worker *worker, struct share *share);
 
+/** sctp_share_follow() - one-to-one: its associations get the addresses that
+ * the listening socket has by now, and lose those that it lost */
+void sctp_share_follow(struct worker *worker, struct share *share);
+
 /** sctp_share_abort() - aborts all associations of the share */
 void sctp_share_abort(struct worker *worker, struct share *share);
 

@@ -286,14 +286,14 @@ int sctp_socket_peer(int fd, int32_t assoc_id, struct ip_addr *ret_peer)
 	return ip_addr_from_sockaddr(&primary, ret_peer, NULL);
 }
 
-/* Of @n packed addresses. Return: how many were understood. */
+/* Of @n packed addresses, @max at most. Return: how many were understood. */
 static size_t read_ends(const struct sockaddr *list, int n,
-			struct ip_addr addrs[SCTP_ENDS_MAX], uint16_t *ret_port)
+			struct ip_addr *addrs, size_t max, uint16_t *ret_port)
 {
 	const char *at = (const char *)list;
 	size_t found = 0;
 
-	for (int i = 0; i < n && found < SCTP_ENDS_MAX; i++) {
+	for (int i = 0; i < n && found < max; i++) {
 		sa_family_t family = ((const struct sockaddr *)at)->sa_family;
 		size_t len = family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						: sizeof(struct sockaddr_in);
@@ -317,7 +317,7 @@ size_t sctp_socket_peers(int fd, int32_t assoc_id,
 
 	if (n <= 0)
 		return 0;
-	found = read_ends(list, n, ret_addrs, ret_port);
+	found = read_ends(list, n, ret_addrs, SCTP_ENDS_MAX, ret_port);
 	sctp_freepaddrs(list);
 	return found;
 }
@@ -331,9 +331,30 @@ size_t sctp_socket_locals(int fd, int32_t assoc_id,
 
 	if (n <= 0)
 		return 0;
-	found = read_ends(list, n, ret_addrs, NULL);
+	found = read_ends(list, n, ret_addrs, SCTP_ENDS_MAX, NULL);
 	sctp_freeladdrs(list);
 	return found;
+}
+
+ssize_t sctp_socket_addrs(int fd, struct ip_addr **ret_addrs)
+{
+	struct ip_addr *addrs = NULL;
+	struct sockaddr *list;
+	int n = sctp_getladdrs(fd, 0, &list);
+	size_t found = 0;
+
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return 0;
+	addrs = calloc((size_t)n, sizeof(*addrs));
+	if (addrs)
+		found = read_ends(list, n, addrs, (size_t)n, NULL);
+	sctp_freeladdrs(list);
+	if (!addrs)
+		return -ENOMEM;
+	*ret_addrs = addrs;
+	return (ssize_t)found;
 }
 
 /* What is sent for the first time comes into a window that the peer opened, or

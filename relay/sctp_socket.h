@@ -116,6 +116,14 @@ size_t sctp_socket_locals(int fd, int32_t assoc_id,
 			  struct ip_addr ret_addrs[SCTP_ENDS_MAX]);
 
 /**
+ * sctp_socket_addrs() - all that a socket is bound to
+ * @ret_addrs:	to be freed
+ *
+ * Return: how many, or -errno.
+ */
+ssize_t sctp_socket_addrs(int fd, struct ip_addr **ret_addrs);
+
+/**
  * sctp_socket_taken() - a number that is another one each time the peer has
  * acknowledged something, and may be when something was sent
  * Return: it, never UINT64_MAX; 0: there is no association.

@@ -134,6 +134,8 @@ static void share_set_serving(struct worker *worker, struct share *share,
 	share->serving = serving;
 	if (old && share->udp)
 		udp_share_changed(worker, share, old);
+	if (old && share->listener->multihomed)
+		sctp_share_follow(worker, share);
 	(void)serving_unref(old);
 }
 

@@ -109,6 +109,43 @@ def test_an_association_survives_a_path(world, netns, backend):
         assert works(client, server)
 
 
+ASCONF = {"addip_enable": 1, "addip_noauth_enable": 1}
+
+
+@BOTH
+def test_an_association_follows_the_addresses(world, netns, backend,
+                                              protocol):
+    """Where ASCONF is allowed: its client learns of an address that came
+    later, and the conversation outlives the one that it began with."""
+    client_netns = world.netns("c")
+    for place in (netns, client_netns):
+        for key, value in ASCONF.items():
+            place.sysctl(f"net.sctp.{key}", value)
+    for i in (1, 2):
+        world.veth(netns, f"in{i}", client_netns, f"out{i}")
+        client_netns.addr_add(f"10.{i}.0.2/24", f"out{i}")
+    netns.addr_add("10.1.0.1/24", "in1")
+    world.berthd(forward(to(backend), protocol=protocol, address="all",
+                         match={"interface": "in*"}))
+    wait_equal(lambda: endpoints(netns), [["10.1.0.1"]], "the address")
+    pairs = [pair(client_netns, backend, "10.1.0.1") for _ in range(3)]
+    for client, server in pairs:
+        assert works(client, server)
+    netns.addr_add("10.2.0.1/24", "in2")
+    for client, _ in pairs:
+        wait_equal(lambda sock=client: sctp.peer_addresses(sock),
+                   {"10.1.0.1", "10.2.0.1"}, "both addresses")
+    netns.addr_del("10.1.0.1/24", "in1")
+    for client, server in pairs:
+        wait_equal(lambda sock=client: sctp.peer_addresses(sock),
+                   {"10.2.0.1"}, "the address that is left")
+        assert works(client, server)
+        client.close()
+        server.close()
+    for sock in pair(client_netns, backend, "10.2.0.1"):
+        sock.close()
+
+
 def test_each_address_is_an_endpoint(world, netns):
     netns.addr_add("10.9.0.1/24")
     netns.addr_add("10.9.0.2/24")
