@@ -4,12 +4,12 @@
 import ctypes
 import errno
 import os
-import platform
 import signal
 
 from . import kernel
 
-_SYS_CLONE3 = {"x86_64": 435, "aarch64": 435}.get(platform.machine(), 435)
+_SYS_CLONE3 = 435  # on every architecture
+_CLONE_PARENT = 0x8000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -21,17 +21,27 @@ class _CloneArgs(ctypes.Structure):
         "stack_size", "tls", "set_tid", "set_tid_size", "cgroup")]
 
 
-def _fork_as(pid):
-    """fork(2) whose child has the number given: clone(2), set_tid."""
-    number = (ctypes.c_int * 1)(pid)
-    args = _CloneArgs(exit_signal=signal.SIGCHLD,
-                      set_tid=ctypes.addressof(number), set_tid_size=1)
-    child = _libc.syscall(_SYS_CLONE3, ctypes.byref(args),
-                          ctypes.sizeof(args))
-    if child < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"clone3: {os.strerror(error)}")
-    return child
+def fork_as(number):
+    """fork(2), but the child's number is chosen: clone(2), set_tid.
+
+    A process in between makes it, which has one thread: Python knows nothing
+    of this call, and another thread's lock would be locked in the child for
+    ever. Raises FileExistsError when somebody has the number.
+    """
+    numbers = (ctypes.c_int * 1)(number)
+    args = _CloneArgs(flags=_CLONE_PARENT, set_tid_size=1,
+                      set_tid=ctypes.addressof(numbers))
+    between = os.fork()
+    if between == 0:
+        pid = _libc.syscall(_SYS_CLONE3, ctypes.byref(args),
+                            ctypes.sizeof(args))
+        if pid == 0:
+            return 0
+        os._exit(0 if pid > 0 else ctypes.get_errno())
+    error = os.waitstatus_to_exitcode(os.waitpid(between, 0)[1])
+    if error:
+        raise OSError(error, f"clone3: {os.strerror(abs(error))}")
+    return number
 
 
 class Sandbox:
@@ -39,7 +49,7 @@ class Sandbox:
 
     def __init__(self, pid=None):
         ready, told = os.pipe()
-        child = _fork_as(pid) if pid else os.fork()
+        child = fork_as(pid) if pid else os.fork()
         if child == 0:
             self._child(told)
         os.close(told)

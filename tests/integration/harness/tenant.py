@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tenant.py - processes in namespaces of their own, as containers have."""
 
-import ctypes
 import errno
 import os
 import signal
@@ -10,30 +9,16 @@ import threading
 import pytest
 
 from . import kernel
-
-SYS_CLONE3 = 435  # on every architecture
-
-
-class _CloneArgs(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in (
-        "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack",
-        "stack_size", "tls", "set_tid", "set_tid_size", "cgroup")]
+from .pids import fork_as
 
 
 def _fork_as(number):
-    """fork(2), but the child's number is chosen. It must be free."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    numbers = (ctypes.c_int * 1)(number)
-    args = _CloneArgs(exit_signal=signal.SIGCHLD, set_tid_size=1,
-                      set_tid=ctypes.addressof(numbers))
-    pid = libc.syscall(SYS_CLONE3, ctypes.byref(args), ctypes.sizeof(args))
-    if pid < 0:
-        error = ctypes.get_errno()
-        if error in (errno.EPERM, errno.ENOSYS):
-            pytest.skip("cannot choose the number of a process: "
-                        + os.strerror(error))
-        raise OSError(error, f"clone3: {os.strerror(error)}")
-    return pid
+    try:
+        return fork_as(number)
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOSYS):
+            pytest.skip(f"cannot choose the number of a process: {error}")
+        raise
 
 
 class Tenant:
