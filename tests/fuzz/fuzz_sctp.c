@@ -351,6 +351,9 @@ static void relay_init(struct relay *relay)
 	};
 	struct sctp_conn *conn = &relay->conn;
 
+	/* For what the limit of log lines holds back. */
+	if (timers_reserve(&relay->worker.timers) < 0)
+		abort();
 	relay->worker.scratch = scratch;
 	relay->listener = &listener;
 	relay->worker.sctp_budget.limit_bytes = (size_t)input_byte() << 12;
@@ -441,13 +444,14 @@ static void check(const struct relay *relay)
 static bool step(struct relay *relay)
 {
 	struct sctp_side *src = &relay->conn.client, *dst = relay_dst(relay);
+	enum sctp_result result;
 
 	relay->worker.turn++;
 	src->readable = true;
 	if (dst)
 		dst->writable = true;
-	if (sctp_pump(&relay->worker, &relay->conn, src, dst) ==
-	    SCTP_RESULT_FAILED)
+	result = sctp_pump(&relay->worker, &relay->conn, src, dst);
+	if (result == SCTP_RESULT_FAILED || result == SCTP_RESULT_RESTARTED)
 		return false;
 	if (dst == src && src->eof)
 		peers.closed = true;
@@ -478,6 +482,7 @@ static void run(void)
 	(void)sctp_queue_clear(sctp_conn_budget(&relay.conn), &src->queue);
 	assert(relay.netns_worker.messages.bytes == 0);
 	assert(relay.worker.sctp_budget.bytes == 0);
+	timers_done(&relay.worker.timers);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
