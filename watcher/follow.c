@@ -259,8 +259,9 @@ static void attached(struct watcher *watcher, uint64_t mount_id)
 	if (names_has_mount(watcher->names, mount_id))
 		return; /* it was found before it was told */
 	r = mounts_path(mount_id, path);
-	if (r == 0 && look_at_path(watcher, path))
-		return;
+	if (r == 0)
+		(void)look_at_path(watcher, path);
+	/* A link may lead to the name found. */
 	if ((r < 0 && r != -ENOENT) || names_need_retry(watcher->names))
 		watcher->mounted_elsewhere = true;
 }
@@ -296,9 +297,10 @@ static void mounts_told(const struct mounts_change *change, void *user_data)
 		attached(watcher, change->mount_id);
 		break;
 	case MOUNTS_DETACHED:
-		if (!names_unmounted(watcher->names, change->mount_id,
-				     loop_now_us(watcher->loop)) &&
-		    names_need_retry(watcher->names))
+		(void)names_unmounted(watcher->names, change->mount_id,
+				      loop_now_us(watcher->loop));
+		/* A link may lead to the same mount as the name found. */
+		if (names_need_retry(watcher->names))
 			watcher->mounted_elsewhere = true;
 		break;
 	case MOUNTS_UNKNOWN:

@@ -245,3 +245,22 @@ def test_rule_file_is_covered(world, linked):
     wait_open(netns, set())
     kernel.umount(below)
     wait_open(netns, ports(1000))
+
+
+def test_link_to_a_name_that_is_another_namespace_now(world):
+    """Of two names with one mount, both are looked at when it goes."""
+    other = world.netns("other")
+    blue = world.name("blue").bind(other)
+    world.symlink("blue", "green")
+    berthd = world.berthd(ack())
+
+    def names():
+        return {n["id"]: sorted(name["name"] for name in n["names"])
+                for n in berthd.namespaces() if not n["host"]}
+
+    wait_equal(names, {other.cookie(): ["blue", "green", "other"]}, "all")
+    with process.stopped(berthd.pid):
+        blue.delete()
+        blue.create()
+    wait_equal(names, {other.cookie(): ["other"],
+                       blue.cookie(): ["blue", "green"]}, "two namespaces")
