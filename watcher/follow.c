@@ -232,9 +232,8 @@ static void retry(struct watcher *watcher)
 		now_us + (monotonic_us() - began_us) * RETRY_PAUSES;
 }
 
-/* Looks at the name that has @path. Return: is it that of an entry of a watched
- * directory? */
-static bool look_at_path(struct watcher *watcher, const char *path)
+/* Looks at the name that has @path, if a watched directory has it. */
+static void look_at_path(struct watcher *watcher, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = slash ? (size_t)(slash - path) : 0;
@@ -245,10 +244,9 @@ static bool look_at_path(struct watcher *watcher, const char *path)
 		if (dir && strlen(dir) == len && memcmp(dir, path, len) == 0) {
 			names_mounted(watcher->names, i, slash + 1,
 				      loop_now_us(watcher->loop));
-			return true;
+			return;
 		}
 	}
-	return false;
 }
 
 static void attached(struct watcher *watcher, uint64_t mount_id)
@@ -260,7 +258,7 @@ static void attached(struct watcher *watcher, uint64_t mount_id)
 		return; /* it was found before it was told */
 	r = mounts_path(mount_id, path);
 	if (r == 0)
-		(void)look_at_path(watcher, path);
+		look_at_path(watcher, path);
 	/* A link may lead to the name found. */
 	if ((r < 0 && r != -ENOENT) || names_need_retry(watcher->names))
 		watcher->mounted_elsewhere = true;
@@ -297,8 +295,8 @@ static void mounts_told(const struct mounts_change *change, void *user_data)
 		attached(watcher, change->mount_id);
 		break;
 	case MOUNTS_DETACHED:
-		(void)names_unmounted(watcher->names, change->mount_id,
-				      loop_now_us(watcher->loop));
+		names_unmounted(watcher->names, change->mount_id,
+				loop_now_us(watcher->loop));
 		/* A link may lead to the same mount as the name found. */
 		if (names_need_retry(watcher->names))
 			watcher->mounted_elsewhere = true;

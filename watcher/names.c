@@ -243,13 +243,12 @@ bool names_has_mount(const struct names *names, uint64_t mount_id)
 	return find_by_mount(names, mount_id);
 }
 
-bool names_unmounted(struct names *names, uint64_t mount_id, uint64_t now_us)
+void names_unmounted(struct names *names, uint64_t mount_id, uint64_t now_us)
 {
 	struct name *name = find_by_mount(names, mount_id);
 
 	if (name)
 		name_resolve(names, name, now_us);
-	return name;
 }
 
 bool names_need_retry(const struct names *names)

@@ -92,8 +92,9 @@ void names_mounted(struct names *names, size_t dir, const char *name,
  */
 bool names_has_mount(const struct names *names, uint64_t mount_id);
 
-/** names_unmounted() - this mount went. Return: a name was under it. */
-bool names_unmounted(struct names *names, uint64_t mount_id, uint64_t now_us);
+/** names_unmounted() - this mount went: looks at the name that it was over, or
+ * at one link that leads to it */
+void names_unmounted(struct names *names, uint64_t mount_id, uint64_t now_us);
 
 /** names_need_retry() - is there a link, or a name that leads nowhere? What
  * they wait for can be mounted anywhere. */
