@@ -32,10 +32,12 @@ COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLA
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Every C file of a folder belongs to its program, and each tests/*/*.c is a program of its own.
-folders = common watcher rules binder daemon relay ctl lib
+daemon_folders = daemon daemon/consumers daemon/control
+relay_folders = relay relay/core relay/backend relay/tcp relay/udp relay/sctp
+folders = common watcher rules binder $(daemon_folders) $(relay_folders) ctl lib
 src = $(wildcard $(1)/*.c)
-berthd_src = $(foreach folder,daemon watcher rules binder common,$(call src,$(folder)))
-relay_src = $(foreach folder,relay lib common,$(call src,$(folder)))
+berthd_src = $(foreach folder,$(daemon_folders) watcher rules binder common,$(call src,$(folder)))
+relay_src = $(foreach folder,$(relay_folders) lib common,$(call src,$(folder)))
 ctl_src = $(foreach folder,ctl lib common,$(call src,$(folder)))
 all_src = $(sort $(berthd_src) $(relay_src) $(ctl_src))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
@@ -78,7 +80,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The text inside the program; .incbin is no #include that -MMD could see.
-$(BUILD)/daemon/interface.o: doc/io.berth.varlink
+$(BUILD)/daemon/control/interface.o: doc/io.berth.varlink
 
 # Changes when the commands do: another prefix or compiler never leaves stale objects.
 $(BUILD)/flags: export FLAGS = $(COMPILE)
@@ -142,6 +144,6 @@ install uninstall:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
 .PHONY: all bench check check-asan check-build check-vm clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
 .DELETE_ON_ERROR:

@@ -17,9 +17,9 @@
  * the family of a socket when it is made, but never an address: bind(2) to one
  * of IPv4 looks like bind(2) to a path of as many bytes. The relay therefore
  * binds nothing, and listens nowhere. What has to have an address of its own is
- * bound by berthd, see daemon/mint.c, but for SCTP, which has a call of its own
- * for it. For the same reason the filter cannot tell whom a socket connects or
- * sends to.
+ * bound by berthd, see daemon/consumers/mint.c, but for SCTP, which has a call
+ * of its own for it. For the same reason the filter cannot tell whom a socket
+ * connects or sends to.
  */
 #include "relay/confine.h"
 

@@ -14,10 +14,10 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
-#include "relay/admission.h"
-#include "relay/buffer.h"
+#include "relay/core/admission.h"
+#include "relay/core/buffer.h"
 #include "relay/confine.h"
-#include "relay/control.h"
+#include "relay/core/control.h"
 
 #define WORKERS_MAX 256 /* beyond this no machine gains */
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """relay_spread.py - one hot listener, and thousands of cool ones
 
-What the spreading of listeners over workers is chosen by, see relay/spread.c:
+What the spreading of listeners over workers is chosen by, see relay/core/spread.c:
 connect, 64 bytes there and back, close, with few clients and with many. With
 --beside another build has the same listeners at the same time, on ports of
 its own, and takes turns; what is printed then is berth's figure divided by

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "daemon/consumer_message.h"
-#include "daemon/stats_counts.h"
+#include "daemon/consumers/consumer_message.h"
+#include "daemon/consumers/stats_counts.h"
 #include "lib/berth.h"
-#include "relay/serving.h"
+#include "relay/core/serving.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/netns.h"
 #include "common/util.h"
-#include "daemon/consumers.h"
+#include "daemon/consumers/consumers.h"
 
 #define LISTENERS 8
 #define NETNS_ID 5

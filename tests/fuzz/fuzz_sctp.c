@@ -17,9 +17,9 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/sctp_internal.h"
-#include "relay/worker.h"
+#include "relay/core/admission.h"
+#include "relay/sctp/sctp_internal.h"
+#include "relay/core/worker.h"
 #include "tests/fuzz/input.h"
 
 #define EVENTS_MAX 200 /* an input that makes no end is cut off */

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "relay/udp_batch.h"
-#include "relay/udp_session.h"
+#include "relay/udp/udp_batch.h"
+#include "relay/udp/udp_session.h"
 #include "tests/fuzz/input.h"
 
 #define MESSAGE_BYTES_MAX 65507u /* else the kernel refuses it */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "common/util.h"
-#include "daemon/varlink_internal.h"
+#include "daemon/control/varlink_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -19,9 +19,19 @@ LAYERS = {
     "watcher": {"common"},
     "rules": {"common"},
     "binder": {"common"},
-    "daemon": {"common", "watcher", "rules", "binder", "lib"},
+    "daemon": {"common", "watcher", "rules", "binder", "lib",
+               "daemon/consumers", "daemon/control"},
+    "daemon/consumers": {"common", "watcher", "rules", "binder", "lib",
+                         "daemon"},
+    "daemon/control": {"common", "watcher", "rules", "binder", "lib",
+                       "daemon", "daemon/consumers"},
     "lib": set(),
-    "relay": {"common", "lib"},
+    "relay": {"common", "lib", "relay/core"},
+    "relay/core": {"common", "lib", "relay/tcp", "relay/udp", "relay/sctp"},
+    "relay/backend": {"common", "relay/core"},
+    "relay/tcp": {"common", "relay/core", "relay/backend"},
+    "relay/udp": {"common", "relay/core", "relay/backend"},
+    "relay/sctp": {"common", "relay/core", "relay/backend", "relay/tcp"},
     "ctl": {"common", "lib"},
 }
 
@@ -81,19 +91,25 @@ def strip_comments(lines):
                      text).split("\n")
 
 
+def layer(path):
+    """The layer of a file: the folder that it is in, if that is a layer."""
+    folder = os.path.dirname(path)
+    return folder if folder in LAYERS else None
+
+
 def check_include(name, number, line):
     """Where one #include line breaks the layers."""
-    folder = name.split("/")[0]
+    folder = layer(name)
     match = INCLUDE.match(line)
-    if not match or folder not in LAYERS:
+    if not match or not folder:
         return
     kind, path = match.groups()
-    target = path.split("/")[0]
-    if kind == '"' and (target not in LAYERS or "/" not in path):
+    target = layer(path)
+    if kind == '"' and not target:
         yield number, f'"{path}": name it from the top: "folder/file.h"'
-    elif kind == "<" and target in LAYERS:
+    elif kind == "<" and target:
         yield number, f'<{path}> is ours: write "{path}"'
-    elif target in LAYERS and target != folder \
+    elif target and target != folder \
             and target not in LAYERS[folder]:
         yield number, f"layer rule: {folder}/ may not include {target}/"
     elif folder == "rules" and RULES_FORBIDDEN.search(line):
@@ -105,7 +121,7 @@ def check_code(name, code):
     begin = None
     for number, line in enumerate(code, 1):
         for pattern, homes, message in ONE_FILE:
-            if name.split("/")[0] in LAYERS and name not in homes \
+            if layer(name) and name not in homes \
                     and pattern.search(line):
                 yield number, message
         if line.startswith("{"):
@@ -121,7 +137,7 @@ def check_uthash(name, lines):
     """Without this uthash calls exit(3) when memory is out."""
     text = "\n".join(lines)
     at = text.find("#include <uthash.h>")
-    if name.split("/")[0] in LAYERS and at >= 0 \
+    if layer(name) and at >= 0 \
             and "#define HASH_NONFATAL_OOM 1" not in text[:at]:
         yield text[:at].count("\n") + 1, \
             "define HASH_NONFATAL_OOM before uthash.h, or it calls exit()"

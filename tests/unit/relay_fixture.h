@@ -23,8 +23,8 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
-#include "relay/admission.h"
-#include "relay/control.h"
+#include "relay/core/admission.h"
+#include "relay/core/control.h"
 
 #define WAIT_S 10 /* for what must come; a loaded machine is slow */
 #define SOON_MS 300 /* for what must not come */

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/pipe.h"
+#include "relay/core/admission.h"
+#include "relay/core/pipe.h"
 
 #define N_WORKERS 3
 

@@ -15,10 +15,10 @@
 
 #include "common/ip.h"
 #include "common/util.h"
-#include "relay/backend_connect.h"
-#include "relay/listener.h"
-#include "relay/own_sockets.h"
-#include "relay/serving.h"
+#include "relay/backend/backend_connect.h"
+#include "relay/core/listener.h"
+#include "relay/core/own_sockets.h"
+#include "relay/core/serving.h"
 
 static socklen_t address_of(const char *text, uint16_t port,
 			    struct sockaddr_storage *sa)

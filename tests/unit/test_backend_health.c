@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/serving.h"
+#include "relay/core/serving.h"
 
 #define NOW_US (100 * USEC_PER_SEC)
 #define TIMEOUT_US (5 * USEC_PER_SEC)

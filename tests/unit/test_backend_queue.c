@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/backend_queue.h"
-#include "relay/worker.h"
+#include "relay/core/admission.h"
+#include "relay/backend/backend_queue.h"
+#include "relay/core/worker.h"
 
 #define N_CLIENTS 4000
 

@@ -13,7 +13,7 @@
 #include "common/netns.h"
 #include "common/backend.h"
 #include "common/util.h"
-#include "daemon/consumer_message.h"
+#include "daemon/consumers/consumer_message.h"
 
 static void test_reply_parse(void **state)
 {

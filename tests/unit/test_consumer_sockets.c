@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "daemon/consumer_sockets.h"
-#include "daemon/mint.h"
+#include "daemon/consumers/consumer_sockets.h"
+#include "daemon/consumers/mint.h"
 #include "lib/berth.h"
 
 /**

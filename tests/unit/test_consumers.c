@@ -13,8 +13,8 @@
 
 #include "common/netns.h"
 #include "common/util.h"
-#include "daemon/consumers.h"
-#include "daemon/mint.h"
+#include "daemon/consumers/consumers.h"
+#include "daemon/consumers/mint.h"
 #include "lib/berth.h"
 
 #define LISTENERS 400 /* more than a socket buffer takes */

@@ -8,12 +8,12 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/counters.h"
+#include "relay/core/admission.h"
+#include "relay/core/counters.h"
 #include "lib/berth.h"
-#include "relay/listener.h"
-#include "relay/report.h"
-#include "relay/worker.h"
+#include "relay/core/listener.h"
+#include "relay/core/report.h"
+#include "relay/core/worker.h"
 
 static uint64_t error_count(const struct counts *counts, int error)
 {

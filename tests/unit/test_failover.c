@@ -11,11 +11,11 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "relay/counters.h"
-#include "relay/failover.h"
-#include "relay/listener.h"
-#include "relay/serving.h"
-#include "relay/worker.h"
+#include "relay/core/counters.h"
+#include "relay/backend/failover.h"
+#include "relay/core/listener.h"
+#include "relay/core/serving.h"
+#include "relay/core/worker.h"
 
 #define NOW_US (100 * USEC_PER_SEC)
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/load.h"
+#include "relay/core/load.h"
 
 static const struct judge_case {
 	const char *what;

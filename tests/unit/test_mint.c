@@ -15,7 +15,7 @@
 #include "common/netns_enter.h"
 #include "common/service.h"
 #include "common/util.h"
-#include "daemon/mint.h"
+#include "daemon/consumers/mint.h"
 
 #define IPV4 ((int)sizeof(struct sockaddr_in))
 #define IPV6 ((int)sizeof(struct sockaddr_in6))

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/own_sockets.h"
+#include "relay/core/own_sockets.h"
 
 #define HOST UINT64_C(0)
 #define OTHER UINT64_C(77)

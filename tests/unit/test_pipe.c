@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/pipe.h"
+#include "relay/core/admission.h"
+#include "relay/core/pipe.h"
 
 static size_t open_descriptors(void)
 {

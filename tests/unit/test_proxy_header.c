@@ -12,7 +12,7 @@
 
 #include "common/ip.h"
 #include "common/util.h"
-#include "relay/proxy_header.h"
+#include "relay/backend/proxy_header.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 

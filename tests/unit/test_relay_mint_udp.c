@@ -6,7 +6,7 @@
  */
 #include "relay_mint_fixture.h"
 
-#define SENT_MAX 16 /* as in relay/udp_ask.c */
+#define SENT_MAX 16 /* as in relay/udp/udp_ask.c */
 #define SESSIONS_MAX 20 /* of the rule */
 #define CLIENTS 100
 

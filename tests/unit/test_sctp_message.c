@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/sctp_message.h"
+#include "relay/sctp/sctp_message.h"
 
 #define MAX_BYTES 100000u
 

@@ -10,7 +10,7 @@
 #include "common/backend.h"
 #include "common/util.h"
 #include "lib/berth.h"
-#include "relay/serving.h"
+#include "relay/core/serving.h"
 
 static int forward_to(const char *to, enum protocol protocol,
 		      struct serving **ret_serving)

@@ -13,9 +13,9 @@
 #include "binder/binder.h"
 #include "common/log.h"
 #include "common/util.h"
-#include "daemon/consumers.h"
-#include "daemon/stats.h"
-#include "daemon/stats_counts.h"
+#include "daemon/consumers/consumers.h"
+#include "daemon/consumers/stats.h"
+#include "daemon/consumers/stats_counts.h"
 #include "rules/rule.h"
 
 /**

@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/listener.h"
-#include "relay/serving.h"
-#include "relay/tcp_internal.h"
-#include "relay/worker.h"
+#include "relay/core/admission.h"
+#include "relay/core/listener.h"
+#include "relay/core/serving.h"
+#include "relay/tcp/tcp_internal.h"
+#include "relay/core/worker.h"
 
 /* More than the sockets between hold. */
 #define N_BYTES (1024u * 1024)

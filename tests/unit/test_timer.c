@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/timer.h"
+#include "relay/core/timer.h"
 
 #define N_TIMERS 200
 

@@ -15,14 +15,14 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/buffer.h"
-#include "relay/listener.h"
-#include "relay/sctp_internal.h"
-#include "relay/serving.h"
-#include "relay/udp.h"
-#include "relay/udp_internal.h"
-#include "relay/worker.h"
+#include "relay/core/admission.h"
+#include "relay/core/buffer.h"
+#include "relay/core/listener.h"
+#include "relay/sctp/sctp_internal.h"
+#include "relay/core/serving.h"
+#include "relay/udp/udp.h"
+#include "relay/udp/udp_internal.h"
+#include "relay/core/worker.h"
 
 #define N_BYTES 1000
 

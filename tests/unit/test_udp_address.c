@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/udp_address.h"
-#include "relay/udp_session.h"
+#include "relay/udp/udp_address.h"
+#include "relay/udp/udp_session.h"
 
 #define IFINDEX 7
 

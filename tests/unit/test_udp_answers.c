@@ -10,10 +10,10 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/listener.h"
-#include "relay/udp_address.h"
-#include "relay/udp_answers.h"
-#include "relay/udp_session.h"
+#include "relay/core/listener.h"
+#include "relay/udp/udp_address.h"
+#include "relay/udp/udp_answers.h"
+#include "relay/udp/udp_session.h"
 
 #define NOW_US (100 * USEC_PER_SEC)
 

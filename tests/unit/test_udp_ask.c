@@ -13,19 +13,19 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "relay/admission.h"
-#include "relay/listener.h"
-#include "relay/mailbox.h"
-#include "relay/mint.h"
-#include "relay/serving.h"
-#include "relay/udp_ask.h"
-#include "relay/udp_internal.h"
-#include "relay/worker.h"
+#include "relay/core/admission.h"
+#include "relay/core/listener.h"
+#include "relay/core/mailbox.h"
+#include "relay/core/mint.h"
+#include "relay/core/serving.h"
+#include "relay/udp/udp_ask.h"
+#include "relay/udp/udp_internal.h"
+#include "relay/core/worker.h"
 
 /* More than a worker lets wait. */
 #define MANY 100000
 
-/* As in relay/udp_ask.c. */
+/* As in relay/udp/udp_ask.c. */
 #define SENT_MAX 16
 #define ASKS_MAX 512
 #define NETNS_ASKS_MAX 1024

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "relay/udp_socket.h"
+#include "relay/udp/udp_socket.h"
 
 #define WAIT_MS 10000
 

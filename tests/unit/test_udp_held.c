@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/udp_batch.h"
-#include "relay/udp_held.h"
+#include "relay/udp/udp_batch.h"
+#include "relay/udp/udp_held.h"
 
 static int setup(void **state)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "relay/udp_session.h"
+#include "relay/udp/udp_session.h"
 
 static struct udp_key key_of(uint32_t client, uint16_t port)
 {

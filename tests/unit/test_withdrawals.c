@@ -10,7 +10,7 @@
 #include "binder/binder.h"
 #include "common/service.h"
 #include "common/util.h"
-#include "daemon/withdrawals.h"
+#include "daemon/consumers/withdrawals.h"
 
 #define MANY 200000
 

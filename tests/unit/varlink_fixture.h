@@ -21,7 +21,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/util.h"
-#include "daemon/varlink_internal.h"
+#include "daemon/control/varlink_internal.h"
 
 #define WATCHDOG_S 30
 

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+/* consumer_message.c - berthd's side of doc/consumer-protocol.md, as text */
+#include "daemon/consumers/consumer_message.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "binder/binder.h"
+#include "common/backend.h"
+#include "common/netns.h"
+#include "common/util.h"
+#include "daemon/json_text.h"
+#include "daemon/consumers/stats_counts.h"
+
+/* A message has room for 64 KiB, and a namespace may have any number of names;
+ * whoever reads them for a label needs the first. */
+#define NAMES_MAX 32
+
+static void json_cleanup(json_t **json)
+{
+	json_decref(*json);
+}
+
+#define _cleanup_json_ _cleanup_(json_cleanup)
+
+static int parse_released(const json_t *message, struct consumer_reply *reply)
+{
+	reply->type = CONSUMER_REPLY_RELEASED;
+	return stats_counts_parse(message, &reply->counts);
+}
+
+static int parse_stats(json_t *message, struct consumer_reply *reply)
+{
+	json_t *listeners;
+	json_int_t request;
+	int more = 0;
+
+	if (json_unpack(message, "{s:I, s?b, s:o}", "request", &request, "more",
+			&more, "listeners", &listeners) < 0 ||
+	    !json_is_array(listeners))
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_STATS;
+	reply->request = (uint64_t)request;
+	reply->more = more;
+	reply->listeners = json_incref(listeners);
+	return 0;
+}
+
+static int parse_socket(json_t *message, struct consumer_reply *reply)
+{
+	const char *backend = NULL, *netns = NULL, *client_text = NULL,
+		   *from_text = NULL;
+	struct ip_addr client = { .family = AF_UNSPEC };
+	struct backend_source from = { .addr.family = AF_UNSPEC };
+	json_int_t request, id, to, port = 0;
+
+	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s, s?s, s?I, s?s}",
+			"request", &request, "id", &id, "to", &to, "backend",
+			&backend, "backend_namespace", &netns, "client",
+			&client_text, "client_port", &port, "from",
+			&from_text) < 0 ||
+	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX || port < 0 ||
+	    port > UINT16_MAX)
+		return -EPROTO;
+	if (client_text && ip_addr_parse(client_text, &client) < 0)
+		return -EPROTO;
+	if (from_text && backend_source_parse(from_text, &from, NULL) < 0)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_SOCKET;
+	reply->request = (uint64_t)request;
+	reply->target = (struct mint_target){
+		.id = (uint64_t)id,
+		.to = (unsigned int)to,
+		.backend = backend,
+		.netns = netns,
+		.client = client,
+		.client_port = (uint16_t)port,
+		.from = from.addr,
+	};
+	reply->message = json_incref(message);
+	return 0;
+}
+
+static int parse_netns_closed(json_t *message, struct consumer_reply *reply)
+{
+	json_int_t netns_id;
+
+	if (json_unpack(message, "{s:I}", "netns", &netns_id) < 0)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_NETNS_CLOSED;
+	reply->netns_id = (uint64_t)netns_id;
+	return 0;
+}
+
+static int parse_by_type(const char *type, json_t *message,
+			 struct consumer_reply *reply)
+{
+	if (strcmp(type, "released") == 0)
+		return parse_released(message, reply);
+	if (strcmp(type, "stats") == 0)
+		return parse_stats(message, reply);
+	if (strcmp(type, "socket") == 0)
+		return parse_socket(message, reply);
+	if (strcmp(type, "netns_closed") == 0)
+		return parse_netns_closed(message, reply);
+	if (strcmp(type, "hello") == 0)
+		reply->type = CONSUMER_REPLY_HELLO;
+	else if (strcmp(type, "refused") == 0)
+		reply->type = CONSUMER_REPLY_REFUSED;
+	else if (strcmp(type, "repeat") == 0)
+		reply->type = CONSUMER_REPLY_REPEAT;
+	return 0;
+}
+
+int consumer_reply_parse(const char *text, size_t len,
+			 struct consumer_reply *ret_reply)
+{
+	struct consumer_reply reply = { .type = CONSUMER_REPLY_OTHER };
+	_cleanup_json_ json_t *message = NULL;
+	const char *type, *name = "";
+	json_int_t id = 0;
+
+	message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!message || json_unpack(message, "{s:s, s?s, s?I}", "type", &type,
+				    "name", &name, "id", &id) < 0)
+		return -EPROTO;
+	if (parse_by_type(type, message, &reply) < 0)
+		return -EPROTO;
+	reply.id = (uint64_t)id;
+	(void)snprintf(reply.name, sizeof(reply.name), "%s",
+		       name); /* cut is fine: for the log */
+	*ret_reply = reply;
+	return 0;
+}
+
+void consumer_reply_done(struct consumer_reply *reply)
+{
+	json_decref(reply->listeners);
+	reply->listeners = NULL;
+	json_decref(reply->message);
+	reply->message = NULL;
+}
+
+int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
+			struct berth_counts *ret_counts)
+{
+	const json_t *listener, *id;
+
+	if (reply->next >= json_array_size(reply->listeners))
+		return 0;
+	listener = json_array_get(reply->listeners, reply->next++);
+	id = json_object_get(listener, "id");
+	if (!json_is_integer(id) ||
+	    stats_counts_parse(listener, ret_counts) < 0)
+		return -EPROTO;
+	*ret_id = (uint64_t)json_integer_value(id);
+	return 1;
+}
+
+static json_t *netns_json(const struct listener *listener,
+			  const struct netns *netns)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; netns && i < netns->n_names && i < NAMES_MAX; i++) {
+		if (json_array_append_new(names,
+					  json_text(netns->names[i].name)) < 0)
+			return json_decref(names), NULL;
+	}
+	return json_pack("{s:I, s:b, s:o}", "id",
+			 (json_int_t)listener->netns_id, "host",
+			 netns && netns->host, "names", names);
+}
+
+static int add_from(json_t *message, const struct service *service)
+{
+	char text[BACKEND_SOURCE_TEXT_MAX];
+	json_t *from = json_array();
+
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (json_array_append_new(
+			    from, json_string(backend_source_fmt(
+					  &service->from[i], text))) < 0)
+			return json_decref(from), -ENOMEM;
+	}
+	return json_object_set_new(message, "from", from) < 0 ? -ENOMEM : 0;
+}
+
+static int add_forward(json_t *message, const struct service *service)
+{
+	json_t *to = json_array();
+
+	for (size_t i = 0; i < service->n_to; i++) {
+		if (json_array_append_new(to, json_text(service->to[i])) < 0)
+			return json_decref(to), -ENOMEM;
+	}
+	if (service->proxy &&
+	    json_object_set_new(
+		    message, "proxy_protocol",
+		    json_string(service_proxy_name(service->proxy))) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->netns &&
+	    json_object_set_new(message, "backend_namespace",
+				json_text(service->netns)) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->transparent &&
+	    json_object_set_new(message, "transparent", json_true()) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->n_from && add_from(message, service) < 0)
+		return json_decref(to), -ENOMEM;
+	if (json_object_set_new(message, "to", to) < 0 ||
+	    json_object_set_new(message, "connect_timeout_ms",
+				json_integer(service->connect_timeout_ms)) <
+		    0 ||
+	    json_object_set_new(message, "idle_timeout_ms",
+				json_integer(service->idle_timeout_ms)) < 0 ||
+	    json_object_set_new(message, "max_connections",
+				json_integer(service->max_connections)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+char *consumer_listener_text(const struct listener *listener,
+			     const struct netns *netns)
+{
+	const struct service *service = listener->service;
+	char address[IP_TEXT_MAX];
+	_cleanup_json_ json_t *message = NULL;
+
+	message = json_pack("{s:s, s:I, s:o, s:s, s:s, s:i, s:o, s:s, s:s}",
+			    "type", "listener", "id", (json_int_t)listener->id,
+			    "netns", netns_json(listener, netns), "protocol",
+			    protocol_name(listener->endpoint.protocol),
+			    "address",
+			    endpoint_addr_fmt(&listener->endpoint, address),
+			    "port", (int)listener->endpoint.port, "interface",
+			    json_text(listener->ifname), "rule", service->rule,
+			    "action", service_action_name(service->action));
+	if (!message)
+		return NULL;
+	if (service->action == SERVICE_FORWARD &&
+	    add_forward(message, service) < 0)
+		return NULL;
+	if (service->action == SERVICE_RESPOND &&
+	    json_object_set_new(message, "text", json_text(service->text)) < 0)
+		return NULL;
+	return json_dumps(message, JSON_COMPACT);
+}
+
+void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
+		       "{\"type\":\"withdraw\",\"id\":%" PRIu64
+		       ",\"abort\":%s}",
+		       id, abort_connections ? "true" : "false"); /* fits */
+}
+
+void consumer_stats_fmt(uint64_t request, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_STATS_MAX,
+		       "{\"type\":\"stats\",\"request\":%" PRIu64 "}",
+		       request); /* fits */
+}
+
+void consumer_socket_fmt(uint64_t request, uint64_t netns_id, int error,
+			 char *buffer)
+{
+	static const char head[] = "{\"type\":\"socket\",\"request\":";
+
+	/* Both fit; what looks negative is read as it was written. */
+	if (error)
+		(void)snprintf(buffer, CONSUMER_SOCKET_MAX,
+			       "%s%" PRId64 ",\"error\":%d}", head,
+			       (int64_t)request, error);
+	else
+		(void)snprintf(buffer, CONSUMER_SOCKET_MAX,
+			       "%s%" PRId64 ",\"netns\":%" PRId64 "}", head,
+			       (int64_t)request, (int64_t)netns_id);
+}
+
+void consumer_netns_gone_fmt(uint64_t netns_id, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_NETNS_GONE_MAX,
+		       "{\"type\":\"netns_gone\",\"netns\":%" PRId64 "}",
+		       (int64_t)netns_id); /* fits */
+}
+
+int consumer_message_send(int socket_fd, const char *text, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = {
+		.iov_base = (char *)text,
+		.iov_len = strlen(text),
+	};
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+
+	if (fd >= 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = sizeof(control.space);
+		cmsg = CMSG_FIRSTHDR(&message);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	if (sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}

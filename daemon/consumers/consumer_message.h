@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumer_message.h - berthd's side of doc/consumer-protocol.md, as text */
+#ifndef DAEMON_CONSUMERS_CONSUMER_MESSAGE_H
+#define DAEMON_CONSUMERS_CONSUMER_MESSAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/consumers/mint.h"
+#include "lib/berth.h"
+
+struct listener;
+struct netns;
+
+#define CONSUMER_REPLY_MAX 65536 /* what a consumer may say in one message */
+#define CONSUMER_WITHDRAW_MAX 96 /* two literals and a 64 bit number */
+#define CONSUMER_STATS_MAX 64 /* a literal and such a number */
+#define CONSUMER_SOCKET_MAX 128 /* two literals and two of those */
+#define CONSUMER_NETNS_GONE_MAX 64
+#define CONSUMER_NAME_MAX 64 /* of the free text in `hello` */
+
+enum consumer_reply_type {
+	CONSUMER_REPLY_HELLO,
+	CONSUMER_REPLY_RELEASED,
+	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
+	CONSUMER_REPLY_REPEAT, /* nor its change */
+	CONSUMER_REPLY_STATS, /* a part of what it counted */
+	CONSUMER_REPLY_SOCKET, /* it asks for one */
+	CONSUMER_REPLY_NETNS_CLOSED, /* it has no more of them in there */
+	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
+};
+
+/**
+ * struct consumer_reply - see the types
+ * @id:		RELEASED, REFUSED, REPEAT, SOCKET: the listener
+ * @name:	HELLO
+ * @counts:	RELEASED: what the consumer counted of the listener in the end
+ * @request:	STATS, SOCKET: the question
+ * @target:	SOCKET: with texts of @message
+ * @netns_id:	NETNS_CLOSED
+ * @more:	STATS: another part follows
+ * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
+ * @message:	SOCKET: owned, else NULL
+ */
+struct consumer_reply {
+	enum consumer_reply_type type;
+	uint64_t id;
+	char name[CONSUMER_NAME_MAX];
+	struct berth_counts counts;
+	uint64_t request;
+	struct mint_target target;
+	uint64_t netns_id;
+	bool more;
+	json_t *listeners;
+	json_t *message;
+	size_t next;
+};
+
+/**
+ * consumer_reply_parse() - one datagram from a consumer, which is not trusted
+ * @ret_reply:	ends with consumer_reply_done()
+ * Return: 0, or -EPROTO.
+ */
+int consumer_reply_parse(const char *text, size_t len,
+			 struct consumer_reply *ret_reply);
+void consumer_reply_done(struct consumer_reply *reply);
+
+/**
+ * consumer_reply_next() - the next listener of a STATS reply
+ * Return: 1; 0: that was all; -EPROTO.
+ */
+int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
+			struct berth_counts *ret_counts);
+
+/**
+ * consumer_listener_text() - the `listener` message
+ * @netns:	may be NULL when it is going
+ * Return: allocated text, NULL when out of memory.
+ */
+char *consumer_listener_text(const struct listener *listener,
+			     const struct netns *netns);
+
+/** consumer_withdraw_fmt() - the `withdraw` message, to CONSUMER_WITHDRAW_MAX
+ */
+void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer);
+
+/** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
+void consumer_stats_fmt(uint64_t request, char *buffer);
+
+/**
+ * consumer_socket_fmt() - the answer to `socket`, to CONSUMER_SOCKET_MAX
+ * @error:	0 when the socket comes with it, else a positive errno
+ */
+void consumer_socket_fmt(uint64_t request, uint64_t netns_id, int error,
+			 char *buffer);
+
+/** consumer_netns_gone_fmt() - to CONSUMER_NETNS_GONE_MAX */
+void consumer_netns_gone_fmt(uint64_t netns_id, char *buffer);
+
+/**
+ * consumer_message_send() - one datagram, with a descriptor unless @fd is -1
+ *
+ * Never blocks. The caller keeps @fd.
+ * Return: 0 or -errno of sendmsg(2); -EAGAIN: not now.
+ */
+int consumer_message_send(int socket_fd, const char *text, int fd);
+
+#endif

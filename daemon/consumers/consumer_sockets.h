@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumer_sockets.h - sockets for backends that one consumer asked for
+ *
+ * A backend in another namespace needs a socket that was born there, one that
+ * is reached from the client's address one with IP_TRANSPARENT. See
+ * doc/consumer-protocol.md.
+ */
+#ifndef DAEMON_CONSUMERS_CONSUMER_SOCKETS_H
+#define DAEMON_CONSUMERS_CONSUMER_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct consumer_grant;
+struct consumer_question;
+struct mint_target;
+
+/**
+ * struct consumer_sockets - zero-initialize
+ * @first, @last: questions without an answer, in order
+ * @grants:	namespaces that it has sockets of, by id
+ * @gone:	those of @grants that are gone, and that it was not told of
+ */
+struct consumer_sockets {
+	struct consumer_question *first, *last;
+	size_t n_questions;
+	struct consumer_grant *grants;
+	struct consumer_grant *gone;
+};
+
+/**
+ * consumer_mint_t - makes a socket
+ * @ret_netns_id: where it was born; 0: in a namespace that will not go
+ *
+ * Return: 0, or -errno of why there is none.
+ */
+typedef int consumer_mint_t(const struct mint_target *target, int *ret_fd,
+			    uint64_t *ret_netns_id, void *user_data);
+
+/** consumer_sockets_clear() - the connection is over, and what it got with it
+ */
+void consumer_sockets_clear(struct consumer_sockets *sockets);
+
+/**
+ * consumer_sockets_ask() - notes a question
+ * Return: 0; -EPROTO: more than the protocol allows; -ENOMEM.
+ */
+int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
+			 const struct mint_target *target);
+
+/** consumer_sockets_listener() - the id of that of the first question; 0: there
+ * is no question */
+uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets);
+
+/**
+ * consumer_sockets_netns_gone() - has the consumer told, if it has sockets
+ * Return: does it?
+ */
+bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
+				 uint64_t netns_id, uint64_t now_us);
+
+/** consumer_sockets_netns_closed() - the consumer's answer to that */
+void consumer_sockets_netns_closed(struct consumer_sockets *sockets,
+				   uint64_t netns_id);
+
+/**
+ * consumer_sockets_send_gone() - tells of the first of @gone
+ * Return: 0, or -errno of sendmsg(2); then it is still to be told.
+ */
+int consumer_sockets_send_gone(struct consumer_sockets *sockets, int socket_fd);
+
+/**
+ * consumer_sockets_send_answer() - answers the first question
+ *
+ * The socket is made only now, so that nothing is held that may wait.
+ * Return: 0, or -errno of sendmsg(2); then it is still to be answered.
+ */
+int consumer_sockets_send_answer(struct consumer_sockets *sockets,
+				 int socket_fd, consumer_mint_t *mint,
+				 void *user_data);
+
+/** consumer_sockets_oldest_us() - since when does the consumer not answer that
+ * it closed what it has of a namespace? 0: it did. */
+uint64_t consumer_sockets_oldest_us(const struct consumer_sockets *sockets);
+
+/** consumer_sockets_hold() - may it have sockets of that namespace? */
+bool consumer_sockets_hold(const struct consumer_sockets *sockets,
+			   uint64_t netns_id);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consumers.h - who serves the listeners: berth-relay and other programs
+ *
+ * doc/consumer-protocol.md is the protocol. What a consumer does not have yet
+ * is derived from the table of listeners, never queued as messages.
+ */
+#ifndef DAEMON_CONSUMERS_CONSUMERS_H
+#define DAEMON_CONSUMERS_CONSUMERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "binder/binder.h"
+#include "common/loop.h"
+
+struct berth_counts;
+struct consumers;
+struct endpoint;
+struct mint_target;
+struct netns;
+
+/**
+ * struct consumers_ops - what the consumers' owner provides
+ * @find_netns:	the namespace of a listener, for its names; may return NULL
+ * @find_listener: the open listener with that id; may return NULL
+ * @released:	a consumer let go of a listener of that namespace: its port may
+ *		be free for another one now
+ * @counted:	what a consumer counted of the listener @id, which has or had
+ *		@service; when @final it is released, and no more will come
+ * @stats_changed: consumers_stats_waiting() may be less now
+ * @mint:	a socket for a backend of a listener, see consumer_mint_t
+ * @lost:	a consumer's connection ended, or was ended because it did not
+ *		let go of a namespace in time
+ */
+struct consumers_ops {
+	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
+	struct listener *(*find_listener)(uint64_t id, void *user_data);
+	void (*released)(uint64_t netns_id, void *user_data);
+	void (*counted)(uint64_t id, struct service *service,
+			const struct berth_counts *counts, bool final,
+			void *user_data);
+	void (*stats_changed)(void *user_data);
+	int (*mint)(const struct listener *listener,
+		    const struct mint_target *target, int *ret_fd,
+		    uint64_t *ret_netns_id, void *user_data);
+	void (*lost)(const char *consumer, void *user_data);
+};
+
+int consumers_new(struct loop *loop, const struct consumers_ops *ops,
+		  void *user_data, struct consumers **ret_consumers);
+struct consumers *consumers_free(struct consumers *consumers);
+
+/**
+ * consumers_attach() - gives consumer @name its connection
+ * @fd:		SOCK_SEQPACKET, non-blocking; taken, also on failure
+ * @pid:	of the peer, for status
+ *
+ * An earlier connection ends, untold. Every open listener of @name is
+ * delivered, starting now.
+ * Return: 0; -ENOMEM; -errno of epoll_ctl(2).
+ */
+int consumers_attach(struct consumers *consumers, const char *name, int fd,
+		     pid_t pid);
+
+/* From the binder; see struct binder_ops. */
+void consumers_listener_opened(struct consumers *consumers,
+			       struct listener *listener);
+void consumers_listener_changed(struct consumers *consumers,
+				struct listener *listener);
+void consumers_listener_closing(struct consumers *consumers,
+				struct listener *listener);
+
+/**
+ * consumers_netns_gone() - the namespace goes: connections born in it must too
+ *
+ * To be called after its listeners were closed. Everything of it that a
+ * consumer was asked to let go, now or earlier, is asked for with `abort`; and
+ * sockets that consumers got in there for backends are asked back.
+ */
+void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id);
+
+/**
+ * consumers_step() - sends a bounded slice of what is not delivered yet
+ * Return: true while a further call would send more at once.
+ */
+bool consumers_step(struct consumers *consumers);
+
+/**
+ * consumers_ask_stats() - asks every consumer what it counted
+ * @request:	never used before
+ *
+ * Answers come through @counted. A consumer that did not answer the last time
+ * is not asked again before it did, or, if it is one that answers at all,
+ * before a while is over: so one that is stuck, or knows no such question,
+ * costs one wait and has one message to read.
+ */
+void consumers_ask_stats(struct consumers *consumers, uint64_t request);
+
+/** consumers_stats_waiting() - how many of those that were asked did not answer
+ * @request in full, and still may */
+size_t consumers_stats_waiting(const struct consumers *consumers,
+			       uint64_t request);
+
+/** struct consumer_info - for status
+ * @delivered:	listeners it has
+ * @undelivered: listeners it does not have yet
+ * @withdrawn:	listeners taken away whose release it has not confirmed
+ * @silent:	it did not answer what it counted
+ */
+struct consumer_info {
+	const char *name;
+	bool connected;
+	pid_t pid;
+	size_t delivered;
+	size_t undelivered;
+	size_t withdrawn;
+	bool silent;
+};
+size_t consumers_count(const struct consumers *consumers);
+void consumers_get_info(const struct consumers *consumers, size_t index,
+			struct consumer_info *ret_info);
+
+/** consumers_delivered() - does its consumer have this listener? */
+bool consumers_delivered(const struct listener *listener);
+
+/**
+ * consumers_holder() - who has a withdrawn listener of @netns_id, not released
+ * yet, beside which @endpoint cannot be opened
+ * Return: the consumer's name, borrowed, or NULL.
+ */
+const char *consumers_holder(const struct consumers *consumers,
+			     uint64_t netns_id,
+			     const struct endpoint *endpoint);
+
+/** consumers_holds() - how many withdrawn listeners of @netns_id some consumer
+ * has not confirmed to have released; and one more for each that may have other
+ * sockets in there */
+size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id);
+
+#endif

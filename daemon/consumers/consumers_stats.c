@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/* consumers_stats.c - asks consumers what they counted
+ *
+ * Theory of operation: a consumer has one question at a time. It is waited for
+ * by whoever asked, not here; an answer that nobody waits for any more is
+ * dropped, and tells only that the consumer may be asked again. What an answer
+ * can cost is bounded by what the consumer has: ids of other listeners are
+ * ignored, and a listener that comes twice replaces itself.
+ */
+#include "daemon/consumers/consumers_internal.h"
+
+#include <errno.h>
+#include <utlist.h>
+
+#include "common/util.h"
+
+/* Until a consumer that answered before, and now did not, is asked again. */
+#define STATS_RETRY_US (10 * USEC_PER_SEC)
+
+/* The service of a listener that the consumer has, or NULL. */
+static struct service *consumer_service(const struct consumer *consumer,
+					uint64_t id)
+{
+	struct withdrawal *withdrawal =
+		withdrawals_find(&consumer->withdrawals, id);
+	const struct delivery *delivery;
+	struct listener *listener;
+
+	if (withdrawal)
+		return withdrawal->service;
+	listener =
+		consumer->all->ops.find_listener(id, consumer->all->user_data);
+	delivery = listener ? listener->user_data : NULL;
+	if (!delivery || delivery->consumer != consumer ||
+	    delivery->state == DELIVERY_PENDING)
+		return NULL;
+	return listener->service;
+}
+
+int consumer_counted(struct consumer *consumer, struct consumer_reply *reply)
+{
+	struct consumers *consumers = consumer->all;
+	struct berth_counts counts;
+	struct service *service;
+	uint64_t id;
+	int r;
+
+	if (!consumer->asked.since_us ||
+	    reply->request != consumer->asked.request)
+		return 0; /* nobody waits for it any more */
+	while ((r = consumer_reply_next(reply, &id, &counts)) > 0) {
+		service = consumer_service(consumer, id);
+		if (service)
+			consumers->ops.counted(id, service, &counts,
+					       /* final= */ false,
+					       consumers->user_data);
+	}
+	if (r == 0 && !reply->more) {
+		consumer->asked.since_us = 0;
+		consumer->asked.answers = true;
+		consumers->ops.stats_changed(consumers->user_data);
+	}
+	return r;
+}
+
+static bool consumer_may_be_asked(const struct consumer *consumer,
+				  uint64_t now_us)
+{
+	const struct asked *asked = &consumer->asked;
+
+	if (consumer->fd < 0)
+		return false;
+	return !asked->since_us || (asked->answers && !asked->queued &&
+				    asked->since_us + STATS_RETRY_US <= now_us);
+}
+
+void consumers_ask_stats(struct consumers *consumers, uint64_t request)
+{
+	uint64_t now_us = monotonic_us();
+	struct consumer *consumer;
+
+	LL_FOREACH (consumers->list, consumer) {
+		if (!consumer_may_be_asked(consumer, now_us))
+			continue;
+		consumer->asked.request = request;
+		consumer->asked.since_us = now_us;
+		consumer->asked.queued = true;
+	}
+}
+
+size_t consumers_stats_waiting(const struct consumers *consumers,
+			       uint64_t request)
+{
+	const struct consumer *consumer;
+	size_t n = 0;
+
+	LL_FOREACH (consumers->list, consumer)
+		n += consumer->asked.since_us &&
+		     consumer->asked.request == request;
+	return n;
+}

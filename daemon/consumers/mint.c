@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+/* mint.c - a socket for a consumer to connect to a rule's backend with
+ *
+ * A consumer cannot enter a namespace, and has no capability that
+ * IP_TRANSPARENT needs. So berthd makes the socket, and binds it: berth-relay
+ * may bind none. Connecting needs no privilege. It gives only what the rule of
+ * a listener that the consumer has says; who asks chooses nothing else but the
+ * client's address, where a rule says `transparent`. That is checked, because
+ * the consumer is not trusted; and the ports that need a privilege are not
+ * given away with berthd's.
+ */
+#include "daemon/consumers/mint.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "binder/binder.h"
+#include "common/backend.h"
+#include "common/netns.h"
+#include "common/netns_enter.h"
+#include "common/sctp_addrs.h"
+#include "common/service.h"
+#include "common/stand_in.h"
+#include "common/stream.h"
+#include "common/util.h"
+#include "daemon/json_text.h"
+#include "daemon/privileges.h"
+#include "watcher/watcher.h"
+
+/* Is @told what a consumer was told of @bytes? Return: 0; -ESTALE; -ENOMEM. */
+static int compare_told(const char *bytes, const char *told)
+{
+	json_t *text = json_text(bytes);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = strcmp(json_string_value(text), told) == 0 ? 0 : -ESTALE;
+	json_decref(text);
+	return r;
+}
+
+static bool has_source(const struct service *service,
+		       const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (ip_addr_equal(&service->from[i].addr, addr))
+			return true;
+	}
+	return false;
+}
+
+int mint_check(const struct service *service, const struct mint_target *target)
+{
+	int r = 0;
+
+	if (service->transparent != (target->client.family != AF_UNSPEC))
+		return -ESTALE;
+	if (target->from.family != AF_UNSPEC &&
+	    !has_source(service, &target->from))
+		return -ESTALE;
+	if (target->backend) {
+		if (service->action != SERVICE_FORWARD ||
+		    target->to >= service->n_to)
+			return -ESTALE;
+		r = compare_told(service->to[target->to], target->backend);
+	}
+	if (r == 0 && target->netns)
+		r = compare_told(service->netns ? service->netns : "",
+				 target->netns);
+	return r;
+}
+
+/* A backend without a scheme is of the listener's protocol; and the relay knows
+ * no MPTCP towards backends. */
+static enum protocol backend_protocol(enum backend_scheme scheme,
+				      enum protocol protocol)
+{
+	switch (scheme) {
+	case BACKEND_TCP:
+		return PROTOCOL_TCP;
+	case BACKEND_UDP:
+		return PROTOCOL_UDP;
+	case BACKEND_SCTP:
+		return PROTOCOL_SCTP;
+	case BACKEND_SAME:
+	case BACKEND_UNIX:
+		break;
+	}
+	return protocol;
+}
+
+static void set_protocol(struct netns_socket *sock, enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		sock->type = SOCK_STREAM | SOCK_NONBLOCK;
+		return;
+	case PROTOCOL_UDP:
+		sock->type = SOCK_DGRAM | SOCK_NONBLOCK;
+		return;
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		/* One association to one backend, also where the listener's
+		 * socket has many. */
+		sock->type = SOCK_STREAM | SOCK_NONBLOCK;
+		sock->protocol = IPPROTO_SCTP;
+		return;
+	}
+}
+
+/* Would the consumer's own socket do? */
+static bool is_ordinary(const struct service *service,
+			const struct netns_socket *sock)
+{
+	/* An SCTP socket is bound to all addresses of the rule by its user. */
+	bool bound = service->n_from && sock->protocol != IPPROTO_SCTP;
+
+	return !service->netns && !service->transparent && !bound;
+}
+
+int mint_kind(const struct service *service, enum protocol protocol,
+	      unsigned int to, struct netns_socket *ret_socket)
+{
+	struct netns_socket sock = { .fd = -1 };
+	struct backend backend;
+
+	if (service->action != SERVICE_FORWARD || to >= service->n_to)
+		return -EPERM;
+	if (backend_parse(service->to[to], &backend, NULL) < 0 ||
+	    backend.scheme == BACKEND_UNIX)
+		return -EPERM;
+	sock.domain = backend.address.ss_family;
+	set_protocol(&sock, backend_protocol(backend.scheme, protocol));
+	if (is_ordinary(service, &sock))
+		return -EPERM;
+	*ret_socket = sock;
+	return 0;
+}
+
+int mint_client(const struct netns_socket *sock,
+		const struct mint_target *target,
+		struct sockaddr_storage *ret_address)
+{
+	bool datagrams = (sock->type & ~SOCK_NONBLOCK) == SOCK_DGRAM;
+	int r = stand_in_check(&target->client, sock->domain);
+
+	if (r < 0)
+		return r;
+	/* A port of the kernel's choice would be another client. */
+	if (datagrams && target->client_port == 0)
+		return -EADDRNOTAVAIL;
+	return (int)ip_addr_to_sockaddr(&target->client,
+					datagrams ? target->client_port : 0,
+					/* scope_id= */ 0, ret_address);
+}
+
+int mint_source(const struct service *service, const struct netns_socket *sock,
+		struct sockaddr_storage *ret_address)
+{
+	const struct backend_source *from = service->from;
+
+	if (service->n_from == 0 || sock->protocol == IPPROTO_SCTP)
+		return 0;
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (from[i].addr.family == sock->domain)
+			return (int)ip_addr_to_sockaddr(&from[i].addr,
+							/* port= */ 0,
+							/* scope_id= */ 0,
+							ret_address);
+	}
+	return -EAFNOSUPPORT;
+}
+
+/* A descriptor of the namespace named @name, or -1 for berthd's own. */
+static int open_place(struct watcher *watcher, const char *name, int *ret_fd,
+		      uint64_t *ret_netns_id)
+{
+	const struct netns *netns = NULL;
+	int fd;
+
+	*ret_fd = -1;
+	*ret_netns_id = 0;
+	if (!name)
+		return 0;
+	netns = watcher_find_name(watcher, name);
+	if (!netns)
+		return -ENOENT;
+	if (netns->host)
+		return 0;
+	fd = watcher_open_netns(watcher, netns);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	*ret_netns_id = netns->id;
+	return 0;
+}
+
+static int make_transparent(int fd, int family)
+{
+	static const int on = 1;
+	int r;
+
+	r = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT,
+					    &on, sizeof(on))
+			       : setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on,
+					    sizeof(on));
+	return r < 0 ? -errno : 0;
+}
+
+/* A transparent socket's address need not be local: but SCTP over IPv4 sends
+ * from no other, and says so here (EADDRNOTAVAIL). */
+static int bind_minted(int fd, const struct netns_socket *sock,
+		       bool transparent, const struct sockaddr *address,
+		       socklen_t len)
+{
+	static const int on = 1;
+	int r;
+
+	/* Else a port would be taken that may serve only one destination. SCTP
+	 * does not heed it. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+			 sizeof(on));
+	if (!transparent)
+		return bind(fd, address, len) < 0 ? -errno : 0;
+	r = make_transparent(fd, sock->domain);
+	return r < 0 ? r : privileges_bind_unprivileged(fd, address, len);
+}
+
+static int mint_prepare(int fd, const struct netns_socket *sock)
+{
+	int r;
+
+	if ((sock->type & ~SOCK_NONBLOCK) != SOCK_STREAM)
+		return 0;
+	r = stream_set_hard(fd, /* hard= */ true);
+	if (r == 0 && sock->protocol != IPPROTO_SCTP)
+		r = stream_set_inline(fd, /* inlined= */ true);
+	return r;
+}
+
+/* An association is bound to the addresses that the rule says, or that it is
+ * routed from, which only a socket that was born beside it can tell. */
+static int make_association(const struct service *service, unsigned int to,
+			    int netns_fd, struct netns_socket *sock)
+{
+	struct netns_socket socks[] = {
+		*sock,
+		{ .domain = sock->domain, .type = SOCK_DGRAM, .fd = -1 },
+	};
+	_cleanup_close_ int fd = -1, udp_fd = -1;
+	struct backend backend;
+	int r;
+
+	r = backend_parse(service->to[to], &backend, NULL);
+	if (r < 0)
+		return r;
+	r = netns_sockets(netns_fd, socks, ARRAY_SIZE(socks));
+	if (r < 0)
+		return r;
+	fd = socks[0].fd;
+	udp_fd = socks[1].fd;
+	if (fd < 0 || udp_fd < 0)
+		return -(fd < 0 ? socks[0].error : socks[1].error);
+	r = service->n_from
+		    ? sctp_addrs_add_chosen(fd, service->from, service->n_from,
+					    &backend.addrs)
+		    : sctp_addrs_add_routed(fd, udp_fd, &backend.addrs);
+	if (r == 0)
+		sock->fd = TAKE_FD(fd);
+	return r;
+}
+
+int mint_socket(struct watcher *watcher, const struct listener *listener,
+		const struct mint_target *target, int *ret_fd,
+		uint64_t *ret_netns_id)
+{
+	_cleanup_close_ int netns_fd = -1, fd = -1;
+	const struct service *service = listener->service;
+	struct sockaddr_storage address;
+	struct netns_socket sock;
+	uint64_t netns_id;
+	int r, len;
+
+	r = mint_check(service, target);
+	if (r < 0)
+		return r;
+	r = mint_kind(service, (enum protocol)listener->endpoint.protocol,
+		      target->to, &sock);
+	if (r < 0)
+		return r;
+	len = service->transparent ? mint_client(&sock, target, &address)
+				   : mint_source(service, &sock, &address);
+	if (len < 0)
+		return len;
+	r = open_place(watcher, service->netns, &netns_fd, &netns_id);
+	if (r < 0)
+		return r;
+	if (sock.protocol == IPPROTO_SCTP && !service->transparent)
+		r = make_association(service, target->to, netns_fd, &sock);
+	else
+		r = netns_sockets(netns_fd, &sock, 1);
+	if (r < 0)
+		return r;
+	if (sock.fd < 0)
+		return -sock.error;
+	fd = sock.fd;
+	r = mint_prepare(fd, &sock);
+	if (r == 0 && len > 0)
+		r = bind_minted(fd, &sock, service->transparent,
+				(struct sockaddr *)&address, (socklen_t)len);
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(fd);
+	*ret_netns_id = netns_id;
+	return 0;
+}

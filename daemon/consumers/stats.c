@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+/* stats.c - what consumers counted, by listener and by rule
+ *
+ * Theory of operation: only consumers count. What they counted for listeners
+ * that they have is asked for when somebody wants to know, and kept nowhere.
+ * When they release a listener they say its last counts, and those are added
+ * to the total of its rule here. So a rule's counts are its total and what is
+ * collected of its listeners, and a listener is in exactly one of the two: one
+ * that is released while the others are being collected leaves the collection.
+ * What a consumer had counted and did not say before its connection ended is
+ * lost.
+ *
+ * One collection runs at a time. Whoever asks meanwhile waits for the next, so
+ * that nobody is told what was counted before he asked.
+ */
+#include "daemon/consumers/stats.h"
+
+#include <string.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "binder/binder.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "daemon/consumers/consumers.h"
+#include "daemon/consumers/stats_counts.h"
+#include "rules/rules.h"
+
+/* A consumer answers within milliseconds. One that does not is not worth more
+ * of a person's time. */
+#define COLLECT_TIMEOUT_US (2 * USEC_PER_SEC)
+
+/**
+ * struct rule_total - of listeners that were released
+ * @name, @file: the ruleset's
+ * @index:	in the ruleset
+ */
+struct rule_total {
+	const char *name;
+	const char *file;
+	size_t index;
+	struct berth_counts counts;
+};
+
+/** struct sample - what was collected of listener @id */
+struct sample {
+	uint64_t id;
+	struct service *service; /* a reference */
+	struct berth_counts counts;
+	UT_hash_handle hh;
+};
+
+struct stats_result {
+	unsigned int refs;
+	struct ruleset *ruleset;
+	struct sample *samples;
+	struct berth_counts *rules;
+	struct berth_counts total;
+	char **silent;
+	size_t n_silent;
+};
+
+/**
+ * struct stats - see the file's head
+ * @totals:	of the rules in @ruleset, by name and file
+ * @gone:	of rules that are not in force any more
+ * @request:	of the last collection
+ * @deadline_us: of the one that runs; 0: none does
+ * @failed:	there was no memory for a sample of it
+ * @waiters:	for the one that runs, and for the next
+ */
+struct stats {
+	struct consumers *consumers;
+	struct loop *loop;
+	struct loop_timer *timer;
+	struct ruleset *ruleset;
+	struct rule_total *totals;
+	size_t n_totals;
+	struct berth_counts gone;
+	uint64_t request;
+	uint64_t deadline_us;
+	struct sample *samples;
+	bool failed;
+	struct stats_waiter *waiters;
+};
+
+/* Totals */
+
+static int total_compare(const void *a, const void *b)
+{
+	const struct rule_total *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : strcmp(x->file, y->file);
+}
+
+static struct rule_total *find_total(const struct rule_total *totals, size_t n,
+				     const char *name, const char *file)
+{
+	const struct rule_total key = { .name = name, .file = file };
+
+	return n ? bsearch(&key, totals, n, sizeof(key), total_compare) : NULL;
+}
+
+/* Has the totals of rules that are in @totals go on there. */
+static void move_totals(struct stats *stats, struct rule_total *totals,
+			size_t n)
+{
+	for (size_t i = 0; i < stats->n_totals; i++) {
+		const struct rule_total *old = &stats->totals[i];
+		struct rule_total *new =
+			find_total(totals, n, old->name, old->file);
+
+		stats_counts_add(new ? &new->counts : &stats->gone,
+				 &old->counts);
+	}
+}
+
+int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
+{
+	size_t n = ruleset_size(ruleset);
+	struct rule_total *totals = calloc(n ? n : 1, sizeof(*totals));
+
+	if (!totals)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct rule_info info;
+
+		ruleset_rule_info(ruleset, i, &info);
+		totals[i].name = info.name;
+		totals[i].file = info.file;
+		totals[i].index = i;
+	}
+	qsort(totals, n, sizeof(*totals), total_compare);
+	move_totals(stats, totals, n);
+	free(stats->totals);
+	stats->totals = totals;
+	stats->n_totals = n;
+	(void)ruleset_ref(ruleset);
+	ruleset_unref(stats->ruleset);
+	stats->ruleset = ruleset;
+	return 0;
+}
+
+static void add_final(struct stats *stats, const struct service *service,
+		      const struct berth_counts *counts)
+{
+	struct rule_total *total = find_total(stats->totals, stats->n_totals,
+					      service->rule, service->file);
+	struct berth_counts final = *counts;
+
+	final.active = 0; /* whatever it says */
+	stats_counts_add(total ? &total->counts : &stats->gone, &final);
+}
+
+/* Samples */
+
+static struct sample *find_sample(struct sample *samples, uint64_t id)
+{
+	struct sample *sample;
+
+	HASH_FIND(hh, samples, &id, sizeof(id), sample);
+	return sample;
+}
+
+static void sample_free(struct sample **samples, struct sample *sample)
+{
+	HASH_DEL(*samples, sample);
+	service_unref(sample->service);
+	free(sample);
+}
+
+static void samples_free(struct sample **samples)
+{
+	struct sample *sample, *next;
+
+	HASH_ITER (hh, *samples, sample, next)
+		sample_free(samples, sample);
+}
+
+static struct sample *sample_new(struct sample **samples, uint64_t id,
+				 struct service *service)
+{
+	struct sample *sample = calloc(1, sizeof(*sample));
+
+	if (!sample)
+		return NULL;
+	sample->id = id;
+	HASH_ADD(hh, *samples, id, sizeof(sample->id), sample);
+	if (!sample->hh.tbl) {
+		free(sample);
+		return NULL;
+	}
+	sample->service = service_ref(service);
+	return sample;
+}
+
+void stats_counted(struct stats *stats, uint64_t id, struct service *service,
+		   const struct berth_counts *counts, bool final)
+{
+	struct sample *sample = find_sample(stats->samples, id);
+
+	if (final) {
+		if (sample)
+			sample_free(&stats->samples, sample);
+		add_final(stats, service, counts);
+		return;
+	}
+	if (!stats->deadline_us)
+		return; /* too late for the collection that it answers */
+	if (!sample)
+		sample = sample_new(&stats->samples, id, service);
+	if (sample)
+		sample->counts = *counts;
+	else
+		stats->failed = true;
+}
+
+/* Results */
+
+struct stats_result *stats_result_ref(struct stats_result *result)
+{
+	result->refs++;
+	return result;
+}
+
+struct stats_result *stats_result_unref(struct stats_result *result)
+{
+	if (!result || --result->refs > 0)
+		return NULL;
+	samples_free(&result->samples);
+	for (size_t i = 0; i < result->n_silent; i++)
+		free(result->silent[i]);
+	free(result->silent);
+	free(result->rules);
+	ruleset_unref(result->ruleset);
+	free(result);
+	return NULL;
+}
+
+static int result_add_silent(struct stats_result *result,
+			     const struct consumers *consumers)
+{
+	size_t n = consumers_count(consumers);
+
+	result->silent = calloc(n ? n : 1, sizeof(*result->silent));
+	if (!result->silent)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct consumer_info info;
+		char *name;
+
+		consumers_get_info(consumers, i, &info);
+		if (!info.silent)
+			continue;
+		name = strdup(info.name);
+		if (!name)
+			return -ENOMEM;
+		result->silent[result->n_silent++] = name;
+	}
+	return 0;
+}
+
+static int result_add_rules(struct stats_result *result,
+			    const struct stats *stats)
+{
+	const struct rule_total *total;
+	struct sample *sample;
+
+	result->rules = calloc(stats->n_totals + 1, sizeof(*result->rules));
+	if (!result->rules)
+		return -ENOMEM;
+	result->total = stats->gone;
+	for (size_t i = 0; i < stats->n_totals; i++) {
+		total = &stats->totals[i];
+		result->rules[total->index] = total->counts;
+		stats_counts_add(&result->total, &total->counts);
+	}
+	for (sample = result->samples; sample; sample = sample->hh.next) {
+		total = find_total(stats->totals, stats->n_totals,
+				   sample->service->rule,
+				   sample->service->file);
+		if (total)
+			stats_counts_add(&result->rules[total->index],
+					 &sample->counts);
+		stats_counts_add(&result->total, &sample->counts);
+	}
+	return 0;
+}
+
+/* Takes the samples. Return: NULL when memory is short. */
+static struct stats_result *result_new(struct stats *stats)
+{
+	struct stats_result *result = calloc(1, sizeof(*result));
+	int r = stats->failed ? -ENOMEM : 0;
+
+	if (!result) {
+		samples_free(&stats->samples);
+		return NULL;
+	}
+	result->refs = 1;
+	result->samples = TAKE_PTR(stats->samples);
+	result->ruleset = ruleset_ref(stats->ruleset);
+	if (r == 0)
+		r = result_add_silent(result, stats->consumers);
+	if (r == 0)
+		r = result_add_rules(result, stats);
+	return r == 0 ? result : stats_result_unref(result);
+}
+
+const char *stats_result_silent(const struct stats_result *result, size_t index)
+{
+	return index < result->n_silent ? result->silent[index] : NULL;
+}
+
+static bool result_is_silent(const struct stats_result *result,
+			     const char *consumer)
+{
+	for (size_t i = 0; i < result->n_silent; i++) {
+		if (strcmp(result->silent[i], consumer) == 0)
+			return true;
+	}
+	return false;
+}
+
+const struct berth_counts *
+stats_result_listener(const struct stats_result *result,
+		      const struct listener *listener)
+{
+	static const struct berth_counts none;
+	const struct sample *sample =
+		find_sample(result->samples, listener->id);
+
+	if (sample)
+		return &sample->counts;
+	if (!consumers_delivered(listener) ||
+	    result_is_silent(result, listener->service->consumer))
+		return NULL;
+	return &none;
+}
+
+struct ruleset *stats_result_ruleset(const struct stats_result *result)
+{
+	return result->ruleset;
+}
+
+const struct berth_counts *stats_result_rule(const struct stats_result *result,
+					     size_t index)
+{
+	return &result->rules[index];
+}
+
+const struct berth_counts *stats_result_total(const struct stats_result *result)
+{
+	return &result->total;
+}
+
+/* Collections */
+
+static void collect(struct stats *stats)
+{
+	struct stats_waiter *waiter;
+
+	DL_FOREACH (stats->waiters, waiter)
+		waiter->waits_for_next = false;
+	stats->failed = false;
+	stats->deadline_us = loop_now_us(stats->loop) + COLLECT_TIMEOUT_US;
+	consumers_ask_stats(stats->consumers, ++stats->request);
+	loop_timer_set(stats->timer, stats->deadline_us);
+	stats_consumers_changed(stats);
+}
+
+void stats_consumers_changed(struct stats *stats)
+{
+	/* The timer's handler ends it: this may come from anywhere. */
+	if (stats->deadline_us &&
+	    consumers_stats_waiting(stats->consumers, stats->request) == 0)
+		loop_timer_set(stats->timer, loop_now_us(stats->loop));
+}
+
+/* The first that waits for what was collected; the others may be cancelled by
+ * what one of them does. */
+static struct stats_waiter *next_done(const struct stats *stats)
+{
+	struct stats_waiter *waiter;
+
+	DL_FOREACH (stats->waiters, waiter) {
+		if (!waiter->waits_for_next)
+			return waiter;
+	}
+	return NULL;
+}
+
+static void collected(void *user_data)
+{
+	struct stats *stats = user_data;
+	struct stats_result *result = result_new(stats);
+	struct stats_waiter *waiter;
+
+	while ((waiter = next_done(stats))) {
+		DL_DELETE(stats->waiters, waiter);
+		waiter->done(result, waiter->user_data);
+	}
+	stats->deadline_us = 0;
+	stats_result_unref(result);
+	if (stats->waiters)
+		collect(stats);
+}
+
+void stats_collect(struct stats *stats, struct stats_waiter *waiter)
+{
+	waiter->waits_for_next = true;
+	DL_APPEND(stats->waiters, waiter);
+	if (!stats->deadline_us)
+		collect(stats);
+}
+
+void stats_cancel(struct stats *stats, struct stats_waiter *waiter)
+{
+	DL_DELETE(stats->waiters, waiter);
+}
+
+int stats_new(struct loop *loop, struct consumers *consumers,
+	      struct stats **ret_stats)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
+	int r;
+
+	if (!stats)
+		return -ENOMEM;
+	stats->loop = loop;
+	stats->consumers = consumers;
+	r = loop_timer_new(loop, collected, stats, &stats->timer);
+	if (r < 0) {
+		free(stats);
+		return r;
+	}
+	*ret_stats = stats;
+	return 0;
+}
+
+struct stats *stats_free(struct stats *stats)
+{
+	if (!stats)
+		return NULL;
+	samples_free(&stats->samples);
+	loop_timer_free(stats->timer);
+	ruleset_unref(stats->ruleset);
+	free(stats->totals);
+	free(stats);
+	return NULL;
+}

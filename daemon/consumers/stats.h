@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stats.h - what consumers counted, by listener and by rule */
+#ifndef DAEMON_CONSUMERS_STATS_H
+#define DAEMON_CONSUMERS_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+
+struct berth_counts;
+struct consumers;
+struct listener;
+struct ruleset;
+struct service;
+struct stats;
+struct stats_result;
+
+/**
+ * struct stats_waiter - who asked
+ * @done:	called once from the loop, never from within stats_collect();
+ *		@result is NULL when memory is short, else borrowed
+ */
+struct stats_waiter {
+	void (*done)(struct stats_result *result, void *user_data);
+	void *user_data;
+	struct stats_waiter *prev, *next;
+	bool waits_for_next;
+};
+
+/**
+ * stats_new() - nothing counted, no rules
+ * @consumers:	are asked; must outlive the stats
+ * Return: 0 or -ENOMEM.
+ */
+int stats_new(struct loop *loop, struct consumers *consumers,
+	      struct stats **ret_stats);
+
+/** stats_free() - nobody waits any more. Returns NULL; NULL is fine. */
+struct stats *stats_free(struct stats *stats);
+
+/**
+ * stats_set_rules() - another ruleset is in force
+ *
+ * Rules that are in both keep their totals; those of the others are only in
+ * the sum over all from now on.
+ * Return: 0, or -ENOMEM: the earlier ruleset stays, try again.
+ */
+int stats_set_rules(struct stats *stats, struct ruleset *ruleset);
+
+/**
+ * stats_collect() - asks all consumers
+ * @waiter:	the caller's, until it is done or cancelled
+ *
+ * What is counted up is from after this call. Ends when all have answered or
+ * time is up, whichever is first.
+ */
+void stats_collect(struct stats *stats, struct stats_waiter *waiter);
+void stats_cancel(struct stats *stats, struct stats_waiter *waiter);
+
+/* From the consumers; see struct consumers_ops. */
+void stats_counted(struct stats *stats, uint64_t id, struct service *service,
+		   const struct berth_counts *counts, bool final);
+void stats_consumers_changed(struct stats *stats);
+
+/* The outcome. */
+struct stats_result *stats_result_ref(struct stats_result *result);
+struct stats_result *stats_result_unref(struct stats_result *result);
+
+/** stats_result_silent() - a consumer that did not answer. Return: its name,
+ * or NULL when there is no more. */
+const char *stats_result_silent(const struct stats_result *result,
+				size_t index);
+
+/**
+ * stats_result_listener() - what its consumer counted for @listener
+ * Return: maybe all 0, borrowed; NULL: nobody knows, because no consumer has
+ * it, or its consumer does not answer.
+ */
+const struct berth_counts *
+stats_result_listener(const struct stats_result *result,
+		      const struct listener *listener);
+
+/** stats_result_ruleset() - the rules that it was made for, borrowed */
+struct ruleset *stats_result_ruleset(const struct stats_result *result);
+
+/** stats_result_rule() - all of a rule, what has gone included; the index is
+ * that of the ruleset */
+const struct berth_counts *stats_result_rule(const struct stats_result *result,
+					     size_t index);
+
+/** stats_result_total() - over all rules, also those that are gone */
+const struct berth_counts *
+stats_result_total(const struct stats_result *result);
+
+#endif

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+/* stats_counts.c - what a consumer counted: from its text, summed, as JSON
+ *
+ * Consumers are not trusted: any number that JSON has may come, and sums of
+ * them must not wrap.
+ */
+#include "daemon/consumers/stats_counts.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/util.h"
+
+/* The kernel's errnos end here. */
+#define ERRNO_MAX 4095
+
+/* The members that are plain numbers, in the order of the description. */
+static const struct {
+	const char *name;
+	size_t offset;
+} members[] = {
+	{ "accepted", offsetof(struct berth_counts, accepted) },
+	{ "active", offsetof(struct berth_counts, active) },
+	{ "limited", offsetof(struct berth_counts, limited) },
+	{ "bytes_in", offsetof(struct berth_counts, bytes_in) },
+	{ "bytes_out", offsetof(struct berth_counts, bytes_out) },
+	{ "messages_in", offsetof(struct berth_counts, messages_in) },
+	{ "messages_out", offsetof(struct berth_counts, messages_out) },
+	{ "dropped", offsetof(struct berth_counts, dropped) },
+	{ "looped", offsetof(struct berth_counts, looped) },
+};
+
+static uint64_t *member(struct berth_counts *counts, size_t i)
+{
+	return (uint64_t *)(void *)((char *)counts + members[i].offset);
+}
+
+static uint64_t member_value(const struct berth_counts *counts, size_t i)
+{
+	return *(const uint64_t *)(const void *)((const char *)counts +
+						 members[i].offset);
+}
+
+static void add(uint64_t *sum, uint64_t n)
+{
+	*sum = *sum > INT64_MAX - n ? INT64_MAX : *sum + n;
+}
+
+static int parse_number(const json_t *value, uint64_t *ret)
+{
+	json_int_t number = json_integer_value(value);
+
+	if (!json_is_integer(value) || number < 0)
+		return -EPROTO;
+	*ret = (uint64_t)number;
+	return 0;
+}
+
+static size_t error_place(const struct berth_counts *counts, int error)
+{
+	size_t i = 0;
+
+	while (i < counts->n_errors && counts->errors[i].error != error)
+		i++;
+	return i;
+}
+
+static void add_error(struct berth_counts *counts, int error, uint64_t n)
+{
+	size_t i = error_place(counts, error);
+
+	/* The last place is for 0. */
+	if (i == counts->n_errors && i >= BERTH_ERRORS_MAX - 1) {
+		error = 0;
+		i = error_place(counts, 0);
+	}
+	if (i == counts->n_errors) {
+		counts->errors[i].error = error;
+		counts->errors[i].n = 0;
+		counts->n_errors++;
+	}
+	add(&counts->errors[i].n, n);
+}
+
+static int parse_errors(const json_t *errors, struct berth_counts *counts)
+{
+	json_t *value;
+	const char *key;
+	uint64_t n;
+
+	if (!json_is_object(errors))
+		return -EPROTO;
+	/* The macro wants one that is not const, and changes nothing. */
+	json_object_foreach ((json_t *)errors, key, value) {
+		char *end;
+		long error = strtol(key, &end, 10);
+
+		if (parse_number(value, &n) < 0)
+			return -EPROTO;
+		if (*end != '\0' || error < 0 || error > ERRNO_MAX)
+			error = 0;
+		if (n > 0)
+			add_error(counts, (int)error, n);
+	}
+	return 0;
+}
+
+int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
+{
+	const json_t *errors = json_object_get(object, "errors");
+	struct berth_counts counts = { .accepted = 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const json_t *value = json_object_get(object, members[i].name);
+
+		if (value && parse_number(value, member(&counts, i)) < 0)
+			return -EPROTO;
+	}
+	if (errors && parse_errors(errors, &counts) < 0)
+		return -EPROTO;
+	*ret_counts = counts;
+	return 0;
+}
+
+void stats_counts_add(struct berth_counts *sum, const struct berth_counts *more)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		add(member(sum, i), member_value(more, i));
+	for (size_t i = 0; i < more->n_errors; i++)
+		add_error(sum, more->errors[i].error, more->errors[i].n);
+}
+
+uint64_t stats_counts_failed(const struct berth_counts *counts)
+{
+	uint64_t failed = 0;
+
+	for (size_t i = 0; i < counts->n_errors; i++)
+		add(&failed, counts->errors[i].n);
+	return failed;
+}
+
+static json_t *error_json(int error, uint64_t n)
+{
+	const char *name = error ? strerrorname_np(error) : NULL;
+
+	return json_pack("{s:s?, s:I}", "error", name, "count", (json_int_t)n);
+}
+
+static json_t *errors_json(const struct berth_counts *counts)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < counts->n_errors; i++) {
+		if (json_array_append_new(
+			    array, error_json(counts->errors[i].error,
+					      counts->errors[i].n)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+json_t *stats_counts_json(const struct berth_counts *counts)
+{
+	json_t *object = json_pack("{s:I, s:o}", "failed",
+				   (json_int_t)stats_counts_failed(counts),
+				   "errors", errors_json(counts));
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (json_object_set_new(object, members[i].name,
+					json_integer((json_int_t)member_value(
+						counts, i))) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	}
+	return object;
+}

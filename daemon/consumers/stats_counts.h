@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stats_counts.h - what a consumer counted: from its text, summed, as JSON */
+#ifndef DAEMON_CONSUMERS_STATS_COUNTS_H
+#define DAEMON_CONSUMERS_STATS_COUNTS_H
+
+#include <jansson.h>
+
+#include "lib/berth.h"
+
+/**
+ * stats_counts_parse() - the members of @object that are counts
+ *
+ * What is absent is 0. More errnos than there are places for, and what is none,
+ * are added up under 0.
+ * Return: 0, or -EPROTO for what doc/consumer-protocol.md does not allow.
+ */
+int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts);
+
+/** stats_counts_add() - adds @more to @sum; what is too much stays the highest
+ * number that JSON has */
+void stats_counts_add(struct berth_counts *sum,
+		      const struct berth_counts *more);
+
+/** stats_counts_failed() - all failures of backends */
+uint64_t stats_counts_failed(const struct berth_counts *counts);
+
+/** stats_counts_json() - the type Counters of io.berth. Return: a new
+ * reference, NULL when out of memory. */
+json_t *stats_counts_json(const struct berth_counts *counts);
+
+#endif

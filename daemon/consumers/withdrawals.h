@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* withdrawals.h - listeners that a consumer still holds, and berthd closed */
+#ifndef DAEMON_CONSUMERS_WITHDRAWALS_H
+#define DAEMON_CONSUMERS_WITHDRAWALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Without memory for its table, uthash leaves an element out. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "common/listener_spec.h"
+
+struct listener;
+struct withdrawn_netns;
+
+/**
+ * struct withdrawal - a listener that the consumer still holds
+ * @endpoint:	on which another can be opened only when it is released
+ * @service:	a reference: whose counts its last are
+ * @since_us:	when the consumer was to be told
+ * @abort_since_us: 0: its connections may finish; else when its namespace went
+ * @queued:	in the queue, to be told to the consumer
+ */
+struct withdrawal {
+	uint64_t id;
+	uint64_t netns_id;
+	struct endpoint endpoint;
+	struct service *service;
+	uint64_t since_us;
+	uint64_t abort_since_us;
+	bool queued;
+	struct withdrawn_netns *netns;
+	struct withdrawal *prev, *next; /* in the queue */
+	struct withdrawal *netns_prev, *netns_next; /* of one namespace */
+	UT_hash_handle hh;
+};
+
+/** struct withdrawals - one consumer's; zero-initialized
+ * @queue:	those that it is not told of yet, oldest first */
+struct withdrawals {
+	struct withdrawal *by_id;
+	struct withdrawn_netns *by_netns;
+	struct withdrawal *queue;
+};
+
+/**
+ * withdrawals_add() - @listener is closed and the consumer has it; queues that
+ * Return: 0 or -ENOMEM.
+ */
+int withdrawals_add(struct withdrawals *withdrawals,
+		    const struct listener *listener, uint64_t now_us);
+
+/** withdrawals_find() - of the listener @id, or NULL */
+struct withdrawal *withdrawals_find(const struct withdrawals *withdrawals,
+				    uint64_t id);
+
+/** withdrawals_sent() - the first of the queue was told */
+void withdrawals_sent(struct withdrawals *withdrawals);
+
+/** withdrawals_remove() - released */
+void withdrawals_remove(struct withdrawals *withdrawals,
+			struct withdrawal *withdrawal);
+
+void withdrawals_clear(struct withdrawals *withdrawals);
+
+/** withdrawals_netns_gone() - connections in there are not to finish: queues
+ * those that said otherwise. Return: were there any? */
+bool withdrawals_netns_gone(struct withdrawals *withdrawals, uint64_t netns_id,
+			    uint64_t now_us);
+
+/** withdrawals_of() - the first of a namespace, or NULL; @netns_next leads to
+ * the others */
+const struct withdrawal *withdrawals_of(const struct withdrawals *withdrawals,
+					uint64_t netns_id);
+
+/** withdrawals_count() - of all namespaces */
+size_t withdrawals_count(const struct withdrawals *withdrawals);
+
+/** withdrawals_oldest_us() - the first @abort_since_us, or 0 */
+uint64_t withdrawals_oldest_us(const struct withdrawals *withdrawals);
+
+#endif

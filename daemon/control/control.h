@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control.h - the Varlink service io.berth, for berthctl and any client */
+#ifndef DAEMON_CONTROL_CONTROL_H
+#define DAEMON_CONTROL_CONTROL_H
+
+#include <stdint.h>
+
+#include "common/loop.h"
+
+struct binder;
+struct consumers;
+struct control;
+struct reconcile;
+struct rule_store;
+struct stats;
+struct watcher;
+
+/**
+ * struct control_view - what the control service shows; all borrowed
+ * @reload:	does what SIGHUP does, before it returns. Return: 0 or -errno.
+ * @started_us:	monotonic
+ */
+struct control_view {
+	struct watcher *watcher;
+	struct binder *binder;
+	struct rule_store *rules;
+	struct reconcile *reconcile;
+	struct consumers *consumers;
+	struct stats *stats;
+	int (*reload)(void *user_data);
+	void *user_data;
+	uint64_t started_us;
+};
+
+/**
+ * control_new() - serves on the UNIX socket at @path
+ * @path:	replaced when it exists (the owner holds the directory's lock)
+ *
+ * Return: 0; -ENAMETOOLONG; -ENOMEM; -errno of socket(2), bind(2), listen(2).
+ */
+int control_new(struct loop *loop, const char *path,
+		const struct control_view *view, struct control **ret_control);
+
+/** control_free() - ends all connections and removes the socket's file */
+struct control *control_free(struct control *control);
+
+#endif

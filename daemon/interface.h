@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/* interface.h - doc/io.berth.varlink, as it is, inside the program */
-#ifndef DAEMON_INTERFACE_H
-#define DAEMON_INTERFACE_H
-
-extern const char interface_text[];
-
-#endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/* backend_connect.c - connecting a socket to a backend, never to itself
+ *
+ * A port that nobody listens on, in the range from which the kernel chooses
+ * ports for those who connect, may be chosen for the very socket that connects
+ * to it: TCP then meets its own SYN (a simultaneous open) and is connected to
+ * itself, as a UDP socket is anyway. It would echo what the client says, and
+ * keep the port from the backend that wants it back.
+ *
+ * The kernel has chosen the port when connect(2) returns, also where TCP has
+ * no answer yet, so that one getsockname(2) tells. It is asked for each
+ * backend: which addresses are local, and which ports may be chosen, only the
+ * namespace of the socket knows, and both may change at any time. A backend
+ * that may be a listener of the relay's own is noted with what it told.
+ */
+#include "relay/backend/backend_connect.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/ip.h"
+#include "common/util.h"
+#include "relay/core/listener.h"
+#include "relay/core/mint.h"
+#include "relay/core/own_sockets.h"
+#include "relay/core/serving.h"
+
+/* Is @fd, which is connected as @end says, connected to itself? */
+static bool is_itself(int fd, const struct serving_backend *target,
+		      const struct own_end *end)
+{
+	if (end->port != end->to_port)
+		return false;
+	/* @end names one address of several. */
+	if (target->sctp && target->addrs->n > 1)
+		return sctp_addrs_holds(fd, target->addrs);
+	/* To connect to no address means this host, from the address that is
+	 * connected to. */
+	return ip_addr_is_any(&end->to) || ip_addr_equal(&end->addr, &end->to);
+}
+
+static enum protocol backend_protocol(const struct serving_backend *target,
+				      const struct listener *listener)
+{
+	if (target->sctp)
+		return PROTOCOL_SCTP;
+	return listener->protocol == PROTOCOL_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+}
+
+static int find_own_end(int fd, struct own_end *end)
+{
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	int r;
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		return -errno;
+	r = ip_addr_from_sockaddr(&sa, &end->addr, &end->port);
+	/* An SCTP socket that is bound to no address has several. */
+	if (r == 0 && ip_addr_is_any(&end->addr))
+		end->addr = (struct ip_addr){ .family = AF_UNSPEC };
+	return r;
+}
+
+static int open_connection(int fd, const struct serving_backend *target)
+{
+	if (target->sctp)
+		return sctp_addrs_connect(fd, target->addrs);
+	if (connect(fd, target->address, target->address_len) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Return: as backend_connect(). */
+static int connect_ends(int fd, const struct serving_backend *target,
+			struct own_end *end)
+{
+	int r = open_connection(fd, target), found;
+
+	if (r < 0 && r != -EINPROGRESS)
+		return r;
+	found = find_own_end(fd, end);
+	if (found < 0)
+		return found;
+	return is_itself(fd, target, end) ? -ECONNREFUSED : r;
+}
+
+int backend_connect(int fd, const struct serving_backend *target,
+		    const struct backend_client *client)
+{
+	struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
+	struct own_socket *own = NULL;
+	struct own_end end = {
+		.protocol = backend_protocol(target, client->listener),
+		.netns_id = client->mint ? client->mint->netns_id : 0,
+		.listener_id = client->listener->id,
+		.hops = client->hops,
+	};
+	int r;
+
+	memcpy(&to, target->address, target->address_len);
+	if (ip_addr_from_sockaddr(&to, &end.to, &end.to_port) < 0)
+		return connect(fd, target->address, target->address_len) < 0
+			       ? -errno
+			       : 0; /* UNIX */
+	/* Before it is connected: that very moment it may be accepted. */
+	if (own_port(end.protocol, end.to_port)) {
+		own = own_socket_new(&end);
+		if (!own)
+			return -ENOMEM;
+	}
+	r = connect_ends(fd, target, &end);
+	if (r < 0 && r != -EINPROGRESS) {
+		(void)own_socket_free(own);
+		return r;
+	}
+	if (own) {
+		own_socket_connected(own, &end);
+		*client->own = own;
+	}
+	return r;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/* backend_log.c - the log's lines about backends, of all protocols */
+#include "relay/backend/backend_log.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "common/backend.h"
+#include "common/log.h"
+#include "relay/core/listener.h"
+#include "relay/core/serving.h"
+#include "relay/core/worker.h"
+
+/* The namespace that it is in, when it is not the relay's own. */
+struct place {
+	const char *before, *name, *after;
+};
+
+static struct place place_of(const struct serving *serving)
+{
+	static const struct place own = { "", "", "" };
+
+	if (!serving->backend_netns || !serving->backend_netns[0])
+		return own;
+	return (struct place){ " in '", serving->backend_netns, "'" };
+}
+
+/* " from 10.0.0.1" to @buffer, or nothing; returns it. */
+static const char *source_fmt(const struct serving *serving,
+			      const struct serving_backend *target,
+			      char *buffer, size_t size)
+{
+	const struct backend_source *source = serving_source(serving, target);
+	char text[BACKEND_SOURCE_TEXT_MAX];
+
+	buffer[0] = '\0';
+	if (source)
+		(void)snprintf(buffer, size, " from %s",
+			       backend_source_fmt(source, text)); /* fits */
+	return buffer;
+}
+
+void backend_log_failed(struct worker *worker, const struct listener *listener,
+			const struct serving *serving, unsigned int index,
+			const char *why, const char *next)
+{
+	struct serving_backend *target = &serving->backends[index];
+	struct place place = place_of(serving);
+	char from[BACKEND_SOURCE_TEXT_MAX + sizeof(" from ")];
+
+	if (!worker_may_log(worker, listener, target->text))
+		return;
+	log_warning("%s: cannot connect to '%s'%s%s%s%s: %s; %s",
+		    listener->label, target->text, place.before, place.name,
+		    place.after,
+		    source_fmt(serving, target, from, sizeof(from)), why, next);
+	/* Else it is short of something here, and does not fail. */
+	if (backend_failed_since(serving, index, 0))
+		atomic_store_explicit(&target->health.said, true,
+				      memory_order_relaxed);
+}
+
+void backend_reached(struct worker *worker, const struct listener *listener,
+		     struct serving *serving, unsigned int index)
+{
+	struct serving_backend *target = &serving->backends[index];
+	struct place place = place_of(serving);
+
+	backend_works(serving, index);
+	if (!atomic_load_explicit(&target->health.said, memory_order_relaxed) ||
+	    !atomic_exchange_explicit(&target->health.said, false,
+				      memory_order_relaxed))
+		return;
+	if (worker_may_log(worker, listener, "works again"))
+		log_info("%s: '%s'%s%s%s works again", listener->label,
+			 target->text, place.before, place.name, place.after);
+}

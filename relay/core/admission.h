@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admission.h - who may use how much of what all traffic shares
+ *
+ * The one gate: whatever a stranger can make the relay use is taken here first,
+ * in the name of the stranger's namespace, and given back here.
+ */
+#ifndef RELAY_CORE_ADMISSION_H
+#define RELAY_CORE_ADMISSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/sctp/sctp_message.h"
+
+/* Of one kind of work and one worker's turn: enough to be cheap, few enough
+ * that other namespaces do not wait long. */
+#define ADMISSION_TURN_ACCEPTS 16u
+#define ADMISSION_TURN_BYTES (1024u * 1024)
+
+/** enum admission_kind - what is counted over all workers */
+enum admission_kind {
+	ADMISSION_DESCRIPTORS, /* of connections and sessions */
+	ADMISSION_SESSIONS, /* of UDP; each is a descriptor, too */
+	ADMISSION_PIPES, /* directions of connections that have one */
+	ADMISSION_BYTES, /* of buffers of stalled connections */
+	ADMISSION_KINDS,
+};
+
+/* Counters of local ports, of one namespace and of all; the number of the
+ * former divides the latter's. Where two port spaces meet in one counter each
+ * seems fuller than it is, which matters to nobody who has few ports. */
+#define ADMISSION_NETNS_SPACES 16
+#define ADMISSION_SPACES 1024
+
+struct admissions;
+
+/** struct admission_turn - what a worker did for the namespace in turn @turn */
+struct admission_turn {
+	uint32_t turn;
+	uint32_t n_accepts;
+	uint32_t n_bytes;
+};
+
+/** struct admission_waiting - UDP sessions that wait for a socket of berthd's
+ * @n:		how many
+ * @held_bytes:	of the datagrams that are held for them
+ */
+struct admission_waiting {
+	size_t n;
+	size_t held_bytes;
+};
+
+/** struct admission_worker - one worker's own part of struct admission */
+struct admission_worker {
+	struct admission_turn turn;
+	struct admission_waiting waiting;
+	struct sctp_budget messages;
+};
+
+/**
+ * struct admission - what the traffic of one namespace uses, over its listeners
+ * @used:	by all workers, of each kind
+ * @ports:	likewise, of port spaces
+ * @workers:	each one's own part
+ */
+struct admission {
+	atomic_uint used[ADMISSION_KINDS];
+	atomic_uint ports[ADMISSION_NETNS_SPACES];
+	struct admission_worker *workers;
+};
+
+/**
+ * admission_init() - raises RLIMIT_NOFILE to the hard limit and divides it
+ * @fixed:	descriptors that the process needs for itself
+ * @n_workers:	among which UDP sessions are divided
+ *
+ * Reads how many local ports there are, too; so to be called while files can be
+ * opened. Return: 0 or -errno of getrlimit(2).
+ */
+int admission_init(size_t fixed, size_t n_workers);
+
+/** admission_listener() - a listener came (1) or went (-1): never refused here
+ */
+void admission_listener(int change);
+
+/** admission_listener_connections() - of one listener whose rule names no
+ * number */
+uint32_t admission_listener_connections(void);
+
+/** admission_limit() - how many of @kind one namespace may have */
+uint32_t admission_limit(enum admission_kind kind);
+
+/** admission_worker_sessions() - UDP sessions of all listeners of one worker */
+size_t admission_worker_sessions(void);
+
+/**
+ * admissions_new() - the table; of the main thread, as are its entries' lives
+ * @n_workers:	see struct admission
+ *
+ * Return: NULL when memory is out.
+ */
+struct admissions *admissions_new(size_t n_workers);
+
+/** admissions_free() - when no entry is left. Returns NULL; NULL is fine. */
+struct admissions *admissions_free(struct admissions *admissions);
+
+/**
+ * admission_get() - a reference to the entry of namespace @netns_id
+ *
+ * Return: NULL when memory is out.
+ */
+struct admission *admission_get(struct admissions *admissions,
+				uint64_t netns_id);
+
+/** admission_put() - gives a reference back. Returns NULL; NULL is fine. */
+struct admission *admission_put(struct admission *admission);
+
+/**
+ * admission_all_returned() - with no entry and no traffic left: was all given
+ * back that was taken?
+ *
+ * What is not would never be again: limits would be reached that are not.
+ */
+bool admission_all_returned(void);
+
+/* The rest is for any thread that holds a reference by a listener. */
+
+/** admission_take_fds() - may @n more descriptors be opened that are of no
+ * namespace, such as those of pipes in a pool? */
+bool admission_take_fds(unsigned int n);
+
+/** admission_give_fds() - gives them back */
+void admission_give_fds(unsigned int n);
+
+/**
+ * admission_take() - may the namespace have @n more of @kind?
+ *
+ * Descriptors are taken of those of all traffic, too, and sessions of the
+ * descriptors. Return: false when there is no room; nothing is taken then.
+ */
+bool admission_take(struct admission *admission, enum admission_kind kind,
+		    unsigned int n);
+
+/** admission_add_bytes() - @n bytes were kept, which was to be asked for by
+ * admission_has_room(); they are given back by admission_give() */
+void admission_add_bytes(struct admission *admission, unsigned int n);
+
+/** admission_has_room() - as admission_take(), but without taking anything, and
+ * of descriptors without a look at those of all traffic */
+bool admission_has_room(const struct admission *admission,
+			enum admission_kind kind, unsigned int n);
+
+/** admission_give() - gives back what admission_take() took, or a part */
+void admission_give(struct admission *admission, enum admission_kind kind,
+		    unsigned int n);
+
+/**
+ * admission_take_port() - may the namespace have one more local port?
+ * @space:	stands for what shares ports, see serving_backend.ports; 0: a
+ *		port is not needed
+ *
+ * A namespace may have as many as are free beyond it. So there is always one
+ * for the next namespace, however many greedy ones there are, and a reserve for
+ * programs that are not berth.
+ * Return: false when it may not; nothing is taken then.
+ */
+bool admission_take_port(struct admission *admission, uint32_t space,
+			 uint64_t now_us);
+
+/** admission_give_port() - gives it back */
+void admission_give_port(struct admission *admission, uint32_t space);
+
+/** admission_ports_short() - the kernel has no port left in @space: for some
+ * seconds namespaces may have fewer */
+void admission_ports_short(uint32_t space, uint64_t now_us);
+
+/** admission_is_greedy() - has the namespace a quarter of the ports in @space
+ * that berth has? */
+bool admission_is_greedy(const struct admission *admission, uint32_t space);
+
+/**
+ * admissions_greediest() - which namespace has most ports in @space
+ *
+ * Of the main thread. Return: NULL when none has any. No reference.
+ */
+const struct admission *admissions_greediest(struct admissions *admissions,
+					     uint32_t space);
+
+/**
+ * admission_take_client() - room for one more client of a listener
+ * @n_clients:	the listener's counter of them, which may reach @max_clients
+ * @n_fds:	descriptors that the client needs
+ *
+ * Return: false when there is no room; nothing is taken then.
+ */
+bool admission_take_client(struct admission *admission, atomic_uint *n_clients,
+			   uint32_t max_clients, unsigned int n_fds);
+
+/** admission_give_client() - the client ends; @n_fds of its descriptors were
+ * not given back before */
+void admission_give_client(struct admission *admission, atomic_uint *n_clients,
+			   unsigned int n_fds);
+
+/**
+ * admission_messages() - what SCTP messages of it may take in worker @worker
+ * @of_worker:	the budget of all messages there, of which it is a part
+ */
+struct sctp_budget *admission_messages(struct admission *admission,
+				       size_t worker,
+				       struct sctp_budget *of_worker);
+
+/** admission_waiting() - what waits in worker number @worker, who counts it */
+struct admission_waiting *admission_waiting(struct admission *admission,
+					    size_t worker);
+
+/** admission_turn() - what worker number @worker did in its turn @turn */
+struct admission_turn *admission_turn(struct admission *admission,
+				      size_t worker, uint32_t turn);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admit.h - which clients of connections and associations are let in, and when
+ *
+ * All of it is for the share's worker.
+ */
+#ifndef RELAY_CORE_ADMIT_H
+#define RELAY_CORE_ADMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct admission_turn;
+struct share;
+struct sockaddr_storage;
+struct worker;
+
+/** admit_fds() - descriptors of each of the share's connections */
+unsigned int admit_fds(const struct share *share);
+
+/** admit_take() - takes room for one more. Return: is there any? */
+bool admit_take(struct share *share);
+
+/** admit_give() - gives the room back, @n_fds of its descriptors at least;
+ * others went by admit_give_fds() */
+void admit_give(struct share *share, unsigned int n_fds);
+
+/** admit_give_fds() - only those descriptors: the connection goes on */
+void admit_give_fds(struct share *share, unsigned int n_fds);
+
+/**
+ * struct admit_turn - what a stream listener may accept now
+ * @netns:	what its namespace had of this turn
+ * @n:		how many more
+ */
+struct admit_turn {
+	struct admission_turn *netns;
+	unsigned int n;
+};
+
+/** admit_begin() - the listener was reported: fills @turn */
+void admit_begin(struct worker *worker, struct share *share,
+		 struct admit_turn *turn);
+
+/**
+ * admit_next() - accepts a client; there is room for it
+ * @ret_from:	its address; AF_UNSPEC: not known, it is gone again
+ *
+ * Return: its socket, non-blocking; -1: no more now. The listener is reported
+ * again, at once or when it is not parked any more.
+ */
+int admit_next(struct worker *worker, struct share *share,
+	       struct admit_turn *turn, struct sockaddr_storage *ret_from);
+
+/** admit_bytes() - @n bytes of the share's namespace were read in this turn */
+void admit_bytes(const struct worker *worker, const struct share *share,
+		 size_t n);
+
+/** admit_turn_is_over() - did the share's namespace have its bytes of this
+ * turn? Then it waits for the next one. */
+bool admit_turn_is_over(const struct worker *worker, const struct share *share);
+
+#endif

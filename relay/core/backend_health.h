@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend_health.h - which backend is next: in turn, but for those that failed
+ *
+ * Callable by any thread.
+ */
+#ifndef RELAY_CORE_BACKEND_HEALTH_H
+#define RELAY_CORE_BACKEND_HEALTH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct serving;
+
+/**
+ * struct backend_health - zero-initialize
+ * @held_until_us: monotonic; 0: it works, as far as is known
+ * @failed_us:	when it last failed
+ * @said:	the log says that it failed
+ */
+struct backend_health {
+	_Atomic uint64_t held_until_us;
+	_Atomic uint64_t failed_us;
+	atomic_bool said;
+};
+
+/**
+ * backend_pick() - the backend for a new connection or session, or the next one
+ * after a failure
+ * @next:	counts round robin; the caller's own
+ * @tried:	bit i: backend i failed already, for this very connection
+ *
+ * A backend that failed a moment ago is skipped unless nothing else is left.
+ * Return: its index; -1: all were tried.
+ */
+int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
+		 uint64_t now_us);
+
+/** backend_failed() - backend @index could not be reached; after backend_pick()
+ */
+void backend_failed(struct serving *serving, unsigned int index,
+		    uint64_t now_us);
+
+/** backend_works() - backend @index was reached */
+void backend_works(struct serving *serving, unsigned int index);
+
+/** backend_all_tried() - has @tried, as in backend_pick(), all of them? */
+bool backend_all_tried(const struct serving *serving, uint64_t tried);
+
+/** backend_failed_since() - did backend @index fail after @since_us, and was it
+ * not reached after that? */
+bool backend_failed_since(const struct serving *serving, unsigned int index,
+			  uint64_t since_us);
+
+/** backend_has_other() - is there another backend than @index that did not fail
+ * a moment ago? */
+bool backend_has_other(const struct serving *serving, unsigned int index,
+		       uint64_t now_us);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/* counters.c - reads what workers counted */
+#include "relay/core/counters.h"
+
+static size_t error_place(const struct counts *counts, int error)
+{
+	size_t i = 0;
+
+	while (i < counts->n_errors && counts->errors[i].error != error)
+		i++;
+	return i;
+}
+
+void counts_add_error(struct counts *counts, int error, uint64_t n)
+{
+	size_t i = error_place(counts, error);
+
+	/* The last place is for 0. */
+	if (i == counts->n_errors && i >= COUNTERS_ERRORS) {
+		error = 0;
+		i = error_place(counts, 0);
+	}
+	if (i == counts->n_errors) {
+		counts->errors[i].error = error;
+		counts->n_errors++;
+	}
+	counts->errors[i].n += n;
+}
+
+void counters_sum(const struct counters *counters, struct counts *counts)
+{
+	if (!counters)
+		return;
+	/* What ended had been accepted before: read in the other order, or a
+	 * connection seems to have ended and never come. */
+	for (int i = COUNTER_COUNT - 1; i >= 0; i--)
+		counts->values[i] += atomic_load_explicit(&counters->values[i],
+							  memory_order_acquire);
+	for (size_t i = 0; i <= COUNTERS_ERRORS; i++) {
+		uint64_t n = atomic_load_explicit(&counters->errors[i].n,
+						  memory_order_acquire);
+		int error = atomic_load_explicit(&counters->errors[i].error,
+						 memory_order_relaxed);
+
+		if (n > 0)
+			counts_add_error(counts, error, n);
+	}
+}
+
+uint64_t counts_active(const struct counts *counts)
+{
+	uint64_t accepted = counts->values[COUNTER_ACCEPTED];
+	uint64_t ended = counts->values[COUNTER_ENDED];
+
+	return accepted > ended ? accepted - ended : 0;
+}
+
+bool counts_any(const struct counts *counts)
+{
+	for (size_t i = 0; i < COUNTER_COUNT; i++) {
+		if (counts->values[i] > 0)
+			return true;
+	}
+	return counts->n_errors > 0;
+}

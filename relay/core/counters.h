@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* counters.h - what one worker counts of one listener
+ *
+ * Theory of operation: each struct counters has one writer, the thread of its
+ * share's worker, and any thread may read it. So a count is a plain load and a
+ * plain store, atomic only so that a reader never sees half of one; no lock,
+ * and no locked instruction on the data path. A reader sums up the shares
+ * with counters_sum(), see share_counters() for where they are.
+ */
+#ifndef RELAY_CORE_COUNTERS_H
+#define RELAY_CORE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Different errnos of failed backends that are told apart; others are added
+ * up under 0. */
+#define COUNTERS_ERRORS 7
+
+enum counter {
+	COUNTER_ACCEPTED, /* connections, associations, UDP sessions */
+	COUNTER_ENDED, /* of those; the difference is active */
+	COUNTER_LIMITED, /* by a limit: refused or evicted; and how often
+			  * accepting stopped, see share_limited() */
+	COUNTER_BYTES_IN, /* from clients, as read */
+	COUNTER_BYTES_OUT, /* to clients, as written */
+	COUNTER_MESSAGES_IN, /* datagrams or SCTP messages from clients */
+	COUNTER_MESSAGES_OUT,
+	COUNTER_DROPPED, /* messages that could not be passed on */
+	COUNTER_LOOPED, /* what came from the relay's own sockets: cut */
+	COUNTER_COUNT,
+};
+
+/**
+ * struct counters - zero-initialize
+ * @errors:	errno of a backend's failure, and how often it came
+ */
+struct counters {
+	_Atomic uint64_t values[COUNTER_COUNT];
+	struct {
+		_Atomic int error;
+		_Atomic uint64_t n;
+	} errors[COUNTERS_ERRORS + 1];
+};
+
+/**
+ * struct counts - what a reader found, one or several struct counters
+ * @values:	by enum counter
+ * @n_errors:	how many of @errors are in use
+ */
+struct counts {
+	uint64_t values[COUNTER_COUNT];
+	size_t n_errors;
+	struct {
+		int error;
+		uint64_t n;
+	} errors[COUNTERS_ERRORS + 1];
+};
+
+/** counters_add() - by the share's worker only */
+static inline void counters_add(struct counters *counters, enum counter which,
+				uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(&counters->values[which],
+					    memory_order_relaxed);
+
+	atomic_store_explicit(&counters->values[which], old + n,
+			      memory_order_relaxed);
+}
+
+/** counters_failed() - a backend failed with @error, a positive errno, or 0
+ * when nobody knows */
+static inline void counters_failed(struct counters *counters, int error)
+{
+	int i = error == 0 ? COUNTERS_ERRORS : 0, seen;
+	uint64_t n;
+
+	for (; i < COUNTERS_ERRORS; i++) {
+		seen = atomic_load_explicit(&counters->errors[i].error,
+					    memory_order_relaxed);
+		if (seen == error)
+			break;
+		if (seen == 0) {
+			atomic_store_explicit(&counters->errors[i].error, error,
+					      memory_order_relaxed);
+			break;
+		}
+	}
+	n = atomic_load_explicit(&counters->errors[i].n, memory_order_relaxed);
+	/* Behind the errno: a reader never takes it for another. */
+	atomic_store_explicit(&counters->errors[i].n, n + 1,
+			      memory_order_release);
+}
+
+/** counts_add_error() - @n failures with @error; without room under 0 */
+void counts_add_error(struct counts *counts, int error, uint64_t n);
+
+/**
+ * counters_sum() - adds to @counts what @counters says now; by any thread
+ * @counters:	NULL is fine: nothing was counted
+ */
+void counters_sum(const struct counters *counters, struct counts *counts);
+
+/** counts_active() - accepted and not ended; what is torn by the moment of
+ * reading is never less than 0 */
+uint64_t counts_active(const struct counts *counts);
+
+/** counts_any() - is anything not 0? */
+bool counts_any(const struct counts *counts);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/* handover.c - accepted connections that another worker is to serve
+ *
+ * They travel through that worker's mailbox. Each is a user of the listener on
+ * its way, as other mail is, so that the listener is released only when it is
+ * either served or reset.
+ */
+#include "relay/core/handover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/stream.h"
+#include "common/util.h"
+#include "relay/core/admit.h"
+#include "relay/core/listener.h"
+#include "relay/sctp/sctp.h"
+#include "relay/tcp/tcp.h"
+#include "relay/core/worker.h"
+
+struct handover {
+	struct handover *next;
+	struct share *share;
+	struct sockaddr_storage from;
+	int fd;
+	unsigned int n_fds;
+};
+
+int handover_give(struct share *to, int fd, unsigned int n_fds,
+		  const struct sockaddr_storage *from)
+{
+	struct inbox *inbox = &to->worker->inbox;
+	struct handover *handover = malloc(sizeof(*handover));
+	bool first;
+
+	if (!handover)
+		return -ENOMEM;
+	(void)listener_get(to->listener); /* the giver's share is a user */
+	load_add_conns(&to->worker->load, 1);
+	*handover = (struct handover){
+		.share = to,
+		.fd = fd,
+		.n_fds = n_fds,
+	};
+	handover->from = *from;
+	pthread_mutex_lock(&inbox->lock);
+	first = !inbox->handovers;
+	handover->next = inbox->handovers;
+	inbox->handovers = handover;
+	pthread_mutex_unlock(&inbox->lock);
+	if (first)
+		worker_wake(to->worker);
+	return 0;
+}
+
+static struct handover *take_all(struct worker *worker)
+{
+	struct inbox *inbox = &worker->inbox;
+	struct handover *handovers;
+
+	pthread_mutex_lock(&inbox->lock);
+	handovers = TAKE_PTR(inbox->handovers);
+	pthread_mutex_unlock(&inbox->lock);
+	return handovers;
+}
+
+static void serve(struct worker *worker, const struct handover *handover)
+{
+	struct share *share = handover->share;
+
+	if (share->listener->protocol == PROTOCOL_SCTP)
+		sctp_accepted(worker, share, handover->fd, &handover->from);
+	else
+		tcp_accepted(worker, share, handover->fd, &handover->from);
+}
+
+static void refuse(struct handover *handover)
+{
+	struct share *share = handover->share;
+
+	stream_reset(handover->fd);
+	admit_give(share, handover->n_fds);
+}
+
+static void take(struct worker *worker, struct handover *handover, bool open)
+{
+	struct share *share = handover->share;
+
+	load_add_conns(&worker->load, -1);
+	/* What is served has changed in between: then room for less may have
+	 * been taken. */
+	if (open && share->attached && admit_fds(share) == handover->n_fds)
+		serve(worker, handover);
+	else
+		refuse(handover);
+	outbox_unuse(worker->outbox, share->listener);
+	free(handover);
+}
+
+static void take_each(struct worker *worker, bool open)
+{
+	struct handover *handover = take_all(worker), *next;
+
+	for (; handover; handover = next) {
+		next = handover->next;
+		take(worker, handover, open);
+	}
+}
+
+void handover_take(struct worker *worker)
+{
+	take_each(worker, /* open= */ true);
+}
+
+void handover_drop(struct worker *worker)
+{
+	take_each(worker, /* open= */ false);
+}

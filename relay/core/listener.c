@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/* listener.c - a listener of berthd's, and each worker's share in it */
+#include "relay/core/listener.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "relay/core/admission.h"
+#include "relay/core/own_sockets.h"
+#include "relay/core/serving.h"
+#include "relay/core/worker.h"
+
+int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
+		 size_t n_shares, struct listener **ret_listener)
+{
+	struct listener *listener = calloc(
+		1, sizeof(*listener) + n_shares * sizeof(listener->shares[0]));
+
+	if (!listener)
+		return -ENOMEM;
+	listener->label = strdup(label);
+	if (!listener->label) {
+		free(listener);
+		return -ENOMEM;
+	}
+	listener->id = id;
+	listener->fd = fd;
+	listener->protocol = protocol;
+	listener->n_shares = n_shares;
+	atomic_init(&listener->users, (unsigned int)n_shares);
+	atomic_init(&listener->fd_users, (unsigned int)n_shares);
+	for (size_t i = 0; i < n_shares; i++)
+		listener->shares[i].listener = listener;
+	admission_listener(1);
+	*ret_listener = listener;
+	return 0;
+}
+
+void listener_set_port(struct listener *listener, uint16_t port)
+{
+	listener->port = port;
+	own_port_add(listener->protocol, port, 1);
+}
+
+struct listener *listener_free(struct listener *listener)
+{
+	if (!listener)
+		return NULL;
+	if (listener->port)
+		own_port_add(listener->protocol, listener->port, -1);
+	for (size_t i = 0; i < listener->n_shares; i++) {
+		(void)serving_unref(listener->shares[i].wanted_serving);
+		free(atomic_load(&listener->shares[i].counters));
+	}
+	(void)admission_put(listener->netns);
+	free(listener->label);
+	free(listener);
+	return NULL;
+}
+
+bool listener_get(struct listener *listener)
+{
+	unsigned int users = atomic_load(&listener->users);
+
+	while (users > 0) {
+		if (atomic_compare_exchange_weak(&listener->users, &users,
+						 users + 1))
+			return true;
+	}
+	return false;
+}
+
+bool listener_put(struct listener *listener)
+{
+	return atomic_fetch_sub(&listener->users, 1) == 1;
+}
+
+void listener_put_fd(struct listener *listener)
+{
+	if (atomic_fetch_sub(&listener->fd_users, 1) != 1)
+		return;
+	(void)close(listener->fd); /* a copy: berthd has its own */
+	listener->fd = -1;
+	admission_listener(-1);
+}
+
+struct counters *share_counters_new(struct share *share)
+{
+	/* From the arena of the worker's thread, so that no other worker
+	 * writes to its cache lines. */
+	struct counters *counters = calloc(1, sizeof(*counters));
+
+	if (!counters)
+		return &share->worker->uncounted;
+	/* Whoever finds it finds zeroes in it. */
+	atomic_store_explicit(&share->counters, counters, memory_order_release);
+	return counters;
+}
+
+void share_limited(struct share *share)
+{
+	if (share->limited)
+		return;
+	share->limited = true;
+	counters_add(share_counters(share), COUNTER_LIMITED, 1);
+}
+
+int share_arrival_hops(struct share *share, struct own_arrival *arrival)
+{
+	const struct listener *listener = share->listener;
+	int hops;
+
+	arrival->protocol = listener->protocol;
+	arrival->to_port = listener->port;
+	arrival->netns_id = listener->netns_id;
+	arrival->listener_id = listener->id;
+	hops = own_arrival_hops(arrival);
+	if (hops >= 0)
+		return hops;
+	counters_add(share_counters(share), COUNTER_LOOPED, 1);
+	if (worker_may_log(share->worker, listener, "circle"))
+		log_warning("%s: the rules forward in a circle: what berth "
+			    "sent to a backend came back to berth's own "
+			    "listener; cutting it there",
+			    listener->label);
+	return hops;
+}

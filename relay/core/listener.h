@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listener.h - a listener of berthd's, and each worker's share in it */
+#ifndef RELAY_CORE_LISTENER_H
+#define RELAY_CORE_LISTENER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/listener_spec.h"
+#include "relay/core/counters.h"
+#include "relay/core/pollable.h"
+
+struct admission;
+struct conn;
+struct listener;
+struct own_arrival;
+struct sctp_conn;
+struct sctp_shared;
+struct serving;
+struct udp_front;
+struct worker;
+
+/* What the main thread wants of a worker; bits of share.wanted. */
+#define SHARE_SERVE 1u /* begin; or go on with share.wanted_serving */
+#define SHARE_WITHDRAW 2u /* let go of the listening socket */
+#define SHARE_ABORT 4u /* and reset what was accepted from it */
+#define SHARE_JOIN 8u /* accept from it, too; another worker wants this */
+#define SHARE_RESUME 16u /* look whether there is something to accept */
+
+/**
+ * struct share - one worker's part in one listener
+ *
+ * Only its worker touches it, except for the mail, which the lock of that
+ * worker's mailbox protects.
+ * @serving:	what new connections get; one reference
+ * @conns:	those that this worker accepted from it
+ * @next_backend: counts round robin
+ * @counters:	what this worker did for the listener, see share_counters()
+ * @accept_turn, @n_accept_turns: the worker's turn when it last accepted, and
+ *		in how many turns before it did, without a gap
+ * @udp:	what a UDP listener has instead of @conns
+ * @sctp_conns:	its associations
+ * @sctp:	what a one-to-many listener has beside them
+ * @joined:	it accepts because it was asked to; in worker.joined
+ * @useful:	it accepted something lately
+ * @asked:	set by who asks it to join, unset when it leaves
+ * @open:	it serves connections that are handed over; read by all workers
+ * @limited:	a limit stopped accepting, and nobody was accepted since
+ * @attached:	it uses listener.fd
+ * @registered:	it is in the worker's epoll set
+ * @parked:	it would be, but accepting rests; in worker.parked; read by all
+ *		workers
+ * @withdrawn:	it ends with its last connection
+ * @released:	it gave its use of the listener back
+ */
+struct share {
+	struct pollable poll;
+	struct listener *listener;
+	struct worker *worker;
+	struct serving *serving;
+	struct conn *conns;
+	struct udp_front *udp;
+	struct sctp_conn *sctp_conns;
+	struct sctp_shared *sctp;
+	unsigned int next_backend;
+	_Atomic(struct counters *) counters;
+	uint32_t accept_turn;
+	uint8_t n_accept_turns;
+	atomic_bool asked;
+	atomic_bool open;
+	bool joined;
+	bool useful;
+	bool limited;
+	bool attached;
+	bool registered;
+	atomic_bool parked;
+	bool withdrawn;
+	bool released;
+	struct share *parked_prev, *parked_next;
+	struct share *joined_prev, *joined_next;
+	struct share *next_done;
+
+	/* the mail */
+	struct share *next_mail;
+	struct serving *wanted_serving;
+	unsigned int wanted;
+	bool mailed;
+};
+
+/**
+ * struct listener - what the main thread keeps of one listener
+ * @users:	shares that are not released, and mails on their way; who takes
+ *		the last one away tells the main thread
+ * @fd_users:	shares that use @fd; the last one closes it
+ * @n_conns:	accepted connections in all workers
+ * @netns:	what the traffic of its namespace takes; one reference
+ * @netns_id:	its namespace, 0 for berthd's
+ * @multihomed:	SCTP, on addresses that change
+ * @port:	that it listens on, 0 until it is noted, see own_port()
+ * @label:	for the log: protocol, address, namespace and rule
+ * @next_released: in the main thread's mailbox
+ */
+struct listener {
+	uint64_t id;
+	int fd;
+	enum protocol protocol;
+	atomic_uint users;
+	atomic_uint fd_users;
+	atomic_uint n_conns;
+	struct admission *netns;
+	uint64_t netns_id;
+	uint16_t port;
+	bool multihomed;
+	char *label;
+	struct listener *next_released;
+	size_t n_shares;
+	struct share shares[];
+};
+
+/**
+ * listener_new() - with a share for each of @n_shares workers
+ * @fd:		taken on success
+ * @label:	copied
+ *
+ * The caller sets @netns, @netns_id, @multihomed and the shares' workers.
+ * Return: 0 or -ENOMEM.
+ */
+int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
+		 size_t n_shares, struct listener **ret_listener);
+
+/** listener_free() - when no user is left. Returns NULL; NULL is fine. */
+struct listener *listener_free(struct listener *listener);
+
+/** listener_set_port() - once: sets it, and notes it until the listener is
+ * freed */
+void listener_set_port(struct listener *listener, uint16_t port);
+
+/** listener_get() - adds a user. Return: false when there is none any more. */
+bool listener_get(struct listener *listener);
+
+/** listener_put() - Return: true when it was the last user. */
+bool listener_put(struct listener *listener);
+
+/** listener_put_fd() - one share lets go of the socket */
+void listener_put_fd(struct listener *listener);
+
+/** share_counters_new() - what share_counters() does the first time */
+struct counters *share_counters_new(struct share *share);
+
+/**
+ * share_counters() - by the share's worker only: where it counts
+ *
+ * Most listeners see no traffic for most of the time, so the memory comes with
+ * the first, and goes with the listener. When there is none the worker counts
+ * where nobody looks. Never NULL.
+ */
+static inline struct counters *share_counters(struct share *share)
+{
+	struct counters *counters =
+		atomic_load_explicit(&share->counters, memory_order_relaxed);
+
+	return counters ? counters : share_counters_new(share);
+}
+
+/**
+ * share_limited() - by the share's worker only: a limit stops accepting
+ *
+ * Counts it once, however often accepting is tried again, until
+ * share_accepted(). How many clients wait in the backlog meanwhile only the
+ * kernel knows.
+ */
+void share_limited(struct share *share);
+
+/**
+ * share_arrival_hops() - by the share's worker only: where is a client from?
+ * @arrival:	with the client's end and, if it is known, the one that it spoke
+ *		to
+ *
+ * A client that must not be served is counted and logged.
+ * Return: as own_arrival_hops().
+ */
+int share_arrival_hops(struct share *share, struct own_arrival *arrival);
+
+/** share_accepted() - the same: a client was accepted */
+static inline void share_accepted(struct share *share)
+{
+	share->limited = false;
+	counters_add(share_counters(share), COUNTER_ACCEPTED, 1);
+}
+
+#endif

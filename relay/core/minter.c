@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+/* minter.c - the main thread's part of getting sockets from berthd
+ *
+ * Theory of operation: questions are put to berthd so many at a time as the
+ * protocol allows. Those of one namespace's clients are put in the order in
+ * which they came; namespaces take turns, so that thousands of clients of one
+ * do not stand before the first client of another. How many wait is bounded by
+ * the connections and sessions that there may be. An answer that does not come,
+ * because there was no memory to receive it, frees its place after a while;
+ * whoever waited for it has long given up.
+ */
+#include "relay/core/minter.h"
+
+#include <pthread.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/backend.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/core/serving.h"
+#include "relay/core/worker.h"
+
+/* An answer that was not here by then is lost. */
+#define ANSWER_US (30 * USEC_PER_SEC)
+
+/**
+ * struct minter_lane - questions of one namespace's clients; never empty
+ * @first, @last: linked by @next_waiting
+ * @prev, @next: in struct minter
+ */
+struct minter_lane {
+	uint64_t netns_id;
+	struct mint *first, *last;
+	struct minter_lane *prev, *next;
+	UT_hash_handle hh;
+};
+
+static void mail_put(struct worker *worker, struct mint_mail *mail)
+{
+	struct inbox *inbox = &worker->inbox;
+
+	mail->next = NULL;
+	pthread_mutex_lock(&inbox->lock);
+	if (inbox->mints.first)
+		inbox->mints.last->next = mail;
+	else
+		inbox->mints.first = mail;
+	inbox->mints.last = mail;
+	pthread_mutex_unlock(&inbox->lock);
+	inbox->told = true;
+	worker_kick(worker);
+}
+
+static void mint_fail(struct mint *mint, int error)
+{
+	mint->error = error;
+	mail_put(mint->worker, &mint->mail);
+}
+
+static void mint_forget_sent(struct minter *minter, struct mint *mint)
+{
+	DL_DELETE2(minter->sent, mint, sent_prev, sent_next);
+	minter->n_sent--;
+}
+
+static void fail_lost(struct minter *minter, uint64_t now_us)
+{
+	struct mint *mint;
+
+	while ((mint = minter->sent) && mint->sent_us + ANSWER_US < now_us) {
+		mint_forget_sent(minter, mint);
+		mint_fail(mint, ETIMEDOUT);
+	}
+}
+
+/* Lanes */
+
+static struct minter_lane *lane_new(struct minter *minter, uint64_t netns_id)
+{
+	struct minter_lane *lane = calloc(1, sizeof(*lane));
+
+	if (!lane)
+		return NULL;
+	lane->netns_id = netns_id;
+	HASH_ADD(hh, minter->by_netns, netns_id, sizeof(netns_id), lane);
+	if (!lane->hh.tbl) {
+		free(lane);
+		return NULL;
+	}
+	DL_APPEND(minter->lanes, lane);
+	return lane;
+}
+
+/* Behind those of its namespace that wait. */
+static void lane_add(struct minter *minter, struct mint *mint)
+{
+	const uint64_t netns_id = mint->target.netns_id;
+	struct minter_lane *lane;
+
+	HASH_FIND(hh, minter->by_netns, &netns_id, sizeof(netns_id), lane);
+	if (!lane)
+		lane = lane_new(minter, netns_id);
+	if (!lane) {
+		mint_fail(mint, ENOMEM);
+		return;
+	}
+	mint->next_waiting = NULL;
+	if (lane->first)
+		lane->last->next_waiting = mint;
+	else
+		lane->first = mint;
+	lane->last = mint;
+}
+
+/* Takes its first question out. */
+static struct mint *lane_take(struct minter *minter, struct minter_lane *lane)
+{
+	struct mint *mint = lane->first;
+
+	lane->first = mint->next_waiting;
+	if (lane->first)
+		return mint;
+	DL_DELETE(minter->lanes, lane);
+	/* The analyzer takes the table of a lane that is listed to be empty.
+	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+	HASH_DELETE(hh, minter->by_netns, lane);
+	free(lane);
+	return mint;
+}
+
+/* Another namespace's turn. */
+static void lanes_turn(struct minter *minter)
+{
+	struct minter_lane *lane = minter->lanes;
+
+	DL_DELETE(minter->lanes, lane);
+	DL_APPEND(minter->lanes, lane);
+}
+
+/* Questions */
+
+/* Takes the outbox's questions behind those that wait. */
+static void take_questions(struct minter *minter)
+{
+	struct outbox *outbox = minter->outbox;
+	struct netns_gone *closed;
+	struct mint *mint, *next;
+
+	pthread_mutex_lock(&outbox->lock);
+	mint = TAKE_PTR(outbox->mints.first);
+	closed = TAKE_PTR(outbox->mints.closed);
+	pthread_mutex_unlock(&outbox->lock);
+	if (closed)
+		LL_CONCAT(minter->closed, closed);
+	for (; mint; mint = next) {
+		next = mint->next_waiting;
+		lane_add(minter, mint);
+	}
+}
+
+/* The first of @lane. Return: false when the connection is full. */
+static bool send_question(struct minter *minter, struct minter_lane *lane,
+			  uint64_t now_us)
+{
+	struct mint *mint = lane->first;
+	const struct serving *serving = mint->target.serving;
+	bool stands_in = mint->target.client.family != AF_UNSPEC;
+	const struct serving_backend *target =
+		&serving->backends[mint->target.to];
+	const struct backend_source *source = serving_source(serving, target);
+	char client[IP_TEXT_MAX], from[BACKEND_SOURCE_TEXT_MAX];
+	const struct berth_backend backend = {
+		.id = mint->target.id,
+		.to = mint->target.to,
+		.text = target->text,
+		.netns = serving->backend_netns,
+		.client = stands_in ? ip_addr_fmt(&mint->target.client, client)
+				    : NULL,
+		.client_port = mint->target.client_port,
+		.from = source ? backend_source_fmt(source, from) : NULL,
+	};
+	int r;
+
+	mint->request = ++minter->last_request;
+	r = berth_ask_socket(minter->berth, mint->request, &backend);
+	if (r == -EAGAIN)
+		return false;
+	lanes_turn(minter);
+	(void)lane_take(minter, lane);
+	if (r < 0) {
+		/* Out of memory; or the connection's end, which reading
+		 * tells. */
+		mint_fail(mint, -r);
+		return true;
+	}
+	mint->sent_us = now_us;
+	DL_APPEND2(minter->sent, mint, sent_prev, sent_next);
+	minter->n_sent++;
+	return true;
+}
+
+static bool send_questions(struct minter *minter)
+{
+	uint64_t now_us = monotonic_us();
+	struct minter_lane *lane;
+
+	fail_lost(minter, now_us);
+	while ((lane = minter->lanes)) {
+		if (atomic_load_explicit(&lane->first->unwanted,
+					 memory_order_relaxed)) {
+			mint_fail(lane_take(minter, lane), ECANCELED);
+			continue;
+		}
+		if (minter->n_sent >= BERTH_SOCKETS_MAX)
+			return true;
+		if (!send_question(minter, lane, now_us))
+			return false;
+	}
+	return true;
+}
+
+static bool send_closed(struct minter *minter)
+{
+	struct netns_gone *gone;
+
+	while ((gone = minter->closed)) {
+		if (berth_netns_closed(minter->berth, gone->netns_id) ==
+		    -EAGAIN)
+			return false;
+		minter->closed = gone->next;
+		free(gone);
+	}
+	return true;
+}
+
+bool minter_send(struct minter *minter)
+{
+	take_questions(minter);
+	return send_closed(minter) && send_questions(minter);
+}
+
+void minter_answered(struct minter *minter, struct berth_message *message)
+{
+	struct mint *mint;
+
+	DL_FOREACH2(minter->sent, mint, sent_next)
+	{
+		if (mint->request == message->request)
+			break;
+	}
+	if (!mint)
+		return;
+	mint_forget_sent(minter, mint);
+	mint->fd = TAKE_FD(message->fd);
+	mint->error = mint->fd < 0 && !message->error ? EBADMSG
+						      : message->error;
+	mint->netns_id = message->netns_id;
+	mail_put(mint->worker, &mint->mail);
+}
+
+void minter_netns_gone(struct minter *minter, uint64_t netns_id)
+{
+	struct netns_gone *gone = calloc(
+		1, sizeof(*gone) + minter->n_workers * sizeof(gone->mails[0]));
+
+	if (!gone) {
+		/* berthd ends a relay that does not answer, and starts it
+		 * again. */
+		log_error("out of memory: a namespace that goes is held");
+		return;
+	}
+	gone->netns_id = netns_id;
+	atomic_init(&gone->users, (unsigned int)minter->n_workers);
+	for (size_t i = 0; i < minter->n_workers; i++) {
+		gone->mails[i].gone = gone;
+		mail_put(&minter->workers[i], &gone->mails[i]);
+	}
+}
+
+void minter_done(struct minter *minter)
+{
+	struct netns_gone *gone, *next_gone;
+	struct mint *mint, *next;
+
+	if (!minter->outbox)
+		return;
+	take_questions(minter);
+	while (minter->lanes)
+		mint_destroy(lane_take(minter, minter->lanes));
+	for (mint = minter->sent; mint; mint = next) {
+		next = mint->sent_next;
+		mint_destroy(mint);
+	}
+	LL_FOREACH_SAFE (minter->closed, gone, next_gone)
+		free(gone);
+	*minter = (struct minter){ .berth = NULL };
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+/* own_sockets.c - which sockets towards backends are the relay's own
+ *
+ * Theory of operation: rules may make a circle, so that what the relay sends to
+ * a backend comes to one of its own listeners, which sends it on, and so on:
+ * one client then is as many as there are descriptors. So each socket to a
+ * backend that may be a listener of the relay is noted, by its own end, and
+ * whoever accepts looks whether the client's end is one of them. A chain of
+ * listeners is no mistake, and is let through. What comes from the very
+ * listener that it comes to, or through more than HOPS_MAX, is cut.
+ *
+ * The two ends of a connection are the same in every namespace, as long as
+ * nothing translates addresses. But different namespaces may have the same
+ * addresses: both have a loopback interface. What comes from a loopback
+ * address, or from the address that it goes to, has not left its namespace,
+ * and there the socket has to be, too.
+ *
+ * A connection may be accepted by another worker before connect(2) returns and
+ * its own port is known. So a socket is noted before, as one that is about to
+ * be connected to that backend. Whoever accepts what may be such a socket waits
+ * for those that were noted until then: they wait for nobody.
+ *
+ * Most backends have a port that no listener has. Their sockets are not noted,
+ * which costs one look at a counter.
+ */
+#include "relay/core/own_sockets.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/siphash.h"
+#include "common/util.h"
+
+/* More than a chain of rules that somebody wants, few enough that a client of a
+ * circle costs little. */
+#define HOPS_MAX 4
+
+/* Powers of two: buckets enough for tens of thousands of sockets, in pages that
+ * are not there until they are used; and locks enough for the workers. */
+#define BUCKETS 16384
+#define LOCKS 64
+
+/**
+ * struct own_socket - in a bucket, or in a list of those about to be connected
+ * @number:	increases
+ * @connected:	it is in a bucket
+ */
+struct own_socket {
+	struct own_socket *next, **link;
+	size_t bucket;
+	uint64_t number;
+	bool connected;
+	struct own_end end;
+};
+
+/* Those about to be connected, by the port of their backends. */
+struct connecting {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct own_socket *list;
+	uint64_t last_number;
+};
+
+/* What shares its ports. */
+enum own_class {
+	OWN_TCP,
+	OWN_UDP,
+	OWN_SCTP,
+	OWN_CLASSES,
+};
+
+static _Atomic uint32_t ports[OWN_CLASSES][UINT16_MAX + 1];
+static _Atomic uint32_t n_sockets[OWN_CLASSES];
+static struct own_socket *buckets[BUCKETS];
+static pthread_mutex_t locks[LOCKS] = {
+	[0 ... LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER,
+};
+static struct connecting connecting[LOCKS] = {
+	[0 ... LOCKS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER,
+			      .changed = PTHREAD_COND_INITIALIZER },
+};
+static uint64_t secret[2];
+static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
+
+static void secret_init(void)
+{
+	siphash_secret(secret);
+}
+
+static enum own_class class_of(enum protocol protocol)
+{
+	if (protocol_is_sctp(protocol))
+		return OWN_SCTP;
+	return protocol == PROTOCOL_UDP ? OWN_UDP : OWN_TCP;
+}
+
+void own_port_add(enum protocol protocol, uint16_t port, int change)
+{
+	atomic_fetch_add_explicit(&ports[class_of(protocol)][port],
+				  (uint32_t)change, memory_order_relaxed);
+}
+
+bool own_port(enum protocol protocol, uint16_t port)
+{
+	return atomic_load_explicit(&ports[class_of(protocol)][port],
+				    memory_order_relaxed) > 0;
+}
+
+bool own_sockets_any(enum protocol protocol)
+{
+	return atomic_load_explicit(&n_sockets[class_of(protocol)],
+				    memory_order_relaxed) > 0;
+}
+
+static size_t bucket_of(enum protocol protocol, const struct ip_addr *addr,
+			uint16_t port)
+{
+	uint64_t words[3] = { (uint64_t)class_of(protocol) << 24 |
+			      (uint64_t)addr->family << 16 | port };
+
+	memcpy(&words[1], addr->bytes, sizeof(addr->bytes));
+	(void)pthread_once(&secret_once, secret_init);
+	return siphash(secret, words, ARRAY_SIZE(words)) & (BUCKETS - 1);
+}
+
+static void list_add(struct own_socket **head, struct own_socket *own)
+{
+	own->next = *head;
+	own->link = head;
+	if (own->next)
+		own->next->link = &own->next;
+	*head = own;
+}
+
+static void list_remove(struct own_socket *own)
+{
+	*own->link = own->next;
+	if (own->next)
+		own->next->link = own->link;
+}
+
+static struct connecting *connecting_to(uint16_t port)
+{
+	return &connecting[port % LOCKS];
+}
+
+struct own_socket *own_socket_new(const struct own_end *end)
+{
+	struct connecting *place = connecting_to(end->to_port);
+	struct own_socket *own = calloc(1, sizeof(*own));
+
+	if (!own)
+		return NULL;
+	own->end = *end;
+	atomic_fetch_add_explicit(&n_sockets[class_of(end->protocol)], 1,
+				  memory_order_relaxed);
+	pthread_mutex_lock(&place->lock);
+	own->number = ++place->last_number;
+	list_add(&place->list, own);
+	pthread_mutex_unlock(&place->lock);
+	return own;
+}
+
+void own_socket_connected(struct own_socket *own, const struct own_end *end)
+{
+	struct connecting *place = connecting_to(own->end.to_port);
+	size_t bucket = bucket_of(end->protocol, &end->addr, end->port);
+
+	pthread_mutex_lock(&place->lock);
+	list_remove(own);
+	own->end = *end;
+	own->bucket = bucket;
+	own->connected = true;
+	pthread_mutex_lock(&locks[bucket % LOCKS]);
+	list_add(&buckets[bucket], own);
+	pthread_mutex_unlock(&locks[bucket % LOCKS]);
+	pthread_cond_broadcast(&place->changed);
+	pthread_mutex_unlock(&place->lock);
+}
+
+struct own_socket *own_socket_free(struct own_socket *own)
+{
+	struct connecting *place;
+
+	if (!own)
+		return NULL;
+	if (own->connected) {
+		pthread_mutex_lock(&locks[own->bucket % LOCKS]);
+		list_remove(own);
+		pthread_mutex_unlock(&locks[own->bucket % LOCKS]);
+	} else {
+		place = connecting_to(own->end.to_port);
+		pthread_mutex_lock(&place->lock);
+		list_remove(own);
+		pthread_cond_broadcast(&place->changed);
+		pthread_mutex_unlock(&place->lock);
+	}
+	atomic_fetch_sub_explicit(&n_sockets[class_of(own->end.protocol)], 1,
+				  memory_order_relaxed);
+	free(own);
+	return NULL;
+}
+
+/* Is the backend of @end the listener that @arrival came to, at address @to? */
+static bool leads_to(const struct own_end *end,
+		     const struct own_arrival *arrival,
+		     const struct ip_addr *to)
+{
+	if (!ip_addr_is_any(&end->to) && !ip_addr_equal(&end->to, to))
+		return false;
+	return end->netns_id == arrival->netns_id ||
+	       !(ip_addr_is_loopback(to) || ip_addr_equal(&arrival->from, to));
+}
+
+static bool leads_here(const struct own_end *end,
+		       const struct own_arrival *arrival)
+{
+	if (class_of(end->protocol) != class_of(arrival->protocol) ||
+	    end->to_port != arrival->to_port)
+		return false;
+	for (size_t i = 0; i < arrival->n_to; i++) {
+		if (leads_to(end, arrival, &arrival->to[i]))
+			return true;
+	}
+	return arrival->n_to == 0 && leads_to(end, arrival, &end->to);
+}
+
+/* Among those whose own address is @addr. Return: as own_arrival_hops(). */
+static int hops_from(const struct own_arrival *arrival,
+		     const struct ip_addr *addr)
+{
+	size_t bucket = bucket_of(arrival->protocol, addr, arrival->from_port);
+	const struct own_socket *own;
+	int hops = 0;
+
+	pthread_mutex_lock(&locks[bucket % LOCKS]);
+	for (own = buckets[bucket]; own; own = own->next) {
+		if (!ip_addr_equal(&own->end.addr, addr) ||
+		    own->end.port != arrival->from_port ||
+		    !leads_here(&own->end, arrival))
+			continue;
+		hops = own->end.hops + 1;
+		if (own->end.listener_id == arrival->listener_id ||
+		    hops > HOPS_MAX)
+			hops = -ELOOP;
+		break;
+	}
+	pthread_mutex_unlock(&locks[bucket % LOCKS]);
+	return hops;
+}
+
+/* Is one of those up to @number still about to be connected to here? */
+static bool is_expected(const struct connecting *place,
+			const struct own_arrival *arrival, uint64_t number)
+{
+	const struct own_socket *own = place->list;
+
+	while (own && (own->number > number || !leads_here(&own->end, arrival)))
+		own = own->next;
+	return own;
+}
+
+/* Until all are connected that may be the client. Not for those that come
+ * meanwhile: they are others. */
+static void wait_for_connecting(const struct own_arrival *arrival)
+{
+	struct connecting *place = connecting_to(arrival->to_port);
+	uint64_t number;
+
+	pthread_mutex_lock(&place->lock);
+	number = place->last_number;
+	while (is_expected(place, arrival, number))
+		(void)pthread_cond_wait(&place->changed, &place->lock);
+	pthread_mutex_unlock(&place->lock);
+}
+
+int own_arrival_hops(const struct own_arrival *arrival)
+{
+	static const struct ip_addr several = { .family = AF_UNSPEC };
+	int hops;
+
+	if (!own_sockets_any(arrival->protocol))
+		return 0;
+	wait_for_connecting(arrival);
+	hops = hops_from(arrival, &arrival->from);
+	if (hops == 0 && protocol_is_sctp(arrival->protocol))
+		hops = hops_from(arrival, &several);
+	return hops;
+}

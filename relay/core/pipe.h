@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipe.h - kernel pipes, through which splice(2) moves bytes */
+#ifndef RELAY_CORE_PIPE_H
+#define RELAY_CORE_PIPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What one splice(2) may take in: a pipe's size, if the system allows it. It
+ * is what an unprivileged user may have (pipe-max-size); with a quarter of it
+ * the same bytes cost a third more. */
+#define PIPE_BYTES (1024u * 1024)
+
+/* Of all threads. The kernel lets one unprivileged user have 64 MiB in pipes
+ * (pipe-user-pages-soft); beyond it pipes come crippled. This leaves a
+ * quarter. Who gets none copies. */
+#define PIPES_MAX (48u * 1024 * 1024 / PIPE_BYTES)
+
+/**
+ * struct pipe - open, and of one direction of one connection, or in the pool
+ * @n_bytes:	are in it; kept by who moves them
+ */
+struct pipe {
+	struct pipe *next;
+	int read_fd;
+	int write_fd;
+	uint32_t n_bytes;
+};
+
+/** struct pipe_pool - of one thread; zero-initialize */
+struct pipe_pool {
+	struct pipe *free;
+	unsigned int n_free;
+	bool used;
+};
+
+/**
+ * pipe_take() - an empty pipe
+ *
+ * Return: NULL when there are too many, or the system gives none.
+ */
+struct pipe *pipe_take(struct pipe_pool *pool);
+
+/** pipe_put() - gives it back; what is in it is lost. Returns NULL; NULL is
+ * fine. */
+struct pipe *pipe_put(struct pipe_pool *pool, struct pipe *pipe);
+
+/**
+ * pipe_pool_trim() - closes what was not used since the last call
+ *
+ * Return: is a pipe left?
+ */
+bool pipe_pool_trim(struct pipe_pool *pool);
+void pipe_pool_done(struct pipe_pool *pool);
+
+#endif

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+/* serving.c - what is done with the traffic of a listener */
+#include "relay/core/serving.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "common/backend.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/core/admission.h"
+
+/* A backend on the same host or network answers in milliseconds; one that
+ * takes longer than this is down. */
+#define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
+
+/* Longer than what keeps interactive sessions silent, short enough that what
+ * died without a word does not gather for days. */
+#define TCP_IDLE_TIMEOUT_US (3600 * USEC_PER_SEC)
+
+/* Longer than a DNS client waits for an answer (5 s), with its retries. */
+#define UDP_IDLE_TIMEOUT_US (30 * USEC_PER_SEC)
+
+static int action_parse(const char *text, enum service_action *ret_action)
+{
+	for (int i = SERVICE_FORWARD; i <= SERVICE_HANDOFF; i++) {
+		if (strcmp(text, service_action_name(i)) == 0) {
+			*ret_action = (enum service_action)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
+{
+	switch (scheme) {
+	case BACKEND_SAME:
+		return true;
+	case BACKEND_TCP:
+		return protocol != PROTOCOL_UDP;
+	case BACKEND_UNIX:
+		return true;
+	case BACKEND_UDP:
+		return protocol == PROTOCOL_UDP;
+	case BACKEND_SCTP:
+		return protocol_is_sctp(protocol);
+	}
+	return false;
+}
+
+/* FNV-1a, of what an administrator wrote: nobody chooses it to collide. */
+static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
+{
+	const uint8_t *byte = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t hash_begin(const struct serving *serving, const char *protocol)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	const char *place = serving->backend_netns;
+
+	hash = hash_add(hash, place, strlen(place) + 1);
+	return hash_add(hash, protocol, strlen(protocol) + 1);
+}
+
+/* Datagrams and SCTP have ports for themselves in their namespace; TCP
+ * connections share them as long as their backends differ. */
+static void set_identity(const struct serving *serving,
+			 struct serving_backend *entry, enum protocol protocol)
+{
+	uint64_t space = hash_begin(serving, protocol == PROTOCOL_UDP ? "udp"
+					     : entry->sctp	      ? "sctp"
+								      : "tcp");
+	uint32_t folded;
+
+	entry->id = hash_add(space, entry->address, entry->address_len);
+	if (entry->address->sa_family == AF_UNIX || serving->transparent)
+		return;
+	if (protocol != PROTOCOL_UDP && !entry->sctp)
+		space = entry->id;
+	folded = (uint32_t)(space ^ (space >> 32));
+	entry->ports = folded ? folded : 1;
+}
+
+/* Return: 0 or -ENOMEM. */
+static int set_address(struct serving_backend *entry,
+		       const struct backend *backend)
+{
+	entry->address = malloc(backend->address_len);
+	entry->addrs = entry->sctp ? malloc(sizeof(*entry->addrs)) : NULL;
+	if (!entry->address || (entry->sctp && !entry->addrs))
+		return -ENOMEM;
+	memcpy(entry->address, &backend->address, backend->address_len);
+	entry->address_len = backend->address_len;
+	if (entry->addrs)
+		*entry->addrs = backend->addrs;
+	return 0;
+}
+
+static int add_backend(struct serving *serving, const char *text,
+		       enum protocol protocol, const char **ret_problem)
+{
+	struct serving_backend *entry = &serving->backends[serving->n_backends];
+	struct backend backend;
+
+	if (backend_parse(text, &backend, ret_problem) < 0)
+		return -EINVAL;
+	if (!scheme_fits(backend.scheme, protocol)) {
+		*ret_problem = "a backend of the listener's protocol";
+		return -EINVAL;
+	}
+	entry->text = strdup(text);
+	entry->sctp =
+		backend.scheme == BACKEND_SCTP ||
+		(backend.scheme == BACKEND_SAME && protocol_is_sctp(protocol));
+	serving->n_backends++;
+	if (!entry->text || set_address(entry, &backend) < 0)
+		return -ENOMEM;
+	/* A path is the same in every namespace. */
+	entry->minted = backend.scheme != BACKEND_UNIX &&
+			(serving->transparent || serving->backend_netns[0] ||
+			 (serving->n_from && !entry->sctp));
+	set_identity(serving, entry, protocol);
+	return 0;
+}
+
+static int add_backends(struct serving *serving,
+			const struct berth_listener *listener,
+			enum protocol protocol, const char **ret_problem)
+{
+	int r;
+
+	*ret_problem = "from 1 to 64 backends";
+	if (listener->n_to == 0 || listener->n_to > SERVICE_BACKENDS_MAX)
+		return -EINVAL;
+	serving->backends = calloc(listener->n_to, sizeof(*serving->backends));
+	if (!serving->backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < listener->n_to; i++) {
+		r = add_backend(serving, listener->to[i], protocol,
+				ret_problem);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_proxy(struct serving *serving,
+		     const struct berth_listener *listener,
+		     enum protocol protocol, const char **ret_problem)
+{
+	if (service_proxy_parse(listener->proxy_protocol, &serving->proxy) <
+	    0) {
+		*ret_problem = "one of the proxy_protocols v1, v2, v2+crc32c";
+		return -EINVAL;
+	}
+	if (serving->proxy == SERVICE_PROXY_V1 && protocol == PROTOCOL_UDP) {
+		*ret_problem = "proxy_protocol v2, v1 has no datagrams";
+		return -EINVAL;
+	}
+	/* Only where it is told: else namespaces could share the serving.
+	 * Bytes that are not UTF-8 come escaped, which may be long; and a name
+	 * that was cut would be another namespace's. */
+	if (serving->proxy <= SERVICE_PROXY_V1 || listener->n_names == 0 ||
+	    strlen(listener->names[0]) > NAME_MAX)
+		return 0;
+	serving->netns_name = strdup(listener->names[0]);
+	return serving->netns_name ? 0 : -ENOMEM;
+}
+
+static int set_from(struct serving *serving,
+		    const struct berth_listener *listener,
+		    const char **ret_problem)
+{
+	if (listener->n_from == 0)
+		return 0;
+	*ret_problem = "from at most 8 addresses";
+	if (listener->n_from > SERVICE_FROM_MAX)
+		return -EINVAL;
+	serving->from = calloc(listener->n_from, sizeof(*serving->from));
+	if (!serving->from)
+		return -ENOMEM;
+	for (; serving->n_from < listener->n_from; serving->n_from++) {
+		if (backend_source_parse(listener->from[serving->n_from],
+					 &serving->from[serving->n_from],
+					 ret_problem) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int set_forward(struct serving *serving,
+		       const struct berth_listener *listener,
+		       enum protocol protocol, const char **ret_problem)
+{
+	int r = set_proxy(serving, listener, protocol, ret_problem);
+
+	if (r < 0)
+		return r;
+	serving->transparent = listener->transparent;
+	serving->backend_netns = strdup(listener->backend_netns);
+	if (!serving->backend_netns)
+		return -ENOMEM;
+	r = set_from(serving, listener, ret_problem);
+	if (r < 0)
+		return r;
+	return add_backends(serving, listener, protocol, ret_problem);
+}
+
+static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)
+{
+	if (timeout_ms == BERTH_TIMEOUT_OFF)
+		return SERVING_NEVER_US;
+	return timeout_ms ? timeout_ms * USEC_PER_MSEC : default_us;
+}
+
+/* Heartbeats end an SCTP association whose peer is gone. One that is only
+ * silent is as it should be: signalling links are, for days. */
+static uint64_t default_idle_us(enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+	case PROTOCOL_MPTCP:
+		return TCP_IDLE_TIMEOUT_US;
+	case PROTOCOL_UDP:
+		return UDP_IDLE_TIMEOUT_US;
+	case PROTOCOL_SCTP:
+	case PROTOCOL_SCTP_SEQPACKET:
+		return SERVING_NEVER_US;
+	}
+	return TCP_IDLE_TIMEOUT_US;
+}
+
+static int serving_fill(struct serving *serving,
+			const struct berth_listener *listener,
+			enum protocol protocol, const char **ret_problem)
+{
+	serving->connect_timeout_us =
+		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
+	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
+					      default_idle_us(protocol));
+	serving->max_connections = listener->max_connections
+					   ? listener->max_connections
+					   : admission_listener_connections();
+	*ret_problem = "one of the actions forward, respond, echo, discard";
+	if (action_parse(listener->action, &serving->action) < 0)
+		return -EINVAL;
+	switch (serving->action) {
+	case SERVICE_FORWARD:
+		return set_forward(serving, listener, protocol, ret_problem);
+	case SERVICE_RESPOND:
+		serving->text = strdup(listener->text);
+		serving->text_len = strlen(listener->text);
+		return serving->text ? 0 : -ENOMEM;
+	case SERVICE_ECHO:
+	case SERVICE_DISCARD:
+		return 0;
+	case SERVICE_HANDOFF:
+		return -EINVAL;
+	}
+	return -EINVAL;
+}
+
+int serving_new(const struct berth_listener *listener, enum protocol protocol,
+		struct serving **ret_serving, const char **ret_problem)
+{
+	struct serving *serving = calloc(1, sizeof(*serving));
+	int r;
+
+	if (!serving)
+		return -ENOMEM;
+	atomic_init(&serving->refs, 1);
+	r = serving_fill(serving, listener, protocol, ret_problem);
+	if (r < 0) {
+		(void)serving_unref(serving);
+		return r;
+	}
+	*ret_serving = serving;
+	return 0;
+}
+
+struct serving *serving_ref(struct serving *serving)
+{
+	atomic_fetch_add_explicit(&serving->refs, 1, memory_order_relaxed);
+	return serving;
+}
+
+struct serving *serving_unref(struct serving *serving)
+{
+	if (!serving || atomic_fetch_sub_explicit(&serving->refs, 1,
+						  memory_order_acq_rel) > 1)
+		return NULL;
+	for (size_t i = 0; i < serving->n_backends; i++) {
+		free(serving->backends[i].text);
+		free(serving->backends[i].address);
+		free(serving->backends[i].addrs);
+	}
+	free(serving->backends);
+	free(serving->from);
+	free(serving->netns_name);
+	free(serving->backend_netns);
+	free(serving->text);
+	free(serving);
+	return NULL;
+}
+
+const struct backend_source *
+serving_source(const struct serving *serving,
+	       const struct serving_backend *target)
+{
+	for (size_t i = 0; i < serving->n_from && !target->sctp; i++) {
+		if (serving->from[i].addr.family == target->address->sa_family)
+			return &serving->from[i];
+	}
+	return NULL;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool serving_equal(const struct serving *a, const struct serving *b)
+{
+	if (a->action != b->action || a->n_backends != b->n_backends ||
+	    a->connect_timeout_us != b->connect_timeout_us ||
+	    a->idle_timeout_us != b->idle_timeout_us ||
+	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
+	    a->transparent != b->transparent ||
+	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
+	    !text_equal(a->netns_name, b->netns_name) ||
+	    !text_equal(a->backend_netns, b->backend_netns) ||
+	    !text_equal(a->text, b->text))
+		return false;
+	for (size_t i = 0; i < a->n_backends; i++) {
+		/* Without a scheme the text means the listener's protocol. */
+		if (strcmp(a->backends[i].text, b->backends[i].text) != 0 ||
+		    a->backends[i].sctp != b->backends[i].sctp)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serving.h - what is done with the traffic of a listener
+ *
+ * Made from berthd's message, immutable afterwards but for the backends'
+ * health, shared by reference count between listeners, threads and connections.
+ */
+#ifndef RELAY_CORE_SERVING_H
+#define RELAY_CORE_SERVING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/listener_spec.h"
+#include "common/sctp_addrs.h"
+#include "common/service.h"
+#include "relay/core/backend_health.h"
+
+struct backend_source;
+struct berth_listener;
+
+/**
+ * struct serving_backend - where to connect, and its text for the log
+ * @sctp:	by SCTP, to @addrs; else by TCP, or UDP for a UDP listener, or
+ *		UNIX
+ * @minted:	with a socket of berthd's, see mint.h
+ * @id:		a number for its address and where that is, the same in all
+ *rules
+ * @ports:	the port space that its sockets take a local port of, for
+ *		admission_take_port(); 0: they need none, or the client's
+ */
+struct serving_backend {
+	char *text;
+	bool sctp;
+	struct sctp_addrs *addrs;
+	struct sockaddr *address;
+	socklen_t address_len;
+	bool minted;
+	uint64_t id;
+	uint32_t ports;
+	struct backend_health health;
+};
+
+/** A time-out that never comes: no clock gets there, and whoever adds it to a
+ * time of the clock does not overflow. */
+#define SERVING_NEVER_US (UINT64_C(1) << 60)
+
+/**
+ * struct serving - see the file's head
+ * @n_backends:	at most SERVICE_BACKENDS_MAX
+ * @max_connections: never 0
+ * @proxy:	what the backend is told before anything else
+ * @netns_name:	the namespace's first name, for that; NULL: none, or not told
+ * @backend_netns: where to connect; "" in the relay's own
+ * @transparent: from the client's address
+ * @from:	NULL, or what sockets to backends are bound to; see
+ *		struct service
+ */
+struct serving {
+	atomic_uint refs;
+	enum service_action action;
+	struct serving_backend *backends;
+	size_t n_backends;
+	uint64_t connect_timeout_us;
+	uint64_t idle_timeout_us;
+	uint32_t max_connections;
+	enum service_proxy proxy;
+	char *netns_name;
+	char *backend_netns;
+	bool transparent;
+	struct backend_source *from;
+	size_t n_from;
+	char *text;
+	size_t text_len;
+};
+
+/**
+ * serving_new() - one reference, from what berthd asks for
+ * @ret_problem: static text of why the relay cannot serve this, with -EINVAL
+ *
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int serving_new(const struct berth_listener *listener, enum protocol protocol,
+		struct serving **ret_serving, const char **ret_problem);
+struct serving *serving_ref(struct serving *serving);
+
+/** serving_unref() - frees with the last reference. NULL is fine. */
+struct serving *serving_unref(struct serving *serving);
+
+/** serving_source() - the address of the rule's that berthd binds a socket for
+ * @target to; NULL: none, which is so for SCTP, too */
+const struct backend_source *
+serving_source(const struct serving *serving,
+	       const struct serving_backend *target);
+
+/** serving_equal() - would both treat a connection alike? */
+bool serving_equal(const struct serving *a, const struct serving *b);
+
+#endif

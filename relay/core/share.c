@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+/* share.c - a worker's part in a listener: from its beginning to its release
+ *
+ * The listening socket is shared with other workers, and berthd holds a copy:
+ * closing it removes it from no epoll set. So it is always taken out first.
+ *
+ * A share rests ("parked") while accepting makes no sense, see admit.c, and it
+ * joins and leaves a listener as spread.c says.
+ */
+#include "relay/core/share.h"
+
+#include <assert.h>
+#include <sys/epoll.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "relay/core/listener.h"
+#include "relay/sctp/sctp.h"
+#include "relay/core/serving.h"
+#include "relay/core/spread.h"
+#include "relay/tcp/tcp.h"
+#include "relay/udp/udp.h"
+#include "relay/core/worker.h"
+
+/* How long accepting rests when descriptors or memory are short; what frees
+ * some elsewhere is not told to us. */
+#define PARK_US (100 * USEC_PER_MSEC)
+
+/* How long a listener that it joined is kept before it is asked whether it
+ * still needs help. */
+#define LEAVE_US (100 * USEC_PER_MSEC)
+
+static void share_register(struct worker *worker, struct share *share)
+{
+	uint32_t events = spread_events(share->listener->n_shares);
+	int r;
+
+	r = worker_watch(worker, share->listener->fd, events, &share->poll);
+	if (r < 0) {
+		if (worker_may_log(worker, share->listener, NULL))
+			log_warning_errno(r, "cannot poll %s; retrying",
+					  share->listener->label);
+		share_park(worker, share);
+		return;
+	}
+	share->registered = true;
+}
+
+static void share_unregister(struct worker *worker, struct share *share)
+{
+	if (!share->registered)
+		return;
+	(void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, share->listener->fd,
+			NULL); /* it is there */
+	share->registered = false;
+}
+
+void share_park(struct worker *worker, struct share *share)
+{
+	if (share->parked || !share->attached)
+		return;
+	share_unregister(worker, share);
+	share->parked = true;
+	DL_APPEND2(worker->parked, share, parked_prev, parked_next);
+	timer_set_earlier(&worker->timers, &worker->resume,
+			  worker->now_us + PARK_US);
+}
+
+static void share_leave_park(struct worker *worker, struct share *share)
+{
+	if (!share->parked)
+		return;
+	share->parked = false;
+	DL_DELETE2(worker->parked, share, parked_prev, parked_next);
+}
+
+/* Room for one more came here, but this worker does not accept. */
+static void tell_first(struct share *share)
+{
+	struct share *first = spread_first(share->listener);
+
+	if (first != share &&
+	    atomic_load_explicit(&first->parked, memory_order_relaxed))
+		worker_ask(first, SHARE_RESUME);
+}
+
+void share_unpark(struct worker *worker, struct share *share)
+{
+	if (share && !share->parked)
+		tell_first(share);
+	if (!share || !share->parked)
+		share = worker->parked;
+	if (!share || worker->stopping)
+		return;
+	share_leave_park(worker, share);
+	share_register(worker, share);
+}
+
+/* Those that cannot be registered park again, behind the ones tried here. */
+void share_resume(struct timer *timer, void *user_data)
+{
+	struct worker *worker = user_data;
+	struct share *share;
+	size_t n;
+
+	(void)timer;
+	DL_COUNT2(worker->parked, share, n, parked_next);
+	while (n-- > 0)
+		share_unpark(worker, NULL);
+}
+
+/* Shares */
+
+static void (*const listener_handlers[PROTOCOL_COUNT])(struct worker *,
+						       struct pollable *,
+						       uint32_t) = {
+	[PROTOCOL_TCP] = tcp_listener_handler,
+	[PROTOCOL_MPTCP] = tcp_listener_handler,
+	[PROTOCOL_UDP] = udp_listener_handler,
+	[PROTOCOL_SCTP] = sctp_listener_handler,
+	[PROTOCOL_SCTP_SEQPACKET] = sctp_shared_handler,
+};
+
+static bool share_is_empty(const struct share *share)
+{
+	return !share->conns && !share->sctp_conns;
+}
+
+static void share_set_serving(struct worker *worker, struct share *share,
+			      struct serving *serving)
+{
+	struct serving *old = share->serving;
+
+	share->serving = serving;
+	if (old && share->udp)
+		udp_share_changed(worker, share, old);
+	if (old && share->listener->multihomed)
+		sctp_share_follow(worker, share);
+	(void)serving_unref(old);
+}
+
+/* Return: 0 or a negative errno; it may have begun in part. */
+static int share_begin(struct worker *worker, struct share *share)
+{
+	enum protocol protocol = share->listener->protocol;
+	int r = 0;
+
+	share->attached = true;
+	atomic_store_explicit(&share->open, true, memory_order_relaxed);
+	share->poll.handler = listener_handlers[protocol];
+	if (protocol == PROTOCOL_UDP)
+		r = udp_share_open(worker, share);
+	if (r == 0 && spread_is_first(share))
+		share_register(worker, share);
+	if (protocol == PROTOCOL_SCTP_SEQPACKET)
+		r = sctp_shared_open(worker, share);
+	return r;
+}
+
+static void share_stop(struct worker *worker, struct share *share)
+{
+	share_leave_park(worker, share);
+	share_unregister(worker, share);
+	if (!share->joined)
+		return;
+	share->joined = false;
+	DL_DELETE2(worker->joined, share, joined_prev, joined_next);
+}
+
+static void share_join(struct worker *worker, struct share *share)
+{
+	if (!share->attached || share->joined) {
+		atomic_store_explicit(&share->asked, share->joined,
+				      memory_order_relaxed);
+		return;
+	}
+	share->joined = true;
+	share->useful = true; /* so it stays for a while at least */
+	DL_APPEND2(worker->joined, share, joined_prev, joined_next);
+	share_register(worker, share);
+	timer_set_earlier(&worker->timers, &worker->leave,
+			  worker->now_us + LEAVE_US);
+}
+
+/* The kernel wakes one worker for a client, and it may have been this one,
+ * which will not look any more (EPOLLEXCLUSIVE); so the first must. */
+static void share_leave(struct worker *worker, struct share *share)
+{
+	share_stop(worker, share);
+	atomic_store_explicit(&share->asked, false, memory_order_relaxed);
+	worker_ask(spread_first(share->listener), SHARE_RESUME);
+}
+
+static void share_look_again(struct worker *worker, struct share *share)
+{
+	if (share->registered) {
+		share_unregister(worker, share);
+		share_register(worker, share);
+	} else if (share->parked) {
+		share_unpark(worker, share);
+	}
+}
+
+/* Leaves the listeners at which there was nothing to do. */
+void share_leave_idle(struct timer *timer, void *user_data)
+{
+	struct worker *worker = user_data;
+	struct share *share, *next;
+
+	DL_FOREACH_SAFE2 (worker->joined, share, next, joined_next) {
+		if (!share->useful || !spread_needs_help(share, worker->now_us))
+			share_leave(worker, share);
+		share->useful = false;
+	}
+	if (worker->joined)
+		timer_set(&worker->timers, timer, worker->now_us + LEAVE_US);
+}
+
+static void share_withdraw(struct worker *worker, struct share *share)
+{
+	share->withdrawn = true;
+	atomic_store_explicit(&share->open, false, memory_order_relaxed);
+	share->poll.handler = NULL;
+	share_stop(worker, share);
+	if (share->udp)
+		udp_share_close(worker, share);
+	if (share->sctp)
+		sctp_shared_close(worker, share);
+	listener_put_fd(share->listener);
+	share->attached = false;
+}
+
+void share_ended(struct worker *worker, struct share *share)
+{
+	assert(share->withdrawn && share_is_empty(share));
+	if (share->released)
+		return;
+	share->released = true;
+	share->next_done = worker->done;
+	worker->done = share;
+}
+
+/* Without memory it ends, although it is not withdrawn: by that the main
+ * thread knows to refuse it to berthd. What can fail has one share only. */
+static void share_failed(struct worker *worker, struct share *share, int error)
+{
+	bool refuse = error == -ENOMEM || error == -ENOBUFS;
+
+	if (worker_may_log(worker, share->listener, NULL))
+		log_error_errno(error, "%s: it is not served%s",
+				share->listener->label,
+				refuse ? " until berthd offers it again" : "");
+	if (!refuse)
+		return;
+	share_withdraw(worker, share);
+	if (share_is_empty(share))
+		share_ended(worker, share);
+}
+
+void share_apply(struct worker *worker, struct share *share,
+		 unsigned int wanted, struct serving *serving)
+{
+	bool begin = !share->serving;
+	int r = 0;
+
+	if (share->released) {
+		(void)serving_unref(serving);
+		return;
+	}
+	if (wanted & SHARE_SERVE)
+		share_set_serving(worker, share, serving);
+	if (wanted & SHARE_WITHDRAW) {
+		if (!share->withdrawn)
+			share_withdraw(worker, share);
+		if (wanted & SHARE_ABORT) {
+			tcp_share_abort(worker, share);
+			sctp_share_abort(worker, share);
+		}
+		if (share_is_empty(share))
+			share_ended(worker, share);
+		return;
+	}
+	if (begin && (wanted & SHARE_SERVE))
+		r = share_begin(worker, share);
+	if (r < 0)
+		share_failed(worker, share, r);
+	else if (wanted & SHARE_JOIN)
+		share_join(worker, share);
+	if (wanted & SHARE_RESUME)
+		share_look_again(worker, share);
+}

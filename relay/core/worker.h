@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.h - a thread with its epoll set and its timers */
+#ifndef RELAY_CORE_WORKER_H
+#define RELAY_CORE_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/log_subjects.h"
+#include "relay/core/buffer.h"
+#include "relay/core/listener.h"
+#include "relay/core/load.h"
+#include "relay/core/mailbox.h"
+#include "relay/core/mint.h"
+#include "relay/core/pipe.h"
+#include "relay/core/pollable.h"
+#include "relay/sctp/sctp_message.h"
+#include "relay/core/timer.h"
+
+struct backend_queue;
+struct conn;
+struct sctp_conn;
+struct serving;
+struct udp_worker;
+struct worker;
+
+/**
+ * struct worker - only its thread touches it, except for the inbox
+ * @index:	its number
+ * @alarm:	timerfd(2), for the first of @timers; set to @alarm_us
+ * @turn:	counts batches
+ * @now_us:	monotonic, read once per batch
+ * @scratch:	BUFFER_MAX_BYTES, for what goes on at once
+ * @conns:	all that this worker has, newest last
+ * @ready, @last_ready: connections whose work was cut short, in order; see
+ *		worker_again()
+ * @sctp_conns, @sctp_ready: the same for SCTP
+ * @sctp_budget: what SCTP messages that wait may take
+ * @graves:	memory to be freed after the batch
+ * @done:	shares to be released after the batch
+ * @parked:	listeners that rest, first come first
+ * @joined:	listeners that another worker begins with, see spread.c
+ * @resume:	when all of @parked are tried again
+ * @trim:	when pipes that rest are closed
+ * @leave:	when those of @joined that bring nothing are left
+ * @load:	is it busy?
+ * @udp:	buffers for datagrams; made with the first UDP listener
+ * @uncounted:	what there is no memory to count; nobody reads it
+ * @mint_netns:	sockets in other namespaces, by namespace
+ * @backend_queues: connections that wait for a backend
+ * @log_limits:	for what peers can cause, see worker_may_log()
+ * @log_tell:	when it is told how many lines were held back
+ */
+struct worker {
+	int epoll_fd;
+	int alarm_fd;
+	struct pollable alarm;
+	uint64_t alarm_us;
+	bool stopping;
+	size_t index;
+	uint32_t turn;
+	uint64_t now_us;
+	uint8_t *scratch;
+	struct timers timers;
+	struct buffer_pool buffers;
+	struct pipe_pool pipes;
+	struct conn *conns;
+	struct conn *ready, *last_ready;
+	struct sctp_conn *sctp_conns;
+	struct sctp_conn *sctp_ready;
+	struct sctp_budget sctp_budget;
+	struct grave *graves;
+	struct share *done;
+	struct share *parked;
+	struct share *joined;
+	struct timer resume;
+	struct timer trim;
+	struct timer leave;
+	struct load load;
+	struct udp_worker *udp;
+	struct counters uncounted;
+	struct mint_netns *mint_netns;
+	struct backend_queue *backend_queues;
+	struct log_subjects log_limits;
+	struct timer log_tell;
+	struct outbox *outbox;
+	struct inbox inbox;
+	pthread_t thread;
+};
+
+/**
+ * worker_start() - makes the thread
+ * @index:	its number, from 0
+ * @outbox:	must outlive the worker
+ *
+ * Return: 0 or a negative errno with nothing left behind.
+ */
+int worker_start(struct worker *worker, size_t index, struct outbox *outbox);
+
+/** worker_join() - waits for that */
+void worker_join(struct worker *worker);
+
+/** worker_forget() - frees what a joined worker has in @share */
+void worker_forget(struct share *share);
+
+/** worker_done() - frees the rest of a joined worker */
+void worker_done(struct worker *worker);
+
+/* The rest is for the worker's own thread. */
+
+/**
+ * worker_may_log() - may a line about @listener's traffic be printed?
+ * @about:	what of it, such as a backend; NULL: anything else
+ *
+ * Each rule has a limit of its own for everything that it is about. How many
+ * lines were held back is said later.
+ */
+bool worker_may_log(struct worker *worker, const struct listener *listener,
+		    const char *about);
+
+/** worker_watch() - Return: 0 or -errno of epoll_ctl(2) */
+int worker_watch(struct worker *worker, int fd, uint32_t events,
+		 struct pollable *pollable);
+
+/** worker_watch_more() - replaces the events of an @fd that is watched */
+int worker_watch_more(struct worker *worker, int fd, uint32_t events,
+		      struct pollable *pollable);
+
+/** worker_unwatch() - for an @fd whose socket others have a copy of: to close
+ * it then takes it out of no epoll set */
+void worker_unwatch(struct worker *worker, int fd);
+
+/** worker_take_pipe() - an empty pipe, or NULL, see pipe_take() */
+struct pipe *worker_take_pipe(struct worker *worker);
+
+/** worker_put_pipe() - gives it back. Returns NULL. */
+struct pipe *worker_put_pipe(struct worker *worker, struct pipe *pipe);
+
+/** worker_bury() - free(3)s @grave after the batch, when no event points to
+ * it any more */
+void worker_bury(struct worker *worker, struct grave *grave);
+
+/** worker_again() - runs @conn once more after the other events */
+void worker_again(struct worker *worker, struct conn *conn);
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sctp_accept.c - new associations of one-to-one listeners */
+#include "common/log.h"
+#include "common/stream.h"
+#include "common/util.h"
+#include "relay/core/admit.h"
+#include "relay/core/listener.h"
+#include "relay/sctp/sctp.h"
+#include "relay/sctp/sctp_internal.h"
+#include "relay/core/worker.h"
+
+void sctp_accepted(struct worker *worker, struct share *share, int fd,
+		   const struct sockaddr_storage *from)
+{
+	struct sctp_conn *conn;
+	int r;
+
+	r = sctp_conn_new(worker, share, fd, 0, &conn);
+	if (r == 0) {
+		(void)ip_addr_from_sockaddr(from, &conn->from, NULL);
+		sctp_conn_begin(worker, conn);
+		return;
+	}
+	if (worker_may_log(worker, share->listener, NULL))
+		log_warning_errno(r, "%s: aborting an association",
+				  share->listener->label);
+	stream_reset(fd);
+	admit_give(share, admit_fds(share));
+}
+
+void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
+			   uint32_t events)
+{
+	struct share *share = container_of(pollable, struct share, poll);
+	struct sockaddr_storage from;
+	struct admit_turn turn;
+	int fd;
+
+	(void)events;
+	admit_begin(worker, share, &turn);
+	while ((fd = admit_next(worker, share, &turn, &from)) >= 0)
+		sctp_accepted(worker, share, fd, &from);
+}

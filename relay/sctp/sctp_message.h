@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sctp_message.h - SCTP messages: put together, and waiting to be sent on
+ *
+ * Knows no sockets.
+ */
+#ifndef RELAY_SCTP_SCTP_MESSAGE_H
+#define RELAY_SCTP_SCTP_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * struct sctp_label - what is passed on beside a message's bytes
+ * @ppid:	as the peer has it; it is never swapped
+ * @sid:	the stream
+ */
+struct sctp_label {
+	uint32_t ppid;
+	uint16_t sid;
+	bool unordered;
+};
+
+/**
+ * struct sctp_budget - the memory of messages, all by one worker
+ * @within:	counts them too, with a limit of its own; or NULL
+ */
+struct sctp_budget {
+	size_t limit_bytes;
+	size_t bytes;
+	struct sctp_budget *within;
+};
+
+/**
+ * struct sctp_message - @len bytes of @data are there, room is for @size
+ * @begin:	how many of them went on already, to a stream
+ */
+struct sctp_message {
+	struct sctp_message *next;
+	struct sctp_label label;
+	size_t begin;
+	size_t len;
+	size_t size;
+	uint8_t data[];
+};
+
+/** struct sctp_queue - whole messages, the oldest first; zero-initialize */
+struct sctp_queue {
+	struct sctp_message *first, *last;
+	size_t bytes;
+};
+
+/**
+ * sctp_message_append() - one more part of a message
+ * @message:	grows and may move; NULL: the first part, whose @label counts
+ * @max_bytes:	of the whole message
+ *
+ * Return: 0; -EMSGSIZE: the message would be larger than @max_bytes; -ENOMEM:
+ * memory is out, or the budget. On failure *@message is as before.
+ */
+int sctp_message_append(struct sctp_budget *budget,
+			struct sctp_message **message,
+			const struct sctp_label *label, const void *data,
+			size_t len, size_t max_bytes);
+
+/** sctp_message_free() - Returns NULL; NULL is fine. */
+struct sctp_message *sctp_message_free(struct sctp_budget *budget,
+				       struct sctp_message *message);
+
+/** sctp_queue_push() - takes @message */
+void sctp_queue_push(struct sctp_queue *queue, struct sctp_message *message);
+
+/** sctp_queue_pop() - takes the oldest out; NULL: there is none */
+struct sctp_message *sctp_queue_pop(struct sctp_queue *queue);
+
+/** sctp_queue_clear() - Return: how many messages were dropped */
+size_t sctp_queue_clear(struct sctp_budget *budget, struct sctp_queue *queue);
+
+#endif

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sctp_shared.c - one-to-many sockets: many associations, one descriptor
+ *
+ * Theory of operation: sctp_peeloff(3) would give each association a socket of
+ * its own, but the kernel refuses it to a process outside the socket's network
+ * namespace, and the relay is in none of them. So messages are told apart here,
+ * by the id of their association; one worker has the whole socket. The kernel
+ * says by notifications, in order with the messages, when an association comes
+ * and ends.
+ *
+ * What is shared can be held by one to the harm of the others:
+ *
+ * - Receiving. While a backend does not take what its client sent, that waits
+ *   in the client's queue. A full queue stops reading the socket, for all. Who
+ *   fills it for longer than the stall timeout is aborted.
+ * - Sending. The send buffer is the socket's. With others there, a client may
+ *   have a part of it; then the kernel has to say that all of it is
+ *   acknowledged (SCTP_SENDER_DRY_EVENT) before it gets more. A client that
+ *   acknowledges nothing for the stall timeout is aborted, if it has its part.
+ *
+ *   The event is read later than it came: it tells nothing of what was sent
+ *   in between. But it came after the socket was last found empty, which ends
+ *   an epoch. What was sent in the present one stays counted; so that this
+ *   cannot stop a client for good, each event grants one message, after which
+ *   another event comes.
+ *
+ * berthd has the socket too, so associations outlive a relay that crashed. Its
+ * successor finds the mark that was set on them, and aborts them: their other
+ * half is lost. Those without a mark came meanwhile, and are served.
+ */
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "relay/core/admit.h"
+#include "relay/core/buffer.h"
+#include "relay/core/listener.h"
+#include "relay/sctp/sctp.h"
+#include "relay/sctp/sctp_internal.h"
+#include "relay/core/serving.h"
+#include "relay/core/share.h"
+#include "relay/core/worker.h"
+
+/* Messages per event, then other sockets have their turn. */
+#define RECEIVE_BATCH 64
+
+/* Bytes of one client that may wait for its backend. */
+#define QUEUE_MAX_BYTES (2 * SCTP_MESSAGE_MAX)
+
+/* The part of the send buffer that one of several clients may fill. */
+#define SEND_PART 3
+
+/* What the kernel adds to each message, about. */
+#define MESSAGE_OVERHEAD 1024
+
+/**
+ * struct sctp_shared - one one-to-many socket
+ * @by_id:	its associations
+ * @blocked:	those that wait for room in the send buffer, longest first
+ * @n_full:	how many have a full queue
+ * @events:	what it is registered for
+ * @epoch:	how often it was found empty
+ * @writable:	as far as is known
+ */
+struct sctp_shared {
+	struct share *share;
+	struct sctp_conn *by_id;
+	struct sctp_conn *blocked;
+	unsigned int n_full;
+	uint32_t events;
+	uint32_t epoch;
+	bool writable;
+};
+
+static void shared_rearm(struct worker *worker, struct sctp_shared *shared)
+{
+	struct share *share = shared->share;
+	uint32_t events = 0;
+
+	if (shared->n_full == 0)
+		events |= EPOLLIN;
+	if (shared->blocked && !shared->writable)
+		events |= EPOLLOUT;
+	if (events == shared->events || !share->registered)
+		return;
+	if (worker_watch_more(worker, share->listener->fd, events,
+			      &share->poll) == 0)
+		shared->events = events;
+}
+
+/* Sending */
+
+static void conn_block(struct sctp_shared *shared, struct sctp_conn *conn)
+{
+	if (conn->blocked)
+		return;
+	conn->blocked = true;
+	DL_APPEND2(shared->blocked, conn, blocked_prev, blocked_next);
+}
+
+static void conn_unblock(struct sctp_shared *shared, struct sctp_conn *conn)
+{
+	if (!conn->blocked)
+		return;
+	conn->blocked = false;
+	DL_DELETE2(shared->blocked, conn, blocked_prev, blocked_next);
+}
+
+static bool conn_has_its_part(const struct sctp_conn *conn)
+{
+	return conn->in_kernel >= conn->client.limits.max_bytes / SEND_PART;
+}
+
+static bool conn_may_send(const struct sctp_shared *shared,
+			  const struct sctp_conn *conn)
+{
+	return conn->granted || HASH_COUNT(shared->by_id) == 1 ||
+	       !conn_has_its_part(conn);
+}
+
+static void conn_enter_epoch(const struct sctp_shared *shared,
+			     struct sctp_conn *conn)
+{
+	if (conn->epoch == shared->epoch)
+		return;
+	conn->epoch = shared->epoch;
+	conn->recent = 0;
+}
+
+/* The send buffer is full: who is the reason? */
+static void shared_is_full(struct worker *worker, struct sctp_shared *shared)
+{
+	struct sctp_conn *conn, *next;
+
+	shared->writable = false;
+	if (HASH_COUNT(shared->by_id) == 1)
+		return;
+	HASH_ITER (hh, shared->by_id, conn, next) {
+		if (conn_has_its_part(conn))
+			sctp_conn_stalls(worker, conn, /* stalls= */ true);
+	}
+}
+
+int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
+		     const struct sctp_label *label, const uint8_t *data,
+		     size_t len)
+{
+	struct sctp_shared *shared = conn->share->sctp;
+	struct sctp_target target = {
+		.fd = conn->client.fd,
+		.assoc_id = conn->client.assoc_id,
+	};
+	int r;
+
+	if (!conn_may_send(shared, conn)) {
+		sctp_conn_stalls(worker, conn, /* stalls= */ true);
+		return -EAGAIN;
+	}
+	if (!shared->writable) {
+		conn_block(shared, conn);
+		return -EAGAIN;
+	}
+	conn_enter_epoch(shared, conn);
+	conn->in_kernel += len + MESSAGE_OVERHEAD;
+	target.ack_at_once = conn_has_its_part(conn);
+	r = sctp_socket_send(&target, label, data, len);
+	if (r == 0) {
+		conn->recent += len + MESSAGE_OVERHEAD;
+		conn->granted = false;
+		return 0;
+	}
+	conn->in_kernel -= len + MESSAGE_OVERHEAD;
+	if (r == -EAGAIN) {
+		shared_is_full(worker, shared);
+		conn_block(shared, conn);
+	}
+	return r;
+}
+
+/* Each once, until there is no room again. */
+static void run_blocked(struct worker *worker, struct sctp_shared *shared)
+{
+	struct sctp_conn *conn;
+	size_t n;
+
+	DL_COUNT2(shared->blocked, conn, n, blocked_next);
+	while (n-- > 0 && shared->blocked && shared->writable) {
+		conn = shared->blocked;
+		conn_unblock(shared, conn);
+		conn->client.writable = true;
+		sctp_conn_run_now(worker, conn);
+	}
+}
+
+/* The table */
+
+int sctp_shared_add(struct sctp_conn *conn)
+{
+	struct sctp_shared *shared = conn->share->sctp;
+
+	HASH_ADD(hh, shared->by_id, client.assoc_id,
+		 sizeof(conn->client.assoc_id), conn);
+	if (!conn->hh.tbl)
+		return -ENOMEM;
+	/* Who had it for itself may be the reason now. */
+	if (!shared->writable)
+		shared_is_full(conn->share->worker, shared);
+	return 0;
+}
+
+void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
+{
+	struct sctp_shared *shared = conn->share->sctp;
+
+	HASH_DEL(shared->by_id, conn);
+	conn_unblock(shared, conn);
+	if (conn->full)
+		shared->n_full--;
+	conn->full = false;
+	shared_rearm(worker, shared);
+}
+
+void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn)
+{
+	conn_unblock(conn->share->sctp, conn);
+	conn->in_kernel = conn->recent = 0;
+	conn->granted = false;
+	sctp_shared_update(worker, conn);
+}
+
+void sctp_shared_update(struct worker *worker, struct sctp_conn *conn)
+{
+	struct sctp_shared *shared = conn->share->sctp;
+	bool full;
+
+	if (conn->client.kind != SCTP_SIDE_SHARED)
+		return;
+	full = conn->client.queue.bytes >= QUEUE_MAX_BYTES;
+	if (full != conn->full) {
+		conn->full = full;
+		shared->n_full += full ? 1 : -1u;
+	}
+	if (full)
+		sctp_conn_stalls(worker, conn, /* stalls= */ true);
+	shared_rearm(worker, shared);
+}
+
+/* Associations that come */
+
+static struct sctp_conn *shared_find(const struct sctp_shared *shared,
+				     int32_t assoc_id)
+{
+	struct sctp_conn *conn;
+
+	HASH_FIND(hh, shared->by_id, &assoc_id, sizeof(assoc_id), conn);
+	return conn;
+}
+
+/* @from: where it comes from, or NULL. Return: what is served now, or NULL. */
+static struct sctp_conn *shared_adopt(struct worker *worker,
+				      struct sctp_shared *shared,
+				      int32_t assoc_id,
+				      const struct ip_addr *from)
+{
+	struct share *share = shared->share;
+	struct sctp_conn *conn;
+	int r;
+
+	/* There is no backlog that it could wait in. */
+	if (!admit_take(share)) {
+		counters_add(share_counters(share), COUNTER_LIMITED, 1);
+		sctp_socket_abort(share->listener->fd, assoc_id);
+		return NULL;
+	}
+	(void)sctp_socket_mark(share->listener->fd, assoc_id);
+	r = sctp_conn_new(worker, share, share->listener->fd, assoc_id, &conn);
+	if (r == 0) {
+		if (from)
+			conn->from = *from;
+		else /* not known of one that is gone */
+			(void)sctp_socket_peer(share->listener->fd, assoc_id,
+					       &conn->from);
+		sctp_conn_begin(worker, conn);
+		return shared_find(shared, assoc_id);
+	}
+	if (worker_may_log(worker, share->listener, NULL))
+		log_warning_errno(r, "%s: aborting an association",
+				  share->listener->label);
+	sctp_socket_abort(share->listener->fd, assoc_id);
+	admit_give(share, admit_fds(share));
+	return NULL;
+}
+
+/* Receiving */
+
+static void conn_data(struct worker *worker, struct sctp_conn *conn,
+		      const struct sctp_received *received)
+{
+	struct sctp_side *dst = NULL;
+	int r;
+
+	if (conn->serving->action == SERVICE_FORWARD)
+		dst = &conn->backend;
+	else if (conn->serving->action == SERVICE_ECHO)
+		dst = &conn->client;
+	r = sctp_pump_take(worker, conn, &conn->client, dst, received,
+			   worker->scratch);
+	if (r < 0) {
+		sctp_pump_explain(worker, conn, r);
+		sctp_conn_reset(worker, conn);
+		return;
+	}
+	if (conn->client.queue.first)
+		sctp_conn_run_now(worker, conn);
+}
+
+static void conn_ended(struct worker *worker, struct sctp_conn *conn, bool gone)
+{
+	conn->client.eof = true;
+	conn->client.gone = gone;
+	sctp_side_drop_partial(conn, &conn->client);
+	sctp_conn_run_now(worker, conn);
+}
+
+static void conn_dry(struct worker *worker, struct sctp_shared *shared,
+		     struct sctp_conn *conn)
+{
+	conn_enter_epoch(shared, conn);
+	conn->in_kernel = conn->recent;
+	conn->granted = true;
+	if (!conn->full)
+		sctp_conn_stalls(worker, conn, /* stalls= */ false);
+	if (conn->client.writable || conn->blocked)
+		return;
+	conn->client.writable = true;
+	sctp_conn_run_now(worker, conn);
+}
+
+/* Messages of one that we aborted may still come. Of those that came before
+ * the notifications were asked for, messages come first. */
+static bool is_new(const struct sctp_shared *shared,
+		   const struct sctp_received *received)
+{
+	struct sctp_limits limits;
+
+	return received->kind == SCTP_KIND_UP ||
+	       received->kind == SCTP_KIND_RESTARTED ||
+	       (received->kind == SCTP_KIND_DATA &&
+		sctp_socket_limits(shared->share->listener->fd,
+				   received->assoc_id, &limits) == 0);
+}
+
+static void shared_received(struct worker *worker, struct sctp_shared *shared,
+			    const struct sctp_received *received)
+{
+	struct sctp_conn *conn = shared_find(shared, received->assoc_id);
+	bool known = conn;
+
+	if (!known && is_new(shared, received))
+		conn = shared_adopt(worker, shared, received->assoc_id,
+				    received->kind == SCTP_KIND_UP
+					    ? &received->from
+					    : NULL);
+	if (!conn)
+		return;
+	/* Its earlier life was over here. */
+	if (!known && received->kind == SCTP_KIND_RESTARTED)
+		return;
+	switch (received->kind) {
+	case SCTP_KIND_DATA:
+		conn_data(worker, conn, received);
+		return;
+	case SCTP_KIND_EOF:
+		conn_ended(worker, conn, /* gone= */ false);
+		return;
+	case SCTP_KIND_CLOSED:
+		conn_ended(worker, conn, /* gone= */ true);
+		return;
+	case SCTP_KIND_LOST:
+		sctp_conn_reset(worker, conn);
+		return;
+	case SCTP_KIND_RESTARTED:
+		sctp_conn_restart(worker, conn);
+		return;
+	case SCTP_KIND_ABANDONED:
+		sctp_side_drop_partial(conn, &conn->client);
+		return;
+	case SCTP_KIND_DRY:
+		conn_dry(worker, shared, conn);
+		return;
+	case SCTP_KIND_NOTHING:
+	case SCTP_KIND_UP:
+	case SCTP_KIND_OTHER:
+		return;
+	}
+}
+
+void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
+			 uint32_t events)
+{
+	struct share *share = container_of(pollable, struct share, poll);
+	struct sctp_shared *shared = share->sctp;
+	struct sctp_received received;
+	int r;
+
+	if (events & EPOLLOUT) {
+		shared->writable = true;
+		run_blocked(worker, shared);
+	}
+	for (int i = 0; i < RECEIVE_BATCH && shared->n_full == 0 &&
+			!admit_turn_is_over(worker, share);
+	     i++) {
+		r = sctp_socket_receive(share->listener->fd, worker->scratch,
+					BUFFER_MAX_BYTES, &received);
+		if (r < 0 && worker_may_log(worker, share->listener, NULL))
+			log_warning_errno(r, "%s: cannot receive; retrying",
+					  share->listener->label);
+		if (r < 0) {
+			shared->events = EPOLLIN; /* as it comes back */
+			share_park(worker, share);
+			return;
+		}
+		if (received.kind == SCTP_KIND_NOTHING) {
+			shared->epoch++;
+			break;
+		}
+		shared_received(worker, shared, &received);
+	}
+	shared_rearm(worker, shared);
+}
+
+/* The whole socket */
+
+int sctp_shared_open(struct worker *worker, struct share *share)
+{
+	struct sctp_shared *shared = calloc(1, sizeof(*shared));
+	_cleanup_free_ int32_t *ids = NULL;
+	int fd = share->listener->fd;
+	ssize_t n;
+	int r;
+
+	if (!shared)
+		return -ENOMEM;
+	shared->share = share;
+	shared->events = EPOLLIN;
+	shared->writable = true;
+	share->sctp = shared;
+	/* First the notifications, so that none is missed after the list. */
+	r = sctp_socket_prepare(fd, 0, /* one_to_many= */ true);
+	n = r < 0 ? r : sctp_socket_list(fd, &ids);
+	for (ssize_t i = 0; i < n; i++) {
+		if (sctp_socket_mark(fd, ids[i]))
+			sctp_socket_abort(fd, ids[i]);
+		else if (!shared_find(shared, ids[i]))
+			(void)shared_adopt(worker, shared, ids[i], NULL);
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+void sctp_shared_close(struct worker *worker, struct share *share)
+{
+	sctp_share_abort(worker, share);
+	free(share->sctp);
+	share->sctp = NULL;
+}

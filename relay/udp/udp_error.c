@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/* udp_error.c - what an error of a datagram socket says, and of what
+ *
+ * Theory of operation: an error of a connected datagram socket may be about the
+ * datagram that is being sent, about one that was sent before, about the
+ * socket, the backend, or this host. Which one depends on the errno and on who
+ * said it, so that each row has three columns:
+ *
+ * - connect: while the session's socket was made and connected. The kernel has
+ *   just looked for a route, so that "unreachable" is about the backend.
+ * - send: a system call that sent a datagram failed by itself. The kernel may
+ *   have looked for a route from the address that the socket got when it was
+ *   connected. If that address is gone, this says ENETUNREACH (Linux 6.18) or
+ *   EINVAL (older ones), as if the backend could not be reached. Only another
+ *   connect(2) tells the difference: the session gets a new socket, and the
+ *   column "connect" judges the backend.
+ * - told: somebody else answered an earlier datagram by ICMP, or a UNIX
+ * socket's peer is gone. The error waits in the socket and is returned by
+ * whatever system call comes next, which has not done its own work then.
+ *
+ * "Too big" is no failure. The kernel has noted the smaller size of the path
+ * when it says so, and cuts what comes next into fragments. EPERM is what
+ * netfilter says of a datagram that a rule drops or for which the table of
+ * connections is full: it may be about one datagram, or about all to that
+ * backend. So it counts as a backend that cannot be reached, for which another
+ * one is taken if there is one, but which costs nobody the session otherwise.
+ *
+ * UNIX sockets have no column of their own: where they share an errno with IP,
+ * it means the same (EACCES: not allowed; ECONNREFUSED: nobody is there).
+ */
+#include "relay/udp/udp_error.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "common/util.h"
+
+#define DATAGRAM UDP_VERDICT_DATAGRAM
+#define HOST UDP_VERDICT_HOST
+#define ELSEWHERE UDP_VERDICT_ELSEWHERE
+#define SOCKET UDP_VERDICT_SOCKET
+#define UNREACHABLE UDP_VERDICT_UNREACHABLE
+#define REFUSED UDP_VERDICT_REFUSED
+
+struct row {
+	int error;
+	enum udp_verdict connect, send, told;
+};
+
+/* What the table does not have. Whatever connect(2) may say, that backend was
+ * not reached; otherwise nothing is known to be wrong with it. */
+static const struct row others = { 0, UNREACHABLE, DATAGRAM, DATAGRAM };
+
+/* clang-format off */
+static const struct row rows[] = {
+	/* Nobody is there: the port is closed, the UNIX socket's owner has
+	 * closed it, is another one, or reads no more. */
+	{ ECONNREFUSED,  REFUSED,     REFUSED,     REFUSED },
+	{ ECONNRESET,    REFUSED,     REFUSED,     REFUSED },
+	{ ENOTCONN,      REFUSED,     REFUSED,     REFUSED },
+	{ EPIPE,         REFUSED,     REFUSED,     REFUSED },
+	{ ENOPROTOOPT,   REFUSED,     REFUSED,     REFUSED },
+	/* No such path; a file or a stream socket; no such namespace. */
+	{ ENOENT,        REFUSED,     REFUSED,     REFUSED },
+	{ ENOTDIR,       REFUSED,     REFUSED,     REFUSED },
+	{ EPROTOTYPE,    REFUSED,     REFUSED,     REFUSED },
+	/* No way: said by a router, by a route of this host, by the lack of
+	 * one, or after nobody answered ARP or neighbour discovery. */
+	{ EHOSTUNREACH,  UNREACHABLE, UNREACHABLE, UNREACHABLE },
+	{ EHOSTDOWN,     UNREACHABLE, UNREACHABLE, UNREACHABLE },
+	{ ENONET,        UNREACHABLE, UNREACHABLE, UNREACHABLE },
+	{ EPROTO,        UNREACHABLE, UNREACHABLE, UNREACHABLE },
+	{ EOPNOTSUPP,    UNREACHABLE, DATAGRAM,    UNREACHABLE },
+	/* Prohibited: by a router, a route, the UNIX socket's mode; by a
+	 * firewall of this host. */
+	{ EACCES,        UNREACHABLE, UNREACHABLE, UNREACHABLE },
+	{ EPERM,         UNREACHABLE, UNREACHABLE, UNREACHABLE },
+	/* No way, or no way from the socket's own address. */
+	{ ENETUNREACH,   UNREACHABLE, SOCKET,      UNREACHABLE },
+	{ ENETDOWN,      UNREACHABLE, SOCKET,      UNREACHABLE },
+	{ EINVAL,        UNREACHABLE, SOCKET,      DATAGRAM },
+	{ EADDRNOTAVAIL, ELSEWHERE,   SOCKET,      DATAGRAM },
+	{ ENODEV,        UNREACHABLE, SOCKET,      DATAGRAM },
+	{ ENXIO,         UNREACHABLE, SOCKET,      DATAGRAM },
+	/* Too large for UDP, for the UNIX socket's buffer, for the path. */
+	{ EMSGSIZE,      UNREACHABLE, DATAGRAM,    DATAGRAM },
+	/* Not with an address of that family: of this host, or of the client
+	 * whose address it would be. */
+	{ EAFNOSUPPORT,  ELSEWHERE,   DATAGRAM,    DATAGRAM },
+	/* A shortage of buffers, memory, descriptors, watches, local ports;
+	 * a UNIX backend that does not read fast enough. */
+	{ EAGAIN,        HOST,        HOST,        HOST },
+	{ ENOBUFS,       HOST,        HOST,        HOST },
+	{ ENOMEM,        HOST,        HOST,        HOST },
+	{ EMFILE,        HOST,        HOST,        HOST },
+	{ ENFILE,        HOST,        HOST,        HOST },
+	{ ENOSPC,        HOST,        HOST,        HOST },
+	/* Its namespace has its share of the local ports. */
+	{ EDQUOT,        HOST,        HOST,        HOST },
+	/* berthd did not answer; or its rule is another one by now, which will
+	 * be told. */
+	{ ETIMEDOUT,     HOST,        DATAGRAM,    DATAGRAM },
+	{ ESTALE,        HOST,        HOST,        HOST },
+};
+/* clang-format on */
+
+enum udp_verdict udp_error_verdict(enum udp_origin origin, int error)
+{
+	const struct row *row = &others;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].error == error)
+			row = &rows[i];
+	}
+	switch (origin) {
+	case UDP_ORIGIN_CONNECT:
+		return row->connect;
+	case UDP_ORIGIN_SEND:
+		return row->send;
+	case UDP_ORIGIN_TOLD:
+		return row->told;
+	}
+	return others.told; /* no such origin */
+}
