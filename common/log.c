@@ -16,6 +16,16 @@ static const char *log_program = "berth";
 static enum log_level log_threshold = LOG_LEVEL_INFO;
 static bool log_for_journal;
 
+static const struct {
+	const char *name;
+	enum log_level level;
+} levels[] = {
+	{ "error", LOG_LEVEL_ERROR },
+	{ "warning", LOG_LEVEL_WARNING },
+	{ "info", LOG_LEVEL_INFO },
+	{ "debug", LOG_LEVEL_DEBUG },
+};
+
 void log_init(const char *program, enum log_level level)
 {
 	log_program = program;
@@ -25,23 +35,22 @@ void log_init(const char *program, enum log_level level)
 
 int log_level_parse(const char *text, enum log_level *ret_level)
 {
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} names[] = {
-		{ "error", LOG_LEVEL_ERROR },
-		{ "warning", LOG_LEVEL_WARNING },
-		{ "info", LOG_LEVEL_INFO },
-		{ "debug", LOG_LEVEL_DEBUG },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(text, names[i].name) == 0) {
-			*ret_level = names[i].level;
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (strcmp(text, levels[i].name) == 0) {
+			*ret_level = levels[i].level;
 			return 0;
 		}
 	}
 	return -EINVAL;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(levels) && levels[i].level != level)
+		i++;
+	return levels[i].name;
 }
 
 bool log_enabled(enum log_level level)

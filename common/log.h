@@ -44,6 +44,9 @@ void log_init(const char *program, enum log_level level);
  */
 int log_level_parse(const char *text, enum log_level *ret_level);
 
+/** log_level_name() - the text that log_level_parse() reads as @level */
+const char *log_level_name(enum log_level level);
+
 /** log_enabled() - would a line of @level be printed? */
 bool log_enabled(enum log_level level);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/command_line.h"
 #include "common/util.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/berth"
@@ -83,25 +84,6 @@ static const char help_text[] =
 	"                       berthd, then the installed one)\n"
 	"  --version, --help\n";
 
-static int number_parse(const char *name, const char *text, unsigned long min,
-			unsigned long max, unsigned long *ret_number)
-{
-	unsigned long number;
-	char *end;
-
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || number < min ||
-	    number > max) {
-		fprintf(stderr,
-			"berthd: --%s: '%s' is not a number from %lu to %lu\n",
-			name, text, min, max);
-		return -EINVAL;
-	}
-	*ret_number = number;
-	return 0;
-}
-
 /* An absolute path without slashes at the end, so that it can be compared. One
  * that is given relative to here loses its "." and ".."; an absolute one stays
  * as it was written, because rules compare with it. */
@@ -144,8 +126,10 @@ static int number_option(struct options *options, enum option_id option,
 	unsigned long number;
 	int r;
 
-	r = number_parse(name, text, 1,
-			 option == OPTION_WORKERS ? 1024 : INT_MAX, &number);
+	r = command_line_number("berthd", name, text, 1,
+				option == OPTION_WORKERS ? RELAY_WORKERS_MAX
+							 : INT_MAX,
+				&number);
 	if (r < 0)
 		return r;
 	if (option == OPTION_WORKERS)
@@ -209,13 +193,8 @@ static int option_apply(struct options *options, enum option_id option,
 	case OPTION_NETLINK_BUFFER:
 		return number_option(options, option, name, text);
 	case OPTION_LOG_LEVEL:
-		if (log_level_parse(text, &options->log_level) == 0)
-			return 0;
-		fprintf(stderr,
-			"berthd: --log-level: '%s' is not error, warning, "
-			"info or debug\n",
-			text);
-		return -EINVAL;
+		return command_line_log_level("berthd", text,
+					      &options->log_level);
 	case OPTION_CHECK:
 		options->check = true;
 		return 0;

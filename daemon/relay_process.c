@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
@@ -30,6 +31,20 @@ struct relay_process {
 	uint64_t backoff_us;
 };
 
+/* A file that cannot be a program would only fail in each child. */
+static int open_program(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) ||
+	    !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+		return -EACCES;
+	return TAKE_FD(fd);
+}
+
 /* The file beside our own, as in a build directory; else where it is
  * installed. */
 static int open_default_program(void)
@@ -45,28 +60,12 @@ static int open_default_program(void)
 		if (slash && (size_t)(slash - path) + sizeof("/berth-relay") <=
 				     sizeof(path)) {
 			memcpy(slash, "/berth-relay", sizeof("/berth-relay"));
-			fd = open(path, O_RDONLY | O_CLOEXEC);
+			fd = open_program(path);
 			if (fd >= 0)
 				return fd;
 		}
 	}
-	fd = open(BERTH_LIBEXECDIR "/berth-relay", O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static const char *level_name(enum log_level level)
-{
-	switch (level) {
-	case LOG_LEVEL_ERROR:
-		return "error";
-	case LOG_LEVEL_WARNING:
-		return "warning";
-	case LOG_LEVEL_INFO:
-		return "info";
-	case LOG_LEVEL_DEBUG:
-		return "debug";
-	}
-	return "info";
+	return open_program(BERTH_LIBEXECDIR "/berth-relay");
 }
 
 /* In the child: only calls that are safe after fork(2) in one thread. */
@@ -78,7 +77,7 @@ relay_exec(const struct relay_process *relay, int socket_fd)
 			 (char *)"--socket-fd",
 			 (char *)"3",
 			 (char *)"--log-level",
-			 (char *)level_name(relay->config.log_level),
+			 (char *)log_level_name(relay->config.log_level),
 			 (char *)(relay->config.workers ? "--workers" : NULL),
 			 workers,
 			 NULL };
@@ -177,14 +176,10 @@ int relay_process_new(struct loop *loop,
 		.user_data = user_data,
 		.program_fd = -1,
 	};
-	if (config->program) {
-		relay->program_fd = open(config->program, O_RDONLY | O_CLOEXEC);
-		r = relay->program_fd < 0 ? -errno : 0;
-	} else {
-		relay->program_fd = open_default_program();
-		r = relay->program_fd < 0 ? relay->program_fd : 0;
-	}
-	if (r == 0)
+	relay->program_fd = config->program ? open_program(config->program)
+					    : open_default_program();
+	r = relay->program_fd;
+	if (r >= 0)
 		r = loop_timer_new(loop, relay_start_handler, relay,
 				   &relay->timer);
 	if (r < 0) {
@@ -196,16 +191,20 @@ int relay_process_new(struct loop *loop,
 	return 0;
 }
 
-static void relay_log_end(pid_t pid, int status)
+static void relay_log_end(const struct relay_process *relay, int status)
 {
+	unsigned int later_ms =
+		(unsigned int)(relay->backoff_us / USEC_PER_MSEC);
+
 	if (WIFSIGNALED(status))
 		log_warning("berth-relay (pid %d) was ended by signal %d (%s); "
-			    "starting it again",
-			    pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+			    "starting it again in %u ms",
+			    relay->pid, WTERMSIG(status),
+			    strsignal(WTERMSIG(status)), later_ms);
 	else
 		log_warning("berth-relay (pid %d) exited with status %d; "
-			    "starting it again",
-			    pid, WEXITSTATUS(status));
+			    "starting it again in %u ms",
+			    relay->pid, WEXITSTATUS(status), later_ms);
 }
 
 void relay_process_reap(struct relay_process *relay)
@@ -214,10 +213,10 @@ void relay_process_reap(struct relay_process *relay)
 
 	if (!relay->pid || waitpid(relay->pid, &status, WNOHANG) != relay->pid)
 		return;
-	relay_log_end(relay->pid, status);
-	relay->pid = 0;
 	if (monotonic_us() - relay->started_us >= STABLE_US)
 		relay->backoff_us = 0;
+	relay_log_end(relay, status);
+	relay->pid = 0;
 	relay_start_later(relay);
 }
 

@@ -39,7 +39,8 @@ struct relay_process_ops {
  * The program's file is opened once, so that a restart needs no path and runs
  * the same file. A relay that cannot be started is tried again, later and
  * later up to 5 s.
- * Return: 0; -errno of open(2) when there is no such program; -ENOMEM.
+ * Return: 0; -errno of open(2) when there is no such program; -EACCES when the
+ * file is no program; -ENOMEM.
  */
 int relay_process_new(struct loop *loop,
 		      const struct relay_process_config *config,

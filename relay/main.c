@@ -2,6 +2,7 @@
 /* main.c - berth-relay: serves berthd's listeners without any privilege */
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "common/command_line.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/util.h"
@@ -18,8 +20,6 @@
 #include "relay/core/buffer.h"
 #include "relay/confine.h"
 #include "relay/core/control.h"
-
-#define WORKERS_MAX 256 /* beyond this no machine gains */
 
 /* Standard streams, berthd's connection, signals, the loop, the outbox, and
  * a few that the C library opens now and then. */
@@ -46,19 +46,6 @@ static const char usage[] =
 	"  --version          print the version\n"
 	"  --help             print this\n";
 
-static int number_parse(const char *text, long min, long max, long *ret)
-{
-	char *end;
-	long number;
-
-	errno = 0;
-	number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < min || number > max)
-		return -EINVAL;
-	*ret = number;
-	return 0;
-}
-
 static unsigned int default_workers(void)
 {
 	cpu_set_t cpus;
@@ -66,15 +53,7 @@ static unsigned int default_workers(void)
 
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
 		n = CPU_COUNT(&cpus);
-	return n < WORKERS_MAX ? (unsigned int)n : WORKERS_MAX;
-}
-
-static int bad_value(const char *option, const char *value,
-		     const char *expected)
-{
-	fprintf(stderr, "berth-relay: --%s: '%s' is not %s\n", option, value,
-		expected);
-	return -EINVAL;
+	return n < RELAY_WORKERS_MAX ? (unsigned int)n : RELAY_WORKERS_MAX;
 }
 
 enum option_code {
@@ -99,28 +78,28 @@ static const struct option long_options[] = {
 /* Return: 0; -EINVAL after a message; 1: done, exit. */
 static int option_set(struct options *options, int option, const char *value)
 {
-	long number;
+	unsigned long number;
+	int r;
 
 	switch (option) {
 	case OPTION_SOCKET:
 		options->socket_path = value;
 		return 0;
 	case OPTION_SOCKET_FD:
-		if (number_parse(value, 0, INT32_MAX, &number) < 0)
-			return bad_value("socket-fd", value,
-					 "a descriptor's number");
-		options->socket_fd = (int)number;
-		return 0;
+		r = command_line_number("berth-relay", "socket-fd", value, 0,
+					INT_MAX, &number);
+		if (r == 0)
+			options->socket_fd = (int)number;
+		return r;
 	case OPTION_WORKERS:
-		if (number_parse(value, 1, WORKERS_MAX, &number) < 0)
-			return bad_value("workers", value, "from 1 to 256");
-		options->n_workers = (unsigned int)number;
-		return 0;
+		r = command_line_number("berth-relay", "workers", value, 1,
+					RELAY_WORKERS_MAX, &number);
+		if (r == 0)
+			options->n_workers = (unsigned int)number;
+		return r;
 	case OPTION_LOG_LEVEL:
-		if (log_level_parse(value, &options->log_level) < 0)
-			return bad_value("log-level", value,
-					 "error, warning, info or debug");
-		return 0;
+		return command_line_log_level("berth-relay", value,
+					      &options->log_level);
 	case OPTION_VERSION:
 		puts("berth-relay " BERTH_VERSION);
 		return 1;

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness import kernel, process
-from harness.berthd import BERTHD, SANITIZED
+from harness.berthd import BERTHD, RELAY, SANITIZED
 from harness.rules import ack
 from harness.wait import GUARD, stays, wait_equal, wait_for
 
@@ -59,6 +59,46 @@ def test_wrong_options(world, args, named):
     assert named in done.stderr
     assert done.stdout == ""
     assert not (runtime / "control.sock").exists()
+
+
+def test_relay_gets_no_number_of_workers_that_it_refuses():
+    """Both programs refuse what is beyond the limit, in the same words."""
+    mine = run("--workers", "257", "--check", "/dev/null")
+    relay = subprocess.run([RELAY, "--socket-fd", "0", "--workers", "257"],
+                           text=True, capture_output=True, check=False,
+                           timeout=30, stdin=subprocess.DEVNULL)
+    message = ": --workers: '257' is not a number from 1 to 256"
+    assert mine.returncode > 0 and relay.returncode > 0
+    assert mine.stderr.splitlines()[0] == "berthd" + message
+    assert relay.stderr.splitlines()[0] == "berth-relay" + message
+    most = run("--workers", "256", "--check", "/dev/null")
+    assert most.returncode == 0, most.stderr
+
+
+@pytest.mark.parametrize("kind", ["a directory", "not executable", "a pipe"])
+def test_relay_program_that_cannot_run(world, kind):
+    """It is refused at the start, not by every child."""
+    path = world.base / "program"
+    if kind == "a directory":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path, 0o755)
+    else:
+        path.write_bytes(RELAY.read_bytes())
+        path.chmod(0o644)
+    berthd = world.berthd(GOOD, args=["--relay-program", path], start=False)
+    berthd.spawn()
+    assert "cannot start berth-relay: Permission denied" in \
+        berthd.wait_failure()
+
+
+def test_relay_that_always_exits_is_started_later_and_later(world):
+    """The log says what it exited with and when the next attempt is."""
+    berthd = world.berthd(GOOD, args=["--relay-program", "/bin/false"])
+    for later in ("0", "100", "200"):
+        line = re.compile(r"berth-relay \(pid \d+\) exited with status 1; "
+                          rf"starting it again in {later} ms")
+        wait_for(lambda line=line: line.search(berthd.log()), line.pattern)
 
 
 def test_relative_directories(world, monkeypatch):
