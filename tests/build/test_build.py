@@ -120,6 +120,15 @@ def test_install_and_uninstall(built, tmp_path):
     assert [p for p in tmp_path.rglob("*berth*")] == []
 
 
+def test_install_puts_each_page_where_man_looks(built, tmp_path):
+    """All pages of doc/, so that none sends its reader to a missing one."""
+    make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", f"DESTDIR={tmp_path}",
+         "install")
+    pages = {f"usr/local/share/man/man{page.suffix[1:]}/{page.name}"
+             for page in (ROOT / "doc").glob("*.[1-8]")}
+    assert pages and pages <= set(tree(tmp_path))
+
+
 def test_uninstall_keeps_what_is_not_its_own(built, tmp_path):
     args = [f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", f"DESTDIR={tmp_path}"]
     make(*args, "install")
