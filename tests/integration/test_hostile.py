@@ -103,13 +103,13 @@ def relay_survives(berthd, grown_max_kib=GROWN_MAX_KIB):
     has not grown beyond bounds."""
     idle = berthd.idle_relay_descriptors()
     relay = berthd.relay_pid()
-    before = process.rss_kib(relay)
+    growth = berthd.relay_growth()
     yield relay
     assert berthd.relay_pid() == relay, berthd.log()
     # A client that never acknowledges is waited for, half a minute.
     wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors",
                guard=30 + GUARD)
-    grown = process.rss_kib(relay) - before
+    grown = growth.kib()
     assert grown < grown_max_kib, f"the relay grew by {grown} KiB"
 
 
@@ -123,9 +123,9 @@ def test_many_slow_readers(world, netns, backend):
         rule(name="f", forward={"to": to(backend)}),
         rule(name="e", port=9000, respond="echo")))
     data = pattern(1 << 20, "slow")
-    with relay_survives(berthd, 200 * 64 + GROWN_MAX_KIB) as relay, \
+    with relay_survives(berthd, 200 * 64 + GROWN_MAX_KIB), \
             ExitStack() as stack:
-        before = process.rss_kib(relay)
+        growth = berthd.relay_growth()
         pairs = []
         for _ in range(200):
             client, server = pair(netns, backend)
@@ -137,7 +137,7 @@ def test_many_slow_readers(world, netns, backend):
             server.setblocking(False)
             sent.append(server.send(data))
         assert answers(netns, 9000)
-        assert process.rss_kib(relay) - before < 200 * 64 + GROWN_MAX_KIB
+        assert growth.kib() < 200 * 64 + GROWN_MAX_KIB
         for (client, server), size in zip(pairs, sent):
             server.close()
             assert read_all(client) == data[:size]

@@ -16,7 +16,7 @@ import pytest
 from harness import process
 from harness.netns import read_all, read_exactly
 from harness.rules import ack, forward
-from harness.traffic import Talk, pair, pattern, works
+from harness.traffic import pair, pattern, works
 from harness.wait import GUARD, wait_for
 
 BULK = 4 << 20  # the relay splices long before that

@@ -27,6 +27,9 @@ BERTHD = BUILD / "berthd"
 BERTHCTL = BUILD / "berthctl"
 RELAY = BUILD / "berth-relay"
 SANITIZED = BERTHD.exists() and process.is_sanitized(BERTHD)
+# What AddressSanitizer may keep of freed memory: its own bound, of 256 MiB if
+# unset, and what it writes down about each piece.
+QUARANTINE_MIB = 16
 # The leak check and the larger address space make a sanitized exit slow.
 EXIT_SECONDS = 10 if SANITIZED else max(1, GUARD / 15)
 
@@ -69,6 +72,8 @@ class Berthd:
             os.unlink(notify_path)
         self._notify.bind(notify_path)
         env = dict(os.environ, NOTIFY_SOCKET=notify_path, LC_ALL="C")
+        env["ASAN_OPTIONS"] = ":".join(filter(None, (
+            env.get("ASAN_OPTIONS"), f"quarantine_size_mb={QUARANTINE_MIB}")))
         env.update(self.env)
 
         def in_child():
@@ -136,6 +141,13 @@ class Berthd:
         """The same, once the relay has all that it gets at its start."""
         self.wait_delivered()
         return process.steady(self.relay_descriptors)
+
+    def relay_growth(self):
+        """The growth of the relay, once it has all that it gets at its
+        start: before that it may not even be the relay's program yet."""
+        self.wait_delivered()
+        return process.Growth(self.relay_pid(),
+                              QUARANTINE_MIB * 2048 if SANITIZED else 0)
 
     def descriptors(self):
         """How many berthd has, and how many the relay."""

@@ -61,6 +61,20 @@ def rss_kib(pid):
     return int(status(pid, "VmRSS").split()[0])
 
 
+class Growth:
+    """How much memory a process has taken since this was made. A sanitizer
+    keeps freed memory, so that its misuse is found: `kept_kib` of it is no
+    growth."""
+
+    def __init__(self, pid, kept_kib=0):
+        self.pid = pid
+        self.kept_kib = kept_kib
+        self.before = rss_kib(pid)
+
+    def kib(self):
+        return rss_kib(self.pid) - self.before - self.kept_kib
+
+
 def private_kib(pid):
     """Memory that only this process has."""
     total = 0
