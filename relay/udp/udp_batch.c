@@ -242,6 +242,7 @@ void udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
 		while (merge && i < end &&
 		       message_extend(batch, i, segment, message))
 			i++;
+		message->apart = !merge && message->datagrams > 1;
 		message_address(batch, message, segment, key);
 		batch->n_messages++;
 	}
@@ -419,7 +420,7 @@ size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 	return end;
 }
 
-/* Sends what was merged one by one. Return: false when it stopped. */
+/* Sends a message's datagrams one by one. Return: false when it stopped. */
 static bool send_apart(struct udp_batch *batch, int fd,
 		       const struct udp_message *message,
 		       struct udp_judge *judge, struct udp_outcome *outcome)
@@ -433,7 +434,6 @@ static bool send_apart(struct udp_batch *batch, int fd,
 	each.to.msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
 	if (each.to.msg_controllen == 0)
 		each.to.msg_control = NULL;
-	outcome->unmerged = true;
 	stopped = udp_batch_send_each(batch, fd, message->first, end, &each,
 				      judge, outcome);
 	if (!outcome->stopped)
@@ -452,6 +452,18 @@ static bool refused_merged(const struct udp_message *message, int error)
 		error == EOPNOTSUPP);
 }
 
+/* Return: how many messages from @from on, which is one of them, can be sent
+ * with one system call. */
+static size_t whole_messages(const struct udp_batch *batch, size_t from,
+			     size_t end)
+{
+	size_t i = from + 1;
+
+	while (i < end && !batch->messages[i].apart)
+		i++;
+	return i - from;
+}
+
 size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
 		      struct udp_judge *judge, struct udp_outcome *outcome)
 {
@@ -460,7 +472,14 @@ size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
 	int r;
 
 	while (from < end) {
-		r = send_some(fd, batch->sending + from, end - from);
+		if (messages[from].apart) {
+			if (!send_apart(batch, fd, &messages[from++], judge,
+					outcome))
+				return from;
+			continue;
+		}
+		r = send_some(fd, batch->sending + from,
+			      whole_messages(batch, from, end));
 		for (int i = 0; i < r; i++, from++) {
 			outcome->sent += messages[from].datagrams;
 			outcome->bytes += messages[from].bytes;
@@ -468,9 +487,8 @@ size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
 		if (r > 0)
 			continue;
 		if (refused_merged(&messages[from], -r)) {
-			if (!send_apart(batch, fd, &messages[from++], judge,
-					outcome))
-				return from;
+			messages[from].apart = true;
+			outcome->unmerged = true;
 			continue;
 		}
 		next = next_after(judge, -r, outcome);

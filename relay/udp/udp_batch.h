@@ -38,12 +38,15 @@ struct udp_slot {
  * struct udp_message - what is sent to one receiver at once
  * @first, @n:	its slots
  * @datagrams:	in those
+ * @apart:	its datagrams are sent one by one: the kernel refused them
+ *		merged, or they are not to be merged
  */
 struct udp_message {
 	uint16_t first;
 	uint16_t n;
 	uint32_t datagrams;
 	uint32_t bytes;
+	bool apart;
 };
 
 /**
@@ -85,7 +88,8 @@ struct udp_each {
 /**
  * struct udp_outcome - what became of datagrams, added up; zero-initialize
  * @error:	errno of the last that was refused, 0: none was
- * @unmerged:	a merged message had to be taken apart: not worth another try
+ * @unmerged:	the kernel refused a merged message, which was then sent apart:
+ *		to merge is not worth another try. See udp_message.apart
  * @stopped:	sending ended early, see struct udp_judge
  */
 struct udp_outcome {
@@ -146,7 +150,8 @@ uint64_t udp_batch_datagrams(const struct udp_batch *batch, size_t first,
  * one receiver
  * @key:	of the client who is to get them; NULL: the peer of a connected
  *		socket
- * @merge:	datagrams of one size may go as one message
+ * @merge:	datagrams of one size may go as one message. If not, datagrams
+ *		that were received merged are sent one by one, too
  *
  * Slots that were cut are left out.
  */

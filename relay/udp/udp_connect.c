@@ -204,7 +204,7 @@ static int session_try(struct worker *worker, struct udp_session *session,
 		return r;
 	}
 	/* UNIX sockets know nothing of merging. */
-	session->apart = session->merges = family == AF_UNIX;
+	session->apart_to_backend = session->merges = family == AF_UNIX;
 	session->mint = mint;
 	if (mint)
 		mint->owner = session;

@@ -294,9 +294,10 @@ static void session_adapt(const struct worker *worker,
 		return;
 	}
 	session->burst = UDP_BATCH;
-	if (session->merges)
+	/* A bulk transfer: the kernel may merge. UNIX sockets cannot; and what
+	 * it merges would only be cut again for the client. */
+	if (session->merges || session->apart_to_client)
 		return;
-	/* A bulk transfer: the kernel may merge. UNIX sockets cannot. */
 	(void)setsockopt(session->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	session->merges = true;
 }
@@ -320,9 +321,9 @@ static void session_answers(struct worker *worker, struct udp_session *session,
 		counters_add(udp_counters(front), COUNTER_DROPPED, n);
 	udp_front_answers(worker, front, &session->key);
 	udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
-			  !session->apart_client);
+			  !session->apart_to_client);
 	for (; message < udp->out.n_messages; message++)
-		udp->fronts[message] = front;
+		udp->receivers[message] = session;
 }
 
 static const struct share *session_share(const struct udp_session *session)
@@ -366,6 +367,16 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 	session_judged(worker, session, told.verdict, told.error);
 }
 
+/* The kernel refused to send merged datagrams to some of the clients: from now
+ * on theirs are sent one by one. */
+static void note_apart(struct udp_worker *udp, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		if (udp->out.messages[i].apart)
+			udp->receivers[i]->apart_to_client = true;
+	}
+}
+
 void udp_flush(struct worker *worker)
 {
 	struct udp_worker *udp = worker->udp;
@@ -373,14 +384,18 @@ void udp_flush(struct worker *worker)
 
 	for (; first < udp->out.n_messages; first = end) {
 		struct udp_outcome outcome = { 0 };
-		struct udp_front *front = udp->fronts[first];
+		struct udp_table *table = udp->receivers[first]->table;
+		struct udp_front *front = udp_table_owner(table);
 
 		end = first + 1;
-		while (end < udp->out.n_messages && udp->fronts[end] == front)
+		while (end < udp->out.n_messages &&
+		       udp->receivers[end]->table == table)
 			end++;
 		(void)udp_batch_send(&udp->out, front->share->listener->fd,
 				     first, end, NULL, &outcome);
 		udp_count_sent(worker, front, &outcome);
+		if (outcome.unmerged)
+			note_apart(udp, first, end);
 	}
 	udp_batch_clear(&udp->out);
 }
@@ -555,13 +570,13 @@ static size_t session_send(struct session_judge *judge, size_t from, size_t end,
 	struct udp_batch *in = &judge->worker->udp->in;
 	size_t message, n;
 
-	if (each.before || session->apart)
+	if (each.before || session->apart_to_backend)
 		return udp_batch_send_each(in, session->fd, from, end, &each,
 					   &judge->judge, outcome);
 	udp_batch_compose(in, from, end, NULL, /* merge= */ true);
 	message = udp_batch_send(in, session->fd, 0, in->n_messages,
 				 &judge->judge, outcome);
-	session->apart = outcome->unmerged;
+	session->apart_to_backend = outcome->unmerged;
 	n = in->n_messages;
 	in->n_messages = 0;
 	return message < n ? in->messages[message].first : end;

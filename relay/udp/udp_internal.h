@@ -41,7 +41,9 @@ struct udp_front {
  * @in:		from clients: received, passed on, and forgotten at once
  * @keys:	of the slots of @in
  * @out:	answers, on their way until the end of the batch of events
- * @fronts:	through which each message of @out leaves
+ * @receivers:	the session whose client gets each message of @out. A session
+ *		that ended meanwhile is still in memory: udp_flush() comes
+ *		before the dead are freed
  * @header:	of the PROXY protocol, while it is sent
  * @n_asks, @held_bytes: see struct udp_asks; of all listeners
  */
@@ -50,7 +52,7 @@ struct udp_worker {
 	struct udp_batch in;
 	struct udp_key keys[UDP_BATCH];
 	struct udp_batch out;
-	struct udp_front *fronts[UDP_BATCH];
+	struct udp_session *receivers[UDP_BATCH];
 	uint8_t header[PROXY_HEADER_MAX];
 	size_t n_asks;
 	size_t held_bytes;

@@ -65,8 +65,9 @@ enum udp_stage {
  * @burst:	how many answers to receive at once
  * @ports:	the port space that @fd has a port of, or 0
  * @full_turn:	the worker's turn in which there were as many
- * @apart:	merged datagrams are refused on the way to the backend,
- * @apart_client: or to the client
+ * @apart_to_backend: the kernel refuses merged datagrams on the way to the
+ *		backend, so they are sent one by one
+ * @apart_to_client: the same on the way to the client
  * @merges:	the socket receives merged datagrams (UDP_GRO)
  */
 struct udp_session {
@@ -92,8 +93,8 @@ struct udp_session {
 	uint8_t burst;
 	uint8_t hops;
 	uint8_t stage; /* enum udp_stage */
-	bool apart;
-	bool apart_client;
+	bool apart_to_backend;
+	bool apart_to_client;
 	bool merges;
 };
 
