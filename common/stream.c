@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* stream.c - how connected sockets end, and where urgent data are */
+/* stream.c - how connected sockets end, and whether; urgent data */
 #include "common/stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/util.h"
@@ -39,4 +43,31 @@ void stream_close(int fd)
 {
 	(void)stream_set_hard(fd, /* hard= */ false); /* it is a socket */
 	(void)close(fd); /* nothing is left that could fail */
+}
+
+int stream_state(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info.tcpi_state);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return -errno;
+	return info.tcpi_state;
+}
+
+int stream_unacked(int fd)
+{
+	int n;
+
+	if (ioctl(fd, SIOCOUTQ, &n) < 0)
+		return -errno;
+	return n;
+}
+
+bool stream_is_through(int fd)
+{
+	int state = stream_state(fd);
+
+	/* Fails for an MPTCP socket without subflows: nothing is left. */
+	return state < 0 || state == TCP_CLOSE;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stream.h - how connected sockets end, and where urgent data are
+/* stream.h - how connected sockets end, and whether; urgent data
  *
  * Theory of operation: what the kernel closes for a process that died, it
  * closes gracefully. The peer reads a clean end of what was cut short, and a
@@ -49,5 +49,20 @@ void stream_reset(int fd);
  * kernel is through with it, and then close(2) does as well.
  */
 void stream_close(int fd);
+
+/** stream_state() - Return: TCP_ESTABLISHED and so on, of TCP and MPTCP;
+ * -errno, for other sockets too */
+int stream_state(int fd);
+
+/**
+ * stream_unacked() - bytes that wait for the peer, of TCP, MPTCP and UNIX
+ *
+ * Return: how many, the end counts for one; -errno.
+ */
+int stream_unacked(int fd);
+
+/** stream_is_through() - has the kernel nothing left to do for this TCP or
+ * MPTCP socket? True for other sockets. */
+bool stream_is_through(int fd);
 
 #endif

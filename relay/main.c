@@ -20,6 +20,7 @@
 #include "relay/core/buffer.h"
 #include "relay/confine.h"
 #include "relay/core/control.h"
+#include "relay/protocols.h"
 
 /* Standard streams, berthd's connection, signals, the loop, the outbox, and
  * a few that the C library opens now and then. */
@@ -192,7 +193,8 @@ static int serve(struct berth *berth, unsigned int n_workers)
 		r = loop_add(loop, signal_fd, EPOLLIN, signal_handler, loop,
 			     "signals", &signals);
 	if (r == 0)
-		r = relay_control_new(loop, berth, n_workers, &control);
+		r = relay_control_new(loop, berth, relay_protocols, n_workers,
+				      &control);
 	if (r == 0)
 		r = loop_run(loop);
 	else

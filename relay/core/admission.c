@@ -550,11 +550,10 @@ const struct admission *admissions_greediest(struct admissions *admissions,
 
 /* Each worker's own */
 
-struct sctp_budget *admission_messages(struct admission *admission,
-				       size_t worker,
-				       struct sctp_budget *of_worker)
+struct budget *admission_messages(struct admission *admission, size_t worker,
+				  struct budget *of_worker)
 {
-	struct sctp_budget *mine = &admission->workers[worker].messages;
+	struct budget *mine = &admission->workers[worker].messages;
 
 	mine->limit_bytes = of_worker->limit_bytes / MESSAGES_PART;
 	mine->within = of_worker;

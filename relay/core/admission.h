@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "relay/sctp/sctp_message.h"
+#include "relay/core/budget.h"
 
 /* Of one kind of work and one worker's turn: enough to be cheap, few enough
  * that other namespaces do not wait long. */
@@ -56,7 +56,7 @@ struct admission_waiting {
 struct admission_worker {
 	struct admission_turn turn;
 	struct admission_waiting waiting;
-	struct sctp_budget messages;
+	struct budget messages;
 };
 
 /**
@@ -207,9 +207,8 @@ void admission_give_client(struct admission *admission, atomic_uint *n_clients,
  * admission_messages() - what SCTP messages of it may take in worker @worker
  * @of_worker:	the budget of all messages there, of which it is a part
  */
-struct sctp_budget *admission_messages(struct admission *admission,
-				       size_t worker,
-				       struct sctp_budget *of_worker);
+struct budget *admission_messages(struct admission *admission, size_t worker,
+				  struct budget *of_worker);
 
 /** admission_waiting() - what waits in worker number @worker, who counts it */
 struct admission_waiting *admission_waiting(struct admission *admission,

@@ -20,6 +20,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/handover.h"
 #include "relay/core/listener.h"
+#include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/spread.h"
 #include "relay/core/share.h"
@@ -30,14 +31,11 @@
 #define ACCEPT_BATCH 16
 #define ACCEPT_TURNS 4
 
-/* One for each side, but a one-to-many socket is the listener's. */
 unsigned int admit_fds(const struct share *share)
 {
-	unsigned int n = share->serving->action == SERVICE_FORWARD ? 1 : 0;
+	unsigned int backend = share->serving->action == SERVICE_FORWARD;
 
-	if (share->listener->protocol != PROTOCOL_SCTP_SEQPACKET)
-		n++;
-	return n;
+	return share->listener->ops->client_fds + backend;
 }
 
 bool admit_take(struct share *share)

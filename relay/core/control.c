@@ -20,7 +20,6 @@
 
 #include <assert.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -38,6 +37,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/listener.h"
 #include "relay/core/minter.h"
+#include "relay/core/protocol.h"
 #include "relay/core/report.h"
 #include "relay/core/serving.h"
 #include "relay/core/spread.h"
@@ -83,6 +83,7 @@ struct entry {
 
 /**
  * struct relay_control - see the file's head
+ * @protocols:	by enum protocol
  * @unsent:	entries of which the connection had no room for what is to be
  *		said
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
@@ -95,6 +96,7 @@ struct entry {
 struct relay_control {
 	struct loop *loop;
 	struct berth *berth;
+	const struct relay_protocol *const *protocols;
 	struct loop_source *berth_source;
 	struct loop_source *outbox_source;
 	struct loop_timer *retry;
@@ -400,33 +402,28 @@ static bool socket_is(int fd, int option, int wanted)
 	       value == wanted;
 }
 
-/* What accepted sockets inherit, and what answers need.
- * Return: false when it is not the kind of socket that the message says. */
-static bool prepare_socket(int fd, enum protocol protocol)
+/* Is it the kind of socket that berthd's message says? */
+static bool socket_fits(int fd, enum protocol protocol)
 {
-	static const int on = 1;
+	static const int types[PROTOCOL_COUNT] = {
+		[PROTOCOL_TCP] = SOCK_STREAM,
+		[PROTOCOL_UDP] = SOCK_DGRAM,
+		[PROTOCOL_MPTCP] = SOCK_STREAM,
+		[PROTOCOL_SCTP] = SOCK_STREAM,
+		[PROTOCOL_SCTP_SEQPACKET] = SOCK_SEQPACKET,
+	};
 
-	if (protocol_is_sctp(protocol))
-		return socket_is(fd, SO_PROTOCOL, IPPROTO_SCTP) &&
-		       socket_is(fd, SO_TYPE,
-				 protocol == PROTOCOL_SCTP ? SOCK_STREAM
-							   : SOCK_SEQPACKET);
-	/* MPTCP knows this option since Linux 5.17. */
-	if (protocol != PROTOCOL_UDP)
-		return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-				  sizeof(on)) == 0 ||
-		       socket_is(fd, SO_TYPE, SOCK_STREAM);
-	/* Each fails for the other family. */
-	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	return socket_is(fd, SO_TYPE, SOCK_DGRAM);
+	return socket_is(fd, SO_TYPE, types[protocol]) &&
+	       (!protocol_is_sctp(protocol) ||
+		socket_is(fd, SO_PROTOCOL, IPPROTO_SCTP));
 }
 
 static void begin_serving(struct relay_control *control, struct entry *entry,
 			  struct berth_message *message, enum protocol protocol,
 			  struct serving *serving)
 {
-	size_t n = spread_n_shares(protocol, control->n_workers);
+	const struct relay_protocol *ops = control->protocols[protocol];
+	size_t n = spread_n_shares(ops, control->n_workers);
 	struct admission *netns =
 		admission_get(control->admissions, message->listener.netns_id);
 	struct listener *listener;
@@ -444,12 +441,14 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 		return;
 	}
 	message->fd = -1;
+	if (ops->prepare)
+		ops->prepare(listener->fd);
+	listener->ops = ops;
 	listener->netns = TAKE_PTR(netns);
 	listener->netns_id =
 		message->listener.netns_host ? 0 : message->listener.netns_id;
 	listener_set_port(listener, message->listener.port);
-	listener->multihomed = protocol_is_sctp(protocol) &&
-			       strcmp(message->listener.address, "all") == 0;
+	listener->multihomed = strcmp(message->listener.address, "all") == 0;
 	entry->listener = listener;
 	for (size_t i = 0; i < n; i++) {
 		size_t w = spread_worker(entry->id, i, n, control->n_workers);
@@ -469,7 +468,7 @@ static void entry_offered(struct relay_control *control, struct entry *entry,
 {
 	if (!serving)
 		return;
-	if (!prepare_socket(message->fd, protocol))
+	if (!socket_fits(message->fd, protocol))
 		log_error("rule '%s': berthd sent no %s socket; ignoring",
 			  message->listener.rule, protocol_name(protocol));
 	else
@@ -722,7 +721,8 @@ static int control_start(struct relay_control *control, size_t n_workers)
 		return -ENOMEM;
 	for (; control->n_workers < n_workers; control->n_workers++) {
 		r = worker_start(&control->workers[control->n_workers],
-				 control->n_workers, &control->outbox);
+				 control->n_workers, &control->outbox,
+				 control->protocols);
 		if (r < 0)
 			return r;
 	}
@@ -737,8 +737,9 @@ static int control_start(struct relay_control *control, size_t n_workers)
 			&control->berth_source);
 }
 
-int relay_control_new(struct loop *loop, struct berth *berth, size_t n_workers,
-		      struct relay_control **ret_control)
+int relay_control_new(struct loop *loop, struct berth *berth,
+		      const struct relay_protocol *const *protocols,
+		      size_t n_workers, struct relay_control **ret_control)
 {
 	struct relay_control *control = calloc(
 		1, sizeof(*control) + n_workers * sizeof(control->workers[0]));
@@ -748,6 +749,7 @@ int relay_control_new(struct loop *loop, struct berth *berth, size_t n_workers,
 		return -ENOMEM;
 	control->loop = loop;
 	control->berth = berth;
+	control->protocols = protocols;
 	control->outbox.fd = -1;
 	control->log_limit = (struct log_ratelimit){
 		.interval_us = 10 * USEC_PER_SEC,

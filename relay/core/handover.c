@@ -15,8 +15,7 @@
 #include "common/util.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
-#include "relay/sctp/sctp.h"
-#include "relay/tcp/tcp.h"
+#include "relay/core/protocol.h"
 #include "relay/core/worker.h"
 
 struct handover {
@@ -65,16 +64,6 @@ static struct handover *take_all(struct worker *worker)
 	return handovers;
 }
 
-static void serve(struct worker *worker, const struct handover *handover)
-{
-	struct share *share = handover->share;
-
-	if (share->listener->protocol == PROTOCOL_SCTP)
-		sctp_accepted(worker, share, handover->fd, &handover->from);
-	else
-		tcp_accepted(worker, share, handover->fd, &handover->from);
-}
-
 static void refuse(struct handover *handover)
 {
 	struct share *share = handover->share;
@@ -91,7 +80,8 @@ static void take(struct worker *worker, struct handover *handover, bool open)
 	/* What is served has changed in between: then room for less may have
 	 * been taken. */
 	if (open && share->attached && admit_fds(share) == handover->n_fds)
-		serve(worker, handover);
+		share->listener->ops->accepted(worker, share, handover->fd,
+					       &handover->from);
 	else
 		refuse(handover);
 	outbox_unuse(worker->outbox, share->listener);

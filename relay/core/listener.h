@@ -16,6 +16,7 @@ struct admission;
 struct conn;
 struct listener;
 struct own_arrival;
+struct relay_protocol;
 struct sctp_conn;
 struct sctp_shared;
 struct serving;
@@ -91,6 +92,7 @@ struct share {
 
 /**
  * struct listener - what the main thread keeps of one listener
+ * @ops:	what its protocol does for it
  * @users:	shares that are not released, and mails on their way; who takes
  *		the last one away tells the main thread
  * @fd_users:	shares that use @fd; the last one closes it
@@ -106,6 +108,7 @@ struct listener {
 	uint64_t id;
 	int fd;
 	enum protocol protocol;
+	const struct relay_protocol *ops;
 	atomic_uint users;
 	atomic_uint fd_users;
 	atomic_uint n_conns;
@@ -124,7 +127,7 @@ struct listener {
  * @fd:		taken on success
  * @label:	copied
  *
- * The caller sets @netns, @netns_id, @multihomed and the shares' workers.
+ * The caller sets @ops, @netns, @netns_id, @multihomed and the shares' workers.
  * Return: 0 or -ENOMEM.
  */
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,

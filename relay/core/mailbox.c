@@ -16,11 +16,9 @@
 #include "relay/core/handover.h"
 #include "relay/core/listener.h"
 #include "relay/core/mint.h"
-#include "relay/sctp/sctp.h"
+#include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
-#include "relay/tcp/tcp.h"
-#include "relay/udp/udp.h"
 #include "relay/core/worker.h"
 
 /* Mails per turn: some hundred microseconds, then traffic has its turn. */
@@ -194,6 +192,25 @@ static struct share *inbox_take(struct inbox *inbox, unsigned int *ret_wanted,
 	return share;
 }
 
+/* Return: false if no protocol has a client to give up. */
+static bool shed_client(struct worker *worker)
+{
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (worker->protocols[i]->shed &&
+		    worker->protocols[i]->shed(worker))
+			return true;
+	}
+	return false;
+}
+
+static void shed_netns(struct worker *worker, const struct admission *netns)
+{
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (worker->protocols[i]->shed_netns)
+			worker->protocols[i]->shed_netns(worker, netns);
+	}
+}
+
 /* A share's mail is a user; it goes after the batch, like the share's own. */
 void inbox_handler(struct worker *worker, struct pollable *pollable,
 		   uint32_t events)
@@ -231,9 +248,8 @@ void inbox_handler(struct worker *worker, struct pollable *pollable,
 	greedy = TAKE_PTR(inbox->greedy);
 	pthread_mutex_unlock(&inbox->lock);
 	if (greedy)
-		udp_shed_netns(worker, greedy);
-	while (shed > 0 &&
-	       (tcp_shed(worker) || sctp_shed(worker) || udp_shed(worker)))
+		shed_netns(worker, greedy);
+	while (shed > 0 && shed_client(worker))
 		shed--;
 }
 

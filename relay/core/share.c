@@ -15,11 +15,9 @@
 
 #include "common/util.h"
 #include "relay/core/listener.h"
-#include "relay/sctp/sctp.h"
+#include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/spread.h"
-#include "relay/tcp/tcp.h"
-#include "relay/udp/udp.h"
 #include "relay/core/worker.h"
 
 /* How long accepting rests when descriptors or memory are short; what frees
@@ -111,16 +109,6 @@ void share_resume(struct timer *timer, void *user_data)
 
 /* Shares */
 
-static void (*const listener_handlers[PROTOCOL_COUNT])(struct worker *,
-						       struct pollable *,
-						       uint32_t) = {
-	[PROTOCOL_TCP] = tcp_listener_handler,
-	[PROTOCOL_MPTCP] = tcp_listener_handler,
-	[PROTOCOL_UDP] = udp_listener_handler,
-	[PROTOCOL_SCTP] = sctp_listener_handler,
-	[PROTOCOL_SCTP_SEQPACKET] = sctp_shared_handler,
-};
-
 static bool share_is_empty(const struct share *share)
 {
 	return !share->conns && !share->sctp_conns;
@@ -129,32 +117,26 @@ static bool share_is_empty(const struct share *share)
 static void share_set_serving(struct worker *worker, struct share *share,
 			      struct serving *serving)
 {
+	const struct relay_protocol *ops = share->listener->ops;
 	struct serving *old = share->serving;
 
 	share->serving = serving;
-	if (old && share->udp)
-		udp_share_changed(worker, share, old);
-	if (old && share->listener->multihomed)
-		sctp_share_follow(worker, share);
+	if (old && share->attached && ops->changed)
+		ops->changed(worker, share, old);
 	(void)serving_unref(old);
 }
 
 /* Return: 0 or a negative errno; it may have begun in part. */
 static int share_begin(struct worker *worker, struct share *share)
 {
-	enum protocol protocol = share->listener->protocol;
-	int r = 0;
+	const struct relay_protocol *ops = share->listener->ops;
 
 	share->attached = true;
 	atomic_store_explicit(&share->open, true, memory_order_relaxed);
-	share->poll.handler = listener_handlers[protocol];
-	if (protocol == PROTOCOL_UDP)
-		r = udp_share_open(worker, share);
-	if (r == 0 && spread_is_first(share))
+	share->poll.handler = ops->readable;
+	if (spread_is_first(share))
 		share_register(worker, share);
-	if (protocol == PROTOCOL_SCTP_SEQPACKET)
-		r = sctp_shared_open(worker, share);
-	return r;
+	return ops->open ? ops->open(worker, share) : 0;
 }
 
 static void share_stop(struct worker *worker, struct share *share)
@@ -218,14 +200,14 @@ void share_leave_idle(struct timer *timer, void *user_data)
 
 static void share_withdraw(struct worker *worker, struct share *share)
 {
+	const struct relay_protocol *ops = share->listener->ops;
+
 	share->withdrawn = true;
 	atomic_store_explicit(&share->open, false, memory_order_relaxed);
 	share->poll.handler = NULL;
 	share_stop(worker, share);
-	if (share->udp)
-		udp_share_close(worker, share);
-	if (share->sctp)
-		sctp_shared_close(worker, share);
+	if (ops->close)
+		ops->close(worker, share);
 	listener_put_fd(share->listener);
 	share->attached = false;
 }
@@ -260,6 +242,7 @@ static void share_failed(struct worker *worker, struct share *share, int error)
 void share_apply(struct worker *worker, struct share *share,
 		 unsigned int wanted, struct serving *serving)
 {
+	const struct relay_protocol *ops = share->listener->ops;
 	bool begin = !share->serving;
 	int r = 0;
 
@@ -272,10 +255,8 @@ void share_apply(struct worker *worker, struct share *share,
 	if (wanted & SHARE_WITHDRAW) {
 		if (!share->withdrawn)
 			share_withdraw(worker, share);
-		if (wanted & SHARE_ABORT) {
-			tcp_share_abort(worker, share);
-			sctp_share_abort(worker, share);
-		}
+		if ((wanted & SHARE_ABORT) && ops->abort)
+			ops->abort(worker, share);
 		if (share_is_empty(share))
 			share_ended(worker, share);
 		return;

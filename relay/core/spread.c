@@ -51,13 +51,12 @@
 
 #include "relay/core/listener.h"
 #include "relay/core/load.h"
+#include "relay/core/protocol.h"
 #include "relay/core/worker.h"
 
-size_t spread_n_shares(enum protocol protocol, size_t n_workers)
+size_t spread_n_shares(const struct relay_protocol *protocol, size_t n_workers)
 {
-	return protocol == PROTOCOL_UDP || protocol == PROTOCOL_SCTP_SEQPACKET
-		       ? 1
-		       : n_workers;
+	return protocol->one_worker ? 1 : n_workers;
 }
 
 size_t spread_worker(uint64_t id, size_t index, size_t n_shares,

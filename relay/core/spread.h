@@ -10,15 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/listener_spec.h"
-
 struct listener;
+struct relay_protocol;
 struct share;
 
 /**
  * spread_n_shares() - how many of @n_workers serve one listener
  */
-size_t spread_n_shares(enum protocol protocol, size_t n_workers);
+size_t spread_n_shares(const struct relay_protocol *protocol, size_t n_workers);
 
 /**
  * spread_worker() - which worker has share @index of listener @id

@@ -18,11 +18,9 @@
 
 #include "common/util.h"
 #include "relay/core/handover.h"
-#include "relay/sctp/sctp.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
-#include "relay/tcp/tcp.h"
-#include "relay/udp/udp.h"
+#include "relay/core/protocol.h"
 
 #define BATCH_EVENTS 128
 
@@ -132,24 +130,29 @@ void worker_bury(struct worker *worker, struct grave *grave)
 	worker->graves = grave;
 }
 
-void worker_again(struct worker *worker, struct conn *conn)
+/* What each protocol has to do, in the order of enum protocol. */
+
+static void worker_flush(struct worker *worker)
 {
-	*tcp_conn_next_ready(conn) = NULL;
-	if (worker->ready)
-		*tcp_conn_next_ready(worker->last_ready) = conn;
-	else
-		worker->ready = conn;
-	worker->last_ready = conn;
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (worker->protocols[i]->flush)
+			worker->protocols[i]->flush(worker);
+	}
 }
 
-/* Each once: those that need another turn queue again. */
 static void worker_run_ready(struct worker *worker)
 {
-	struct conn *conn = TAKE_PTR(worker->ready), *next;
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (worker->protocols[i]->run_ready)
+			worker->protocols[i]->run_ready(worker);
+	}
+}
 
-	for (; conn; conn = next) {
-		next = *tcp_conn_next_ready(conn);
-		tcp_conn_run(worker, conn);
+static void worker_stop(struct worker *worker)
+{
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (worker->protocols[i]->stop)
+			worker->protocols[i]->stop(worker);
 	}
 }
 
@@ -221,16 +224,12 @@ static void *worker_main(void *user_data)
 				pollable->handler(worker, pollable,
 						  events[i].events);
 		}
-		if (worker->udp)
-			udp_flush(worker);
+		worker_flush(worker);
 		timers_run(&worker->timers, worker->now_us, worker);
 		worker_run_ready(worker);
-		sctp_run_ready(worker);
 		worker_after_batch(worker);
 	}
-	while (tcp_shed(worker) || sctp_shed(worker))
-		; /* what the kernel would end politely, and slowly */
-	sctp_run_ready(worker); /* buries those that were in it */
+	worker_stop(worker);
 	worker_after_batch(worker);
 	return NULL;
 }
@@ -275,10 +274,13 @@ static int worker_open(struct worker *worker)
 
 static void worker_close(struct worker *worker)
 {
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (worker->protocols[i]->forget)
+			worker->protocols[i]->forget(worker);
+	}
 	timers_done(&worker->timers);
 	buffer_pool_done(&worker->buffers);
 	pipe_pool_done(&worker->pipes);
-	worker->udp = udp_worker_free(worker->udp);
 	free(TAKE_PTR(worker->scratch));
 	cleanup_close(&worker->alarm_fd);
 	cleanup_close(&worker->inbox.fd);
@@ -303,7 +305,8 @@ static int worker_run(struct worker *worker)
 	return r;
 }
 
-int worker_start(struct worker *worker, size_t index, struct outbox *outbox)
+int worker_start(struct worker *worker, size_t index, struct outbox *outbox,
+		 const struct relay_protocol *const *protocols)
 {
 	int r;
 
@@ -312,6 +315,7 @@ int worker_start(struct worker *worker, size_t index, struct outbox *outbox)
 		.alarm_fd = -1,
 		.alarm_us = TIMERS_NEVER,
 		.index = index,
+		.protocols = protocols,
 		.outbox = outbox,
 		.inbox.fd = -1,
 		.sctp_budget.limit_bytes = SCTP_BUDGET_BYTES,
@@ -334,10 +338,10 @@ void worker_join(struct worker *worker)
 
 void worker_forget(struct share *share)
 {
-	if (share->udp)
-		udp_share_close(share->worker, share);
-	if (share->sctp)
-		sctp_shared_close(share->worker, share);
+	const struct relay_protocol *ops = share->listener->ops;
+
+	if (ops->close)
+		ops->close(share->worker, share);
 	share->serving = serving_unref(share->serving);
 }
 

@@ -16,11 +16,12 @@
 #include "relay/core/mint.h"
 #include "relay/core/pipe.h"
 #include "relay/core/pollable.h"
-#include "relay/sctp/sctp_message.h"
+#include "relay/core/budget.h"
 #include "relay/core/timer.h"
 
 struct backend_queue;
 struct conn;
+struct relay_protocol;
 struct sctp_conn;
 struct serving;
 struct udp_worker;
@@ -29,13 +30,13 @@ struct worker;
 /**
  * struct worker - only its thread touches it, except for the inbox
  * @index:	its number
+ * @protocols:	by enum protocol
  * @alarm:	timerfd(2), for the first of @timers; set to @alarm_us
  * @turn:	counts batches
  * @now_us:	monotonic, read once per batch
  * @scratch:	BUFFER_MAX_BYTES, for what goes on at once
  * @conns:	all that this worker has, newest last
- * @ready, @last_ready: connections whose work was cut short, in order; see
- *		worker_again()
+ * @ready, @last_ready: connections whose work was cut short, in order
  * @sctp_conns, @sctp_ready: the same for SCTP
  * @sctp_budget: what SCTP messages that wait may take
  * @graves:	memory to be freed after the batch
@@ -60,6 +61,7 @@ struct worker {
 	uint64_t alarm_us;
 	bool stopping;
 	size_t index;
+	const struct relay_protocol *const *protocols;
 	uint32_t turn;
 	uint64_t now_us;
 	uint8_t *scratch;
@@ -70,7 +72,7 @@ struct worker {
 	struct conn *ready, *last_ready;
 	struct sctp_conn *sctp_conns;
 	struct sctp_conn *sctp_ready;
-	struct sctp_budget sctp_budget;
+	struct budget sctp_budget;
 	struct grave *graves;
 	struct share *done;
 	struct share *parked;
@@ -94,10 +96,12 @@ struct worker {
  * worker_start() - makes the thread
  * @index:	its number, from 0
  * @outbox:	must outlive the worker
+ * @protocols:	by enum protocol; must outlive the worker, too
  *
  * Return: 0 or a negative errno with nothing left behind.
  */
-int worker_start(struct worker *worker, size_t index, struct outbox *outbox);
+int worker_start(struct worker *worker, size_t index, struct outbox *outbox,
+		 const struct relay_protocol *const *protocols);
 
 /** worker_join() - waits for that */
 void worker_join(struct worker *worker);
@@ -141,8 +145,5 @@ struct pipe *worker_put_pipe(struct worker *worker, struct pipe *pipe);
 /** worker_bury() - free(3)s @grave after the batch, when no event points to
  * it any more */
 void worker_bury(struct worker *worker, struct grave *grave);
-
-/** worker_again() - runs @conn once more after the other events */
-void worker_again(struct worker *worker, struct conn *conn);
 
 #endif

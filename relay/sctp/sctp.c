@@ -51,7 +51,6 @@
 #include "relay/sctp/sctp_internal.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
-#include "relay/tcp/tcp.h"
 #include "relay/core/worker.h"
 
 /* How long the other side may acknowledge nothing once one has ended. */
@@ -66,7 +65,7 @@ void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
 	counters_add(share_counters(conn->share), which, n);
 }
 
-struct sctp_budget *sctp_conn_budget(const struct sctp_conn *conn)
+struct budget *sctp_conn_budget(const struct sctp_conn *conn)
 {
 	struct worker *worker = conn->share->worker;
 
@@ -135,7 +134,7 @@ static bool side_progressed(const struct sctp_conn *conn,
 	if (side->fd < 0)
 		return false;
 	if (side->kind == SCTP_SIDE_STREAM) {
-		unacked = tcp_socket_unacked(side->fd);
+		unacked = stream_unacked(side->fd);
 		side->taken = unacked < 0 ? 0 : (uint64_t)unacked;
 		return before == SCTP_TAKEN_UNKNOWN ? side->taken > 0
 						    : side->taken < before;
@@ -301,7 +300,7 @@ static bool side_is_gone(const struct sctp_side *side)
 	case SCTP_SIDE_SHARED:
 		return side->gone;
 	case SCTP_SIDE_STREAM:
-		return tcp_socket_is_through(side->fd);
+		return stream_is_through(side->fd);
 	}
 	return true;
 }
@@ -429,7 +428,7 @@ void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn)
 		conn_queue_again(worker, conn);
 }
 
-void sctp_run_ready(struct worker *worker)
+static void sctp_run_ready(struct worker *worker)
 {
 	struct sctp_conn *conn = TAKE_PTR(worker->sctp_ready), *next;
 
@@ -592,7 +591,7 @@ void sctp_share_abort(struct worker *worker, struct share *share)
 		sctp_conn_reset(worker, conn);
 }
 
-bool sctp_shed(struct worker *worker)
+static bool sctp_shed(struct worker *worker)
 {
 	struct sctp_conn *oldest = worker->sctp_conns;
 
@@ -601,3 +600,21 @@ bool sctp_shed(struct worker *worker)
 	sctp_conn_reset(worker, oldest->all_prev); /* the newest */
 	return true;
 }
+
+static void sctp_stop(struct worker *worker)
+{
+	while (sctp_shed(worker))
+		;
+	sctp_run_ready(worker); /* buries those that were in it */
+}
+
+const struct relay_protocol sctp_protocol = {
+	.client_fds = 1,
+	.readable = sctp_readable,
+	.accepted = sctp_accepted,
+	.changed = sctp_share_follow,
+	.abort = sctp_share_abort,
+	.run_ready = sctp_run_ready,
+	.shed = sctp_shed,
+	.stop = sctp_stop,
+};

@@ -5,7 +5,6 @@
 #include "common/util.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
-#include "relay/sctp/sctp.h"
 #include "relay/sctp/sctp_internal.h"
 #include "relay/core/worker.h"
 
@@ -28,8 +27,8 @@ void sctp_accepted(struct worker *worker, struct share *share, int fd,
 	admit_give(share, admit_fds(share));
 }
 
-void sctp_listener_handler(struct worker *worker, struct pollable *pollable,
-			   uint32_t events)
+void sctp_readable(struct worker *worker, struct pollable *pollable,
+		   uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
 	struct sockaddr_storage from;

@@ -21,7 +21,6 @@
 #include "common/sctp_addrs.h"
 #include "common/util.h"
 #include "relay/core/listener.h"
-#include "relay/sctp/sctp.h"
 #include "relay/sctp/sctp_internal.h"
 #include "relay/core/worker.h"
 
@@ -85,15 +84,15 @@ static void conn_follow(struct worker *worker, const struct sctp_conn *conn,
 				  listener->label);
 }
 
-void sctp_share_follow(struct worker *worker, struct share *share)
+void sctp_share_follow(struct worker *worker, struct share *share,
+		       const struct serving *old)
 {
 	_cleanup_free_ struct ip_addr *addrs = NULL;
 	struct sctp_conn *conn;
 	ssize_t n;
 
-	/* A one-to-many socket is the listening one. */
-	if (!share->sctp_conns || !share->attached ||
-	    share->listener->protocol != PROTOCOL_SCTP)
+	(void)old;
+	if (!share->sctp_conns || !share->listener->multihomed)
 		return;
 	n = sctp_socket_addrs(share->listener->fd, &addrs);
 	if (n <= 0)

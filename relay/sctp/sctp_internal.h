@@ -180,14 +180,31 @@ void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 /** sctp_conn_close_backend() - @abort: or politely, after both ends */
 void sctp_conn_close_backend(struct sctp_conn *conn, bool abort);
 
+/** sctp_share_abort() - aborts all associations of the share */
+void sctp_share_abort(struct worker *worker, struct share *share);
+
 /** sctp_conn_budget() - what its messages may take */
-struct sctp_budget *sctp_conn_budget(const struct sctp_conn *conn);
+struct budget *sctp_conn_budget(const struct sctp_conn *conn);
 
 /** sctp_conn_count() - in the share's counters */
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n);
 
 /** sctp_side_note() - writes down what epoll(7) says */
 void sctp_side_note(struct sctp_side *side, uint32_t events);
+
+/* sctp_accept.c: see struct relay_protocol */
+
+void sctp_accepted(struct worker *worker, struct share *share, int fd,
+		   const struct sockaddr_storage *from);
+void sctp_readable(struct worker *worker, struct pollable *pollable,
+		   uint32_t events);
+
+/* sctp_follow.c */
+
+/** sctp_share_follow() - one-to-one: its associations get the addresses that
+ * the listening socket has by now, and lose those that it lost */
+void sctp_share_follow(struct worker *worker, struct share *share,
+		       const struct serving *old);
 
 /* sctp_pump.c */
 

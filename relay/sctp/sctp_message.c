@@ -15,27 +15,6 @@
 /* Parts grow a message by doubling, from this. */
 #define SIZE_MIN 4096u
 
-static bool budget_has_room(const struct sctp_budget *budget, size_t bytes)
-{
-	for (; budget; budget = budget->within) {
-		if (bytes > budget->limit_bytes - budget->bytes)
-			return false;
-	}
-	return true;
-}
-
-static void budget_take(struct sctp_budget *budget, size_t bytes)
-{
-	for (; budget; budget = budget->within)
-		budget->bytes += bytes;
-}
-
-static void budget_give(struct sctp_budget *budget, size_t bytes)
-{
-	for (; budget; budget = budget->within)
-		budget->bytes -= bytes;
-}
-
 static size_t grown_size(const struct sctp_message *message, size_t needed,
 			 size_t max_bytes)
 {
@@ -48,8 +27,7 @@ static size_t grown_size(const struct sctp_message *message, size_t needed,
 	return size < max_bytes ? size : max_bytes;
 }
 
-int sctp_message_append(struct sctp_budget *budget,
-			struct sctp_message **message,
+int sctp_message_append(struct budget *budget, struct sctp_message **message,
 			const struct sctp_label *label, const void *data,
 			size_t len, size_t max_bytes)
 {
@@ -81,7 +59,7 @@ int sctp_message_append(struct sctp_budget *budget,
 	return 0;
 }
 
-struct sctp_message *sctp_message_free(struct sctp_budget *budget,
+struct sctp_message *sctp_message_free(struct budget *budget,
 				       struct sctp_message *message)
 {
 	if (message)
@@ -114,7 +92,7 @@ struct sctp_message *sctp_queue_pop(struct sctp_queue *queue)
 	return message;
 }
 
-size_t sctp_queue_clear(struct sctp_budget *budget, struct sctp_queue *queue)
+size_t sctp_queue_clear(struct budget *budget, struct sctp_queue *queue)
 {
 	struct sctp_message *message;
 	size_t n = 0;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "relay/core/budget.h"
+
 /**
  * struct sctp_label - what is passed on beside a message's bytes
  * @ppid:	as the peer has it; it is never swapped
@@ -19,16 +21,6 @@ struct sctp_label {
 	uint32_t ppid;
 	uint16_t sid;
 	bool unordered;
-};
-
-/**
- * struct sctp_budget - the memory of messages, all by one worker
- * @within:	counts them too, with a limit of its own; or NULL
- */
-struct sctp_budget {
-	size_t limit_bytes;
-	size_t bytes;
-	struct sctp_budget *within;
 };
 
 /**
@@ -58,13 +50,12 @@ struct sctp_queue {
  * Return: 0; -EMSGSIZE: the message would be larger than @max_bytes; -ENOMEM:
  * memory is out, or the budget. On failure *@message is as before.
  */
-int sctp_message_append(struct sctp_budget *budget,
-			struct sctp_message **message,
+int sctp_message_append(struct budget *budget, struct sctp_message **message,
 			const struct sctp_label *label, const void *data,
 			size_t len, size_t max_bytes);
 
 /** sctp_message_free() - Returns NULL; NULL is fine. */
-struct sctp_message *sctp_message_free(struct sctp_budget *budget,
+struct sctp_message *sctp_message_free(struct budget *budget,
 				       struct sctp_message *message);
 
 /** sctp_queue_push() - takes @message */
@@ -74,6 +65,6 @@ void sctp_queue_push(struct sctp_queue *queue, struct sctp_message *message);
 struct sctp_message *sctp_queue_pop(struct sctp_queue *queue);
 
 /** sctp_queue_clear() - Return: how many messages were dropped */
-size_t sctp_queue_clear(struct sctp_budget *budget, struct sctp_queue *queue);
+size_t sctp_queue_clear(struct budget *budget, struct sctp_queue *queue);
 
 #endif

@@ -398,8 +398,8 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 	}
 }
 
-void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
-			 uint32_t events)
+static void shared_readable(struct worker *worker, struct pollable *pollable,
+			    uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
 	struct sctp_shared *shared = share->sctp;
@@ -434,7 +434,8 @@ void sctp_shared_handler(struct worker *worker, struct pollable *pollable,
 
 /* The whole socket */
 
-int sctp_shared_open(struct worker *worker, struct share *share)
+/* Takes over the associations that the socket has already. */
+static int shared_open(struct worker *worker, struct share *share)
 {
 	struct sctp_shared *shared = calloc(1, sizeof(*shared));
 	_cleanup_free_ int32_t *ids = NULL;
@@ -460,9 +461,17 @@ int sctp_shared_open(struct worker *worker, struct share *share)
 	return n < 0 ? (int)n : 0;
 }
 
-void sctp_shared_close(struct worker *worker, struct share *share)
+static void shared_close(struct worker *worker, struct share *share)
 {
 	sctp_share_abort(worker, share);
 	free(share->sctp);
 	share->sctp = NULL;
 }
+
+/* What a worker has is the one-to-one protocol's affair. */
+const struct relay_protocol sctp_seqpacket_protocol = {
+	.one_worker = true,
+	.readable = shared_readable,
+	.open = shared_open,
+	.close = shared_close,
+};

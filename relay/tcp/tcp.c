@@ -33,9 +33,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <linux/sockios.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
@@ -77,7 +75,7 @@ static uint64_t conn_deadline(const struct conn *conn)
  * they were not counted since they were written: then they are now. */
 static bool side_progressed(struct side *side)
 {
-	int unacked = side->fd < 0 ? 0 : tcp_socket_unacked(side->fd);
+	int unacked = side->fd < 0 ? 0 : stream_unacked(side->fd);
 	uint32_t before = side->unacked;
 
 	/* Fails for MPTCP before Linux 5.16. */
@@ -192,37 +190,10 @@ bool tcp_is_dead(const struct conn *conn)
 	return !conn->client.poll.handler;
 }
 
-int tcp_socket_state(int fd)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info.tcpi_state);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return -errno;
-	return info.tcpi_state;
-}
-
-int tcp_socket_unacked(int fd)
-{
-	int n;
-
-	if (ioctl(fd, SIOCOUTQ, &n) < 0)
-		return -errno;
-	return n;
-}
-
-bool tcp_socket_is_through(int fd)
-{
-	int state = tcp_socket_state(fd);
-
-	/* Fails for an MPTCP socket without subflows: nothing is left. */
-	return state < 0 || state == TCP_CLOSE;
-}
-
 static void conn_close_if_through(struct worker *worker, struct conn *conn)
 {
-	if (!tcp_socket_is_through(conn->client.fd) ||
-	    (conn->backend.fd >= 0 && !tcp_socket_is_through(conn->backend.fd)))
+	if (!stream_is_through(conn->client.fd) ||
+	    (conn->backend.fd >= 0 && !stream_is_through(conn->backend.fd)))
 		return;
 	tcp_close_backend(worker, conn, /* reset= */ false);
 	(void)close(TAKE_FD(conn->client.fd)); /* the kernel is through */
@@ -311,7 +282,12 @@ static void conn_again(struct worker *worker, struct conn *conn)
 	if (conn->queued)
 		return;
 	conn->queued = true;
-	worker_again(worker, conn);
+	conn->next_ready = NULL;
+	if (worker->ready)
+		worker->last_ready->next_ready = conn;
+	else
+		worker->ready = conn;
+	worker->last_ready = conn;
 }
 
 void tcp_run(struct worker *worker, struct conn *conn)
@@ -334,16 +310,17 @@ void tcp_run(struct worker *worker, struct conn *conn)
 	}
 }
 
-struct conn **tcp_conn_next_ready(struct conn *conn)
+/* Those that need another turn queue again. */
+static void tcp_run_ready(struct worker *worker)
 {
-	return &conn->next_ready;
-}
+	struct conn *conn = TAKE_PTR(worker->ready), *next;
 
-void tcp_conn_run(struct worker *worker, struct conn *conn)
-{
-	conn->queued = false;
-	if (!tcp_is_dead(conn))
-		tcp_run(worker, conn);
+	for (; conn; conn = next) {
+		next = conn->next_ready;
+		conn->queued = false;
+		if (!tcp_is_dead(conn))
+			tcp_run(worker, conn);
+	}
 }
 
 void tcp_note(struct side *side, uint32_t events)
@@ -426,8 +403,8 @@ static void conn_refuse(struct share *share, int fd)
 	admit_give(share, admit_fds(share));
 }
 
-void tcp_accepted(struct worker *worker, struct share *share, int fd,
-		  const struct sockaddr_storage *from)
+static void tcp_accepted(struct worker *worker, struct share *share, int fd,
+			 const struct sockaddr_storage *from)
 {
 	int hops = arrival_hops(share, fd, from);
 	struct conn *conn;
@@ -462,8 +439,8 @@ void tcp_accepted(struct worker *worker, struct share *share, int fd,
 	}
 }
 
-void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
-			  uint32_t events)
+static void tcp_readable(struct worker *worker, struct pollable *pollable,
+			 uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
 	struct sockaddr_storage from;
@@ -476,7 +453,7 @@ void tcp_listener_handler(struct worker *worker, struct pollable *pollable,
 		tcp_accepted(worker, share, fd, &from);
 }
 
-void tcp_share_abort(struct worker *worker, struct share *share)
+static void tcp_abort(struct worker *worker, struct share *share)
 {
 	struct conn *conn, *next;
 
@@ -484,12 +461,46 @@ void tcp_share_abort(struct worker *worker, struct share *share)
 		tcp_reset(worker, conn);
 }
 
-bool tcp_shed(struct worker *worker)
+/* The newest, because the table was not full before it came. */
+static bool tcp_shed(struct worker *worker)
 {
 	struct conn *oldest = worker->conns;
 
 	if (!oldest)
 		return false;
-	tcp_reset(worker, oldest->all_prev); /* the newest: the ring's end */
+	tcp_reset(worker, oldest->all_prev); /* the ring's end */
 	return true;
 }
+
+static void tcp_stop(struct worker *worker)
+{
+	while (tcp_shed(worker))
+		;
+}
+
+/* Accepted sockets inherit the option. MPTCP knows it since Linux 5.17. */
+static void tcp_prepare(int fd)
+{
+	static const int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+const struct relay_protocol tcp_protocol = {
+	.client_fds = 1,
+	.prepare = tcp_prepare,
+	.readable = tcp_readable,
+	.accepted = tcp_accepted,
+	.abort = tcp_abort,
+	.run_ready = tcp_run_ready,
+	.shed = tcp_shed,
+	.stop = tcp_stop,
+};
+
+const struct relay_protocol mptcp_protocol = {
+	.client_fds = 1,
+	.prepare = tcp_prepare,
+	.readable = tcp_readable,
+	.accepted = tcp_accepted,
+	.abort = tcp_abort,
+};

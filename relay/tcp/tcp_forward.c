@@ -15,7 +15,6 @@
 #include "relay/core/mint.h"
 #include "relay/backend/proxy_header.h"
 #include "relay/core/serving.h"
-#include "relay/tcp/tcp.h"
 #include "relay/core/worker.h"
 
 static const struct serving_backend *conn_backend(const struct conn *conn)

@@ -43,11 +43,11 @@
 #include <sys/socket.h>
 #include <linux/sock_diag.h>
 
+#include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
-#include "relay/tcp/tcp.h"
 #include "relay/core/worker.h"
 
 /* Reads per turn: a quarter of a MiB, then others have theirs. */
@@ -136,7 +136,7 @@ static bool side_broke(struct conn *conn, struct side *dst, int error)
 		return false;
 	dst->broken = true;
 	dst->shut = true;
-	dst->cut_off = !dst->hangup && tcp_socket_state(dst->fd) == TCP_CLOSE;
+	dst->cut_off = !dst->hangup && stream_state(dst->fd) == TCP_CLOSE;
 	return true;
 }
 

@@ -5,7 +5,6 @@
 #include "common/util.h"
 #include "relay/core/listener.h"
 #include "relay/core/serving.h"
-#include "relay/tcp/tcp.h"
 #include "relay/core/worker.h"
 
 /* What the client says is read until its end and dropped: to close with unread

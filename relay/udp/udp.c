@@ -40,7 +40,17 @@
 
 /* Buffers */
 
-struct udp_worker *udp_worker_new(void)
+static struct udp_worker *udp_worker_free(struct udp_worker *udp)
+{
+	if (!udp)
+		return NULL;
+	udp_batch_done(&udp->in);
+	udp_batch_done(&udp->out);
+	free(udp);
+	return NULL;
+}
+
+static struct udp_worker *udp_worker_new(void)
 {
 	struct udp_worker *udp = calloc(1, sizeof(*udp));
 
@@ -52,14 +62,9 @@ struct udp_worker *udp_worker_new(void)
 	return udp;
 }
 
-struct udp_worker *udp_worker_free(struct udp_worker *udp)
+static void udp_forget(struct worker *worker)
 {
-	if (!udp)
-		return NULL;
-	udp_batch_done(&udp->in);
-	udp_batch_done(&udp->out);
-	free(udp);
-	return NULL;
+	worker->udp = udp_worker_free(worker->udp);
 }
 
 /* The listening socket's own datagrams */
@@ -290,8 +295,8 @@ void udp_begin_anew(struct worker *worker, struct udp_front *front,
 	}
 }
 
-void udp_listener_handler(struct worker *worker, struct pollable *pollable,
-			  uint32_t events)
+static void udp_readable(struct worker *worker, struct pollable *pollable,
+			 uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
 	struct udp_batch *in = &worker->udp->in;
@@ -316,7 +321,8 @@ void udp_listener_handler(struct worker *worker, struct pollable *pollable,
 	}
 }
 
-bool udp_shed(struct worker *worker)
+/* Ends a session of the namespace that has most of the worker's. */
+static bool udp_shed(struct worker *worker)
 {
 	struct udp_session *victim = NULL;
 
@@ -328,7 +334,7 @@ bool udp_shed(struct worker *worker)
 	return true;
 }
 
-void udp_shed_netns(struct worker *worker, const struct admission *netns)
+static void udp_shed_netns(struct worker *worker, const struct admission *netns)
 {
 	struct udp_session *victim;
 	size_t n, left;
@@ -376,7 +382,7 @@ static void front_init(struct udp_front *front, struct share *share)
 			 sizeof(no_df));
 }
 
-int udp_share_open(struct worker *worker, struct share *share)
+static int udp_open(struct worker *worker, struct share *share)
 {
 	struct udp_front *front;
 
@@ -399,10 +405,12 @@ int udp_share_open(struct worker *worker, struct share *share)
 	return 0;
 }
 
-void udp_share_close(struct worker *worker, struct share *share)
+static void udp_close(struct worker *worker, struct share *share)
 {
 	struct udp_front *front = TAKE_PTR(share->udp);
 
+	if (!front)
+		return;
 	udp_flush(worker); /* answers may be on their way through it */
 	udp_forward_end(worker, front);
 	udp_asks_end(worker, front);
@@ -428,13 +436,18 @@ static bool same_backends(const struct serving *a, const struct serving *b)
 	return true;
 }
 
-void udp_share_changed(struct worker *worker, struct share *share,
-		       const struct serving *old)
+/* Sessions end unless the old and the new rule connect to the same backends in
+ * the same way. */
+static void udp_changed(struct worker *worker, struct share *share,
+			const struct serving *old)
 {
 	struct udp_front *front = share->udp;
-	bool same = same_backends(old, share->serving);
 	struct udp_waited *waited;
+	bool same;
 
+	if (!front)
+		return;
+	same = same_backends(old, share->serving);
 	/* Those that wait have said nothing to anybody yet. */
 	waited = udp_asks_take(worker, front, /* only_stale= */ same);
 	if (!same)
@@ -445,3 +458,25 @@ void udp_share_changed(struct worker *worker, struct share *share,
 		timer_set_earlier(&worker->timers, &front->expire,
 				  worker->now_us);
 }
+
+static void udp_prepare(int fd)
+{
+	static const int on = 1;
+
+	/* Each fails for the other family. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+}
+
+const struct relay_protocol udp_protocol = {
+	.one_worker = true,
+	.prepare = udp_prepare,
+	.open = udp_open,
+	.readable = udp_readable,
+	.changed = udp_changed,
+	.close = udp_close,
+	.flush = udp_flush,
+	.shed = udp_shed,
+	.shed_netns = udp_shed_netns,
+	.forget = udp_forget,
+};

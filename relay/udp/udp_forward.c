@@ -53,7 +53,6 @@
 #include "relay/core/own_sockets.h"
 #include "relay/backend/proxy_header.h"
 #include "relay/core/serving.h"
-#include "relay/udp/udp.h"
 #include "relay/udp/udp_internal.h"
 #include "relay/udp/udp_socket.h"
 #include "relay/core/worker.h"
@@ -382,6 +381,8 @@ void udp_flush(struct worker *worker)
 	struct udp_worker *udp = worker->udp;
 	size_t first = 0, end;
 
+	if (!udp)
+		return;
 	for (; first < udp->out.n_messages; first = end) {
 		struct udp_outcome outcome = { 0 };
 		struct udp_table *table = udp->receivers[first]->table;

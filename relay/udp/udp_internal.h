@@ -106,6 +106,10 @@ bool udp_front_is_own(const struct udp_front *front, const struct udp_key *key);
 void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		 size_t end);
 
+/** udp_flush() - sends the answers that sessions received since the last call
+ */
+void udp_flush(struct worker *worker);
+
 /** udp_forward_end() - ends all sessions of @front */
 void udp_forward_end(struct worker *worker, struct udp_front *front);
 

@@ -411,8 +411,8 @@ static size_t check_queue(const struct sctp_queue *queue, size_t limit_bytes)
 
 static void check(const struct relay *relay)
 {
-	const struct sctp_budget *budget = &relay->netns_worker.messages;
-	const struct sctp_budget *all = &relay->worker.sctp_budget;
+	const struct budget *budget = &relay->netns_worker.messages;
+	const struct budget *all = &relay->worker.sctp_budget;
 	const struct sctp_side *src = &relay->conn.client;
 	size_t limit_bytes = relay->mode == MODE_STREAM ? SCTP_MESSAGE_MAX
 							: max_bytes;

@@ -26,12 +26,13 @@ LAYERS = {
     "daemon/control": {"common", "watcher", "rules", "binder", "lib",
                        "daemon", "daemon/consumers"},
     "lib": set(),
-    "relay": {"common", "lib", "relay/core"},
-    "relay/core": {"common", "lib", "relay/tcp", "relay/udp", "relay/sctp"},
+    "relay": {"common", "lib", "relay/core", "relay/tcp", "relay/udp",
+              "relay/sctp"},
+    "relay/core": {"common", "lib"},
     "relay/backend": {"common", "relay/core"},
     "relay/tcp": {"common", "relay/core", "relay/backend"},
     "relay/udp": {"common", "relay/core", "relay/backend"},
-    "relay/sctp": {"common", "relay/core", "relay/backend", "relay/tcp"},
+    "relay/sctp": {"common", "relay/core", "relay/backend"},
     "ctl": {"common", "lib"},
 }
 

@@ -25,6 +25,7 @@
 #include "lib/berth.h"
 #include "relay/core/admission.h"
 #include "relay/core/control.h"
+#include "relay/protocols.h"
 
 #define WAIT_S 10 /* for what must come; a loaded machine is slow */
 #define SOON_MS 300 /* for what must not come */
@@ -48,7 +49,8 @@ static inline void relay_main(int fd, size_t n_workers)
 	log_init("relay", LOG_LEVEL_ERROR);
 	if (admission_init(16, n_workers) < 0 || loop_new(&loop) < 0 ||
 	    berth_new(fd, "test", &berth) < 0 ||
-	    relay_control_new(loop, berth, n_workers, &control) < 0)
+	    relay_control_new(loop, berth, relay_protocols, n_workers,
+			      &control) < 0)
 		_exit(99);
 	r = loop_run(loop);
 	control = relay_control_free(control);

@@ -11,6 +11,7 @@
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/core/pipe.h"
+#include "relay/sctp/sctp_message.h"
 
 #define N_WORKERS 3
 
@@ -229,11 +230,11 @@ static void test_messages(void **state)
 {
 	static const struct sctp_label label = { .sid = 1 };
 	static const uint8_t data[1000];
-	struct sctp_budget all = { .limit_bytes = 100000 };
+	struct budget all = { .limit_bytes = 100000 };
 	struct admission *a = admission_get(uses, 1);
 	struct admission *b = admission_get(uses, 2);
-	struct sctp_budget *of_a = admission_messages(a, 1, &all);
-	struct sctp_budget *of_b = admission_messages(b, 1, &all);
+	struct budget *of_a = admission_messages(a, 1, &all);
+	struct budget *of_b = admission_messages(b, 1, &all);
 	struct sctp_queue waiting = { 0 };
 	struct sctp_message *message = NULL;
 

@@ -19,16 +19,16 @@ static const struct sctp_label label = {
 	.unordered = true,
 };
 
-static struct sctp_budget budget_of(size_t bytes)
+static struct budget budget_of(size_t bytes)
 {
-	return (struct sctp_budget){ .limit_bytes = bytes };
+	return (struct budget){ .limit_bytes = bytes };
 }
 
 static void test_parts_make_a_message(void **state)
 {
 	static const size_t parts[] = { 1, 0, 5, 4096, 65536, 3, 20000 };
 	static const struct sctp_label other = { .sid = 1 };
-	struct sctp_budget budget = budget_of(1 << 20);
+	struct budget budget = budget_of(1 << 20);
 	struct sctp_message *message = NULL;
 	uint8_t data[65536];
 	size_t len = 0;
@@ -81,7 +81,7 @@ static void test_too_large(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct sctp_budget budget = budget_of(1 << 20);
+		struct budget budget = budget_of(1 << 20);
 		struct sctp_message *message = NULL;
 
 		assert_int_equal(sctp_message_append(&budget, &message, &label,
@@ -103,7 +103,7 @@ static void test_too_large(void **state)
 
 static void test_budget_of_all_messages(void **state)
 {
-	struct sctp_budget budget = budget_of(10000);
+	struct budget budget = budget_of(10000);
 	struct sctp_message *a = NULL, *b = NULL;
 	uint8_t data[8000] = { 0 };
 
@@ -141,8 +141,8 @@ static void test_budget_within_another(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct sctp_budget all = budget_of(cases[i].all);
-		struct sctp_budget own = budget_of(cases[i].own);
+		struct budget all = budget_of(cases[i].all);
+		struct budget own = budget_of(cases[i].own);
 		struct sctp_message *a = NULL, *b = NULL;
 
 		own.within = &all;
@@ -160,7 +160,7 @@ static void test_budget_within_another(void **state)
 	}
 }
 
-static struct sctp_message *message_of(struct sctp_budget *budget, size_t len)
+static struct sctp_message *message_of(struct budget *budget, size_t len)
 {
 	struct sctp_message *message = NULL;
 	uint8_t data[100] = { 0 };
@@ -173,7 +173,7 @@ static struct sctp_message *message_of(struct sctp_budget *budget, size_t len)
 
 static void test_queue_keeps_the_order(void **state)
 {
-	struct sctp_budget budget = budget_of(1 << 20);
+	struct budget budget = budget_of(1 << 20);
 	struct sctp_queue queue = { 0 };
 	struct sctp_message *message;
 

@@ -137,20 +137,20 @@ static void test_udp(void **state)
 
 	(void)state;
 	relay_init(&relay, fd, PROTOCOL_UDP);
-	assert_int_equal(udp_share_open(&relay.worker, relay.share), 0);
+	assert_int_equal(udp_protocol.open(&relay.worker, relay.share), 0);
 	counters = share_counters(relay.share);
 	assert_int_equal(sendto(fd, data, N_BYTES, 0,
 				(struct sockaddr *)&address, sizeof(address)),
 			 N_BYTES);
 	use_up_turn(&relay);
-	udp_listener_handler(&relay.worker, &relay.share->poll, 0);
+	udp_protocol.readable(&relay.worker, &relay.share->poll, 0);
 	assert_int_equal(counters->values[COUNTER_MESSAGES_IN], 0);
 	relay.worker.turn++;
-	udp_listener_handler(&relay.worker, &relay.share->poll, 0);
+	udp_protocol.readable(&relay.worker, &relay.share->poll, 0);
 	assert_int_equal(counters->values[COUNTER_MESSAGES_IN], 1);
 	assert_int_equal(turn_bytes(&relay), N_BYTES);
-	udp_share_close(&relay.worker, relay.share);
-	relay.worker.udp = udp_worker_free(relay.worker.udp);
+	udp_protocol.close(&relay.worker, relay.share);
+	udp_protocol.forget(&relay.worker);
 	(void)close(fd);
 	relay_done(&relay);
 }

@@ -69,7 +69,7 @@ static void listener_init(struct relay *relay)
 	relay->share = &relay->listener->shares[0];
 	relay->share->worker = &relay->worker;
 	relay->share->serving = &relay->serving;
-	assert_int_equal(udp_share_open(&relay->worker, relay->share), 0);
+	assert_int_equal(udp_protocol.open(&relay->worker, relay->share), 0);
 }
 
 static void session_init(struct relay *relay)
@@ -119,14 +119,14 @@ static int teardown(void **state)
 	struct relay *relay = *state;
 	struct grave *grave;
 
-	udp_share_close(&relay->worker, relay->share);
+	udp_protocol.close(&relay->worker, relay->share);
 	while ((grave = relay->worker.graves)) {
 		relay->worker.graves = grave->next;
 		free(grave);
 	}
 	(void)close(relay->client_fd);
 	(void)close(relay->backend_fd);
-	relay->worker.udp = udp_worker_free(relay->worker.udp);
+	udp_protocol.forget(&relay->worker);
 	timers_done(&relay->worker.timers);
 	relay->listener->netns = NULL; /* of no table */
 	(void)listener_free(relay->listener);
