@@ -58,22 +58,13 @@ static int socket_family(const struct binder_row *row)
 void binder_socket_describe(const struct binder_row *row,
 			    struct netns_socket *ret_socket)
 {
-	static const struct {
-		int type;
-		int protocol;
-	} kinds[PROTOCOL_COUNT] = {
-		[PROTOCOL_TCP] = { SOCK_STREAM, IPPROTO_TCP },
-		[PROTOCOL_UDP] = { SOCK_DGRAM, IPPROTO_UDP },
-		[PROTOCOL_MPTCP] = { SOCK_STREAM, IPPROTO_MPTCP },
-		[PROTOCOL_SCTP] = { SOCK_STREAM, IPPROTO_SCTP },
-		[PROTOCOL_SCTP_SEQPACKET] = { SOCK_SEQPACKET, IPPROTO_SCTP },
-	};
-	unsigned int protocol = row->listener.endpoint.protocol;
+	const struct protocol_socket kind =
+		protocol_socket(row->listener.endpoint.protocol);
 
 	*ret_socket = (struct netns_socket){
 		.domain = socket_family(row),
-		.type = kinds[protocol].type | SOCK_NONBLOCK,
-		.protocol = kinds[protocol].protocol,
+		.type = kind.type | SOCK_NONBLOCK,
+		.protocol = kind.protocol,
 		.fd = -1,
 	};
 }

@@ -190,7 +190,7 @@ static int backend_peer_parse(const char *text, struct backend *backend,
 
 	if (!has_several(text))
 		return backend_ip_parse(text, backend, problem);
-	if (backend->scheme != BACKEND_SCTP) {
+	if (backend->scheme != SCHEME_SCTP) {
 		*problem = "sctp:// in front of several addresses";
 		return -EINVAL;
 	}
@@ -203,29 +203,11 @@ static int backend_peer_parse(const char *text, struct backend *backend,
 int backend_parse(const char *text, struct backend *ret,
 		  const char **ret_problem)
 {
-	static const struct {
-		const char *prefix;
-		enum backend_scheme scheme;
-	} schemes[] = {
-		{ "tcp://", BACKEND_TCP },
-		{ "udp://", BACKEND_UDP },
-		{ "sctp://", BACKEND_SCTP },
-		{ "unix:", BACKEND_UNIX },
-	};
-	struct backend backend = { .scheme = BACKEND_SAME };
+	struct backend backend = { .scheme = scheme_parse(text, &text) };
 	const char *problem;
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-		size_t len = strlen(schemes[i].prefix);
-
-		if (strncmp(text, schemes[i].prefix, len) == 0) {
-			backend.scheme = schemes[i].scheme;
-			text += len;
-			break;
-		}
-	}
-	if (backend.scheme == BACKEND_UNIX)
+	if (backend.scheme == SCHEME_UNIX)
 		r = backend_unix_parse(text, &backend, &problem);
 	else
 		r = backend_peer_parse(text, &backend, &problem);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/ip.h"
+#include "common/protocol.h"
 #include "common/sctp_addrs.h"
 
 /* "sctp://[" + IPv6 addresses and commas + "]:65535"; "unix:" and a path of 107
@@ -19,22 +20,14 @@
 /* "[" + IPv6 + "]:65535" */
 #define BACKEND_SOURCE_TEXT_MAX 56
 
-enum backend_scheme {
-	BACKEND_SAME, /* none given: the listener's own protocol */
-	BACKEND_TCP,
-	BACKEND_UDP,
-	BACKEND_SCTP,
-	BACKEND_UNIX,
-};
-
 /**
  * struct backend - a parsed backend
- * @addrs:	but for AF_UNIX; several with BACKEND_SCTP only
+ * @addrs:	but for AF_UNIX; several with SCHEME_SCTP only
  * @address:	AF_UNIX; or, ready for connect(2), the first of @addrs that has
  *the family of a socket that reaches them all
  */
 struct backend {
-	enum backend_scheme scheme;
+	enum scheme scheme;
 	struct sctp_addrs addrs;
 	struct sockaddr_storage address;
 	socklen_t address_len;

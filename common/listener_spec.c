@@ -6,45 +6,6 @@
 
 #include "common/util.h"
 
-static const char *const protocol_names[] = {
-	[PROTOCOL_TCP] = "tcp",
-	[PROTOCOL_UDP] = "udp",
-	[PROTOCOL_MPTCP] = "mptcp",
-	[PROTOCOL_SCTP] = "sctp",
-	[PROTOCOL_SCTP_SEQPACKET] = "sctp-seqpacket",
-};
-_Static_assert(ARRAY_SIZE(protocol_names) == PROTOCOL_COUNT, "a name each");
-
-const char *protocol_name(enum protocol protocol)
-{
-	return protocol_names[protocol];
-}
-
-int protocol_parse(const char *text, enum protocol *ret_protocol)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(protocol_names); i++) {
-		if (strcmp(text, protocol_names[i]) == 0) {
-			*ret_protocol = (enum protocol)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-bool protocol_is_sctp(enum protocol protocol)
-{
-	return protocol == PROTOCOL_SCTP || protocol == PROTOCOL_SCTP_SEQPACKET;
-}
-
-enum protocol protocol_port_space(enum protocol protocol)
-{
-	if (protocol == PROTOCOL_MPTCP)
-		return PROTOCOL_TCP;
-	if (protocol == PROTOCOL_SCTP_SEQPACKET)
-		return PROTOCOL_SCTP;
-	return protocol;
-}
-
 struct ip_addr endpoint_addr(const struct endpoint *endpoint)
 {
 	struct ip_addr addr = { .family = endpoint->family };

@@ -9,30 +9,11 @@
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "common/protocol.h"
 #include "common/service.h"
 
 /* "sctp-seqpacket [" + address + "%" + ifname + "]:65535" */
 #define ENDPOINT_TEXT_MAX (IP_TEXT_MAX + 32)
-
-enum protocol {
-	PROTOCOL_TCP, /* SOCK_STREAM, IPPROTO_TCP */
-	PROTOCOL_UDP, /* SOCK_DGRAM */
-	PROTOCOL_MPTCP, /* SOCK_STREAM, IPPROTO_MPTCP (5.6) */
-	PROTOCOL_SCTP, /* SOCK_STREAM, IPPROTO_SCTP: one-to-one */
-	PROTOCOL_SCTP_SEQPACKET, /* SOCK_SEQPACKET: one-to-many */
-};
-#define PROTOCOL_COUNT (PROTOCOL_SCTP_SEQPACKET + 1)
-
-/** protocol_name() - "tcp", "udp", "mptcp", "sctp", "sctp-seqpacket" */
-const char *protocol_name(enum protocol protocol);
-
-/** protocol_parse() - Return: 0, or -EINVAL with the output untouched. */
-int protocol_parse(const char *text, enum protocol *ret_protocol);
-bool protocol_is_sctp(enum protocol protocol);
-
-/** protocol_port_space() - the protocol that stands for all that share its
- * ports: tcp and mptcp do, and both kinds of SCTP */
-enum protocol protocol_port_space(enum protocol protocol);
 
 /**
  * struct endpoint - the key of a listener within its namespace

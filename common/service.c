@@ -169,6 +169,20 @@ static const char *const proxy_names[] = {
 _Static_assert(ARRAY_SIZE(proxy_names) == SERVICE_PROXY_V2_CRC32C + 1,
 	       "a name each");
 
+bool service_proxy_fits(enum service_proxy proxy, enum protocol protocol)
+{
+	switch (proxy) {
+	case SERVICE_PROXY_NONE:
+		return true;
+	case SERVICE_PROXY_V1:
+		return protocol_port_space(protocol) == PROTOCOL_TCP;
+	case SERVICE_PROXY_V2:
+	case SERVICE_PROXY_V2_CRC32C:
+		return !protocol_is_sctp(protocol);
+	}
+	return false;
+}
+
 const char *service_proxy_name(enum service_proxy proxy)
 {
 	return proxy_names[proxy];

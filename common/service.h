@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/protocol.h"
+
 struct backend_source;
 
 #define SERVICE_UNSET (-1) /* the kernel's default stays */
@@ -151,6 +153,10 @@ bool socket_options_equal(const struct socket_options *a,
 /** service_action_name() - "forward", "respond", "echo", "discard", "handoff"
  */
 const char *service_action_name(enum service_action action);
+
+/** service_proxy_fits() - can clients of @protocol be told of with @proxy? v1
+ * knows TCP only, and none knows SCTP. */
+bool service_proxy_fits(enum service_proxy proxy, enum protocol protocol);
 
 /** service_proxy_name() - "", "v1", "v2", "v2+crc32c" */
 const char *service_proxy_name(enum service_proxy proxy);

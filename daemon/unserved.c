@@ -36,7 +36,7 @@ const char *unserved_reason(const struct listener_spec *spec)
 
 	if (service->action == SERVICE_HANDOFF)
 		return "not yet: handoff to other programs";
-	if (service->proxy && protocol_is_sctp(spec->endpoint.protocol))
+	if (!service_proxy_fits(service->proxy, spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
 	if (service->transparent && !may_be_transparent)
 		return "berthd lacks CAP_NET_ADMIN, which transparent needs";

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/protocol.h"
 #include "common/util.h"
 
 #define TO_ITSELF "it would forward to itself: it is its own backend"
@@ -227,21 +228,6 @@ static bool find_listener(const struct circles *circles, size_t spec,
 	return true;
 }
 
-static enum protocol backend_space(const struct backend *backend,
-				   enum protocol listener)
-{
-	switch (backend->scheme) {
-	case BACKEND_TCP:
-		return PROTOCOL_TCP;
-	case BACKEND_UDP:
-		return PROTOCOL_UDP;
-	case BACKEND_SCTP:
-		return protocol_port_space(PROTOCOL_SCTP);
-	default:
-		return protocol_port_space(listener);
-	}
-}
-
 /* Return: false: none of the step's backends that are left is a listener. */
 static bool next_listener(const struct circles *circles, struct step *step,
 			  size_t *ret_spec)
@@ -253,9 +239,10 @@ static bool next_listener(const struct circles *circles, struct step *step,
 	for (; step->backend < spec->service->n_to; step->backend++) {
 		if (backend_parse(spec->service->to[step->backend], &backend,
 				  NULL) < 0 ||
-		    backend.scheme == BACKEND_UNIX)
+		    backend.scheme == SCHEME_UNIX)
 			continue;
-		key.space = backend_space(&backend, spec->endpoint.protocol);
+		key.space = scheme_protocol(backend.scheme,
+					    spec->endpoint.protocol);
 		key.port = backend.addrs.port;
 		while (step->addr < backend.addrs.n) {
 			key.addr = reached(&backend.addrs.addrs[step->addr++]);

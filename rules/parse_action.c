@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/protocol.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/suggest.h"
@@ -61,10 +62,7 @@ static int backend_sample(const char *text, uint8_t family,
 /* "http://": another scheme than those that backend_parse() takes off? */
 static bool has_unknown_scheme(const char *text)
 {
-	return strstr(text, "://") && strncmp(text, "tcp://", 6) != 0 &&
-	       strncmp(text, "udp://", 6) != 0 &&
-	       strncmp(text, "sctp://", 7) != 0 &&
-	       strncmp(text, "unix:", 5) != 0;
+	return strstr(text, "://") && scheme_parse(text, NULL) == SCHEME_NONE;
 }
 
 /* A name of a namespace never makes an address, so it is a path's part. */
@@ -80,7 +78,7 @@ static bool check_backend(struct parse *parse, const struct yaml_node *node,
 		return parse_error(parse, node, "to is %s: %s", QUOTE(text),
 				   template_problem);
 	if ((uses & (TEMPLATE_NAMESPACE | TEMPLATE_INTERFACE)) &&
-	    strncmp(text, "unix:", 5) != 0)
+	    scheme_parse(text, NULL) != SCHEME_UNIX)
 		return parse_error(parse, node,
 				   "to is %s: ${namespace} and ${interface} "
 				   "are names, expected them in a \"unix:\" "
@@ -183,7 +181,7 @@ static void parse_transparent(struct parse *parse, const struct field *fields,
 		const struct yaml_node *item = list ? &to->items[i] : to;
 
 		if (item->kind == NODE_SCALAR &&
-		    strncmp(item->text, "unix:", 5) == 0)
+		    scheme_parse(item->text, NULL) == SCHEME_UNIX)
 			(void)parse_error(parse, item,
 					  "to is %s, which cannot be reached "
 					  "from the client's address as "

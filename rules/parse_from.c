@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/protocol.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/template.h"
@@ -72,9 +73,9 @@ void parse_from(struct parse *parse, const struct yaml_node *node,
 /* Of a backend's text that was checked: IPv6 stands in brackets. */
 static uint8_t family_of(const char *text)
 {
-	const char *scheme = strstr(text, "://"), *end;
-	const char *host = scheme ? scheme + 3 : text;
+	const char *host, *end;
 
+	(void)scheme_parse(text, &host);
 	end = *host == '[' ? strchr(host, ']') : NULL;
 	return end && memchr(host, ':', (size_t)(end - host)) ? AF_INET6
 							      : AF_INET;
@@ -89,14 +90,6 @@ static size_t count_of_family(const struct service *service, uint8_t family)
 	return n;
 }
 
-/* Of which protocol is a backend without a path? */
-static bool is_sctp(const char *text, enum protocol protocol)
-{
-	if (strncmp(text, "sctp://", 7) == 0)
-		return true;
-	return !strstr(text, "://") && protocol_is_sctp(protocol);
-}
-
 /* A connection by TCP, or a UDP session, has one address, and would have one
  * port: there could be one at a time. */
 static bool check_protocol(struct parse *parse,
@@ -105,9 +98,10 @@ static bool check_protocol(struct parse *parse,
 			   const struct service *service,
 			   const struct listen *listen, enum protocol protocol)
 {
+	enum scheme scheme = scheme_parse(to->text, NULL);
 	uint8_t family = family_of(to->text);
 
-	if (is_sctp(to->text, protocol))
+	if (scheme_protocol(scheme, protocol) == PROTOCOL_SCTP)
 		return true;
 	if (service->n_from && service->from[0].port)
 		return parse_error(
@@ -135,7 +129,7 @@ static bool check_to(struct parse *parse, const struct action_nodes *nodes,
 
 	if (uses < 0)
 		return true; /* it was reported */
-	if (strncmp(to->text, "unix:", 5) == 0)
+	if (scheme_parse(to->text, NULL) == SCHEME_UNIX)
 		return parse_error(parse, to,
 				   "to is %s, which cannot be reached from an "
 				   "address as \"from\" asks; expected an "

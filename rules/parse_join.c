@@ -2,47 +2,15 @@
 /* parse_join.c - do the listen entries and the action of a rule fit? */
 #include <string.h>
 
-#include "common/backend.h"
+#include "common/protocol.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/template.h"
 
-/* Can traffic of @protocol go to such a backend? SCTP can go to a stream, where
- * a user asks for it, though its messages lose their bounds. */
-static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
-{
-	switch (scheme) {
-	case BACKEND_SAME:
-	case BACKEND_UNIX:
-		return true;
-	case BACKEND_TCP:
-		return protocol != PROTOCOL_UDP;
-	case BACKEND_UDP:
-		return protocol == PROTOCOL_UDP;
-	case BACKEND_SCTP:
-		return protocol_is_sctp(protocol);
-	}
-	return false;
-}
-
-/* The scheme decides alone; what stands behind it was checked before. */
-static enum backend_scheme scheme_of(const char *text)
-{
-	if (strncmp(text, "tcp://", 6) == 0)
-		return BACKEND_TCP;
-	if (strncmp(text, "udp://", 6) == 0)
-		return BACKEND_UDP;
-	if (strncmp(text, "sctp://", 7) == 0)
-		return BACKEND_SCTP;
-	if (strncmp(text, "unix:", 5) == 0)
-		return BACKEND_UNIX;
-	return BACKEND_SAME;
-}
-
 static void check_scheme(struct parse *parse, const struct yaml_node *node,
 			 const struct listen *listen)
 {
-	enum backend_scheme scheme = scheme_of(node->text);
+	enum scheme scheme = scheme_parse(node->text, NULL);
 
 	for (size_t i = 0; i < listen->n_protocols; i++) {
 		if (scheme_fits(scheme, listen->protocols[i]))
@@ -101,7 +69,7 @@ static void check_proxy(struct parse *parse, const struct yaml_node *node,
 	for (size_t i = 0; i < listen->n_protocols; i++) {
 		enum protocol protocol = listen->protocols[i];
 
-		if (protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP)
+		if (service_proxy_fits(service->proxy, protocol))
 			continue;
 		(void)parse_error(parse, node,
 				  "proxy_protocol v1 knows TCP only, and the "

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/backend_socket.h"
 #include "common/util.h"
 #include "rules/claims.h"
 #include "rules/match.h"
@@ -261,24 +262,13 @@ static int add_shadow(struct planner *planner, const struct endpoint *endpoint,
 	return 0;
 }
 
-/* Is there an address to connect to it from, if the rule names some? */
-static bool has_source(const struct service *service,
-		       const struct backend *backend)
-{
-	for (size_t i = 0; i < service->n_from; i++) {
-		if (service->from[i].addr.family == backend->address.ss_family)
-			return true;
-	}
-	return service->n_from == 0;
-}
-
 /* Puts the values into each backend of @service, which is not shared yet. */
 static int expand_backends(struct service *service,
 			   const struct template_values *values,
 			   const char **ret_refusal)
 {
 	char buffer[BACKEND_TEXT_MAX];
-	struct backend backend = { .scheme = BACKEND_SAME };
+	struct backend backend = { .scheme = SCHEME_NONE };
 
 	for (size_t i = 0; i < service->n_to; i++) {
 		char *text;
@@ -291,7 +281,9 @@ static int expand_backends(struct service *service,
 			*ret_refusal = r == -EPERM ? UNSAFE_NAME : LONG_PATH;
 			return 0;
 		}
-		if (!has_source(service, &backend)) {
+		if (service->n_from > 0 &&
+		    !backend_source_find(service->from, service->n_from,
+					 backend.address.ss_family)) {
 			*ret_refusal = NO_SOURCE;
 			return 0;
 		}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/protocol.h"
 #include "common/util.h"
 #include "rules/suggest.h"
 
@@ -102,7 +103,7 @@ int template_expand(const char *text, const struct template_values *values,
 		    char *buffer, size_t size)
 {
 	bool ipv6 = values->addr.family == AF_INET6 &&
-		    strncmp(text, "unix:", 5) != 0;
+		    scheme_parse(text, NULL) != SCHEME_UNIX;
 	const char *begin = text, *end;
 	size_t used = 0;
 	int n;

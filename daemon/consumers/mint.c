@@ -17,6 +17,7 @@
 
 #include "binder/binder.h"
 #include "common/backend.h"
+#include "common/backend_socket.h"
 #include "common/netns.h"
 #include "common/netns_enter.h"
 #include "common/sctp_addrs.h"
@@ -72,79 +73,35 @@ int mint_check(const struct service *service, const struct mint_target *target)
 	return r;
 }
 
-/* A backend without a scheme is of the listener's protocol; and the relay knows
- * no MPTCP towards backends. */
-static enum protocol backend_protocol(enum backend_scheme scheme,
-				      enum protocol protocol)
+int mint_choose(const struct service *service, enum protocol protocol,
+		unsigned int to, struct backend *ret_backend,
+		struct backend_socket *ret_socket)
 {
-	switch (scheme) {
-	case BACKEND_TCP:
-		return PROTOCOL_TCP;
-	case BACKEND_UDP:
-		return PROTOCOL_UDP;
-	case BACKEND_SCTP:
-		return PROTOCOL_SCTP;
-	case BACKEND_SAME:
-	case BACKEND_UNIX:
-		break;
-	}
-	return protocol;
-}
-
-static void set_protocol(struct netns_socket *sock, enum protocol protocol)
-{
-	switch (protocol) {
-	case PROTOCOL_TCP:
-	case PROTOCOL_MPTCP:
-		sock->type = SOCK_STREAM | SOCK_NONBLOCK;
-		return;
-	case PROTOCOL_UDP:
-		sock->type = SOCK_DGRAM | SOCK_NONBLOCK;
-		return;
-	case PROTOCOL_SCTP:
-	case PROTOCOL_SCTP_SEQPACKET:
-		/* One association to one backend, also where the listener's
-		 * socket has many. */
-		sock->type = SOCK_STREAM | SOCK_NONBLOCK;
-		sock->protocol = IPPROTO_SCTP;
-		return;
-	}
-}
-
-/* Would the consumer's own socket do? */
-static bool is_ordinary(const struct service *service,
-			const struct netns_socket *sock)
-{
-	/* An SCTP socket is bound to all addresses of the rule by its user. */
-	bool bound = service->n_from && sock->protocol != IPPROTO_SCTP;
-
-	return !service->netns && !service->transparent && !bound;
-}
-
-int mint_kind(const struct service *service, enum protocol protocol,
-	      unsigned int to, struct netns_socket *ret_socket)
-{
-	struct netns_socket sock = { .fd = -1 };
+	const struct backend_origin origin = {
+		.elsewhere = service->netns != NULL,
+		.transparent = service->transparent,
+		.from = service->from,
+		.n_from = service->n_from,
+	};
+	struct backend_socket sock;
 	struct backend backend;
 
-	if (service->action != SERVICE_FORWARD || to >= service->n_to)
+	if (service->action != SERVICE_FORWARD || to >= service->n_to ||
+	    backend_parse(service->to[to], &backend, NULL) < 0)
 		return -EPERM;
-	if (backend_parse(service->to[to], &backend, NULL) < 0 ||
-	    backend.scheme == BACKEND_UNIX)
+	sock = backend_socket_choose(&backend, protocol, &origin);
+	if (!sock.minted)
 		return -EPERM;
-	sock.domain = backend.address.ss_family;
-	set_protocol(&sock, backend_protocol(backend.scheme, protocol));
-	if (is_ordinary(service, &sock))
-		return -EPERM;
+	*ret_backend = backend;
 	*ret_socket = sock;
 	return 0;
 }
 
-int mint_client(const struct netns_socket *sock,
-		const struct mint_target *target,
-		struct sockaddr_storage *ret_address)
+static int client_address(const struct backend_socket *sock,
+			  const struct mint_target *target,
+			  struct sockaddr_storage *ret_address)
 {
-	bool datagrams = (sock->type & ~SOCK_NONBLOCK) == SOCK_DGRAM;
+	bool datagrams = sock->protocol == PROTOCOL_UDP;
 	int r = stand_in_check(&target->client, sock->domain);
 
 	if (r < 0)
@@ -157,21 +114,18 @@ int mint_client(const struct netns_socket *sock,
 					/* scope_id= */ 0, ret_address);
 }
 
-int mint_source(const struct service *service, const struct netns_socket *sock,
-		struct sockaddr_storage *ret_address)
+int mint_address(const struct backend_socket *sock,
+		 const struct mint_target *target,
+		 struct sockaddr_storage *ret_address)
 {
-	const struct backend_source *from = service->from;
-
-	if (service->n_from == 0 || sock->protocol == IPPROTO_SCTP)
+	if (target->client.family != AF_UNSPEC)
+		return client_address(sock, target, ret_address);
+	if (!sock->bound)
 		return 0;
-	for (size_t i = 0; i < service->n_from; i++) {
-		if (from[i].addr.family == sock->domain)
-			return (int)ip_addr_to_sockaddr(&from[i].addr,
-							/* port= */ 0,
-							/* scope_id= */ 0,
-							ret_address);
-	}
-	return -EAFNOSUPPORT;
+	if (!sock->source)
+		return -EAFNOSUPPORT;
+	return (int)ip_addr_to_sockaddr(&sock->source->addr, /* port= */ 0,
+					/* scope_id= */ 0, ret_address);
 }
 
 /* A descriptor of the namespace named @name, or -1 for berthd's own. */
@@ -212,7 +166,7 @@ static int make_transparent(int fd, int family)
 
 /* A transparent socket's address need not be local: but SCTP over IPv4 sends
  * from no other, and says so here (EADDRNOTAVAIL). */
-static int bind_minted(int fd, const struct netns_socket *sock,
+static int bind_minted(int fd, const struct backend_socket *sock,
 		       bool transparent, const struct sockaddr *address,
 		       socklen_t len)
 {
@@ -229,47 +183,70 @@ static int bind_minted(int fd, const struct netns_socket *sock,
 	return r < 0 ? r : privileges_bind_unprivileged(fd, address, len);
 }
 
-static int mint_prepare(int fd, const struct netns_socket *sock)
+static int mint_prepare(int fd, enum protocol protocol)
 {
 	int r;
 
-	if ((sock->type & ~SOCK_NONBLOCK) != SOCK_STREAM)
+	if (protocol == PROTOCOL_UDP)
 		return 0;
 	r = stream_set_hard(fd, /* hard= */ true);
-	if (r == 0 && sock->protocol != IPPROTO_SCTP)
+	if (r == 0 && protocol == PROTOCOL_TCP)
 		r = stream_set_inline(fd, /* inlined= */ true);
 	return r;
 }
 
+static struct netns_socket birth_of(const struct backend_socket *sock)
+{
+	const struct protocol_socket kind = protocol_socket(sock->protocol);
+
+	return (struct netns_socket){
+		.domain = sock->domain,
+		.type = kind.type | SOCK_NONBLOCK,
+		.protocol = kind.protocol,
+		.fd = -1,
+	};
+}
+
+static int make_plain(int netns_fd, const struct backend_socket *sock,
+		      int *ret_fd)
+{
+	struct netns_socket birth = birth_of(sock);
+	int r = netns_sockets(netns_fd, &birth, 1);
+
+	if (r < 0)
+		return r;
+	if (birth.fd < 0)
+		return -birth.error;
+	*ret_fd = birth.fd;
+	return 0;
+}
+
 /* An association is bound to the addresses that the rule says, or that it is
  * routed from, which only a socket that was born beside it can tell. */
-static int make_association(const struct service *service, unsigned int to,
-			    int netns_fd, struct netns_socket *sock)
+static int make_association(const struct service *service, int netns_fd,
+			    const struct backend *backend,
+			    const struct backend_socket *sock, int *ret_fd)
 {
-	struct netns_socket socks[] = {
-		*sock,
+	struct netns_socket births[] = {
+		birth_of(sock),
 		{ .domain = sock->domain, .type = SOCK_DGRAM, .fd = -1 },
 	};
 	_cleanup_close_ int fd = -1, udp_fd = -1;
-	struct backend backend;
 	int r;
 
-	r = backend_parse(service->to[to], &backend, NULL);
+	r = netns_sockets(netns_fd, births, ARRAY_SIZE(births));
 	if (r < 0)
 		return r;
-	r = netns_sockets(netns_fd, socks, ARRAY_SIZE(socks));
-	if (r < 0)
-		return r;
-	fd = socks[0].fd;
-	udp_fd = socks[1].fd;
+	fd = births[0].fd;
+	udp_fd = births[1].fd;
 	if (fd < 0 || udp_fd < 0)
-		return -(fd < 0 ? socks[0].error : socks[1].error);
+		return -(fd < 0 ? births[0].error : births[1].error);
 	r = service->n_from
 		    ? sctp_addrs_add_chosen(fd, service->from, service->n_from,
-					    &backend.addrs)
-		    : sctp_addrs_add_routed(fd, udp_fd, &backend.addrs);
+					    &backend->addrs)
+		    : sctp_addrs_add_routed(fd, udp_fd, &backend->addrs);
 	if (r == 0)
-		sock->fd = TAKE_FD(fd);
+		*ret_fd = TAKE_FD(fd);
 	return r;
 }
 
@@ -280,34 +257,30 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	_cleanup_close_ int netns_fd = -1, fd = -1;
 	const struct service *service = listener->service;
 	struct sockaddr_storage address;
-	struct netns_socket sock;
+	struct backend_socket sock;
+	struct backend backend;
 	uint64_t netns_id;
 	int r, len;
 
 	r = mint_check(service, target);
 	if (r < 0)
 		return r;
-	r = mint_kind(service, (enum protocol)listener->endpoint.protocol,
-		      target->to, &sock);
+	r = mint_choose(service, (enum protocol)listener->endpoint.protocol,
+			target->to, &backend, &sock);
 	if (r < 0)
 		return r;
-	len = service->transparent ? mint_client(&sock, target, &address)
-				   : mint_source(service, &sock, &address);
+	len = mint_address(&sock, target, &address);
 	if (len < 0)
 		return len;
 	r = open_place(watcher, service->netns, &netns_fd, &netns_id);
 	if (r < 0)
 		return r;
-	if (sock.protocol == IPPROTO_SCTP && !service->transparent)
-		r = make_association(service, target->to, netns_fd, &sock);
+	if (sock.protocol == PROTOCOL_SCTP && !service->transparent)
+		r = make_association(service, netns_fd, &backend, &sock, &fd);
 	else
-		r = netns_sockets(netns_fd, &sock, 1);
-	if (r < 0)
-		return r;
-	if (sock.fd < 0)
-		return -sock.error;
-	fd = sock.fd;
-	r = mint_prepare(fd, &sock);
+		r = make_plain(netns_fd, &sock, &fd);
+	if (r == 0)
+		r = mint_prepare(fd, sock.protocol);
 	if (r == 0 && len > 0)
 		r = bind_minted(fd, &sock, service->transparent,
 				(struct sockaddr *)&address, (socklen_t)len);

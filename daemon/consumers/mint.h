@@ -8,8 +8,9 @@
 #include "common/ip.h"
 #include "common/listener_spec.h"
 
+struct backend;
+struct backend_socket;
 struct listener;
-struct netns_socket;
 struct watcher;
 
 /**
@@ -41,38 +42,33 @@ struct mint_target {
 int mint_check(const struct service *service, const struct mint_target *target);
 
 /**
- * mint_kind() - which socket connects to a backend; pure
+ * mint_choose() - which socket connects to a backend; pure
  * @protocol:	of the listener
  * @to:		index of the backend
- * @ret_socket:	for netns_sockets(): non-blocking; to an SCTP backend always
- *		one-to-one
+ * @ret_backend: the backend, parsed
+ * @ret_socket:	borrows from @service
  *
  * Return: 0; -EPERM: the rule asks for no such socket.
  */
-int mint_kind(const struct service *service, enum protocol protocol,
-	      unsigned int to, struct netns_socket *ret_socket);
+int mint_choose(const struct service *service, enum protocol protocol,
+		unsigned int to, struct backend *ret_backend,
+		struct backend_socket *ret_socket);
 
 /**
- * mint_client() - what a socket that stands in for the client is bound to; pure
- * @sock:	as of mint_kind()
- * @target:	with the client, which the consumer says and nobody can verify
- * @ret_address: with the client's port for UDP, else with none
+ * mint_address() - what such a socket is bound to; pure
+ * @sock:	as of mint_choose()
+ * @target:	with the client that it stands in for, which the consumer says
+ *		and nobody can verify; or without one
+ * @ret_address: the client's address, with its port for UDP, else with none; or
+ *		the rule's
  *
- * Return: the length; -EAFNOSUPPORT, -EADDRNOTAVAIL: as stand_in_check(), or
- * UDP without a port.
+ * Return: the length; 0: nothing; -EAFNOSUPPORT, -EADDRNOTAVAIL: as
+ * stand_in_check(), or UDP without a port; -EAFNOSUPPORT: the rule has no
+ * address of that family.
  */
-int mint_client(const struct netns_socket *sock,
-		const struct mint_target *target,
-		struct sockaddr_storage *ret_address);
-
-/**
- * mint_source() - the rule's address that such a socket is bound to; pure
- *
- * Return: the length; 0: none, which is so for SCTP, too; -EAFNOSUPPORT: the
- * rule has none of that family.
- */
-int mint_source(const struct service *service, const struct netns_socket *sock,
-		struct sockaddr_storage *ret_address);
+int mint_address(const struct backend_socket *sock,
+		 const struct mint_target *target,
+		 struct sockaddr_storage *ret_address);
 
 /**
  * mint_socket() - makes one where the listener's rule says, and only there
@@ -85,7 +81,7 @@ int mint_source(const struct service *service, const struct netns_socket *sock,
  * Enters the namespace and steps back, see netns_sockets().
  * Return: 0; -EPERM: the rule asks for no such socket; -ENOENT: there is no
  * namespace of that name; -ESTALE: it is going, or mint_check() says so;
- * -ENOMEM; as of mint_client(); -errno of socket(2), setsockopt(2), open(2),
+ * -ENOMEM; as of mint_address(); -errno of socket(2), setsockopt(2), open(2),
  * setns(2), bind(2), and of sctp_addrs_add_routed().
  */
 int mint_socket(struct watcher *watcher, const struct listener *listener,

@@ -33,19 +33,11 @@ static bool is_itself(int fd, const struct serving_backend *target,
 	if (end->port != end->to_port)
 		return false;
 	/* @end names one address of several. */
-	if (target->sctp && target->addrs->n > 1)
+	if (target->addrs && target->addrs->n > 1)
 		return sctp_addrs_holds(fd, target->addrs);
 	/* To connect to no address means this host, from the address that is
 	 * connected to. */
 	return ip_addr_is_any(&end->to) || ip_addr_equal(&end->addr, &end->to);
-}
-
-static enum protocol backend_protocol(const struct serving_backend *target,
-				      const struct listener *listener)
-{
-	if (target->sctp)
-		return PROTOCOL_SCTP;
-	return listener->protocol == PROTOCOL_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
 }
 
 static int find_own_end(int fd, struct own_end *end)
@@ -65,7 +57,7 @@ static int find_own_end(int fd, struct own_end *end)
 
 static int open_connection(int fd, const struct serving_backend *target)
 {
-	if (target->sctp)
+	if (target->protocol == PROTOCOL_SCTP)
 		return sctp_addrs_connect(fd, target->addrs);
 	if (connect(fd, target->address, target->address_len) < 0)
 		return -errno;
@@ -92,7 +84,7 @@ int backend_connect(int fd, const struct serving_backend *target,
 	struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
 	struct own_socket *own = NULL;
 	struct own_end end = {
-		.protocol = backend_protocol(target, client->listener),
+		.protocol = target->protocol,
 		.netns_id = client->mint ? client->mint->netns_id : 0,
 		.listener_id = client->listener->id,
 		.hops = client->hops,

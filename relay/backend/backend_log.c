@@ -26,11 +26,10 @@ static struct place place_of(const struct serving *serving)
 }
 
 /* " from 10.0.0.1" to @buffer, or nothing; returns it. */
-static const char *source_fmt(const struct serving *serving,
-			      const struct serving_backend *target,
+static const char *source_fmt(const struct serving_backend *target,
 			      char *buffer, size_t size)
 {
-	const struct backend_source *source = serving_source(serving, target);
+	const struct backend_source *source = target->source;
 	char text[BACKEND_SOURCE_TEXT_MAX];
 
 	buffer[0] = '\0';
@@ -52,8 +51,8 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
 		return;
 	log_warning("%s: cannot connect to '%s'%s%s%s%s: %s; %s",
 		    listener->label, target->text, place.before, place.name,
-		    place.after,
-		    source_fmt(serving, target, from, sizeof(from)), why, next);
+		    place.after, source_fmt(target, from, sizeof(from)), why,
+		    next);
 	/* Else it is short of something here, and does not fail. */
 	if (backend_failed_since(serving, index, 0))
 		atomic_store_explicit(&target->health.said, true,

@@ -145,11 +145,11 @@ static int make_socket(const struct serving_backend *target)
 	int family = target->address->sa_family, fd, r;
 
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		    target->sctp ? IPPROTO_SCTP : 0);
+		    protocol_socket(target->protocol).protocol);
 	if (fd < 0)
 		return -errno;
 	r = family == AF_UNIX ? 0 : stream_set_hard(fd, /* hard= */ true);
-	if (r == 0 && !target->sctp)
+	if (r == 0 && target->protocol == PROTOCOL_TCP)
 		r = stream_set_inline(fd, /* inlined= */ true);
 	if (r < 0) {
 		(void)close(fd); /* nothing is left that could fail */

@@ -405,17 +405,11 @@ static bool socket_is(int fd, int option, int wanted)
 /* Is it the kind of socket that berthd's message says? */
 static bool socket_fits(int fd, enum protocol protocol)
 {
-	static const int types[PROTOCOL_COUNT] = {
-		[PROTOCOL_TCP] = SOCK_STREAM,
-		[PROTOCOL_UDP] = SOCK_DGRAM,
-		[PROTOCOL_MPTCP] = SOCK_STREAM,
-		[PROTOCOL_SCTP] = SOCK_STREAM,
-		[PROTOCOL_SCTP_SEQPACKET] = SOCK_SEQPACKET,
-	};
+	const struct protocol_socket kind = protocol_socket(protocol);
 
-	return socket_is(fd, SO_TYPE, types[protocol]) &&
+	return socket_is(fd, SO_TYPE, kind.type) &&
 	       (!protocol_is_sctp(protocol) ||
-		socket_is(fd, SO_PROTOCOL, IPPROTO_SCTP));
+		socket_is(fd, SO_PROTOCOL, kind.protocol));
 }
 
 static void begin_serving(struct relay_control *control, struct entry *entry,

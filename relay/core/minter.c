@@ -172,7 +172,7 @@ static bool send_question(struct minter *minter, struct minter_lane *lane,
 	bool stands_in = mint->target.client.family != AF_UNSPEC;
 	const struct serving_backend *target =
 		&serving->backends[mint->target.to];
-	const struct backend_source *source = serving_source(serving, target);
+	const struct backend_source *source = target->source;
 	char client[IP_TEXT_MAX], from[BACKEND_SOURCE_TEXT_MAX];
 	const struct berth_backend backend = {
 		.id = mint->target.id,

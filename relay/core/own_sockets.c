@@ -64,16 +64,9 @@ struct connecting {
 	uint64_t last_number;
 };
 
-/* What shares its ports. */
-enum own_class {
-	OWN_TCP,
-	OWN_UDP,
-	OWN_SCTP,
-	OWN_CLASSES,
-};
-
-static _Atomic uint32_t ports[OWN_CLASSES][UINT16_MAX + 1];
-static _Atomic uint32_t n_sockets[OWN_CLASSES];
+/* By protocol_port_space(); of the others nothing is ever touched. */
+static _Atomic uint32_t ports[PROTOCOL_COUNT][UINT16_MAX + 1];
+static _Atomic uint32_t n_sockets[PROTOCOL_COUNT];
 static struct own_socket *buckets[BUCKETS];
 static pthread_mutex_t locks[LOCKS] = {
 	[0 ... LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER,
@@ -90,35 +83,28 @@ static void secret_init(void)
 	siphash_secret(secret);
 }
 
-static enum own_class class_of(enum protocol protocol)
-{
-	if (protocol_is_sctp(protocol))
-		return OWN_SCTP;
-	return protocol == PROTOCOL_UDP ? OWN_UDP : OWN_TCP;
-}
-
 void own_port_add(enum protocol protocol, uint16_t port, int change)
 {
-	atomic_fetch_add_explicit(&ports[class_of(protocol)][port],
+	atomic_fetch_add_explicit(&ports[protocol_port_space(protocol)][port],
 				  (uint32_t)change, memory_order_relaxed);
 }
 
 bool own_port(enum protocol protocol, uint16_t port)
 {
-	return atomic_load_explicit(&ports[class_of(protocol)][port],
+	return atomic_load_explicit(&ports[protocol_port_space(protocol)][port],
 				    memory_order_relaxed) > 0;
 }
 
 bool own_sockets_any(enum protocol protocol)
 {
-	return atomic_load_explicit(&n_sockets[class_of(protocol)],
+	return atomic_load_explicit(&n_sockets[protocol_port_space(protocol)],
 				    memory_order_relaxed) > 0;
 }
 
 static size_t bucket_of(enum protocol protocol, const struct ip_addr *addr,
 			uint16_t port)
 {
-	uint64_t words[3] = { (uint64_t)class_of(protocol) << 24 |
+	uint64_t words[3] = { (uint64_t)protocol_port_space(protocol) << 24 |
 			      (uint64_t)addr->family << 16 | port };
 
 	memcpy(&words[1], addr->bytes, sizeof(addr->bytes));
@@ -155,8 +141,9 @@ struct own_socket *own_socket_new(const struct own_end *end)
 	if (!own)
 		return NULL;
 	own->end = *end;
-	atomic_fetch_add_explicit(&n_sockets[class_of(end->protocol)], 1,
-				  memory_order_relaxed);
+	atomic_fetch_add_explicit(
+		&n_sockets[protocol_port_space(end->protocol)], 1,
+		memory_order_relaxed);
 	pthread_mutex_lock(&place->lock);
 	own->number = ++place->last_number;
 	list_add(&place->list, own);
@@ -198,8 +185,9 @@ struct own_socket *own_socket_free(struct own_socket *own)
 		pthread_cond_broadcast(&place->changed);
 		pthread_mutex_unlock(&place->lock);
 	}
-	atomic_fetch_sub_explicit(&n_sockets[class_of(own->end.protocol)], 1,
-				  memory_order_relaxed);
+	atomic_fetch_sub_explicit(
+		&n_sockets[protocol_port_space(own->end.protocol)], 1,
+		memory_order_relaxed);
 	free(own);
 	return NULL;
 }
@@ -218,7 +206,8 @@ static bool leads_to(const struct own_end *end,
 static bool leads_here(const struct own_end *end,
 		       const struct own_arrival *arrival)
 {
-	if (class_of(end->protocol) != class_of(arrival->protocol) ||
+	if (protocol_port_space(end->protocol) !=
+		    protocol_port_space(arrival->protocol) ||
 	    end->to_port != arrival->to_port)
 		return false;
 	for (size_t i = 0; i < arrival->n_to; i++) {

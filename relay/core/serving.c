@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/backend_socket.h"
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
@@ -32,23 +33,6 @@ static int action_parse(const char *text, enum service_action *ret_action)
 	return -EINVAL;
 }
 
-static bool scheme_fits(enum backend_scheme scheme, enum protocol protocol)
-{
-	switch (scheme) {
-	case BACKEND_SAME:
-		return true;
-	case BACKEND_TCP:
-		return protocol != PROTOCOL_UDP;
-	case BACKEND_UNIX:
-		return true;
-	case BACKEND_UDP:
-		return protocol == PROTOCOL_UDP;
-	case BACKEND_SCTP:
-		return protocol_is_sctp(protocol);
-	}
-	return false;
-}
-
 /* FNV-1a, of what an administrator wrote: nobody chooses it to collide. */
 static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 {
@@ -59,29 +43,29 @@ static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
-static uint64_t hash_begin(const struct serving *serving, const char *protocol)
+static uint64_t hash_begin(const struct serving *serving,
+			   enum protocol protocol)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	const char *place = serving->backend_netns;
+	const char *name = protocol_name(protocol);
 
 	hash = hash_add(hash, place, strlen(place) + 1);
-	return hash_add(hash, protocol, strlen(protocol) + 1);
+	return hash_add(hash, name, strlen(name) + 1);
 }
 
 /* Datagrams and SCTP have ports for themselves in their namespace; TCP
  * connections share them as long as their backends differ. */
 static void set_identity(const struct serving *serving,
-			 struct serving_backend *entry, enum protocol protocol)
+			 struct serving_backend *entry)
 {
-	uint64_t space = hash_begin(serving, protocol == PROTOCOL_UDP ? "udp"
-					     : entry->sctp	      ? "sctp"
-								      : "tcp");
+	uint64_t space = hash_begin(serving, entry->protocol);
 	uint32_t folded;
 
 	entry->id = hash_add(space, entry->address, entry->address_len);
 	if (entry->address->sa_family == AF_UNIX || serving->transparent)
 		return;
-	if (protocol != PROTOCOL_UDP && !entry->sctp)
+	if (entry->protocol == PROTOCOL_TCP)
 		space = entry->id;
 	folded = (uint32_t)(space ^ (space >> 32));
 	entry->ports = folded ? folded : 1;
@@ -91,9 +75,11 @@ static void set_identity(const struct serving *serving,
 static int set_address(struct serving_backend *entry,
 		       const struct backend *backend)
 {
+	bool sctp = entry->protocol == PROTOCOL_SCTP;
+
 	entry->address = malloc(backend->address_len);
-	entry->addrs = entry->sctp ? malloc(sizeof(*entry->addrs)) : NULL;
-	if (!entry->address || (entry->sctp && !entry->addrs))
+	entry->addrs = sctp ? malloc(sizeof(*entry->addrs)) : NULL;
+	if (!entry->address || (sctp && !entry->addrs))
 		return -ENOMEM;
 	memcpy(entry->address, &backend->address, backend->address_len);
 	entry->address_len = backend->address_len;
@@ -105,7 +91,14 @@ static int set_address(struct serving_backend *entry,
 static int add_backend(struct serving *serving, const char *text,
 		       enum protocol protocol, const char **ret_problem)
 {
+	const struct backend_origin origin = {
+		.elsewhere = serving->backend_netns[0] != '\0',
+		.transparent = serving->transparent,
+		.from = serving->from,
+		.n_from = serving->n_from,
+	};
 	struct serving_backend *entry = &serving->backends[serving->n_backends];
+	struct backend_socket sock;
 	struct backend backend;
 
 	if (backend_parse(text, &backend, ret_problem) < 0)
@@ -114,18 +107,15 @@ static int add_backend(struct serving *serving, const char *text,
 		*ret_problem = "a backend of the listener's protocol";
 		return -EINVAL;
 	}
+	sock = backend_socket_choose(&backend, protocol, &origin);
+	entry->protocol = sock.protocol;
+	entry->minted = sock.minted;
+	entry->source = sock.source;
 	entry->text = strdup(text);
-	entry->sctp =
-		backend.scheme == BACKEND_SCTP ||
-		(backend.scheme == BACKEND_SAME && protocol_is_sctp(protocol));
 	serving->n_backends++;
 	if (!entry->text || set_address(entry, &backend) < 0)
 		return -ENOMEM;
-	/* A path is the same in every namespace. */
-	entry->minted = backend.scheme != BACKEND_UNIX &&
-			(serving->transparent || serving->backend_netns[0] ||
-			 (serving->n_from && !entry->sctp));
-	set_identity(serving, entry, protocol);
+	set_identity(serving, entry);
 	return 0;
 }
 
@@ -159,8 +149,9 @@ static int set_proxy(struct serving *serving,
 		*ret_problem = "one of the proxy_protocols v1, v2, v2+crc32c";
 		return -EINVAL;
 	}
-	if (serving->proxy == SERVICE_PROXY_V1 && protocol == PROTOCOL_UDP) {
-		*ret_problem = "proxy_protocol v2, v1 has no datagrams";
+	if (!service_proxy_fits(serving->proxy, protocol)) {
+		*ret_problem = "a proxy_protocol that knows the listener's "
+			       "protocol";
 		return -EINVAL;
 	}
 	/* Only where it is told: else namespaces could share the serving.
@@ -309,17 +300,6 @@ struct serving *serving_unref(struct serving *serving)
 	return NULL;
 }
 
-const struct backend_source *
-serving_source(const struct serving *serving,
-	       const struct serving_backend *target)
-{
-	for (size_t i = 0; i < serving->n_from && !target->sctp; i++) {
-		if (serving->from[i].addr.family == target->address->sa_family)
-			return &serving->from[i];
-	}
-	return NULL;
-}
-
 static bool text_equal(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
@@ -340,7 +320,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	for (size_t i = 0; i < a->n_backends; i++) {
 		/* Without a scheme the text means the listener's protocol. */
 		if (strcmp(a->backends[i].text, b->backends[i].text) != 0 ||
-		    a->backends[i].sctp != b->backends[i].sctp)
+		    a->backends[i].protocol != b->backends[i].protocol)
 			return false;
 	}
 	return true;

@@ -23,9 +23,11 @@ struct berth_listener;
 
 /**
  * struct serving_backend - where to connect, and its text for the log
- * @sctp:	by SCTP, to @addrs; else by TCP, or UDP for a UDP listener, or
- *		UNIX
+ * @protocol:	see scheme_protocol()
+ * @addrs:	by SCTP only, else NULL
  * @minted:	with a socket of berthd's, see mint.h
+ * @source:	the address of the rule's that berthd binds that socket to, one
+ *		of struct serving's @from; NULL: none
  * @id:		a number for its address and where that is, the same in all
  *rules
  * @ports:	the port space that its sockets take a local port of, for
@@ -33,11 +35,12 @@ struct berth_listener;
  */
 struct serving_backend {
 	char *text;
-	bool sctp;
+	enum protocol protocol;
 	struct sctp_addrs *addrs;
 	struct sockaddr *address;
 	socklen_t address_len;
 	bool minted;
+	const struct backend_source *source;
 	uint64_t id;
 	uint32_t ports;
 	struct backend_health health;
@@ -88,12 +91,6 @@ struct serving *serving_ref(struct serving *serving);
 
 /** serving_unref() - frees with the last reference. NULL is fine. */
 struct serving *serving_unref(struct serving *serving);
-
-/** serving_source() - the address of the rule's that berthd binds a socket for
- * @target to; NULL: none, which is so for SCTP, too */
-const struct backend_source *
-serving_source(const struct serving *serving,
-	       const struct serving_backend *target);
 
 /** serving_equal() - would both treat a connection alike? */
 bool serving_equal(const struct serving *a, const struct serving *b);

@@ -115,7 +115,7 @@ static int prepare_socket(const struct sctp_conn *conn, int fd)
 	int family = target->address->sa_family;
 	int r = 0;
 
-	if (target->sctp)
+	if (target->protocol == PROTOCOL_SCTP)
 		r = prepare_association(conn, fd);
 	else if (family != AF_UNIX)
 		/* Latency only: what a failure would cost. */
@@ -148,7 +148,8 @@ static int forward_connect(struct worker *worker, struct sctp_conn *conn)
 			   /* waits= */ conn->waiter, &conn->ports);
 	if (r < 0)
 		return r;
-	backend->kind = target->sctp ? SCTP_SIDE_OWN : SCTP_SIDE_STREAM;
+	backend->kind = target->protocol == PROTOCOL_SCTP ? SCTP_SIDE_OWN
+							  : SCTP_SIDE_STREAM;
 	backend->fd = failover_socket(worker, conn->share, conn->serving,
 				      &conn->failover, &asker);
 	if (backend->fd < 0)

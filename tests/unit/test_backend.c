@@ -17,16 +17,15 @@ static void test_accepted(void **state)
 {
 	static const struct {
 		const char *text;
-		enum backend_scheme scheme;
+		enum scheme scheme;
 		const char *addr;
 		uint16_t port;
 	} cases[] = {
-		{ "127.0.0.1:53", BACKEND_SAME, "127.0.0.1", 53 },
-		{ "[::1]:65535", BACKEND_SAME, "::1", 65535 },
-		{ "tcp://10.0.0.1:1", BACKEND_TCP, "10.0.0.1", 1 },
-		{ "udp://[2001:db8::1]:53", BACKEND_UDP, "2001:db8::1", 53 },
-		{ "sctp://192.0.2.10:36412", BACKEND_SCTP, "192.0.2.10",
-		  36412 },
+		{ "127.0.0.1:53", SCHEME_NONE, "127.0.0.1", 53 },
+		{ "[::1]:65535", SCHEME_NONE, "::1", 65535 },
+		{ "tcp://10.0.0.1:1", SCHEME_TCP, "10.0.0.1", 1 },
+		{ "udp://[2001:db8::1]:53", SCHEME_UDP, "2001:db8::1", 53 },
+		{ "sctp://192.0.2.10:36412", SCHEME_SCTP, "192.0.2.10", 36412 },
 	};
 	struct backend backend;
 	struct ip_addr addr;
@@ -74,7 +73,7 @@ static void test_several_addresses(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		assert_int_equal(backend_parse(cases[i].text, &backend, NULL),
 				 0);
-		assert_int_equal(backend.scheme, BACKEND_SCTP);
+		assert_int_equal(backend.scheme, SCHEME_SCTP);
 		assert_int_equal(backend.address.ss_family, cases[i].family);
 		assert_int_equal(backend.addrs.port, 80);
 		assert_int_equal(backend.addrs.n, cases[i].n);

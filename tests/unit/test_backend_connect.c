@@ -47,9 +47,9 @@ static int bound_socket(int type, const char *text, uint16_t *ret_port)
 
 /* Return: what backend_connect() says. */
 static int connect_target(int fd, const struct serving_backend *target,
-			  enum protocol protocol, struct own_socket **own)
+			  struct own_socket **own)
 {
-	const struct listener listener = { .id = 1, .protocol = protocol };
+	const struct listener listener = { .id = 1 };
 	const struct backend_client client = { .listener = &listener,
 					       .own = own };
 
@@ -67,7 +67,7 @@ static int connect_to(int fd, const char *text, uint16_t port)
 	};
 
 	target.address_len = address_of(text, port, &sa);
-	r = connect_target(fd, &target, PROTOCOL_TCP, &own);
+	r = connect_target(fd, &target, &own);
 	assert_null(own); /* no listener has the port */
 	return r;
 }
@@ -144,8 +144,7 @@ static void test_unix(void **state)
 	(void)state;
 	(void)strcpy(un.sun_path, "/nobody/listens/here");
 	assert_true(fd >= 0);
-	assert_int_equal(connect_target(fd, &target, PROTOCOL_TCP, &own),
-			 -ENOENT);
+	assert_int_equal(connect_target(fd, &target, &own), -ENOENT);
 	assert_null(own);
 	assert_int_equal(close(fd), 0);
 }
@@ -154,17 +153,18 @@ static void test_unix(void **state)
  * until it is freed. */
 static void test_noted(void **state)
 {
-	static const enum protocol protocols[] = { PROTOCOL_MPTCP,
+	static const enum protocol protocols[] = { PROTOCOL_TCP, PROTOCOL_UDP };
+	static const enum protocol listeners[] = { PROTOCOL_MPTCP,
 						   PROTOCOL_UDP };
 	struct sockaddr_storage sa;
-	const struct serving_backend target = {
+	struct serving_backend target = {
 		.address = (struct sockaddr *)&sa,
 		.address_len = sizeof(struct sockaddr_in),
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		struct own_arrival arrival = { .protocol = protocols[i],
+		struct own_arrival arrival = { .protocol = listeners[i],
 					       .listener_id = 2 };
 		struct own_socket *own = NULL;
 		uint16_t port;
@@ -173,6 +173,7 @@ static void test_noted(void **state)
 			bound_socket(types[i], "127.0.0.1", &arrival.from_port);
 		int r;
 
+		target.protocol = protocols[i];
 		assert_true(server >= 0 && fd >= 0);
 		(void)address_of("127.0.0.1", port, &sa);
 		(void)listen(server, 1);
@@ -180,14 +181,14 @@ static void test_noted(void **state)
 		arrival.to = &arrival.from;
 		arrival.n_to = 1;
 		arrival.to_port = port;
-		own_port_add(protocols[i], port, 1);
-		r = connect_target(fd, &target, protocols[i], &own);
+		own_port_add(listeners[i], port, 1);
+		r = connect_target(fd, &target, &own);
 		assert_true(r == 0 || r == -EINPROGRESS);
 		assert_non_null(own);
 		assert_int_equal(own_arrival_hops(&arrival), 1);
 		own = own_socket_free(own);
 		assert_int_equal(own_arrival_hops(&arrival), 0);
-		own_port_add(protocols[i], port, -1);
+		own_port_add(listeners[i], port, -1);
 		assert_int_equal(close(fd), 0);
 		assert_int_equal(close(server), 0);
 	}

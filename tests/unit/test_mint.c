@@ -12,7 +12,7 @@
 
 #include "binder/binder.h"
 #include "common/backend.h"
-#include "common/netns_enter.h"
+#include "common/backend_socket.h"
 #include "common/service.h"
 #include "common/util.h"
 #include "daemon/consumers/mint.h"
@@ -26,25 +26,22 @@ static void test_kinds(void **state)
 {
 	static const struct {
 		const char *to;
-		enum protocol protocol;
+		enum protocol listener;
 		int domain;
-		int type;
-		int ip_protocol;
+		enum protocol protocol;
 	} cases[] = {
-		{ "10.0.0.1:1", PROTOCOL_TCP, AF_INET, SOCK_STREAM, 0 },
-		{ "tcp://[::1]:1", PROTOCOL_TCP, AF_INET6, SOCK_STREAM, 0 },
-		{ "10.0.0.1:1", PROTOCOL_MPTCP, AF_INET, SOCK_STREAM, 0 },
-		{ "10.0.0.1:1", PROTOCOL_UDP, AF_INET, SOCK_DGRAM, 0 },
-		{ "udp://[::1]:1", PROTOCOL_UDP, AF_INET6, SOCK_DGRAM, 0 },
-		{ "10.0.0.1:1", PROTOCOL_SCTP, AF_INET, SOCK_STREAM,
-		  IPPROTO_SCTP },
-		{ "sctp://[::1]:1", PROTOCOL_SCTP, AF_INET6, SOCK_STREAM,
-		  IPPROTO_SCTP },
-		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP, AF_INET, SOCK_STREAM, 0 },
-		{ "10.0.0.1:1", PROTOCOL_SCTP_SEQPACKET, AF_INET, SOCK_STREAM,
-		  IPPROTO_SCTP },
+		{ "10.0.0.1:1", PROTOCOL_TCP, AF_INET, PROTOCOL_TCP },
+		{ "tcp://[::1]:1", PROTOCOL_TCP, AF_INET6, PROTOCOL_TCP },
+		{ "10.0.0.1:1", PROTOCOL_MPTCP, AF_INET, PROTOCOL_TCP },
+		{ "10.0.0.1:1", PROTOCOL_UDP, AF_INET, PROTOCOL_UDP },
+		{ "udp://[::1]:1", PROTOCOL_UDP, AF_INET6, PROTOCOL_UDP },
+		{ "10.0.0.1:1", PROTOCOL_SCTP, AF_INET, PROTOCOL_SCTP },
+		{ "sctp://[::1]:1", PROTOCOL_SCTP, AF_INET6, PROTOCOL_SCTP },
+		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP, AF_INET, PROTOCOL_TCP },
+		{ "10.0.0.1:1", PROTOCOL_SCTP_SEQPACKET, AF_INET,
+		  PROTOCOL_SCTP },
 		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP_SEQPACKET, AF_INET,
-		  SOCK_STREAM, 0 },
+		  PROTOCOL_TCP },
 	};
 
 	(void)state;
@@ -57,14 +54,15 @@ static void test_kinds(void **state)
 			.transparent = i % 2 == 0,
 			.netns = i % 2 ? netns : NULL,
 		};
-		struct netns_socket sock;
+		struct backend_socket sock;
+		struct backend backend;
 
-		assert_int_equal(
-			mint_kind(&service, cases[i].protocol, 0, &sock), 0);
+		assert_int_equal(mint_choose(&service, cases[i].listener, 0,
+					     &backend, &sock),
+				 0);
 		assert_int_equal(sock.domain, cases[i].domain);
-		assert_int_equal(sock.type, cases[i].type | SOCK_NONBLOCK);
-		assert_int_equal(sock.protocol, cases[i].ip_protocol);
-		assert_int_equal(sock.fd, -1);
+		assert_int_equal(sock.protocol, cases[i].protocol);
+		assert_int_equal(backend.address.ss_family, cases[i].domain);
 	}
 }
 
@@ -83,7 +81,8 @@ static void test_what_the_rule_does_not_say(void **state)
 		{ SERVICE_FORWARD, true, 3 }, /* no such backend */
 		{ SERVICE_ECHO, true, 0 },
 	};
-	struct netns_socket sock = { .fd = -2 };
+	struct backend_socket sock = { .domain = -2 };
+	struct backend backend = { .address_len = 1 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -94,10 +93,11 @@ static void test_what_the_rule_does_not_say(void **state)
 			.netns = cases[i].place ? netns : NULL,
 		};
 
-		assert_int_equal(mint_kind(&service, PROTOCOL_UDP, cases[i].to,
-					   &sock),
+		assert_int_equal(mint_choose(&service, PROTOCOL_UDP,
+					     cases[i].to, &backend, &sock),
 				 -EPERM);
-		assert_int_equal(sock.fd, -2); /* untouched */
+		assert_int_equal(sock.domain, -2); /* untouched */
+		assert_int_equal(backend.address_len, 1);
 	}
 }
 
@@ -185,14 +185,15 @@ static void test_sources(void **state)
 	struct backend_source from[2];
 	char four[] = "10.0.0.9:1", six[] = "[fd00::9]:1";
 	char *to[] = { four, six };
-	const struct service service = { .action = SERVICE_FORWARD,
-					 .to = to,
-					 .n_to = ARRAY_SIZE(to),
-					 .from = from,
-					 .n_from = ARRAY_SIZE(from) };
+	struct service service = { .action = SERVICE_FORWARD,
+				   .to = to,
+				   .n_to = ARRAY_SIZE(to),
+				   .from = from,
+				   .n_from = ARRAY_SIZE(from) };
 	struct mint_target target = { .to = 0 };
 	struct sockaddr_storage address;
-	struct netns_socket sock;
+	struct backend_socket sock;
+	struct backend backend;
 	struct ip_addr bound;
 	uint16_t port;
 
@@ -200,23 +201,33 @@ static void test_sources(void **state)
 	assert_int_equal(backend_source_parse("10.0.0.1", &from[0], NULL), 0);
 	assert_int_equal(backend_source_parse("fd00::1", &from[1], NULL), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(to); i++) {
-		assert_int_equal(mint_kind(&service, PROTOCOL_TCP, i, &sock),
+		assert_int_equal(mint_choose(&service, PROTOCOL_TCP, i,
+					     &backend, &sock),
 				 0);
-		assert_int_equal(mint_source(&service, &sock, &address),
+		target.from = from[i].addr;
+		assert_int_equal(mint_address(&sock, &target, &address),
 				 i ? IPV6 : IPV4);
 		assert_int_equal(ip_addr_from_sockaddr(&address, &bound, &port),
 				 0);
 		assert_true(ip_addr_equal(&bound, &from[i].addr));
 		assert_int_equal(port, 0);
-		target.from = from[i].addr;
 		assert_int_equal(mint_check(&service, &target), 0);
 	}
 	target.from.bytes[15] = 2; /* of the rule before */
 	assert_int_equal(mint_check(&service, &target), -ESTALE);
 	/* By SCTP all of them are for the consumer to bind. */
-	assert_int_equal(mint_kind(&service, PROTOCOL_SCTP, 0, &sock), -EPERM);
-	sock.protocol = IPPROTO_SCTP;
-	assert_int_equal(mint_source(&service, &sock, &address), 0);
+	assert_int_equal(mint_choose(&service, PROTOCOL_SCTP, 0, &backend,
+				     &sock),
+			 -EPERM);
+	service.netns = netns;
+	assert_int_equal(
+		mint_choose(&service, PROTOCOL_SCTP, 0, &backend, &sock), 0);
+	assert_int_equal(mint_address(&sock, &target, &address), 0);
+	/* By a template to a family that the rule has no address of. */
+	service.n_from = 1;
+	assert_int_equal(
+		mint_choose(&service, PROTOCOL_TCP, 1, &backend, &sock), 0);
+	assert_int_equal(mint_address(&sock, &target, &address), -EAFNOSUPPORT);
 }
 
 /* Nothing of what the consumer says is believed. */
@@ -225,28 +236,28 @@ static void test_clients(void **state)
 	static const struct {
 		const char *client;
 		int domain;
-		int type;
+		enum protocol protocol;
 		uint16_t port;
 		int result;
 		uint16_t bound;
 	} cases[] = {
-		{ "10.0.0.1", AF_INET, SOCK_STREAM, 0, IPV4, 0 },
-		{ "10.0.0.1", AF_INET, SOCK_STREAM, 80, IPV4, 0 },
-		{ "10.0.0.1", AF_INET, SOCK_DGRAM, 53, IPV4, 53 },
-		{ "fd00::1", AF_INET6, SOCK_DGRAM, 53, IPV6, 53 },
-		{ "10.0.0.1", AF_INET, SOCK_DGRAM, 0, -EADDRNOTAVAIL, 0 },
-		{ "fd00::1", AF_INET, SOCK_DGRAM, 53, -EAFNOSUPPORT, 0 },
-		{ "127.0.0.1", AF_INET, SOCK_STREAM, 0, -EADDRNOTAVAIL, 0 },
-		{ "0.0.0.0", AF_INET, SOCK_DGRAM, 53, -EADDRNOTAVAIL, 0 },
-		{ "::ffff:127.0.0.1", AF_INET6, SOCK_DGRAM, 53, -EADDRNOTAVAIL,
-		  0 },
+		{ "10.0.0.1", AF_INET, PROTOCOL_TCP, 0, IPV4, 0 },
+		{ "10.0.0.1", AF_INET, PROTOCOL_TCP, 80, IPV4, 0 },
+		{ "10.0.0.1", AF_INET, PROTOCOL_UDP, 53, IPV4, 53 },
+		{ "fd00::1", AF_INET6, PROTOCOL_UDP, 53, IPV6, 53 },
+		{ "10.0.0.1", AF_INET, PROTOCOL_UDP, 0, -EADDRNOTAVAIL, 0 },
+		{ "fd00::1", AF_INET, PROTOCOL_UDP, 53, -EAFNOSUPPORT, 0 },
+		{ "127.0.0.1", AF_INET, PROTOCOL_TCP, 0, -EADDRNOTAVAIL, 0 },
+		{ "0.0.0.0", AF_INET, PROTOCOL_UDP, 53, -EADDRNOTAVAIL, 0 },
+		{ "::ffff:127.0.0.1", AF_INET6, PROTOCOL_UDP, 53,
+		  -EADDRNOTAVAIL, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct netns_socket sock = {
+		const struct backend_socket sock = {
 			.domain = cases[i].domain,
-			.type = cases[i].type | SOCK_NONBLOCK,
+			.protocol = cases[i].protocol,
 		};
 		struct mint_target target = { .client_port = cases[i].port };
 		struct sockaddr_storage address;
@@ -255,7 +266,7 @@ static void test_clients(void **state)
 
 		assert_int_equal(ip_addr_parse(cases[i].client, &target.client),
 				 0);
-		assert_int_equal(mint_client(&sock, &target, &address),
+		assert_int_equal(mint_address(&sock, &target, &address),
 				 cases[i].result);
 		if (cases[i].result < 0)
 			continue;

@@ -38,20 +38,21 @@ static void test_backends_of_protocols(void **state)
 		const char *to;
 		enum protocol protocol;
 		int result;
-		bool sctp;
+		enum protocol spoken;
 	} cases[] = {
-		{ "10.0.0.1:1", PROTOCOL_TCP, 0, false },
-		{ "10.0.0.1:1", PROTOCOL_UDP, 0, false },
-		{ "10.0.0.1:1", PROTOCOL_SCTP, 0, true },
-		{ "[::1]:1", PROTOCOL_SCTP_SEQPACKET, 0, true },
-		{ "sctp://10.0.0.1:1", PROTOCOL_SCTP, 0, true },
-		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP, 0, false },
-		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP_SEQPACKET, 0, false },
-		{ "unix:/run/x", PROTOCOL_SCTP, 0, false },
-		{ "udp://10.0.0.1:1", PROTOCOL_SCTP, -EINVAL, false },
-		{ "sctp://10.0.0.1:1", PROTOCOL_TCP, -EINVAL, false },
-		{ "sctp://10.0.0.1:1", PROTOCOL_UDP, -EINVAL, false },
-		{ "tcp://10.0.0.1:1", PROTOCOL_UDP, -EINVAL, false },
+		{ "10.0.0.1:1", PROTOCOL_TCP, 0, PROTOCOL_TCP },
+		{ "10.0.0.1:1", PROTOCOL_UDP, 0, PROTOCOL_UDP },
+		{ "10.0.0.1:1", PROTOCOL_SCTP, 0, PROTOCOL_SCTP },
+		{ "[::1]:1", PROTOCOL_SCTP_SEQPACKET, 0, PROTOCOL_SCTP },
+		{ "sctp://10.0.0.1:1", PROTOCOL_SCTP, 0, PROTOCOL_SCTP },
+		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP, 0, PROTOCOL_TCP },
+		{ "tcp://10.0.0.1:1", PROTOCOL_SCTP_SEQPACKET, 0,
+		  PROTOCOL_TCP },
+		{ "unix:/run/x", PROTOCOL_SCTP, 0, PROTOCOL_TCP },
+		{ "udp://10.0.0.1:1", PROTOCOL_SCTP, -EINVAL, 0 },
+		{ "sctp://10.0.0.1:1", PROTOCOL_TCP, -EINVAL, 0 },
+		{ "sctp://10.0.0.1:1", PROTOCOL_UDP, -EINVAL, 0 },
+		{ "tcp://10.0.0.1:1", PROTOCOL_UDP, -EINVAL, 0 },
 	};
 	struct serving *serving;
 
@@ -62,7 +63,8 @@ static void test_backends_of_protocols(void **state)
 				 cases[i].result);
 		if (cases[i].result < 0)
 			continue;
-		assert_int_equal(serving->backends[0].sctp, cases[i].sctp);
+		assert_int_equal(serving->backends[0].protocol,
+				 cases[i].spoken);
 		serving = serving_unref(serving);
 	}
 }
@@ -147,7 +149,7 @@ static void test_sources(void **state)
 	assert_int_equal(two->n_from, 2);
 	assert_int_equal(two->from[1].addr.family, AF_INET6);
 	assert_true(two->backends[0].minted);
-	assert_ptr_equal(serving_source(two, &two->backends[0]), &two->from[0]);
+	assert_ptr_equal(two->backends[0].source, &two->from[0]);
 	listener.n_from = 1;
 	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
 			 0);
