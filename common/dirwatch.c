@@ -597,7 +597,7 @@ int dirwatch_new(struct loop *loop, unsigned int flags,
 				   &dw->mounts_timer);
 	if (r == 0)
 		r = loop_add(loop, dw->inotify_fd, EPOLLIN, inotify_handler, dw,
-			     "directories", &dw->source);
+			     &dw->source);
 	if (r < 0) {
 		dirwatch_free(dw);
 		return r;

@@ -27,7 +27,6 @@ struct loop_source {
 	bool dead;
 	loop_fd_handler handler;
 	void *user_data;
-	const char *description;
 	struct loop_source *next;
 };
 
@@ -179,7 +178,7 @@ void loop_set_after(struct loop *loop, loop_after_handler handler,
 }
 
 int loop_add(struct loop *loop, int fd, uint32_t events,
-	     loop_fd_handler handler, void *user_data, const char *description,
+	     loop_fd_handler handler, void *user_data,
 	     struct loop_source **ret_source)
 {
 	struct loop_source *source = malloc(sizeof(*source));
@@ -192,7 +191,6 @@ int loop_add(struct loop *loop, int fd, uint32_t events,
 		.fd = fd,
 		.handler = handler,
 		.user_data = user_data,
-		.description = description,
 	};
 	r = loop_source_set_events(source, events);
 	if (r < 0) {

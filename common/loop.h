@@ -55,11 +55,10 @@ void loop_set_after(struct loop *loop, loop_after_handler handler,
  * loop_add() - has @handler called while @fd is ready for @events
  * @fd:		stays the caller's; free the source before closing it
  * @events:	EPOLL* bits; level-triggered unless EPOLLET is among them
- * @description: static string for debugging
  * Return: 0 or -errno of epoll_ctl(2), -ENOMEM.
  */
 int loop_add(struct loop *loop, int fd, uint32_t events,
-	     loop_fd_handler handler, void *user_data, const char *description,
+	     loop_fd_handler handler, void *user_data,
 	     struct loop_source **ret_source);
 
 /**

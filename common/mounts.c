@@ -187,8 +187,7 @@ static int open_sources(struct mounts *mounts, unsigned int flags)
 	tells_which = mounts->fanotify_fd >= 0;
 	if (tells_which)
 		r = loop_add(mounts->loop, mounts->fanotify_fd, EPOLLIN,
-			     fanotify_handler, mounts, "mounts",
-			     &mounts->fanotify);
+			     fanotify_handler, mounts, &mounts->fanotify);
 	if (r < 0)
 		return r;
 	mounts->mountinfo_fd =
@@ -197,7 +196,7 @@ static int open_sources(struct mounts *mounts, unsigned int flags)
 		return -errno;
 	return loop_add(mounts->loop, mounts->mountinfo_fd,
 			tells_which ? 0 : EPOLLPRI, mountinfo_handler, mounts,
-			"mountinfo", &mounts->mountinfo);
+			&mounts->mountinfo);
 }
 
 int mounts_new(struct loop *loop, unsigned int flags,

@@ -351,8 +351,7 @@ static int open_signals(struct berthd *berthd)
 	if (berthd->signal_fd < 0)
 		return -errno;
 	return loop_add(berthd->loop, berthd->signal_fd, EPOLLIN,
-			signal_handler, berthd, "signals",
-			&berthd->signal_source);
+			signal_handler, berthd, &berthd->signal_source);
 }
 
 static int find_relay_user(struct berthd *berthd, const struct options *options)

@@ -191,7 +191,7 @@ static int serve(struct berth *berth, unsigned int n_workers)
 		r = open_signals(&signal_fd);
 	if (r == 0)
 		r = loop_add(loop, signal_fd, EPOLLIN, signal_handler, loop,
-			     "signals", &signals);
+			     &signals);
 	if (r == 0)
 		r = relay_control_new(loop, berth, relay_protocols, n_workers,
 				      &control);

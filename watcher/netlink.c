@@ -542,7 +542,7 @@ int netlink_open(struct loop *loop, size_t buffer_bytes,
 		r = open_requests(&nl->requests);
 	if (r == 0)
 		r = loop_add(loop, nl_socket_get_fd(nl->events), EPOLLIN,
-			     events_handler, nl, "netlink", &nl->source);
+			     events_handler, nl, &nl->source);
 	if (r < 0) {
 		netlink_close(nl);
 		return r;

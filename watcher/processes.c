@@ -142,7 +142,7 @@ static struct process *process_add(struct processes *processes,
 		 sizeof(process->identity), process);
 	if (!process->hh.tbl ||
 	    loop_add(processes->loop, pid_fd, EPOLLIN, process_handler, process,
-		     "process", &process->source) < 0) {
+		     &process->source) < 0) {
 		process_free_unused(process);
 		return NULL;
 	}

@@ -572,7 +572,7 @@ int consumers_attach(struct consumers *consumers, const char *name, int fd,
 		return -ENOMEM;
 	consumer_close(consumer);
 	r = loop_add(consumers->loop, fd, EPOLLIN, consumer_ready, consumer,
-		     "consumer", &consumer->source);
+		     &consumer->source);
 	if (r < 0)
 		return r;
 	consumer->fd = TAKE_FD(owned_fd);

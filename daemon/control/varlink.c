@@ -370,7 +370,7 @@ int varlink_server_attach(struct varlink_server *server, int fd)
 	DL_APPEND(server->conns, conn);
 	server->n_conns++;
 	r = loop_add(server->loop, fd, EPOLLIN, conn_handler, conn,
-		     "control connection", &conn->source);
+		     &conn->source);
 	if (r < 0)
 		conn_free(conn);
 	return r;
@@ -467,7 +467,7 @@ int varlink_server_listen(struct varlink_server *server, const char *path)
 		r = -errno;
 	else
 		r = loop_add(server->loop, fd, EPOLLIN, server_handler, server,
-			     "control socket", &server->listen_source);
+			     &server->listen_source);
 	if (r < 0) {
 		(void)unlink(path); /* ours, and no use to anyone */
 		return r;

@@ -703,7 +703,7 @@ static int control_start(struct relay_control *control, size_t n_workers)
 	if (r < 0)
 		return r;
 	r = loop_add(control->loop, control->outbox.fd, EPOLLIN, outbox_handler,
-		     control, "outbox", &control->outbox_source);
+		     control, &control->outbox_source);
 	if (r < 0)
 		return r;
 	r = loop_timer_new(control->loop, control_retry, control,
@@ -727,8 +727,7 @@ static int control_start(struct relay_control *control, size_t n_workers)
 		.n_workers = n_workers,
 	};
 	return loop_add(control->loop, berth_fd(control->berth), EPOLLIN,
-			berth_handler, control, "berthd",
-			&control->berth_source);
+			berth_handler, control, &control->berth_source);
 }
 
 int relay_control_new(struct loop *loop, struct berth *berth,

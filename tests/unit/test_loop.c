@@ -64,7 +64,7 @@ static void test_freed_source_is_not_called(void **state)
 
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(loop_add(fixture->loop, fixture->fds[i],
-					  EPOLLIN, free_both, fixture, "test",
+					  EPOLLIN, free_both, fixture,
 					  &fixture->sources[i]),
 				 0);
 	assert_int_equal(loop_run(fixture->loop), 7);
@@ -145,8 +145,7 @@ static void test_events_between_slices(void **state)
 
 	loop_set_after(fixture->loop, three_slices, fixture);
 	assert_int_equal(loop_add(fixture->loop, fixture->fds[0], EPOLLIN,
-				  count_call, fixture, "test",
-				  &fixture->sources[0]),
+				  count_call, fixture, &fixture->sources[0]),
 			 0);
 	assert_int_equal(loop_run(fixture->loop), 0);
 	assert_int_equal(fixture->slices, 3);
@@ -158,8 +157,7 @@ static void test_paused_source_is_silent(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(loop_add(fixture->loop, fixture->fds[0], EPOLLIN,
-				  count_call, fixture, "test",
-				  &fixture->sources[0]),
+				  count_call, fixture, &fixture->sources[0]),
 			 0);
 	assert_int_equal(loop_source_set_events(fixture->sources[0], 0), 0);
 	loop_set_after(fixture->loop, three_slices, fixture);

@@ -276,8 +276,7 @@ static inline int client_open(struct client *client, bool reads)
 			 0);
 	client->fd = pair[0];
 	assert_int_equal(loop_add(bench.loop, client->fd, reads ? EPOLLIN : 0,
-				  client_handler, client, "test client",
-				  &client->source),
+				  client_handler, client, &client->source),
 			 0);
 	r = varlink_server_attach(bench.server, pair[1]);
 	bench.client = client;
