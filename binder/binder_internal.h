@@ -59,7 +59,6 @@ struct binder_row {
 struct binder_netns {
 	uint64_t id;
 	struct binder_row *rows;
-	size_t n_rows;
 	uint64_t quiet_until_us;
 	struct sctp_settings *sctp;
 	uint64_t sctp_look_us;

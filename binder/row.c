@@ -121,7 +121,6 @@ static int row_index(struct binder *binder, struct binder_row *row)
 		return -ENOMEM;
 	}
 	DL_APPEND(row->netns->rows, row);
-	row->netns->n_rows++;
 	return 0;
 }
 
@@ -180,7 +179,6 @@ void binder_row_free(struct binder *binder, struct binder_row *row)
 	HASH_DELETE(hh_key, binder->by_key, row);
 	HASH_DELETE(hh_id, binder->by_id, row);
 	DL_DELETE(row->netns->rows, row);
-	row->netns->n_rows--;
 	(void)service_unref(row->listener.service); /* is always NULL */
 	free(row->addrs);
 	free(row->reason_text);

@@ -20,7 +20,6 @@
 #define END_TIMEOUT_MS 500
 
 struct relay_process {
-	struct loop *loop;
 	struct relay_process_config config;
 	struct relay_process_ops ops;
 	void *user_data;
@@ -170,7 +169,6 @@ int relay_process_new(struct loop *loop,
 	if (!relay)
 		return -ENOMEM;
 	*relay = (struct relay_process){
-		.loop = loop,
 		.config = *config,
 		.ops = *ops,
 		.user_data = user_data,

@@ -27,18 +27,31 @@ struct candidate {
  */
 const char *match_netns(const struct match *match, const struct netns *netns);
 
-/** match_name() - the two conditions on a name, one by one */
+/** match_name_dir() - is a name in one of the rule's directories? True when the
+ * rule names none. */
 bool match_name_dir(const struct match *match, const struct netns_name *name);
+
+/** match_name_pattern() - does a name match the rule's patterns? True when the
+ * rule has none. */
 bool match_name_pattern(const struct match *match,
 			const struct netns_name *name);
 
-/* The conditions on an address, one by one; true where there is none. */
+/** match_interface() - does the interface of an address match the rule's
+ * patterns? True when the rule has none. */
 bool match_interface(const struct match *match, const struct candidate *c);
+
+/** match_address() - is an address in the rule's prefixes, and in none that is
+ * negated? True when the rule has none. */
 bool match_address(const struct match *match, const struct candidate *c);
+
+/** match_family() - is an address of the rule's family? True when the rule
+ * names none. */
 bool match_family(const struct match *match, const struct candidate *c);
+
+/** match_scope() - does an address have one of the rule's scopes? */
 bool match_scope(const struct match *match, const struct candidate *c);
 
-/** match_candidate() - all four */
+/** match_candidate() - do all four conditions on an address hold? */
 bool match_candidate(const struct match *match, const struct candidate *c);
 
 /**

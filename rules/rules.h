@@ -98,7 +98,7 @@ struct rule_store_ops {
  *
  * The first ruleset is loaded before this returns; @ops->changed is not
  * called for it. Problems in files are logged by the owner, not by the store:
- * see rule_store_errors().
+ * see rule_store_file_info().
  * Return: 0; -ENOMEM; -errno of dirwatch_new() and dirwatch_add().
  */
 int rule_store_new(struct loop *loop, const char *const *dirs, size_t n,

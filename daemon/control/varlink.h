@@ -50,7 +50,7 @@ struct varlink_method {
 /**
  * struct varlink_interface - the server's own interface
  * @description: the whole text, as for GetInterfaceDescription; declares the
- *		errors InvalidRequest(message) and OutOfMemory()
+ *		errors InvalidRequest(message) and OutOfMemory
  */
 struct varlink_interface {
 	const char *name;

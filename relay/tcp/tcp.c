@@ -20,7 +20,7 @@
  * more. So a client's socket is never closed before TCP is through with it
  * (CLOSED; TIME_WAIT is a CLOSED socket with a minisocket that holds nothing):
  * after both directions are done the connection is ENDING until tcp_done() in
- * the kernel wakes us with EPOLLHUP, or the drain timeout resets it, or the
+ * net/ipv4/tcp.c wakes us with EPOLLHUP, or the drain timeout resets it, or the
  * namespace goes and its abort does. Most backends live in our own namespace,
  * which nobody waits for: their sockets are closed gracefully, and may end as
  * orphans. The socket to one in another namespace is kept like the client's.
