@@ -18,9 +18,7 @@ struct listener;
 struct own_arrival;
 struct relay_protocol;
 struct sctp_conn;
-struct sctp_shared;
 struct serving;
-struct udp_front;
 struct worker;
 
 /* What the main thread wants of a worker; bits of share.wanted. */
@@ -41,9 +39,8 @@ struct worker;
  * @counters:	what this worker did for the listener, see share_counters()
  * @accept_turn, @n_accept_turns: the worker's turn when it last accepted, and
  *		in how many turns before it did, without a gap
- * @udp:	what a UDP listener has instead of @conns
  * @sctp_conns:	its associations
- * @sctp:	what a one-to-many listener has beside them
+ * @protocol_data: what its protocol has beside them; the protocol's own affair
  * @joined:	it accepts because it was asked to; in worker.joined
  * @useful:	it accepted something lately
  * @asked:	set by who asks it to join, unset when it leaves
@@ -62,9 +59,8 @@ struct share {
 	struct worker *worker;
 	struct serving *serving;
 	struct conn *conns;
-	struct udp_front *udp;
 	struct sctp_conn *sctp_conns;
-	struct sctp_shared *sctp;
+	void *protocol_data;
 	unsigned int next_backend;
 	_Atomic(struct counters *) counters;
 	uint32_t accept_turn;

@@ -33,8 +33,8 @@
 /* How long a pipe rests in the pool before it is closed. */
 #define TRIM_US USEC_PER_SEC
 
-/* SCTP messages of one worker that wait: hundreds of the largest. */
-#define SCTP_BUDGET_BYTES (64u * 1024 * 1024)
+/* Messages of one worker that wait: hundreds of the largest. */
+#define MESSAGES_BYTES (64u * 1024 * 1024)
 
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 5
@@ -318,7 +318,7 @@ int worker_start(struct worker *worker, size_t index, struct outbox *outbox,
 		.protocols = protocols,
 		.outbox = outbox,
 		.inbox.fd = -1,
-		.sctp_budget.limit_bytes = SCTP_BUDGET_BYTES,
+		.messages.limit_bytes = MESSAGES_BYTES,
 		.log_limits = { .interval_us = LOG_INTERVAL_US,
 				.burst = LOG_BURST },
 	};

@@ -24,13 +24,13 @@ struct conn;
 struct relay_protocol;
 struct sctp_conn;
 struct serving;
-struct udp_worker;
 struct worker;
 
 /**
  * struct worker - only its thread touches it, except for the inbox
  * @index:	its number
  * @protocols:	by enum protocol
+ * @protocol_data: what each protocol has for all of its shares; its own affair
  * @alarm:	timerfd(2), for the first of @timers; set to @alarm_us
  * @turn:	counts batches
  * @now_us:	monotonic, read once per batch
@@ -38,7 +38,7 @@ struct worker;
  * @conns:	all that this worker has, newest last
  * @ready, @last_ready: connections whose work was cut short, in order
  * @sctp_conns, @sctp_ready: the same for SCTP
- * @sctp_budget: what SCTP messages that wait may take
+ * @messages:	what messages that wait may take, see admission_messages()
  * @graves:	memory to be freed after the batch
  * @done:	shares to be released after the batch
  * @parked:	listeners that rest, first come first
@@ -47,7 +47,6 @@ struct worker;
  * @trim:	when pipes that rest are closed
  * @leave:	when those of @joined that bring nothing are left
  * @load:	is it busy?
- * @udp:	buffers for datagrams; made with the first UDP listener
  * @uncounted:	what there is no memory to count; nobody reads it
  * @mint_netns:	sockets in other namespaces, by namespace
  * @backend_queues: connections that wait for a backend
@@ -62,6 +61,7 @@ struct worker {
 	bool stopping;
 	size_t index;
 	const struct relay_protocol *const *protocols;
+	void *protocol_data[PROTOCOL_COUNT];
 	uint32_t turn;
 	uint64_t now_us;
 	uint8_t *scratch;
@@ -72,7 +72,7 @@ struct worker {
 	struct conn *ready, *last_ready;
 	struct sctp_conn *sctp_conns;
 	struct sctp_conn *sctp_ready;
-	struct budget sctp_budget;
+	struct budget messages;
 	struct grave *graves;
 	struct share *done;
 	struct share *parked;
@@ -81,7 +81,6 @@ struct worker {
 	struct timer trim;
 	struct timer leave;
 	struct load load;
-	struct udp_worker *udp;
 	struct counters uncounted;
 	struct mint_netns *mint_netns;
 	struct backend_queue *backend_queues;

@@ -70,7 +70,7 @@ struct budget *sctp_conn_budget(const struct sctp_conn *conn)
 	struct worker *worker = conn->share->worker;
 
 	return admission_messages(conn->share->listener->netns, worker->index,
-				  &worker->sctp_budget);
+				  &worker->messages);
 }
 
 /* Deadlines */

@@ -148,7 +148,7 @@ int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 		     const struct sctp_label *label, const uint8_t *data,
 		     size_t len)
 {
-	struct sctp_shared *shared = conn->share->sctp;
+	struct sctp_shared *shared = conn->share->protocol_data;
 	struct sctp_target target = {
 		.fd = conn->client.fd,
 		.assoc_id = conn->client.assoc_id,
@@ -199,7 +199,7 @@ static void run_blocked(struct worker *worker, struct sctp_shared *shared)
 
 int sctp_shared_add(struct sctp_conn *conn)
 {
-	struct sctp_shared *shared = conn->share->sctp;
+	struct sctp_shared *shared = conn->share->protocol_data;
 
 	HASH_ADD(hh, shared->by_id, client.assoc_id,
 		 sizeof(conn->client.assoc_id), conn);
@@ -213,7 +213,7 @@ int sctp_shared_add(struct sctp_conn *conn)
 
 void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
 {
-	struct sctp_shared *shared = conn->share->sctp;
+	struct sctp_shared *shared = conn->share->protocol_data;
 
 	HASH_DEL(shared->by_id, conn);
 	conn_unblock(shared, conn);
@@ -225,7 +225,7 @@ void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn)
 {
-	conn_unblock(conn->share->sctp, conn);
+	conn_unblock(conn->share->protocol_data, conn);
 	conn->in_kernel = conn->recent = 0;
 	conn->granted = false;
 	sctp_shared_update(worker, conn);
@@ -233,7 +233,7 @@ void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_shared_update(struct worker *worker, struct sctp_conn *conn)
 {
-	struct sctp_shared *shared = conn->share->sctp;
+	struct sctp_shared *shared = conn->share->protocol_data;
 	bool full;
 
 	if (conn->client.kind != SCTP_SIDE_SHARED)
@@ -402,7 +402,7 @@ static void shared_readable(struct worker *worker, struct pollable *pollable,
 			    uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
-	struct sctp_shared *shared = share->sctp;
+	struct sctp_shared *shared = share->protocol_data;
 	struct sctp_received received;
 	int r;
 
@@ -448,7 +448,7 @@ static int shared_open(struct worker *worker, struct share *share)
 	shared->share = share;
 	shared->events = EPOLLIN;
 	shared->writable = true;
-	share->sctp = shared;
+	share->protocol_data = shared;
 	/* First the notifications, so that none is missed after the list. */
 	r = sctp_socket_prepare(fd, 0, /* one_to_many= */ true);
 	n = r < 0 ? r : sctp_socket_list(fd, &ids);
@@ -464,8 +464,8 @@ static int shared_open(struct worker *worker, struct share *share)
 static void shared_close(struct worker *worker, struct share *share)
 {
 	sctp_share_abort(worker, share);
-	free(share->sctp);
-	share->sctp = NULL;
+	free(share->protocol_data);
+	share->protocol_data = NULL;
 }
 
 /* What a worker has is the one-to-one protocol's affair. */

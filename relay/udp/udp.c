@@ -64,7 +64,8 @@ static struct udp_worker *udp_worker_new(void)
 
 static void udp_forget(struct worker *worker)
 {
-	worker->udp = udp_worker_free(worker->udp);
+	worker->protocol_data[PROTOCOL_UDP] =
+		udp_worker_free(udp_worker_of(worker));
 }
 
 /* The listening socket's own datagrams */
@@ -159,7 +160,7 @@ static void respond_run(struct worker *worker, struct udp_front *front,
 			size_t first, size_t end)
 {
 	const struct serving *serving = front->share->serving;
-	const struct udp_key *key = &worker->udp->keys[first];
+	const struct udp_key *key = &udp_worker_of(worker)->keys[first];
 	struct iovec text = { .iov_base = serving->text,
 			      .iov_len = serving->text_len };
 	struct udp_each each = { .instead = &text };
@@ -172,14 +173,15 @@ static void respond_run(struct worker *worker, struct udp_front *front,
 	each.to.msg_controllen = udp_key_source(key, &control);
 	if (each.to.msg_controllen > 0)
 		each.to.msg_control = &control;
-	(void)udp_batch_send_each(&worker->udp->in, front->share->listener->fd,
-				  first, end, &each, NULL, &outcome);
+	(void)udp_batch_send_each(&udp_worker_of(worker)->in,
+				  front->share->listener->fd, first, end, &each,
+				  NULL, &outcome);
 	udp_count_sent(worker, front, &outcome);
 }
 
 static void echo_send(struct worker *worker, struct udp_front *front)
 {
-	struct udp_batch *in = &worker->udp->in;
+	struct udp_batch *in = &udp_worker_of(worker)->in;
 	struct udp_outcome outcome = { 0 };
 
 	(void)udp_batch_send(in, front->share->listener->fd, 0, in->n_messages,
@@ -190,13 +192,13 @@ static void echo_send(struct worker *worker, struct udp_front *front)
 static void answer_run(struct worker *worker, struct udp_front *front,
 		       size_t first, size_t end)
 {
-	const struct udp_key *key = &worker->udp->keys[first];
+	const struct udp_key *key = &udp_worker_of(worker)->keys[first];
 
 	udp_front_answers(worker, front, key);
 	if (front->share->serving->action == SERVICE_RESPOND)
 		respond_run(worker, front, first, end);
 	else
-		udp_batch_compose(&worker->udp->in, first, end, key,
+		udp_batch_compose(&udp_worker_of(worker)->in, first, end, key,
 				  /* merge= */ true);
 }
 
@@ -208,13 +210,14 @@ static bool front_is_answer(struct worker *worker, struct udp_front *front,
 			    size_t first, size_t end)
 {
 	const struct listener *listener = front->share->listener;
-	const struct udp_key *key = &worker->udp->keys[first];
+	const struct udp_key *key = &udp_worker_of(worker)->keys[first];
 
 	if (!own_port(PROTOCOL_UDP, ntohs(key->port)) ||
 	    !udp_answers_has(listener, key, worker->now_us))
 		return false;
 	counters_add(udp_counters(front), COUNTER_LOOPED,
-		     udp_batch_datagrams(&worker->udp->in, first, end));
+		     udp_batch_datagrams(&udp_worker_of(worker)->in, first,
+					 end));
 	if (worker_may_log(worker, listener, "circle"))
 		log_warning("%s: a datagram is the answer of another listener "
 			    "of berth's; not answering it",
@@ -243,7 +246,7 @@ static void handle_run(struct worker *worker, struct udp_front *front,
 
 static void handle_batch(struct worker *worker, struct udp_front *front)
 {
-	struct udp_worker *udp = worker->udp;
+	struct udp_worker *udp = udp_worker_of(worker);
 	uint32_t overflow = front->overflow;
 	size_t first, end;
 
@@ -269,7 +272,7 @@ static void handle_batch(struct worker *worker, struct udp_front *front)
 static void begin_anew(struct worker *worker, struct udp_front *front,
 		       struct udp_waited *waited)
 {
-	struct udp_worker *udp = worker->udp;
+	struct udp_worker *udp = udp_worker_of(worker);
 
 	udp_held_load(&waited->held, &udp->in);
 	for (size_t i = 0; i < udp->in.n; i++)
@@ -299,7 +302,7 @@ static void udp_readable(struct worker *worker, struct pollable *pollable,
 			 uint32_t events)
 {
 	struct share *share = container_of(pollable, struct share, poll);
-	struct udp_batch *in = &worker->udp->in;
+	struct udp_batch *in = &udp_worker_of(worker)->in;
 	uint64_t bytes = 0;
 	int n = UDP_BATCH;
 
@@ -313,10 +316,10 @@ static void udp_readable(struct worker *worker, struct pollable *pollable,
 		n = udp_batch_receive(in, share->listener->fd, UDP_BATCH);
 		if (n <= 0)
 			break;
-		more = count_received(share->udp, in);
+		more = count_received(share->protocol_data, in);
 		admit_bytes(worker, share, more);
 		bytes += more;
-		handle_batch(worker, share->udp);
+		handle_batch(worker, share->protocol_data);
 		udp_batch_clear(in);
 	}
 }
@@ -326,8 +329,8 @@ static bool udp_shed(struct worker *worker)
 {
 	struct udp_session *victim = NULL;
 
-	if (worker->udp)
-		victim = udp_pool_greediest(&worker->udp->pool);
+	if (udp_worker_of(worker))
+		victim = udp_pool_greediest(&udp_worker_of(worker)->pool);
 	if (!victim)
 		return false;
 	udp_forward_evict(worker, victim);
@@ -339,12 +342,12 @@ static void udp_shed_netns(struct worker *worker, const struct admission *netns)
 	struct udp_session *victim;
 	size_t n, left;
 
-	if (!worker->udp)
+	if (!udp_worker_of(worker))
 		return;
-	victim = udp_pool_of(&worker->udp->pool, netns, &n);
+	victim = udp_pool_of(&udp_worker_of(worker)->pool, netns, &n);
 	left = n - (n + SHED_PART - 1) / SHED_PART;
 	for (; victim && n > left;
-	     victim = udp_pool_of(&worker->udp->pool, netns, &n))
+	     victim = udp_pool_of(&udp_worker_of(worker)->pool, netns, &n))
 		udp_forward_evict(worker, victim);
 }
 
@@ -386,28 +389,28 @@ static int udp_open(struct worker *worker, struct share *share)
 {
 	struct udp_front *front;
 
-	if (!worker->udp)
-		worker->udp = udp_worker_new();
-	if (!worker->udp)
+	if (!udp_worker_of(worker))
+		worker->protocol_data[PROTOCOL_UDP] = udp_worker_new();
+	if (!udp_worker_of(worker))
 		return -ENOMEM;
 	front = calloc(1, sizeof(*front));
 	if (!front)
 		return -ENOMEM;
-	front->table = udp_table_new(&worker->udp->pool, share->listener->netns,
-				     front);
+	front->table = udp_table_new(&udp_worker_of(worker)->pool,
+				     share->listener->netns, front);
 	if (!front->table || timers_reserve(&worker->timers) < 0) {
 		(void)udp_table_free(front->table);
 		free(front);
 		return -ENOMEM;
 	}
 	front_init(front, share);
-	share->udp = front;
+	share->protocol_data = front;
 	return 0;
 }
 
 static void udp_close(struct worker *worker, struct share *share)
 {
-	struct udp_front *front = TAKE_PTR(share->udp);
+	struct udp_front *front = TAKE_PTR(share->protocol_data);
 
 	if (!front)
 		return;
@@ -441,7 +444,7 @@ static bool same_backends(const struct serving *a, const struct serving *b)
 static void udp_changed(struct worker *worker, struct share *share,
 			const struct serving *old)
 {
-	struct udp_front *front = share->udp;
+	struct udp_front *front = share->protocol_data;
 	struct udp_waited *waited;
 	bool same;
 

@@ -127,7 +127,7 @@ static size_t asks_left(const struct worker *worker,
 	static const struct room few = { ASKS_FEW, NETNS_ASKS_FEW,
 					 WORKER_ASKS_MAX };
 	const struct room used = { front->asks.n, waiting_of(worker, front)->n,
-				   worker->udp->n_asks };
+				   udp_worker_of(worker)->n_asks };
 
 	return room_left(&used, &most, &few);
 }
@@ -142,7 +142,7 @@ static size_t held_left(const struct worker *worker,
 					 WORKER_HELD_MAX };
 	const struct room used = { front->asks.held_bytes,
 				   waiting_of(worker, front)->held_bytes,
-				   worker->udp->held_bytes };
+				   udp_worker_of(worker)->held_bytes };
 
 	return room_left(&used, &most, &few);
 }
@@ -153,7 +153,7 @@ static void count_ask(struct worker *worker, struct udp_front *front,
 {
 	front->asks.n += (size_t)change;
 	waiting_of(worker, front)->n += (size_t)change;
-	worker->udp->n_asks += (size_t)change;
+	udp_worker_of(worker)->n_asks += (size_t)change;
 }
 
 static void count_held(struct worker *worker, struct udp_front *front,
@@ -161,7 +161,7 @@ static void count_held(struct worker *worker, struct udp_front *front,
 {
 	front->asks.held_bytes += (size_t)change;
 	waiting_of(worker, front)->held_bytes += (size_t)change;
-	worker->udp->held_bytes += (size_t)change;
+	udp_worker_of(worker)->held_bytes += (size_t)change;
 }
 
 static void ask_answered(struct worker *worker, struct mint *mint);
@@ -412,7 +412,7 @@ uint64_t udp_ask_hold(struct worker *worker, struct udp_session *session,
 		      size_t first, size_t end)
 {
 	struct udp_ask *ask = session->ask;
-	const struct udp_batch *in = &worker->udp->in;
+	const struct udp_batch *in = &udp_worker_of(worker)->in;
 	uint64_t n = 0;
 
 	for (size_t i = first; i < end; i++) {

@@ -45,7 +45,7 @@ bool udp_ask_may(struct worker *worker, struct udp_front *front);
 int udp_ask(struct worker *worker, struct udp_session *session, uint64_t tried);
 
 /** udp_ask_hold() - keeps what it can of slots @first to @end - 1 of
- * worker.udp->in for @session, which waits. Return: how many datagrams. */
+ * udp_worker.in for @session, which waits. Return: how many datagrams. */
 uint64_t udp_ask_hold(struct worker *worker, struct udp_session *session,
 		      size_t first, size_t end);
 

@@ -110,7 +110,7 @@ static bool shed_greediest(struct worker *worker, struct udp_session *session,
 	outbox_ports_short(worker->outbox, space);
 	for (int i = 0; i < SHED_MAX; i++) {
 		struct udp_session *victim =
-			udp_pool_greediest(&worker->udp->pool);
+			udp_pool_greediest(&udp_worker_of(worker)->pool);
 		const struct udp_front *front;
 
 		if (!victim)

@@ -23,7 +23,7 @@
  * nothing fails; so before a question that comes after some seconds without an
  * answer, the kernel is asked whether the address is there.
  *
- * Answers are not sent by themselves. They are collected in worker.udp->out
+ * Answers are not sent by themselves. They are collected in udp_worker.out
  * and leave at the end of the batch of events, those of one listener with one
  * system call, although each has come from another socket. Most sessions have
  * one answer waiting, so that each is asked for one; those that have more are
@@ -306,7 +306,7 @@ static void session_answers(struct worker *worker, struct udp_session *session,
 			    size_t first)
 {
 	struct udp_front *front = udp_table_owner(session->table);
-	struct udp_worker *udp = worker->udp;
+	struct udp_worker *udp = udp_worker_of(worker);
 	size_t message = udp->out.n_messages;
 	size_t bytes = 0;
 	uint32_t n = 0;
@@ -338,7 +338,7 @@ void udp_forward_handler(struct worker *worker, struct pollable *pollable,
 	struct udp_session *session =
 		container_of(pollable, struct udp_session, poll);
 	struct udp_told told = { .n = 0 };
-	struct udp_worker *udp = worker->udp;
+	struct udp_worker *udp = udp_worker_of(worker);
 	size_t first;
 	int n;
 
@@ -378,7 +378,7 @@ static void note_apart(struct udp_worker *udp, size_t first, size_t end)
 
 void udp_flush(struct worker *worker)
 {
-	struct udp_worker *udp = worker->udp;
+	struct udp_worker *udp = udp_worker_of(worker);
 	size_t first = 0, end;
 
 	if (!udp)
@@ -424,7 +424,7 @@ static bool front_make_room(struct worker *worker, struct udp_front *front)
 	victim = udp_table_concede(front->table);
 	if (!victim && admission_has_room(front->share->listener->netns,
 					  ADMISSION_SESSIONS, 1))
-		victim = udp_pool_greediest(&worker->udp->pool);
+		victim = udp_pool_greediest(&udp_worker_of(worker)->pool);
 	if (victim) {
 		udp_forward_evict(worker, victim);
 		if (front_take(front))
@@ -489,14 +489,14 @@ static struct udp_session *session_new(struct worker *worker,
 
 /* Questions */
 
-/* What each datagram to the backend begins with, in worker.udp->header: see
+/* What each datagram to the backend begins with, in udp_worker.header: see
  * the theory of operation. */
 static struct iovec front_header(struct worker *worker,
 				 const struct udp_front *front,
 				 const struct udp_key *key)
 {
 	const struct serving *serving = front->share->serving;
-	struct udp_worker *udp = worker->udp;
+	struct udp_worker *udp = udp_worker_of(worker);
 	union udp_address client, local;
 	const struct proxy_info info = {
 		.transport = SOCK_DGRAM,
@@ -568,7 +568,7 @@ static size_t session_send(struct session_judge *judge, size_t from, size_t end,
 	const struct udp_each each = {
 		.before = header->iov_len > 0 ? header : NULL,
 	};
-	struct udp_batch *in = &judge->worker->udp->in;
+	struct udp_batch *in = &udp_worker_of(judge->worker)->in;
 	size_t message, n;
 
 	if (each.before || session->apart_to_backend)
@@ -637,7 +637,7 @@ static size_t forward_once(struct worker *worker, struct udp_front *front,
 			   size_t first, size_t end, uint64_t *held,
 			   struct udp_outcome *outcome)
 {
-	const struct udp_key *key = &worker->udp->keys[first];
+	const struct udp_key *key = &udp_worker_of(worker)->keys[first];
 	const struct iovec header = front_header(worker, front, key);
 	struct session_judge judge = {
 		.judge.decide = session_decide,
@@ -663,7 +663,8 @@ static size_t forward_once(struct worker *worker, struct udp_front *front,
 void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		 size_t end)
 {
-	uint64_t n = udp_batch_datagrams(&worker->udp->in, first, end);
+	uint64_t n =
+		udp_batch_datagrams(&udp_worker_of(worker)->in, first, end);
 	struct udp_outcome outcome = { .stopped = true };
 	uint64_t held = 0;
 
@@ -680,7 +681,7 @@ void udp_forward_held(struct worker *worker, struct udp_session *session,
 		      struct udp_held *held)
 {
 	struct udp_front *front = udp_table_owner(session->table);
-	struct udp_batch *in = &worker->udp->in;
+	struct udp_batch *in = &udp_worker_of(worker)->in;
 	const struct iovec header = front_header(worker, front, &session->key);
 	struct session_judge judge = {
 		.judge.decide = session_decide,

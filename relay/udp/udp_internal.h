@@ -11,6 +11,7 @@
 #include "relay/core/listener.h"
 #include "relay/backend/proxy_header.h"
 #include "relay/core/timer.h"
+#include "relay/core/worker.h"
 #include "relay/udp/udp_ask.h"
 #include "relay/udp/udp_batch.h"
 #include "relay/udp/udp_held.h"
@@ -58,6 +59,13 @@ struct udp_worker {
 	size_t held_bytes;
 };
 
+/** udp_worker_of() - what @worker has for UDP; NULL before its first listener
+ */
+static inline struct udp_worker *udp_worker_of(const struct worker *worker)
+{
+	return worker->protocol_data[PROTOCOL_UDP];
+}
+
 /** udp_counters() - where @front counts */
 static inline struct counters *udp_counters(const struct udp_front *front)
 {
@@ -76,7 +84,7 @@ static inline struct serving *udp_serving(const struct udp_session *session)
  * udp_begin_anew() - handles what clients said as if it had come now
  * @waited:	of udp_asks_take(); freed
  *
- * worker.udp->in must not be in use.
+ * udp_worker.in must not be in use.
  */
 void udp_begin_anew(struct worker *worker, struct udp_front *front,
 		    struct udp_waited *waited);
@@ -100,8 +108,8 @@ void udp_count_sent(struct worker *worker, struct udp_front *front,
 bool udp_front_is_own(const struct udp_front *front, const struct udp_key *key);
 
 /**
- * udp_forward() - passes slots @first to @end - 1 of worker.udp->in, which are
- * all of the client of keys[@first], to its backend
+ * udp_forward() - passes slots @first to @end - 1 of udp_worker.in, which
+ * are all of the client of keys[@first], to its backend
  */
 void udp_forward(struct worker *worker, struct udp_front *front, size_t first,
 		 size_t end);

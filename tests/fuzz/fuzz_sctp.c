@@ -356,7 +356,7 @@ static void relay_init(struct relay *relay)
 		abort();
 	relay->worker.scratch = scratch;
 	relay->listener = &listener;
-	relay->worker.sctp_budget.limit_bytes = (size_t)input_byte() << 12;
+	relay->worker.messages.limit_bytes = (size_t)input_byte() << 12;
 	relay->listener->label = listener_label;
 	relay->listener->netns = &relay->netns;
 	relay->netns.workers = &relay->netns_worker;
@@ -412,7 +412,7 @@ static size_t check_queue(const struct sctp_queue *queue, size_t limit_bytes)
 static void check(const struct relay *relay)
 {
 	const struct budget *budget = &relay->netns_worker.messages;
-	const struct budget *all = &relay->worker.sctp_budget;
+	const struct budget *all = &relay->worker.messages;
 	const struct sctp_side *src = &relay->conn.client;
 	size_t limit_bytes = relay->mode == MODE_STREAM ? SCTP_MESSAGE_MAX
 							: max_bytes;
@@ -481,7 +481,7 @@ static void run(void)
 		sctp_message_free(sctp_conn_budget(&relay.conn), src->partial);
 	(void)sctp_queue_clear(sctp_conn_budget(&relay.conn), &src->queue);
 	assert(relay.netns_worker.messages.bytes == 0);
-	assert(relay.worker.sctp_budget.bytes == 0);
+	assert(relay.worker.messages.bytes == 0);
 	timers_done(&relay.worker.timers);
 }
 

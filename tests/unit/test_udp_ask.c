@@ -41,7 +41,8 @@ static bool may(bool minted, size_t n_all, uint64_t rest_until_us)
 	struct serving_backend backend = { .minted = minted };
 	struct serving serving = { .backends = &backend, .n_backends = 1 };
 	struct udp_worker udp = { .n_asks = n_all };
-	struct worker worker = { .udp = &udp, .now_us = 1000 };
+	struct worker worker = { .protocol_data[PROTOCOL_UDP] = &udp,
+				 .now_us = 1000 };
 	struct admission_worker mine = { .waiting.n = 0 };
 	struct admission netns = { .workers = &mine };
 	struct listener listener = { .netns = &netns };
@@ -100,7 +101,7 @@ static int setup(void **state)
 	all->other.workers = &all->of_other;
 	assert_int_equal(outbox_init(&all->outbox), 0);
 	all->worker.outbox = &all->outbox;
-	all->worker.udp = &all->udp;
+	all->worker.protocol_data[PROTOCOL_UDP] = &all->udp;
 	udp_pool_init(&all->udp.pool, MANY);
 	for (size_t i = 0; i < ARRAY_SIZE(all->fronts); i++) {
 		struct admission *netns = i < LISTENERS ? &all->netns

@@ -74,6 +74,7 @@ static void listener_init(struct relay *relay)
 
 static void session_init(struct relay *relay)
 {
+	const struct udp_front *front = relay->share->protocol_data;
 	struct sockaddr_in client, session, backend;
 	struct udp_key key = { .family = AF_INET };
 	int fd = bound_socket(&session);
@@ -87,7 +88,7 @@ static void session_init(struct relay *relay)
 			 0);
 	memcpy(key.client, &client.sin_addr, sizeof(client.sin_addr));
 	key.port = client.sin_port;
-	relay->session = udp_table_add(relay->share->udp->table, &key, 0);
+	relay->session = udp_table_add(front->table, &key, 0);
 	assert_non_null(relay->session);
 	relay->session->fd = fd;
 	relay->session->poll.handler = udp_forward_handler;
@@ -172,7 +173,8 @@ static void test_merged(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		answer(relay);
-		assert_int_equal(relay->worker.udp->out.n_messages, 1);
+		assert_int_equal(udp_worker_of(&relay->worker)->out.n_messages,
+				 1);
 		expect_answers(relay);
 	}
 }
@@ -184,11 +186,12 @@ static void test_refused_once(void **state)
 
 	set(relay->listener->fd, SOL_SOCKET, SO_NO_CHECK);
 	answer(relay);
-	assert_int_equal(relay->worker.udp->out.n_messages, 1);
+	assert_int_equal(udp_worker_of(&relay->worker)->out.n_messages, 1);
 	expect_answers(relay);
 	for (int i = 0; i < 2; i++) {
 		answer(relay);
-		assert_int_equal(relay->worker.udp->out.n_messages, ANSWERS);
+		assert_int_equal(udp_worker_of(&relay->worker)->out.n_messages,
+				 ANSWERS);
 		expect_answers(relay);
 	}
 }
@@ -199,7 +202,7 @@ static void test_refused_what_was_received_merged(void **state)
 	static const char bytes[ANSWERS * ANSWER_BYTES];
 	static const int size = ANSWER_BYTES;
 	struct relay *relay = *state;
-	struct udp_batch *out = &relay->worker.udp->out;
+	struct udp_batch *out = &udp_worker_of(&relay->worker)->out;
 
 	set(relay->listener->fd, SOL_SOCKET, SO_NO_CHECK);
 	set(relay->session->fd, IPPROTO_UDP, UDP_GRO);
