@@ -32,8 +32,8 @@ COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLA
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Every C file of a folder belongs to its program, and each tests/*/*.c is a program of its own.
-daemon_folders = daemon daemon/consumers daemon/control
-relay_folders = relay relay/core relay/backend relay/tcp relay/udp relay/sctp
+daemon_folders = daemon $(addprefix daemon/,consumers control)
+relay_folders = relay $(addprefix relay/,core backend tcp udp sctp)
 folders = common watcher rules binder $(daemon_folders) $(relay_folders) ctl lib
 src = $(wildcard $(1)/*.c)
 berthd_src = $(foreach folder,$(daemon_folders) watcher rules binder common,$(call src,$(folder)))
@@ -51,10 +51,9 @@ fuzz_tests = $(addprefix fuzz_,$(call names,tests/fuzz/fuzz_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
 bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),$(call names,tests/bench/)))
 
-# Both cores, unless the user said how many.
 make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 make_step = +$(Q)$(MAKE) --no-print-directory
-make_beside = $(make_step) -j2 -Otarget
+make_beside = $(make_step) -j$(or $(1),2) -Otarget
 pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
 
 all: $(programs) $(library)
@@ -101,19 +100,20 @@ $(BUILD)/%.h.ok: %.h $(BUILD)/flags
 
 check: dependencies-build-test
 	$(make_parallel) test-programs
-	$(make_beside) integration unit check-build
-	$(make_step) check-asan
+	$(make_parallel) $(asan) test-programs
+	$(call make_beside,3) CHOSEN='not alone' integration check-asan unit check-build
+	$(make_step) CHOSEN=alone integration && $(MAKE) --no-print-directory CHOSEN=alone $(asan) integration
 	@echo "make check: everything passed"
 unit: $(unit_programs)
 	$(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
 integration: all
-	$(pytest) tests/integration
+	$(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
 check-build: all
 	$(pytest) tests/build tests/lint
 asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
 	$(make_parallel) $(asan) test-programs
-	$(make_beside) $(asan) integration unit
+	$(make_step) $(if $(findstring -j,$(MAKEFLAGS)),,-j2 -Otarget) $(asan) integration unit
 # Under Debian's other kernels, in virtual machines, built here: SCTP, and the same tests; of the integration tests
 # those marked "kernel", or with VM_TESTS=all all of them.
 check-vm: dependencies-build-test-vm
@@ -123,7 +123,7 @@ check-vm: dependencies-build-test-vm
 	@echo "make check-vm: everything passed"
 check-vm-%:
 	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(VM_CPUS) --without-sctp -- \
-		env STAGES='$(VM_STAGES)' TESTS='$(VM_TESTS)' tests/vm/suite $(unit_programs)
+		env STAGES='$(VM_STAGES)' TESTS='$(VM_TESTS)' KERNELS='$(VM_KERNELS)' tests/vm/suite $(unit_programs)
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
 
 lint: dependencies-build-test-lint

@@ -21,6 +21,9 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "kernel: the outcome can depend on the kernel; make "
         "check-vm runs it under the others, too (tests/README.md)")
+    config.addinivalue_line(
+        "markers", "alone: needs every processor, or changes a limit of the "
+        "whole machine; nothing may run beside it (tests/README.md)")
 
 
 def pytest_sessionstart(session):

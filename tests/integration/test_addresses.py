@@ -14,8 +14,6 @@ from harness.nsid import give_nsid
 from harness.rules import ack, rule, rules
 from harness.wait import SLOWNESS, stays, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 
 def each(**match):
     return ack(address="each", match=match)
@@ -25,6 +23,7 @@ def wait_open(place, *expected):
     wait_equal(place.listeners, set(expected), "the listeners")
 
 
+@pytest.mark.kernel
 def test_each_address_comes_and_goes(world):
     netns = world.netns("n")
     world.berthd(each(address=["10.0.0.0/8", "fd00::/8"]))
@@ -48,6 +47,7 @@ def test_each_address_comes_and_goes(world):
     wait_open(netns, *left)
 
 
+@pytest.mark.kernel
 def test_addresses_that_exist_at_the_start(world):
     netns = world.netns("n")
     netns.addr_add("10.1.1.1/24")
@@ -111,6 +111,7 @@ def test_scope_condition(world):
     wait_open(a, "tcp 10.0.0.1:8080")
 
 
+@pytest.mark.kernel
 def test_link_local_listener_has_its_scope(world):
     a, b = world.netns("a"), world.netns("b")
     berthd = world.berthd(each(scope="link", family="ipv6"))
@@ -140,6 +141,7 @@ def test_link_local_only_when_asked(world):
     wait_open(a, "tcp 10.0.0.1:8080", "tcp 10.0.0.2:8080")
 
 
+@pytest.mark.kernel
 def test_tentative_address_is_not_usable_yet(world):
     """No attempt to bind before the kernel ended DAD, and at once then."""
     a, b = world.netns("a"), world.netns("b")
@@ -180,6 +182,7 @@ def dad_failed(place, address):
             and x.get("dadfailed")]
 
 
+@pytest.mark.kernel
 def test_duplicate_address_never_gets_a_listener(world):
     a, b = duplicate_address(world)
     berthd = world.berthd(each(address="fd00::/8"))
@@ -207,6 +210,7 @@ def test_duplicate_address_that_exists_at_the_start(world):
     assert a.listeners() == set()
 
 
+@pytest.mark.kernel
 def test_deprecated_address_keeps_its_listener(world):
     netns = world.netns("n")
     netns.addr_add("fd00::1/64")
@@ -223,6 +227,7 @@ def test_deprecated_address_keeps_its_listener(world):
         == before["tcp [fd00::1]:8080"]
 
 
+@pytest.mark.kernel
 def test_address_whose_lifetime_ends(world):
     """The kernel removes it, and nobody else says so."""
     netns = world.netns("n")
@@ -234,6 +239,7 @@ def test_address_whose_lifetime_ends(world):
     wait_open(netns)
 
 
+@pytest.mark.kernel
 def test_interface_condition_and_rename(world):
     a, b = world.netns("a"), world.netns("b")
     world.veth(a, "tmp0", b, "x0")
@@ -266,6 +272,7 @@ def test_interface_renamed_within_the_pattern(world):
     assert a.listener_inodes() == before
 
 
+@pytest.mark.kernel
 def test_interface_removed(world):
     a, b = world.netns("a"), world.netns("b")
     world.veth(a, "eth0", b, "x0")
@@ -279,6 +286,7 @@ def test_interface_removed(world):
     wait_open(a, "tcp 10.0.0.9:8080")
 
 
+@pytest.mark.kernel
 def test_interface_moves_to_another_namespace(world):
     a, b = world.netns("a"), world.netns("b")
     world.veth(a, "eth0", world.host, "bt-peer")
@@ -300,6 +308,7 @@ def test_interface_moves_to_another_namespace(world):
     wait_open(b, "tcp 10.0.0.2:8080")
 
 
+@pytest.mark.kernel
 def test_interface_down_and_up(world):
     """IPv6 addresses go with the link, IPv4 addresses stay."""
     a, b = world.netns("a"), world.netns("b")
@@ -353,6 +362,7 @@ def answers(place, address):
         return False
 
 
+@pytest.mark.kernel
 def test_same_address_on_two_interfaces_bound(world):
     """One listener for each; what each network sends to the address is
     answered by its own, and one's end does not touch the other."""
@@ -382,6 +392,7 @@ def test_same_address_on_two_interfaces_bound(world):
     assert answers(c, "10.0.0.1") and not answers(b, "10.0.0.1")
 
 
+@pytest.mark.kernel
 def test_interface_made_again_at_once(world):
     """Its name and its address are what they were, and berthd hears of both
     changes at once: the sockets are bound to the one that there is."""
@@ -402,6 +413,7 @@ def test_interface_made_again_at_once(world):
     wait_for(lambda: answers(b, "10.0.0.1"), "both answers")
 
 
+@pytest.mark.kernel
 def test_interface_renamed_while_bound(world):
     """It is the same interface, so the sockets stay."""
     a, b = world.netns("a"), world.netns("b")
@@ -421,6 +433,7 @@ def test_interface_renamed_while_bound(world):
     assert answers(b, "10.0.0.1")
 
 
+@pytest.mark.kernel
 def test_namespace_that_already_has_an_nsid(world):
     """Others number namespaces too; berth takes what there is."""
     numbered = world.netns("numbered")
@@ -432,6 +445,7 @@ def test_namespace_that_already_has_an_nsid(world):
     assert shown[0]["nsid"] == nsid
 
 
+@pytest.mark.kernel
 def test_reused_nsid_is_not_confused(world):
     """Numbers come back for other namespaces; events go to the right one."""
     world.berthd(each(address="10.0.0.0/8"))
@@ -456,6 +470,7 @@ def test_host_addresses(world):
     assert berthd.listeners() == []
 
 
+@pytest.mark.kernel
 def test_address_flood_costs_itself_only(world):
     """5,000 addresses in one namespace meet the limit; others are served."""
     flood, other = world.netns("flood"), world.netns("other")

@@ -11,8 +11,6 @@ from harness import process
 from harness.rules import rule, rules
 from harness.wait import stays, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 
 def wait_open(place, *expected):
     wait_equal(place.listeners, set(expected), "the listeners")
@@ -36,6 +34,7 @@ def test_addresses(world, address, expected):
     wait_open(netns, *expected)
 
 
+@pytest.mark.kernel
 def test_wildcards_answer_on_their_families_only(world):
     netns = world.netns("n")
     world.berthd(rules(rule(name="four", address="any4", port=4000),
@@ -46,6 +45,7 @@ def test_wildcards_answer_on_their_families_only(world):
     assert netns.refuses("127.0.0.1", 6000)
 
 
+@pytest.mark.kernel
 def test_literal_address_that_comes_later(world):
     netns = world.netns("n")
     world.berthd(one(address=["192.0.2.1", "2001:db8::1"], port=80))
@@ -76,6 +76,7 @@ def test_protocols(world):
     wait_open(netns, "tcp *:53", "udp *:53")
 
 
+@pytest.mark.kernel
 def test_mptcp(world):
     netns = world.netns("n")
     world.berthd(one(protocol="mptcp", port=80))
@@ -86,6 +87,7 @@ def test_mptcp(world):
         assert sock.recv(100) == b"ack"
 
 
+@pytest.mark.kernel
 def test_sctp_waits_where_the_kernel_has_none(world):
     try:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
@@ -120,6 +122,7 @@ def test_same_endpoint_in_two_rules(world):
     wait_equal(lambda: netns.ask("127.0.0.1", 8080), b"first", "the first")
 
 
+@pytest.mark.kernel
 def test_wildcard_and_address_of_one_port(world):
     """The kernel lets only one exist: the first in order."""
     netns = world.netns("n")
@@ -140,6 +143,7 @@ def test_wildcard_and_address_of_one_port(world):
     wait_open(netns, "tcp 10.0.0.1:8080")
 
 
+@pytest.mark.kernel
 def test_addresses_of_both_families_beside_wildcards_of_the_other(world):
     netns = world.netns("n")
     netns.addr_add("10.0.0.1/32")
@@ -149,6 +153,7 @@ def test_addresses_of_both_families_beside_wildcards_of_the_other(world):
     wait_open(netns, "tcp 10.0.0.1:8080", "tcp [::]:8080")
 
 
+@pytest.mark.kernel
 def test_containers_own_server_has_the_port_and_leaves(world):
     netns = world.netns("n")
     own = netns.listen("127.0.0.1", 8080)
@@ -196,6 +201,7 @@ def test_waiting_listener_is_tried_at_once_on_an_event(world):
                "both, before the pause is over", guard=1)
 
 
+@pytest.mark.kernel
 def test_port_is_not_shared_with_the_container(world):
     """No SO_REUSEPORT: nobody inside can take connections away."""
     netns = world.netns("n")
@@ -210,6 +216,7 @@ def test_port_is_not_shared_with_the_container(world):
                     thief.listen()
 
 
+@pytest.mark.kernel
 def test_restart_is_not_blocked_by_closing_connections(world):
     """TIME-WAIT of an earlier listener's connections holds no port."""
     netns = world.netns("n")
@@ -227,6 +234,7 @@ def ss_line(netns, *options):
     return " ".join(lines)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("option,value,options,shows", [
     ("backlog", 17, (), " 17 "),
     ("mark", 0x1234, ("-e",), "fwmark:0x1234"),
@@ -243,6 +251,7 @@ def test_socket_options_that_ss_shows(world, option, value, options, shows):
     assert netns.ask("127.0.0.1", 8080) == b"ack"
 
 
+@pytest.mark.kernel
 def test_interface_bound(world):
     """Reached through its interface, and by no other way."""
     a, b, c = world.netns("a"), world.netns("b"), world.netns("c")
@@ -266,6 +275,7 @@ def test_interface_bound(world):
     assert c.ask("10.0.0.1", 8080) == b"ack"
 
 
+@pytest.mark.kernel
 def test_transparent(world):
     """IP_TRANSPARENT: bound to an address that is nobody's, without
     freebind."""
@@ -304,6 +314,7 @@ def test_limit_of_listeners_in_one_namespace(world):
     assert "many" in berthd.log(), "the limit is not in the log"
 
 
+@pytest.mark.kernel
 def test_descriptor_table_full_and_free_again(world):
     """EMFILE in berthd: listeners wait, and come when they can."""
     netns = world.netns("n")

@@ -73,6 +73,7 @@ def test_unmounted_name_is_seen_at_once(world, monitor):
     assert statistics.median(took) < 0.3 * SLOWNESS, took
 
 
+@pytest.mark.alone
 def test_mount_events_are_lost(world, monitor):
     needs_mount_events()
     names = [world.netns(f"n{i}") for i in range(20)]

@@ -15,8 +15,6 @@ from harness.rules import ack, rule, rules
 from harness.wait import SLOWNESS, stays, wait_equal, wait_for
 from harness.witness import InotifyWait, NsidMonitor
 
-pytestmark = pytest.mark.kernel
-
 WEB = {"tcp *:8080"}
 
 
@@ -24,6 +22,7 @@ def wait_open(netns, expected=frozenset(WEB)):
     wait_equal(netns.listeners, set(expected), f"listeners of {netns.name}")
 
 
+@pytest.mark.kernel
 def test_listener_answers_in_what_exists_and_in_what_comes(world):
     before = world.netns("before")
     berthd = world.berthd(ack())
@@ -42,6 +41,7 @@ def test_ready_means_that_everything_was_looked_at(world):
     assert [n.name for n in made if n.listeners() != WEB] == []
 
 
+@pytest.mark.kernel
 def test_appearing_needs_no_timer(world):
     """The median is far below every timer that could be at work here."""
     world.berthd(ack())
@@ -68,6 +68,7 @@ def test_directory_missing_at_start(world):
     wait_open(world.netns("a", directory))
 
 
+@pytest.mark.kernel
 def test_directory_vanishes_and_comes_back(world):
     berthd = world.berthd(ack())
     for _ in range(3):
@@ -83,6 +84,7 @@ def test_directory_vanishes_and_comes_back(world):
     wait_open(netns)
 
 
+@pytest.mark.kernel
 def test_directory_and_its_parent_vanish_and_come_back(world):
     parent = world.mkdir("p")
     directory = parent / "netns"
@@ -100,6 +102,7 @@ def test_directory_and_its_parent_vanish_and_come_back(world):
     wait_open(world.netns("a", directory))
 
 
+@pytest.mark.kernel
 def test_directory_renamed_away_and_back(world):
     """Its entries keep their mounts, but no longer have the watched path."""
     berthd = world.berthd(ack())
@@ -138,6 +141,7 @@ def test_directory_replaced_by_another(world):
     os.close(fd)
 
 
+@pytest.mark.kernel
 def test_pending_until_the_mount(world):
     berthd = world.berthd(ack())
     netns = world.name("slow").create_file()
@@ -149,6 +153,7 @@ def test_pending_until_the_mount(world):
     assert berthd.names() == ["slow"]
 
 
+@pytest.mark.kernel
 def test_mount_over_a_name_that_waited_is_noticed_at_once(world):
     """By then the timers that stand behind the event are slow."""
     world.berthd(ack())
@@ -191,6 +196,7 @@ def test_plain_file_is_never_a_namespace(world):
     wait_open(world.netns("real2"))
 
 
+@pytest.mark.kernel
 def test_namespace_of_another_kind(world):
     """nsfs, but not a network namespace."""
     other = world.name("uts").create_file()
@@ -201,6 +207,7 @@ def test_namespace_of_another_kind(world):
     assert "uts" in berthd.pending()
 
 
+@pytest.mark.kernel
 def test_symlink_to_a_namespace(world):
     elsewhere = world.mkdir("elsewhere")
     target = world.netns("target", elsewhere)
@@ -266,6 +273,7 @@ def test_symlink_moved_in_and_out_of_the_directory(world):
     assert berthd.names() == []
 
 
+@pytest.mark.kernel
 def test_symlink_into_proc_lives_as_long_as_the_process(world):
     monitor = NsidMonitor(world)
     berthd = world.berthd(ack())
@@ -319,6 +327,7 @@ def test_directory_condition(world):
     assert berthd.names() == ["n", "n"]
 
 
+@pytest.mark.kernel
 def test_same_name_recreated_in_one_batch(world):
     """A name is not an identity: the next one is another namespace."""
     monitor = NsidMonitor(world)
@@ -338,6 +347,7 @@ def test_same_name_recreated_in_one_batch(world):
             == [netns.cookie()]
 
 
+@pytest.mark.kernel
 def test_same_name_recreated_as_fast_as_can_be(world):
     berthd = world.berthd(ack())
     netns = world.netns("again")
@@ -349,6 +359,7 @@ def test_same_name_recreated_as_fast_as_can_be(world):
                {netns.cookie()}, "listeners of the last one only")
 
 
+@pytest.mark.kernel
 def test_unmounted_but_not_unlinked(world):
     """No directory event says so; the name is pending again."""
     monitor = NsidMonitor(world)
@@ -364,6 +375,7 @@ def test_unmounted_but_not_unlinked(world):
     wait_open(netns)
 
 
+@pytest.mark.kernel
 def test_mounted_over_with_another_namespace(world):
     """A second mount over the name: it means the new one."""
     world.berthd(ack())
@@ -378,6 +390,7 @@ def test_mounted_over_with_another_namespace(world):
     wait_open(netns)
 
 
+@pytest.mark.kernel
 def test_remounted_onto_a_namespace_that_is_known(world):
     """No event of a directory, and nothing new to look at in the other."""
     monitor = NsidMonitor(world)
@@ -418,6 +431,7 @@ def test_strange_names(world, name):
         assert line.startswith("berth"), f"a name broke the line: {line!r}"
 
 
+@pytest.mark.kernel
 def test_inotifywait_saw_the_same(world):
     """Names come and go fast; an independent witness keeps count."""
     berthd = world.berthd(ack())
@@ -439,6 +453,7 @@ def test_inotifywait_saw_the_same(world):
         wait_open(netns)
 
 
+@pytest.mark.kernel
 def test_ip_netns_itself_and_the_default_places(world):
     """berthd with no option at all, and iproute2 as the creator."""
     subprocess.run(["ip", "netns", "add", "bt-before"], check=True)
@@ -530,6 +545,7 @@ def test_host_namespace_with_a_name(world):
     wait_open_host(world, {"tcp *:9090"})
 
 
+@pytest.mark.kernel
 def test_symlink_whose_target_goes(world):
     """The link is still there; what it leads to is not."""
     monitor = NsidMonitor(world)
@@ -571,6 +587,7 @@ def test_symlink_looked_at_again_without_a_descriptor_left(world):
     wait_equal(berthd.names, [], "no namespace")
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("linked", [False, True], ids=["mount", "link"])
 def test_remounted_during_a_shortage(world, monitor, linked):
     """It cannot be looked at then, and is when there is room again."""

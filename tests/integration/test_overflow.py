@@ -13,7 +13,7 @@ from harness.rules import ack
 from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 QUEUED = "/proc/sys/fs/inotify/max_queued_events"
 

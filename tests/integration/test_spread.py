@@ -14,6 +14,8 @@ from harness.rules import forward, rule, rules
 from harness.traffic import pair
 from harness.wait import SLOWNESS, wait_for
 
+pytestmark = pytest.mark.alone
+
 PORTS = range(8001, 8005)
 ECHO = 8080
 SENDERS = 4

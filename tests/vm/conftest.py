@@ -4,6 +4,7 @@ import os
 import pathlib
 import socket
 import sys
+import zlib
 
 import pytest
 
@@ -36,7 +37,31 @@ def reason_to_skip(name):
     return None
 
 
-def pytest_collection_modifyitems(items):
+def kernel_of(nodeid, kernels):
+    """The one kernel that a test not marked "kernel" runs under."""
+    return kernels[zlib.crc32(nodeid.encode()) % len(kernels)]
+
+
+def is_for_this_kernel(item):
+    """KERNELS: under which the tests run that are started along with this
+    run, see tests/README.md; unset: everything runs here."""
+    kernels = os.environ.get("KERNELS", "").split()
+    here = os.environ.get("BERTH_VM")
+    return here not in kernels or item.get_closest_marker("kernel") \
+        or kernel_of(item.nodeid, kernels) == here
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "kernel: the outcome can depend on the kernel; make "
+        "check-vm runs it under each of them (tests/README.md)")
+
+
+def pytest_collection_modifyitems(config, items):
+    others = [item for item in items if not is_for_this_kernel(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     for item in items:
         reason = reason_to_skip(item.path.name)
         if reason:

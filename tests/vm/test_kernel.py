@@ -16,6 +16,8 @@ import threading
 
 import pytest
 
+pytestmark = pytest.mark.kernel
+
 SO_NETNS_COOKIE = 71
 NS_GET_ID = 0x8008B70D  # _IOR(0xb7, 13, __u64)
 FAN_CLASS_NOTIF = 0

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -160,3 +161,23 @@ def test_bad_usage(words, text):
     status, _, stderr = run(*words)
     assert status == 2
     assert text in stderr
+
+
+def chosen(kernel, *words):
+    """The tests of SCTP that the suite runs under one of two kernels."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q",
+         "--collect-only", *words,
+         "--ignore=tests/vm/test_run.py", "tests/vm"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+        env=dict(os.environ, BERTH_VM=kernel, KERNELS="6.1 6.12"))
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+def test_each_test_has_a_kernel():
+    """Those marked run under both, each of the others under one."""
+    every, both = chosen("another"), chosen("another", "-m", "kernel")
+    first, second = chosen("6.1"), chosen("6.12")
+    assert first | second == every
+    assert first & second == both
+    assert first - both and second - both and both

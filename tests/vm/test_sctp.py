@@ -143,6 +143,7 @@ def test_a_message_over_the_limit(world, netns, backend, protocol):
     berthd.wait_log("larger than the limit")
 
 
+@pytest.mark.kernel
 @BOTH
 def test_shutdown_of_the_client(world, netns, backend, protocol):
     """What it sent before arrives; then the backend's association ends."""
@@ -159,6 +160,7 @@ def test_shutdown_of_the_client(world, netns, backend, protocol):
     wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
 
 
+@pytest.mark.kernel
 @BOTH
 def test_shutdown_of_the_backend(world, netns, backend, protocol):
     berthd = world.berthd(forward(to(backend), protocol=protocol))
@@ -172,6 +174,7 @@ def test_shutdown_of_the_backend(world, netns, backend, protocol):
     wait_equal(berthd.relay_descriptors, idle, "the relay's descriptors")
 
 
+@pytest.mark.kernel
 @BOTH
 @pytest.mark.parametrize("who", ["client", "backend"])
 def test_abort(world, netns, backend, protocol, who):
@@ -230,6 +233,7 @@ def test_fail_over(world, netns, backend, protocol):
             assert works(client, server)
 
 
+@pytest.mark.kernel
 @BOTH
 def test_the_namespace_goes(world, monitor, netns, backend, protocol):
     """Associations do not hold it, even with data that nobody acknowledges."""
@@ -247,6 +251,7 @@ def test_the_namespace_goes(world, monitor, netns, backend, protocol):
     wait_for(lambda: not berthd.listeners(), "no listener")
 
 
+@pytest.mark.kernel
 @BOTH
 @pytest.mark.parametrize("who", ["relay", "berthd"])
 def test_a_process_dies(world, netns, backend, protocol, who):
@@ -263,6 +268,7 @@ def test_a_process_dies(world, netns, backend, protocol, who):
         assert sctp.was_aborted(server)
 
 
+@pytest.mark.kernel
 @BOTH
 def test_no_orphan_of_a_dead_relay_holds_a_namespace(world, monitor, netns,
                                                      backend, protocol):

@@ -10,6 +10,8 @@ from harness.wait import wait_equal, wait_for
 from sctp import Message
 from test_sctp import BOTH, backend, netns, pair, to, works  # noqa: F401
 
+pytestmark = pytest.mark.kernel
+
 
 def endpoints(netns, port=8080):
     """The addresses of each SCTP endpoint on a port, as the kernel has them;

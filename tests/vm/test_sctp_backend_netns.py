@@ -223,6 +223,7 @@ def test_path_is_the_same_everywhere(world, front, back, protocol):
         assert server.recv(100) == b"ping"
 
 
+@pytest.mark.kernel
 @BOTH
 @SCHEMES
 @pytest.mark.parametrize("unread", [False, True])
@@ -255,6 +256,7 @@ def test_namespace_of_the_backend_goes(  # pylint: disable=too-many-arguments
     wait_for(lambda: again.serves(front), "the new one to serve")
 
 
+@pytest.mark.kernel
 @BOTH
 @SCHEMES
 def test_polite_end_holds_nothing(  # pylint: disable=too-many-arguments
@@ -279,6 +281,7 @@ def test_polite_end_holds_nothing(  # pylint: disable=too-many-arguments
     berthd.wait_descriptors(idle)
 
 
+@pytest.mark.kernel
 @BOTH
 @SCHEMES
 def test_unacknowledged_end_holds_nothing(  # pylint: disable=too-many-arguments
@@ -300,6 +303,7 @@ def test_unacknowledged_end_holds_nothing(  # pylint: disable=too-many-arguments
     berthd.wait_descriptors(idle)
 
 
+@pytest.mark.kernel
 @BOTH
 @SCHEMES
 @pytest.mark.parametrize("first", ["client", "server"])
@@ -321,6 +325,7 @@ def test_ended_by_both_is_let_go(  # pylint: disable=too-many-arguments
     monitor.wait_freed(tracked)
 
 
+@pytest.mark.kernel
 @BOTH
 def test_namespace_of_the_client_goes(world, monitor, front, back, protocol):
     backend = outside_backend(world, back, "sctp")

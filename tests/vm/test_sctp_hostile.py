@@ -67,6 +67,7 @@ def test_an_endless_message(world, netns, backend, protocol):
     assert others_work(netns, backend)
 
 
+@pytest.mark.kernel
 @BOTH
 def test_a_huge_message(world, netns, backend, protocol):
     """As an endless one, from a real stack that could end it."""
@@ -122,6 +123,7 @@ def test_a_huge_message_to_a_stream(world, netns, protocol):
     berthd.wait_log("larger than the limit")
 
 
+@pytest.mark.kernel
 @BOTH
 def test_abort_in_the_middle_of_a_message(world, netns, backend, protocol):
     """The part is forgotten: the backend sees the abort, and no message."""

@@ -8,6 +8,8 @@ from harness.rules import forward
 from harness.wait import wait_equal
 from test_sctp import BOTH, works
 
+pytestmark = pytest.mark.kernel
+
 
 class Backend:
     """A server, and the place that is connected from, on one network; there

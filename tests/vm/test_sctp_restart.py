@@ -12,6 +12,8 @@ from harness.wait import wait_equal, wait_for
 from sctp import Message
 from test_sctp import BOTH, backend, netns, pair, to, works  # noqa: F401
 
+pytestmark = pytest.mark.kernel
+
 SOURCE = ("127.0.0.1", 7777)
 
 

@@ -7,6 +7,8 @@ import sctp
 from harness.rules import rule, rules
 from harness.wait import wait_for
 
+pytestmark = pytest.mark.kernel
+
 SCTP_AUTH_SUPPORTED = 129
 BOTH = pytest.mark.parametrize("protocol", ["sctp", "sctp-seqpacket"])
 
