@@ -95,6 +95,13 @@ struct binder_config {
 	uid_t owner;
 };
 
+/**
+ * binder_new() - an empty table
+ * @config:	copied
+ * @ops:	borrowed
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int binder_new(struct loop *loop, const struct binder_config *config,
 	       const struct binder_ops *ops, void *user_data,
 	       struct binder **ret_binder);
@@ -126,8 +133,12 @@ void binder_forget(struct binder *binder, uint64_t netns_id);
 /** binder_next() - iterates over all rows, grouped by namespace; NULL starts
  * and ends. Nothing may be applied in between. */
 struct listener *binder_next(struct binder *binder, struct listener *previous);
+
+/** binder_next_in() - as binder_next(), over the rows of one namespace */
 struct listener *binder_next_in(struct binder *binder, uint64_t netns_id,
 				struct listener *previous);
+
+/** binder_find() - the row with this id, or NULL */
 struct listener *binder_find(struct binder *binder, uint64_t id);
 
 /** struct binder_stats - now, except @opened, @failed: since the start */
@@ -138,6 +149,8 @@ struct binder_stats {
 	unsigned long opened;
 	unsigned long failed;
 };
+
+/** binder_get_stats() - the counts as they are now */
 void binder_get_stats(const struct binder *binder,
 		      struct binder_stats *ret_stats);
 

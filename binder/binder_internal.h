@@ -149,6 +149,7 @@ struct binder_netns *binder_netns_get(struct binder *binder, uint64_t netns_id);
 /** binder_netns_put() - frees it if it has no rows (any more) */
 void binder_netns_put(struct binder *binder, struct binder_netns *netns);
 
+/** binder_row_find() - the row of one endpoint of a namespace, or NULL */
 struct binder_row *binder_row_find(const struct binder *binder,
 				   uint64_t netns_id,
 				   const struct endpoint *endpoint);

@@ -41,6 +41,8 @@ struct sctp_settings {
  * Return: 0; -errno of setns(2).
  */
 int sctp_settings_read(int netns_fd, struct sctp_settings *ret_settings);
+
+/** sctp_settings_equal() - are all sysctls the same? */
 bool sctp_settings_equal(const struct sctp_settings *a,
 			 const struct sctp_settings *b);
 

@@ -46,6 +46,9 @@ typedef void (*dirwatch_handler)(enum dirwatch_event event, size_t index,
 int dirwatch_new(struct loop *loop, unsigned int flags,
 		 dirwatch_handler handler, void *user_data,
 		 struct dirwatch **ret_dirwatch);
+
+/** dirwatch_free() - stops watching and frees it. NULL is fine. Returns NULL.
+ */
 struct dirwatch *dirwatch_free(struct dirwatch *dirwatch);
 
 /**

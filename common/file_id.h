@@ -20,6 +20,7 @@ struct file_id {
 /** file_id_get() - of what @path leads to, through links. Nothing is opened. */
 struct file_id file_id_get(const char *path);
 
+/** file_id_equal() - the same file on the same mount? */
 bool file_id_equal(const struct file_id *a, const struct file_id *b);
 
 #endif

@@ -55,6 +55,9 @@ bool ip_addr_is_link_local(const struct ip_addr *addr);
  * when bits behind the prefix length are set (the writer meant another net).
  */
 int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix);
+
+/** ip_prefix_contains() - is @addr in the prefix? Never when the families
+ * differ. */
 bool ip_prefix_contains(const struct ip_prefix *prefix,
 			const struct ip_addr *addr);
 

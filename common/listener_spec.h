@@ -45,6 +45,9 @@ _Static_assert(sizeof(struct endpoint) == 32, "struct endpoint has padding");
 
 /** endpoint_addr() - its address as a value; AF_UNSPEC for `any` and `all` */
 struct ip_addr endpoint_addr(const struct endpoint *endpoint);
+
+/** endpoint_equal() - are all members equal, so that only one of the two can be
+ * open? */
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
 /** endpoint_overlaps() - does the kernel keep one from being opened while the

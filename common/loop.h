@@ -42,6 +42,9 @@ struct loop *loop_free(struct loop *loop);
  * Return: the code given to loop_quit(), or -errno of epoll_wait(2).
  */
 int loop_run(struct loop *loop);
+
+/** loop_quit() - has loop_run() return @code after this batch: what is ready
+ * with it is handled first */
 void loop_quit(struct loop *loop, int code);
 
 /** loop_now_us() - monotonic time, read once per batch */
@@ -86,8 +89,16 @@ void loop_timer_set(struct loop_timer *timer, uint64_t deadline_us);
 
 /** loop_timer_set_earlier() - as loop_timer_set(), but never postpones */
 void loop_timer_set_earlier(struct loop_timer *timer, uint64_t deadline_us);
+
+/** loop_timer_unset() - the timer does not fire any more, until it is set again
+ */
 void loop_timer_unset(struct loop_timer *timer);
+
+/** loop_timer_is_set() - will the timer fire? */
 bool loop_timer_is_set(const struct loop_timer *timer);
+
+/** loop_timer_free() - forgets the timer; it does not fire any more. NULL is
+ * fine. Returns NULL. */
 struct loop_timer *loop_timer_free(struct loop_timer *timer);
 
 #endif

@@ -48,6 +48,8 @@ typedef void (*mounts_handler)(const struct mounts_change *change,
  */
 int mounts_new(struct loop *loop, unsigned int flags,
 	       struct mounts **ret_mounts);
+
+/** mounts_free() - stops watching. NULL is fine. Returns NULL. */
 struct mounts *mounts_free(struct mounts *mounts);
 
 /**

@@ -132,6 +132,8 @@ struct service {
 
 /** service_new() - one reference, everything unset. NULL: out of memory. */
 struct service *service_new(void);
+
+/** service_ref() - takes one more reference; returns @service */
 struct service *service_ref(struct service *service);
 
 /** service_unref() - frees with the last reference. NULL is fine. */
@@ -147,6 +149,8 @@ bool service_sources_equal(const struct backend_source *a, size_t n_a,
 
 /** service_equal() - would a listener of one serve exactly as the other's? */
 bool service_equal(const struct service *a, const struct service *b);
+
+/** socket_options_equal() - would a socket be opened with the same options? */
 bool socket_options_equal(const struct socket_options *a,
 			  const struct socket_options *b);
 

@@ -30,6 +30,9 @@ struct client_reply {
  */
 int client_call(const char *path, const char *method, json_t *parameters,
 		struct client_reply *ret_reply);
+
+/** client_reply_done() - frees the reply's message, and all that is borrowed
+ * from it */
 void client_reply_done(struct client_reply *reply);
 
 #endif

@@ -11,17 +11,41 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+/** show_status() - berthd's version, directories, rule files, consumers and
+ * totals */
 int show_status(const json_t *reply);
+
+/** show_namespaces() - a row for each namespace, then pending names and
+ * namespaces that are not freed */
 int show_namespaces(const json_t *reply);
+
+/** show_listeners() - a row for each listener */
 int show_listeners(const json_t *reply);
+
+/** show_rules() - a row for each rule, then problems of files */
 int show_rules(const json_t *reply);
+
+/** show_stats() - a row of counters for each rule, and the total */
 int show_stats(const json_t *reply);
+
+/** show_check() - the problems of the rule files, or that there are none */
 int show_check(const json_t *reply);
+
+/** show_reload() - what the reload found: problems, or how many rules are in
+ * force */
 int show_reload(const json_t *reply);
+
+/** show_explain() - a namespace: each rule with whether it matches and why, and
+ * each listener with its state */
 int show_explain(const json_t *reply);
 
 /* Parts that several of them show. */
+
+/** show_pending() - names that do not lead to a namespace yet */
 int show_pending(const json_t *pending);
+
+/** show_lingering() - namespaces without a name that the kernel has not freed
+ */
 int show_lingering(const json_t *lingering);
 
 /** show_silent() - a line for consumers that did not say what they counted */
@@ -36,8 +60,14 @@ size_t show_problems(const json_t *files, const char *before);
 char *show_detail(const json_t *listener);
 
 /* Members of an object; empty, 0 or false when they are not there. */
+
+/** show_text() - a member that is a text; "" when @object has none */
 const char *show_text(const json_t *object, const char *key);
+
+/** show_number() - a member that is a number; 0 when @object has none */
 json_int_t show_number(const json_t *object, const char *key);
+
+/** show_flag() - a member that is true or false; false when @object has none */
 bool show_flag(const json_t *object, const char *key);
 
 #endif

@@ -22,6 +22,9 @@ struct table_column {
 
 /** table_new() - @columns: static. Return: NULL when memory is short. */
 struct table *table_new(const struct table_column *columns, size_t n);
+
+/** table_free() - frees the table without printing it. NULL is fine. Returns
+ * NULL. */
 struct table *table_free(struct table *table);
 
 /**

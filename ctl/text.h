@@ -18,14 +18,15 @@
  */
 char *text_printable(const char *text, size_t *ret_width);
 
+#define TEXT_DURATION_MAX 48
+#define TEXT_BYTES_MAX 32
+
 /** text_duration() - "85.2 ms", "4.0 s", "2 min 3 s", "5 d 3 h"
  * @buffer:	of TEXT_DURATION_MAX, returned */
-#define TEXT_DURATION_MAX 48
 const char *text_duration(int64_t us, char *buffer);
 
 /** text_bytes() - "512 B", "1.5 KiB", "20 GiB"; @buffer: of TEXT_BYTES_MAX,
  * returned */
-#define TEXT_BYTES_MAX 32
 const char *text_bytes(int64_t bytes, char *buffer);
 
 #endif

@@ -40,6 +40,8 @@ struct options {
  * -EINVAL after saying what is wrong on stderr; -ENOMEM.
  */
 int options_parse(int argc, char **argv, struct options *ret_options);
+
+/** options_done() - frees what options_parse() allocated */
 void options_done(struct options *options);
 
 #endif

@@ -27,6 +27,8 @@ struct reconcile_config {
 /** reconcile_new() - Return: 0 or -ENOMEM. */
 int reconcile_new(struct loop *loop, const struct reconcile_config *config,
 		  struct reconcile **ret_reconcile);
+
+/** reconcile_free() - NULL is fine. Returns NULL. */
 struct reconcile *reconcile_free(struct reconcile *reconcile);
 
 /** reconcile_connect() - names the three layers; before the first mark */

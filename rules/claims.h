@@ -44,6 +44,9 @@ int claims_take(struct claims *claims, const struct endpoint *endpoint,
  */
 bool claims_port_closed(const struct claims *claims, enum protocol protocol,
 			uint16_t port, bool ipv4, bool ipv6);
+
+/** claims_done() - frees what the table holds, not the names of rules; it is
+ * empty then */
 void claims_done(struct claims *claims);
 
 #endif

@@ -61,6 +61,8 @@ int rule_sources_problems(const struct rule_sources *sources,
 
 /** rule_sources_sort() - by name; of one name the lowest @dir stays alone */
 void rule_sources_sort(struct rule_sources *sources);
+
+/** rule_sources_done() - frees the lists; they are empty then */
 void rule_sources_done(struct rule_sources *sources);
 
 /**

@@ -99,6 +99,9 @@ bool parse_text(struct parse *parse, const struct yaml_node *node,
 
 /** node_bool() - is it true or false? Reports nothing. */
 bool node_bool(const struct yaml_node *node, bool *ret_value);
+
+/** parse_bool() - true or false; the report of anything else names @what.
+ * Return: false after a report. */
 bool parse_bool(struct parse *parse, const struct yaml_node *node,
 		const char *what, bool *ret_value);
 
@@ -122,8 +125,14 @@ bool parse_duration_or_off(struct parse *parse, const struct yaml_node *node,
 			   uint64_t *ret_ms);
 
 /* The sections of a rule. */
+
+/** parse_match() - the `match` section of a rule, into @match; reports what is
+ * wrong */
 void parse_match(struct parse *parse, const struct yaml_node *node,
 		 struct match *match);
+
+/** parse_listen() - the `listen` section of a rule, into @rule->listens;
+ * reports what is wrong */
 void parse_listen(struct parse *parse, const struct yaml_node *node,
 		  struct rule *rule);
 
@@ -134,6 +143,13 @@ struct action_nodes {
 	const struct yaml_node *proxy;
 	const struct yaml_node *from;
 };
+
+/**
+ * parse_forward() - the `forward` section of a rule, into @service
+ * @ret_nodes:	where its parts stand; NULLs where they are absent
+ *
+ * Reports what is wrong.
+ */
 void parse_forward(struct parse *parse, const struct yaml_node *node,
 		   struct service *service, struct action_nodes *ret_nodes);
 
@@ -150,8 +166,13 @@ void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
 		     const struct service *service,
 		     const struct listen *listen);
 
+/** parse_respond() - the `respond` section of a rule, into @service; reports
+ * what is wrong */
 void parse_respond(struct parse *parse, const struct yaml_node *node,
 		   struct service *service);
+
+/** parse_handoff() - the `handoff` section of a rule, into @service; reports
+ * what is wrong */
 void parse_handoff(struct parse *parse, const struct yaml_node *node,
 		   struct service *service);
 

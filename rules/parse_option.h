@@ -20,6 +20,7 @@ enum option {
 };
 #define OPTION_COUNT (OPTION_STREAMS + 1)
 
+/** option_name() - the key of an option in a rule file: "backlog"; static */
 const char *option_name(enum option option);
 
 /**

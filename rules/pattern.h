@@ -41,6 +41,8 @@ struct pattern {
  * Return: 0; -EINVAL; -ENOMEM; *@ret_pattern is untouched on failure.
  */
 int pattern_parse(const char *text, struct pattern *ret_pattern, char *problem);
+
+/** pattern_done() - frees what the pattern owns, not the struct */
 void pattern_done(struct pattern *pattern);
 
 /** pattern_matches() - does it match, '!' aside? Bounded for any name. */

@@ -48,6 +48,9 @@ struct plan {
  */
 int plan_make(const struct ruleset *ruleset, const struct netns *netns,
 	      size_t max, struct plan *ret_plan);
+
+/** plan_done() - frees what plan_make() allocated, not the struct; @plan is
+ * empty then */
 void plan_done(struct plan *plan);
 
 /**

@@ -98,6 +98,7 @@ struct rule {
 	char *serve_text;
 };
 
+/** rule_done() - frees what the rule owns, not the struct */
 void rule_done(struct rule *rule);
 
 /** rule_uses_addresses() - does what it opens depend on addresses? */
@@ -123,7 +124,12 @@ struct rule_file {
 
 /** rule_file_new() - one reference, no rules. NULL: out of memory. */
 struct rule_file *rule_file_new(const char *path);
+
+/** rule_file_ref() - takes one more reference; returns @file */
 struct rule_file *rule_file_ref(struct rule_file *file);
+
+/** rule_file_unref() - gives one reference back; the last one frees the file
+ * and its rules. NULL is fine. Returns NULL. */
 struct rule_file *rule_file_unref(struct rule_file *file);
 
 struct ruleset {

@@ -24,6 +24,8 @@ int rule_names_add(struct rule_names *names, const struct rule *rule,
 /** rule_names_find() - or NULL */
 const struct rule *rule_names_find(const struct rule_names *names,
 				   const char *name);
+
+/** rule_names_done() - frees the table, not the rules; it is empty then */
 void rule_names_done(struct rule_names *names);
 
 #endif

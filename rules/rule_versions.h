@@ -46,7 +46,12 @@ struct rule_versions {
 
 /** rule_version_new() - nothing read yet. NULL: out of memory. */
 struct rule_version *rule_version_new(const char *name, const char *path);
+
+/** rule_version_free() - frees it with all that it owns. NULL is fine. Returns
+ * NULL. */
 struct rule_version *rule_version_free(struct rule_version *version);
+
+/** rule_versions_done() - frees all versions and the list */
 void rule_versions_done(struct rule_versions *versions);
 
 /**

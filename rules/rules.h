@@ -38,6 +38,7 @@ struct rules_errors {
 };
 #define RULES_ERRORS_MAX 20 /* per file: more tell a writer nothing new */
 
+/** rules_errors_done() - frees the list with its texts; it is empty then */
 void rules_errors_done(struct rules_errors *errors);
 
 /** rules_error_fmt() - "file:line:column: message", allocated, or NULL */
@@ -55,9 +56,18 @@ struct rule_info {
 		*serve; /* the action in one line: "to unix:/x, 10.0.0.1:80" */
 };
 
+/** ruleset_ref() - takes one more reference; returns @ruleset */
 struct ruleset *ruleset_ref(struct ruleset *ruleset);
+
+/** ruleset_unref() - gives one reference back; the last one frees the ruleset.
+ * NULL is fine. Returns NULL. */
 struct ruleset *ruleset_unref(struct ruleset *ruleset);
+
+/** ruleset_size() - how many rules there are */
 size_t ruleset_size(const struct ruleset *ruleset);
+
+/** ruleset_rule_info() - describes one rule, @index below ruleset_size(); texts
+ * are borrowed from the ruleset */
 void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		       struct rule_info *ret_info);
 
@@ -104,6 +114,9 @@ struct rule_store_ops {
 int rule_store_new(struct loop *loop, const char *const *dirs, size_t n,
 		   const struct rule_store_ops *ops, void *user_data,
 		   struct rule_store **ret_store);
+
+/** rule_store_free() - follows no change any more and frees the store. NULL is
+ * fine. Returns NULL. */
 struct rule_store *rule_store_free(struct rule_store *store);
 
 /**
@@ -134,7 +147,13 @@ struct rule_file_info {
 	bool last_good; /* rules stay in force in spite of the errors */
 	const struct rules_errors *errors;
 };
+
+/** rule_store_files() - how many rule files there are, those with errors
+ * included; problems of the directories themselves count as one more */
 size_t rule_store_files(const struct rule_store *store);
+
+/** rule_store_file_info() - describes one file, @index below
+ * rule_store_files(); what it points to is borrowed until the next change */
 void rule_store_file_info(const struct rule_store *store, size_t index,
 			  struct rule_file_info *ret_info);
 

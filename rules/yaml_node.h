@@ -51,6 +51,8 @@ struct yaml_problem {
  */
 int yaml_read(const char *text, size_t len, struct yaml_node **ret_root,
 	      struct yaml_problem *ret_problem);
+
+/** yaml_node_free() - frees the tree. NULL is fine. Returns NULL. */
 struct yaml_node *yaml_node_free(struct yaml_node *root);
 
 /** yaml_node_is_null() - a plain scalar that YAML reads as nothing? */

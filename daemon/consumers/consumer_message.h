@@ -65,6 +65,8 @@ struct consumer_reply {
  */
 int consumer_reply_parse(const char *text, size_t len,
 			 struct consumer_reply *ret_reply);
+
+/** consumer_reply_done() - frees what the reply owns, not the struct */
 void consumer_reply_done(struct consumer_reply *reply);
 
 /**

@@ -48,8 +48,17 @@ struct consumers_ops {
 	void (*lost)(const char *consumer, void *user_data);
 };
 
+/**
+ * consumers_new() - nobody is connected yet
+ * @ops:	copied
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 		  void *user_data, struct consumers **ret_consumers);
+
+/** consumers_free() - closes all connections; to be called when the binder has
+ * closed every listener. NULL is fine. Returns NULL. */
 struct consumers *consumers_free(struct consumers *consumers);
 
 /**
@@ -65,10 +74,20 @@ int consumers_attach(struct consumers *consumers, const char *name, int fd,
 		     pid_t pid);
 
 /* From the binder; see struct binder_ops. */
+
+/** consumers_listener_opened() - from the binder: @listener is to be delivered
+ * to its consumer */
 void consumers_listener_opened(struct consumers *consumers,
 			       struct listener *listener);
+
+/** consumers_listener_changed() - from the binder: the consumer of @listener is
+ * to be told what is different now; if its service names another consumer, it
+ * is withdrawn from the one and delivered to the other */
 void consumers_listener_changed(struct consumers *consumers,
 				struct listener *listener);
+
+/** consumers_listener_closing() - from the binder: @listener is withdrawn from
+ * its consumer; the struct is not used after this call */
 void consumers_listener_closing(struct consumers *consumers,
 				struct listener *listener);
 
@@ -118,7 +137,13 @@ struct consumer_info {
 	size_t withdrawn;
 	bool silent;
 };
+
+/** consumers_count() - how many consumers there are, those that are not
+ * connected now included */
 size_t consumers_count(const struct consumers *consumers);
+
+/** consumers_get_info() - describes one consumer, @index below
+ * consumers_count(); its name is borrowed */
 void consumers_get_info(const struct consumers *consumers, size_t index,
 			struct consumer_info *ret_info);
 

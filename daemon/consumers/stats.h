@@ -57,15 +57,28 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset);
  * time is up, whichever is first.
  */
 void stats_collect(struct stats *stats, struct stats_waiter *waiter);
+
+/** stats_cancel() - @waiter, which waits, is not called any more */
 void stats_cancel(struct stats *stats, struct stats_waiter *waiter);
 
 /* From the consumers; see struct consumers_ops. */
+
+/** stats_counted() - from the consumers, see @counted of struct consumers_ops
+ */
 void stats_counted(struct stats *stats, uint64_t id, struct service *service,
 		   const struct berth_counts *counts, bool final);
+
+/** stats_consumers_changed() - from the consumers: when none of those that were
+ * asked is waited for any more, the waiters are told, from the loop */
 void stats_consumers_changed(struct stats *stats);
 
 /* The outcome. */
+
+/** stats_result_ref() - takes one more reference; returns @result */
 struct stats_result *stats_result_ref(struct stats_result *result);
+
+/** stats_result_unref() - gives one reference back; the last one frees it. NULL
+ * is fine. Returns NULL. */
 struct stats_result *stats_result_unref(struct stats_result *result);
 
 /** stats_result_silent() - a consumer that did not answer. Return: its name,

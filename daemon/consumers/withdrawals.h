@@ -63,6 +63,8 @@ void withdrawals_sent(struct withdrawals *withdrawals);
 void withdrawals_remove(struct withdrawals *withdrawals,
 			struct withdrawal *withdrawal);
 
+/** withdrawals_clear() - forgets all of them: the consumer is gone, and its
+ * copies with it */
 void withdrawals_clear(struct withdrawals *withdrawals);
 
 /** withdrawals_netns_gone() - connections in there are not to finish: queues

@@ -13,9 +13,8 @@ PROTOTYPE = re.compile(
     r"[A-Za-z_][\w \t*]*?(?:\s|\*)(\w+)\s*\([^;{}]*;", re.M)
 CONTRACT = re.compile(r"/\*\*[\s*]+(\w+)\(\) - \S")
 # Folders where some are still missing.
-INCOMPLETE = {"binder", "common", "ctl", "daemon", "daemon/consumers",
-              "daemon/control", "relay/core", "relay/sctp", "relay/udp",
-              "rules", "watcher"}
+INCOMPLETE = {"daemon/control", "relay/core", "relay/sctp", "relay/udp",
+              "watcher"}
 
 
 def check(tree):
