@@ -27,29 +27,9 @@ void admit_give(struct share *share, unsigned int n_fds);
 /** admit_give_fds() - only those descriptors: the connection goes on */
 void admit_give_fds(struct share *share, unsigned int n_fds);
 
-/**
- * struct admit_turn - what a stream listener may accept now
- * @netns:	what its namespace had of this turn
- * @n:		how many more
- */
-struct admit_turn {
-	struct admission_turn *netns;
-	unsigned int n;
-};
-
-/** admit_begin() - the listener was reported: fills @turn */
-void admit_begin(struct worker *worker, struct share *share,
-		 struct admit_turn *turn);
-
-/**
- * admit_next() - accepts a client; there is room for it
- * @ret_from:	its address; AF_UNSPEC: not known, it is gone again
- *
- * Return: its socket, non-blocking; -1: no more now. The listener is reported
- * again, at once or when it is not parked any more.
- */
-int admit_next(struct worker *worker, struct share *share,
-	       struct admit_turn *turn, struct sockaddr_storage *ret_from);
+/** admit_turn() - what the share's namespace had of this turn of the worker */
+struct admission_turn *admit_turn(const struct worker *worker,
+				  const struct share *share);
 
 /** admit_bytes() - @n bytes of the share's namespace were read in this turn */
 void admit_bytes(const struct worker *worker, const struct share *share,

@@ -43,6 +43,7 @@
 
 #include "common/stream.h"
 #include "common/util.h"
+#include "relay/core/accept.h"
 #include "relay/core/admission.h"
 #include "relay/core/admit.h"
 #include "relay/backend/backend_queue.h"
@@ -610,7 +611,7 @@ static void sctp_stop(struct worker *worker)
 
 const struct relay_protocol sctp_protocol = {
 	.client_fds = 1,
-	.readable = sctp_readable,
+	.readable = accept_readable,
 	.accepted = sctp_accepted,
 	.changed = sctp_share_follow,
 	.abort = sctp_share_abort,

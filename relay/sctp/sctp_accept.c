@@ -26,17 +26,3 @@ void sctp_accepted(struct worker *worker, struct share *share, int fd,
 	stream_reset(fd);
 	admit_give(share, admit_fds(share));
 }
-
-void sctp_readable(struct worker *worker, struct pollable *pollable,
-		   uint32_t events)
-{
-	struct share *share = container_of(pollable, struct share, poll);
-	struct sockaddr_storage from;
-	struct admit_turn turn;
-	int fd;
-
-	(void)events;
-	admit_begin(worker, share, &turn);
-	while ((fd = admit_next(worker, share, &turn, &from)) >= 0)
-		sctp_accepted(worker, share, fd, &from);
-}

@@ -18,6 +18,7 @@
 #include "relay/core/own_sockets.h"
 #include "relay/sctp/sctp_internal.h"
 #include "relay/core/serving.h"
+#include "relay/core/share.h"
 #include "relay/core/worker.h"
 
 static const struct serving_backend *conn_backend(const struct sctp_conn *conn)

@@ -196,8 +196,6 @@ void sctp_side_note(struct sctp_side *side, uint32_t events);
 
 void sctp_accepted(struct worker *worker, struct share *share, int fd,
 		   const struct sockaddr_storage *from);
-void sctp_readable(struct worker *worker, struct pollable *pollable,
-		   uint32_t events);
 
 /* sctp_follow.c */
 

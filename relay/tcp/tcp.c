@@ -40,6 +40,7 @@
 #include "common/ip.h"
 #include "common/stream.h"
 #include "common/util.h"
+#include "relay/core/accept.h"
 #include "relay/core/admission.h"
 #include "relay/core/admit.h"
 #include "relay/backend/backend_queue.h"
@@ -439,20 +440,6 @@ static void tcp_accepted(struct worker *worker, struct share *share, int fd,
 	}
 }
 
-static void tcp_readable(struct worker *worker, struct pollable *pollable,
-			 uint32_t events)
-{
-	struct share *share = container_of(pollable, struct share, poll);
-	struct sockaddr_storage from;
-	struct admit_turn turn;
-	int fd;
-
-	(void)events;
-	admit_begin(worker, share, &turn);
-	while ((fd = admit_next(worker, share, &turn, &from)) >= 0)
-		tcp_accepted(worker, share, fd, &from);
-}
-
 static void tcp_abort(struct worker *worker, struct share *share)
 {
 	struct conn *conn, *next;
@@ -489,7 +476,7 @@ static void tcp_prepare(int fd)
 const struct relay_protocol tcp_protocol = {
 	.client_fds = 1,
 	.prepare = tcp_prepare,
-	.readable = tcp_readable,
+	.readable = accept_readable,
 	.accepted = tcp_accepted,
 	.abort = tcp_abort,
 	.run_ready = tcp_run_ready,
@@ -500,7 +487,7 @@ const struct relay_protocol tcp_protocol = {
 const struct relay_protocol mptcp_protocol = {
 	.client_fds = 1,
 	.prepare = tcp_prepare,
-	.readable = tcp_readable,
+	.readable = accept_readable,
 	.accepted = tcp_accepted,
 	.abort = tcp_abort,
 };
