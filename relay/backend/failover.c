@@ -18,6 +18,7 @@
 #include "relay/core/listener.h"
 #include "relay/core/mint.h"
 #include "relay/core/serving.h"
+#include "relay/core/share.h"
 #include "relay/core/worker.h"
 
 bool failover_own_shortage(int error)

@@ -37,11 +37,14 @@
 #include "relay/core/admission.h"
 #include "relay/core/listener.h"
 #include "relay/core/minter.h"
+#include "relay/core/outbox.h"
 #include "relay/core/protocol.h"
 #include "relay/core/report.h"
 #include "relay/core/serving.h"
+#include "relay/core/share.h"
 #include "relay/core/spread.h"
 #include "relay/core/worker.h"
+#include "relay/core/worker_thread.h"
 
 /* Messages per turn: a millisecond, then the workers' answers have theirs. */
 #define MESSAGE_BATCH 64
@@ -116,6 +119,12 @@ struct relay_control {
 	size_t n_workers;
 	struct worker workers[];
 };
+
+static void share_tell(struct share *share, unsigned int wanted,
+		       struct serving *serving)
+{
+	inbox_tell(&share->worker->inbox, share, wanted, serving);
+}
 
 /* Answers */
 
@@ -258,7 +267,7 @@ static void shed_ports(struct relay_control *control)
 	control->shed_ports_us = now_us;
 	greedy = admissions_greediest(control->admissions, space);
 	for (size_t i = 0; greedy && i < control->n_workers; i++)
-		worker_shed_sessions(&control->workers[i], greedy);
+		inbox_shed_netns(&control->workers[i].inbox, greedy);
 }
 
 static void outbox_handler(uint32_t events, void *user_data)
@@ -450,7 +459,7 @@ static void begin_serving(struct relay_control *control, struct entry *entry,
 		listener->shares[i].worker = &control->workers[w];
 	}
 	for (size_t i = 0; i < n; i++)
-		worker_tell(&listener->shares[i], SHARE_SERVE, serving);
+		share_tell(&listener->shares[i], SHARE_SERVE, serving);
 	log_debug("%s: serving", label);
 }
 
@@ -497,7 +506,7 @@ static void handle_changed(struct relay_control *control, struct entry *entry,
 	if (entry->withdrawn || entry->ended)
 		return;
 	for (size_t i = 0; listener && serving && i < listener->n_shares; i++)
-		worker_tell(&listener->shares[i], SHARE_SERVE, serving);
+		share_tell(&listener->shares[i], SHARE_SERVE, serving);
 	if (listener)
 		return;
 	if (message->fd >= 0)
@@ -553,7 +562,7 @@ static void entry_withdraw(struct entry *entry, bool abort)
 
 	entry->withdrawn = true;
 	for (size_t i = 0; i < entry->listener->n_shares; i++)
-		worker_tell(&entry->listener->shares[i], wanted, NULL);
+		share_tell(&entry->listener->shares[i], wanted, NULL);
 }
 
 static void handle_withdraw(struct relay_control *control, uint64_t id,
@@ -606,7 +615,7 @@ static bool make_room(struct relay_control *control)
 			  "connections (the limit of open files is too low)");
 	control->n_shed++;
 	for (size_t i = 0; i < control->n_workers; i++)
-		worker_shed(&control->workers[i], SHED_CONNECTIONS);
+		inbox_shed(&control->workers[i].inbox, SHED_CONNECTIONS);
 	control_rest(control);
 	return false;
 }
@@ -681,7 +690,7 @@ static void berth_handler(uint32_t events, void *user_data)
 	if (control->minter.lanes && !control->minter_waits)
 		mint(control); /* answers made room for questions */
 	for (size_t i = 0; i < control->n_workers; i++)
-		worker_kick(&control->workers[i]);
+		inbox_kick(&control->workers[i].inbox);
 }
 
 /* Begin and end */
@@ -692,7 +701,7 @@ static void entry_forget(struct entry *entry)
 	struct listener *listener = entry->listener;
 
 	for (size_t i = 0; listener && i < listener->n_shares; i++)
-		worker_forget(&listener->shares[i]);
+		share_forget(&listener->shares[i]);
 }
 
 static int control_start(struct relay_control *control, size_t n_workers)
@@ -714,9 +723,9 @@ static int control_start(struct relay_control *control, size_t n_workers)
 	if (!control->admissions)
 		return -ENOMEM;
 	for (; control->n_workers < n_workers; control->n_workers++) {
-		r = worker_start(&control->workers[control->n_workers],
-				 control->n_workers, &control->outbox,
-				 control->protocols);
+		r = worker_thread_start(&control->workers[control->n_workers],
+					control->n_workers, &control->outbox,
+					control->protocols);
 		if (r < 0)
 			return r;
 	}
@@ -764,13 +773,13 @@ struct relay_control *relay_control_free(struct relay_control *control)
 	if (!control)
 		return NULL;
 	for (size_t i = 0; i < control->n_workers; i++)
-		worker_ask_to_stop(&control->workers[i]);
+		inbox_stop(&control->workers[i].inbox);
 	for (size_t i = 0; i < control->n_workers; i++)
-		worker_join(&control->workers[i]);
+		worker_thread_join(&control->workers[i]);
 	HASH_ITER (hh, control->entries, entry, next)
 		entry_forget(entry);
 	for (size_t i = 0; i < control->n_workers; i++)
-		worker_done(&control->workers[i]);
+		worker_thread_done(&control->workers[i]);
 	HASH_ITER (hh, control->entries, entry, next)
 		entry_free(control, entry);
 	control->admissions = admissions_free(control->admissions);

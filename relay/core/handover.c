@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* handover.c - accepted connections that another worker is to serve
  *
- * They travel through that worker's mailbox. Each is a user of the listener on
+ * They travel through that worker's inbox. Each is a user of the listener on
  * its way, as other mail is, so that the listener is released only when it is
  * either served or reset.
  */
@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <utlist.h>
 
 #include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
+#include "relay/core/outbox.h"
 #include "relay/core/protocol.h"
 #include "relay/core/worker.h"
 
@@ -45,11 +47,10 @@ int handover_give(struct share *to, int fd, unsigned int n_fds,
 	handover->from = *from;
 	pthread_mutex_lock(&inbox->lock);
 	first = !inbox->handovers;
-	handover->next = inbox->handovers;
-	inbox->handovers = handover;
+	LL_PREPEND(inbox->handovers, handover);
 	pthread_mutex_unlock(&inbox->lock);
 	if (first)
-		worker_wake(to->worker);
+		inbox_wake(inbox);
 	return 0;
 }
 

@@ -4,12 +4,10 @@
 
 #include <string.h>
 
-#include "common/log.h"
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
-#include "relay/core/worker.h"
 
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 		 size_t n_shares, struct listener **ret_listener)
@@ -87,42 +85,14 @@ void listener_put_fd(struct listener *listener)
 
 struct counters *share_counters_new(struct share *share)
 {
+	static _Thread_local struct counters uncounted;
 	/* From the arena of the worker's thread, so that no other worker
 	 * writes to its cache lines. */
 	struct counters *counters = calloc(1, sizeof(*counters));
 
 	if (!counters)
-		return &share->worker->uncounted;
+		return &uncounted;
 	/* Whoever finds it finds zeroes in it. */
 	atomic_store_explicit(&share->counters, counters, memory_order_release);
 	return counters;
-}
-
-void share_limited(struct share *share)
-{
-	if (share->limited)
-		return;
-	share->limited = true;
-	counters_add(share_counters(share), COUNTER_LIMITED, 1);
-}
-
-int share_arrival_hops(struct share *share, struct own_arrival *arrival)
-{
-	const struct listener *listener = share->listener;
-	int hops;
-
-	arrival->protocol = listener->protocol;
-	arrival->to_port = listener->port;
-	arrival->netns_id = listener->netns_id;
-	arrival->listener_id = listener->id;
-	hops = own_arrival_hops(arrival);
-	if (hops >= 0)
-		return hops;
-	counters_add(share_counters(share), COUNTER_LOOPED, 1);
-	if (worker_may_log(share->worker, listener, "circle"))
-		log_warning("%s: the rules forward in a circle: what berth "
-			    "sent to a backend came back to berth's own "
-			    "listener; cutting it there",
-			    listener->label);
-	return hops;
 }

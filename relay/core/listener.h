@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/listener_spec.h"
 #include "relay/core/counters.h"
@@ -15,7 +16,6 @@
 struct admission;
 struct conn;
 struct listener;
-struct own_arrival;
 struct relay_protocol;
 struct sctp_conn;
 struct serving;
@@ -32,7 +32,7 @@ struct worker;
  * struct share - one worker's part in one listener
  *
  * Only its worker touches it, except for the mail, which the lock of that
- * worker's mailbox protects.
+ * worker's inbox protects.
  * @serving:	what new connections get; one reference
  * @conns:	those that this worker accepted from it
  * @next_backend: counts round robin
@@ -79,8 +79,8 @@ struct share {
 	struct share *joined_prev, *joined_next;
 	struct share *next_done;
 
-	/* the mail */
-	struct share *next_mail;
+	/* the mail, see inbox.h */
+	STAILQ_ENTRY(share) mail;
 	struct serving *wanted_serving;
 	unsigned int wanted;
 	bool mailed;
@@ -98,7 +98,7 @@ struct share {
  * @multihomed:	SCTP, on addresses that change
  * @port:	that it listens on, 0 until it is noted, see own_port()
  * @label:	for the log: protocol, address, namespace and rule
- * @next_released: in the main thread's mailbox
+ * @next_released: in the outbox
  */
 struct listener {
 	uint64_t id;
@@ -161,32 +161,6 @@ static inline struct counters *share_counters(struct share *share)
 		atomic_load_explicit(&share->counters, memory_order_relaxed);
 
 	return counters ? counters : share_counters_new(share);
-}
-
-/**
- * share_limited() - by the share's worker only: a limit stops accepting
- *
- * Counts it once, however often accepting is tried again, until
- * share_accepted(). How many clients wait in the backlog meanwhile only the
- * kernel knows.
- */
-void share_limited(struct share *share);
-
-/**
- * share_arrival_hops() - by the share's worker only: where is a client from?
- * @arrival:	with the client's end and, if it is known, the one that it spoke
- *		to
- *
- * A client that must not be served is counted and logged.
- * Return: as own_arrival_hops().
- */
-int share_arrival_hops(struct share *share, struct own_arrival *arrival);
-
-/** share_accepted() - the same: a client was accepted */
-static inline void share_accepted(struct share *share)
-{
-	share->limited = false;
-	counters_add(share_counters(share), COUNTER_ACCEPTED, 1);
 }
 
 #endif

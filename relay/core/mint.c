@@ -21,6 +21,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/core/outbox.h"
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
@@ -93,12 +94,8 @@ struct mint *mint_ask(struct worker *worker, const struct mint_target *target,
 	(void)serving_ref(target->serving);
 	mint->fd = -1;
 	pthread_mutex_lock(&outbox->lock);
-	first = !outbox->mints.first;
-	if (first)
-		outbox->mints.first = mint;
-	else
-		outbox->mints.last->next_waiting = mint;
-	outbox->mints.last = mint;
+	first = STAILQ_EMPTY(&outbox->questions);
+	STAILQ_INSERT_TAIL(&outbox->questions, mint, waiting);
 	pthread_mutex_unlock(&outbox->lock);
 	if (first)
 		outbox_kick(outbox);
@@ -149,8 +146,7 @@ static void netns_gone_put(struct worker *worker, struct netns_gone *gone)
 	if (atomic_fetch_sub(&gone->users, 1) != 1)
 		return;
 	pthread_mutex_lock(&outbox->lock);
-	gone->next = outbox->mints.closed;
-	outbox->mints.closed = gone;
+	LL_PREPEND(outbox->closed, gone);
 	pthread_mutex_unlock(&outbox->lock);
 	outbox_kick(outbox);
 }
@@ -164,13 +160,15 @@ static void mint_netns_gone(struct worker *worker, struct netns_gone *gone)
 	netns_gone_put(worker, gone);
 }
 
+/* Return: the first of all that came, linked by @next. */
 static struct mint_mail *mails_take(struct worker *worker)
 {
 	struct inbox *inbox = &worker->inbox;
 	struct mint_mail *mail;
 
 	pthread_mutex_lock(&inbox->lock);
-	mail = TAKE_PTR(inbox->mints.first);
+	mail = STAILQ_FIRST(&inbox->mints);
+	STAILQ_INIT(&inbox->mints);
 	pthread_mutex_unlock(&inbox->lock);
 	return mail;
 }
@@ -181,7 +179,7 @@ void mint_mails_handle(struct worker *worker)
 	struct mint_mail *mail = mails_take(worker), *next;
 
 	for (; mail; mail = next) {
-		next = mail->next;
+		next = STAILQ_NEXT(mail, next);
 		if (mail->gone)
 			mint_netns_gone(worker, mail->gone);
 		else
@@ -195,7 +193,7 @@ void mint_mails_drop(struct worker *worker)
 	struct mint_mail *mail = mails_take(worker), *next;
 
 	for (; mail; mail = next) {
-		next = mail->next;
+		next = STAILQ_NEXT(mail, next);
 		if (mail->gone)
 			netns_gone_put(worker, mail->gone);
 		else

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/ip.h"
 
@@ -33,7 +34,7 @@ struct mint_ops {
  * @gone:	NULL: it is part of a struct mint, whose answer is there
  */
 struct mint_mail {
-	struct mint_mail *next;
+	STAILQ_ENTRY(mint_mail) next;
 	struct netns_gone *gone;
 };
 
@@ -68,7 +69,7 @@ struct mint_target {
  * @error:	positive errno, when there is none
  * @netns_id:	0: its namespace does not go
  * @prev, @next: in struct mint_netns
- * @next_waiting: until berthd is asked
+ * @waiting:	among other questions, until berthd is asked
  * @sent_prev, @sent_next: while its answer is awaited, oldest first
  */
 struct mint {
@@ -85,7 +86,7 @@ struct mint {
 	int error;
 	uint64_t netns_id;
 	struct mint *prev, *next;
-	struct mint *next_waiting;
+	STAILQ_ENTRY(mint) waiting;
 	struct mint *sent_prev, *sent_next;
 };
 
@@ -96,21 +97,6 @@ struct netns_gone {
 	atomic_uint users;
 	struct netns_gone *next;
 	struct mint_mail mails[]; /* one for each worker */
-};
-
-/**
- * struct mint_outbox - from the workers to the main thread, under its lock
- * @first, @last: questions
- * @closed:	namespaces that no worker has anything of
- */
-struct mint_outbox {
-	struct mint *first, *last;
-	struct netns_gone *closed;
-};
-
-/** struct mint_inbox - of one worker, under its lock */
-struct mint_inbox {
-	struct mint_mail *first, *last;
 };
 
 /**

@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/core/outbox.h"
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
@@ -30,12 +31,11 @@
 
 /**
  * struct minter_lane - questions of one namespace's clients; never empty
- * @first, @last: linked by @next_waiting
  * @prev, @next: in struct minter
  */
 struct minter_lane {
 	uint64_t netns_id;
-	struct mint *first, *last;
+	STAILQ_HEAD(, mint) mints;
 	struct minter_lane *prev, *next;
 	UT_hash_handle hh;
 };
@@ -44,16 +44,10 @@ static void mail_put(struct worker *worker, struct mint_mail *mail)
 {
 	struct inbox *inbox = &worker->inbox;
 
-	mail->next = NULL;
 	pthread_mutex_lock(&inbox->lock);
-	if (inbox->mints.first)
-		inbox->mints.last->next = mail;
-	else
-		inbox->mints.first = mail;
-	inbox->mints.last = mail;
+	STAILQ_INSERT_TAIL(&inbox->mints, mail, next);
 	pthread_mutex_unlock(&inbox->lock);
-	inbox->told = true;
-	worker_kick(worker);
+	inbox_wake(inbox);
 }
 
 static void mint_fail(struct mint *mint, int error)
@@ -87,6 +81,7 @@ static struct minter_lane *lane_new(struct minter *minter, uint64_t netns_id)
 	if (!lane)
 		return NULL;
 	lane->netns_id = netns_id;
+	STAILQ_INIT(&lane->mints);
 	HASH_ADD(hh, minter->by_netns, netns_id, sizeof(netns_id), lane);
 	if (!lane->hh.tbl) {
 		free(lane);
@@ -109,21 +104,16 @@ static void lane_add(struct minter *minter, struct mint *mint)
 		mint_fail(mint, ENOMEM);
 		return;
 	}
-	mint->next_waiting = NULL;
-	if (lane->first)
-		lane->last->next_waiting = mint;
-	else
-		lane->first = mint;
-	lane->last = mint;
+	STAILQ_INSERT_TAIL(&lane->mints, mint, waiting);
 }
 
 /* Takes its first question out. */
 static struct mint *lane_take(struct minter *minter, struct minter_lane *lane)
 {
-	struct mint *mint = lane->first;
+	struct mint *mint = STAILQ_FIRST(&lane->mints);
 
-	lane->first = mint->next_waiting;
-	if (lane->first)
+	STAILQ_REMOVE_HEAD(&lane->mints, waiting);
+	if (!STAILQ_EMPTY(&lane->mints))
 		return mint;
 	DL_DELETE(minter->lanes, lane);
 	/* The analyzer takes the table of a lane that is listed to be empty.
@@ -152,13 +142,14 @@ static void take_questions(struct minter *minter)
 	struct mint *mint, *next;
 
 	pthread_mutex_lock(&outbox->lock);
-	mint = TAKE_PTR(outbox->mints.first);
-	closed = TAKE_PTR(outbox->mints.closed);
+	mint = STAILQ_FIRST(&outbox->questions);
+	STAILQ_INIT(&outbox->questions);
+	closed = TAKE_PTR(outbox->closed);
 	pthread_mutex_unlock(&outbox->lock);
 	if (closed)
 		LL_CONCAT(minter->closed, closed);
 	for (; mint; mint = next) {
-		next = mint->next_waiting;
+		next = STAILQ_NEXT(mint, waiting);
 		lane_add(minter, mint);
 	}
 }
@@ -167,7 +158,7 @@ static void take_questions(struct minter *minter)
 static bool send_question(struct minter *minter, struct minter_lane *lane,
 			  uint64_t now_us)
 {
-	struct mint *mint = lane->first;
+	struct mint *mint = STAILQ_FIRST(&lane->mints);
 	const struct serving *serving = mint->target.serving;
 	bool stands_in = mint->target.client.family != AF_UNSPEC;
 	const struct serving_backend *target =
@@ -211,7 +202,7 @@ static bool send_questions(struct minter *minter)
 
 	fail_lost(minter, now_us);
 	while ((lane = minter->lanes)) {
-		if (atomic_load_explicit(&lane->first->unwanted,
+		if (atomic_load_explicit(&STAILQ_FIRST(&lane->mints)->unwanted,
 					 memory_order_relaxed)) {
 			mint_fail(lane_take(minter, lane), ECANCELED);
 			continue;

@@ -14,7 +14,8 @@
 #include <utlist.h>
 
 #include "common/util.h"
-#include "relay/core/listener.h"
+#include "relay/core/outbox.h"
+#include "relay/core/own_sockets.h"
 #include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/spread.h"
@@ -79,7 +80,7 @@ static void tell_first(struct share *share)
 
 	if (first != share &&
 	    atomic_load_explicit(&first->parked, memory_order_relaxed))
-		worker_ask(first, SHARE_RESUME);
+		inbox_ask(&first->worker->inbox, first, SHARE_RESUME);
 }
 
 void share_unpark(struct worker *worker, struct share *share)
@@ -105,6 +106,49 @@ void share_resume(struct timer *timer, void *user_data)
 	DL_COUNT2(worker->parked, share, n, parked_next);
 	while (n-- > 0)
 		share_unpark(worker, NULL);
+}
+
+/* Clients */
+
+struct serving *share_newest_serving(struct share *share)
+{
+	struct inbox *inbox = &share->worker->inbox;
+	struct serving *serving;
+
+	pthread_mutex_lock(&inbox->lock);
+	serving = serving_ref(share->wanted_serving ? share->wanted_serving
+						    : share->serving);
+	pthread_mutex_unlock(&inbox->lock);
+	return serving;
+}
+
+void share_limited(struct share *share)
+{
+	if (share->limited)
+		return;
+	share->limited = true;
+	counters_add(share_counters(share), COUNTER_LIMITED, 1);
+}
+
+int share_arrival_hops(struct share *share, struct own_arrival *arrival)
+{
+	const struct listener *listener = share->listener;
+	int hops;
+
+	arrival->protocol = listener->protocol;
+	arrival->to_port = listener->port;
+	arrival->netns_id = listener->netns_id;
+	arrival->listener_id = listener->id;
+	hops = own_arrival_hops(arrival);
+	if (hops >= 0)
+		return hops;
+	counters_add(share_counters(share), COUNTER_LOOPED, 1);
+	if (worker_may_log(share->worker, listener, "circle"))
+		log_warning("%s: the rules forward in a circle: what berth "
+			    "sent to a backend came back to berth's own "
+			    "listener; cutting it there",
+			    listener->label);
+	return hops;
 }
 
 /* Shares */
@@ -168,9 +212,11 @@ static void share_join(struct worker *worker, struct share *share)
  * which will not look any more (EPOLLEXCLUSIVE); so the first must. */
 static void share_leave(struct worker *worker, struct share *share)
 {
+	struct share *first = spread_first(share->listener);
+
 	share_stop(worker, share);
 	atomic_store_explicit(&share->asked, false, memory_order_relaxed);
-	worker_ask(spread_first(share->listener), SHARE_RESUME);
+	inbox_ask(&first->worker->inbox, first, SHARE_RESUME);
 }
 
 static void share_look_again(struct worker *worker, struct share *share)
@@ -269,4 +315,24 @@ void share_apply(struct worker *worker, struct share *share,
 		share_join(worker, share);
 	if (wanted & SHARE_RESUME)
 		share_look_again(worker, share);
+}
+
+void share_release_done(struct worker *worker)
+{
+	struct share *share;
+
+	while ((share = worker->done)) {
+		worker->done = share->next_done;
+		(void)serving_unref(TAKE_PTR(share->serving));
+		outbox_unuse(worker->outbox, share->listener);
+	}
+}
+
+void share_forget(struct share *share)
+{
+	const struct relay_protocol *ops = share->listener->ops;
+
+	if (ops->close)
+		ops->close(share->worker, share);
+	share->serving = serving_unref(share->serving);
 }

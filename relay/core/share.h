@@ -6,10 +6,10 @@
 #ifndef RELAY_CORE_SHARE_H
 #define RELAY_CORE_SHARE_H
 
-struct serving;
-struct share;
+#include "relay/core/listener.h"
+
+struct own_arrival;
 struct timer;
-struct worker;
 
 /**
  * share_apply() - does what the main thread wants
@@ -18,6 +18,41 @@ struct worker;
  */
 void share_apply(struct worker *worker, struct share *share,
 		 unsigned int wanted, struct serving *serving);
+
+/**
+ * share_newest_serving() - what new connections are to get, even if the mail
+ * that says so is not read yet
+ * @share:	was begun
+ *
+ * Return: a reference, the caller's.
+ */
+struct serving *share_newest_serving(struct share *share);
+
+/**
+ * share_limited() - a limit stops accepting
+ *
+ * Counts it once, however often accepting is tried again, until
+ * share_accepted(). How many clients wait in the backlog meanwhile only the
+ * kernel knows.
+ */
+void share_limited(struct share *share);
+
+/** share_accepted() - a client was accepted: counts it */
+static inline void share_accepted(struct share *share)
+{
+	share->limited = false;
+	counters_add(share_counters(share), COUNTER_ACCEPTED, 1);
+}
+
+/**
+ * share_arrival_hops() - where is a client from?
+ * @arrival:	with the client's end and, if it is known, the one that it spoke
+ *		to
+ *
+ * A client that must not be served is counted and logged.
+ * Return: as own_arrival_hops().
+ */
+int share_arrival_hops(struct share *share, struct own_arrival *arrival);
 
 /** share_ended() - the share has no connection left and is withdrawn:
  * releases it after the batch */
@@ -37,5 +72,13 @@ void share_resume(struct timer *timer, void *user_data);
 /** share_leave_idle() - a timer's handler: leaves the listeners that the worker
  * joined and where it helps no more */
 void share_leave_idle(struct timer *timer, void *user_data);
+
+/** share_release_done() - the batch is over: gives back the shares that ended,
+ * see share_ended() */
+void share_release_done(struct worker *worker);
+
+/** share_forget() - by the main thread, when the worker was joined: frees what
+ * @share has, whether it ended or not */
+void share_forget(struct share *share);
 
 #endif

@@ -16,7 +16,7 @@
  * hands over what it accepts (handover.c).
  *
  * The worker that a listener begins with never leaves it, so there is always
- * one that accepts. To ask takes the lock of the other one's mailbox and wakes
+ * one that accepts. To ask takes the lock of the other one's inbox and wakes
  * it; nothing of that is on the path of a connection otherwise.
  *
  * Two ways that were measured beside this one, and given up: every listener in
@@ -100,7 +100,7 @@ bool spread_pass(const struct share *share, uint64_t now_us)
 		    atomic_exchange_explicit(&other->asked, true,
 					     memory_order_relaxed))
 			continue;
-		worker_ask(other, SHARE_JOIN);
+		inbox_ask(&other->worker->inbox, other, SHARE_JOIN);
 		return true;
 	}
 	return false;

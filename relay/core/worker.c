@@ -1,36 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* worker.c - a thread with its epoll set and its timers
- *
- * Theory of operation: a worker serves what epoll_wait(2) returned, then the
- * timers that are due, then connections whose work was cut short to let others
- * have their turn. Only after all that, memory is freed and shares are given
- * back, because an event later in the same batch may point to what an earlier
- * one ended: such a thing has no handler any more and is skipped.
- */
+/* worker.c - what a worker has, and what all that it serves makes use of */
 #include "relay/core/worker.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include "common/util.h"
-#include "relay/core/handover.h"
-#include "relay/core/serving.h"
-#include "relay/core/share.h"
-#include "relay/core/protocol.h"
-
-#define BATCH_EVENTS 128
-
-/* Enough for the batch, TLS and glibc; checked by running the tests. */
-#define STACK_BYTES (256u * 1024)
 
 /* @resume, @trim, @leave, @log_tell */
 #define WORKER_TIMERS 4
 
-/* How long a pipe rests in the pool before it is closed. */
+/* How long a pipe may be unused in the pool before it is closed. */
 #define TRIM_US USEC_PER_SEC
 
 /* Messages of one worker that wait: hundreds of the largest. */
@@ -42,7 +24,7 @@
 /* Ends the name of a rule in a label. */
 #define RULE_END "': "
 
-/* A label begins with its rule, see control.c: how many of its bytes. */
+/* How many bytes of @label are its rule, which it begins with: see offers.c. */
 static int rule_bytes(const char *label)
 {
 	const char *end = strstr(label, RULE_END);
@@ -130,49 +112,19 @@ void worker_bury(struct worker *worker, struct grave *grave)
 	worker->graves = grave;
 }
 
-/* What each protocol has to do, in the order of enum protocol. */
-
-static void worker_flush(struct worker *worker)
+void worker_free_graves(struct worker *worker)
 {
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		if (worker->protocols[i]->flush)
-			worker->protocols[i]->flush(worker);
-	}
-}
-
-static void worker_run_ready(struct worker *worker)
-{
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		if (worker->protocols[i]->run_ready)
-			worker->protocols[i]->run_ready(worker);
-	}
-}
-
-static void worker_stop(struct worker *worker)
-{
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		if (worker->protocols[i]->stop)
-			worker->protocols[i]->stop(worker);
-	}
-}
-
-static void worker_after_batch(struct worker *worker)
-{
-	struct share *share;
 	struct grave *grave;
 
-	while ((share = worker->done)) {
-		worker->done = share->next_done;
-		(void)serving_unref(TAKE_PTR(share->serving));
-		outbox_unuse(worker->outbox, share->listener);
-	}
 	while ((grave = worker->graves)) {
 		worker->graves = grave->next;
 		free(grave);
 	}
 }
 
-/* It did what it is for by waking us. */
+/* A turn */
+
+/* The alarm did what it is for by waking the worker. */
 static void alarm_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events)
 {
@@ -205,111 +157,55 @@ static int worker_set_alarm(struct worker *worker)
 	return -1;
 }
 
-static void *worker_main(void *user_data)
+int worker_wait(struct worker *worker, struct epoll_event *events, int n_max)
 {
-	struct worker *worker = user_data;
-	struct epoll_event events[BATCH_EVENTS];
+	int n = epoll_wait(worker->epoll_fd, events, n_max,
+			   worker_set_alarm(worker));
 
-	while (!worker->stopping) {
-		int n = epoll_wait(worker->epoll_fd, events, BATCH_EVENTS,
-				   worker_set_alarm(worker));
-
-		worker->now_us = monotonic_us();
-		load_note(&worker->load, worker->now_us);
-		worker->turn++;
-		for (int i = 0; i < n; i++) {
-			struct pollable *pollable = events[i].data.ptr;
-
-			if (pollable->handler)
-				pollable->handler(worker, pollable,
-						  events[i].events);
-		}
-		worker_flush(worker);
-		timers_run(&worker->timers, worker->now_us, worker);
-		worker_run_ready(worker);
-		worker_after_batch(worker);
-	}
-	worker_stop(worker);
-	worker_after_batch(worker);
-	return NULL;
+	worker->now_us = monotonic_us();
+	load_note(&worker->load, worker->now_us);
+	worker->turn++;
+	return n;
 }
 
-static int worker_open(struct worker *worker)
-{
-	struct inbox *inbox = &worker->inbox;
-	int r;
+/* Beginning and end */
 
-	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (worker->epoll_fd < 0)
-		return -errno;
-	inbox->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (inbox->fd < 0)
-		return -errno;
-	inbox->poll.handler = inbox_handler;
-	r = worker_watch(worker, inbox->fd, EPOLLIN, &inbox->poll);
-	if (r < 0)
-		return r;
+static int open_alarm(struct worker *worker)
+{
 	worker->alarm_fd =
 		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (worker->alarm_fd < 0)
 		return -errno;
 	worker->alarm.handler = alarm_handler;
 	/* Edge-triggered, so that nobody must read it. */
-	r = worker_watch(worker, worker->alarm_fd, EPOLLIN | EPOLLET,
-			 &worker->alarm);
+	return worker_watch(worker, worker->alarm_fd, EPOLLIN | EPOLLET,
+			    &worker->alarm);
+}
+
+static int open_all(struct worker *worker)
+{
+	int r = inbox_init(&worker->inbox);
+
 	if (r < 0)
 		return r;
-	worker->resume.handler = share_resume;
-	worker->trim.handler = worker_trim;
-	worker->leave.handler = share_leave_idle;
-	worker->log_tell.handler = worker_log_tell;
-	for (int i = 0; i < WORKER_TIMERS; i++) {
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (worker->epoll_fd < 0)
+		return -errno;
+	r = worker_watch(worker, worker->inbox.fd, EPOLLIN,
+			 &worker->inbox.poll);
+	if (r == 0)
+		r = open_alarm(worker);
+	for (int i = 0; i < WORKER_TIMERS && r == 0; i++)
 		r = timers_reserve(&worker->timers);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	worker->scratch = malloc(BUFFER_MAX_BYTES);
 	return worker->scratch ? 0 : -ENOMEM;
 }
 
-static void worker_close(struct worker *worker)
+int worker_init(struct worker *worker, size_t index, struct outbox *outbox,
+		const struct relay_protocol *const *protocols)
 {
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		if (worker->protocols[i]->forget)
-			worker->protocols[i]->forget(worker);
-	}
-	timers_done(&worker->timers);
-	buffer_pool_done(&worker->buffers);
-	pipe_pool_done(&worker->pipes);
-	free(TAKE_PTR(worker->scratch));
-	cleanup_close(&worker->alarm_fd);
-	cleanup_close(&worker->inbox.fd);
-	cleanup_close(&worker->epoll_fd);
-	(void)pthread_mutex_destroy(&worker->inbox.lock);
-}
-
-static int worker_run(struct worker *worker)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r;
-
-	/* Signals are the main thread's. */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	(void)pthread_attr_init(&attr); /* cannot fail: Linux */
-	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&worker->thread, &attr, worker_main, worker);
-	(void)pthread_attr_destroy(&attr);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
-int worker_start(struct worker *worker, size_t index, struct outbox *outbox,
-		 const struct relay_protocol *const *protocols)
-{
-	int r;
-
 	*worker = (struct worker){
 		.epoll_fd = -1,
 		.alarm_fd = -1,
@@ -317,38 +213,22 @@ int worker_start(struct worker *worker, size_t index, struct outbox *outbox,
 		.index = index,
 		.protocols = protocols,
 		.outbox = outbox,
-		.inbox.fd = -1,
+		.trim.handler = worker_trim,
 		.messages.limit_bytes = MESSAGES_BYTES,
 		.log_limits = { .interval_us = LOG_INTERVAL_US,
 				.burst = LOG_BURST },
+		.log_tell.handler = worker_log_tell,
 	};
-	(void)pthread_mutex_init(&worker->inbox.lock, NULL);
-	r = worker_open(worker);
-	if (r == 0)
-		r = worker_run(worker);
-	if (r < 0)
-		worker_close(worker);
-	return r;
-}
-
-void worker_join(struct worker *worker)
-{
-	(void)pthread_join(worker->thread, NULL); /* it was started */
-}
-
-void worker_forget(struct share *share)
-{
-	const struct relay_protocol *ops = share->listener->ops;
-
-	if (ops->close)
-		ops->close(share->worker, share);
-	share->serving = serving_unref(share->serving);
+	return open_all(worker);
 }
 
 void worker_done(struct worker *worker)
 {
-	worker_after_batch(worker);
-	mint_mails_drop(worker);
-	handover_drop(worker);
-	worker_close(worker);
+	timers_done(&worker->timers);
+	buffer_pool_done(&worker->buffers);
+	pipe_pool_done(&worker->pipes);
+	free(TAKE_PTR(worker->scratch));
+	cleanup_close(&worker->alarm_fd);
+	cleanup_close(&worker->epoll_fd);
+	inbox_done(&worker->inbox);
 }

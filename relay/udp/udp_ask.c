@@ -17,7 +17,7 @@
  *
  * When the rule changes while a question is on its way, berthd's answer may be
  * that it is stale. What was held is then handled as if it had come now, under
- * the new rule: at once, or if the change is still in the mailbox, with it.
+ * the new rule: at once, or if the change is still in the inbox, with it.
  *
  * The question of a session that ended cannot be called back. It keeps its
  * place among those that are on their way until the answer is here, or else
@@ -36,6 +36,7 @@
 #include "relay/core/mint.h"
 #include "relay/core/serving.h"
 #include "relay/udp/udp_internal.h"
+#include "relay/core/share.h"
 #include "relay/core/worker.h"
 
 /* Questions of one listener on their way: berthd has always another one at

@@ -27,6 +27,7 @@
 #include "relay/core/serving.h"
 #include "relay/udp/udp_internal.h"
 #include "relay/udp/udp_socket.h"
+#include "relay/core/outbox.h"
 #include "relay/core/worker.h"
 
 /* Sessions that a namespace gives for one that it wants, when it has more than

@@ -55,6 +55,7 @@
 #include "relay/core/serving.h"
 #include "relay/udp/udp_internal.h"
 #include "relay/udp/udp_socket.h"
+#include "relay/core/share.h"
 #include "relay/core/worker.h"
 
 /* Sessions ended per turn when many expire together. */

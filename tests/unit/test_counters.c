@@ -132,7 +132,7 @@ static void test_memory_comes_with_traffic(void **state)
 		assert_null(atomic_load(&listener->shares[i].counters));
 	}
 	counters = share_counters(&listener->shares[0]);
-	assert_ptr_not_equal(counters, &worker.uncounted);
+	assert_ptr_equal(counters, atomic_load(&listener->shares[0].counters));
 	assert_ptr_equal(share_counters(&listener->shares[0]), counters);
 	counters_add(counters, COUNTER_ACCEPTED, 1);
 	assert_null(atomic_load(&listener->shares[1].counters));

@@ -15,7 +15,7 @@
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/core/listener.h"
-#include "relay/core/mailbox.h"
+#include "relay/core/outbox.h"
 #include "relay/core/mint.h"
 #include "relay/core/serving.h"
 #include "relay/udp/udp_ask.h"
@@ -140,8 +140,8 @@ static int teardown(void **state)
 		end_sessions(all, &all->fronts[i]);
 		(void)udp_table_free(all->fronts[i].table);
 	}
-	for (mint = all->outbox.mints.first; mint; mint = next) {
-		next = mint->next_waiting;
+	for (mint = STAILQ_FIRST(&all->outbox.questions); mint; mint = next) {
+		next = STAILQ_NEXT(mint, waiting);
 		mint_destroy(mint);
 	}
 	outbox_done(&all->outbox);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outbox.h - what the workers tell the main thread */
+#ifndef RELAY_CORE_OUTBOX_H
+#define RELAY_CORE_OUTBOX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct listener;
+struct mint;
+struct netns_gone;
+
+/**
+ * struct outbox - of all workers
+ * @fd:		readable when there is something new; see wakeup.h
+ * @released:	listeners that nobody uses any more
+ * @questions:	for sockets that berthd is to make, in order; see mint.h
+ * @closed:	namespaces that no worker has anything of any more
+ * @ports_short: the port space in which the kernel has no port left, or 0
+ */
+struct outbox {
+	int fd;
+	pthread_mutex_t lock;
+	struct listener *released;
+	STAILQ_HEAD(, mint) questions;
+	struct netns_gone *closed;
+	_Atomic uint32_t ports_short;
+};
+
+/** outbox_init() - Return: 0 or -errno of eventfd(2). */
+int outbox_init(struct outbox *outbox);
+
+/** outbox_done() - frees what outbox_init() made; no worker may be left */
+void outbox_done(struct outbox *outbox);
+
+/** outbox_take() - main thread: takes the listeners that were released, linked
+ * by @next_released; the caller frees them. Return: NULL: there are none. */
+struct listener *outbox_take(struct outbox *outbox);
+
+/* By the workers */
+
+/** outbox_kick() - wakes the main thread */
+void outbox_kick(struct outbox *outbox);
+
+/** outbox_ports_short() - the kernel has no local port left in @space, and the
+ * namespace that has most is to give some back, whichever workers serve it */
+void outbox_ports_short(struct outbox *outbox, uint32_t space);
+
+/** outbox_unuse() - takes a user of the listener away; the last one gives the
+ * listener back to the main thread */
+void outbox_unuse(struct outbox *outbox, struct listener *listener);
+
+#endif
