@@ -95,7 +95,7 @@ static int nsid_assign(struct watcher *watcher, struct tracked *tracked)
 
 	if (fd < 0)
 		return fd;
-	r = netlink_assign_nsid(watcher->netlink, fd, &nsid, &is_new);
+	r = netlink_assign_nsid(watcher->requests, fd, &nsid, &is_new);
 	if (r < 0)
 		return r;
 	r = registry_set_nsid(&watcher->registry, tracked, nsid,
@@ -113,7 +113,7 @@ static void host_nsid_check(struct watcher *watcher)
 		open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int nsid = NSID_NONE;
 
-	if (fd >= 0 && netlink_get_nsid(watcher->netlink, fd, &nsid) == 0)
+	if (fd >= 0 && netlink_get_nsid(watcher->requests, fd, &nsid) == 0)
 		(void)registry_set_nsid(&watcher->registry,
 					names_host(watcher->names), nsid,
 					/* announced= */ true);
@@ -145,7 +145,7 @@ static int read_listing(struct watcher *watcher, struct tracked *tracked,
 
 	for (int i = 0; i < INTERRUPTED_MAX && r == -EINTR; i++) {
 		observed_listing_done(&listing);
-		r = netlink_dump(watcher->netlink, nsid, listing_found,
+		r = netlink_dump(watcher->requests, nsid, listing_found,
 				 &listing);
 	}
 	if (listing.failed)
@@ -301,7 +301,7 @@ static int nsids_compare(struct watcher *watcher)
 
 	watcher->nsid_round++;
 	lingering_check_begin(&watcher->lingering);
-	r = netlink_list_nsids(watcher->netlink, nsid_listed, watcher);
+	r = netlink_list_nsids(watcher->requests, nsid_listed, watcher);
 	if (r < 0)
 		return r;
 	lingering_check_end(&watcher->lingering, lingering_freed, watcher);
@@ -355,7 +355,7 @@ static void lost_told(void *user_data)
 	}
 }
 
-static const struct netlink_ops netlink_ops = {
+static const struct netlink_events_ops events_ops = {
 	.item = item_told,
 	.nsid_new = nsid_new_told,
 	.nsid_freed = nsid_freed_told,
@@ -492,9 +492,12 @@ int monitor_open(struct watcher *watcher, size_t buffer_bytes)
 			       &watcher->monitor_timer);
 
 	if (r == 0)
-		r = netlink_open(watcher->loop,
-				 buffer_bytes ? buffer_bytes : BUFFER_BYTES,
-				 &netlink_ops, watcher, &watcher->netlink);
+		r = netlink_events_open(watcher->loop,
+					buffer_bytes ? buffer_bytes
+						     : BUFFER_BYTES,
+					&events_ops, watcher, &watcher->events);
+	if (r == 0)
+		r = netlink_requests_open(&watcher->requests);
 	if (r < 0)
 		return r;
 	host_nsid_check(watcher);
@@ -503,7 +506,8 @@ int monitor_open(struct watcher *watcher, size_t buffer_bytes)
 
 void monitor_close(struct watcher *watcher)
 {
-	netlink_close(watcher->netlink);
+	netlink_events_close(watcher->events);
+	netlink_requests_close(watcher->requests);
 	loop_timer_free(watcher->monitor_timer);
 	lingering_done(&watcher->lingering);
 }

@@ -190,7 +190,7 @@ void watcher_get_stats(const struct watcher *watcher,
 		       struct watcher_stats *ret_stats)
 {
 	*ret_stats = watcher->stats;
-	ret_stats->netlink_events = netlink_event_count(watcher->netlink);
+	ret_stats->netlink_events = netlink_events_count(watcher->events);
 	ret_stats->names_overflows = dirwatch_overflows(watcher->dirwatch);
 }
 

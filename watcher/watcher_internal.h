@@ -13,7 +13,8 @@
 #include "common/mounts.h"
 #include "watcher/lingering.h"
 #include "watcher/names.h"
-#include "watcher/netlink.h"
+#include "watcher/netlink_events.h"
+#include "watcher/netlink_requests.h"
 #include "watcher/processes.h"
 #include "watcher/registry.h"
 #include "watcher/watcher.h"
@@ -88,7 +89,8 @@ struct watcher {
 	bool retry_pending;
 
 	/* monitor.c */
-	struct netlink *netlink;
+	struct netlink_events *events;
+	struct netlink_requests *requests;
 	size_t max_addresses;
 	struct lingering lingering;
 	struct tracked *read_due, *read_held;

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /* fuzz_netlink.c - any bytes as what rtnetlink says, events and answers
  *
- * libnl takes the bytes apart and calls the handlers, as it does with the
- * kernel's. The first byte says what came beside them. The file is included
- * because nothing outside has to do with a single message.
+ * The first byte of the input says whether the rest is an event or an answer,
+ * and what came beside it. Both files are included because they receive
+ * datagrams from the kernel only.
  */
-/* NOLINTNEXTLINE(bugprone-suspicious-include) */
-#include "watcher/netlink.c"
+/* NOLINTBEGIN(bugprone-suspicious-include) */
+#include "watcher/netlink_events.c"
+#include "watcher/netlink_requests.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint8_t *input;
-static size_t input_size;
-static uint8_t input_flags;
+/* Bits of the first byte of the input. */
+#define HAS_NSID 1
+#define TRUNCATED 2
+#define IS_ANSWER 4
 
 static void check_item(const struct netlink_item *item)
 {
@@ -57,100 +60,61 @@ static bool found_item(const struct netlink_item *item, void *user_data)
 	return item->address.prefix_bits != 0x7f;
 }
 
-/* The input once, then nothing more. */
-static int receive_input(struct nl_sock *sock, struct sockaddr_nl *ret_from,
-			 unsigned char **ret_buffer, struct ucred **creds)
+/* One datagram of the event socket: what came beside it is in @flags. */
+static void as_event(unsigned char *bytes, size_t size, uint8_t flags)
 {
+	static const struct netlink_events_ops ops = { .item = got_item,
+						       .nsid_new = got_nsid,
+						       .nsid_freed = got_nsid,
+						       .lost = got_loss };
+	struct netlink_events events = { .ops = &ops };
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct datagram datagram = { 0 };
-	struct msghdr msg;
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { bytes, size };
+	struct msghdr msg = {
+		.msg_name = &kernel,
+		.msg_namelen = sizeof(kernel),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_flags = flags & TRUNCATED ? MSG_TRUNC : 0,
+	};
 	struct cmsghdr *cmsg;
-	size_t n = input_size;
 
-	(void)sock;
-	(void)creds;
-	if (!input) {
-		received.error = EAGAIN;
-		return -NLE_FAILURE;
-	}
-	prepare(&datagram, receive_buffers[0], &msg);
-	if (n > MESSAGE_BYTES)
-		n = MESSAGE_BYTES;
-	memcpy(receive_buffers[0], input, n);
-	input = NULL;
-	msg.msg_name = &kernel;
-	msg.msg_controllen = 0;
-	if (input_flags & 1) {
-		msg.msg_controllen = CMSG_SPACE(sizeof(int));
+	if (flags & HAS_NSID) {
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
 		cmsg = CMSG_FIRSTHDR(&msg);
 		cmsg->cmsg_level = SOL_NETLINK;
 		cmsg->cmsg_type = NETLINK_LISTEN_ALL_NSID;
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memset(CMSG_DATA(cmsg), 0, sizeof(int));
 	}
-	if (input_flags & 2)
-		msg.msg_flags |= MSG_TRUNC;
-	return hand_out(&msg, n, ret_from, ret_buffer);
+	(void)tell_datagram(&events, &msg, (unsigned int)size); /* any */
 }
 
-static struct nl_sock *fuzz_socket(void)
-{
-	struct nl_sock *sock = nl_socket_alloc();
-	struct nl_cb *cb;
-
-	assert(sock);
-	cb = nl_socket_get_cb(sock);
-	nl_cb_overwrite_recv(cb, receive_input);
-	nl_cb_put(cb);
-	nl_socket_disable_seq_check(sock);
-	return sock;
-}
-
-static void as_events(void)
-{
-	static const struct netlink_ops ops = { .item = got_item,
-						.nsid_new = got_nsid,
-						.nsid_freed = got_nsid,
-						.lost = got_loss };
-	struct netlink nl = { .ops = &ops, .queue_max = 4 };
-
-	nl.events = fuzz_socket();
-	assert(nl_socket_modify_cb(nl.events, NL_CB_VALID, NL_CB_CUSTOM,
-				   event_handler, &nl) == 0);
-	events_handler(EPOLLIN, &nl);
-	nl_socket_free(nl.events);
-}
-
-static void as_answer(void)
+static void as_answer(unsigned char *bytes, size_t size)
 {
 	struct request request = { .target_nsid = 0,
 				   .found = found_item,
 				   .found_nsid = got_nsid };
-	struct nl_sock *sock = fuzz_socket();
+	int r = take_datagram(&request, (void *)bytes, (int)size);
 
-	assert(nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM,
-				   answer_handler, &request) == 0);
-	assert(nl_socket_modify_cb(sock, NL_CB_FINISH, NL_CB_CUSTOM,
-				   finish_handler, &request) == 0);
-	assert(nl_socket_modify_cb(sock, NL_CB_ACK, NL_CB_CUSTOM, ack_handler,
-				   &request) == 0);
-	assert(nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, error_handler,
-				       &request) == 0);
-	while (!request.done && !request.cut_off && input)
-		(void)nl_recvmsgs_default(sock); /* see request_wait() */
-	nl_socket_free(sock);
+	assert(r <= 0 && (r == 0 || !request.done));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 2) /* the kernel sends no empty datagrams */
+	unsigned char *bytes;
+
+	/* The kernel sends no empty datagrams. */
+	if (size < 2 || size > NETLINK_DATAGRAM_BYTES)
 		return 0;
-	input_flags = data[0];
-	input = data + 1;
-	input_size = size - 1;
-	if (input_flags & 4)
-		as_answer();
+	bytes = malloc(size - 1); /* aligned, and nothing lies behind it */
+	assert(bytes);
+	memcpy(bytes, data + 1, size - 1);
+	if (data[0] & IS_ANSWER)
+		as_answer(bytes, size - 1);
 	else
-		as_events();
+		as_event(bytes, size - 1, data[0]);
+	free(bytes);
 	return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_netlink.c - what the event socket's reader does with what it is given
+/* test_netlink_events.c - what the event socket's reader does with what it is
+ * given
  *
  * Needs root. A real event in a namespace of its own wakes the reader once;
  * what it then reads is the test's: recvmmsg(2) is wrapped.
@@ -20,19 +21,23 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "watcher/netlink.h"
+#include "watcher/netlink_events.h"
 
-#define PER_WAKE 256 /* as in watcher/netlink.c */
+#define PER_WAKE 256 /* as in watcher/netlink_events.c */
 #define LOST (-1)
+#define CUT_OFF (-2)
+#define FOREIGN (-3)
+#define DOUBLE (-4)
 
 struct fixture {
 	struct loop *loop;
-	struct netlink *netlink;
+	struct netlink_events *events;
 	unsigned int items, items_when_lost, lost;
 };
 
-/* What the wrapped calls give: LOST, or so many messages; a 0 ends it, from
- * which on there is nothing. NULL: the real ones. */
+/* What the wrapped calls give: so many datagrams of one message; LOST; or a
+ * datagram that is CUT_OFF, is of another process (FOREIGN), or has two
+ * messages (DOUBLE). A 0 ends it, from which on there is nothing. */
 static const int *script;
 
 struct link_message {
@@ -42,8 +47,9 @@ struct link_message {
 	char ifname[8];
 };
 
-static void fill(struct msghdr *header)
+static void fill(struct mmsghdr *message_header)
 {
+	struct msghdr *header = &message_header->msg_hdr;
 	static const struct link_message message = {
 		.header = { .nlmsg_len = sizeof(message),
 			    .nlmsg_type = RTM_NEWLINK },
@@ -59,6 +65,23 @@ static void fill(struct msghdr *header)
 	header->msg_namelen = sizeof(kernel);
 	header->msg_controllen = 0;
 	header->msg_flags = 0;
+	message_header->msg_len = sizeof(message);
+}
+
+static void spoil(struct mmsghdr *message, int how)
+{
+	struct link_message *first;
+
+	fill(message);
+	first = message->msg_hdr.msg_iov->iov_base;
+	if (how == CUT_OFF)
+		message->msg_hdr.msg_flags = MSG_TRUNC;
+	if (how == FOREIGN)
+		((struct sockaddr_nl *)message->msg_hdr.msg_name)->nl_pid = 1;
+	if (how == DOUBLE) {
+		first[1] = first[0];
+		message->msg_len = sizeof(first[0]) + sizeof(first[1]);
+	}
 }
 
 /* Nothing that is really there shall wake the reader again. */
@@ -85,11 +108,13 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned int n_max, int flags,
 	script++;
 	if (n == LOST)
 		return -1;
-	assert_in_range(n, 1, n_max);
-	for (int i = 0; i < n; i++) {
-		fill(&messages[i].msg_hdr);
-		messages[i].msg_len = sizeof(struct link_message);
+	if (n < 0) {
+		spoil(messages, n);
+		return 1;
 	}
+	assert_in_range(n, 1, n_max);
+	for (int i = 0; i < n; i++)
+		fill(&messages[i]);
 	return n;
 }
 
@@ -139,7 +164,7 @@ static bool quit_after(void *user_data)
 
 static int setup(void **state)
 {
-	static const struct netlink_ops ops = {
+	static const struct netlink_events_ops ops = {
 		.item = item,
 		.nsid_new = nsid_changed,
 		.nsid_freed = nsid_changed,
@@ -150,8 +175,8 @@ static int setup(void **state)
 	*state = f;
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	assert_int_equal(loop_new(&f->loop), 0);
-	assert_int_equal(netlink_open(f->loop, 1 << 20, &ops, f, &f->netlink),
-			 0);
+	assert_int_equal(
+		netlink_events_open(f->loop, 1 << 20, &ops, f, &f->events), 0);
 	loop_set_after(f->loop, quit_after, f);
 	return 0;
 }
@@ -160,7 +185,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	(void)netlink_close(f->netlink);
+	(void)netlink_events_close(f->events);
 	(void)loop_free(f->loop);
 	free(f);
 	return 0;
@@ -231,6 +256,37 @@ static void test_loss_behind_a_short_batch(void **state)
 	assert_int_equal(f->items_when_lost, 35);
 }
 
+/* What was cut off is lost; nothing of it is believed. */
+static void test_cut_off(void **state)
+{
+	static const int steps[] = { CUT_OFF, 0 };
+	struct fixture *f = *state;
+
+	wake(f, steps);
+	assert_int_equal(f->items, 0);
+	assert_int_equal(f->lost, 1);
+}
+
+static void test_foreign(void **state)
+{
+	static const int steps[] = { FOREIGN, 0 };
+	struct fixture *f = *state;
+
+	wake(f, steps);
+	assert_int_equal(f->items, 0);
+	assert_int_equal(f->lost, 0);
+}
+
+static void test_two_messages_in_one_datagram(void **state)
+{
+	static const int steps[] = { DOUBLE, 0 };
+	struct fixture *f = *state;
+
+	wake(f, steps);
+	assert_int_equal(f->items, 2);
+	assert_int_equal(netlink_events_count(f->events), 2);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -239,6 +295,9 @@ int main(void)
 		T(test_others_have_their_turn),
 		T(test_nothing_stays_in_hand_after_a_loss),
 		T(test_loss_behind_a_short_batch),
+		T(test_cut_off),
+		T(test_foreign),
+		T(test_two_messages_in_one_datagram),
 	};
 #undef T
 
