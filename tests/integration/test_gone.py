@@ -16,8 +16,6 @@ from harness.rules import ack, forward, rule, rules
 from harness.traffic import echo_backend, ended, pair, stuff, works
 from harness.wait import stays, wait_equal, wait_for
 
-pytestmark = pytest.mark.kernel
-
 
 IPPROTO_MPTCP = 262
 
@@ -31,6 +29,7 @@ def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 
 
+@pytest.mark.kernel
 def test_idle_namespace_is_freed(world, monitor):
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
     idle = berthd.idle_descriptors()
@@ -43,6 +42,7 @@ def test_idle_namespace_is_freed(world, monitor):
         berthd.wait_descriptors(idle)
 
 
+@pytest.mark.kernel
 def test_connections_are_reset(world, monitor, backend):
     """Clients inside hold their own ends, which are in the namespace too:
     close them and nothing is left."""
@@ -94,8 +94,9 @@ def outside_clients(world, netns, number):
     return f"10.66.{number}.1"
 
 
-@pytest.mark.parametrize("unread", ["none", "at the client", "at the backend",
-                                    "both"])
+@pytest.mark.parametrize("unread", [
+    pytest.param("none", marks=pytest.mark.kernel), "at the client",
+    "at the backend", pytest.param("both", marks=pytest.mark.kernel)])
 def test_connections_with_unread_data(world, monitor, backend, unread):
     """Data that nobody acknowledges must not pin the namespace."""
     berthd = world.berthd(forward(to(backend)))
@@ -128,6 +129,7 @@ def test_connections_with_unread_data(world, monitor, backend, unread):
         server.close()
 
 
+@pytest.mark.kernel
 def test_half_closed_connections(world, monitor, backend):
     """FIN-WAIT and CLOSE-WAIT are connections as well."""
     berthd = world.berthd(forward(to(backend)))
@@ -175,6 +177,7 @@ def test_connections_whose_rule_went_before(world, monitor, backend):
     server.close()
 
 
+@pytest.mark.kernel
 def test_connects_under_way(world, monitor):
     """Connections whose backend has not answered yet, and those still in
     the backlog."""
@@ -203,6 +206,7 @@ def test_connects_under_way(world, monitor):
         client.close()
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("plain", [False, True], ids=["mptcp", "fallback"])
 def test_mptcp_connections(world, monitor, backend, plain):
     """MPTCP's close(2) heeds no SO_LINGER, and its connections are sockets
@@ -237,6 +241,7 @@ def test_mptcp_connections(world, monitor, backend, plain):
         server.close()
 
 
+@pytest.mark.kernel
 def test_udp_sessions(world, monitor):
     backend = world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
     berthd = world.berthd(forward(to(backend), protocol="udp"))
@@ -258,6 +263,7 @@ def test_udp_sessions(world, monitor):
     berthd.wait_descriptors(idle)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("respond", ["echo", "discard"])
 def test_own_answers_too(world, monitor, respond):
     berthd = world.berthd(ack(respond=respond))
@@ -276,6 +282,7 @@ def test_own_answers_too(world, monitor, respond):
         client.close()
 
 
+@pytest.mark.kernel
 def test_observed_namespace_without_a_listener(world, monitor):
     """Watching addresses pins nothing."""
     world.berthd(ack(address="each", match={"address": "203.0.113.0/24"}))
@@ -299,6 +306,7 @@ def test_waiting_listener_holds_nothing(world, monitor):
     wait_equal(berthd.listeners, [], "no listener, waiting or not")
 
 
+@pytest.mark.kernel
 def test_berth_reports_when_the_kernel_freed_it(world, monitor):
     berthd = world.berthd(ack())
     before = berthd.status()["freed"]["count"]
@@ -313,6 +321,7 @@ def test_berth_reports_when_the_kernel_freed_it(world, monitor):
     assert 0 < freed["last_us"] <= freed["max_us"] < 60_000_000
 
 
+@pytest.mark.kernel
 def test_namespace_that_somebody_else_pins(world, monitor):
     """It is listed after a second, and berth holds nothing in it."""
     berthd = world.berthd(ack(protocol=["tcp", "udp"]))
@@ -347,6 +356,7 @@ def test_namespace_that_somebody_else_pins(world, monitor):
     wait_equal(lambda: berthd.status()["lingering"], [], "nothing listed")
 
 
+@pytest.mark.kernel
 def test_pinned_namespace_gets_a_name_again(world, monitor):
     """The same namespace is back: its listeners are, too."""
     berthd = world.berthd(ack())
@@ -385,6 +395,7 @@ def test_relay_that_is_stuck_is_not_waited_for(world, monitor):
     assert other.ask("127.0.0.1", 8080) == b"ack"
 
 
+@pytest.mark.kernel
 def test_many_at_once(world, monitor):
     """With connections in each; afterwards no descriptor is left."""
     backend = echo_backend(world)

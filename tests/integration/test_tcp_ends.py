@@ -15,8 +15,6 @@ from harness.rules import ack, forward
 from harness.traffic import pair, pattern, stuff, was_reset, works
 from harness.wait import GUARD, wait_equal, wait_exit, wait_for
 
-pytestmark = pytest.mark.kernel
-
 IPPROTO_MPTCP = 262
 MUCH = 1 << 20  # more than the kernel takes in for one who does not read
 
@@ -56,7 +54,9 @@ def accepted(backend):
     return server
 
 
-@pytest.mark.parametrize("hangs", [False, True], ids=["crashes", "hangs"])
+@pytest.mark.parametrize("hangs", [
+    pytest.param(False, marks=pytest.mark.kernel, id="crashes"),
+    pytest.param(True, id="hangs")])
 def test_no_orphan_of_a_dead_relay_holds_a_namespace(world, monitor, backend,
                                                      kind, hangs):
     """The client is outside and reads nothing, so that nothing but the
@@ -85,7 +85,8 @@ def test_no_orphan_of_a_dead_relay_holds_a_namespace(world, monitor, backend,
     monitor.wait_freed(tracked)
 
 
-@pytest.mark.parametrize("who", ["relay", "berthd"])
+@pytest.mark.parametrize("who", [
+    pytest.param("relay", marks=pytest.mark.kernel), "berthd"])
 def test_cut_answer_does_not_end_cleanly(world, backend, kind, who):
     """Half of an answer, and then the process is gone."""
     berthd = world.berthd(forward(to(backend), protocol=protocol_of(kind)))
@@ -105,6 +106,7 @@ def test_cut_answer_does_not_end_cleanly(world, backend, kind, who):
     assert was_reset(server)
 
 
+@pytest.mark.kernel
 def test_backend_elsewhere_learns_of_a_dead_relay(world):
     """berthd made the relay's socket, in the backend's namespace."""
     place = world.netns("back")
@@ -120,6 +122,7 @@ def test_backend_elsewhere_learns_of_a_dead_relay(world):
         assert was_reset(server)
 
 
+@pytest.mark.kernel
 def test_client_reads_the_answer_late(world, backend, kind):
     """Both are through before the client reads: its socket is closed only
     when it has all."""
@@ -148,6 +151,7 @@ def test_respond_is_read_late(world, kind):
     assert read_all(client) == b"ack"
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("path", ["tcp", "unix"])
 def test_backend_reads_late(world, backend, path):
     """The relay has closed its socket before the backend reads."""
@@ -171,6 +175,7 @@ def test_backend_reads_late(world, backend, path):
     server.close()
 
 
+@pytest.mark.kernel
 def test_rule_goes_and_the_rest_is_delivered(world, backend):
     berthd = world.berthd(forward(to(backend)))
     netns = world.netns("n")
@@ -186,6 +191,7 @@ def test_rule_goes_and_the_rest_is_delivered(world, backend):
     assert read_all(client) == data
 
 
+@pytest.mark.kernel
 def test_backlog_of_a_listener_that_goes_is_reset(world):
     """Nobody accepted these; they get no clean end of nothing."""
     berthd = world.berthd(ack())

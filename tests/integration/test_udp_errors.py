@@ -13,8 +13,6 @@ from harness import firewall, process
 from harness.rules import forward
 from harness.wait import SLOWNESS, wait_for
 
-pytestmark = pytest.mark.kernel
-
 DGRAM = socket.SOCK_DGRAM
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}
 _questions = itertools.count()
@@ -33,6 +31,7 @@ RARELY_MS = 1000000
 SMALL_MTU = 1280  # the smallest that IPv6 allows
 
 both = pytest.mark.parametrize("family", list(FAMILIES))
+KERNEL = pytest.mark.kernel
 
 
 @pytest.fixture
@@ -144,7 +143,8 @@ def wait_error(berthd, *names):
 
 @both
 @pytest.mark.parametrize("why, names", [
-    ("unreachable", ["EHOSTUNREACH", "ENETUNREACH"]),
+    pytest.param("unreachable", ["EHOSTUNREACH", "ENETUNREACH"],
+                 marks=KERNEL),
     ("throw", ["ENETUNREACH"]),
     ("prohibit", ["EHOSTUNREACH", "EACCES"])])
 def test_router_refuses(world, front, near, router, far, family, why, names):
@@ -165,6 +165,7 @@ def limit_icmp(place, milliseconds):
     place.sysctl("net.ipv6.icmp.ratelimit", milliseconds)
 
 
+@KERNEL
 @both
 def test_router_that_rarely_says_so(world, front, near, router, far, family):
     """Some session is told; the others, which had no answer since, believe
@@ -189,6 +190,7 @@ def test_router_that_rarely_says_so(world, front, near, router, far, family):
     wait_error(berthd, "EHOSTUNREACH", "ENETUNREACH")
 
 
+@KERNEL
 @both
 def test_nobody_answers_for_the_address(world, front, near, router, far,
                                         family):
@@ -202,6 +204,7 @@ def test_nobody_answers_for_the_address(world, front, near, router, far,
     wait_error(berthd, "EHOSTUNREACH")
 
 
+@KERNEL
 @both
 def test_port_is_closed(world, front, near, router, far, family):
     there = server(world, far, FAR[family])
@@ -218,6 +221,7 @@ def block(place, family):
         pytest.skip(f"no nftables in this kernel: {error}")
 
 
+@KERNEL
 @both
 def test_firewall_forbids_one(world, front, near, router, far, family):
     """sendto(2) says EPERM."""
@@ -249,8 +253,9 @@ def withdraw(router, near, family, why):
 
 
 @both
-@pytest.mark.parametrize("why", ["router", "own route", "own rule",
-                                 "firewall"])
+@pytest.mark.parametrize("why", [pytest.param("router", marks=KERNEL),
+                                 pytest.param("own route", marks=KERNEL),
+                                 "own rule", "firewall"])
 def test_only_backend_is_out_of_reach_for_a_while(world, front, near, router,
                                                   far, family, why):
     """There is nothing better than to wait: the session stays, and with it
@@ -277,6 +282,7 @@ def test_only_backend_is_out_of_reach_for_a_while(world, front, near, router,
     assert counters(berthd)["accepted"] == 1
 
 
+@KERNEL
 @both
 def test_route_that_is_gone_for_a_while(world, front, near, router, far,
                                         family):
@@ -296,6 +302,7 @@ def test_route_that_is_gone_for_a_while(world, front, near, router, far,
 # The own address
 
 
+@KERNEL
 @both
 def test_own_address_is_gone(world, front, near, router, far, family):
     """The session gets a socket with the new address, and nobody is said to
@@ -332,7 +339,8 @@ def test_silent_backend_keeps_the_session(world, front, near, router, far,
 
 
 @both
-@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("merged", [False,
+                                    pytest.param(True, marks=KERNEL)])
 def test_question_is_too_large_for_the_path(world, front, near, router, far,
                                             family, merged):
     """It goes in fragments: with IPv4 from the router on, so that none is
@@ -363,6 +371,7 @@ def test_question_is_too_large_for_the_path(world, front, near, router, far,
     assert errors(berthd) == set()
 
 
+@KERNEL
 @both
 def test_question_is_too_large_for_udp(world, front, near, router, far,
                                        family):
@@ -403,6 +412,7 @@ def outside(world, front):
     return place
 
 
+@KERNEL
 def test_answer_is_too_large_for_the_path(world, front, near, outside):
     """None is lost to find that out."""
     backend = server(world, near, "127.0.0.1")
@@ -416,6 +426,7 @@ def test_answer_is_too_large_for_the_path(world, front, near, outside):
     assert errors(berthd) == set()
 
 
+@KERNEL
 @pytest.mark.parametrize("why", ["no route", "firewall"])
 def test_answer_cannot_be_sent(world, front, near, outside, why):
     """The backend is not blamed, and the listener goes on."""
