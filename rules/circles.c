@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* circles.c - listeners that would forward to themselves are not opened
  *
- * Theory of operation: the listeners of one namespace are the nodes of a graph.
- * A backend in that namespace whose endpoint a listener has is an edge to this
- * listener. A walk in depth, from the first rule's listeners on, refuses each
- * listener that has an edge back to the path on which it was reached. What
- * remains has no circle, and chains stay as they are.
+ * Theory of operation: the listeners of one namespace are the nodes of a
+ * graph. A listener has an edge to another one when a backend of the first is
+ * the endpoint of the second. A depth-first walk, which begins with the
+ * listeners of the first rule, refuses each listener that has an edge back to
+ * the path on which the walk reached it. The listeners that remain form no
+ * circle; chains of them are kept.
  *
- * The endpoints are sorted, and so are the local addresses: an edge is found in
- * a few comparisons, however many listeners there are. They are sorted, not
- * hashed, because the addresses are the container's to choose.
+ * The endpoints are sorted, and so are the local addresses: a binary search
+ * finds an edge, however many listeners there are. They are not hashed,
+ * because a container chooses its addresses and could choose ones that
+ * collide.
  */
 #include "rules/circles.h"
 
@@ -25,7 +27,7 @@
 	"it would forward to itself, in a circle through other listeners"
 
 /**
- * struct place - what a listener has
+ * struct place - the endpoint of one listener, by which edges are found
  * @addr:	all zero but for the family, which may be AF_UNSPEC: a wildcard
  * @space:	protocol_port_space()
  * @spec:	index of the listener
@@ -37,7 +39,7 @@ struct place {
 	size_t spec;
 };
 
-/* DONE: nothing leads from it back to the path. */
+/* A listener is DONE when no way leads from it back to the path. */
 enum state { UNSEEN, ON_PATH, DONE };
 
 /** struct step - a listener on the path, and which of its backends is next */
@@ -96,14 +98,15 @@ static bool leads_here(const struct circles *circles,
 	       circles->is_here(service->netns, circles->user_data);
 }
 
-/* Gives each listener its state. Return: does any lead here? */
+/* Sets each listener's first state: UNSEEN if it forwards into its own
+ * namespace, else DONE. Return: is any UNSEEN? */
 static bool find_starts(struct circles *circles)
 {
 	const struct listener_spec *specs = circles->plan->specs;
 	bool here = false, any = false;
 
 	for (size_t i = 0; i < circles->plan->n_specs; i++) {
-		/* Those of one `listen` entry share it. */
+		/* Listeners of one `listen` entry share a service. */
 		if (i == 0 || specs[i].refusal || specs[i - 1].refusal ||
 		    specs[i].service != specs[i - 1].service)
 			here = leads_here(circles, &specs[i]);
@@ -145,7 +148,7 @@ static int sort_places(struct circles *circles)
 	if (!circles->places)
 		return -ENOMEM;
 	for (size_t i = 0; i < plan->n_specs; i++) {
-		/* From the others nothing leads on. */
+		/* Other listeners have no edges. */
 		if (circles->states[i] != DONE)
 			add_places(circles, i);
 	}
@@ -186,8 +189,8 @@ static const struct place *find_place(const struct circles *circles,
 		       place_compare);
 }
 
-/* The address that a connection to @addr reaches. The unspecified one is the
- * namespace itself, and a mapped one IPv4. */
+/* The address that a connection to @addr reaches: the unspecified address
+ * reaches the loopback address, an IPv4-mapped one its IPv4 address. */
 static struct ip_addr reached(const struct ip_addr *addr)
 {
 	static const struct ip_addr loopback4 = { AF_INET, { 127, 0, 0, 1 } };
@@ -202,8 +205,9 @@ static struct ip_addr reached(const struct ip_addr *addr)
 	return plain;
 }
 
-/* Which listener has the endpoint of a backend of @spec? Several have one
- * address if each is bound to an interface: its own is preferred then. */
+/* Finds the listener whose endpoint is a backend of @spec. Several listeners
+ * can have one address if each is bound to an interface; if @spec is one of
+ * them, it is preferred, and forwards to itself. */
 static bool find_listener(const struct circles *circles, size_t spec,
 			  const struct place *key, size_t *ret_spec)
 {
@@ -228,7 +232,8 @@ static bool find_listener(const struct circles *circles, size_t spec,
 	return true;
 }
 
-/* Return: false: none of the step's backends that are left is a listener. */
+/* Finds the listener that the step's next backends lead to. Return: false when
+ * none of the backends that are left leads to a listener. */
 static bool next_listener(const struct circles *circles, struct step *step,
 			  size_t *ret_spec)
 {

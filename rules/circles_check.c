@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* circles_check.c - which rules forward to themselves wherever they hold
  *
- * Plans namespaces that need not exist: the host's own, and one of each name
- * that a rule forwards into. All that is known of them is what every namespace
- * has, the loopback interface with its addresses.
+ * Plans namespaces that need not exist: the host's own, and one for each name
+ * that a rule forwards into. Each is given only the loopback interface with
+ * its addresses, which every namespace has.
  */
 #include "rules/rules.h"
 
@@ -16,8 +16,8 @@
 #include "rules/parse.h"
 #include "rules/rule.h"
 
-/* Listeners of one namespace that are looked at: all ports of one protocol, and
- * then some. */
+/* How many listeners of one namespace are planned: enough for all ports of one
+ * protocol. */
 #define LISTENERS_MAX 100000u
 
 static struct netns_interface loopback = { .ifindex = 1, .ifname = "lo" };
@@ -35,7 +35,7 @@ static struct netns_address loopback_addresses[] = {
 
 /**
  * struct circles_check - the state of one ruleset_check()
- * @told:	of each rule
+ * @told:	for each rule, whether its problem is in @errors already
  */
 struct circles_check {
 	const struct ruleset *ruleset;
@@ -72,7 +72,8 @@ static int tell(struct circles_check *check, size_t index,
 				rule->column, message);
 }
 
-/* Specs are in the order of the rules. */
+/* Appends an error for each rule with a refused listener. Specs are in the
+ * order of the rules, so one walk over the rules is enough. */
 static int tell_refused(struct circles_check *check, const struct plan *plan,
 			const struct netns *netns)
 {
@@ -93,7 +94,7 @@ static int tell_refused(struct circles_check *check, const struct plan *plan,
 	return r;
 }
 
-/* @name: NULL: the host's own namespace */
+/* Checks one namespace. @name: NULL for the host's own. */
 static int check_netns(struct circles_check *check, char *name)
 {
 	struct netns_name named = { .dir = (char *)"", .name = name };
@@ -112,7 +113,7 @@ static int check_netns(struct circles_check *check, char *name)
 
 	if (r < 0)
 		return r;
-	/* What is refused for its name is not this name's fault. */
+	/* Only circles count here: forget why the plan refused a listener. */
 	for (size_t i = 0; i < plan.n_specs; i++)
 		plan.specs[i].refusal = NULL;
 	r = circles_refuse(&plan, &netns, is_named, &netns);
@@ -122,7 +123,8 @@ static int check_netns(struct circles_check *check, char *name)
 	return r;
 }
 
-/* The name that a rule forwards into, unless an earlier rule does. */
+/* The name of the namespace that a rule forwards into; NULL if it names none,
+ * or an earlier rule names the same one. */
 static char *new_name(const struct ruleset *ruleset, size_t index)
 {
 	char *name = ruleset->rules[index]->listens[0].service->netns;

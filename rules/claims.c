@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /* claims.c - which endpoints of one namespace are taken, and by which rule
  *
- * Theory of operation: two tables. One has an entry per (port space, port)
- * with the first holder of each kind: wildcards, single addresses by family, a
- * multihomed endpoint. The other has an entry per single address. A wildcard is
- * checked against the first table alone, a single address against the
- * wildcards of the first and its own entry of the second; so each check is two
- * look-ups, however many addresses there are.
+ * Theory of operation: there are two tables. The first has an entry for each
+ * (port space, port), with the first holder of each kind of endpoint:
+ * wildcards, single addresses by family, multihomed endpoints. The second has
+ * an entry for each single address. A wildcard is checked against the first
+ * table alone, a single address against the wildcards of the first and its own
+ * entry of the second; so each check is two look-ups, however many addresses
+ * there are.
  *
  * An address has one entry for its first holder, and one more for each
- * interface that a holder is bound to: those stand beside each other, but not
- * beside one that is bound to none.
+ * interface that a holder is bound to. Holders that are bound to different
+ * interfaces can exist side by side; beside one that is bound to no interface,
+ * none can.
  *
- * Ports come from the rules: a hash table. Addresses come from the container,
- * which could choose them so that they collide: a balanced tree, tsearch(3).
+ * Rules choose ports, so the first table is a hash table. A container chooses
+ * its addresses and could choose ones that collide, so the second is a
+ * balanced tree, see tsearch(3).
  */
 #include "rules/claims.h"
 
@@ -30,7 +33,8 @@ struct claim {
 	struct claim_holder holder;
 };
 
-/* A holder without a rule: nobody. */
+/* struct claim_port - who holds endpoints with one port; a holder whose rule
+ * is NULL is nobody */
 struct claim_port {
 	uint32_t key;
 	struct claim_holder any, any4, any6, single4, single6, multihomed;
@@ -57,7 +61,7 @@ static struct claim_port *port_add(struct claims *claims,
 	entry->key = ((uint32_t)protocol_port_space(endpoint->protocol) << 16) |
 		     endpoint->port;
 	HASH_ADD(hh, claims->ports, key, sizeof(entry->key), entry);
-	/* How uthash tells that it could not. */
+	/* uthash leaves this NULL when it had no memory. */
 	if (!entry->hh.tbl) {
 		free(entry);
 		return NULL;
@@ -65,7 +69,7 @@ static struct claim_port *port_add(struct claims *claims,
 	return entry;
 }
 
-/* Of the address's first holder. */
+/* The key of the entry for the first holder of an address. */
 static struct endpoint claim_key(const struct endpoint *endpoint)
 {
 	struct endpoint key = *endpoint;
@@ -75,7 +79,8 @@ static struct endpoint claim_key(const struct endpoint *endpoint)
 	return key;
 }
 
-/* Of its holder that is bound to the interface that @endpoint names. */
+/* The key of the entry for the holder that is bound to the same interface as
+ * @endpoint. */
 static struct endpoint bound_key(const struct endpoint *endpoint)
 {
 	struct endpoint key = claim_key(endpoint);
@@ -97,7 +102,7 @@ static struct endpoint member_key(const struct endpoint *endpoint,
 	return key;
 }
 
-/* The key is a claim's first member. */
+/* Compares claims by key, which is the first member of struct claim. */
 static int claim_compare(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct endpoint));
@@ -223,7 +228,8 @@ static int enter_address(struct claims *claims,
 	struct endpoint key = claim_key(&holder->endpoint);
 	int r = 0;
 
-	/* There is one only when both are bound. */
+	/* The address has a first holder already only if both are bound to
+	 * interfaces. */
 	if (!claim_find(claims, &key))
 		r = claim_add(claims, &key, holder);
 	if (r < 0 || !holder->endpoint.bound_ifindex)

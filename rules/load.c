@@ -36,7 +36,8 @@ bool rule_file_name_ok(const char *name)
 	       strcmp(name + len - 5, ".yaml") == 0;
 }
 
-/* Not hidden, and with another ending that YAML files have? */
+/* May the writer have meant this as a rule file? True for a name that is not
+ * hidden and ends in another suffix of YAML files. */
 static bool is_misnamed(const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -117,7 +118,7 @@ int rule_sources_scan(struct rule_sources *sources, const char *path,
 	}
 	if (!entry)
 		r = -errno;
-	(void)closedir(stream); /* was read to the end, or is given up */
+	(void)closedir(stream); /* nothing is written: closing loses nothing */
 	return r;
 }
 
@@ -223,7 +224,8 @@ int rule_text_read(const char *path, char **ret_text, size_t *ret_len)
 	} else if (!S_ISCHR(st.st_mode) || st.st_rdev != DEV_NULL) {
 		return -ENOTSUP;
 	}
-	/* Kept for comparison, so not with the whole buffer. */
+	/* The text is kept, to be compared at the next reload: in no more
+	 * memory than it needs. */
 	text = malloc(*ret_len + 1);
 	if (!text)
 		return -ENOMEM;
@@ -241,7 +243,7 @@ const char *rule_read_problem(int error)
 		return "does not exist, or is a symbolic link to nowhere";
 	case EISDIR:
 		return "is a directory, expected a file";
-	case ENXIO: /* open(2) of a socket */
+	case ENXIO: /* what open(2) says of a socket */
 	case ENOTSUP:
 		return "is not a regular file";
 	case EFBIG:

@@ -12,8 +12,8 @@
 #define SCOPE_HOST 254
 #define SCOPE_NOWHERE 255
 
-/* Directories were cleaned by the parser on the rule's side; the watcher's may
- * end in a slash. */
+/* The parser has taken slashes off the end of the rule's directory; the
+ * watcher's directory may still have one. */
 static bool dir_equal(const char *rule_dir, const char *dir)
 {
 	size_t len = strlen(rule_dir);
@@ -96,7 +96,7 @@ bool match_scope(const struct match *match, const struct candidate *c)
 	}
 }
 
-/* The cheap ones first. */
+/* The cheap conditions come first. */
 bool match_candidate(const struct match *match, const struct candidate *c)
 {
 	return match_scope(match, c) && match_family(match, c) &&

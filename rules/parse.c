@@ -152,7 +152,7 @@ bool parse_error(struct parse *parse, const struct yaml_node *node,
 	return false;
 }
 
-/* "a, b, c" */
+/* Lists the keys in one text: "a, b, c". */
 static const char *keys_text(const char *const *keys, size_t n, char *buffer)
 {
 	size_t used = 0;

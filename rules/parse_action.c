@@ -9,8 +9,12 @@
 #include "rules/suggest.h"
 #include "rules/template.h"
 
-#define TEXT_MAX 4096u /* of respond: one write(2) into a fresh connection */
-#define NAME_MAX_LEN 64u /* of a consumer: a file name, a table's column */
+#define TEXT_MAX                                                             \
+	4096u /* of `respond`: one write(2) into a fresh connection takes it \
+		 whole */
+#define NAME_MAX_LEN                                                      \
+	64u /* of a consumer: it is a file's name, and fits a column of a \
+	       table */
 #define NETNS_NAME_MAX 255u
 #define CONNECT_TIMEOUT_MAX_MS (UINT64_C(3600) * 1000)
 #define IDLE_TIMEOUT_MAX_MS (UINT64_C(1000) * 3600 * 1000)
@@ -59,13 +63,15 @@ static int backend_sample(const char *text, uint8_t family,
 	return backend_parse(expanded, ret_backend, ret_problem);
 }
 
-/* "http://": another scheme than those that backend_parse() takes off? */
+/* Does the text begin with a scheme that backend_parse() does not know, as
+ * "http://"? */
 static bool has_unknown_scheme(const char *text)
 {
 	return strstr(text, "://") && scheme_parse(text, NULL) == SCHEME_NONE;
 }
 
-/* A name of a namespace never makes an address, so it is a path's part. */
+/* The name of a namespace is never an address: ${namespace} and ${interface}
+ * can only stand in a path. */
 static bool check_backend(struct parse *parse, const struct yaml_node *node,
 			  const char *text)
 {
@@ -157,7 +163,8 @@ static void parse_proxy(struct parse *parse, const struct yaml_node *node,
 	static const char expected[] = "v1, v2 or v2+crc32c";
 	const char *text;
 
-	/* No empty text, which would be the name of none. */
+	/* parse_text() takes no empty text, which would be the name of
+	 * SERVICE_PROXY_NONE. */
 	if (parse_text(parse, node, "proxy_protocol", expected, &text) &&
 	    service_proxy_parse(text, &service->proxy) < 0)
 		(void)parse_error(parse, node,
@@ -165,7 +172,8 @@ static void parse_proxy(struct parse *parse, const struct yaml_node *node,
 				  QUOTE(text), expected);
 }
 
-/* A path has no addresses to connect from. */
+/* `transparent` needs a backend with an address: a connection to a path has no
+ * address to connect from. */
 static void parse_transparent(struct parse *parse, const struct field *fields,
 			      struct service *service)
 {

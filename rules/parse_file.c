@@ -6,7 +6,7 @@
 #include "rules/parse.h"
 #include "rules/rule_names.h"
 
-#define RULE_NAME_MAX 64u /* it stands in log lines and tables */
+#define RULE_NAME_MAX 64u /* a rule's name stands in log lines and tables */
 #define NAME_EXPECTED "a name of at most 64 bytes"
 
 enum rule_key {
@@ -58,7 +58,7 @@ static void parse_action(struct parse *parse, const struct field *fields,
 		parse_handoff(parse, fields[RULE_HANDOFF].value, service);
 }
 
-/* Exactly one of the three. */
+/* A rule has exactly one of the three actions. */
 static bool check_actions(struct parse *parse, const struct yaml_node *node,
 			  const struct field *fields)
 {
@@ -103,8 +103,8 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 	if (check_actions(parse, node, fields))
 		parse_action(parse, fields, service, &nodes);
 	rule->action = service->action;
-	/* Parts that are wrong in themselves are not compared; and errors above
-	 * the limit are not counted. */
+	/* A rule with a wrong part is not checked further, and after the limit
+	 * of errors nothing is. */
 	if (parse_full(parse) || parse->n_errors > before)
 		return;
 	service->rule = strdup(rule->name);

@@ -17,7 +17,8 @@ static const char *family_name(uint8_t family)
 	return family == AF_INET ? "IPv4" : "IPv6";
 }
 
-/* Does it go with those before it? An endpoint has one port. */
+/* Can @source stand beside the addresses before it? All have the same port,
+ * because an SCTP endpoint has one. */
 static bool check_source(struct parse *parse, const struct yaml_node *node,
 			 const struct service *service,
 			 const struct backend_source *source)
@@ -70,7 +71,8 @@ void parse_from(struct parse *parse, const struct yaml_node *node,
 	}
 }
 
-/* Of a backend's text that was checked: IPv6 stands in brackets. */
+/* The address family of a backend's text, which was checked: an IPv6 address
+ * stands in brackets. */
 static uint8_t family_of(const char *text)
 {
 	const char *host, *end;
@@ -90,8 +92,8 @@ static size_t count_of_family(const struct service *service, uint8_t family)
 	return n;
 }
 
-/* A connection by TCP, or a UDP session, has one address, and would have one
- * port: there could be one at a time. */
+/* `from` with a port is for SCTP only: by TCP and UDP there could be only one
+ * connection or session at a time from one address and port. */
 static bool check_protocol(struct parse *parse,
 			   const struct action_nodes *nodes,
 			   const struct yaml_node *to,
@@ -128,7 +130,7 @@ static bool check_to(struct parse *parse, const struct action_nodes *nodes,
 	uint8_t family = family_of(to->text);
 
 	if (uses < 0)
-		return true; /* it was reported */
+		return true; /* check_template() reported the error */
 	if (scheme_parse(to->text, NULL) == SCHEME_UNIX)
 		return parse_error(parse, to,
 				   "to is %s, which cannot be reached from an "

@@ -25,7 +25,8 @@ static void check_scheme(struct parse *parse, const struct yaml_node *node,
 	}
 }
 
-/* Is there one address, one interface per listener to put in? */
+/* Can the templates be filled in? ${address} and ${interface} need a listener
+ * with exactly one of them. */
 static void check_template(struct parse *parse, const struct yaml_node *node,
 			   struct listen *listen)
 {

@@ -9,8 +9,8 @@
 
 #define PORTS_EXPECTED "1-65535 or a range \"a-b\""
 
-/* More of them in one entry are a mistake of some generator; the checks for
- * repetition are quadratic. */
+/* More port ranges or addresses in one entry are a mistake of a generator; the
+ * checks for repetition take time by the square of these. */
 #define PORT_RANGES_MAX 256
 #define LITERALS_MAX 256
 
@@ -246,7 +246,8 @@ static void parse_address(struct parse *parse, const struct yaml_node *node,
 			return;
 		}
 	}
-	/* Words only: "::1" is near to nothing. */
+	/* Suggest a keyword for words only, not for what looks like an
+	 * address. */
 	if (node->kind == NODE_SCALAR && !strpbrk(node->text, ".:"))
 		near = suggest(node->text, names, ARRAY_SIZE(names));
 	if (near)

@@ -60,7 +60,7 @@ static void parse_patterns(struct parse *parse, const struct yaml_node *node,
 				  what);
 }
 
-/* Why a directory cannot be one, or NULL. */
+/* What is wrong with the path of a directory, or NULL. */
 static const char *dir_problem(const char *dir)
 {
 	if (dir[0] != '/')

@@ -12,14 +12,16 @@
 #define ON_UDP BIT(PROTOCOL_UDP)
 #define ON_SCTP (BIT(PROTOCOL_SCTP) | BIT(PROTOCOL_SCTP_SEQPACKET))
 
-#define BUFFER_MAX (UINT64_C(1) << 30) /* the kernel doubles it, as an int */
+#define BUFFER_MAX   \
+	(UINT64_C(1) \
+	 << 30) /* the kernel doubles the value and keeps it in an int */
 #define KEEPALIVE_MAX_MS (UINT64_C(32767) * 1000) /* MAX_TCP_KEEPIDLE */
 #define DEFER_ACCEPT_MAX_MS (UINT64_C(3600) * 1000)
 #define DSCP_MAX 63u
 
-/* Which protocols have such a thing: IP_TRANSPARENT is of no use to SCTP,
- * whose associations no TPROXY rule can steer; SCTP has its own heartbeats in
- * place of SO_KEEPALIVE; only SCTP negotiates streams. */
+/* The protocols that have each option. No TPROXY rule can steer associations
+ * of SCTP, so IP_TRANSPARENT is of no use there; SCTP has its own heartbeats
+ * in place of SO_KEEPALIVE; only SCTP negotiates streams. */
 static const struct {
 	const char *name;
 	unsigned int protocols;
@@ -158,7 +160,7 @@ static void parse_int(struct parse *parse, enum option option,
 		*ret = (int)number;
 }
 
-/* A number for both ways, or a mapping. */
+/* `streams`: a number for both directions, or a mapping of `in` and `out`. */
 static void parse_streams(struct parse *parse, const struct yaml_node *node,
 			  struct socket_options *ret)
 {
@@ -232,7 +234,7 @@ static bool check_protocols(struct parse *parse, enum option option,
 			    const struct field *field,
 			    const struct listen *listen)
 {
-	char expected[64]; /* all the names take 38 */
+	char expected[64]; /* the names of all protocols take 38 bytes */
 
 	for (size_t i = 0; i < listen->n_protocols; i++) {
 		enum protocol protocol = listen->protocols[i];

@@ -103,7 +103,8 @@ static bool scalar_digits(const struct yaml_node *node, uint64_t *ret_value,
 		return false;
 	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		return digits(text + 2, 16, ret_value, ret_end);
-	/* YAML 1.1 would read 010 as 8: neither is what anybody expects. */
+	/* YAML 1.1 would read 010 as 8, which no writer expects: a leading
+	 * zero is refused. */
 	if (text[0] == '0' && text[1] >= '0' && text[1] <= '9')
 		return false;
 	return digits(text, 10, ret_value, ret_end);
@@ -131,7 +132,8 @@ struct unit {
 	uint64_t factor;
 };
 
-/* A number with one of the units; false: no number, another unit, too large. */
+/* Reads a number that one of the units follows. Return: false when it is no
+ * number, too large, or followed by something else. */
 static bool parse_unit(const struct yaml_node *node, const struct unit *units,
 		       size_t n, uint64_t *ret_value)
 {
@@ -187,7 +189,8 @@ static const char *duration_text(uint64_t ms, char *buffer, size_t size)
 	while (ms % units[i].factor != 0)
 		i++;
 	(void)snprintf(buffer, size, "%" PRIu64 "%s", ms / units[i].factor,
-		       units[i].name); /* a limit of ours: fits */
+		       units[i].name); /* fits: the limits of durations are
+					  berth's own */
 	return buffer;
 }
 
@@ -209,7 +212,7 @@ static bool duration_read(const struct yaml_node *node, uint64_t min_ms,
 	return true;
 }
 
-/* @more: what else is allowed */
+/* Reports what is wrong with a duration. @more: what is allowed beside one. */
 static bool duration_error(struct parse *parse, const struct yaml_node *node,
 			   const char *what, uint64_t min_ms, uint64_t max_ms,
 			   const char *more)

@@ -2,10 +2,10 @@
 /* pattern.c - globs and regular expressions over names
  *
  * Names come from whoever creates namespaces and interfaces, patterns from the
- * host's owner. A regular expression that backtracks without end on a hostile
- * name is cut off by PCRE2's match limit. Then, and for a name that is not
- * UTF-8, a negated pattern counts as matching and any other does not: no name
- * gets listeners through doubt.
+ * host's owner. PCRE2's match limit stops a regular expression that would
+ * backtrack without end on a hostile name. In that case, and for a name that
+ * is not UTF-8, a negated pattern counts as matching and any other as not
+ * matching: a doubtful name gets no listeners.
  */
 #include "rules/pattern.h"
 
@@ -18,8 +18,7 @@
 /* A sensible expression needs some hundred steps over a name of 255 bytes;
  * this many take about a millisecond. */
 #define REGEX_MATCH_LIMIT 20000u
-#define REGEX_HEAP_LIMIT \
-	256u /* KiB, of which each expression may keep so much */
+#define REGEX_HEAP_LIMIT 256u /* KiB, which each expression may keep */
 
 struct regex {
 	pcre2_code *code;
@@ -70,7 +69,8 @@ static int regex_new(const char *text, size_t len, struct regex **ret_regex,
 	}
 	(void)pcre2_set_match_limit(regex->context, REGEX_MATCH_LIMIT);
 	(void)pcre2_set_heap_limit(regex->context, REGEX_HEAP_LIMIT);
-	/* The first match allocates: better now, where it can be told. */
+	/* PCRE2 allocates at the first match: have it do so here, where a lack
+	 * of memory can be reported. */
 	if (pcre2_match(regex->code, (PCRE2_SPTR) "", 0, 0, 0, regex->data,
 			regex->context) == PCRE2_ERROR_NOMEMORY) {
 		regex_free(regex);
@@ -97,7 +97,8 @@ static int invalid(char *problem, const char *text)
 	return -EINVAL;
 }
 
-/* Finds what fnmatch(3) takes without a word and what can never match. */
+/* Refuses what fnmatch(3) would accept silently, and patterns that can never
+ * match. */
 static int glob_check(const char *glob, char *problem)
 {
 	for (const char *s = glob; *s; s++) {
@@ -106,7 +107,7 @@ static int glob_check(const char *glob, char *problem)
 		if (*s == '\\' && !*++s)
 			return invalid(problem, "\"\\\" at the end");
 		if (*s == '[') {
-			/* "]" as the first of a bracket is one of its
+			/* A "]" that stands first in brackets is one of the
 			 * characters. */
 			s += s[1] == '!' || s[1] == '^' ? 2 : 1;
 			s = *s ? strchr(s + 1, ']') : NULL;

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /* plan.c - from (rules, namespace) to wanted listeners
  *
- * Theory of operation: the rules are walked in order. Of a rule whose
- * conditions hold, each listen entry gives protocols × ports × targets
- * endpoints, and each endpoint either is claimed and becomes a spec, or is held
- * by an earlier one and becomes a shadow.
+ * Theory of operation: the rules are walked in order. If the conditions of a
+ * rule hold, each of its listen entries yields protocols × ports × targets
+ * endpoints. An endpoint that is free is claimed and becomes a spec; one that
+ * an earlier rule holds becomes a shadow.
  *
- * The number of addresses is the container's to choose, the number of ports
- * the rules' writer's, and their product can be hundreds of millions. So both
- * lists end at `max`; once the specs are full the rest is counted, not made;
- * and a port that a wildcard has closed is not tried address by address once
- * the shadows are full. What is left is one step per port and one per entry of
- * the two lists.
+ * A container chooses how many addresses it has, and the writer of the rules
+ * how many ports; the product can be hundreds of millions. So both lists end
+ * at `max`. Once the specs are full, further ones are only counted; once the
+ * shadows are full, a port that a wildcard has closed is not tried address by
+ * address. So the work is bounded by one step for each port and one for each
+ * entry of the two lists.
  *
- * Addresses are deduplicated once per plan: candidates with one (address,
- * scope) are one group, and the first of a group that satisfies a rule stands
- * for it. Sockets that are bound to an interface need one for each interface
- * that has the address: candidates with one (address, interface) are one place.
+ * Addresses are deduplicated once per plan: candidates with the same address
+ * and scope are one group, and the first of a group that satisfies a rule
+ * stands for the group. Sockets that are bound to an interface need one for
+ * each interface that has the address: candidates with the same address and
+ * interface are one place.
  */
 #include "rules/plan.h"
 
@@ -37,12 +38,14 @@
 #define LONG_PATH "the backend's path gets too long with the names filled in"
 
 /**
- * struct alike - what makes one candidate of several
- * @of:		of each candidate, the index of one that is like it
- * @seen:	of each that @of names, the last rule (index + 1) that it
- *		matched
- * @matched:	the candidates that satisfy the rule at hand, one of those that
- *		are alike
+ * struct alike - a partition of the candidates: those that are alike count as
+ * one
+ * @of:	for each candidate, the index of one that is like it and stands
+ *		for it
+ * @seen:	for each that @of names, the last rule (index + 1) that one of
+ *		its kind matched
+ * @matched:	the candidates that satisfy the rule at hand, one of each
+ *		kind
  * @n4:		how many of these are IPv4
  */
 struct alike {
@@ -124,16 +127,17 @@ static void alike_done(struct alike *alike)
 	free(alike->matched);
 }
 
-/* @before precedes @i in the order; are they the @same? */
+/* Notes whether candidate @i is alike (@same) to @before, its predecessor in
+ * the sorted order. */
 static void alike_note(struct alike *alike, size_t before, size_t i, bool same)
 {
 	alike->of[i] = same ? alike->of[before] : i;
 }
 
-/* Gives each candidate its group and its place. By sorting, not hashing: the
- * addresses are the container's choice, and it could choose colliding ones.
- * The scope of a link-local address is its interface, so one order fits both.
- */
+/* Gives each candidate its group and its place. Candidates are sorted, not
+ * hashed: a container chooses its addresses and could choose ones that
+ * collide. The scope of a link-local address is its interface, so one order
+ * fits both. */
 static int find_groups(struct planner *planner)
 {
 	const struct candidate *list = planner->candidates;
@@ -184,8 +188,8 @@ static void forget_matched(struct planner *planner)
 	planner->n_all_addrs = 0;
 }
 
-/* Return: is the candidate @i the first of those alike that satisfies the rule
- * at hand? */
+/* Notes that candidate @i satisfies the rule at hand. Return: is it the first
+ * of its kind that does? */
 static bool alike_match(struct alike *alike, const struct planner *planner,
 			size_t i)
 {
@@ -201,7 +205,7 @@ static bool alike_match(struct alike *alike, const struct planner *planner,
 	return true;
 }
 
-/* Fills what is @matched for the rule at hand. */
+/* Finds the candidates that satisfy the rule at hand. */
 static int match_candidates(struct planner *planner)
 {
 	int r = need_candidates(planner);
@@ -213,7 +217,8 @@ static int match_candidates(struct planner *planner)
 		if (!match_candidate(&planner->rule->match, c))
 			continue;
 		(void)alike_match(&planner->places, planner, i);
-		/* sctp_bindx(3) through a struct ip_addr has no scope. */
+		/* A struct ip_addr has no scope, so a link-local address
+		 * cannot be one of a multihomed endpoint. */
 		if (alike_match(&planner->groups, planner, i) && !c->scope_id)
 			planner->all_addrs[planner->n_all_addrs++] =
 				c->address->addr;
@@ -466,7 +471,8 @@ static int plan_listen(struct planner *planner, const struct listen *listen)
 		for (size_t i = 0; i < listen->n_ports; i++) {
 			const struct port_range *range = &listen->ports[i];
 
-			/* Wider than a port, or 65535 would be endless. */
+			/* The counter is wider than a port, or a range up to
+			 * 65535 would never end. */
 			for (uint32_t port = range->first;
 			     port <= range->last && r == 0; port++)
 				r = want_port(planner, listen,
@@ -477,7 +483,8 @@ static int plan_listen(struct planner *planner, const struct listen *listen)
 	return r;
 }
 
-/* Does the rule at hand hold, as far as it is known? */
+/* Does the rule at hand hold? If addresses are needed and not known, this is
+ * noted in the plan. */
 static int rule_holds(struct planner *planner, bool *ret_holds)
 {
 	const struct match *match = &planner->rule->match;

@@ -11,7 +11,8 @@
 #include "common/util.h"
 #include "rules/match.h"
 
-#define LISTED_MAX 4 /* names or addresses in one reason: it is one line */
+#define LISTED_MAX \
+	4 /* more names or addresses do not fit into a reason of one line */
 
 static void print_patterns(FILE *f, const struct pattern *patterns, size_t n)
 {
@@ -29,7 +30,8 @@ static void print_names(FILE *f, const struct netns *netns)
 		(void)fprintf(f, " and %zu more", n - LISTED_MAX);
 }
 
-/* The pattern without which the name would match, or NULL. */
+/* The negated pattern that excludes the name, which otherwise would match; or
+ * NULL. */
 static const struct pattern *find_exclusion(const struct match *match,
 					    const char *name)
 {
@@ -49,7 +51,7 @@ static const struct pattern *find_exclusion(const struct match *match,
 	return found ? exclusion : NULL;
 }
 
-/* Why none of the names that are in the right directory matches. */
+/* Prints why no name that is in one of the rule's directories matches. */
 static void explain_patterns(FILE *f, const struct match *match,
 			     const struct netns *netns)
 {
@@ -70,7 +72,7 @@ static void explain_patterns(FILE *f, const struct match *match,
 	print_patterns(f, match->namespaces, match->n_namespaces);
 }
 
-/* Why match_netns() said no. */
+/* Prints why match_netns() refused. */
 static void explain_netns(FILE *f, const struct match *match,
 			  const struct netns *netns)
 {
@@ -150,7 +152,8 @@ static void print_scope(FILE *f, const struct match *match)
 		(void)fputs(" (link-local only with \"scope: link\")", f);
 }
 
-/* In the order of rules.md; what passes one goes on to the next. */
+/* Conditions on addresses, in the order of berth-rules(5). A candidate that
+ * satisfies one is tried against the next. */
 static const struct {
 	bool (*holds)(const struct match *match, const struct candidate *c);
 	void (*print)(FILE *f, const struct match *match);
@@ -161,8 +164,8 @@ static const struct {
 	{ match_scope, print_scope },
 };
 
-/* Filters @list in place. Return: how many satisfy all; when none does, the
- * reason is printed. */
+/* Leaves in @list the candidates that satisfy all conditions. Return: how
+ * many; when none is left, the reason is printed. */
 static size_t filter_candidates(FILE *f, const struct match *match,
 				struct candidate *list, size_t n)
 {
@@ -176,7 +179,8 @@ static size_t filter_candidates(FILE *f, const struct match *match,
 
 			if (!conditions[k].holds(match, &c))
 				continue;
-			/* Those that fail stay behind, for the message. */
+			/* Candidates that fail stay behind the others, for the
+			 * message. */
 			list[i] = list[left];
 			list[left++] = c;
 		}
@@ -216,7 +220,8 @@ static void explain_match(FILE *f, const struct match *match,
 	}
 }
 
-/* Neither their absence nor their number is what the rule's author expects. */
+/* Says how many addresses were left out, because the writer of the rule
+ * expects them to be there. */
 static void print_omitted(FILE *f, const struct netns *netns)
 {
 	size_t n = netns->addresses_omitted;

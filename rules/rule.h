@@ -80,7 +80,7 @@ struct listen {
 };
 
 /**
- * struct rule - see rules.md; everything is owned but @file
+ * struct rule - one rule of a file, see berth-rules(5); all is owned but @file
  * @line, @column: of its name
  * @file:	path, borrowed from the rule_file
  */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* rule_versions.c - the latest and the last good version of each rule file
  *
- * A last good version stays in force whole, even where an earlier file has
- * taken one of its rules' names meanwhile: a mistake in one file never closes
- * the listeners of another. Both rules then exist, and the error says so.
+ * A last good version stays in force as a whole, even if an earlier file now
+ * has a rule of the same name as one of its rules: a mistake in one file never
+ * closes the listeners of another. Both rules then exist, and the error says
+ * so.
  */
 #include "rules/rule_versions.h"
 
@@ -119,7 +120,8 @@ static int add_taken(struct rules_errors *errors, const struct rule *rule,
 				message);
 }
 
-/* What the composition decides for one file. */
+/* struct decision - which version of one file is to be in force, and its
+ * errors */
 struct decision {
 	struct rule_file *good; /* borrowed from the version */
 	struct rules_errors errors;

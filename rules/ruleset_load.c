@@ -7,7 +7,7 @@
 #include "rules/parse.h"
 #include "rules/rule_versions.h"
 
-/* A path that is not there: a file's name tells that a file was meant. */
+/* Was a path that does not exist meant as a file? Its name tells. */
 static bool is_file_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -32,7 +32,7 @@ static int add_file(struct rule_versions *files, const char *path)
 	return 0;
 }
 
-/* Files named one by one are all read: they hide nothing. */
+/* Lists the files to read. Files that were named one by one hide nothing. */
 static int find_files(const char *const *paths, size_t n,
 		      struct rules_errors *errors, struct rule_versions *files,
 		      struct rule_sources *sources)

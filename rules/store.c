@@ -2,28 +2,30 @@
 /* store.c - the ruleset in force, kept up to date with its directories
  *
  * Theory of operation: an event is a hint that something changed, the listing
- * is the truth. Every event but those of a writer at work sets a short timer;
- * when it fires, all directories are listed, all files read (unchanged text is
- * not parsed again), and a ruleset is composed of what is good.
+ * is the truth. Every event sets a short timer, except those of a file that is
+ * being written. When the timer fires, all directories are listed, all files
+ * are read (unchanged text is not parsed again), and a ruleset is composed of
+ * the good versions.
  *
  *   event -> SETTLE_US, but at most SETTLE_MAX_US after the first -> refresh
  *
  * A regular file that was created or modified belongs to its writer until the
- * writer closes it, and is not read: half a file may well be valid YAML. As the
- * close of a file that was not opened for writing is never seen (truncate(2)),
- * and a writer may sleep, this ends after WRITER_PATIENCE_US.
+ * writer closes it, and is not read: half a file may well be valid YAML. Some
+ * writers never close the file as far as inotify tells (truncate(2) opens
+ * nothing), and others sleep, so this ends after WRITER_PATIENCE_US.
  *
- * A refresh that met a passing failure (descriptors, memory, I/O) is tried
+ * A refresh that fails for a passing cause (descriptors, memory, I/O) is tried
  * again after RETRY_US; until then everything stays as it was.
  *
- * A mount over a directory is told by dirwatch.c. One over a single file, and
- * its end, is no event of a directory: when mounts change it is looked whether
- * each path still leads to the same file on the same mount; a host that mounts
- * all day has that done ten times a second.
+ * dirwatch.c tells of mounts over directories. A mount over a single file, or
+ * its end, is no event of a directory: so when mounts change, the store looks
+ * whether each path still leads to the same file on the same mount, ten times
+ * a second at most.
  *
- * A file whose name is no rule file's is looked at only where it may be a link
- * or a directory that rule files are reached through: when it is created,
- * renamed or removed. ConfigMap volumes swap such a link, "..data".
+ * A file that is not named like a rule file matters only if it may be a link
+ * or a directory through which rule files are reached: its events count when
+ * it is created, renamed or removed. ConfigMap volumes swap such a link,
+ * "..data".
  */
 #include <assert.h>
 #include <string.h>
@@ -40,10 +42,11 @@
 #define SETTLE_MAX_US (100 * USEC_PER_MSEC)
 #define WRITER_PATIENCE_US (2 * USEC_PER_SEC)
 #define RETRY_US USEC_PER_SEC
-#define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* from one look to the next */
+#define MOUNTS_PAUSE_US \
+	(100 * USEC_PER_MSEC) /* between two looks at the files */
 
-/* Files being written at one time; above it they are read at once, and again
- * when they are closed. */
+/* How many files are waited for while they are written. Further ones are read
+ * at once, and again when they are closed. */
 #define WRITERS_MAX 256
 
 /** struct writer - a file that its writer has not closed yet */
@@ -61,8 +64,9 @@ struct writer {
  * @settle_by_us: while events are pending: when to refresh at the latest
  * @settle:	the timer of pending events
  * @late:	the timer of writers' deadlines and of retries
- * @mounts_timer: looks at the files when mounts changed soon after a look
- * @mounts_next_us: no look before
+ * @mounts_timer: looks at the files when mounts changed less than
+ *		MOUNTS_PAUSE_US after the last look
+ * @mounts_next_us: the earliest time of the next look
  */
 struct rule_store {
 	struct loop *loop;
@@ -110,7 +114,8 @@ static void writer_forget(struct rule_store *store, size_t dir,
 		writer_remove(store, writer);
 }
 
-/* Return: false when there is no room: the file is then read as it is. */
+/* Notes that a file is being written. Return: false when there is no room: the
+ * file is then read as it is. */
 static bool writer_note(struct rule_store *store, size_t dir, const char *name)
 {
 	struct writer *writer;
@@ -141,7 +146,7 @@ static void schedule(struct rule_store *store)
 }
 
 /* May somebody still write to a file that was just created? A second hard link
- * to a file, a symbolic link and a directory are there at once. */
+ * to a file, a symbolic link and a directory are complete when they appear. */
 static bool may_have_writer(struct rule_store *store, size_t dir,
 			    const char *name)
 {
@@ -185,7 +190,7 @@ static void dirwatch_event_handler(enum dirwatch_event event, size_t index,
 	schedule(store);
 }
 
-/* Keeps the files that are known of a directory that cannot be listed now. */
+/* Keeps the known files of a directory that cannot be listed now. */
 static int keep_known(const struct rule_store *store,
 		      struct rule_sources *sources, size_t dir)
 {
@@ -205,7 +210,7 @@ static int keep_known(const struct rule_store *store,
 	return r;
 }
 
-/* Is another try worth while, with nothing changed in the file? */
+/* Can another try succeed although nothing changes in the file? */
 static bool is_passing(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -EIO ||
@@ -258,8 +263,8 @@ static bool version_is(const struct rule_versions *versions, size_t i,
 	return i < versions->n && strcmp(versions->list[i]->name, name) == 0;
 }
 
-/* Makes the list of versions follow the list of files: those that are new get
- * an empty version, and those that are gone lose theirs. */
+/* Makes the list of versions follow the list of files: a new file gets an
+ * empty version, and the version of a file that is gone is freed. */
 static int follow_sources(struct rule_versions *versions,
 			  const struct rule_sources *sources)
 {
@@ -270,7 +275,8 @@ static int follow_sources(struct rule_versions *versions,
 	if (!next.list)
 		return -ENOMEM;
 	next.n = sources->n;
-	/* The fresh ones first: nothing can fail after the first move. */
+	/* New versions are made first, because that can fail; moving the
+	 * others cannot. */
 	for (size_t i = 0; i < sources->n; i++) {
 		const char *name = sources->list[i].name;
 
@@ -367,7 +373,8 @@ static void refresh_and_tell(struct rule_store *store)
 {
 	bool changed;
 
-	/* Without memory the ruleset stays, and refresh() tries again. */
+	/* Without memory the ruleset in force stays, and refresh() tries
+	 * again. */
 	if (refresh(store, &changed) == 0 && changed)
 		store->ops.changed(store->user_data);
 }
@@ -377,7 +384,8 @@ static void settle_timer_handler(void *user_data)
 	refresh_and_tell(user_data);
 }
 
-/* Writers out of patience lose their files; the others set the next alarm. */
+/* Reads the files whose writers took too long, and sets the timer for the next
+ * deadline. */
 static void late_timer_handler(void *user_data)
 {
 	struct rule_store *store = user_data;
@@ -524,7 +532,7 @@ struct ruleset *rule_store_ruleset(const struct rule_store *store)
 	return store->ruleset;
 }
 
-/* The problems of directories stand together, as one file more. */
+/* The problems of all directories are shown as those of one more file. */
 size_t rule_store_files(const struct rule_store *store)
 {
 	return store->versions.n + (store->dir_problems.n ? 1 : 0);

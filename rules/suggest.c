@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* suggest.c - which of the known words was meant
  *
- * The distance is the restricted Damerau-Levenshtein one: a missing, an added
- * or a wrong character and two that changed places cost one each.
+ * The distance is the restricted Damerau-Levenshtein one: a missing, added or
+ * wrong character costs one, and so do two characters that changed places.
  */
 #include "rules/suggest.h"
 
@@ -78,7 +78,7 @@ const char *suggest(const char *word, const char *const *known, size_t n)
 		if (distance > SUGGEST_EDITS_MAX || distance > best ||
 		    distance * 2 >= strlen(known[i]))
 			continue;
-		/* Two words equally near are no suggestion. */
+		/* If two words are equally near, neither is suggested. */
 		found = distance < best ? known[i] : NULL;
 		best = distance;
 	}

@@ -70,14 +70,14 @@ int template_check(const char *text, char *problem)
 	return uses;
 }
 
-/* Could the name, as a part of a path, lead elsewhere? */
+/* Does a path with this name in it stay in the directory that the rule says? */
 static bool name_is_safe(const char *name)
 {
 	return *name && strcmp(name, ".") != 0 && !strchr(name, '/') &&
 	       !strstr(name, "..");
 }
 
-/* The text for one name; @text is what the template holds before it. */
+/* Writes the value that one ${name} stands for. */
 static int value_fmt(int use, const struct template_values *values,
 		     bool brackets, char *buffer, size_t size)
 {

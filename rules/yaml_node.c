@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* yaml_node.c - a YAML text as a bounded tree with positions
  *
- * libyaml's own document API keeps no depth limit and expands aliases by
- * reference; its event API is a plain stream, so the tree is built here, with
- * limits on depth and size, and with the checks that every value shares.
+ * libyaml's own document API has no limit of depth and expands aliases. So the
+ * tree is built here from libyaml's stream of events, with limits of depth and
+ * size, and with the checks that all values share.
  */
 #include "rules/yaml_node.h"
 
@@ -34,7 +34,7 @@ static int problem_at(struct reader *reader, const yaml_mark_t *mark,
 	problem->line = (unsigned int)mark->line + 1;
 	problem->column = (unsigned int)mark->column + 1;
 	va_start(args, fmt);
-	/* A long text is cut: it is for people. */
+	/* A long text is cut, because a person reads the message. */
 	(void)vsnprintf(problem->message, sizeof(problem->message), fmt, args);
 	va_end(args);
 	return -EINVAL;
@@ -100,8 +100,9 @@ static bool follows_colon(const struct reader *reader, const yaml_mark_t *mark)
 	return false;
 }
 
-/* Mistakes in a mapping or list within braces or brackets, where less may stand
- * without quotes; on one line, since over several it is the end that lacks. */
+/* The hint for a mistake in a mapping or list within braces or brackets, where
+ * fewer texts may stand without quotes. Only when it is on one line: over
+ * several lines the closing bracket is missing. */
 static const char *flow_hint(const struct reader *reader, char c)
 {
 	const yaml_parser_t *parser = &reader->parser;
@@ -124,7 +125,8 @@ static const char *flow_hint(const struct reader *reader, char c)
 	return "";
 }
 
-/* What the writer probably meant, where libyaml's own words do not help. */
+/* A hint at what the writer probably meant, for mistakes that libyaml's own
+ * words do not explain. */
 static const char *syntax_hint(const struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
@@ -132,14 +134,15 @@ static const char *syntax_hint(const struct reader *reader)
 
 	if (c == '\t')
 		return " (a tab: indent with spaces)";
-	/* An alias without a name is reported behind its star. */
+	/* libyaml reports an alias without a name at the place behind its
+	 * star. */
 	if (parser->context && strstr(parser->context, "alias") &&
 	    char_at_mark(reader, &parser->context_mark) == '*')
 		return " (a pattern that begins with \"*\" must be in quotes)";
 	if (parser->context &&
 	    char_at_mark(reader, &parser->context_mark) == '!')
 		return " (a text that begins with \"!\" must be in quotes)";
-	/* On a line without another colon it is the indentation. */
+	/* Without another colon on the line, the indentation is wrong. */
 	if (!parser->context && c == ':' &&
 	    follows_colon(reader, &parser->problem_mark))
 		return " (a text with \": \" in it must be in quotes)";
@@ -375,7 +378,8 @@ static int read_root(struct reader *reader, struct yaml_node **ret_root)
 	return r;
 }
 
-/* Refuses what is clearly not UTF-8 and skips the mark of what is. */
+/* Refuses a text that begins with the byte order mark of UTF-16, and skips
+ * that of UTF-8. */
 static int check_byte_order_mark(struct reader *reader)
 {
 	static const yaml_mark_t begin;
@@ -412,7 +416,7 @@ int yaml_read(const char *text, size_t len, struct yaml_node **ret_root,
 		return r;
 	if (!yaml_parser_initialize(&reader.parser))
 		return -ENOMEM;
-	/* Given, not guessed: else libyaml would take UTF-16 as well. */
+	/* Without this, libyaml would guess the encoding, and accept UTF-16. */
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(
 		&reader.parser, (const unsigned char *)reader.text, reader.len);
