@@ -14,7 +14,7 @@
 
 #define ADDRESS_PORT "ADDRESS:PORT or [IPV6]:PORT"
 
-/* A port without sign, space or leading zeros' excess: 1 to 65535. */
+/* Reads a port, 1 to 65535: digits only, at most five of them. */
 static int backend_port_parse(const char *text, uint16_t *ret_port)
 {
 	unsigned int port = 0;
@@ -66,8 +66,8 @@ static const char *backend_split(const char *text, char *host, size_t size)
 		port = end + 2;
 	} else {
 		end = strchr(text, ':');
-		/* A second colon: IPv6 without brackets, where the port is
-		 * anyone's guess. */
+		/* A second colon means IPv6 without brackets: nobody can tell
+		 * where the port begins. */
 		if (!end || strchr(end + 1, ':'))
 			return NULL;
 		port = end + 1;
@@ -103,7 +103,8 @@ static int address_port_parse(const char *text, struct ip_addr *ret_addr,
 	return 0;
 }
 
-/* Adds what stands from @begin to @end. Return: 0 or -EINVAL. */
+/* Adds the address whose text stands from @begin to @end. Return: 0 or
+ * -EINVAL. */
 static int backend_addr_add(struct sctp_addrs *addrs, const char *begin,
 			    const char *end)
 {
@@ -180,8 +181,8 @@ static int backend_ip_parse(const char *text, struct backend *backend,
 	return 0;
 }
 
-/* Only an SCTP peer can have several addresses, and a backend without a scheme
- * may be of any protocol. */
+/* Parses the addresses and the port of a backend. Several addresses are
+ * accepted only where SCTP is possible: with its scheme, or without one. */
 static int backend_peer_parse(const char *text, struct backend *backend,
 			      const char **problem)
 {
@@ -228,7 +229,8 @@ static bool is_v4_mapped(const struct ip_addr *addr)
 	       memcmp(addr->bytes, prefix, sizeof(prefix)) == 0;
 }
 
-/* Those of a group, and in IPv4 all from there on, broadcast included. */
+/* Is it the address of a multicast group, or in IPv4 one above those: reserved
+ * or broadcast? */
 static bool is_multicast(const struct ip_addr *addr)
 {
 	return addr->bytes[0] >= (addr->family == AF_INET ? 0xe0 : 0xff);

@@ -24,7 +24,8 @@ struct backend_socket backend_socket_choose(const struct backend *backend,
 		.protocol = scheme_protocol(backend->scheme, protocol),
 	};
 
-	/* A path is the same in every namespace, and has no addresses. */
+	/* A path leads to the same socket from every namespace, and has no
+	 * addresses. */
 	if (backend->scheme == SCHEME_UNIX)
 		return sock;
 	sock.bound = origin->n_from > 0 && !origin->transparent &&

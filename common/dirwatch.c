@@ -2,8 +2,8 @@
 /* dirwatch.c - directories that may be missing, come, go and come back
  *
  * Theory of operation: the path of each directory is walked component by
- * component, as the kernel would walk it, and each directory on the way gets
- * a watch with what can make the walk end elsewhere:
+ * component, as the kernel would walk it, and each directory on the way gets a
+ * watch for the events that can make the walk end elsewhere:
  *
  *  - one that is followed by a real directory: its own rename (IN_MOVE_SELF),
  *    and the last of them also deletions, because IN_DELETE_SELF of a removed
@@ -22,15 +22,17 @@
  * event falls between two steps; watches_settle() then shrinks them.
  *
  * A component is watched before the next one is looked up, and the directory
- * before its owner lists it. What a lookup misses is therefore told by an
- * event. The exception is a mount, which inotify is blind to. So when mounts
- * change it is looked whether each directory on the way is still the same on
- * the same mount, which is one statx(2) for each, and only if not it is walked
- * again. The last one does not tell: where a link to it is covered, it still is
- * where it was. A host that mounts all day has that done ten times a second.
+ * before its owner lists it. So an event tells of everything that a lookup
+ * misses, except mounts, which inotify does not see. When mounts change,
+ * dirwatch looks with one statx(2) for each directory on the way whether it is
+ * still the same on the same mount, and repeats the walk only if one is not.
+ * Looking at the last directory alone would not do: when something is mounted
+ * over a link that leads to it, the directory itself stays where it was. On a
+ * host that mounts all day this is done ten times a second.
  *
- * Lost events (IN_Q_OVERFLOW) repeat all walks and have everything listed
- * again: at once the first time, with growing pauses while it goes on.
+ * After lost events (IN_Q_OVERFLOW) all walks are repeated and everything is
+ * listed again: at once the first time, with growing pauses while events go on
+ * being lost.
  */
 #include "common/dirwatch.h"
 
@@ -47,10 +49,10 @@
 #include "common/util.h"
 
 #define READ_BYTES 16384 /* about 500 events in one wake-up */
-#define LINKS_MAX 40 /* what the kernel follows in one lookup */
+#define LINKS_MAX 40 /* as many as the kernel follows in one lookup */
 
-#define RETRY_US (5 * USEC_PER_SEC) /* no memory, no watches left */
-#define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* from one look to the next */
+#define RETRY_US (5 * USEC_PER_SEC) /* without memory or a free watch */
+#define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* between two looks */
 
 #define MASK_SELF (IN_DELETE_SELF | IN_MOVE_SELF)
 #define MASK_ENTRY (MASK_SELF | IN_CREATE | IN_DELETE | IN_MOVE)
@@ -65,9 +67,10 @@ struct watch {
 	struct watch *prev, *next;
 };
 
-/* One directory on the way: entry is the component that matters in it. */
+/* struct step - one directory on the way; @entry is the component that matters
+ * in it */
 struct step {
-	struct file_id id; /* before it was watched */
+	struct file_id id; /* as it was before it was watched */
 	struct watch *watch;
 	uint32_t mask;
 	char *path;
@@ -80,7 +83,8 @@ struct walk {
 	bool complete; /* the last step is the directory itself */
 };
 
-/* Where a walk is: prefix has no links in it; "" is the root. */
+/* struct position - where a walk is: @prefix is walked and has no links in it
+ * ("" is the root), @rest is still to be walked */
 struct position {
 	char *prefix;
 	char *rest;
@@ -91,7 +95,8 @@ struct position {
 struct directory {
 	char *path;
 	struct walk walk;
-	int wd; /* told to the owner as existing; -1: told as missing */
+	int wd; /* of the directory that the owner was told of; -1: the owner
+		   was told that it is missing */
 };
 
 struct dirwatch {
@@ -102,13 +107,13 @@ struct dirwatch {
 	struct loop_timer *timer;
 	struct mounts_listener *mounts;
 	struct loop_timer *mounts_timer;
-	uint64_t mounts_next_us; /* not looked at before */
+	uint64_t mounts_next_us; /* the earliest time of the next look */
 	dirwatch_handler handler;
 	void *user_data;
 	struct directory *dirs;
 	size_t n_dirs;
 	struct watch *watches;
-	bool unsettled; /* masks may be larger than wanted */
+	bool unsettled; /* some masks may be larger than wanted */
 	bool lost; /* a rescan waits for the timer */
 	struct holdoff holdoff;
 	unsigned long overflows;
@@ -186,8 +191,9 @@ static void watch_shrink(struct dirwatch *dw, struct watch *watch,
 		watch->mask = mask;
 		return;
 	}
-	/* It leads elsewhere by now, or nowhere: the event that says so is
-	 * queued. Only undo what was just done to a stranger. */
+	/* @path leads elsewhere by now, or nowhere; the event that says so is
+	 * queued. If the call above changed the watch of another directory,
+	 * give that its mask back. */
 	if (wd < 0)
 		return;
 	other = watch_find(dw, wd);
@@ -211,7 +217,8 @@ static void watches_settle(struct dirwatch *dw)
 		uint32_t mask = watch_wanted_mask(dw, watch, &path);
 
 		if (mask == 0) {
-			if (watch->wd >= 0) /* EINVAL: already dropped */
+			if (watch->wd >= 0) /* fails if the kernel has dropped
+					       the watch already */
 				(void)inotify_rm_watch(dw->inotify_fd,
 						       watch->wd);
 			DL_DELETE(dw->watches, watch);
@@ -247,7 +254,8 @@ static int walk_step(struct dirwatch *dw, struct walk *walk, const char *path)
 	struct step *steps;
 	int r = watch_get(dw, path, MASK_ENTRY, &watch);
 
-	/* Without read permission a directory can be passed, not watched. */
+	/* A directory that may not be read cannot be watched, but the walk can
+	 * pass through it. */
 	if (r < 0 && r != -EACCES)
 		return r;
 	copy = strdup(path);
@@ -278,7 +286,7 @@ static char *next_component(char **rest)
 	return component;
 }
 
-/* Replaces the walk's position by where the link at @link leads. */
+/* Moves the walk to where the link at @link leads. */
 static int follow_link(const char *link, struct position *at)
 {
 	char target[PATH_MAX], *joined;
@@ -327,7 +335,7 @@ static int walk_component(struct dirwatch *dw, struct walk *walk,
 	return walk_step(dw, walk, *at->prefix ? at->prefix : "/");
 }
 
-/* The walk's last step is the directory itself. */
+/* The walk has arrived: its last step is the directory itself. */
 static int walk_complete(struct dirwatch *dw, struct walk *walk)
 {
 	struct step *last = &walk->steps[walk->n_steps - 1];
@@ -335,7 +343,8 @@ static int walk_complete(struct dirwatch *dw, struct walk *walk)
 
 	if (r < 0)
 		return r;
-	assert(last->watch); /* the analyzer thinks that errno can be 0 */
+	assert(last->watch); /* for the static analyzer, which thinks that errno
+				can be 0 */
 	last->mask = dw->target_mask;
 	if (walk->n_steps > 1 && last[-1].mask == MASK_SELF)
 		last[-1].mask = MASK_REMOVAL;
@@ -394,7 +403,8 @@ static int directory_walk(struct dirwatch *dw, size_t index, bool scan)
 	if (walk.complete)
 		new_wd = walk.steps[walk.n_steps - 1].watch->wd;
 	dir->wd = new_wd;
-	/* dir may move from here on: a handler may add a directory. */
+	/* @dir is not valid from here on: a handler may add a directory, which
+	 * moves the array. */
 	if (old_wd >= 0 && old_wd != new_wd)
 		tell(dw, DIRWATCH_GONE, index, NULL);
 	if (new_wd >= 0 && (scan || old_wd != new_wd))
@@ -431,8 +441,7 @@ static void timer_handler(void *user_data)
 		rescan_all(dw);
 }
 
-/* Is each step still where it was: to the directory, or to the parent in which
- * it is missing? */
+/* Does each step of the walk still lead to the directory to which it led? */
 static bool is_way_the_same(const struct walk *walk)
 {
 	struct file_id id;
@@ -449,7 +458,8 @@ static void check_mounts(struct dirwatch *dw)
 {
 	dw->mounts_next_us = loop_now_us(dw->loop) + MOUNTS_PAUSE_US;
 	for (size_t i = 0; i < dw->n_dirs; i++) {
-		/* The same directory on another mount has other entries. */
+		/* A directory that is reached by another mount has other
+		 * entries, even if it is the same. */
 		if (!is_way_the_same(&dw->dirs[i].walk))
 			walk_again(dw, i, /* scan= */ true);
 	}

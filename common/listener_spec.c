@@ -19,7 +19,7 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Are both numbers of interfaces, and of different ones? */
+/* Are both bound to interfaces, and to different ones? */
 static bool others(uint32_t a, uint32_t b)
 {
 	return a && b && a != b;

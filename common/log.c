@@ -10,7 +10,7 @@
 
 #include "common/util.h"
 
-#define LINE_MAX_BYTES 2048 /* longer lines are cut: a name is 255 at most */
+#define LINE_MAX_BYTES 2048 /* longer lines are cut; names have 255 at most */
 
 static const char *log_program = "berth";
 static enum log_level log_threshold = LOG_LEVEL_INFO;
@@ -58,7 +58,8 @@ bool log_enabled(enum log_level level)
 	return level <= log_threshold;
 }
 
-/* Bytes that a name or a rule file brought along must not forge a line. */
+/* Names and rule files may hold any bytes: control characters must not forge a
+ * line of the log. */
 static void log_make_printable(char *line)
 {
 	for (char *p = line; *p; p++) {
@@ -88,9 +89,10 @@ static void log_line(enum log_level level, int error, const char *fmt,
 		n = snprintf(line, sizeof(line), "<%d>%s\n", level, text);
 	else
 		n = snprintf(line, sizeof(line), "%s: %s\n", log_program, text);
-	/* One write: lines of several processes and threads do not mix. */
+	/* One write(2) for each line, so that lines of several processes and
+	 * threads do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
-		return; /* nowhere left to say it */
+		return; /* there is no other place to report the failure */
 }
 
 void log_print(enum log_level level, const char *fmt, ...)

@@ -2,9 +2,10 @@
 /* log_subjects.c - limits of log lines, for each subject its own
  *
  * Theory of operation: a small table, which is searched from end to end. A
- * subject has its place until its interval is over and what was held back is
- * told; then another may have it. A subject that finds no place counts among
- * "others", so that the lines of all are bounded, whatever there is to say.
+ * subject keeps its place until its interval is over and the number of lines
+ * that were held back is told; then another subject may take the place. A
+ * subject that finds no place counts among "others", so the number of lines is
+ * bounded for any number of subjects.
  */
 #include "common/log_subjects.h"
 
@@ -13,7 +14,8 @@
 
 #include "common/log.h"
 
-/* FNV-1a. Whoever makes two subjects collide has one limit for both. */
+/* FNV-1a. It need not resist collisions: two subjects that collide only share
+ * one limit. */
 #define HASH_BASIS UINT64_C(0xcbf29ce484222325)
 #define HASH_PRIME UINT64_C(0x100000001b3)
 
@@ -52,7 +54,7 @@ static struct log_subject *subject_find(struct log_subjects *subjects,
 		return &subjects->others;
 	}
 	*found = (struct log_subject){ .hash = hash };
-	/* Cut when it is long. */
+	/* A long text is cut. */
 	(void)snprintf(found->text, sizeof(found->text), "%s", text);
 	return found;
 }

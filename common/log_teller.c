@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* log_teller.c - log_subjects for who has an event loop */
+/* log_teller.c - log_subjects for a program with an event loop */
 #include "common/log_teller.h"
 
 #include <errno.h>
@@ -52,7 +52,8 @@ bool log_teller_ok(struct log_teller *teller, const char *fmt, ...)
 	char text[LOG_SUBJECT_TEXT_MAX];
 	va_list args;
 
-	/* Cut where it is long, which makes it less exact. */
+	/* A long text is cut: subjects that differ only behind the cut are one
+	 * then. */
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);

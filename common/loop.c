@@ -111,7 +111,8 @@ static int loop_timeout_ms(const struct loop *loop)
 	now_us = monotonic_us();
 	if (earliest_us <= now_us)
 		return 0;
-	/* Rounded up: waking before the deadline would spin. */
+	/* Rounded up: a loop that wakes before the deadline would spin until
+	 * it. */
 	wait_ms = (earliest_us - now_us) / USEC_PER_MSEC + 1;
 	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
 }
@@ -135,7 +136,7 @@ static void loop_dispatch_timers(struct loop *loop)
 int loop_run(struct loop *loop)
 {
 	struct epoll_event events[BATCH_EVENTS];
-	bool work_left = true; /* what was prepared before the loop began */
+	bool work_left = true; /* the after-handler may have some already */
 
 	loop->quit = false;
 	while (!loop->quit) {
@@ -224,7 +225,7 @@ struct loop_source *loop_source_free(struct loop_source *source)
 		return NULL;
 	if (source->events)
 		(void)epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_DEL,
-				source->fd, NULL); /* the fd may be closed */
+				source->fd, NULL); /* may be closed already */
 	source->dead = true;
 	source->next = source->loop->dead_sources;
 	source->loop->dead_sources = source;

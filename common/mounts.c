@@ -2,19 +2,22 @@
 /* mounts.c - tells what is mounted and unmounted in our mount namespace
  *
  * Theory of operation: fanotify(7) tells of each mount that comes (ATTACH) and
- * goes (DETACH), with its number; where it came is asked by statmount(2). When
- * its queue overflows, an event without a number says so: then all is unknown.
+ * goes (DETACH), with its number; statmount(2) says where it is. When the
+ * queue overflows, an event without a number says so: then any mount may have
+ * changed.
  *
  * A kernel that cannot do this, or does not permit it, has
  * /proc/self/mountinfo: it is ready with EPOLLPRI (and EPOLLERR) once after
  * each change, without being read; see proc(5). Reading it would cost time for
- * every mount of the host. As it wakes for each mount, it is not polled for a
- * second after a change, unless somebody is in a hurry. Who polls it consumes
- * what it has to say, and adding it to an epoll set polls it: what happened in
- * the pause would be lost. So one change is told after each pause.
+ * every mount of the host. Because it wakes the loop for each mount, it is not
+ * polled for a second after a change, unless mounts_hurry() asked for that.
+ * Polling consumes the event, and adding the file to an epoll set polls it, so
+ * a change during the pause would be lost: therefore one change is told after
+ * each pause.
  *
- * Where there are both, who is in a hurry is told by mountinfo first: it wakes
- * while mount(2) is still at work, some 20 µs before fanotify does.
+ * Where the kernel has both, mounts_hurry() has mountinfo polled as well,
+ * because it wakes the loop while mount(2) is still at work, some 20 µs before
+ * fanotify does.
  */
 #include "common/mounts.h"
 
@@ -40,10 +43,10 @@ struct mounts_listener {
 };
 
 struct mounts {
-	int fanotify_fd; /* -1: it is not told which */
+	int fanotify_fd; /* -1: the kernel does not tell which mount changed */
 	int mountinfo_fd;
 	bool hurry;
-	bool paused; /* until the timer fires */
+	bool paused; /* mountinfo is not polled until the timer fires */
 	struct loop *loop;
 	struct loop_source *fanotify, *mountinfo;
 	struct loop_timer *timer;
@@ -91,7 +94,7 @@ static void dispatch(const struct mounts *mounts,
 		tell_unknown(mounts);
 		return;
 	}
-	/* Moved, it has both: away first. */
+	/* A mount that was moved has both flags: it went first. */
 	if (event->mask & FAN_MNT_DETACH)
 		tell_which(mounts, MOUNTS_DETACHED, info->mount_id);
 	if (event->mask & FAN_MNT_ATTACH)
@@ -118,7 +121,7 @@ static void mountinfo_handler(uint32_t events, void *user_data)
 {
 	struct mounts *mounts = user_data;
 
-	(void)events; /* one meaning only */
+	(void)events; /* readiness has one meaning here */
 	if (mounts_tells_which(mounts)) {
 		tell(mounts, &(struct mounts_change){ .event = MOUNTS_EARLY });
 		return;
@@ -127,19 +130,19 @@ static void mountinfo_handler(uint32_t events, void *user_data)
 	tell_changed(mounts);
 	if (mounts->hurry)
 		return;
-	/* Cannot fail for a descriptor that is in the set. */
+	/* Taking a descriptor out of the epoll set cannot fail. */
 	(void)loop_source_set_events(mounts->mountinfo, 0);
 	mounts->paused = true;
 	loop_timer_set(mounts->timer, loop_now_us(mounts->loop) + PAUSE_US);
 }
 
-/* Ends the pause; what happened in it is told in the next batch. */
+/* Ends the pause. The timer tells in the next batch what happened during it. */
 static void resume(struct mounts *mounts)
 {
 	uint64_t now_us = loop_now_us(mounts->loop);
 
 	if (loop_source_set_events(mounts->mountinfo, EPOLLPRI) < 0) {
-		loop_timer_set(mounts->timer, now_us + PAUSE_US); /* memory */
+		loop_timer_set(mounts->timer, now_us + PAUSE_US); /* later */
 		return;
 	}
 	mounts->paused = false;
@@ -158,8 +161,8 @@ static void timer_handler(void *user_data)
 	tell_changed(mounts);
 }
 
-/* Return: a descriptor that tells of each mount of our namespace; -1: not on
- * this kernel, or not for us */
+/* Return: a fanotify descriptor that tells of each mount of our mount
+ * namespace; -1 if the kernel cannot do this, or does not permit it. */
 static int open_fanotify(void)
 {
 	_cleanup_close_ int fd = -1, mntns_fd = -1;
@@ -279,7 +282,7 @@ int mounts_path(uint64_t mount_id, char ret[PATH_MAX])
 	if (syscall(SYS_statmount, &request, &buffer, sizeof(buffer), 0) < 0)
 		return -errno;
 	if (!(buffer.status.mask & STATMOUNT_MNT_POINT))
-		return -ENOENT; /* nowhere below our root */
+		return -ENOENT; /* the mount is not below our root */
 	(void)snprintf(ret, PATH_MAX, "%s",
 		       buffer.status.text + buffer.status.point);
 	return 0;
@@ -289,7 +292,8 @@ void mounts_hurry(struct mounts *mounts, bool hurry)
 {
 	mounts->hurry = hurry;
 	if (mounts_tells_which(mounts))
-		/* Fails only without memory: then it is told a little later. */
+		/* Fails only without memory; then fanotify alone tells, a
+		 * little later. */
 		(void)loop_source_set_events(mounts->mountinfo,
 					     hurry ? EPOLLPRI : 0);
 	else if (hurry && mounts->paused)

@@ -58,7 +58,8 @@ int netns_sockets(int netns_fd, struct netns_socket *sockets, size_t n)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		/* Takes nothing away that socket(2) needs. */
+		/* The change of user takes away no capability that socket(2)
+		 * needs. */
 		if (sockets[i].owner)
 			(void)setfsuid(sockets[i].owner);
 		sockets[i].fd = socket(sockets[i].domain,

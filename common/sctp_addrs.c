@@ -65,7 +65,8 @@ int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
 	return bind_addrs(fd, addrs, n, port, SCTP_BINDX_REM_ADDR);
 }
 
-/* How a socket of @family names @addr: IPv6 ones have IPv4 within IPv6. */
+/* Writes @addr as a socket of @family takes it: an IPv6 socket takes IPv4
+ * addresses as mapped ones. */
 static socklen_t to_sockaddr(int family, const struct ip_addr *addr,
 			     uint16_t port, struct sockaddr_storage *ret_sa)
 {
@@ -78,7 +79,8 @@ static socklen_t to_sockaddr(int family, const struct ip_addr *addr,
 	return ip_addr_to_sockaddr(&mapped, port, 0, ret_sa);
 }
 
-/* Asks the kernel by connecting a UDP socket, which sends nothing. */
+/* Asks the kernel which address reaches a peer, by connecting a UDP socket,
+ * which sends nothing. */
 static int routed_addr(int udp_fd, const struct sockaddr_storage *to,
 		       socklen_t to_len, struct ip_addr *ret_addr)
 {
@@ -86,7 +88,8 @@ static int routed_addr(int udp_fd, const struct sockaddr_storage *to,
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
-	/* Else it would keep the address that the last one was reached from. */
+	/* Disconnect first: the socket would keep the local address of the
+	 * last peer. */
 	(void)connect(udp_fd, &none, sizeof(none));
 	if (connect(udp_fd, (const struct sockaddr *)to, to_len) < 0 ||
 	    getsockname(udp_fd, (struct sockaddr *)&sa, &len) < 0)
@@ -98,12 +101,11 @@ static void prepare_ipv6(int fd, int udp_fd)
 {
 	static const int lasting = IPV6_PREFER_SRC_PUBLIC, off = 0;
 
-	/* Each fails for nothing that would matter here. An address that
-	 * changes every day for privacy is none for an association, which lasts
-	 * longer. */
+	/* A failure of either call does not matter here. Temporary (privacy)
+	 * addresses change every day, and an association may last longer. */
 	(void)setsockopt(udp_fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &lasting,
 			 sizeof(lasting));
-	/* IPv4 as well, whatever net.ipv6.bindv6only says. */
+	/* Accept IPv4 addresses too, whatever net.ipv6.bindv6only says. */
 	(void)setsockopt(udp_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 }
@@ -134,8 +136,8 @@ int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to)
 		r = routed_addr(udp_fd, &sa, len, &addr);
 		if (r < 0)
 			error = r;
-		/* Without its interface, which nobody tells, such an address
-		 * cannot be bound. */
+		/* A link-local address cannot be bound without its interface,
+		 * which is not known here. */
 		else if (!ip_addr_is_link_local(&addr))
 			n = add_unless_there(from, n, &addr);
 	}

@@ -8,7 +8,8 @@
 
 void siphash_secret(uint64_t secret[2])
 {
-	/* Without entropy, early at boot: what another boot does not repeat. */
+	/* Early at boot there may be no entropy: then the key is made of
+	 * values that differ from boot to boot. */
 	if (getrandom(secret, 2 * sizeof(secret[0]), GRND_NONBLOCK) < 0)
 		secret[0] = monotonic_us() ^ (uintptr_t)secret;
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The first byte of a group's address; in IPv4 all above are reserved. */
+/* The first byte of a multicast address; in IPv4 all addresses above are
+ * reserved. */
 #define GROUP4 224
 #define GROUP6 255
 

@@ -32,9 +32,9 @@ void stream_reset(int fd)
 {
 	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
-	/* MPTCP's close(2) resets only some time later, and nobody's does while
-	 * there is another copy of the descriptor; a disconnect does. Fails for
-	 * SCTP and UNIX sockets. */
+	/* Disconnect, which resets at once: close(2) of an MPTCP socket resets
+	 * only some time later, and no close(2) resets while there is another
+	 * copy of the descriptor. Fails for SCTP and UNIX sockets. */
 	(void)connect(fd, &nobody, sizeof(nobody));
 	(void)close(fd); /* nothing is left that could fail */
 }

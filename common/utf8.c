@@ -26,12 +26,13 @@ size_t utf8_char_len(const char *text)
 	const unsigned char *p = (const unsigned char *)text;
 	size_t len = utf8_expected_len(p[0]);
 
-	/* Stops at the NUL at the latest, which is no continuation. */
+	/* The loop ends at the NUL at the latest, which is no continuation
+	 * byte. */
 	for (size_t i = 1; i < len; i++) {
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	/* Overlong forms, surrogates, and what is above U+10FFFF. */
+	/* Refuse overlong forms, surrogates, and what is above U+10FFFF. */
 	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
 	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;

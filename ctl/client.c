@@ -12,7 +12,8 @@
 #define TIMEOUT_S 30
 #define READ_MIN (64 * 1024)
 
-/* A listener is some 350 bytes: this is over a million of them. */
+/* The most that is read as a reply: a listener has some 350 bytes, so it holds
+ * over a million. */
 #define REPLY_MAX (512 * 1024 * 1024)
 
 static int client_connect(const char *path, int *ret_fd)
@@ -38,7 +39,7 @@ static int client_connect(const char *path, int *ret_fd)
 	return 0;
 }
 
-/* The text and its NUL, which is what ends a message. */
+/* Sends the text with its NUL, which ends a message of Varlink. */
 static int client_send(int fd, const char *text)
 {
 	size_t len = strlen(text) + 1;
@@ -73,7 +74,7 @@ static int client_grow(char **text, size_t len, size_t *capacity)
 	return 0;
 }
 
-/* Reads up to the first NUL, which is left in. */
+/* Reads a reply up to its NUL, which stays in the buffer. */
 static int client_receive(int fd, char **ret_text)
 {
 	_cleanup_free_ char *text = NULL;

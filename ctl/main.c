@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* main.c - berthctl: asks berthd, and shows the answer
  *
- * Each command is one call of io.berth. Only `check` with arguments asks
- * nobody: it runs `berthd --check`, which reads the files as the caller, and
- * with --json makes JSON of the lines that it prints.
+ * Each command is one call of io.berth. Only `check` with arguments calls
+ * nobody: it runs `berthd --check`, which reads the files with the rights of
+ * the caller; with --json berthctl makes JSON of the lines that berthd prints.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -25,7 +25,8 @@
 
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_BAD = 1, /* what was asked for is bad or not there */
+	EXIT_BAD = 1, /* problems were found, or what was asked for does not
+			 exist */
 	EXIT_USAGE = 2,
 	EXIT_UNREACHABLE = 3, /* berthd did not answer */
 };
@@ -150,8 +151,8 @@ static enum exit_code run_check(char *const *paths, int n)
 	return EXIT_UNREACHABLE;
 }
 
-/* Runs it beside this process. Return: where its problems come out; NULL
- * with errno. */
+/* Starts `berthd --check` as a child. Return: a stream of the problems that it
+ * prints; NULL with errno. */
 static FILE *start_check(char *const *paths, int n, pid_t *ret_pid)
 {
 	FILE *problems;
@@ -163,7 +164,8 @@ static FILE *start_check(char *const *paths, int n, pid_t *ret_pid)
 	problems = fdopen(fds[0], "r");
 	pid = problems ? fork() : -1;
 	if (pid == 0) {
-		/* Good news goes to stdout, which is to have the JSON only. */
+		/* berthd prints good news to stdout, where only JSON is
+		 * expected: drop them. */
 		(void)dup2(fds[1], STDERR_FILENO);
 		if (!freopen("/dev/null", "w", stdout))
 			_exit(EXIT_BAD);
@@ -205,7 +207,8 @@ static const char *split_problem(char *text, unsigned int *ret_line,
 	return colon + len;
 }
 
-/* The list of problems of the file at @path in @files, which may get it. */
+/* Finds the list of problems of the file at @path in @files, or appends an
+ * empty one. */
 static json_t *problems_of(json_t *files, const char *path)
 {
 	json_t *file;
@@ -237,7 +240,8 @@ static int add_problem(json_t *files, char *text)
 	return 0;
 }
 
-/* Return: the files with problems, or NULL: no memory. */
+/* Reads the problems that berthd prints. Return: the files that have some;
+ * NULL: no memory. */
 static json_t *read_problems(FILE *problems)
 {
 	json_t *files = json_array();
@@ -293,7 +297,7 @@ static void print_candidates(const json_t *parameters)
 	}
 }
 
-/* An error reply of berthd, in words. */
+/* Prints an error reply of berthd in words. */
 static enum exit_code print_error(const struct client_reply *reply)
 {
 	const char *message = show_text(reply->parameters, "message");
@@ -323,7 +327,8 @@ static int print_json(const json_t *reply)
 	return 0;
 }
 
-/* With --json the exit code is that of the table: 1 for problems. */
+/* Prints the reply as JSON. The exit code is that of the table: 1 for
+ * problems. */
 static int show_quietly(const struct command *command, const json_t *reply)
 {
 	const json_t *files = json_object_get(reply, "files");
@@ -366,7 +371,7 @@ static enum exit_code print_reply(const struct command *command, bool json,
 	return r > 0 ? EXIT_BAD : EXIT_OK;
 }
 
-/* What berthd said instead of checking, which came as if it were problems. */
+/* Prints what berthd said instead of checking; it was read like problems. */
 static enum exit_code print_unchecked(const json_t *files)
 {
 	json_t *file;
@@ -382,7 +387,7 @@ static enum exit_code print_unchecked(const json_t *files)
 	return EXIT_UNREACHABLE;
 }
 
-/* `berthd --check` in the form of a reply, of the files with problems. */
+/* Runs `berthd --check` and makes a reply of the files with problems. */
 static enum exit_code run_check_json(const struct command *command,
 				     char *const *paths, int n)
 {
@@ -415,8 +420,8 @@ static enum exit_code run_check_json(const struct command *command,
 	return code;
 }
 
-/* NULL when memory is short. A name that is not UTF-8 goes as replies write
- * it, which berthd understands. */
+/* The parameters of a call; NULL when memory is short. A name that is not
+ * UTF-8 is escaped as in replies, which berthd understands. */
 static json_t *make_parameters(const char *argument)
 {
 	_cleanup_free_ char *text = NULL;
@@ -495,7 +500,8 @@ int main(int argc, char **argv)
 	struct options options = { .runtime_dir = DEFAULT_RUNTIME_DIR };
 	int c;
 
-	(void)setlocale(LC_CTYPE, ""); /* else: all but ASCII is escaped */
+	/* If this fails, all but ASCII is escaped. */
+	(void)setlocale(LC_CTYPE, "");
 	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		switch (c) {
 		case OPTION_RUNTIME_DIR:

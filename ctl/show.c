@@ -9,7 +9,7 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 
-/* Addresses in a line; --json has them all. */
+/* How many addresses stand in a line; --json has them all. */
 #define ADDRESSES_SHOWN 4
 
 const char *show_text(const json_t *object, const char *key)
@@ -29,7 +29,7 @@ bool show_flag(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-/* The elements of @array in an order for people; the caller frees it. */
+/* Sorts the elements of @array for people. The caller frees the result. */
 static const json_t **sorted(const json_t *array,
 			     int (*compare)(const void *a, const void *b))
 {
@@ -52,7 +52,7 @@ static const char *namespace_name(const json_t *namespace)
 	return show_text(json_array_get(names, 0), "name");
 }
 
-/* The host's first, then by name: blue2 before blue10. */
+/* The host's namespace comes first, then by name, blue2 before blue10. */
 static int compare_namespaces(const void *a, const void *b)
 {
 	const json_t *const *x = a, *const *y = b;
@@ -79,7 +79,7 @@ static int compare_listeners(const void *a, const void *b)
 	return 0;
 }
 
-/* All names in one cell; a stream of its own, as they are of any number. */
+/* Writes all names into one cell; there may be any number of them. */
 static char *namespace_names(const json_t *namespace)
 {
 	const json_t *names = json_object_get(namespace, "names");
@@ -137,7 +137,7 @@ static void cell_number(struct table *table, json_int_t number)
 	table_cell(table, "%" JSON_INTEGER_FORMAT, number);
 }
 
-/* For columns in which a 0 is nothing to look at. */
+/* Writes a number, or nothing for 0. */
 static void cell_unless_zero(struct table *table, json_int_t number)
 {
 	if (number)
@@ -427,8 +427,8 @@ int show_rules(const json_t *reply)
 		rule_row(table, rule);
 	}
 	r = table_print(table, stdout);
+	/* Problems do not fail the command: it was asked to list. */
 	if (r == 0)
-		(void)show_problems(files,
-				    "\n"); /* listing is what was asked */
+		(void)show_problems(files, "\n");
 	return r;
 }

@@ -151,7 +151,7 @@ static int show_present(const json_t *reply)
 	return r;
 }
 
-/* A list of one, for the table that shows lists. */
+/* Puts one object into a list, for the table that shows lists. */
 static int show_single(json_t *object, int (*show)(const json_t *list))
 {
 	json_t *list = json_pack("[O]", object);
@@ -185,7 +185,8 @@ int show_explain(const json_t *reply)
 {
 	int r = show_state(reply);
 
-	/* Whoever wonders why an edit does nothing is to see why. */
+	/* A reader who wonders why an edit has no effect is to see the reason.
+	 */
 	if (r >= 0)
 		(void)show_problems(json_object_get(reply, "files"),
 				    "\nProblems in the rule files:\n");

@@ -51,7 +51,7 @@ static void cell_count(struct table *table, const json_t *counters,
 	table_cell(table, "%" JSON_INTEGER_FORMAT, show_number(counters, key));
 }
 
-/* For columns that most rules have no use for. */
+/* Writes a count, or nothing for 0: most rules have no use for the column. */
 static void cell_seldom(struct table *table, const json_t *counters,
 			const char *key)
 {

@@ -9,7 +9,8 @@
 
 #define NUMBER "%" JSON_INTEGER_FORMAT
 
-/* One line of the status; @label is empty where a line goes on. */
+/* Prints the beginning of a line; @label is empty where the line above goes
+ * on. */
 static void print_label(const char *label)
 {
 	(void)printf("%-12s", label); /* main checks ferror(3) */

@@ -82,7 +82,7 @@ void table_cell(struct table *table, const char *fmt, ...)
 	table->cells[table->n++] = cell;
 }
 
-/* 0 for a column that is left out. */
+/* The width of a column; 0 when it is left out. */
 static size_t column_width(const struct table *table, size_t column)
 {
 	const struct table_column *head = &table->columns[column];
@@ -104,7 +104,8 @@ static void print_spaces(FILE *out, size_t n)
 
 /**
  * struct line - where the cursor stands in a row
- * @pending:	spaces that are due before the next text: none end a line
+ * @pending:	spaces that are to be printed before the next text, so that
+ *		no line ends in spaces
  */
 struct line {
 	FILE *out;

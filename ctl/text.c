@@ -8,7 +8,8 @@
 
 #include "common/util.h"
 
-/* How many bytes of @text are one visible character; 0: the first is none. */
+/* How many bytes of @text are one visible character; 0 when its first byte
+ * begins none. */
 static size_t visible_len(const char *text, size_t *ret_width)
 {
 	mbstate_t state = { 0 };
@@ -19,7 +20,7 @@ static size_t visible_len(const char *text, size_t *ret_width)
 	if (len == 0 || len == (size_t)-1 || len == (size_t)-2)
 		return 0;
 	width = wcwidth(c);
-	if (width <= 0) /* not printable, or a mark without a place */
+	if (width <= 0) /* not printable, or a combining mark */
 		return 0;
 	*ret_width = (size_t)width;
 	return len;
@@ -90,7 +91,7 @@ const char *text_bytes(int64_t bytes, char *buffer)
 			       bytes); /* fits */
 		return buffer;
 	}
-	/* From 999.95 on it would be rounded to four digits and a fraction. */
+	/* 999.95 and more would be rounded up to four digits and a fraction. */
 	for (value /= 1024; value >= 999.95 && unit + 1 < ARRAY_SIZE(units);
 	     unit++)
 		value /= 1024;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* berth.c - libberth: the consumer's end of berthd's protocol
  *
- * Theory of operation: a listener's descriptor travels with its message, and
- * the kernel drops it (MSG_CTRUNC) when the receiver's descriptor table is
- * full, while the message itself is consumed. The listener would be lost for
- * good. So every message is looked at first (MSG_PEEK gives descriptors too)
- * and taken from the queue only when its descriptor is in our hands, and when
- * there was memory to read it. A full table cannot be told from other causes
- * by asking afterwards whether it is full, because another thread may close
- * something in between; so the message is looked at again. A listener whose
- * descriptor does not arrive for another cause is refused, so that berthd
- * offers it anew.
+ * Theory of operation: a listener's descriptor travels with its message. When
+ * the receiver's descriptor table is full, the kernel drops the descriptor
+ * (MSG_CTRUNC) although the message is consumed: the listener would be lost
+ * for good. So every message is first looked at (MSG_PEEK gives descriptors
+ * too), and taken from the queue only when its descriptor has arrived and
+ * there was memory to read it. Asking afterwards whether the table is full
+ * would not tell why a descriptor did not arrive, because another thread may
+ * have closed something in between; so the message is looked at again. A
+ * listener whose descriptor does not arrive for another cause is refused, so
+ * that berthd offers it again.
  */
 #include "lib/berth.h"
 
@@ -30,16 +30,19 @@
  * the table has room: it may have come free since, and be taken again. */
 #define LOOKS_MAX 3
 
-/* Of one datagram of an answer: some hundred listeners, which berthd reads in
- * a fraction of a millisecond before it looks at something else. */
+/* The size of one datagram of an answer: it holds some hundred listeners,
+ * which berthd reads in a fraction of a millisecond before it does something
+ * else. */
 #define ANSWER_BYTES 16384
 
-/* One listener's part: 11 numbers and up to 8 errnos with theirs. */
+/* The most that one listener takes in an answer: 11 numbers, and up to 8
+ * errnos with a number each. */
 #define COUNTS_BYTES 768
 
 /**
  * struct berth - see berth.h
- * @answer:	to @answer_request: @answer_len bytes without their end
+ * @answer:	the answer to @answer_request so far: @answer_len bytes, not
+ *		closed yet
  */
 struct berth {
 	int fd;
@@ -55,7 +58,8 @@ struct message {
 	json_t *root;
 };
 
-/* A text member, "" when absent. Return: false when it is something else. */
+/* Reads a text member, "" when it is absent. Return: false when it is no text.
+ */
 static bool get_text(const json_t *object, const char *key, const char **ret)
 {
 	const json_t *value = json_object_get(object, key);
@@ -68,7 +72,7 @@ static bool get_text(const json_t *object, const char *key, const char **ret)
 	return *ret != NULL;
 }
 
-/* A number member from 0 to @max, 0 when absent. */
+/* Reads a number member from 0 to @max, 0 when it is absent. */
 static bool get_number(const json_t *object, const char *key, json_int_t max,
 		       json_int_t *ret)
 {
@@ -96,8 +100,8 @@ static bool get_bool(const json_t *object, const char *key, bool *ret)
 	return !value || json_is_boolean(value);
 }
 
-/* 64 bits, of which JSON's integers here hold the sign too: a namespace's id
- * may have the highest bit set. */
+/* Reads a 64 bit number. JSON integers have a sign here, so one with the
+ * highest bit set, such as a namespace's id, arrives as a negative number. */
 static bool get_id(const json_t *object, const char *key, uint64_t *ret)
 {
 	const json_t *value = json_object_get(object, key);
@@ -106,7 +110,7 @@ static bool get_id(const json_t *object, const char *key, uint64_t *ret)
 	return json_is_integer(value);
 }
 
-/* An array of texts, empty when absent. */
+/* Reads an array of texts, empty when it is absent. */
 static int get_texts(const json_t *object, const char *key, const char ***ret,
 		     size_t *ret_n)
 {
@@ -320,7 +324,7 @@ int berth_connect(const char *path, const char *name, struct berth **ret_berth)
 	if (r == 0)
 		r = berth_new(fd, name, ret_berth);
 	if (r < 0)
-		(void)close(fd); /* nothing was exchanged that could be lost */
+		(void)close(fd); /* nothing was exchanged that can be lost */
 	return r;
 }
 
@@ -328,7 +332,7 @@ struct berth *berth_free(struct berth *berth)
 {
 	if (!berth)
 		return NULL;
-	(void)close(berth->fd); /* berthd sees the end, whatever this returns */
+	(void)close(berth->fd); /* berthd sees the end in any case */
 	free(berth);
 	return NULL;
 }
@@ -338,9 +342,9 @@ int berth_fd(const struct berth *berth)
 	return berth->fd;
 }
 
-/* The descriptor that came along. Two fit where one with its padding does: who
- * sends several means something else, and they would stay open for ever.
- * Return: -1 when it was not exactly one. */
+/* Takes the descriptor that came along. The buffer for one has room for two
+ * because of its padding; if several came, all are closed. Return: -1 when it
+ * was not exactly one. */
 static int take_fd(struct msghdr *header)
 {
 	const struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
@@ -385,15 +389,15 @@ static ssize_t peek(struct berth *berth, int *ret_flags, int *ret_fd)
 	return n;
 }
 
-/* Takes the message that peek() showed from the queue; its descriptors that
- * have no room here are closed by the kernel. */
+/* Takes the message that peek() showed from the queue. The kernel closes its
+ * descriptors, because there is no room for them here. */
 static void consume(struct berth *berth)
 {
-	/* Fails only if the message is not there any more. */
+	/* This fails only if the message is not there any more. */
 	(void)recv(berth->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
 }
 
-/* Why did a descriptor not arrive: is the table full? */
+/* Is the table full, so that a descriptor could not arrive? */
 static int descriptor_shortage(const struct berth *berth)
 {
 	int probe_fd = fcntl(berth->fd, F_DUPFD_CLOEXEC, 0);
@@ -411,7 +415,7 @@ static int send_text(const struct berth *berth, const char *text, size_t len)
 	return 0;
 }
 
-/* Says something about one listener. */
+/* Sends a message of this type about one listener. */
 static int say(const struct berth *berth, const char *type, uint64_t id)
 {
 	char text[64];
@@ -422,9 +426,9 @@ static int say(const struct berth *berth, const char *type, uint64_t id)
 	return send_text(berth, text, (size_t)len);
 }
 
-/* Looks at the next message until its descriptor is here.
- * *ret_lost: 0: it is, or the message has none; -EMFILE: the table is full;
- * -EPROTO: it does not arrive although there is room. Return: as peek(). */
+/* Looks at the next message until its descriptor arrives. *ret_lost: 0 when it
+ * has arrived or the message has none; -EMFILE when the table is full; -EPROTO
+ * when it does not arrive although there is room. Return: as peek(). */
 static ssize_t look(struct berth *berth, int *ret_flags, int *ret_fd,
 		    int *ret_lost)
 {
@@ -443,7 +447,7 @@ static ssize_t look(struct berth *berth, int *ret_flags, int *ret_fd,
 	return n;
 }
 
-/* The message's descriptor is not here: @lost, as of look().
+/* Handles a message whose descriptor did not arrive; @lost is why, see look().
  * Return: as berth_receive(). */
 static int receive_without_fd(struct berth *berth, size_t size_bytes, int lost,
 			      struct berth_message **ret_message)
@@ -463,7 +467,8 @@ static int receive_without_fd(struct berth *berth, size_t size_bytes, int lost,
 		r = say(berth, "refused", message->id);
 	message = berth_message_free(message);
 	if (lost == -EMFILE || r == -EAGAIN)
-		return -EMFILE; /* it stays until there is room */
+		return -EMFILE; /* the message stays in the queue until there is
+				   room */
 	consume(berth);
 	return -EPROTO;
 }
@@ -516,7 +521,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text,
 	text->len += (size_t)n;
 }
 
-/* JSON's integers have a sign here; so much is never counted. */
+/* JSON integers have a sign here; no counter gets that far. */
 static unsigned long long json_number(uint64_t n)
 {
 	return n > INT64_MAX ? INT64_MAX : n;
@@ -541,7 +546,7 @@ static void add_errors(struct text *text, const struct berth_counts *counts)
 		add(text, "}");
 }
 
-/* The members after `id`, which stands before them. */
+/* Appends the members of one listener that follow `id`. */
 static void add_counts(struct text *text, const struct berth_counts *counts)
 {
 	add_count(text, "accepted", counts->accepted);
@@ -637,7 +642,7 @@ static void answer_begin(struct berth *berth, uint64_t request)
 	berth->answer_len = text.len;
 }
 
-/* What does not leave now stays as it is. */
+/* Sends the answer so far. If that fails, the answer stays as it is. */
 static int answer_send(struct berth *berth, bool more)
 {
 	struct text text = answer_text(berth);
