@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "common/stand_in.h"
-#include "relay/udp/udp_session.h"
 
 static void key_set_local4(struct udp_key *key, const struct in_pktinfo *info)
 {

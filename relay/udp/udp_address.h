@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp_address.h - who sent a datagram to which address, and the way back
+/* udp_address.h - which client sent a datagram to which address, and the way
+ * back
  *
- * Pure: between the kernel's messages and the keys of sessions.
+ * Translates between the kernel's messages and struct udp_key. No system
+ * calls, no state.
  */
 #ifndef RELAY_UDP_UDP_ADDRESS_H
 #define RELAY_UDP_UDP_ADDRESS_H
@@ -14,7 +16,29 @@
 
 #include "common/ip.h"
 
-struct udp_key;
+/**
+ * struct udp_key - a client and the address that it sent to
+ *
+ * Keys are compared and hashed as bytes: there is no padding, and unused bytes
+ * are zero. Addresses are in network byte order. An IPv4 address is in the
+ * first four bytes, or mapped into IPv6, as the listening socket's family has
+ * it.
+ * @client:	the client's address
+ * @local:	the address that the client sent to; zero: not known
+ * @scope_id:	of a link-local client, else 0
+ * @ifindex:	of a link-local @local, else 0
+ * @port:	the client's, network byte order
+ * @family:	of the listening socket
+ */
+struct udp_key {
+	uint8_t client[16];
+	uint8_t local[16];
+	uint32_t scope_id;
+	uint32_t ifindex;
+	uint16_t port;
+	uint16_t family;
+};
+_Static_assert(sizeof(struct udp_key) == 44, "struct udp_key has padding");
 
 union udp_address {
 	struct sockaddr any;
@@ -23,11 +47,12 @@ union udp_address {
 };
 _Static_assert(offsetof(struct sockaddr_in, sin_port) ==
 		       offsetof(struct sockaddr_in6, sin6_port),
-	       "the port is where it is, whatever the family");
+	       "the port is in the same place in both families");
 
-/* Room for all that a datagram brings: both kinds of local address, as a
- * dual-stack socket that asks for both gets them; the size of merged ones
- * (UDP_GRO); how many the kernel had to drop (SO_RXQ_OVFL). */
+/* Room for all control messages that come with a datagram: the local address
+ * twice, because a dual-stack socket that asks for both kinds gets both; the
+ * size of merged datagrams (UDP_GRO); and how many datagrams the kernel had to
+ * drop (SO_RXQ_OVFL). */
 union udp_control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
@@ -36,16 +61,20 @@ union udp_control {
 };
 
 /**
- * udp_control_read() - what a control message says
+ * udp_control_read() - reads a control message of one kind
+ * @level, @type: the kind
+ * @ret_value:	gets @size bytes, the message's value
  *
- * The kernel cuts the last one where the room ends.
- * Return: is it of that kind, and whole? Else *@ret_value is untouched.
+ * The kernel cuts the last control message off where the room ends.
+ * Return: true if @cmsg is of that kind and whole; else *@ret_value is
+ * untouched.
  */
 bool udp_control_read(const struct cmsghdr *cmsg, int level, int type,
 		      void *ret_value, size_t size);
 
 /**
- * udp_key_received() - the key of what was received on a listening socket
+ * udp_key_received() - makes the key of a datagram that a listening socket
+ * received
  * @family:	of that socket
  * @header:	as recvmmsg(2) left it
  * @overflow:	set if the kernel says how many datagrams it ever dropped
@@ -54,37 +83,44 @@ bool udp_control_read(const struct cmsghdr *cmsg, int level, int type,
 void udp_key_received(struct udp_key *key, uint16_t family,
 		      struct msghdr *header, uint32_t *overflow);
 
-/** udp_key_client() - the client's address. Return: its length. */
+/** udp_key_client() - writes the client's address and port to @address.
+ * Return: the length of the address. */
 socklen_t udp_key_client(const struct udp_key *key, union udp_address *address);
 
 /**
- * udp_key_local() - the address that the client spoke to, with @port
+ * udp_key_local() - writes the address that the client sent to
+ * @port:	goes with the address; network byte order
  *
- * Return: its length; 0: it is not known.
+ * Return: the length of the address; 0: it is not known, and @address is
+ * untouched.
  */
 socklen_t udp_key_local(const struct udp_key *key, uint16_t port,
 			union udp_address *address);
 
-/** udp_key_ends() - both addresses; @ret_local is AF_UNSPEC if it is not known
+/**
+ * udp_key_ends() - tells both addresses
+ * @ret_local:	of family AF_UNSPEC if it is not known
  */
 void udp_key_ends(const struct udp_key *key, struct ip_addr *ret_client,
 		  struct ip_addr *ret_local);
 
 /**
- * udp_key_stand_in() - the client's address and port, for a socket that sends
- * from there in its place
+ * udp_key_stand_in() - tells the client's address and port, for a socket that
+ * sends from there in the client's place
  * @family:	of that socket
  * @ret_port:	host byte order
  *
- * Return: 0; as of stand_in_check(); -EADDRNOTAVAIL: port 0.
+ * Return: 0; as of stand_in_check(); -EADDRNOTAVAIL: the client's port is 0.
  */
 int udp_key_stand_in(const struct udp_key *key, int family,
 		     struct ip_addr *ret_client, uint16_t *ret_port);
 
 /**
- * udp_key_source() - writes the control message that sends from there
+ * udp_key_source() - writes the control message by which a listening socket
+ * sends from the address that the client sent to
  *
- * Return: its bytes; 0: the kernel has to choose.
+ * Return: its bytes; 0: the address is not known, so the kernel has to choose
+ * one.
  */
 size_t udp_key_source(const struct udp_key *key, union udp_control *control);
 

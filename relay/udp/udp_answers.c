@@ -29,7 +29,6 @@
 #include "common/util.h"
 #include "relay/core/listener.h"
 #include "relay/udp/udp_address.h"
-#include "relay/udp/udp_session.h"
 
 /* Longer than an answer travels on one host, also through a slow link of a test
  * bed; short enough that a program which gets the port of a listener that went

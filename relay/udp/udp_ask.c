@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_ask.c - sessions that wait for a socket of berthd's
+/* udp_ask.c - sessions that wait for a socket which berthd makes
  *
  * Theory of operation: a backend in another namespace, or one that is to see
  * the client's address, needs a socket that berthd makes (mint.h). A session is
- * in the table from its first datagram on, and as long as it has no socket it
- * has a struct udp_ask, which holds what the client says meanwhile.
+ * in the table from its first datagram on. As long as it has no socket, it has
+ * a struct udp_ask, which holds what the client sends meanwhile.
  *
- * Whoever forges source addresses makes as many sessions as he likes, and each
- * costs berthd some work. So a listener has a few questions on their way, the
- * next when one is answered: that bounds what waits in front of berthd, which
- * others' connections wait behind. Sessions whose turn is not yet wait here; of
- * those there may be more, because a burst of clients is nothing unusual. One
- * that finds no room to wait is not begun, and nobody is evicted for it. A
- * listener has a part of its namespace's room, and a namespace of the worker's,
- * so that neither a flooded one nor very many in one namespace take it all.
+ * An attacker who forges source addresses makes any number of sessions, and
+ * each costs berthd some work. So a listener has only a few questions under
+ * way, and sends the next one when one is answered: that bounds the queue in
+ * front of berthd, in which the connections of others wait, too. Sessions whose
+ * question is not sent yet wait here. There may be more of those, because a
+ * burst of clients is nothing unusual. A client that finds no room to wait gets
+ * no session, and no other session is ended for it. A listener has a part of
+ * its namespace's room, and a namespace has a part of the worker's. So neither
+ * one flooded listener nor very many in one namespace take all room.
  *
- * When the rule changes while a question is on its way, berthd's answer may be
- * that it is stale. What was held is then handled as if it had come now, under
- * the new rule: at once, or if the change is still in the inbox, with it.
+ * If the rule changes while a question is under way, berthd may answer that the
+ * question is stale. Then the session ends, and what was held for it is handled
+ * under the new rule as if it were received now: at once, or together with the
+ * change if that is still in the inbox.
  *
- * The question of a session that ended cannot be called back. It keeps its
- * place among those that are on their way until the answer is here, or else
- * sessions that push each other out would send any number.
+ * If a session ends, its question cannot be called back. The question keeps its
+ * place among those under way until the answer comes. Otherwise sessions that
+ * push each other out would send any number of questions.
  */
 #include "relay/udp/udp_ask.h"
 
@@ -35,12 +37,14 @@
 #include "relay/core/listener.h"
 #include "relay/core/mint.h"
 #include "relay/core/serving.h"
-#include "relay/udp/udp_internal.h"
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
+#include "relay/udp/udp_batch.h"
+#include "relay/udp/udp_error.h"
+#include "relay/udp/udp_session.h"
 
-/* Questions of one listener on their way: berthd has always another one at
- * hand, and answers them within a millisecond. */
+/* Questions of one listener under way: enough that berthd, which answers one
+ * within a millisecond, always has another one at hand. */
 #define SENT_MAX 16
 
 /* Sessions that wait, of one listener, of one namespace's listeners, and of all
@@ -61,26 +65,31 @@
 #define HELD_FEW (64u * 1024)
 #define NETNS_HELD_FEW (2 * HELD_FEW)
 
-/* After a refusal, such as that the namespace is not there: each datagram would
- * ask again. No client notices. */
+/* How long no session begins to wait after berthd refused a socket, for example
+ * because the namespace is not there: otherwise each datagram would ask again.
+ * Short enough that no client notices it. */
 #define REST_US (100 * USEC_PER_MSEC)
 
-/* An answer that is not here by then is lost. More than in minter.c. */
+/* An answer that has not come after this time is lost. Longer than what
+ * minter.c waits for it. */
 #define LOST_US (35 * USEC_PER_SEC)
 
 /**
- * struct udp_ask - see the head of the file
- * @session:	NULL: it ended
- * @mint:	the question that is on its way; NULL: none is
- * @sent:	it is in the list of that name
- * @sent_us:	since when @mint is on its way
- * @tried:	backends that failed, by bits
- * @stale:	its question is, and the change is about to come
- * @again:	it was stale before: there is no third question
- * @client, @client_port: with `transparent`, who is stood in for
+ * struct udp_ask - one session that waits; see the head of the file
+ * @session:	NULL: it has ended
+ * @prev, @next: in udp_asks.sent or udp_asks.waiting
+ * @mint:	the question that is under way; NULL: none is
+ * @sent:	the ask is in udp_asks.sent
+ * @stale:	berthd answered that the question is stale, and the change of
+ *		the rule is in the inbox
+ * @again:	an earlier question was stale: there is no third one
+ * @sent_us:	when @mint was sent, monotonic
+ * @tried:	bits of the backends that failed
+ * @client, @client_port: with `transparent`, whom the socket stands in for;
+ *		the port in host byte order
  */
 struct udp_ask {
-	struct udp_front *front;
+	struct udp_asks *asks;
 	struct udp_session *session;
 	struct udp_ask *prev, *next;
 	struct mint *mint;
@@ -113,73 +122,78 @@ static size_t room_left(const struct room *used, const struct room *most,
 	return MIN(may->listener - used->listener, may->netns - used->netns);
 }
 
-static struct admission_waiting *waiting_of(const struct worker *worker,
-					    const struct udp_front *front)
+static struct admission_waiting *of_netns(const struct worker *worker,
+					  const struct udp_asks *asks)
 {
-	return admission_waiting(front->share->listener->netns, worker->index);
+	return admission_waiting(asks->share->listener->netns, worker->index);
 }
 
-/* Return: how many more sessions of @front may wait. */
+/* Return: how many more sessions may wait. */
 static size_t asks_left(const struct worker *worker,
-			const struct udp_front *front)
+			const struct udp_asks *asks)
 {
 	static const struct room most = { ASKS_MAX, NETNS_ASKS_MAX,
 					  WORKER_ASKS_MAX };
 	static const struct room few = { ASKS_FEW, NETNS_ASKS_FEW,
 					 WORKER_ASKS_MAX };
-	const struct room used = { front->asks.n, waiting_of(worker, front)->n,
-				   udp_worker_of(worker)->n_asks };
+	const struct room used = { asks->used.n, of_netns(worker, asks)->n,
+				   asks->of_worker->n };
 
 	return room_left(&used, &most, &few);
 }
 
-/* Return: how many more bytes may be held for sessions of @front. */
+/* Return: how many more bytes may be held for sessions that wait. */
 static size_t held_left(const struct worker *worker,
-			const struct udp_front *front)
+			const struct udp_asks *asks)
 {
 	static const struct room most = { HELD_MAX, NETNS_HELD_MAX,
 					  WORKER_HELD_MAX };
 	static const struct room few = { HELD_FEW, NETNS_HELD_FEW,
 					 WORKER_HELD_MAX };
-	const struct room used = { front->asks.held_bytes,
-				   waiting_of(worker, front)->held_bytes,
-				   udp_worker_of(worker)->held_bytes };
+	const struct room used = { asks->used.held_bytes,
+				   of_netns(worker, asks)->held_bytes,
+				   asks->of_worker->held_bytes };
 
 	return room_left(&used, &most, &few);
 }
 
-/* Counts one that waits (1) or does not any more (-1). */
-static void count_ask(struct worker *worker, struct udp_front *front,
-		      int change)
+/* Counts sessions that begin to wait and bytes that are held from now on; or,
+ * if negative, do so no more. */
+static void count(struct worker *worker, struct udp_asks *asks, ssize_t n,
+		  ssize_t bytes)
 {
-	front->asks.n += (size_t)change;
-	waiting_of(worker, front)->n += (size_t)change;
-	udp_worker_of(worker)->n_asks += (size_t)change;
+	struct admission_waiting *const all[] = {
+		&asks->used,
+		of_netns(worker, asks),
+		asks->of_worker,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		all[i]->n += (size_t)n;
+		all[i]->held_bytes += (size_t)bytes;
+	}
 }
 
-static void count_held(struct worker *worker, struct udp_front *front,
-		       ssize_t change)
+/* One that waits */
+
+static struct udp_ask *ask_new(struct worker *worker, struct udp_asks *asks,
+			       struct udp_session *session, uint64_t tried)
 {
-	front->asks.held_bytes += (size_t)change;
-	waiting_of(worker, front)->held_bytes += (size_t)change;
-	udp_worker_of(worker)->held_bytes += (size_t)change;
+	struct udp_ask *ask = calloc(1, sizeof(*ask));
+
+	if (!ask)
+		return NULL;
+	ask->asks = asks;
+	ask->session = session;
+	ask->tried = tried;
+	DL_APPEND(asks->waiting, ask);
+	count(worker, asks, 1, 0);
+	return ask;
 }
-
-static void ask_answered(struct worker *worker, struct mint *mint);
-
-static void ask_gone(struct worker *worker, struct mint *mint)
-{
-	udp_forward_close(worker, mint->owner);
-}
-
-static const struct mint_ops mint_ops = {
-	.answered = ask_answered,
-	.gone = ask_gone,
-};
 
 static void ask_unlist(struct udp_ask *ask)
 {
-	struct udp_asks *asks = &ask->front->asks;
+	struct udp_asks *asks = ask->asks;
 
 	if (ask->sent) {
 		DL_DELETE(asks->sent, ask);
@@ -189,10 +203,35 @@ static void ask_unlist(struct udp_ask *ask)
 	}
 }
 
+static void ask_free(struct worker *worker, struct udp_ask *ask)
+{
+	ask_unlist(ask);
+	count(worker, ask->asks, -1, 0);
+	(void)mint_free(worker, ask->mint);
+	free(ask);
+}
+
+/* Return: what was held, which is the caller's from now on. */
+static struct udp_held ask_take_held(struct worker *worker, struct udp_ask *ask)
+{
+	struct udp_held held = ask->held;
+
+	count(worker, ask->asks, 0, -(ssize_t)held.bytes);
+	ask->held = (struct udp_held){ .n = 0 };
+	return held;
+}
+
+/* Questions and answers */
+
+static void ask_answered(struct worker *worker, struct mint *mint);
+
+/* The session that takes the socket sets functions of its own. */
+static const struct mint_ops mint_ops = { .answered = ask_answered };
+
 static int ask_send(struct worker *worker, struct udp_ask *ask)
 {
-	struct udp_asks *asks = &ask->front->asks;
-	const struct share *share = ask->front->share;
+	struct udp_asks *asks = ask->asks;
+	const struct share *share = asks->share;
 	const struct mint_target target = {
 		.id = share->listener->id,
 		.netns_id = share->listener->netns_id,
@@ -213,35 +252,16 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 	return 0;
 }
 
-static void ask_free(struct worker *worker, struct udp_ask *ask)
+/* Sends the questions of those whose turn has come. */
+static void asks_go_on(struct worker *worker, struct udp_asks *asks)
 {
-	ask_unlist(ask);
-	count_ask(worker, ask->front, -1);
-	(void)mint_free(worker, ask->mint);
-	free(ask);
-}
-
-/* Takes what was held for it. */
-static struct udp_held ask_take_held(struct worker *worker, struct udp_ask *ask)
-{
-	struct udp_held held = ask->held;
-
-	count_held(worker, ask->front, -(ssize_t)held.bytes);
-	ask->held = (struct udp_held){ .n = 0 };
-	return held;
-}
-
-/* Those whose turn it is now. */
-static void asks_go_on(struct worker *worker, struct udp_front *front)
-{
-	struct udp_asks *asks = &front->asks;
 	struct udp_ask *ask;
 	int r;
 
 	while ((ask = asks->waiting) && asks->n_sent < SENT_MAX) {
 		r = ask_send(worker, ask);
-		if (r < 0) /* which takes it out of the list */
-			udp_forward_refused(worker, ask->session, r);
+		if (r < 0) /* this takes it out of the list */
+			asks->ops->refused(worker, ask->session, r);
 	}
 }
 
@@ -254,83 +274,78 @@ static bool change_is_coming(struct share *share)
 	return coming;
 }
 
-/* The rule changed while the question was on its way. */
+/* The rule changed while the question was under way. */
 static void ask_was_stale(struct worker *worker, struct udp_ask *ask)
 {
-	struct udp_front *front = ask->front;
+	struct udp_asks *asks = ask->asks;
 
 	ask->stale = true;
-	if (!change_is_coming(front->share))
-		udp_begin_anew(worker, front,
-			       udp_asks_take(worker, front,
-					     /* only_stale= */ true));
+	if (!change_is_coming(asks->share))
+		asks->ops->begin_anew(worker, asks->share,
+				      udp_asks_take(worker, asks,
+						    /* only_stale= */ true));
 }
 
-static void ask_done(struct worker *worker, struct udp_ask *ask,
-		     struct mint *mint)
+static void ask_connect(struct worker *worker, struct udp_ask *ask,
+			struct mint *mint)
 {
+	const struct udp_ask_ops *ops = ask->asks->ops;
 	struct udp_session *session = ask->session;
 	struct udp_held held;
-	int r;
+	int r = ops->connect(worker, session, mint, &ask->tried);
 
-	r = udp_connect_minted(worker, session, mint, &ask->tried);
-	if (session->mint != mint)
-		(void)mint_free(worker, mint);
 	if (r == 0) {
 		held = ask_take_held(worker, ask);
 		session->ask = NULL;
-		session->began_us = worker->now_us; /* with this backend */
 		ask_free(worker, ask);
-		udp_forward_held(worker, session, &held);
+		ops->connected(worker, session, &held);
 	} else if (r != -EINPROGRESS) {
-		udp_forward_refused(worker, session, r);
+		ops->refused(worker, session, r);
 	}
 }
 
 static void ask_answered(struct worker *worker, struct mint *mint)
 {
 	struct udp_ask *ask = mint->owner;
-	struct udp_front *front = ask->front;
+	struct udp_asks *asks = ask->asks;
+	const struct serving *serving = asks->share->serving;
 
 	if (!ask->session) {
 		ask_free(worker, ask);
-		asks_go_on(worker, front);
+		asks_go_on(worker, asks);
 		return;
 	}
 	ask->mint = NULL;
 	if (mint->error == ESTALE && !ask->again) {
 		(void)mint_free(worker, mint);
 		ask_was_stale(worker, ask);
-		asks_go_on(worker, front);
+		asks_go_on(worker, asks);
 		return;
 	}
-	if (mint->fd < 0 &&
-	    !udp_connect_is_clients(front->share->serving, mint->error))
-		front->asks.rest_until_us = worker->now_us + REST_US;
-	ask_done(worker, ask, mint);
-	asks_go_on(worker, front);
+	if (mint->fd < 0 && !udp_error_is_clients(serving, mint->error))
+		asks->rest_until_us = worker->now_us + REST_US;
+	ask_connect(worker, ask, mint);
+	asks_go_on(worker, asks);
 }
 
-/* Lets go of a question whose answer is lost. */
-static void asks_check(struct worker *worker, struct udp_front *front)
+/* Gives up the oldest question if its answer is lost. */
+static void asks_check(struct worker *worker, struct udp_asks *asks)
 {
-	struct udp_ask *oldest = front->asks.sent;
+	struct udp_ask *oldest = asks->sent;
+	bool is_freed;
 
 	if (!oldest || worker->now_us < oldest->sent_us + LOST_US)
 		return;
-	if (oldest->session && !oldest->mint) {
-		/* Frees it as well. */
-		udp_forward_refused(worker, oldest->session, -ETIMEDOUT);
-	} else {
-		if (oldest->session)
-			udp_forward_refused(worker, oldest->session,
-					    -ETIMEDOUT);
+	is_freed = oldest->session && !oldest->mint;
+	if (oldest->session)
+		asks->ops->refused(worker, oldest->session, -ETIMEDOUT);
+	if (!is_freed)
 		ask_free(worker, oldest);
-	}
-	asks_go_on(worker, front);
+	asks_go_on(worker, asks);
 }
 
-/* Others do not wait, and are not to suffer when too many do. */
+/* Beginning to wait */
+
 static bool serving_asks(const struct serving *serving)
 {
 	for (size_t i = 0; i < serving->n_backends; i++) {
@@ -340,39 +355,21 @@ static bool serving_asks(const struct serving *serving)
 	return false;
 }
 
-bool udp_ask_may(struct worker *worker, struct udp_front *front)
+bool udp_asks_may(struct worker *worker, struct udp_asks *asks)
 {
-	if (!serving_asks(front->share->serving))
-		return true;
-	asks_check(worker, front);
-	return worker->now_us >= front->asks.rest_until_us &&
-	       asks_left(worker, front) > 0;
+	if (!serving_asks(asks->share->serving))
+		return true; /* its sessions never wait */
+	asks_check(worker, asks);
+	return worker->now_us >= asks->rest_until_us &&
+	       asks_left(worker, asks) > 0;
 }
 
-static struct udp_ask *ask_new(struct worker *worker,
-			       struct udp_session *session, uint64_t tried)
+/* Tells whom @session is to stand in for before its backend: nobody, unless the
+ * rule says so. Return: 0; as of udp_key_stand_in(). */
+static int find_client(const struct serving *serving,
+		       const struct udp_session *session,
+		       struct ip_addr *ret_client, uint16_t *ret_port)
 {
-	struct udp_front *front = udp_table_owner(session->table);
-	struct udp_ask *ask = calloc(1, sizeof(*ask));
-
-	if (!ask)
-		return NULL;
-	ask->front = front;
-	ask->session = session;
-	ask->tried = tried;
-	DL_APPEND(front->asks.waiting, ask);
-	count_ask(worker, front, 1);
-	return ask;
-}
-
-/* Whom is @session to stand in for, before its backend? Nobody, unless the rule
- * says so. */
-static int ask_client(const struct udp_session *session,
-		      struct ip_addr *ret_client, uint16_t *ret_port)
-{
-	const struct udp_front *front = udp_table_owner(session->table);
-	const struct serving *serving = front->share->serving;
-
 	*ret_client = (struct ip_addr){ .family = AF_UNSPEC };
 	*ret_port = 0;
 	if (!serving->transparent)
@@ -383,23 +380,24 @@ static int ask_client(const struct udp_session *session,
 		ret_client, ret_port);
 }
 
-int udp_ask(struct worker *worker, struct udp_session *session, uint64_t tried)
+int udp_ask(struct worker *worker, struct udp_asks *asks,
+	    struct udp_session *session, uint64_t tried)
 {
 	struct udp_ask *ask = session->ask;
 	struct ip_addr client;
 	uint16_t port;
-	int r = ask_client(session, &client, &port);
+	int r = find_client(asks->share->serving, session, &client, &port);
 
 	if (r < 0)
 		return r; /* the answer would be of no use */
 	if (!ask)
-		ask = ask_new(worker, session, tried);
+		ask = ask_new(worker, asks, session, tried);
 	if (!ask)
 		return -ENOMEM;
 	ask->client = client;
 	ask->client_port = port;
 	/* A new one has others before it. */
-	if (session->ask || ask->front->asks.n_sent < SENT_MAX)
+	if (session->ask || asks->n_sent < SENT_MAX)
 		r = ask_send(worker, ask);
 	if (r < 0 && !session->ask)
 		ask_free(worker, ask);
@@ -410,21 +408,22 @@ int udp_ask(struct worker *worker, struct udp_session *session, uint64_t tried)
 }
 
 uint64_t udp_ask_hold(struct worker *worker, struct udp_session *session,
-		      size_t first, size_t end)
+		      const struct udp_batch *in, size_t first, size_t end)
 {
 	struct udp_ask *ask = session->ask;
-	const struct udp_batch *in = &udp_worker_of(worker)->in;
 	uint64_t n = 0;
 
 	for (size_t i = first; i < end; i++) {
 		if (!udp_held_add(&ask->held, in, i,
-				  held_left(worker, ask->front)))
+				  held_left(worker, ask->asks)))
 			continue;
 		n += udp_batch_datagrams(in, i, i + 1);
-		count_held(worker, ask->front, (ssize_t)in->iov[i].iov_len);
+		count(worker, ask->asks, 0, (ssize_t)in->iov[i].iov_len);
 	}
 	return n;
 }
+
+/* The end */
 
 uint64_t udp_ask_leave(struct worker *worker, struct udp_session *session)
 {
@@ -450,16 +449,15 @@ static void ask_take(struct worker *worker, struct udp_ask *ask,
 		waited->key = ask->session->key;
 		waited->again = ask->stale;
 		waited->held = ask_take_held(worker, ask);
-		LL_PREPEND(*list, waited);
+		DL_APPEND(*list, waited);
 	}
-	udp_forward_close(worker, ask->session);
+	ask->asks->ops->end(worker, ask->session);
 }
 
-struct udp_waited *udp_asks_take(struct worker *worker, struct udp_front *front,
+struct udp_waited *udp_asks_take(struct worker *worker, struct udp_asks *asks,
 				 bool only_stale)
 {
-	struct udp_ask *const lists[] = { front->asks.sent,
-					  front->asks.waiting };
+	struct udp_ask *const lists[] = { asks->sent, asks->waiting };
 	struct udp_waited *taken = NULL;
 	struct udp_ask *ask, *next;
 
@@ -478,8 +476,8 @@ void udp_ask_again(struct udp_session *session)
 		session->ask->again = true;
 }
 
-void udp_asks_end(struct worker *worker, struct udp_front *front)
+void udp_asks_done(struct worker *worker, struct udp_asks *asks)
 {
-	while (front->asks.sent)
-		ask_free(worker, front->asks.sent);
+	while (asks->sent)
+		ask_free(worker, asks->sent);
 }

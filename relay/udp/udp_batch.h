@@ -117,8 +117,11 @@ struct udp_judge {
 	enum udp_next (*decide)(struct udp_judge *judge, int error);
 };
 
-/** udp_batch_init() - Return: 0 or -ENOMEM. */
+/** udp_batch_init() - makes room for UDP_BATCH slots in @batch, which is zero.
+ * Return: 0 or -ENOMEM. */
 int udp_batch_init(struct udp_batch *batch);
+
+/** udp_batch_done() - frees what udp_batch_init() took, or began to take */
 void udp_batch_done(struct udp_batch *batch);
 
 /** udp_batch_clear() - forgets what is in it */

@@ -34,6 +34,7 @@
 #include <stddef.h>
 
 #include "common/util.h"
+#include "relay/core/serving.h"
 
 #define DATAGRAM UDP_VERDICT_DATAGRAM
 #define HOST UDP_VERDICT_HOST
@@ -121,4 +122,19 @@ enum udp_verdict udp_error_verdict(enum udp_origin origin, int error)
 		return row->told;
 	}
 	return others.told; /* no such origin */
+}
+
+bool udp_error_is_clients(const struct serving *serving, int error)
+{
+	return serving->transparent &&
+	       (error == EADDRINUSE || /* somebody has its port */
+		error == EACCES || /* which needs a privilege */
+		error == EADDRNOTAVAIL); /* nobody may have its address */
+}
+
+bool udp_error_blames(const struct serving *serving, int error)
+{
+	return !udp_error_is_clients(serving, error) &&
+	       udp_error_verdict(UDP_ORIGIN_CONNECT, error) >=
+		       UDP_VERDICT_SOCKET;
 }

@@ -6,6 +6,10 @@
 #ifndef RELAY_UDP_UDP_ERROR_H
 #define RELAY_UDP_UDP_ERROR_H
 
+#include <stdbool.h>
+
+struct serving;
+
 /* What the kernel was asked when it said the error. */
 enum udp_origin {
 	UDP_ORIGIN_CONNECT, /* socket(2), bind(2), connect(2), or berthd */
@@ -33,5 +37,16 @@ enum udp_verdict {
  * The table is at the head of udp_error.c.
  */
 enum udp_verdict udp_error_verdict(enum udp_origin origin, int error);
+
+/**
+ * udp_error_is_clients() - is @error of a socket that stands in for the client,
+ * and about the client's address, so that no other backend would do better?
+ * @error:	of UDP_ORIGIN_CONNECT, a positive errno
+ */
+bool udp_error_is_clients(const struct serving *serving, int error);
+
+/** udp_error_blames() - is @error, of UDP_ORIGIN_CONNECT and positive, the
+ * backend's fault? */
+bool udp_error_blames(const struct serving *serving, int error);
 
 #endif

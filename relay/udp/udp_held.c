@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_held.c - datagrams that wait for their session's socket */
+/* udp_held.c - datagrams that wait until their session has a socket */
 #include "relay/udp/udp_held.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "relay/udp/udp_batch.h"
 
-/* As it was received: several datagrams may be merged in one. */
+/* A slot as it was received: one datagram, or several that the kernel merged;
+ * see struct udp_slot. */
 struct udp_held_slot {
-	struct udp_held_slot *next;
+	struct udp_held_slot *prev, *next;
 	uint64_t datagrams;
 	uint32_t segment;
 	size_t len;
@@ -29,29 +31,24 @@ bool udp_held_add(struct udp_held *held, const struct udp_batch *batch,
 	slot = malloc(sizeof(*slot) + len);
 	if (!slot)
 		return false;
-	slot->next = NULL;
 	slot->datagrams = udp_batch_datagrams(batch, i, i + 1);
 	slot->segment = batch->slots[i].segment;
 	slot->len = len;
 	memcpy(slot->bytes, batch->iov[i].iov_base, len);
-	if (held->first)
-		held->last->next = slot;
-	else
-		held->first = slot;
-	held->last = slot;
+	DL_APPEND(held->slots, slot);
 	held->n++;
 	held->bytes += len;
 	return true;
 }
 
-/* Takes the first one out. */
+/* Takes the first slot out. Return: NULL: there is none. */
 static struct udp_held_slot *held_take(struct udp_held *held)
 {
-	struct udp_held_slot *slot = held->first;
+	struct udp_held_slot *slot = held->slots;
 
 	if (!slot)
 		return NULL;
-	held->first = slot->next;
+	DL_DELETE(held->slots, slot);
 	held->n--;
 	held->bytes -= slot->len;
 	return slot;

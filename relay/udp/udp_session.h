@@ -14,32 +14,13 @@
 #include <stdint.h>
 
 #include "relay/core/pollable.h"
+#include "relay/udp/udp_address.h"
 
 struct mint;
 struct own_socket;
 struct udp_ask;
 struct udp_group;
 struct udp_table;
-
-/**
- * struct udp_key - a client and the address it spoke to
- *
- * No padding, unused bytes zero. Addresses in network byte order, IPv4 in the
- * first four bytes or v4-mapped, as the listening socket's family has it.
- * @scope_id:	of a link-local client, else 0
- * @ifindex:	of a link-local local address, else 0
- * @port:	the client's, network byte order
- * @family:	of the listening socket
- */
-struct udp_key {
-	uint8_t client[16];
-	uint8_t local[16];
-	uint32_t scope_id;
-	uint32_t ifindex;
-	uint16_t port;
-	uint16_t family;
-};
-_Static_assert(sizeof(struct udp_key) == 44, "struct udp_key has padding");
 
 /* How far a conversation has come. */
 enum udp_stage {
@@ -151,6 +132,7 @@ void *udp_table_owner(const struct udp_table *table);
 /** udp_table_free() - must be empty. Returns NULL; NULL is fine. */
 struct udp_table *udp_table_free(struct udp_table *table);
 
+/** udp_table_count() - Return: how many sessions the table has. */
 size_t udp_table_count(const struct udp_table *table);
 
 /** udp_table_find() - or NULL */

@@ -21,7 +21,6 @@
 #include "relay/sctp/sctp_internal.h"
 #include "relay/core/serving.h"
 #include "relay/udp/udp.h"
-#include "relay/udp/udp_internal.h"
 #include "relay/core/worker.h"
 
 #define N_BYTES 1000

@@ -19,7 +19,7 @@
 #include "relay/core/mint.h"
 #include "relay/core/serving.h"
 #include "relay/udp/udp_ask.h"
-#include "relay/udp/udp_internal.h"
+#include "relay/udp/udp_front.h"
 #include "relay/core/worker.h"
 
 /* More than a worker lets wait. */
@@ -40,17 +40,19 @@ static bool may(bool minted, size_t n_all, uint64_t rest_until_us)
 {
 	struct serving_backend backend = { .minted = minted };
 	struct serving serving = { .backends = &backend, .n_backends = 1 };
-	struct udp_worker udp = { .n_asks = n_all };
-	struct worker worker = { .protocol_data[PROTOCOL_UDP] = &udp,
-				 .now_us = 1000 };
+	struct admission_waiting all = { .n = n_all };
+	struct worker worker = { .now_us = 1000 };
 	struct admission_worker mine = { .waiting.n = 0 };
 	struct admission netns = { .workers = &mine };
 	struct listener listener = { .netns = &netns };
 	struct share share = { .serving = &serving, .listener = &listener };
-	struct udp_front front = { .share = &share };
+	struct udp_asks asks = {
+		.share = &share,
+		.of_worker = &all,
+		.rest_until_us = rest_until_us,
+	};
 
-	front.asks.rest_until_us = rest_until_us;
-	return udp_ask_may(&worker, &front);
+	return udp_asks_may(&worker, &asks);
 }
 
 static void test_who_asks(void **state)
@@ -110,7 +112,10 @@ static int setup(void **state)
 		all->listeners[i].netns = netns;
 		all->shares[i].listener = &all->listeners[i];
 		all->shares[i].serving = &all->serving;
+		all->fronts[i].udp = &all->udp;
 		all->fronts[i].share = &all->shares[i];
+		all->fronts[i].asks.share = &all->shares[i];
+		all->fronts[i].asks.of_worker = &all->udp.waiting;
 		all->fronts[i].table =
 			udp_table_new(&all->udp.pool, netns, &all->fronts[i]);
 		assert_non_null(all->fronts[i].table);
@@ -128,7 +133,7 @@ static void end_sessions(struct fixture *all, struct udp_front *front)
 		udp_session_remove(session);
 		free(session);
 	}
-	udp_asks_end(&all->worker, front);
+	udp_asks_done(&all->worker, &front->asks);
 }
 
 static int teardown(void **state)
@@ -155,13 +160,14 @@ static struct udp_session *begin(struct fixture *all, struct udp_front *front)
 	struct udp_key key = { .family = AF_INET };
 	struct udp_session *session;
 
-	if (!udp_ask_may(&all->worker, front))
+	if (!udp_asks_may(&all->worker, &front->asks))
 		return NULL;
 	all->n_clients++;
 	memcpy(key.client, &all->n_clients, sizeof(all->n_clients));
 	session = udp_table_add(front->table, &key, 1);
 	assert_non_null(session);
-	assert_int_equal(udp_ask(&all->worker, session, 0), -EINPROGRESS);
+	assert_int_equal(udp_ask(&all->worker, &front->asks, session, 0),
+			 -EINPROGRESS);
 	return session;
 }
 
@@ -179,8 +185,8 @@ static void expect_nothing_waits(const struct fixture *all)
 {
 	assert_int_equal(all->of_netns.waiting.n, 0);
 	assert_int_equal(all->of_netns.waiting.held_bytes, 0);
-	assert_int_equal(all->udp.n_asks, 0);
-	assert_int_equal(all->udp.held_bytes, 0);
+	assert_int_equal(all->udp.waiting.n, 0);
+	assert_int_equal(all->udp.waiting.held_bytes, 0);
 }
 
 /* However many listeners a namespace has, others' clients find room. */
@@ -206,7 +212,7 @@ static void test_few_when_much_is_taken(void **state)
 	struct fixture *all = *state;
 	size_t n = 0;
 
-	all->udp.n_asks = WORKER_ASKS_MAX / 2;
+	all->udp.waiting.n = WORKER_ASKS_MAX / 2;
 	for (size_t i = 0; i < LISTENERS; i++)
 		n += flood(all, &all->fronts[i]);
 	assert_int_equal(n, NETNS_ASKS_FEW);
@@ -220,7 +226,8 @@ static size_t say_much(struct fixture *all, struct udp_front *front)
 	size_t n = 0;
 
 	while ((session = begin(all, front)))
-		n += udp_ask_hold(&all->worker, session, 0, 8) * DATAGRAM;
+		n += udp_ask_hold(&all->worker, session, &all->udp.in, 0, 8) *
+		     DATAGRAM;
 	return n;
 }
 

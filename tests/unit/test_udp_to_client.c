@@ -23,7 +23,8 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 #include "relay/udp/udp.h"
-#include "relay/udp/udp_internal.h"
+#include "relay/udp/udp_front.h"
+#include "relay/udp/udp_to_client.h"
 
 #define ANSWERS 4
 #define ANSWER_BYTES 100
@@ -91,7 +92,7 @@ static void session_init(struct relay *relay)
 	relay->session = udp_table_add(front->table, &key, 0);
 	assert_non_null(relay->session);
 	relay->session->fd = fd;
-	relay->session->poll.handler = udp_forward_handler;
+	relay->session->poll.handler = udp_to_client_handler;
 	relay->session->burst = ANSWERS;
 	assert_true(admission_take(&relay->netns, ADMISSION_SESSIONS, 1));
 }
@@ -152,14 +153,14 @@ static void answer(struct relay *relay)
 				      0),
 				 sizeof(bytes));
 	relay->worker.turn++;
-	udp_forward_handler(&relay->worker, &relay->session->poll, EPOLLIN);
+	udp_to_client_handler(&relay->worker, &relay->session->poll, EPOLLIN);
 }
 
 static void expect_answers(struct relay *relay)
 {
 	char bytes[ANSWERS * ANSWER_BYTES];
 
-	udp_flush(&relay->worker);
+	udp_to_client_flush(&relay->worker);
 	for (int i = 0; i < ANSWERS; i++)
 		assert_int_equal(recv(relay->client_fd, bytes, sizeof(bytes),
 				      0),
@@ -215,8 +216,8 @@ static void test_refused_what_was_received_merged(void **state)
 				      0),
 				 sizeof(bytes));
 		relay->worker.turn++;
-		udp_forward_handler(&relay->worker, &relay->session->poll,
-				    EPOLLIN);
+		udp_to_client_handler(&relay->worker, &relay->session->poll,
+				      EPOLLIN);
 		assert_int_equal(out->n_messages, 1);
 		assert_int_equal(out->messages[0].datagrams, ANSWERS);
 		/* The second time nobody asks the kernel. */

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+/* udp_begin.c - how UDP sessions begin: room for one more, and its socket
+ *
+ * Theory of operation: each session has a socket of its own, which is connected
+ * to the backend. So the kernel sorts the backend's answers by client, lets
+ * nobody else speak into a session, and reports an ICMP error where it belongs.
+ * New sessions take the backends in turn.
+ *
+ * With `transparent` the backend sees the client's address and the client's
+ * port, too: protocols of datagrams tell peers apart by both, and some have a
+ * port of their own. No other port is taken instead. If another socket has that
+ * port in that namespace already, the client has no session, and this is
+ * counted. The port is not shared (SO_REUSEADDR) either: two sessions of one
+ * client with one backend would then get each other's answers.
+ */
+#include "relay/udp/udp_begin.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/util.h"
+#include "relay/backend/backend_connect.h"
+#include "relay/backend/backend_log.h"
+#include "relay/core/admission.h"
+#include "relay/core/backend_health.h"
+#include "relay/core/mint.h"
+#include "relay/core/own_sockets.h"
+#include "relay/core/serving.h"
+#include "relay/core/share.h"
+#include "relay/core/worker.h"
+#include "relay/udp/udp_end.h"
+#include "relay/udp/udp_front.h"
+#include "relay/udp/udp_ports.h"
+#include "relay/udp/udp_socket.h"
+#include "relay/udp/udp_to_client.h"
+
+/* The socket */
+
+/* Binds a UNIX socket to no name: the kernel gives it one that is not taken, by
+ * which the backend tells sessions apart and answers them. */
+static int bind_unix(int fd)
+{
+	static const struct sockaddr unnamed = { .sa_family = AF_UNIX };
+
+	return bind(fd, &unnamed, sizeof(unnamed.sa_family)) < 0 ? -errno : 0;
+}
+
+/* Return: a socket that is connected to @target, which is that of @mint if
+ * there is one; or -errno. */
+static int open_socket(struct udp_session *session,
+		       const struct serving_backend *target, struct mint *mint)
+{
+	int family = target->address->sa_family;
+	const struct backend_client client = {
+		.listener = udp_front_of(session)->share->listener,
+		.mint = mint,
+		.own = &session->own,
+		.hops = session->hops,
+	};
+	_cleanup_close_ int fd = mint ? TAKE_FD(mint->fd) : -1;
+	int r = 0;
+
+	if (fd < 0)
+		fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			    0);
+	if (fd < 0)
+		return -errno;
+	if (family == AF_UNIX)
+		r = bind_unix(fd);
+	else
+		udp_socket_prepare(fd, family);
+	if (r < 0)
+		return r;
+	r = backend_connect(fd, target, &client);
+	if (r == 0)
+		return TAKE_FD(fd);
+	session->own = own_socket_free(session->own);
+	/* A datagram socket connects at once: berthd's is of another kind. */
+	return r == -EINPROGRESS ? -EPROTOTYPE : r;
+}
+
+/* Return: as open_socket(); of udp_ports_take(). */
+static int open_with_port(struct worker *worker, struct udp_session *session,
+			  const struct serving_backend *target,
+			  struct mint *mint)
+{
+	int r = udp_ports_take(worker, session, target->ports);
+
+	if (r < 0)
+		return r;
+	r = open_socket(session, target, mint);
+	/* A socket of berthd's is lost then. The client's next datagram may
+	 * find a port. */
+	if (r == -EAGAIN && session->ports && udp_ports_free(worker, session) &&
+	    !mint)
+		r = open_socket(session, target, NULL);
+	if (r < 0)
+		udp_ports_give(session);
+	return r;
+}
+
+/* Backends */
+
+/* The namespace of the backend goes. */
+static void mint_gone(struct worker *worker, struct mint *mint)
+{
+	udp_end(worker, mint->owner);
+}
+
+static const struct mint_ops mint_ops = { .gone = mint_gone };
+
+/* Connects to backend number session.backend, with the socket of @mint if that
+ * is not NULL. Return: 0; -EINPROGRESS: berthd was asked for a socket;
+ * -errno. */
+static int try_backend(struct worker *worker, struct udp_session *session,
+		       struct mint *mint, uint64_t tried)
+{
+	struct udp_front *front = udp_front_of(session);
+	const struct serving_backend *target =
+		&front->share->serving->backends[session->backend];
+	int family = target->address->sa_family, r;
+
+	if (target->minted && !mint)
+		return udp_ask(worker, &front->asks, session, tried);
+	r = open_with_port(worker, session, target, mint);
+	if (r < 0)
+		return r;
+	session->fd = r;
+	session->poll.handler = udp_to_client_handler;
+	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
+	if (r < 0) {
+		session->own = own_socket_free(session->own);
+		(void)close(TAKE_FD(session->fd)); /* unused so far */
+		udp_ports_give(session);
+		return r;
+	}
+	/* UNIX sockets know nothing of merging. */
+	session->apart_to_backend = session->merges = family == AF_UNIX;
+	session->mint = mint;
+	if (mint) {
+		mint->ops = &mint_ops;
+		mint->owner = session;
+	}
+	return 0;
+}
+
+/* Notes that backend number session.backend was not reached, and logs it if
+ * that is the backend's fault. */
+static void note_missed(struct worker *worker, struct udp_session *session,
+			int error, uint64_t *tried)
+{
+	struct share *share = udp_front_of(session)->share;
+	struct serving *serving = share->serving;
+
+	*tried |= UINT64_C(1) << session->backend;
+	if (!udp_error_blames(serving, error))
+		return;
+	backend_failed(serving, session->backend, worker->now_us);
+	backend_log_failed(worker, share->listener, serving, session->backend,
+			   strerror(error),
+			   backend_all_tried(serving, *tried)
+				   ? "dropping datagrams"
+				   : "trying the next");
+}
+
+/* Counts that backend number session.backend failed with @error, which is
+ * positive. Return: is another backend worth a try? */
+static bool may_retry(struct worker *worker, struct udp_session *session,
+		      int error, uint64_t *tried)
+{
+	struct counters *counters = udp_front_counters(udp_front_of(session));
+	const struct serving *serving = udp_front_serving(session);
+
+	if (error == EDQUOT) {
+		counters_add(counters, COUNTER_LIMITED, 1);
+		return false;
+	}
+	counters_failed(counters, error);
+	if (udp_error_is_clients(serving, error) ||
+	    udp_error_verdict(UDP_ORIGIN_CONNECT, error) <
+		    UDP_VERDICT_ELSEWHERE)
+		return false;
+	note_missed(worker, session, error, tried);
+	return true;
+}
+
+/* Connects to the backend whose turn it is, or else to the next one that can be
+ * connected to. @r: -errno of the last one. Return: as try_backend(). */
+static int connect_session(struct worker *worker, struct udp_session *session,
+			   uint64_t *tried, int r)
+{
+	struct share *share = udp_front_of(session)->share;
+	int index;
+
+	while ((index = backend_pick(share->serving, &share->next_backend,
+				     *tried, worker->now_us)) >= 0) {
+		session->backend = (uint8_t)index;
+		r = try_backend(worker, session, NULL, *tried);
+		if (r == 0 || r == -EINPROGRESS ||
+		    !may_retry(worker, session, -r, tried))
+			break;
+	}
+	return r;
+}
+
+int udp_begin_minted(struct worker *worker, struct udp_session *session,
+		     struct mint *mint, uint64_t *tried)
+{
+	int r = mint->fd < 0 ? -mint->error
+			     : try_backend(worker, session, mint, *tried);
+
+	if (r < 0 && may_retry(worker, session, -r, tried))
+		r = connect_session(worker, session, tried, r);
+	if (session->mint != mint)
+		(void)mint_free(worker, mint);
+	if (r == 0)
+		session->began_us = worker->now_us; /* with this backend */
+	return r;
+}
+
+/* Room */
+
+static bool take_session(const struct udp_front *front)
+{
+	return admission_take(front->share->listener->netns, ADMISSION_SESSIONS,
+			      1);
+}
+
+/* Makes room for one more session. The namespace of @front gives way if it has
+ * its share of them. Only a namespace that has none here takes from the one
+ * that has most, as all traffic together may have too much. Return: is there
+ * room? */
+static bool make_room(struct worker *worker, struct udp_front *front)
+{
+	uint32_t limit = front->share->serving->max_connections;
+	struct udp_session *victim;
+
+	while ((victim = udp_table_victim(front->table, limit)))
+		udp_end_evicted(worker, victim);
+	if (take_session(front))
+		return true;
+	victim = udp_table_concede(front->table);
+	if (!victim && admission_has_room(front->share->listener->netns,
+					  ADMISSION_SESSIONS, 1))
+		victim = udp_pool_greediest(&front->udp->pool);
+	if (victim) {
+		udp_end_evicted(worker, victim);
+		if (take_session(front))
+			return true;
+	}
+	return false;
+}
+
+/* Return: as own_arrival_hops(). */
+static int arrival_hops(const struct udp_front *front,
+			const struct udp_key *key)
+{
+	struct own_arrival arrival;
+	struct ip_addr to;
+
+	if (!own_sockets_any(PROTOCOL_UDP))
+		return 0;
+	udp_key_ends(key, &arrival.from, &to);
+	arrival.from_port = ntohs(key->port);
+	arrival.to = &to;
+	arrival.n_to = to.family == AF_UNSPEC ? 0 : 1;
+	return share_arrival_hops(front->share, &arrival);
+}
+
+/* Return: 0: the session is in the table and connected, or waits; -errno: it is
+ * gone. */
+static int begin_in_room(struct worker *worker, struct udp_front *front,
+			 const struct udp_key *key, uint8_t hops,
+			 struct udp_session **ret_session)
+{
+	struct udp_session *session =
+		udp_table_add(front->table, key, worker->now_us);
+	uint64_t tried = 0;
+	int r;
+
+	if (!session)
+		return -ENOMEM;
+	session->hops = hops;
+	r = connect_session(worker, session, &tried, -ECONNREFUSED);
+	if (r < 0 && r != -EINPROGRESS) {
+		udp_session_remove(session);
+		free(session); /* no event can point to it yet */
+		return r;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
+			      const struct udp_key *key)
+{
+	struct share *share = front->share;
+	struct udp_session *session;
+	int r, hops = arrival_hops(front, key);
+
+	if (hops < 0)
+		return NULL;
+	if (!udp_asks_may(worker, &front->asks) || !make_room(worker, front)) {
+		counters_add(udp_front_counters(front), COUNTER_LIMITED, 1);
+		return NULL;
+	}
+	r = begin_in_room(worker, front, key, (uint8_t)hops, &session);
+	if (r < 0) {
+		admission_give(share->listener->netns, ADMISSION_SESSIONS, 1);
+		udp_end_log_refused(worker, front, r);
+		return NULL;
+	}
+	counters_add(udp_front_counters(front), COUNTER_ACCEPTED, 1);
+	timer_set_earlier(&worker->timers, &front->expire,
+			  worker->now_us + share->serving->idle_timeout_us);
+	return session;
+}
