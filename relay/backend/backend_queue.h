@@ -15,12 +15,12 @@ struct worker;
 
 /**
  * struct backend_queue_key - what is waited for
- * @backend:	see serving_backend.id
+ * @id:		see serving_backend.id
  * @netns:	the namespace whose share of the local ports is used up, as a
  *		number; 0: the backend itself takes nobody
  */
 struct backend_queue_key {
-	uint64_t backend;
+	uint64_t id;
 	uint64_t netns;
 };
 

@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-/* failover.c - connecting to one backend after the other */
+/* failover.c - connecting to one backend after the other
+ *
+ * Theory of operation: a flow tries its backends in the order of
+ * backend_pick(), each once, until connect(2) of one succeeds. For each
+ * backend it takes a local port (admission.h), a socket, which berthd makes if
+ * it has to be in another namespace or to have the client's address (mint.h),
+ * and then connects the socket. flow_ops tells what is a protocol's own.
+ *
+ * A flow that meets a full backlog of a UNIX socket waits in a queue for that
+ * backend; one that finds no local port, and has no other backend left, waits
+ * for a port (backend_queue.h). It is tried again in its turn.
+ *
+ * The rule may change while berthd is asked for a socket. Then the client is
+ * served as a new one, by what the rule says now.
+ */
 #include "relay/backend/failover.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -13,15 +28,20 @@
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/backend/backend_connect.h"
-#include "relay/core/backend_health.h"
 #include "relay/backend/backend_log.h"
+#include "relay/backend/backend_queue.h"
+#include "relay/core/backend_health.h"
+#include "relay/core/flow.h"
 #include "relay/core/listener.h"
 #include "relay/core/mint.h"
+#include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
 
-bool failover_own_shortage(int error)
+/* Is @error the relay's own affair, or the client's, so that it says nothing of
+ * the backend? */
+static bool is_own_shortage(int error)
 {
 	switch (error) {
 	case EMFILE:
@@ -40,14 +60,14 @@ bool failover_own_shortage(int error)
 }
 
 bool failover_pick(struct worker *worker, struct share *share,
-		   struct serving *serving, struct failover *failover)
+		   struct serving *serving, struct upstream *upstream)
 {
-	int index = backend_pick(serving, &share->next_backend, failover->tried,
+	int index = backend_pick(serving, &share->next_backend, upstream->tried,
 				 worker->now_us);
 
 	if (index < 0)
 		return false;
-	failover->index = (uint8_t)index;
+	upstream->index = (uint8_t)index;
 	return true;
 }
 
@@ -60,84 +80,72 @@ static const char *failover_why(const struct serving_backend *target, int error)
 		       : strerror(error);
 }
 
+bool failover_next(struct worker *worker, struct share *share,
+		   struct serving *serving, struct upstream *upstream,
+		   int error)
+{
+	const unsigned int failed = upstream->index;
+	const char *next = "trying the next";
+	bool found;
+
+	counters_failed(share_counters(share), error);
+	/* ESTALE is not the backend's: berthd's rule is another one by now. */
+	if (error != ESTALE && !is_own_shortage(error))
+		backend_failed(serving, upstream->index, worker->now_us);
+	upstream->tried |= UINT64_C(1) << upstream->index;
+	found = failover_pick(worker, share, serving, upstream);
+	if (!found)
+		next = protocol_is_sctp(share->listener->protocol)
+			       ? "aborting the association"
+			       : "resetting the client";
+	backend_log_failed(worker, share->listener, serving, failed,
+			   failover_why(&serving->backends[failed], error),
+			   next);
+	return found;
+}
+
+/* A place to connect to */
+
+static const struct serving_backend *flow_backend(const struct flow *flow)
+{
+	return &flow->serving->backends[flow->upstream.index];
+}
+
 static bool is_unix(const struct serving_backend *target)
 {
 	return target->address->sa_family == AF_UNIX;
 }
 
-static struct backend_queue_key wait_key(const struct share *share,
-					 const struct serving_backend *target)
+static struct backend_queue_key wait_key(const struct flow *flow)
 {
+	const struct serving_backend *target = flow_backend(flow);
+
 	return (struct backend_queue_key){
-		.backend = target->id,
-		.netns = is_unix(target) ? 0
-					 : (uintptr_t)share->listener->netns,
+		.id = target->id,
+		.netns = is_unix(target)
+				 ? 0
+				 : (uintptr_t)flow->share->listener->netns,
 	};
 }
 
-int failover_admit(const struct worker *worker, const struct share *share,
-		   const struct serving *serving,
-		   const struct failover *failover, bool waits, uint32_t *ports)
+/* May the backend that was picked be connected to now? Takes a local port for
+ * that. Return: 0; -EAGAIN: others wait for that UNIX socket; -EADDRNOTAVAIL:
+ * others wait for a local port, or the namespace has its share of them. */
+static int take_port(const struct worker *worker, struct flow *flow)
 {
-	const struct serving_backend *target =
-		&serving->backends[failover->index];
-	const struct backend_queue_key key = wait_key(share, target);
+	const struct serving_backend *target = flow_backend(flow);
+	const struct backend_queue_key key = wait_key(flow);
+	struct upstream *upstream = &flow->upstream;
 
-	if (!waits && backend_queue_exists(worker, &key))
+	if (!upstream->waiter && backend_queue_exists(worker, &key))
 		return is_unix(target) ? -EAGAIN : -EADDRNOTAVAIL;
-	if (*ports)
+	if (upstream->ports)
 		return 0;
-	if (!admission_take_port(share->listener->netns, target->ports,
+	if (!admission_take_port(flow->share->listener->netns, target->ports,
 				 worker->now_us))
 		return -EADDRNOTAVAIL;
-	*ports = target->ports;
+	upstream->ports = target->ports;
 	return 0;
-}
-
-int failover_connect(const struct serving *serving,
-		     const struct failover *failover, uint32_t ports, int fd,
-		     const struct backend_client *client)
-{
-	const struct serving_backend *target =
-		&serving->backends[failover->index];
-	int r = backend_connect(fd, target, client);
-
-	if (r == -EAGAIN && !is_unix(target))
-		r = -EADDRNOTAVAIL; /* SCTP's word for it */
-	if (r == -EADDRNOTAVAIL)
-		admission_ports_short(ports, monotonic_us());
-	return r;
-}
-
-bool failover_wait(struct worker *worker, struct share *share,
-		   const struct serving *serving,
-		   const struct failover *failover, int error,
-		   backend_retry retry, void *owner,
-		   struct backend_waiter **waiter)
-{
-	const struct serving_backend *target =
-		&serving->backends[failover->index];
-	const struct backend_queue_key key = wait_key(share, target);
-	bool waited = *waiter != NULL;
-
-	if (is_unix(target) ? error != -EAGAIN
-			    : error != -EADDRNOTAVAIL || target->ports == 0)
-		return false;
-	if (!is_unix(target) &&
-	    !backend_all_tried(serving, failover->tried |
-						UINT64_C(1) << failover->index))
-		return false;
-	if (backend_queue_wait(worker, &key, share->listener->netns, retry,
-			       owner, waiter) < 0)
-		return false;
-	if (!waited && !is_unix(target)) {
-		counters_add(share_counters(share), COUNTER_LIMITED, 1);
-		backend_log_failed(worker, share->listener, serving,
-				   failover->index,
-				   failover_why(target, -error),
-				   "waiting for one");
-	}
-	return true;
 }
 
 /* Return: the socket, or -errno. */
@@ -159,84 +167,313 @@ static int make_socket(const struct serving_backend *target)
 	return fd;
 }
 
-static int failover_ask(struct worker *worker, const struct share *share,
-			struct serving *serving,
-			const struct failover *failover,
-			const struct failover_asker *asker)
-{
-	struct mint_target target = {
-		.id = share->listener->id,
-		.netns_id = share->listener->netns_id,
-		.serving = serving,
-		.to = failover->index,
-	};
-	int family = serving->backends[failover->index].address->sa_family, r;
+static void mint_answered(struct worker *worker, struct mint *mint);
 
-	/* Whom nobody can stand in for, because the kernel knew no address any
-	 * more when it was accepted. */
-	if (serving->transparent && asker->client.family == AF_UNSPEC)
+/* The namespace of the backend goes. */
+static void mint_gone(struct worker *worker, struct mint *mint)
+{
+	flow_reset(worker, mint->owner);
+}
+
+static const struct mint_ops mint_ops = {
+	.answered = mint_answered,
+	.gone = mint_gone,
+};
+
+/* Whom the kernel knew no address of when it was accepted, nobody can stand in
+ * for. Return: 0 or -errno. */
+static int find_client(const struct flow *flow, struct ip_addr *ret_client)
+{
+	int r = flow->ops->client_address(flow, ret_client);
+
+	if (r < 0)
+		return r;
+	if (ret_client->family == AF_UNSPEC)
 		return -ENOTCONN;
-	if (serving->transparent) {
-		r = stand_in_check(&asker->client, family);
-		if (r < 0)
-			return r;
-		target.client = asker->client;
+	return stand_in_check(ret_client,
+			      flow_backend(flow)->address->sa_family);
+}
+
+/* Asks berthd for a socket. Return: -EINPROGRESS; -ENOTCONN: the client is
+ * gone; -errno. */
+static int ask_for_socket(struct worker *worker, struct flow *flow)
+{
+	const struct listener *listener = flow->share->listener;
+	struct mint_target target = {
+		.id = listener->id,
+		.netns_id = listener->netns_id,
+		.serving = flow->serving,
+		.to = flow->upstream.index,
+	};
+	int r = 0;
+
+	if (flow->serving->transparent)
+		r = find_client(flow, &target.client);
+	if (r < 0)
+		return r;
+	flow->upstream.mint = mint_ask(worker, &target, &mint_ops, flow);
+	return flow->upstream.mint ? -EINPROGRESS : -ENOMEM;
+}
+
+/* Return: a socket for the backend that was picked; -errno, as of
+ * ask_for_socket(). */
+static int find_socket(struct worker *worker, struct flow *flow)
+{
+	const struct serving_backend *target = flow_backend(flow);
+
+	if (!target->minted)
+		return make_socket(target);
+	return flow->upstream.mint ? TAKE_FD(flow->upstream.mint->fd)
+				   : ask_for_socket(worker, flow);
+}
+
+/* Return: 0; -EINPROGRESS; -EADDRNOTAVAIL whenever the kernel has no local
+ * port, which is noted; -errno. */
+static int connect_socket(struct flow *flow, int fd)
+{
+	const struct serving_backend *target = flow_backend(flow);
+	struct upstream *upstream = &flow->upstream;
+	const struct backend_client client = {
+		.listener = flow->share->listener,
+		.mint = upstream->mint,
+		.own = &upstream->own,
+		.hops = upstream->hops,
+	};
+	int r = backend_connect(fd, target, &client);
+
+	if (r == -EAGAIN && !is_unix(target))
+		r = -EADDRNOTAVAIL; /* SCTP's word for it */
+	if (r == -EADDRNOTAVAIL)
+		admission_ports_short(upstream->ports, monotonic_us());
+	return r;
+}
+
+/* Is berthd asked for a socket, and has it not answered yet? */
+static bool is_asked(const struct flow *flow)
+{
+	return flow->upstream.mint && !flow->upstream.mint->answered;
+}
+
+/* Connects to the backend that was picked. Return: 0: connected; -EINPROGRESS,
+ * also if berthd was asked for a socket; -EAGAIN: a full backlog;
+ * -EADDRNOTAVAIL: no local port; -ENOTCONN: the client is gone; -errno. */
+static int try_backend(struct worker *worker, struct flow *flow)
+{
+	int fd, r = take_port(worker, flow);
+
+	if (r < 0)
+		return r;
+	fd = find_socket(worker, flow);
+	if (fd < 0)
+		return fd;
+	r = flow->ops->take_socket(worker, flow, fd);
+	return r < 0 ? r : connect_socket(flow, fd);
+}
+
+/* One after the other */
+
+static void close_socket(struct worker *worker, struct flow *flow, bool reset)
+{
+	struct upstream *upstream = &flow->upstream;
+
+	upstream->own = own_socket_free(upstream->own);
+	flow->ops->close_backend(worker, flow, reset);
+	admission_give_port(flow->share->listener->netns, upstream->ports);
+	upstream->ports = 0;
+	upstream->mint = mint_free(worker, upstream->mint);
+}
+
+void failover_close(struct worker *worker, struct flow *flow, bool reset)
+{
+	backend_queue_leave(worker, &flow->upstream.waiter);
+	close_socket(worker, flow, reset);
+}
+
+bool failover_pins(const struct flow *flow)
+{
+	return flow->upstream.mint && flow->upstream.mint->netns_id;
+}
+
+static void connect_flow(struct worker *worker, struct flow *flow);
+
+static void retry(struct worker *worker, void *owner)
+{
+	connect_flow(worker, owner);
+}
+
+/* May the backend that was picked take the flow later, if it failed with
+ * @error, which is negative? There is always time for the backlog of a UNIX
+ * socket; for a local port, if no other backend is left. */
+static bool may_wait(const struct flow *flow, int error)
+{
+	const struct serving_backend *target = flow_backend(flow);
+	uint64_t tried = flow->upstream.tried | UINT64_C(1)
+							<< flow->upstream.index;
+
+	/* berthd's socket is used up, and to ask for others is no way to wait.
+	 */
+	if (flow->upstream.mint)
+		return false;
+	if (is_unix(target))
+		return error == -EAGAIN;
+	return error == -EADDRNOTAVAIL && target->ports != 0 &&
+	       backend_all_tried(flow->serving, tried);
+}
+
+/* Waits for the backend that was picked if that may help. Return: does it? */
+static bool wait_for_backend(struct worker *worker, struct flow *flow,
+			     int error)
+{
+	const struct serving_backend *target = flow_backend(flow);
+	const struct backend_queue_key key = wait_key(flow);
+	struct share *share = flow->share;
+	bool waited = flow->upstream.waiter;
+
+	if (!may_wait(flow, error) ||
+	    backend_queue_wait(worker, &key, share->listener->netns, retry,
+			       flow, &flow->upstream.waiter) < 0)
+		return false;
+	if (!waited && !is_unix(target)) {
+		counters_add(share_counters(share), COUNTER_LIMITED, 1);
+		backend_log_failed(worker, share->listener, flow->serving,
+				   flow->upstream.index,
+				   failover_why(target, -error),
+				   "waiting for one");
 	}
-	*asker->mint = mint_ask(worker, &target, asker->ops, asker->owner);
-	return *asker->mint ? -EINPROGRESS : -ENOMEM;
+	close_socket(worker, flow, /* reset= */ true);
+	flow_set_state(worker, flow, FLOW_WAITING);
+	flow_run(worker, flow);
+	return true;
 }
 
-int failover_socket(struct worker *worker, const struct share *share,
-		    struct serving *serving, const struct failover *failover,
-		    const struct failover_asker *asker)
+/* Gives up the backend that was picked. Return: is there another one? */
+static bool next_backend(struct worker *worker, struct flow *flow, int error)
 {
-	const struct serving_backend *target =
-		&serving->backends[failover->index];
-
-	if (target->minted && !*asker->mint)
-		return failover_ask(worker, share, serving, failover, asker);
-	return target->minted ? TAKE_FD((*asker->mint)->fd)
-			      : make_socket(target);
+	close_socket(worker, flow, /* reset= */ true);
+	flow->active_us = worker->now_us;
+	return failover_next(worker, flow->share, flow->serving,
+			     &flow->upstream, error);
 }
 
-bool failover_next(struct worker *worker, struct share *share,
-		   struct serving *serving, struct failover *failover,
-		   int error)
+/* Tries the backend that was picked, and then the others, until one can be
+ * waited for. */
+static void connect_flow(struct worker *worker, struct flow *flow)
 {
-	const unsigned int failed = failover->index;
-	const char *next = "trying the next";
-	bool found;
+	int r;
 
-	counters_failed(share_counters(share), error);
-	/* ESTALE is not the backend's: berthd's rule is another one by now. */
-	if (error != ESTALE && !failover_own_shortage(error))
-		backend_failed(serving, failover->index, worker->now_us);
-	failover->tried |= UINT64_C(1) << failover->index;
-	found = failover_pick(worker, share, serving, failover);
-	if (!found)
-		next = protocol_is_sctp(share->listener->protocol)
-			       ? "aborting the association"
-			       : "resetting the client";
-	backend_log_failed(worker, share->listener, serving, failed,
-			   failover_why(&serving->backends[failed], error),
-			   next);
-	return found;
+	do {
+		r = try_backend(worker, flow);
+		if (r == 0 || r == -EINPROGRESS) {
+			backend_queue_leave(worker, &flow->upstream.waiter);
+			if (is_asked(flow))
+				failover_await(worker, flow);
+			else
+				flow->ops->connecting(worker, flow,
+						      /* connected= */ r == 0);
+			return;
+		}
+		if (wait_for_backend(worker, flow, r))
+			return;
+		/* The client is gone. That says nothing of the backend, and
+		 * nobody is there to be served by another. */
+		if (r == -ENOTCONN)
+			break;
+	} while (next_backend(worker, flow, -r));
+	flow_reset(worker, flow);
 }
 
-bool failover_renew(struct worker *worker, struct share *share,
-		    struct serving **serving, struct failover *failover)
+static void begin_to_connect(struct worker *worker, struct flow *flow)
 {
-	struct serving *newest = share_newest_serving(share);
+	flow->upstream.tried = 0;
+	(void)failover_pick(worker, flow->share, flow->serving,
+			    &flow->upstream); /* nothing was tried yet */
+	connect_flow(worker, flow);
+}
 
-	if (newest == *serving) {
+void failover_begin(struct worker *worker, struct flow *flow)
+{
+	flow->active_us = worker->now_us;
+	if (flow->serving->action == SERVICE_FORWARD)
+		begin_to_connect(worker, flow);
+	else
+		flow_open(worker, flow);
+}
+
+void failover_await(struct worker *worker, struct flow *flow)
+{
+	flow_set_state(worker, flow, FLOW_CONNECTING);
+	flow_run(worker, flow);
+}
+
+void failover_reached(struct worker *worker, struct flow *flow)
+{
+	backend_reached(worker, flow->share->listener, flow->serving,
+			flow->upstream.index);
+	flow->active_us = worker->now_us;
+	flow_open(worker, flow);
+}
+
+void failover_missed(struct worker *worker, struct flow *flow, int error)
+{
+	if (next_backend(worker, flow, error))
+		connect_flow(worker, flow);
+	else
+		flow_reset(worker, flow);
+}
+
+void failover_timeout(struct worker *worker, struct flow *flow)
+{
+	backend_queue_leave(worker, &flow->upstream.waiter);
+	failover_missed(worker, flow, ETIMEDOUT);
+}
+
+int failover_error(int fd, uint32_t events)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if ((events & (EPOLLERR | EPOLLHUP)) &&
+	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return errno;
+	return error;
+}
+
+/* Berthd's answer */
+
+/* The rule changed while the question was on its way: the client is served as
+ * the rule says now. Return: does it say something else? */
+static bool renew(struct worker *worker, struct flow *flow)
+{
+	struct serving *old = flow->serving;
+	struct serving *newest = share_newest_serving(flow->share);
+	int r = 0;
+
+	if (newest == old) {
 		(void)serving_unref(newest);
 		return false;
 	}
-	(void)serving_unref(*serving);
-	*serving = newest;
-	*failover = (struct failover){ .tried = 0 };
-	if (newest->action == SERVICE_FORWARD)
-		(void)failover_pick(worker, share, newest,
-				    failover); /* nothing was tried yet */
+	close_socket(worker, flow, /* reset= */ true);
+	flow->serving = newest;
+	if (flow->ops->renewed)
+		r = flow->ops->renewed(worker, flow, old);
+	(void)serving_unref(old);
+	if (r == 0 && newest->action != SERVICE_FORWARD)
+		flow_give_fd(flow); /* the backend's */
+	if (r == 0)
+		failover_begin(worker, flow);
+	else
+		flow_reset(worker, flow);
 	return true;
+}
+
+static void mint_answered(struct worker *worker, struct mint *mint)
+{
+	struct flow *flow = mint->owner;
+
+	if (mint->error == ESTALE && renew(worker, flow))
+		return;
+	if (mint->fd >= 0)
+		connect_flow(worker, flow);
+	else
+		failover_missed(worker, flow, mint->error);
 }

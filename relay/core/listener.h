@@ -14,10 +14,9 @@
 #include "relay/core/pollable.h"
 
 struct admission;
-struct conn;
+struct flow;
 struct listener;
 struct relay_protocol;
-struct sctp_conn;
 struct serving;
 struct worker;
 
@@ -34,13 +33,13 @@ struct worker;
  * Only its worker touches it, except for the mail, which the lock of that
  * worker's inbox protects.
  * @serving:	what new connections get; one reference
- * @conns:	those that this worker accepted from it
+ * @flows:	clients that this worker serves for it
  * @next_backend: counts round robin
  * @counters:	what this worker did for the listener, see share_counters()
  * @accept_turn, @n_accept_turns: the worker's turn when it last accepted, and
  *		in how many turns before it did, without a gap
- * @sctp_conns:	its associations
- * @protocol_data: what its protocol has beside them; the protocol's own affair
+ * @protocol_data: what its protocol has beside @flows; the protocol's own
+ *affair
  * @joined:	it accepts because it was asked to; in worker.joined
  * @useful:	it accepted something lately
  * @asked:	set by who asks it to join, unset when it leaves
@@ -58,8 +57,7 @@ struct share {
 	struct listener *listener;
 	struct worker *worker;
 	struct serving *serving;
-	struct conn *conns;
-	struct sctp_conn *sctp_conns;
+	struct flow *flows;
 	void *protocol_data;
 	unsigned int next_backend;
 	_Atomic(struct counters *) counters;

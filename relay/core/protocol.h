@@ -37,24 +37,24 @@ struct worker;
  *
  * @open:	the share begins, and is in the worker's epoll set already.
  *		Returns 0 or a negative errno; @close follows in any case.
- * @readable:	the handler of share.poll: clients wait, or what they sent
- * @accepted:	serves the connection @fd that another worker accepted and was
- *		admitted; takes @fd. @from is its peer, AF_UNSPEC if unknown.
+ * @readable:	the handler of share.poll: clients wait, or what they sent;
+ *		accept_readable() if they are to be accepted
+ * @accepted:	serves the connection @fd that was accepted, by this worker or
+ *		another one, and admitted; takes @fd. @from is its peer,
+ *		AF_UNSPEC if unknown.
  * @changed:	share.serving differs from @old now
  * @close:	the share lets go of the listening socket, which is open until
- *		this returns. Accepted connections go on. Called for a share
- *		that never began, too, and of the main thread after the worker's
- *		end.
- * @abort:	resets all connections that were accepted from the share
+ *		this returns. Clients with sockets of their own go on. Called
+ *for a share that never began, too, and of the main thread after the worker's
+ *end.
+ * @abort:	resets all clients of the share; flow_share_abort() if they are
+ *		flows
  *
  * @flush:	a batch of events is over: sends what was collected meanwhile
- * @run_ready:	goes on with connections whose turn was cut short, each once
- * @shed:	gives up one client, the one that is worth least, to make room.
- *		Returns false if there is none.
+ * @shed:	gives up one client that is no flow, the one that is worth
+ *		least, to make room. Returns false if there is none.
  * @shed_netns:	gives up a part of what the clients of @netns have of the local
  *		ports; @netns is only compared, as it may be gone
- * @stop:	the thread ends: resets whatever the kernel would end politely,
- *		and so slowly
  * @forget:	frees what the worker has of this protocol, after @close of its
  *		last share; of the main thread
  */
@@ -75,11 +75,9 @@ struct relay_protocol {
 	void (*abort)(struct worker *worker, struct share *share);
 
 	void (*flush)(struct worker *worker);
-	void (*run_ready)(struct worker *worker);
 	bool (*shed)(struct worker *worker);
 	void (*shed_netns)(struct worker *worker,
 			   const struct admission *netns);
-	void (*stop)(struct worker *worker);
 	void (*forget)(struct worker *worker);
 };
 

@@ -153,11 +153,6 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 
 /* Shares */
 
-static bool share_is_empty(const struct share *share)
-{
-	return !share->conns && !share->sctp_conns;
-}
-
 static void share_set_serving(struct worker *worker, struct share *share,
 			      struct serving *serving)
 {
@@ -260,7 +255,7 @@ static void share_withdraw(struct worker *worker, struct share *share)
 
 void share_ended(struct worker *worker, struct share *share)
 {
-	assert(share->withdrawn && share_is_empty(share));
+	assert(share->withdrawn && !share->flows);
 	if (share->released)
 		return;
 	share->released = true;
@@ -281,7 +276,7 @@ static void share_failed(struct worker *worker, struct share *share, int error)
 	if (!refuse)
 		return;
 	share_withdraw(worker, share);
-	if (share_is_empty(share))
+	if (!share->flows)
 		share_ended(worker, share);
 }
 
@@ -303,7 +298,7 @@ void share_apply(struct worker *worker, struct share *share,
 			share_withdraw(worker, share);
 		if ((wanted & SHARE_ABORT) && ops->abort)
 			ops->abort(worker, share);
-		if (share_is_empty(share))
+		if (!share->flows)
 			share_ended(worker, share);
 		return;
 	}

@@ -146,7 +146,7 @@ static int worker_set_alarm(struct worker *worker)
 				      (long)(first_us % USEC_PER_SEC * 1000) },
 	};
 
-	if (worker->ready || worker->sctp_ready || first_us <= worker->now_us)
+	if (worker->ready || first_us <= worker->now_us)
 		return 0;
 	if (first_us < worker->alarm_us) {
 		/* Cannot fail: the time is a valid one. */

@@ -22,12 +22,11 @@
 #include "relay/core/timer.h"
 
 struct backend_queue;
-struct conn;
 struct epoll_event;
+struct flow;
 struct mint_netns;
 struct outbox;
 struct relay_protocol;
-struct sctp_conn;
 
 /**
  * struct worker - only its thread touches it, but for the inbox and the load
@@ -38,9 +37,8 @@ struct sctp_conn;
  * @turn:	counts batches of events
  * @now_us:	monotonic, read once for each batch
  * @scratch:	BUFFER_MAX_BYTES, for what is read and passed on at once
- * @conns:	all that this worker has, newest last
- * @ready, @last_ready: connections whose work was cut short, in order
- * @sctp_conns, @sctp_ready: the same for SCTP
+ * @flows:	all that this worker has, newest last
+ * @ready:	those whose work was cut short, in order; see flow_run_ready()
  * @messages:	what messages that wait may take, see admission_messages()
  * @graves:	memory to be freed after the batch
  * @done:	shares to be released after the batch
@@ -71,10 +69,8 @@ struct worker {
 	struct timers timers;
 	struct buffer_pool buffers;
 	struct pipe_pool pipes;
-	struct conn *conns;
-	struct conn *ready, *last_ready;
-	struct sctp_conn *sctp_conns;
-	struct sctp_conn *sctp_ready;
+	struct flow *flows;
+	struct flow *ready;
 	struct budget messages;
 	struct grave *graves;
 	struct share *done;

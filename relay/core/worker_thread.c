@@ -2,7 +2,7 @@
 /* worker_thread.c - the life of a worker: its thread and what that does
  *
  * Theory of operation: a worker serves what epoll_wait(2) returned, then the
- * timers that are due, then connections whose work was cut short so that others
+ * timers that are due, then flows whose work was cut short so that others
  * have their turn. Only after all that, memory is freed and shares are given
  * back, because an event later in the same batch may point to what an earlier
  * one ended: such an object has no handler any more and is skipped.
@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 
+#include "relay/core/flow.h"
 #include "relay/core/handover.h"
 #include "relay/core/mint.h"
 #include "relay/core/outbox.h"
@@ -39,17 +40,11 @@ static void flush(struct worker *worker)
 	}
 }
 
-static void run_ready(struct worker *worker)
-{
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		if (worker->protocols[i]->run_ready)
-			worker->protocols[i]->run_ready(worker);
-	}
-}
-
-/* Return: false if no protocol has a client to give up. */
+/* Return: false if there is no client to give up. */
 static bool shed_client(struct worker *worker)
 {
+	if (flow_shed(worker))
+		return true;
 	for (int i = 0; i < PROTOCOL_COUNT; i++) {
 		if (worker->protocols[i]->shed &&
 		    worker->protocols[i]->shed(worker))
@@ -63,14 +58,6 @@ static void shed_netns(struct worker *worker, const struct admission *netns)
 	for (int i = 0; i < PROTOCOL_COUNT; i++) {
 		if (worker->protocols[i]->shed_netns)
 			worker->protocols[i]->shed_netns(worker, netns);
-	}
-}
-
-static void stop(struct worker *worker)
-{
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		if (worker->protocols[i]->stop)
-			worker->protocols[i]->stop(worker);
 	}
 }
 
@@ -148,10 +135,12 @@ static void *thread_main(void *user_data)
 		}
 		flush(worker);
 		timers_run(&worker->timers, worker->now_us, worker);
-		run_ready(worker);
+		flow_run_ready(worker);
 		after_batch(worker);
 	}
-	stop(worker);
+	while (flow_shed(worker))
+		; /* what the kernel would end politely, and slowly */
+	flow_run_ready(worker); /* frees those that were in it */
 	after_batch(worker);
 	return NULL;
 }

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sctp.c - SCTP associations: their life and their end
+/* sctp.c - SCTP associations: a flow of messages
  *
  * Theory of operation: a relayed association has a client side and, with
  * `forward`, a backend side, which is an association too or a stream. What is
  * read are whole messages with stream, payload protocol id and order; they are
  * sent on as they are, or the association is aborted: nothing is cut, and
  * nothing goes missing in the middle.
- *
- *	CONNECTING <-> WAITING -> OPEN -> ENDING -> closed
- *
- * `respond`, `echo` and `discard` begin with OPEN. From every state
- * sctp_conn_reset() leads out at once; both peers then see an ABORT.
  *
  * The end. SCTP has no half-closed state: whoever gets a SHUTDOWN can send
  * nothing more. So when one side ends, what it sent before is passed on, the
@@ -37,16 +32,15 @@
 #include "relay/sctp/sctp.h"
 
 #include <assert.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/epoll.h>
-#include <utlist.h>
 
 #include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/accept.h"
 #include "relay/core/admission.h"
 #include "relay/core/admit.h"
-#include "relay/backend/backend_queue.h"
+#include "relay/backend/failover.h"
 #include "relay/core/listener.h"
 #include "relay/core/own_sockets.h"
 #include "relay/sctp/sctp_internal.h"
@@ -54,67 +48,31 @@
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
 
-/* How long the other side may acknowledge nothing once one has ended. */
-#define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
-
 /* How long one association may keep the others of its socket waiting while it
  * takes nothing. */
 #define STALL_TIMEOUT_US (30 * USEC_PER_SEC)
 
+static_assert(offsetof(struct sctp_conn, flow) == 0, "they are freed as one");
+
+static struct sctp_conn *conn_of(struct flow *flow)
+{
+	return container_of(flow, struct sctp_conn, flow);
+}
+
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
 {
-	counters_add(share_counters(conn->share), which, n);
+	counters_add(share_counters(conn->flow.share), which, n);
 }
 
 struct budget *sctp_conn_budget(const struct sctp_conn *conn)
 {
-	struct worker *worker = conn->share->worker;
+	struct worker *worker = conn->flow.share->worker;
 
-	return admission_messages(conn->share->listener->netns, worker->index,
-				  &worker->messages);
+	return admission_messages(conn->flow.share->listener->netns,
+				  worker->index, &worker->messages);
 }
 
-/* Deadlines */
-
-static uint64_t earlier(uint64_t a_us, uint64_t b_us)
-{
-	return a_us < b_us ? a_us : b_us;
-}
-
-static uint64_t conn_deadline(const struct sctp_conn *conn)
-{
-	const struct serving *serving = conn->serving;
-	uint64_t connect_us = conn->active_us + serving->connect_timeout_us;
-	uint64_t idle_us = conn->active_us + serving->idle_timeout_us;
-
-	switch ((enum sctp_state)conn->state) {
-	case SCTP_STATE_CONNECTING:
-	case SCTP_STATE_WAITING:
-		return connect_us;
-	case SCTP_STATE_OPEN:
-		if (!conn->stalled_us)
-			return idle_us;
-		return earlier(idle_us, conn->stalled_us + STALL_TIMEOUT_US);
-	case SCTP_STATE_ENDING:
-		return conn->since_us + DRAIN_TIMEOUT_US;
-	}
-	return conn->since_us;
-}
-
-static void conn_set_timer(struct worker *worker, struct sctp_conn *conn)
-{
-	timer_set_earlier(&worker->timers, &conn->timer, conn_deadline(conn));
-}
-
-/* Nothing else would tell why. */
-static void log_if_stalled(struct worker *worker, const struct sctp_conn *conn)
-{
-	if (conn->state == SCTP_STATE_OPEN && conn->stalled_us &&
-	    worker_may_log(worker, conn->share->listener, NULL))
-		log_warning("%s: aborting an association: it holds the buffers "
-			    "that all of the listener's share",
-			    conn->share->listener->label);
-}
+/* Progress */
 
 /* Is there something for @side that its peer has not acknowledged? */
 static bool side_holds(const struct sctp_conn *conn,
@@ -145,54 +103,40 @@ static bool side_progressed(const struct sctp_conn *conn,
 					    : side->taken != before;
 }
 
-/* The kernel tells nobody of what a peer takes while there is room for more
- * anyway. So it is asked when time is up, and not before. Return: is there time
- * again? */
-static bool conn_progressed(struct worker *worker, struct sctp_conn *conn)
+static uint64_t conn_stalled_until(const struct flow *flow)
 {
+	const struct sctp_conn *conn =
+		container_of(flow, struct sctp_conn, flow);
+
+	return conn->stalled_us ? conn->stalled_us + STALL_TIMEOUT_US
+				: TIMERS_NEVER;
+}
+
+/* Nothing else would tell why. */
+static void log_stalled(struct worker *worker, const struct flow *flow)
+{
+	if (worker_may_log(worker, flow->share->listener, NULL))
+		log_warning("%s: aborting an association: it holds the buffers "
+			    "that all of the listener's share",
+			    flow->share->listener->label);
+}
+
+static bool conn_progressed(struct worker *worker, struct flow *flow)
+{
+	struct sctp_conn *conn = conn_of(flow);
 	bool client = side_progressed(conn, &conn->client);
 	bool backend = side_progressed(conn, &conn->backend);
+	bool progressed = client || backend;
 
-	if ((client || backend) && conn->state == SCTP_STATE_OPEN)
-		conn->active_us = worker->now_us;
-	else if (client || backend)
-		conn->since_us = worker->now_us;
 	/* A full queue waits for the backend, but for echo's. */
 	if (conn->full && conn->backend.fd >= 0)
 		client = backend;
 	if (conn->stalled_us && client)
 		conn->stalled_us = worker->now_us;
-	return conn_deadline(conn) > worker->now_us;
-}
-
-static void conn_timer_handler(struct timer *timer, void *user_data)
-{
-	struct sctp_conn *conn = container_of(timer, struct sctp_conn, timer);
-	struct worker *worker = user_data;
-	uint64_t deadline_us = conn_deadline(conn);
-
-	/* Activity postpones the deadline without moving the timer. */
-	if (deadline_us > worker->now_us) {
-		timer_set(&worker->timers, timer, deadline_us);
-	} else if (conn->state == SCTP_STATE_CONNECTING ||
-		   conn->state == SCTP_STATE_WAITING) {
-		sctp_forward_timeout(worker, conn);
-	} else if (conn_progressed(worker, conn)) {
-		timer_set(&worker->timers, timer, conn_deadline(conn));
-	} else {
-		log_if_stalled(worker, conn);
-		sctp_conn_reset(worker, conn);
-	}
-}
-
-void sctp_conn_set_state(struct worker *worker, struct sctp_conn *conn,
-			 enum sctp_state state)
-{
-	if (state != SCTP_STATE_WAITING)
-		backend_queue_leave(worker, &conn->waiter);
-	conn->state = (uint8_t)state;
-	conn->since_us = worker->now_us;
-	conn_set_timer(worker, conn);
+	if (flow->state == FLOW_OPEN && conn->stalled_us &&
+	    (!progressed || conn_stalled_until(flow) <= worker->now_us))
+		log_stalled(worker, flow);
+	return progressed;
 }
 
 void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
@@ -202,7 +146,7 @@ void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 		conn->stalled_us = 0;
 	} else if (!conn->stalled_us) {
 		conn->stalled_us = worker->now_us;
-		conn_set_timer(worker, conn);
+		flow_hasten(worker, &conn->flow);
 	}
 }
 
@@ -218,78 +162,52 @@ static void side_close(struct sctp_side *side, bool abort)
 		stream_close(fd);
 }
 
-void sctp_conn_close_backend(struct sctp_conn *conn, bool abort)
+static void side_forget(struct sctp_conn *conn, struct sctp_side *side)
 {
-	struct sctp_side *backend = &conn->backend;
+	struct budget *budget = sctp_conn_budget(conn);
 
-	conn->own = own_socket_free(conn->own);
-	backend->partial =
-		sctp_message_free(sctp_conn_budget(conn), backend->partial);
-	(void)sctp_queue_clear(sctp_conn_budget(conn), &backend->queue);
-	/* berthd may not have closed its copy of a socket that it made. */
-	if (conn->mint && backend->poll.handler)
-		worker_unwatch(conn->share->worker, backend->fd);
-	side_close(backend, abort);
-	admission_give_port(conn->share->listener->netns, conn->ports);
-	conn->ports = 0;
-	*backend = (struct sctp_side){
+	side->partial = sctp_message_free(budget, side->partial);
+	(void)sctp_queue_clear(budget, &side->queue);
+}
+
+static void conn_forget_backend(struct sctp_conn *conn)
+{
+	conn->backend = (struct sctp_side){
 		.fd = -1,
 		.limits.max_bytes = SCTP_MESSAGE_MAX, /* until it is known */
 	};
-	sctp_forward_forget(conn->share->worker, conn);
 }
 
-static void conn_close_client(struct worker *worker, struct sctp_conn *conn,
-			      bool abort)
+static void conn_close_backend(struct worker *worker, struct flow *flow,
+			       bool reset)
 {
+	struct sctp_conn *conn = conn_of(flow);
+	struct sctp_side *backend = &conn->backend;
+
+	side_forget(conn, backend);
+	/* berthd may not have closed its copy of a socket that it made. */
+	if (flow->upstream.mint && backend->poll.handler)
+		worker_unwatch(worker, backend->fd);
+	side_close(backend, reset);
+	conn_forget_backend(conn);
+}
+
+static void conn_close(struct worker *worker, struct flow *flow, bool reset)
+{
+	struct sctp_conn *conn = conn_of(flow);
 	struct sctp_side *client = &conn->client;
 
-	client->partial =
-		sctp_message_free(sctp_conn_budget(conn), client->partial);
-	(void)sctp_queue_clear(sctp_conn_budget(conn), &client->queue);
-	if (client->kind == SCTP_SIDE_SHARED) {
-		if (abort && !client->gone)
-			sctp_socket_abort(client->fd, client->assoc_id);
-		sctp_shared_remove(worker, conn);
-		client->fd = -1;
-	} else {
-		side_close(client, abort);
+	failover_close(worker, flow, reset);
+	side_forget(conn, client);
+	client->poll.handler = NULL;
+	if (client->kind != SCTP_SIDE_SHARED) {
+		side_close(client, reset);
+		return;
 	}
-}
-
-/* Closes all and forgets it. */
-static void conn_end(struct worker *worker, struct sctp_conn *conn, bool abort)
-{
-	struct share *share = conn->share;
-
-	backend_queue_leave(worker, &conn->waiter);
-	sctp_conn_close_backend(conn, abort);
-	conn_close_client(worker, conn, abort);
-	conn->client.poll.handler = NULL;
-	timers_unreserve(&worker->timers, &conn->timer);
-	conn->serving = serving_unref(conn->serving);
-	sctp_conn_count(conn, COUNTER_ENDED, 1);
-	admit_give(share, conn->n_fds);
-	load_add_conns(&worker->load, -1);
-	DL_DELETE(share->sctp_conns, conn);
-	DL_DELETE2(worker->sctp_conns, conn, all_prev, all_next);
-	/* In worker.sctp_ready it is found dead, and buried then. */
-	if (!conn->queued)
-		worker_bury(worker, &conn->grave);
-	if (!share->withdrawn)
-		share_unpark(worker, share);
-	else if (!share->sctp_conns)
-		share_ended(worker, share);
-}
-
-void sctp_conn_reset(struct worker *worker, struct sctp_conn *conn)
-{
-	conn_end(worker, conn, /* abort= */ true);
-}
-
-bool sctp_conn_is_dead(const struct sctp_conn *conn)
-{
-	return !conn->serving;
+	if (reset && !client->gone)
+		sctp_socket_abort(client->fd, client->assoc_id);
+	sctp_shared_remove(worker, conn);
+	client->fd = -1;
 }
 
 /* Has the kernel nothing left to do for this side? */
@@ -310,82 +228,80 @@ static bool side_is_gone(const struct sctp_side *side)
 static bool conn_end_if_through(struct worker *worker, struct sctp_conn *conn)
 {
 	struct sctp_side *client = &conn->client, *backend = &conn->backend;
+	struct flow *flow = &conn->flow;
 
-	if (client->eof || (backend->fd >= 0 && backend->eof)) {
-		if (conn->state == SCTP_STATE_OPEN)
-			sctp_conn_set_state(worker, conn, SCTP_STATE_ENDING);
-	}
+	if (flow->state == FLOW_OPEN &&
+	    (client->eof || (backend->fd >= 0 && backend->eof)))
+		flow_set_state(worker, flow, FLOW_ENDING);
 	if (!sctp_side_done(client) ||
 	    (backend->fd >= 0 && !sctp_side_done(backend)))
 		return false;
 	sctp_side_shut(client);
 	if (!side_is_gone(client))
 		return false;
-	if (sctp_forward_pins(conn)) {
+	if (failover_pins(flow)) {
 		sctp_side_shut(backend);
 		if (!side_is_gone(backend))
 			return false;
 	}
-	conn_end(worker, conn, /* abort= */ false);
+	flow_end(worker, flow, /* reset= */ false);
 	return true;
 }
 
 /* Life */
 
-static enum sctp_result conn_forward(struct worker *worker,
+static enum flow_result conn_forward(struct worker *worker,
 				     struct sctp_conn *conn)
 {
-	enum sctp_result up, down;
+	enum flow_result up, down;
 
 	up = sctp_pump(worker, conn, &conn->client, &conn->backend);
-	if (up == SCTP_RESULT_FAILED || up == SCTP_RESULT_RESTARTED)
+	if (up == FLOW_FAILED)
 		return up;
 	down = sctp_pump(worker, conn, &conn->backend, &conn->client);
-	return down == SCTP_RESULT_WAITS ? up : down;
+	return down == FLOW_WAITS ? up : down;
 }
 
 /* Return: 0: all is said; -EAGAIN; -errno. A long text is several messages. */
 static int respond_say(struct worker *worker, struct sctp_conn *conn)
 {
 	static const struct sctp_label label = { .sid = 0 };
-	const struct serving *serving = conn->serving;
+	const struct serving *serving = conn->flow.serving;
 	size_t len;
 	ssize_t n;
 
-	while (conn->sent < serving->text_len) {
-		len = serving->text_len - conn->sent;
+	while (conn->flow.sent < serving->text_len) {
+		len = serving->text_len - conn->flow.sent;
 		if (len > conn->client.limits.max_bytes)
 			len = conn->client.limits.max_bytes;
-		n = sctp_pump_give(worker, conn, &conn->client, &label,
-				   (const uint8_t *)serving->text + conn->sent,
-				   len);
+		n = sctp_pump_give(
+			worker, conn, &conn->client, &label,
+			(const uint8_t *)serving->text + conn->flow.sent, len);
 		if (n <= 0)
 			return n == 0 ? -EAGAIN : (int)n;
-		conn->sent += (uint32_t)n;
+		conn->flow.sent += (uint32_t)n;
 	}
 	return 0;
 }
 
-static enum sctp_result conn_respond(struct worker *worker,
+static enum flow_result conn_respond(struct worker *worker,
 				     struct sctp_conn *conn)
 {
 	int r = respond_say(worker, conn);
 
 	if (r < 0 && r != -EAGAIN)
-		return SCTP_RESULT_FAILED;
-	if (r == 0 && conn->state == SCTP_STATE_OPEN) {
+		return FLOW_FAILED;
+	if (r == 0 && conn->flow.state == FLOW_OPEN) {
 		sctp_side_shut(&conn->client);
-		sctp_conn_set_state(worker, conn, SCTP_STATE_ENDING);
+		flow_set_state(worker, &conn->flow, FLOW_ENDING);
 	}
 	return sctp_pump(worker, conn, &conn->client, NULL);
 }
 
-static enum sctp_result conn_step(struct worker *worker, struct sctp_conn *conn)
+static enum flow_result conn_advance(struct worker *worker,
+				     struct sctp_conn *conn)
 {
-	if (conn->state == SCTP_STATE_CONNECTING ||
-	    conn->state == SCTP_STATE_WAITING)
-		return SCTP_RESULT_WAITS;
-	switch (conn->serving->action) {
+	switch (conn->flow.serving->action) {
 	case SERVICE_FORWARD:
 		return conn_forward(worker, conn);
 	case SERVICE_RESPOND:
@@ -397,58 +313,43 @@ static enum sctp_result conn_step(struct worker *worker, struct sctp_conn *conn)
 	case SERVICE_HANDOFF:
 		break;
 	}
-	return SCTP_RESULT_FAILED;
+	return FLOW_FAILED;
 }
 
-static void conn_queue_again(struct worker *worker, struct sctp_conn *conn)
+static enum flow_result conn_step(struct worker *worker, struct flow *flow)
 {
-	if (conn->queued)
-		return;
-	conn->queued = true;
-	conn->next_ready = worker->sctp_ready;
-	worker->sctp_ready = conn;
-}
+	struct sctp_conn *conn = conn_of(flow);
+	enum flow_result result = FLOW_WAITS;
 
-void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn)
-{
-	enum sctp_result result = conn_step(worker, conn);
-
-	if (result == SCTP_RESULT_FAILED) {
-		sctp_conn_reset(worker, conn);
-		return;
+	if (flow->state == FLOW_OPEN || flow->state == FLOW_ENDING) {
+		result = conn_advance(worker, conn);
+		if (result == FLOW_FAILED && conn->restarted) {
+			sctp_conn_restart(worker, conn);
+			return FLOW_WAITS;
+		}
+		if (result == FLOW_FAILED || conn_end_if_through(worker, conn))
+			return result;
 	}
-	if (result == SCTP_RESULT_RESTARTED) {
-		sctp_conn_restart(worker, conn);
-		return;
-	}
-	if (conn->state == SCTP_STATE_OPEN || conn->state == SCTP_STATE_ENDING)
-		if (conn_end_if_through(worker, conn))
-			return;
 	sctp_shared_update(worker, conn);
-	if (result == SCTP_RESULT_AGAIN)
-		conn_queue_again(worker, conn);
+	return result;
 }
 
-static void sctp_run_ready(struct worker *worker)
-{
-	struct sctp_conn *conn = TAKE_PTR(worker->sctp_ready), *next;
-
-	for (; conn; conn = next) {
-		next = conn->next_ready;
-		conn->queued = false;
-		if (sctp_conn_is_dead(conn))
-			worker_bury(worker, &conn->grave);
-		else
-			sctp_conn_run_now(worker, conn);
-	}
-}
-
-void sctp_side_note(struct sctp_side *side, uint32_t events)
+static void side_note(struct sctp_side *side, uint32_t events)
 {
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		side->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
+}
+
+/* What could still be read is passed on first. After EPOLLERR the abort is,
+ * even if the other side is too slow to let us read as far as to it. */
+static void conn_run(struct worker *worker, struct sctp_conn *conn,
+		     const struct sctp_side *side, uint32_t events)
+{
+	flow_run(worker, &conn->flow);
+	if (!flow_is_dead(&conn->flow) && side->fd >= 0 && (events & EPOLLERR))
+		flow_reset(worker, &conn->flow);
 }
 
 static void client_handler(struct worker *worker, struct pollable *pollable,
@@ -457,13 +358,96 @@ static void client_handler(struct worker *worker, struct pollable *pollable,
 	struct sctp_conn *conn =
 		container_of(pollable, struct sctp_conn, client.poll);
 
-	sctp_side_note(&conn->client, events);
-	sctp_conn_run_now(worker, conn);
-	/* What could still be read was passed on; now the abort is, even if
-	 * the other side is too slow to let us read as far as to it. */
-	if (!sctp_conn_is_dead(conn) && (events & EPOLLERR))
-		sctp_conn_reset(worker, conn);
+	side_note(&conn->client, events);
+	conn_run(worker, conn, &conn->client, events);
 }
+
+/* The backend */
+
+static void conn_reached(struct worker *worker, struct sctp_conn *conn)
+{
+	struct sctp_side *backend = &conn->backend;
+
+	/* It may have said all, and be gone: that can still be read. */
+	if (backend->kind != SCTP_SIDE_STREAM &&
+	    sctp_socket_limits(backend->fd, 0, &backend->limits) < 0)
+		backend->shut = true;
+	backend->writable = true;
+	backend->readable = true;
+	failover_reached(worker, &conn->flow);
+}
+
+static void backend_handler(struct worker *worker, struct pollable *pollable,
+			    uint32_t events)
+{
+	struct sctp_conn *conn =
+		container_of(pollable, struct sctp_conn, backend.poll);
+	struct sctp_side *backend = &conn->backend;
+	int error;
+
+	if (backend->fd < 0)
+		return; /* closed earlier in this batch */
+	side_note(backend, events);
+	if (conn->flow.state != FLOW_CONNECTING) {
+		conn_run(worker, conn, backend, events);
+		return;
+	}
+	/* An association that is refused reports EPOLLERR alone. */
+	error = failover_error(backend->fd, events);
+	if (error)
+		failover_missed(worker, &conn->flow, error);
+	else if (events & EPOLLOUT)
+		conn_reached(worker, conn);
+}
+
+static int conn_take_socket(struct worker *worker, struct flow *flow, int fd)
+{
+	const struct upstream *upstream = &flow->upstream;
+	struct sctp_conn *conn = conn_of(flow);
+
+	(void)worker;
+	conn->backend.fd = fd;
+	return sctp_backend_prepare(conn,
+				    &flow->serving->backends[upstream->index]);
+}
+
+/* Registered only now: an unconnected socket would report EPOLLHUP. */
+static void conn_connecting(struct worker *worker, struct flow *flow,
+			    bool connected)
+{
+	struct sctp_conn *conn = conn_of(flow);
+	struct sctp_side *backend = &conn->backend;
+	int r;
+
+	backend->poll.handler = backend_handler;
+	r = worker_watch(worker, backend->fd, SCTP_EPOLL_EVENTS,
+			 &backend->poll);
+	if (r < 0)
+		failover_missed(worker, flow, -r);
+	else if (connected)
+		conn_reached(worker, conn);
+	else
+		failover_await(worker, flow);
+}
+
+static int conn_client_address(const struct flow *flow,
+			       struct ip_addr *ret_addr)
+{
+	*ret_addr = container_of(flow, struct sctp_conn, flow)->from;
+	return 0;
+}
+
+static const struct flow_ops sctp_flow_ops = {
+	.step = conn_step,
+	.close = conn_close,
+	.progressed = conn_progressed,
+	.stalled_until = conn_stalled_until,
+	.connect_timeout = failover_timeout,
+	.client_address = conn_client_address,
+	.take_socket = conn_take_socket,
+	.connecting = conn_connecting,
+	.close_backend = conn_close_backend,
+};
 
 /* The beginning */
 
@@ -493,55 +477,89 @@ static int conn_open_client(struct worker *worker, struct sctp_conn *conn,
 	return worker_watch(worker, fd, SCTP_EPOLL_EVENTS, &client->poll);
 }
 
-int sctp_conn_new(struct worker *worker, struct share *share, int fd,
-		  int32_t assoc_id, struct sctp_conn **ret_conn)
+/* Of all the client's addresses, one of which the relay may have. Return: as
+ * own_arrival_hops(). */
+static int arrival_hops(struct share *share, int fd, int32_t assoc_id)
 {
-	struct sctp_conn *conn = calloc(1, sizeof(*conn));
-	int r;
+	struct ip_addr from[SCTP_ENDS_MAX], to[SCTP_ENDS_MAX];
+	struct own_arrival arrival = { .to = to };
+	size_t n;
+	int hops = 0;
 
-	if (!conn)
-		return -ENOMEM;
-	r = timers_reserve(&worker->timers);
-	if (r < 0) {
-		free(conn);
-		return r;
+	/* A chain ends with other actions. */
+	if (share->serving->action != SERVICE_FORWARD ||
+	    !own_sockets_any(PROTOCOL_SCTP))
+		return 0;
+	n = sctp_socket_peers(fd, assoc_id, from, &arrival.from_port);
+	arrival.n_to = sctp_socket_locals(fd, assoc_id, to);
+	for (size_t i = 0; i < n && hops == 0; i++) {
+		arrival.from = from[i];
+		hops = share_arrival_hops(share, &arrival);
 	}
-	conn->timer.handler = conn_timer_handler;
-	conn->share = share;
-	conn->active_us = worker->now_us;
-	conn->backend.fd = -1;
-	sctp_conn_close_backend(conn, /* abort= */ false);
-	r = conn_open_client(worker, conn, fd, assoc_id);
-	if (r < 0) {
-		timers_unreserve(&worker->timers, &conn->timer);
-		free(conn);
-		return r;
-	}
-	conn->serving = serving_ref(share->serving);
-	conn->n_fds = (uint8_t)admit_fds(share);
-	load_add_conns(&worker->load, 1);
-	DL_APPEND(share->sctp_conns, conn);
-	DL_APPEND2(worker->sctp_conns, conn, all_prev, all_next);
-	share_accepted(share);
-	*ret_conn = conn;
-	return 0;
+	return hops;
 }
 
-void sctp_conn_begin(struct worker *worker, struct sctp_conn *conn)
+static void log_aborting(struct share *share, int error)
 {
-	if (conn->serving->action == SERVICE_FORWARD) {
-		sctp_forward_begin(worker, conn);
-	} else {
-		sctp_conn_set_state(worker, conn, SCTP_STATE_OPEN);
-		sctp_conn_run_now(worker, conn);
+	if (worker_may_log(share->worker, share->listener, NULL))
+		log_warning_errno(error, "%s: aborting an association",
+				  share->listener->label);
+}
+
+static void conn_refuse(struct share *share, int fd, int32_t assoc_id)
+{
+	if (assoc_id)
+		sctp_socket_abort(fd, assoc_id);
+	else
+		stream_reset(fd);
+	admit_give(share, admit_fds(share));
+}
+
+static struct sctp_conn *conn_alloc(struct worker *worker, struct share *share)
+{
+	struct sctp_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn ||
+	    flow_start(worker, share, &conn->flow, &sctp_flow_ops) < 0) {
+		free(conn);
+		return NULL;
 	}
+	conn_forget_backend(conn); /* there is none yet */
+	return conn;
+}
+
+struct sctp_conn *sctp_conn_new(struct worker *worker, struct share *share,
+				int fd, int32_t assoc_id)
+{
+	int hops = arrival_hops(share, fd, assoc_id);
+	struct sctp_conn *conn = NULL;
+	int r;
+
+	if (hops >= 0)
+		conn = conn_alloc(worker, share);
+	if (hops >= 0 && !conn)
+		log_aborting(share, -ENOMEM);
+	if (!conn) {
+		conn_refuse(share, fd, assoc_id);
+		return NULL;
+	}
+	conn->flow.upstream.hops = (uint8_t)hops;
+	r = conn_open_client(worker, conn, fd, assoc_id);
+	if (r < 0) {
+		log_aborting(share, r);
+		flow_reset(worker, &conn->flow);
+		return NULL;
+	}
+	return conn;
 }
 
 /* Is the listener still there, and would it let the client in for the room that
  * it has? */
 static bool conn_may_restart(const struct sctp_conn *conn)
 {
-	return !conn->share->withdrawn && conn->n_fds == admit_fds(conn->share);
+	const struct flow *flow = &conn->flow;
+
+	return !flow->share->withdrawn && flow->n_fds == admit_fds(flow->share);
 }
 
 /* The client's side as that of a new association. */
@@ -549,9 +567,7 @@ static int conn_renew_client(struct worker *worker, struct sctp_conn *conn)
 {
 	struct sctp_side *client = &conn->client;
 
-	client->partial =
-		sctp_message_free(sctp_conn_budget(conn), client->partial);
-	(void)sctp_queue_clear(sctp_conn_budget(conn), &client->queue);
+	side_forget(conn, client);
 	client->eof = client->shut = client->gone = false;
 	client->writable = true;
 	if (client->kind == SCTP_SIDE_SHARED)
@@ -562,51 +578,39 @@ static int conn_renew_client(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 {
-	bool ends = conn->state == SCTP_STATE_ENDING &&
-		    conn->client.kind == SCTP_SIDE_OWN;
+	const struct sctp_side *client = &conn->client;
+	struct flow *flow = &conn->flow;
+	bool ends = flow->state == FLOW_ENDING && client->kind == SCTP_SIDE_OWN;
+	int hops = arrival_hops(flow->share, client->fd, client->assoc_id);
 
+	conn->restarted = false;
 	/* The socket of an association that was ending stays shut, though the
 	 * association is not. */
-	if (ends || !conn_may_restart(conn) ||
+	if (ends || hops < 0 || !conn_may_restart(conn) ||
 	    conn_renew_client(worker, conn) < 0) {
-		sctp_conn_reset(worker, conn);
+		flow_reset(worker, flow);
 		return;
 	}
-	sctp_conn_close_backend(conn, /* abort= */ true);
-	(void)serving_unref(conn->serving);
-	conn->serving = serving_ref(conn->share->serving);
-	conn->failover = (struct failover){ .tried = 0 };
-	conn->sent = 0;
+	failover_close(worker, flow, /* reset= */ true);
+	(void)serving_unref(flow->serving);
+	flow->serving = serving_ref(flow->share->serving);
+	flow->upstream.hops = (uint8_t)hops;
+	conn->flow.sent = 0;
 	conn->stalled_us = 0;
-	conn->active_us = worker->now_us;
 	sctp_conn_count(conn, COUNTER_ENDED, 1);
-	share_accepted(conn->share);
-	sctp_conn_begin(worker, conn);
+	share_accepted(flow->share);
+	failover_begin(worker, flow);
 }
 
-void sctp_share_abort(struct worker *worker, struct share *share)
+static void sctp_accepted(struct worker *worker, struct share *share, int fd,
+			  const struct sockaddr_storage *from)
 {
-	struct sctp_conn *conn, *next;
+	struct sctp_conn *conn = sctp_conn_new(worker, share, fd, 0);
 
-	DL_FOREACH_SAFE (share->sctp_conns, conn, next)
-		sctp_conn_reset(worker, conn);
-}
-
-static bool sctp_shed(struct worker *worker)
-{
-	struct sctp_conn *oldest = worker->sctp_conns;
-
-	if (!oldest)
-		return false;
-	sctp_conn_reset(worker, oldest->all_prev); /* the newest */
-	return true;
-}
-
-static void sctp_stop(struct worker *worker)
-{
-	while (sctp_shed(worker))
-		;
-	sctp_run_ready(worker); /* buries those that were in it */
+	if (!conn)
+		return;
+	(void)ip_addr_from_sockaddr(from, &conn->from, NULL); /* not known */
+	failover_begin(worker, &conn->flow);
 }
 
 const struct relay_protocol sctp_protocol = {
@@ -614,8 +618,5 @@ const struct relay_protocol sctp_protocol = {
 	.readable = accept_readable,
 	.accepted = sctp_accepted,
 	.changed = sctp_share_follow,
-	.abort = sctp_share_abort,
-	.run_ready = sctp_run_ready,
-	.shed = sctp_shed,
-	.stop = sctp_stop,
+	.abort = flow_share_abort,
 };

@@ -62,7 +62,7 @@ static bool has_addr(const struct ip_addr *addrs, size_t n,
 static void conn_follow(struct worker *worker, const struct sctp_conn *conn,
 			const struct ip_addr *addrs, size_t n)
 {
-	const struct listener *listener = conn->share->listener;
+	const struct listener *listener = conn->flow.share->listener;
 	_cleanup_free_ struct ip_addr *own = NULL;
 	int fd = conn->client.fd, r = 0;
 	ssize_t n_own = sctp_socket_addrs(fd, &own);
@@ -88,15 +88,16 @@ void sctp_share_follow(struct worker *worker, struct share *share,
 		       const struct serving *old)
 {
 	_cleanup_free_ struct ip_addr *addrs = NULL;
-	struct sctp_conn *conn;
+	struct flow *flow;
 	ssize_t n;
 
 	(void)old;
-	if (!share->sctp_conns || !share->listener->multihomed)
+	if (!share->flows || !share->listener->multihomed)
 		return;
 	n = sctp_socket_addrs(share->listener->fd, &addrs);
 	if (n <= 0)
 		return;
-	DL_FOREACH (share->sctp_conns, conn)
-		conn_follow(worker, conn, addrs, (size_t)n);
+	DL_FOREACH (share->flows, flow)
+		conn_follow(worker, container_of(flow, struct sctp_conn, flow),
+			    addrs, (size_t)n);
 }

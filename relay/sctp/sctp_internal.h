@@ -12,16 +12,13 @@
 
 #include "common/ip.h"
 #include "relay/core/counters.h"
-#include "relay/backend/failover.h"
+#include "relay/core/flow.h"
 #include "relay/core/pollable.h"
 #include "relay/sctp/sctp_message.h"
 #include "relay/sctp/sctp_socket.h"
-#include "relay/core/timer.h"
 
-struct mint;
-struct own_socket;
 struct sctp_shared;
-struct serving;
+struct serving_backend;
 struct share;
 struct worker;
 
@@ -67,19 +64,8 @@ struct sctp_side {
 
 #define SCTP_TAKEN_UNKNOWN UINT64_MAX
 
-enum sctp_state {
-	SCTP_STATE_CONNECTING, /* the backend's answer is awaited */
-	SCTP_STATE_WAITING, /* in a queue for it, or for a local port */
-	SCTP_STATE_OPEN, /* messages flow */
-	SCTP_STATE_ENDING, /* one side ended: the rest is passed on */
-};
-
 /**
  * struct sctp_conn - see sctp.c
- * @prev, @next: in share.sctp_conns
- * @all_prev, @all_next: in worker.sctp_conns
- * @since_us:	beginning of @state; while ending: the last progress
- * @active_us:	last progress; while connecting: beginning with this backend
  * @stalled_us:	since when it holds what it shares with others, and the side
  *		that is the reason took nothing; 0: it does not
  * @in_kernel:	with a shared client: what it may take of the send buffer, and
@@ -87,53 +73,24 @@ enum sctp_state {
  * @granted:	one message more may be sent, whatever that is
  * @blocked:	it is in the shared socket's list
  * @full:	it is the reason that the shared socket is not read
- * @sent:	bytes of serving.text that are sent
- * @mint:	where @backend's socket comes from, when berthd makes it
- * @waiter:	its place in a queue while SCTP_STATE_WAITING
- * @ports:	the port space that @backend has a local port of, or 0
- * @hops:	see own_arrival_hops()
- * @own:	of @backend, if it may be a listener of the relay's; else NULL
+ * @restarted:	the client's peer forgot all: sctp_conn_restart() is to follow
  * @from:	the client's address; AF_UNSPEC: not known
  */
 struct sctp_conn {
-	struct grave grave;
-	struct timer timer;
-	struct share *share;
-	struct serving *serving;
-	struct sctp_conn *prev, *next;
-	struct sctp_conn *all_prev, *all_next;
-	struct sctp_conn *next_ready;
+	struct flow flow;
 	struct sctp_conn *blocked_prev, *blocked_next;
 	UT_hash_handle hh;
-	uint64_t since_us;
-	uint64_t active_us;
 	uint64_t stalled_us;
-	struct mint *mint;
-	struct backend_waiter *waiter;
-	struct own_socket *own;
 	struct sctp_side client;
 	struct sctp_side backend;
 	size_t in_kernel;
 	size_t recent;
-	struct failover failover;
 	uint32_t epoch;
-	uint32_t sent;
-	uint32_t ports;
 	struct ip_addr from;
-	uint8_t state;
-	uint8_t n_fds;
-	uint8_t hops;
-	bool queued;
 	bool blocked;
 	bool full;
 	bool granted;
-};
-
-enum sctp_result {
-	SCTP_RESULT_WAITS, /* for an event */
-	SCTP_RESULT_AGAIN, /* there is more, after the others' turn */
-	SCTP_RESULT_FAILED, /* abort it */
-	SCTP_RESULT_RESTARTED, /* the client began anew: sctp_conn_restart() */
+	bool restarted;
 };
 
 /* What sockets are registered for, once and for all. */
@@ -142,20 +99,15 @@ enum sctp_result {
 /* sctp.c */
 
 /**
- * sctp_conn_new() - for what was accepted; not begun yet
- * @fd:		the client's; taken on success, with SCTP_SIDE_OWN
+ * sctp_conn_new() - a flow for an association that was let in; not begun yet
+ * @fd:		the client's; with SCTP_SIDE_OWN it is taken
  * @assoc_id:	of a shared socket, else 0
  *
- * Return: 0 or -errno.
+ * Return: NULL: the association was aborted, and its room given back. The log
+ * or a counter says why.
  */
-int sctp_conn_new(struct worker *worker, struct share *share, int fd,
-		  int32_t assoc_id, struct sctp_conn **ret_conn);
-
-/** sctp_conn_begin() - @conn may be dead afterwards */
-void sctp_conn_begin(struct worker *worker, struct sctp_conn *conn);
-
-/** sctp_conn_run_now() - does what can be done; @conn may be dead afterwards */
-void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn);
+struct sctp_conn *sctp_conn_new(struct worker *worker, struct share *share,
+				int fd, int32_t assoc_id);
 
 /**
  * sctp_conn_restart() - a client's peer forgot all: serves it as a new client
@@ -165,37 +117,15 @@ void sctp_conn_run_now(struct worker *worker, struct sctp_conn *conn);
  */
 void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn);
 
-/** sctp_conn_reset() - aborts both sides. @conn is dead. */
-void sctp_conn_reset(struct worker *worker, struct sctp_conn *conn);
-bool sctp_conn_is_dead(const struct sctp_conn *conn);
-
-/** sctp_conn_set_state() - and the deadline that goes with it */
-void sctp_conn_set_state(struct worker *worker, struct sctp_conn *conn,
-			 enum sctp_state state);
-
 /** sctp_conn_stalls() - keeps others waiting since now, or @stalls not */
 void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 		      bool stalls);
-
-/** sctp_conn_close_backend() - @abort: or politely, after both ends */
-void sctp_conn_close_backend(struct sctp_conn *conn, bool abort);
-
-/** sctp_share_abort() - aborts all associations of the share */
-void sctp_share_abort(struct worker *worker, struct share *share);
 
 /** sctp_conn_budget() - what its messages may take */
 struct budget *sctp_conn_budget(const struct sctp_conn *conn);
 
 /** sctp_conn_count() - in the share's counters */
 void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n);
-
-/** sctp_side_note() - writes down what epoll(7) says */
-void sctp_side_note(struct sctp_side *side, uint32_t events);
-
-/* sctp_accept.c: see struct relay_protocol */
-
-void sctp_accepted(struct worker *worker, struct share *share, int fd,
-		   const struct sockaddr_storage *from);
 
 /* sctp_follow.c */
 
@@ -209,8 +139,10 @@ void sctp_share_follow(struct worker *worker, struct share *share,
 /**
  * sctp_pump() - passes on what @src sends, until one of them blocks
  * @dst:	may be @src (echo); NULL: what comes is forgotten
+
+ * Return: FLOW_FAILED with conn.restarted set: the client began anew.
  */
-enum sctp_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
+enum flow_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
 			   struct sctp_side *src, struct sctp_side *dst);
 
 /**
@@ -242,27 +174,17 @@ bool sctp_side_done(const struct sctp_side *side);
 /** sctp_side_drop_partial() - the rest of it will never come */
 void sctp_side_drop_partial(struct sctp_conn *conn, struct sctp_side *side);
 
-/* sctp_forward.c */
+/* sctp_backend.c */
 
-/** sctp_forward_begin() - connects to a backend; @conn may be dead afterwards
- */
-void sctp_forward_begin(struct worker *worker, struct sctp_conn *conn);
-
-/** sctp_forward_forget() - gives up the socket that berthd makes; after it was
- * closed */
-void sctp_forward_forget(struct worker *worker, struct sctp_conn *conn);
-
-/** sctp_forward_pins() - does its backend's socket hold a namespace that may
- * go? */
-bool sctp_forward_pins(const struct sctp_conn *conn);
-
-/** sctp_forward_timeout() - the deadline of CONNECTING or WAITING passed */
-void sctp_forward_timeout(struct worker *worker, struct sctp_conn *conn);
+/** sctp_backend_prepare() - gets the socket of conn.backend ready to be
+ * connected to @target. Return: 0 or -errno. */
+int sctp_backend_prepare(struct sctp_conn *conn,
+			 const struct serving_backend *target);
 
 /* sctp_shared.c */
 
 /** sctp_shared_send() - to a client of a one-to-many socket. Return: 0;
- * -EAGAIN: sctp_conn_run_now() follows when there may be room; -errno. */
+ * -EAGAIN: flow_run() follows when there may be room; -errno. */
 int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 		     const struct sctp_label *label, const uint8_t *data,
 		     size_t len);

@@ -73,9 +73,9 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 		return; /* the peer's own doing */
 	}
 	sctp_conn_count(conn, COUNTER_DROPPED, 1);
-	if (worker_may_log(worker, conn->share->listener, NULL))
+	if (worker_may_log(worker, conn->flow.share->listener, NULL))
 		log_warning("%s: aborting an association: %s",
-			    conn->share->listener->label, why);
+			    conn->flow.share->listener->label, why);
 }
 
 /* Giving */
@@ -132,9 +132,9 @@ static void note_given(struct worker *worker, struct sctp_conn *conn,
 		       struct sctp_side *dst)
 {
 	dst->taken = SCTP_TAKEN_UNKNOWN;
-	conn->active_us = worker->now_us;
-	if (conn->state == SCTP_STATE_ENDING)
-		conn->since_us = worker->now_us;
+	conn->flow.active_us = worker->now_us;
+	if (conn->flow.state == FLOW_ENDING)
+		conn->flow.since_us = worker->now_us;
 }
 
 ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
@@ -216,8 +216,8 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 	ssize_t n;
 	int r;
 
-	conn->active_us = worker->now_us;
-	admit_bytes(worker, conn->share, received->len);
+	conn->flow.active_us = worker->now_us;
+	admit_bytes(worker, conn->flow.share, received->len);
 	if (src == &conn->client) {
 		sctp_conn_count(conn, COUNTER_BYTES_IN, received->len);
 		if (received->last)
@@ -313,7 +313,7 @@ static bool side_takes(const struct sctp_side *dst)
 	return !dst || dst->writable || side_is_closed(dst);
 }
 
-enum sctp_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
+enum flow_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
 			   struct sctp_side *src, struct sctp_side *dst)
 {
 	int r;
@@ -321,25 +321,24 @@ enum sctp_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
 	for (int i = 0; i < PUMP_READS; i++) {
 		r = pump_flush(worker, conn, src, dst);
 		if (r == 0 && src->queue.first)
-			return SCTP_RESULT_WAITS;
+			return FLOW_WAITS;
 		if (r == 0 && src->eof) {
 			if (dst)
 				sctp_side_shut(dst);
-			return SCTP_RESULT_WAITS;
+			return FLOW_WAITS;
 		}
 		if (r == 0 && (src->kind == SCTP_SIDE_SHARED ||
 			       !src->readable || !side_takes(dst)))
-			return SCTP_RESULT_WAITS;
-		if (r == 0 && admit_turn_is_over(worker, conn->share))
-			return SCTP_RESULT_AGAIN;
+			return FLOW_WAITS;
+		if (r == 0 && admit_turn_is_over(worker, conn->flow.share))
+			return FLOW_AGAIN;
 		if (r == 0)
 			r = pump_pull(worker, conn, src, dst);
-		if (r == -ERESTART)
-			return SCTP_RESULT_RESTARTED;
+		conn->restarted = r == -ERESTART;
 		if (r < 0) {
 			sctp_pump_explain(worker, conn, r);
-			return SCTP_RESULT_FAILED;
+			return FLOW_FAILED;
 		}
 	}
-	return SCTP_RESULT_AGAIN;
+	return FLOW_AGAIN;
 }

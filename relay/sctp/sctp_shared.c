@@ -37,6 +37,7 @@
 #include "common/util.h"
 #include "relay/core/admit.h"
 #include "relay/core/buffer.h"
+#include "relay/backend/failover.h"
 #include "relay/core/listener.h"
 #include "relay/sctp/sctp.h"
 #include "relay/sctp/sctp_internal.h"
@@ -148,7 +149,7 @@ int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 		     const struct sctp_label *label, const uint8_t *data,
 		     size_t len)
 {
-	struct sctp_shared *shared = conn->share->protocol_data;
+	struct sctp_shared *shared = conn->flow.share->protocol_data;
 	struct sctp_target target = {
 		.fd = conn->client.fd,
 		.assoc_id = conn->client.assoc_id,
@@ -191,7 +192,7 @@ static void run_blocked(struct worker *worker, struct sctp_shared *shared)
 		conn = shared->blocked;
 		conn_unblock(shared, conn);
 		conn->client.writable = true;
-		sctp_conn_run_now(worker, conn);
+		flow_run(worker, &conn->flow);
 	}
 }
 
@@ -199,7 +200,7 @@ static void run_blocked(struct worker *worker, struct sctp_shared *shared)
 
 int sctp_shared_add(struct sctp_conn *conn)
 {
-	struct sctp_shared *shared = conn->share->protocol_data;
+	struct sctp_shared *shared = conn->flow.share->protocol_data;
 
 	HASH_ADD(hh, shared->by_id, client.assoc_id,
 		 sizeof(conn->client.assoc_id), conn);
@@ -207,15 +208,16 @@ int sctp_shared_add(struct sctp_conn *conn)
 		return -ENOMEM;
 	/* Who had it for itself may be the reason now. */
 	if (!shared->writable)
-		shared_is_full(conn->share->worker, shared);
+		shared_is_full(conn->flow.share->worker, shared);
 	return 0;
 }
 
 void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
 {
-	struct sctp_shared *shared = conn->share->protocol_data;
+	struct sctp_shared *shared = conn->flow.share->protocol_data;
 
-	HASH_DEL(shared->by_id, conn);
+	if (conn->hh.tbl) /* else there was no memory to add it */
+		HASH_DEL(shared->by_id, conn);
 	conn_unblock(shared, conn);
 	if (conn->full)
 		shared->n_full--;
@@ -225,7 +227,7 @@ void sctp_shared_remove(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn)
 {
-	conn_unblock(conn->share->protocol_data, conn);
+	conn_unblock(conn->flow.share->protocol_data, conn);
 	conn->in_kernel = conn->recent = 0;
 	conn->granted = false;
 	sctp_shared_update(worker, conn);
@@ -233,7 +235,7 @@ void sctp_shared_restarted(struct worker *worker, struct sctp_conn *conn)
 
 void sctp_shared_update(struct worker *worker, struct sctp_conn *conn)
 {
-	struct sctp_shared *shared = conn->share->protocol_data;
+	struct sctp_shared *shared = conn->flow.share->protocol_data;
 	bool full;
 
 	if (conn->client.kind != SCTP_SIDE_SHARED)
@@ -267,7 +269,6 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 {
 	struct share *share = shared->share;
 	struct sctp_conn *conn;
-	int r;
 
 	/* There is no backlog that it could wait in. */
 	if (!admit_take(share)) {
@@ -276,22 +277,16 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 		return NULL;
 	}
 	(void)sctp_socket_mark(share->listener->fd, assoc_id);
-	r = sctp_conn_new(worker, share, share->listener->fd, assoc_id, &conn);
-	if (r == 0) {
-		if (from)
-			conn->from = *from;
-		else /* not known of one that is gone */
-			(void)sctp_socket_peer(share->listener->fd, assoc_id,
-					       &conn->from);
-		sctp_conn_begin(worker, conn);
-		return shared_find(shared, assoc_id);
-	}
-	if (worker_may_log(worker, share->listener, NULL))
-		log_warning_errno(r, "%s: aborting an association",
-				  share->listener->label);
-	sctp_socket_abort(share->listener->fd, assoc_id);
-	admit_give(share, admit_fds(share));
-	return NULL;
+	conn = sctp_conn_new(worker, share, share->listener->fd, assoc_id);
+	if (!conn)
+		return NULL;
+	if (from)
+		conn->from = *from;
+	else /* not known of one that is gone */
+		(void)sctp_socket_peer(share->listener->fd, assoc_id,
+				       &conn->from);
+	failover_begin(worker, &conn->flow);
+	return shared_find(shared, assoc_id);
 }
 
 /* Receiving */
@@ -302,19 +297,19 @@ static void conn_data(struct worker *worker, struct sctp_conn *conn,
 	struct sctp_side *dst = NULL;
 	int r;
 
-	if (conn->serving->action == SERVICE_FORWARD)
+	if (conn->flow.serving->action == SERVICE_FORWARD)
 		dst = &conn->backend;
-	else if (conn->serving->action == SERVICE_ECHO)
+	else if (conn->flow.serving->action == SERVICE_ECHO)
 		dst = &conn->client;
 	r = sctp_pump_take(worker, conn, &conn->client, dst, received,
 			   worker->scratch);
 	if (r < 0) {
 		sctp_pump_explain(worker, conn, r);
-		sctp_conn_reset(worker, conn);
+		flow_reset(worker, &conn->flow);
 		return;
 	}
 	if (conn->client.queue.first)
-		sctp_conn_run_now(worker, conn);
+		flow_run(worker, &conn->flow);
 }
 
 static void conn_ended(struct worker *worker, struct sctp_conn *conn, bool gone)
@@ -322,7 +317,7 @@ static void conn_ended(struct worker *worker, struct sctp_conn *conn, bool gone)
 	conn->client.eof = true;
 	conn->client.gone = gone;
 	sctp_side_drop_partial(conn, &conn->client);
-	sctp_conn_run_now(worker, conn);
+	flow_run(worker, &conn->flow);
 }
 
 static void conn_dry(struct worker *worker, struct sctp_shared *shared,
@@ -336,7 +331,7 @@ static void conn_dry(struct worker *worker, struct sctp_shared *shared,
 	if (conn->client.writable || conn->blocked)
 		return;
 	conn->client.writable = true;
-	sctp_conn_run_now(worker, conn);
+	flow_run(worker, &conn->flow);
 }
 
 /* Messages of one that we aborted may still come. Of those that came before
@@ -380,7 +375,7 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 		conn_ended(worker, conn, /* gone= */ true);
 		return;
 	case SCTP_KIND_LOST:
-		sctp_conn_reset(worker, conn);
+		flow_reset(worker, &conn->flow);
 		return;
 	case SCTP_KIND_RESTARTED:
 		sctp_conn_restart(worker, conn);
@@ -463,15 +458,15 @@ static int shared_open(struct worker *worker, struct share *share)
 
 static void shared_close(struct worker *worker, struct share *share)
 {
-	sctp_share_abort(worker, share);
+	flow_share_abort(worker, share);
 	free(share->protocol_data);
 	share->protocol_data = NULL;
 }
 
-/* What a worker has is the one-to-one protocol's affair. */
 const struct relay_protocol sctp_seqpacket_protocol = {
 	.one_worker = true,
 	.readable = shared_readable,
 	.open = shared_open,
 	.close = shared_close,
+	.abort = flow_share_abort,
 };

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tcp.c - connections: accepting, their life and their end
+/* tcp.c - connections: a flow with two sockets
  *
  * Theory of operation: a connection has a client side and, with `forward`, a
  * backend side. Both sockets are registered once, edge-triggered; a handler
  * notes in the side what the event says and then does all that can be done
- * (tcp_run()), until system calls would block. Only then, and so not before
+ * (flow_run()), until system calls would block. Only then, and so not before
  * the first bytes are on their way, is a new socket registered: what comes
  * meanwhile is reported at once. For room to write it is registered when a
  * write first finds none; most connections never do.
- *
- *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> closed
- *
- * `respond`, `echo` and `discard` begin with OPEN. From every state
- * tcp_reset() leads out at once: errors, timeouts, and a namespace that goes.
  *
  * The end. A socket that was close(2)d gracefully lives on in the kernel as an
  * orphan until its peer has acknowledged everything. It then holds its network
@@ -30,47 +25,36 @@
  */
 #include "relay/tcp/tcp.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <utlist.h>
 
 #include "common/ip.h"
 #include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/accept.h"
-#include "relay/core/admission.h"
 #include "relay/core/admit.h"
-#include "relay/backend/backend_queue.h"
+#include "relay/backend/failover.h"
 #include "relay/core/listener.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
-#include "relay/tcp/tcp_internal.h"
 #include "relay/core/share.h"
+#include "relay/tcp/tcp_internal.h"
 #include "relay/core/worker.h"
 
-/* How long a peer may acknowledge nothing of what was said to it after all is
- * done. */
-#define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
+static_assert(offsetof(struct conn, flow) == 0, "they are freed as one");
 
-/* Deadlines */
+static const struct flow_ops tcp_flow_ops;
 
-static uint64_t conn_deadline(const struct conn *conn)
+static struct conn *conn_of(struct flow *flow)
 {
-	switch ((enum conn_state)conn->state) {
-	case CONN_CONNECTING:
-	case CONN_WAITING:
-		return conn->active_us + conn->serving->connect_timeout_us;
-	case CONN_OPEN:
-		return conn->active_us + conn->serving->idle_timeout_us;
-	case CONN_DRAINING:
-	case CONN_ENDING:
-		return conn->since_us + DRAIN_TIMEOUT_US;
-	}
-	return conn->since_us;
+	return container_of(flow, struct conn, flow);
 }
+
+/* Progress */
 
 /* Has the peer taken something since its bytes were counted last? Yes, too, if
  * they were not counted since they were written: then they are now. */
@@ -86,63 +70,29 @@ static bool side_progressed(struct side *side)
 	return side->unacked < before;
 }
 
-/* The kernel tells nobody of what a peer takes while there is room for more
- * anyway. So it is asked when time is up, and not before. */
-static bool conn_progressed(struct worker *worker, struct conn *conn)
+static bool conn_progressed(struct worker *worker, struct flow *flow)
 {
+	struct conn *conn = conn_of(flow);
 	bool client = side_progressed(&conn->client);
 	bool backend = side_progressed(&conn->backend);
 
-	if (!client && !backend)
-		return false;
-	if (conn->state == CONN_OPEN)
-		conn->active_us = worker->now_us;
-	else
-		conn->since_us = worker->now_us;
-	return true;
-}
-
-static void conn_timer_handler(struct timer *timer, void *user_data)
-{
-	struct conn *conn = container_of(timer, struct conn, timer);
-	struct worker *worker = user_data;
-	uint64_t deadline_us = conn_deadline(conn);
-
-	/* Activity postpones the deadline without moving the timer. */
-	if (deadline_us > worker->now_us)
-		timer_set(&worker->timers, timer, deadline_us);
-	else if (conn->state == CONN_CONNECTING || conn->state == CONN_WAITING)
-		tcp_forward_timeout(worker, conn);
-	else if (conn_progressed(worker, conn))
-		timer_set(&worker->timers, timer, conn_deadline(conn));
-	else
-		tcp_reset(worker, conn);
-}
-
-void tcp_set_state(struct worker *worker, struct conn *conn,
-		   enum conn_state state)
-{
-	if (state != CONN_WAITING)
-		backend_queue_leave(worker, &conn->waiter);
-	conn->state = (uint8_t)state;
-	conn->since_us = worker->now_us;
-	/* Also when it is later: many that were connected at one time would
-	 * each wake an idle relay for nothing. */
-	timer_set(&worker->timers, &conn->timer, conn_deadline(conn));
+	(void)worker;
+	return client || backend;
 }
 
 /* The end */
 
-void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
+static void conn_close_backend(struct worker *worker, struct flow *flow,
+			       bool reset)
 {
+	struct conn *conn = conn_of(flow);
 	struct side *backend = &conn->backend;
 	bool hard = backend->hard;
 	int fd = TAKE_FD(backend->fd);
 
 	tcp_drop(worker, conn, backend);
-	conn->own = own_socket_free(conn->own);
 	/* berthd may not have closed its copy of a socket that it made. */
-	if (conn->mint && backend->watched)
+	if (flow->upstream.mint && backend->watched)
 		worker_unwatch(worker, fd);
 	*backend = (struct side){ .fd = -1 };
 	if (fd >= 0 && reset)
@@ -151,100 +101,98 @@ void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset)
 		stream_close(fd);
 	else if (fd >= 0)
 		(void)close(fd); /* nothing is left that could fail */
-	admission_give_port(conn->share->listener->netns, conn->ports);
-	conn->ports = 0;
-	tcp_forward_forget(worker, conn);
 }
 
-/* Frees all but the client's socket, which the caller closed. */
-static void conn_free(struct worker *worker, struct conn *conn)
+/* A client's socket is closed gracefully only when the kernel is through. */
+static void conn_close(struct worker *worker, struct flow *flow, bool reset)
 {
-	struct share *share = conn->share;
+	struct conn *conn = conn_of(flow);
+	int fd = TAKE_FD(conn->client.fd);
 
-	conn->client.poll.handler = NULL;
-	conn->backend.poll.handler = NULL;
-	backend_queue_leave(worker, &conn->waiter);
+	failover_close(worker, flow, reset);
 	tcp_drop(worker, conn, &conn->client);
-	timers_unreserve(&worker->timers, &conn->timer);
-	conn->serving = serving_unref(conn->serving);
-	counters_add(share_counters(share), COUNTER_ENDED, 1);
-	admit_give(share, conn->n_fds);
-	load_add_conns(&worker->load, -1);
-	DL_DELETE(share->conns, conn);
-	DL_DELETE2(worker->conns, conn, all_prev, all_next);
-	worker_bury(worker, &conn->grave);
-	if (!share->withdrawn)
-		share_unpark(worker, share);
-	else if (!share->conns)
-		share_ended(worker, share);
+	conn->client.poll.handler = NULL;
+	if (reset)
+		stream_reset(fd);
+	else
+		(void)close(fd); /* nothing is left that could fail */
 }
 
-void tcp_reset(struct worker *worker, struct conn *conn)
-{
-	tcp_close_backend(worker, conn, /* reset= */ true);
-	stream_reset(TAKE_FD(conn->client.fd));
-	conn_free(worker, conn);
-}
-
-bool tcp_is_dead(const struct conn *conn)
-{
-	return !conn->client.poll.handler;
-}
-
-static void conn_close_if_through(struct worker *worker, struct conn *conn)
+static void conn_end_if_through(struct worker *worker, struct conn *conn)
 {
 	if (!stream_is_through(conn->client.fd) ||
 	    (conn->backend.fd >= 0 && !stream_is_through(conn->backend.fd)))
 		return;
-	tcp_close_backend(worker, conn, /* reset= */ false);
-	(void)close(TAKE_FD(conn->client.fd)); /* the kernel is through */
-	conn_free(worker, conn);
+	flow_end(worker, &conn->flow, /* reset= */ false);
 }
 
 void tcp_end(struct worker *worker, struct conn *conn)
 {
+	struct flow *flow = &conn->flow;
+
 	tcp_shut(&conn->client);
-	if (conn->backend.fd >= 0 && !tcp_forward_pins(conn)) {
-		tcp_close_backend(worker, conn, /* reset= */ false);
-		conn->n_fds--;
-		admit_give_fds(conn->share, 1);
+	if (conn->backend.fd >= 0 && !failover_pins(flow)) {
+		failover_close(worker, flow, /* reset= */ false);
+		flow_give_fd(flow);
 	}
-	tcp_set_state(worker, conn, CONN_ENDING);
-	conn_close_if_through(worker, conn);
+	flow_set_state(worker, flow, FLOW_ENDING);
+	conn_end_if_through(worker, conn);
 	/* From here on nothing more is written: who takes nothing for as long
 	 * as it may is reset at once. */
-	if (!tcp_is_dead(conn))
-		(void)conn_progressed(worker, conn);
+	if (!flow_is_dead(flow))
+		(void)conn_progressed(worker, flow);
 }
 
 /* Life */
 
-static enum tcp_result conn_drain(struct worker *worker, struct conn *conn)
+static enum flow_result conn_forward(struct worker *worker, struct conn *conn)
 {
-	enum tcp_result result = tcp_sink(worker, conn, &conn->client);
+	struct side *client = &conn->client, *backend = &conn->backend;
+	enum flow_result up, down;
 
-	if (result == TCP_WAITS && conn->client.eof)
+	up = tcp_pump(worker, conn, client, backend);
+	down = tcp_pump(worker, conn, backend, client);
+	if (up == FLOW_FAILED || down == FLOW_FAILED)
+		return FLOW_FAILED;
+	if (backend->eof && client->shut) {
+		if (client->eof && backend->shut) {
+			tcp_end(worker, conn);
+			return FLOW_WAITS;
+		}
+		if (backend->broken) {
+			flow_set_state(worker, &conn->flow, FLOW_DRAINING);
+			return FLOW_AGAIN;
+		}
+	}
+	return up == FLOW_AGAIN || down == FLOW_AGAIN ? FLOW_AGAIN : FLOW_WAITS;
+}
+
+static enum flow_result conn_drain(struct worker *worker, struct conn *conn)
+{
+	enum flow_result result = tcp_sink(worker, conn, &conn->client);
+
+	if (result == FLOW_WAITS && conn->client.eof)
 		tcp_end(worker, conn);
 	return result;
 }
 
-static enum tcp_result conn_step(struct worker *worker, struct conn *conn)
+static enum flow_result conn_advance(struct worker *worker, struct conn *conn)
 {
-	switch ((enum conn_state)conn->state) {
-	case CONN_CONNECTING:
-	case CONN_WAITING:
-		return TCP_WAITS;
-	case CONN_OPEN:
-		return conn->serving->action == SERVICE_FORWARD
-			       ? tcp_forward_run(worker, conn)
+	switch ((enum flow_state)conn->flow.state) {
+	case FLOW_CONNECTING:
+	case FLOW_WAITING:
+		return FLOW_WAITS;
+	case FLOW_OPEN:
+		return conn->flow.serving->action == SERVICE_FORWARD
+			       ? conn_forward(worker, conn)
 			       : tcp_respond_run(worker, conn);
-	case CONN_DRAINING:
+	case FLOW_DRAINING:
 		return conn_drain(worker, conn);
-	case CONN_ENDING:
-		conn_close_if_through(worker, conn);
-		return TCP_WAITS;
+	case FLOW_ENDING:
+		conn_end_if_through(worker, conn);
+		return FLOW_WAITS;
 	}
-	return TCP_FAILED;
+	return FLOW_FAILED;
 }
 
 static int side_watch(struct worker *worker, struct side *side)
@@ -264,67 +212,31 @@ static int side_watch(struct worker *worker, struct side *side)
 }
 
 /* Waits for events of both sides. */
-static void conn_watch(struct worker *worker, struct conn *conn)
+static enum flow_result conn_watch(struct worker *worker, struct conn *conn)
 {
+	const struct listener *listener = conn->flow.share->listener;
 	int r = side_watch(worker, &conn->backend);
 
 	if (r == 0)
 		r = side_watch(worker, &conn->client);
 	if (r == 0)
-		return;
-	if (worker_may_log(worker, conn->share->listener, NULL))
+		return FLOW_WAITS;
+	if (worker_may_log(worker, listener, NULL))
 		log_warning_errno(r, "%s: resetting a connection",
-				  conn->share->listener->label);
-	tcp_reset(worker, conn);
+				  listener->label);
+	return FLOW_FAILED;
 }
 
-static void conn_again(struct worker *worker, struct conn *conn)
+static enum flow_result conn_step(struct worker *worker, struct flow *flow)
 {
-	if (conn->queued)
-		return;
-	conn->queued = true;
-	conn->next_ready = NULL;
-	if (worker->ready)
-		worker->last_ready->next_ready = conn;
-	else
-		worker->ready = conn;
-	worker->last_ready = conn;
+	enum flow_result result = conn_advance(worker, conn_of(flow));
+
+	if (result != FLOW_WAITS || flow_is_dead(flow))
+		return result;
+	return conn_watch(worker, conn_of(flow));
 }
 
-void tcp_run(struct worker *worker, struct conn *conn)
-{
-	if (admit_turn_is_over(worker, conn->share)) {
-		conn_again(worker, conn);
-		return;
-	}
-	switch (conn_step(worker, conn)) {
-	case TCP_WAITS:
-		if (!tcp_is_dead(conn))
-			conn_watch(worker, conn);
-		return;
-	case TCP_AGAIN:
-		conn_again(worker, conn);
-		return;
-	case TCP_FAILED:
-		tcp_reset(worker, conn);
-		return;
-	}
-}
-
-/* Those that need another turn queue again. */
-static void tcp_run_ready(struct worker *worker)
-{
-	struct conn *conn = TAKE_PTR(worker->ready), *next;
-
-	for (; conn; conn = next) {
-		next = conn->next_ready;
-		conn->queued = false;
-		if (!tcp_is_dead(conn))
-			tcp_run(worker, conn);
-	}
-}
-
-void tcp_note(struct side *side, uint32_t events)
+static void side_note(struct side *side, uint32_t events)
 {
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		side->hangup = true;
@@ -336,18 +248,118 @@ void tcp_note(struct side *side, uint32_t events)
 		side->writable = true;
 }
 
+/* What could still be read was passed on first. After EPOLLERR the reset is,
+ * even if the other side is too slow to let us read as far as to it. */
+static void conn_run(struct worker *worker, struct conn *conn,
+		     const struct side *side, uint32_t events)
+{
+	flow_run(worker, &conn->flow);
+	if (!flow_is_dead(&conn->flow) && side->fd >= 0 && (events & EPOLLERR))
+		flow_reset(worker, &conn->flow);
+}
+
 static void client_handler(struct worker *worker, struct pollable *pollable,
 			   uint32_t events)
 {
 	struct conn *conn = container_of(pollable, struct conn, client.poll);
 
-	tcp_note(&conn->client, events);
-	tcp_run(worker, conn);
-	/* What could still be read was passed on; now the reset is, even if
-	 * the other side is too slow to let us read as far as to it. */
-	if (!tcp_is_dead(conn) && (events & EPOLLERR))
-		tcp_reset(worker, conn);
+	side_note(&conn->client, events);
+	conn_run(worker, conn, &conn->client, events);
 }
+
+/* The backend */
+
+static void conn_reached(struct worker *worker, struct conn *conn)
+{
+	conn->backend.writable = true;
+	failover_reached(worker, &conn->flow);
+}
+
+static void backend_handler(struct worker *worker, struct pollable *pollable,
+			    uint32_t events)
+{
+	struct conn *conn = container_of(pollable, struct conn, backend.poll);
+	struct side *backend = &conn->backend;
+	int error;
+
+	if (backend->fd < 0)
+		return; /* closed earlier in this batch */
+	side_note(backend, events);
+	if (conn->flow.state != FLOW_CONNECTING) {
+		conn_run(worker, conn, backend, events);
+		return;
+	}
+	error = backend->error ? backend->error
+			       : failover_error(backend->fd, events);
+	if (error)
+		failover_missed(worker, &conn->flow, error);
+	else
+		conn_reached(worker, conn);
+}
+
+/* The socket is registered only after connect(2): before, it would report
+ * EPOLLHUP. */
+static int conn_take_socket(struct worker *worker, struct flow *flow, int fd)
+{
+	const struct upstream *upstream = &flow->upstream;
+	struct side *backend = &conn_of(flow)->backend;
+	const struct serving_backend *target =
+		&flow->serving->backends[upstream->index];
+
+	(void)worker;
+	backend->fd = fd;
+	backend->poll.handler = backend_handler;
+	backend->no_delay = target->address->sa_family == AF_UNIX;
+	backend->hard = !backend->no_delay;
+	return 0;
+}
+
+/* A backend on this host is connected before connect(2) returns, although it
+ * says EINPROGRESS; and by now the client may have said something. To write it
+ * tells, and saves the wake-up that would. */
+static void conn_connecting(struct worker *worker, struct flow *flow,
+			    bool connected)
+{
+	struct conn *conn = conn_of(flow);
+	enum flow_result result = tcp_pump_early(worker, conn);
+
+	if (result == FLOW_FAILED)
+		flow_reset(worker, flow);
+	else if (connected || result == FLOW_AGAIN)
+		conn_reached(worker, conn);
+	else
+		failover_await(worker, flow);
+}
+
+static int conn_client_address(const struct flow *flow,
+			       struct ip_addr *ret_addr)
+{
+	const struct conn *conn = container_of(flow, struct conn, flow);
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getpeername(conn->client.fd, (struct sockaddr *)&sa, &len) < 0)
+		return -errno;
+	return ip_addr_from_sockaddr(&sa, ret_addr, NULL);
+}
+
+static int conn_renewed(struct worker *worker, struct flow *flow,
+			const struct serving *old)
+{
+	return tcp_introduce_anew(worker, conn_of(flow), old);
+}
+
+static const struct flow_ops tcp_flow_ops = {
+	.step = conn_step,
+	.close = conn_close,
+	.progressed = conn_progressed,
+	.connect_timeout = failover_timeout,
+	.client_address = conn_client_address,
+	.take_socket = conn_take_socket,
+	.connecting = conn_connecting,
+	.close_backend = conn_close_backend,
+	.renewed = conn_renewed,
+};
 
 /* The beginning */
 
@@ -359,15 +371,11 @@ static int conn_new(struct worker *worker, struct share *share, int fd,
 
 	if (!conn)
 		return -ENOMEM;
-	r = timers_reserve(&worker->timers);
+	r = flow_start(worker, share, &conn->flow, &tcp_flow_ops);
 	if (r < 0) {
 		free(conn);
 		return r;
 	}
-	conn->timer.handler = conn_timer_handler;
-	conn->share = share;
-	conn->serving = serving_ref(share->serving);
-	conn->active_us = worker->now_us;
 	conn->client.poll.handler = client_handler;
 	conn->client.fd = fd;
 	conn->client.no_delay = true; /* the listener's */
@@ -426,43 +434,12 @@ static void tcp_accepted(struct worker *worker, struct share *share, int fd,
 	/* What an MPTCP listener passes on to clients of TCP lacks it. */
 	if (share->listener->protocol == PROTOCOL_MPTCP)
 		(void)stream_set_inline(fd, true); /* fails for the others */
-	conn->hops = (uint8_t)hops;
-	share_accepted(share);
-	conn->n_fds = (uint8_t)admit_fds(share);
-	load_add_conns(&worker->load, 1);
-	DL_APPEND(share->conns, conn);
-	DL_APPEND2(worker->conns, conn, all_prev, all_next);
-	if (conn->serving->action == SERVICE_FORWARD) {
-		tcp_forward_begin(worker, conn);
-	} else {
-		tcp_set_state(worker, conn, CONN_OPEN);
-		tcp_run(worker, conn);
-	}
-}
-
-static void tcp_abort(struct worker *worker, struct share *share)
-{
-	struct conn *conn, *next;
-
-	DL_FOREACH_SAFE (share->conns, conn, next)
-		tcp_reset(worker, conn);
-}
-
-/* The newest, because the table was not full before it came. */
-static bool tcp_shed(struct worker *worker)
-{
-	struct conn *oldest = worker->conns;
-
-	if (!oldest)
-		return false;
-	tcp_reset(worker, oldest->all_prev); /* the ring's end */
-	return true;
-}
-
-static void tcp_stop(struct worker *worker)
-{
-	while (tcp_shed(worker))
-		;
+	conn->flow.upstream.hops = (uint8_t)hops;
+	if (conn->flow.serving->action == SERVICE_FORWARD &&
+	    tcp_introduce(worker, conn) < 0)
+		flow_reset(worker, &conn->flow);
+	else
+		failover_begin(worker, &conn->flow);
 }
 
 /* Accepted sockets inherit the option. MPTCP knows it since Linux 5.17. */
@@ -478,10 +455,7 @@ const struct relay_protocol tcp_protocol = {
 	.prepare = tcp_prepare,
 	.readable = accept_readable,
 	.accepted = tcp_accepted,
-	.abort = tcp_abort,
-	.run_ready = tcp_run_ready,
-	.shed = tcp_shed,
-	.stop = tcp_stop,
+	.abort = flow_share_abort,
 };
 
 const struct relay_protocol mptcp_protocol = {
@@ -489,5 +463,5 @@ const struct relay_protocol mptcp_protocol = {
 	.prepare = tcp_prepare,
 	.readable = accept_readable,
 	.accepted = tcp_accepted,
-	.abort = tcp_abort,
+	.abort = flow_share_abort,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tcp.h - connections: accepting, their life and their end */
+/* tcp.h - connections: a flow with two sockets */
 #ifndef RELAY_TCP_TCP_H
 #define RELAY_TCP_TCP_H
 

@@ -8,16 +8,11 @@
 #include <sys/types.h>
 
 #include "relay/core/buffer.h"
-#include "relay/backend/failover.h"
+#include "relay/core/flow.h"
 #include "relay/core/pipe.h"
 #include "relay/core/pollable.h"
-#include "relay/core/timer.h"
 
-struct backend_waiter;
-struct mint;
-struct own_socket;
 struct serving;
-struct share;
 struct worker;
 
 /**
@@ -76,58 +71,11 @@ struct side {
 
 #define UNACKED_UNKNOWN UINT32_MAX
 
-enum conn_state {
-	CONN_CONNECTING, /* the backend's answer is awaited */
-	CONN_WAITING, /* in a queue for a full backlog, or a local port */
-	CONN_OPEN, /* bytes flow */
-	CONN_DRAINING, /* all is said; what the client still says is dropped */
-	CONN_ENDING, /* both ends were said; the kernel is not through yet */
-};
-
-/**
- * struct conn - see tcp.c
- * @prev, @next: in share.conns
- * @all_prev, @all_next: in worker.conns
- * @since_us:	beginning of @state; while draining or ending: the last time
- *that a peer was seen to have acknowledged something
- * @active_us:	last progress; while connecting: beginning with this backend
- * @sent:	bytes of serving.text that are written
- * @mint:	where @backend's socket comes from, when berthd makes it
- * @waiter:	its place in a queue while CONN_WAITING
- * @ports:	the port space that @backend has a local port of, or 0
- * @n_fds:	descriptors it holds of the limit
- * @hops:	see own_arrival_hops()
- * @own:	of @backend, if it may be a listener of the relay's; else NULL
- * @queued:	it is in worker.ready
- */
+/** struct conn - see tcp.c */
 struct conn {
-	struct grave grave;
-	struct timer timer;
-	struct share *share;
-	struct serving *serving;
-	struct conn *prev, *next;
-	struct conn *all_prev, *all_next;
-	struct conn *next_ready;
-	uint64_t since_us;
-	uint64_t active_us;
-	struct mint *mint;
-	struct backend_waiter *waiter;
-	struct own_socket *own;
-	struct failover failover;
+	struct flow flow;
 	struct side client;
 	struct side backend;
-	uint32_t sent;
-	uint32_t ports;
-	uint8_t state;
-	uint8_t n_fds;
-	uint8_t hops;
-	bool queued;
-};
-
-enum tcp_result {
-	TCP_WAITS, /* for an event */
-	TCP_AGAIN, /* there is more to do at once, after the others' turn */
-	TCP_FAILED, /* reset the connection */
 };
 
 /* What sockets are registered for; EPOLLOUT comes with the first write that
@@ -136,28 +84,9 @@ enum tcp_result {
 
 /* tcp.c */
 
-/** tcp_set_state() - and the deadline that goes with it */
-void tcp_set_state(struct worker *worker, struct conn *conn,
-		   enum conn_state state);
-
-/** tcp_reset() - ends it at once: both peers see a reset. @conn is dead. */
-void tcp_reset(struct worker *worker, struct conn *conn);
-
-/** tcp_end() - both directions are done: closes when the kernel is through */
+/** tcp_end() - both directions are done: closes when the kernel is through.
+ * @conn may be dead afterwards. */
 void tcp_end(struct worker *worker, struct conn *conn);
-
-/** tcp_close_backend() - @reset: so that the backend sees a reset */
-void tcp_close_backend(struct worker *worker, struct conn *conn, bool reset);
-
-/** tcp_is_dead() - was it ended? */
-bool tcp_is_dead(const struct conn *conn);
-
-/** tcp_note() - writes down what epoll(7) says of a side */
-void tcp_note(struct side *side, uint32_t events);
-
-/** tcp_run() - does what can be done in the present state; @conn may be dead
- * afterwards */
-void tcp_run(struct worker *worker, struct conn *conn);
 
 /* tcp_pump.c */
 
@@ -166,17 +95,17 @@ void tcp_run(struct worker *worker, struct conn *conn);
  *
  * And the end of what @src sends. Both may be the same side (echo).
  */
-enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
-			 struct side *src, struct side *dst);
+enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
+			  struct side *src, struct side *dst);
 
 /**
  * tcp_pump_early() - passes on to a backend whose connecting is not known to
  * be done what was kept for it, and what the client said by now
  *
- * Return: TCP_AGAIN: it took some, so it is connected; TCP_WAITS: it is not
- * known; TCP_FAILED.
+ * Return: FLOW_AGAIN: it took some, so it is connected; FLOW_WAITS: it is not
+ * known; FLOW_FAILED.
  */
-enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn);
+enum flow_result tcp_pump_early(struct worker *worker, struct conn *conn);
 
 /**
  * tcp_keep() - keeps a copy of what was read from @side and not written on
@@ -198,34 +127,35 @@ void tcp_drop(struct worker *worker, struct conn *conn, struct side *side);
 ssize_t tcp_send(struct side *dst, const void *data, size_t len);
 
 /** tcp_sink() - reads and forgets */
-enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,
-			 struct side *src);
+enum flow_result tcp_sink(struct worker *worker, struct conn *conn,
+			  struct side *src);
 
 /** tcp_shut() - says to @side that nothing more will come */
 void tcp_shut(struct side *side);
 
-/* tcp_forward.c */
+/* tcp_introduce.c */
 
-/** tcp_forward_begin() - connects to a backend; @conn may be dead afterwards */
-void tcp_forward_begin(struct worker *worker, struct conn *conn);
-
-/** tcp_forward_forget() - gives up the socket that berthd makes; after it was
- * closed */
-void tcp_forward_forget(struct worker *worker, struct conn *conn);
-
-/** tcp_forward_pins() - does its backend's socket hold a namespace that may go?
+/**
+ * tcp_introduce() - keeps what any backend is to be told of the client first:
+ * the PROXY protocol's header, if the rule wants it
+ *
+ * Return: 0; -errno: the client is gone, or memory is out.
  */
-bool tcp_forward_pins(const struct conn *conn);
+int tcp_introduce(struct worker *worker, struct conn *conn);
 
-/** tcp_forward_timeout() - no backend was reached in time */
-void tcp_forward_timeout(struct worker *worker, struct conn *conn);
-
-/** tcp_forward_run() - while CONN_OPEN */
-enum tcp_result tcp_forward_run(struct worker *worker, struct conn *conn);
+/**
+ * tcp_introduce_anew() - the same when the rule changed, before a backend took
+ * any of it
+ * @old:	what conn.flow.serving was
+ *
+ * Return: 0; -errno: the client is gone, or there is no memory or room.
+ */
+int tcp_introduce_anew(struct worker *worker, struct conn *conn,
+		       const struct serving *old);
 
 /* tcp_respond.c */
 
-/** tcp_respond_run() - while CONN_OPEN: text, echo, discard */
-enum tcp_result tcp_respond_run(struct worker *worker, struct conn *conn);
+/** tcp_respond_run() - while FLOW_OPEN: text, echo, discard */
+enum flow_result tcp_respond_run(struct worker *worker, struct conn *conn);
 
 #endif

@@ -78,13 +78,13 @@ static void side_put_pipe(struct worker *worker, struct conn *conn,
 	if (!src->pipe)
 		return;
 	src->pipe = worker_put_pipe(worker, src->pipe);
-	admission_give(conn->share->listener->netns, ADMISSION_PIPES, 1);
+	admission_give(conn->flow.share->listener->netns, ADMISSION_PIPES, 1);
 }
 
 static bool side_take_pipe(struct worker *worker, struct conn *conn,
 			   struct side *src)
 {
-	struct admission *netns = conn->share->listener->netns;
+	struct admission *netns = conn->flow.share->listener->netns;
 
 	if (!admission_take(netns, ADMISSION_PIPES, 1))
 		return false;
@@ -97,8 +97,8 @@ static bool side_take_pipe(struct worker *worker, struct conn *conn,
 /* Is there memory to keep what one read brings? */
 static bool may_keep(const struct conn *conn)
 {
-	return admission_has_room(conn->share->listener->netns, ADMISSION_BYTES,
-				  BUFFER_MAX_BYTES);
+	return admission_has_room(conn->flow.share->listener->netns,
+				  ADMISSION_BYTES, BUFFER_MAX_BYTES);
 }
 
 int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
@@ -107,7 +107,7 @@ int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
 	side->rest = buffer_new(&worker->buffers, data, len);
 	if (!side->rest)
 		return -ENOMEM;
-	admission_add_bytes(conn->share->listener->netns,
+	admission_add_bytes(conn->flow.share->listener->netns,
 			    buffer_bytes(side->rest));
 	return 0;
 }
@@ -117,7 +117,7 @@ static void drop_rest(struct worker *worker, struct conn *conn,
 {
 	if (!side->rest)
 		return;
-	admission_give(conn->share->listener->netns, ADMISSION_BYTES,
+	admission_give(conn->flow.share->listener->netns, ADMISSION_BYTES,
 		       buffer_bytes(side->rest));
 	side->rest = buffer_free(&worker->buffers, side->rest);
 }
@@ -156,20 +156,20 @@ static bool was_reset(const struct side *src, const struct side *dst)
 static void count_given(struct worker *worker, struct conn *conn,
 			const struct side *dst, ssize_t n)
 {
-	conn->active_us = worker->now_us;
+	conn->flow.active_us = worker->now_us;
 	if (dst == &conn->client)
-		counters_add(share_counters(conn->share), COUNTER_BYTES_OUT,
-			     (uint64_t)n);
+		counters_add(share_counters(conn->flow.share),
+			     COUNTER_BYTES_OUT, (uint64_t)n);
 }
 
 static void count_read(struct worker *worker, struct conn *conn,
 		       struct side *src, ssize_t n)
 {
-	conn->active_us = worker->now_us;
+	conn->flow.active_us = worker->now_us;
 	src->cut_off = false;
-	admit_bytes(worker, conn->share, (size_t)n);
+	admit_bytes(worker, conn->flow.share, (size_t)n);
 	if (src == &conn->client)
-		counters_add(share_counters(conn->share), COUNTER_BYTES_IN,
+		counters_add(share_counters(conn->flow.share), COUNTER_BYTES_IN,
 			     (uint64_t)n);
 }
 
@@ -432,8 +432,8 @@ static int give_kept(struct worker *worker, struct conn *conn, struct side *src,
 	return r;
 }
 
-enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
-			 struct side *src, struct side *dst)
+enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
+			  struct side *src, struct side *dst)
 {
 	int r, n_reads = src->splicing ? PUMP_SPLICES : PUMP_READS;
 
@@ -441,23 +441,23 @@ enum tcp_result tcp_pump(struct worker *worker, struct conn *conn,
 		if ((src->rest || src->pipe) &&
 		    (dst->writable || dst->broken) &&
 		    give_kept(worker, conn, src, dst) < 0)
-			return TCP_FAILED;
+			return FLOW_FAILED;
 		if (src->rest || src->pipe)
-			return TCP_WAITS;
+			return FLOW_WAITS;
 		if (src->eof && !dst->shut && was_reset(src, dst))
-			return TCP_FAILED;
+			return FLOW_FAILED;
 		if (src->eof)
 			tcp_shut(dst);
 		if (!src->readable || src->eof ||
 		    !(dst->writable || dst->broken))
-			return TCP_WAITS;
+			return FLOW_WAITS;
 		r = src->splicing && !dst->broken
 			    ? pump_splice(worker, conn, src, dst)
 			    : pump_copy(worker, conn, src, dst);
 		if (r < 0)
-			return TCP_FAILED;
+			return FLOW_FAILED;
 	}
-	return TCP_AGAIN;
+	return FLOW_AGAIN;
 }
 
 /* Moves what was kept to the scratch buffer. Return: how much. */
@@ -475,7 +475,7 @@ static size_t take_rest(struct worker *worker, struct conn *conn,
 	return len;
 }
 
-enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
+enum flow_result tcp_pump_early(struct worker *worker, struct conn *conn)
 {
 	struct side *client = &conn->client, *backend = &conn->backend;
 	size_t len = take_rest(worker, conn, client);
@@ -484,10 +484,10 @@ enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
 	if (client->readable && len < BUFFER_MAX_BYTES && may_keep(conn))
 		n = side_read(worker, conn, client, len);
 	if (n < 0)
-		return TCP_FAILED;
+		return FLOW_FAILED;
 	len += (size_t)n;
 	if (len == 0)
-		return TCP_WAITS;
+		return FLOW_WAITS;
 	done = tcp_send(backend, worker->scratch, len);
 	if (done < 0) {
 		if (done != -EAGAIN)
@@ -497,18 +497,18 @@ enum tcp_result tcp_pump_early(struct worker *worker, struct conn *conn)
 	if ((size_t)done < len &&
 	    tcp_keep(worker, conn, client, worker->scratch + done,
 		     len - (size_t)done) < 0)
-		return TCP_FAILED;
-	return done > 0 ? TCP_AGAIN : TCP_WAITS;
+		return FLOW_FAILED;
+	return done > 0 ? FLOW_AGAIN : FLOW_WAITS;
 }
 
-enum tcp_result tcp_sink(struct worker *worker, struct conn *conn,
-			 struct side *src)
+enum flow_result tcp_sink(struct worker *worker, struct conn *conn,
+			  struct side *src)
 {
 	for (int i = 0; i < PUMP_READS; i++) {
 		if (!src->readable)
-			return TCP_WAITS;
+			return FLOW_WAITS;
 		if (side_read(worker, conn, src, 0) < 0)
-			return TCP_FAILED;
+			return FLOW_FAILED;
 	}
-	return TCP_AGAIN;
+	return FLOW_AGAIN;
 }

@@ -9,52 +9,53 @@
 
 /* What the client says is read until its end and dropped: to close with unread
  * bytes would reset the connection and take the answer back. */
-static enum tcp_result respond_text(struct worker *worker, struct conn *conn)
+static enum flow_result respond_text(struct worker *worker, struct conn *conn)
 {
-	const struct serving *serving = conn->serving;
+	const struct serving *serving = conn->flow.serving;
 	ssize_t n;
 
-	while (conn->sent < serving->text_len) {
-		n = tcp_send(&conn->client, serving->text + conn->sent,
-			     serving->text_len - conn->sent);
+	while (conn->flow.sent < serving->text_len) {
+		n = tcp_send(&conn->client, serving->text + conn->flow.sent,
+			     serving->text_len - conn->flow.sent);
 		if (n == -EAGAIN) {
 			conn->client.writable = false;
-			return TCP_WAITS;
+			return FLOW_WAITS;
 		}
 		if (n < 0)
-			return TCP_FAILED;
-		conn->sent += (uint32_t)n;
-		conn->active_us = worker->now_us;
-		counters_add(share_counters(conn->share), COUNTER_BYTES_OUT,
-			     (uint64_t)n);
+			return FLOW_FAILED;
+		conn->flow.sent += (uint32_t)n;
+		conn->flow.active_us = worker->now_us;
+		counters_add(share_counters(conn->flow.share),
+			     COUNTER_BYTES_OUT, (uint64_t)n);
 	}
 	tcp_shut(&conn->client);
-	tcp_set_state(worker, conn, CONN_DRAINING);
-	return TCP_AGAIN;
+	flow_set_state(worker, &conn->flow, FLOW_DRAINING);
+	return FLOW_AGAIN;
 }
 
-static enum tcp_result respond_echo(struct worker *worker, struct conn *conn)
+static enum flow_result respond_echo(struct worker *worker, struct conn *conn)
 {
 	struct side *client = &conn->client;
-	enum tcp_result result = tcp_pump(worker, conn, client, client);
+	enum flow_result result = tcp_pump(worker, conn, client, client);
 
-	if (result == TCP_WAITS && client->eof && client->shut)
+	if (result == FLOW_WAITS && client->eof && client->shut)
 		tcp_end(worker, conn);
 	return result;
 }
 
-static enum tcp_result respond_discard(struct worker *worker, struct conn *conn)
+static enum flow_result respond_discard(struct worker *worker,
+					struct conn *conn)
 {
-	enum tcp_result result = tcp_sink(worker, conn, &conn->client);
+	enum flow_result result = tcp_sink(worker, conn, &conn->client);
 
-	if (result == TCP_WAITS && conn->client.eof)
+	if (result == FLOW_WAITS && conn->client.eof)
 		tcp_end(worker, conn);
 	return result;
 }
 
-enum tcp_result tcp_respond_run(struct worker *worker, struct conn *conn)
+enum flow_result tcp_respond_run(struct worker *worker, struct conn *conn)
 {
-	switch (conn->serving->action) {
+	switch (conn->flow.serving->action) {
 	case SERVICE_RESPOND:
 		return respond_text(worker, conn);
 	case SERVICE_ECHO:
@@ -65,5 +66,5 @@ enum tcp_result tcp_respond_run(struct worker *worker, struct conn *conn)
 	case SERVICE_HANDOFF:
 		break;
 	}
-	return TCP_FAILED;
+	return FLOW_FAILED;
 }

@@ -363,7 +363,7 @@ static void relay_init(struct relay *relay)
 	relay->share.listener = relay->listener;
 	relay->share.worker = &relay->worker;
 	atomic_init(&relay->share.counters, &relay->counters);
-	conn->share = &relay->share;
+	conn->flow.share = &relay->share;
 	conn->client = (struct sctp_side){ .fd = FD_SRC, .limits = limits };
 	conn->backend = (struct sctp_side){ .fd = FD_DST, .limits = limits };
 	if (relay->mode == MODE_STREAM)
@@ -444,14 +444,14 @@ static void check(const struct relay *relay)
 static bool step(struct relay *relay)
 {
 	struct sctp_side *src = &relay->conn.client, *dst = relay_dst(relay);
-	enum sctp_result result;
+	enum flow_result result;
 
 	relay->worker.turn++;
 	src->readable = true;
 	if (dst)
 		dst->writable = true;
 	result = sctp_pump(&relay->worker, &relay->conn, src, dst);
-	if (result == SCTP_RESULT_FAILED || result == SCTP_RESULT_RESTARTED)
+	if (result == FLOW_FAILED)
 		return false;
 	if (dst == src && src->eof)
 		peers.closed = true;

@@ -14,8 +14,8 @@
 
 #define N_CLIENTS 4000
 
-static const struct backend_queue_key full = { .backend = 7 };
-static const struct backend_queue_key other = { .backend = 8 };
+static const struct backend_queue_key full = { .id = 7 };
+static const struct backend_queue_key other = { .id = 8 };
 
 /* Stand for namespaces. */
 static struct admission greedy, modest;

@@ -15,6 +15,7 @@
 #include "relay/backend/failover.h"
 #include "relay/core/listener.h"
 #include "relay/core/serving.h"
+#include "relay/core/upstream.h"
 #include "relay/core/worker.h"
 
 #define NOW_US (100 * USEC_PER_SEC)
@@ -27,7 +28,7 @@ static struct counters counted;
 static struct listener listener;
 static struct share share;
 static struct worker worker;
-static struct failover failover;
+static struct upstream upstream;
 
 static int setup(void **state)
 {
@@ -45,18 +46,18 @@ static int setup(void **state)
 	share.listener = &listener;
 	worker.now_us = NOW_US;
 	worker.log_limits.burst = UINT32_MAX;
-	failover = (struct failover){ 0 };
+	upstream = (struct upstream){ 0 };
 	return 0;
 }
 
 static bool pick(void)
 {
-	return failover_pick(&worker, &share, &serving, &failover);
+	return failover_pick(&worker, &share, &serving, &upstream);
 }
 
 static bool next(int error)
 {
-	return failover_next(&worker, &share, &serving, &failover, error);
+	return failover_next(&worker, &share, &serving, &upstream, error);
 }
 
 static void test_each_once(void **state)
@@ -65,11 +66,11 @@ static void test_each_once(void **state)
 
 	(void)state;
 	assert_true(pick());
-	assert_int_equal(failover.index, 0);
+	assert_int_equal(upstream.index, 0);
 	assert_true(next(ECONNREFUSED));
-	assert_int_equal(failover.index, 1);
+	assert_int_equal(upstream.index, 1);
 	assert_true(next(ETIMEDOUT));
-	assert_int_equal(failover.index, 2);
+	assert_int_equal(upstream.index, 2);
 	assert_false(next(ECONNREFUSED));
 	counters_sum(&counted, &counts);
 	assert_int_equal(counts.n_errors, 2);
@@ -99,7 +100,7 @@ static void test_whose_fault(void **state)
 		(void)setup(state);
 		assert_true(pick());
 		assert_true(next(cases[i].error));
-		assert_int_equal(failover.index, 1);
+		assert_int_equal(upstream.index, 1);
 		assert_int_equal(atomic_load(&backends[0].health.held_until_us),
 				 cases[i].own ? 0 : NOW_US + USEC_PER_SEC);
 	}

@@ -65,7 +65,7 @@ static int set_up(void **state)
 	relay.netns.workers = &relay.netns_worker;
 	relay.listener->netns = &relay.netns;
 	relay.listener->shares[0].worker = &relay.worker;
-	relay.conn.share = &relay.listener->shares[0];
+	relay.conn.flow.share = &relay.listener->shares[0];
 	relay.conn.client = (struct side){ .fd = pair(&relay.from),
 					   .no_delay = true,
 					   .readable = true,
@@ -138,7 +138,7 @@ static void pump(void)
 	relay.conn.backend.writable = true;
 	assert_int_not_equal(tcp_pump(&relay.worker, &relay.conn,
 				      &relay.conn.client, &relay.conn.backend),
-			     TCP_FAILED);
+			     FLOW_FAILED);
 }
 
 static void test_rest_is_counted(void **state)

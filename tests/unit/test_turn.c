@@ -85,7 +85,7 @@ static void test_sctp(void **state)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, to), 0);
 	relay_init(&relay, -1, PROTOCOL_SCTP);
-	conn.share = relay.share;
+	conn.flow.share = relay.share;
 	conn.client = (struct sctp_side){ .fd = to[0],
 					  .kind = SCTP_SIDE_STREAM,
 					  .writable = true };
@@ -96,12 +96,12 @@ static void test_sctp(void **state)
 	use_up_turn(&relay);
 	assert_int_equal(sctp_pump(&relay.worker, &conn, &conn.backend,
 				   &conn.client),
-			 SCTP_RESULT_AGAIN);
+			 FLOW_AGAIN);
 	assert_int_equal(read(to[1], buffer, sizeof(buffer)), -1);
 	relay.worker.turn++;
 	assert_int_equal(sctp_pump(&relay.worker, &conn, &conn.backend,
 				   &conn.client),
-			 SCTP_RESULT_WAITS);
+			 FLOW_WAITS);
 	assert_int_equal(read(to[1], buffer, sizeof(buffer)), N_BYTES);
 	assert_int_equal(turn_bytes(&relay), N_BYTES);
 	for (int i = 0; i < 2; i++) {

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/* flow.c - the life of one client's conversation, whatever its protocol
+ *
+ * Theory of operation: a flow is in the list of its share and in the list of
+ * its worker from flow_start() to flow_end(). The table flow.ops tells what its
+ * protocol does differently.
+ *
+ *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> dead
+ *
+ * A client that is not forwarded begins with OPEN. From every state
+ * flow_reset() leads out at once: errors, timeouts, and a namespace that goes.
+ *
+ * Each flow has one timer. Progress postpones the deadline without moving the
+ * timer: when the timer fires too early it is set again.
+ *
+ * A flow that has more to do than its turn allows is put behind the others in
+ * worker.ready. If it dies there, its memory is freed when its turn comes.
+ */
+#include "relay/core/flow.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "relay/core/admit.h"
+#include "relay/core/listener.h"
+#include "relay/core/serving.h"
+#include "relay/core/share.h"
+#include "relay/core/worker.h"
+
+/* How long the peers may take nothing of what was said to them after one of
+ * them, or both, said their last. */
+#define DRAIN_TIMEOUT_US (30 * USEC_PER_SEC)
+
+static_assert(offsetof(struct flow, grave) == 0, "worker_bury() frees it");
+
+/* Deadlines */
+
+static uint64_t open_deadline(const struct flow *flow)
+{
+	uint64_t idle_us = flow->active_us + flow->serving->idle_timeout_us;
+	uint64_t stalled_us = flow->ops->stalled_until
+				      ? flow->ops->stalled_until(flow)
+				      : TIMERS_NEVER;
+
+	return stalled_us < idle_us ? stalled_us : idle_us;
+}
+
+static uint64_t flow_deadline(const struct flow *flow)
+{
+	switch ((enum flow_state)flow->state) {
+	case FLOW_CONNECTING:
+	case FLOW_WAITING:
+		return flow->active_us + flow->serving->connect_timeout_us;
+	case FLOW_OPEN:
+		return open_deadline(flow);
+	case FLOW_DRAINING:
+	case FLOW_ENDING:
+		return flow->since_us + DRAIN_TIMEOUT_US;
+	}
+	return flow->since_us;
+}
+
+/* The kernel tells nobody what a peer takes while there is room for more
+ * anyway. So the kernel is asked when the time is up, and not before.
+ * Return: is there time again? */
+static bool flow_may_go_on(struct worker *worker, struct flow *flow)
+{
+	bool progressed = flow->ops->progressed(worker, flow);
+
+	if (progressed && flow->state == FLOW_OPEN)
+		flow->active_us = worker->now_us;
+	else if (progressed)
+		flow->since_us = worker->now_us;
+	return flow_deadline(flow) > worker->now_us;
+}
+
+static void flow_timer_handler(struct timer *timer, void *user_data)
+{
+	struct flow *flow = container_of(timer, struct flow, timer);
+	struct worker *worker = user_data;
+	bool connects = flow->state == FLOW_CONNECTING ||
+			flow->state == FLOW_WAITING;
+
+	if (flow_deadline(flow) > worker->now_us ||
+	    (!connects && flow_may_go_on(worker, flow)))
+		timer_set(&worker->timers, timer, flow_deadline(flow));
+	else if (connects)
+		flow->ops->connect_timeout(worker, flow);
+	else
+		flow_reset(worker, flow);
+}
+
+void flow_set_state(struct worker *worker, struct flow *flow,
+		    enum flow_state state)
+{
+	flow->state = (uint8_t)state;
+	flow->since_us = worker->now_us;
+	/* Also when it is later: many that were connected at one time would
+	 * each wake an idle relay for nothing. */
+	timer_set(&worker->timers, &flow->timer, flow_deadline(flow));
+}
+
+void flow_hasten(struct worker *worker, struct flow *flow)
+{
+	timer_set_earlier(&worker->timers, &flow->timer, flow_deadline(flow));
+}
+
+/* Beginning and end */
+
+int flow_start(struct worker *worker, struct share *share, struct flow *flow,
+	       const struct flow_ops *ops)
+{
+	int r = timers_reserve(&worker->timers);
+
+	if (r < 0)
+		return r;
+	flow->timer.handler = flow_timer_handler;
+	flow->ops = ops;
+	flow->share = share;
+	flow->serving = serving_ref(share->serving);
+	flow->active_us = worker->now_us;
+	flow->n_fds = (uint8_t)admit_fds(share);
+	share_accepted(share);
+	load_add_conns(&worker->load, 1);
+	DL_APPEND(share->flows, flow);
+	DL_APPEND2(worker->flows, flow, worker_prev, worker_next);
+	return 0;
+}
+
+void flow_end(struct worker *worker, struct flow *flow, bool reset)
+{
+	struct share *share = flow->share;
+
+	flow->ops->close(worker, flow, reset);
+	timers_unreserve(&worker->timers, &flow->timer);
+	flow->serving = serving_unref(flow->serving);
+	counters_add(share_counters(share), COUNTER_ENDED, 1);
+	admit_give(share, flow->n_fds);
+	load_add_conns(&worker->load, -1);
+	DL_DELETE(share->flows, flow);
+	DL_DELETE2(worker->flows, flow, worker_prev, worker_next);
+	if (!flow->queued)
+		worker_bury(worker, &flow->grave);
+	if (!share->withdrawn)
+		share_unpark(worker, share);
+	else if (!share->flows)
+		share_ended(worker, share);
+}
+
+void flow_reset(struct worker *worker, struct flow *flow)
+{
+	flow_end(worker, flow, /* reset= */ true);
+}
+
+void flow_give_fd(struct flow *flow)
+{
+	flow->n_fds--;
+	admit_give_fds(flow->share, 1);
+}
+
+bool flow_shed(struct worker *worker)
+{
+	struct flow *oldest = worker->flows;
+
+	if (!oldest)
+		return false;
+	flow_reset(worker, oldest->worker_prev); /* the newest: a ring */
+	return true;
+}
+
+void flow_share_abort(struct worker *worker, struct share *share)
+{
+	struct flow *flow, *next;
+
+	DL_FOREACH_SAFE (share->flows, flow, next)
+		flow_reset(worker, flow);
+}
+
+/* Turns */
+
+static void flow_again(struct worker *worker, struct flow *flow)
+{
+	if (flow->queued)
+		return;
+	flow->queued = true;
+	DL_APPEND2(worker->ready, flow, ready_prev, ready_next);
+}
+
+void flow_run(struct worker *worker, struct flow *flow)
+{
+	if (admit_turn_is_over(worker, flow->share)) {
+		flow_again(worker, flow);
+		return;
+	}
+	switch (flow->ops->step(worker, flow)) {
+	case FLOW_WAITS:
+		return;
+	case FLOW_AGAIN:
+		flow_again(worker, flow);
+		return;
+	case FLOW_FAILED:
+		flow_reset(worker, flow);
+		return;
+	}
+}
+
+void flow_run_ready(struct worker *worker)
+{
+	struct flow *ready = TAKE_PTR(worker->ready), *flow;
+
+	while ((flow = ready)) {
+		DL_DELETE2(ready, flow, ready_prev, ready_next);
+		flow->queued = false;
+		if (flow_is_dead(flow))
+			worker_bury(worker, &flow->grave);
+		else
+			flow_run(worker, flow);
+	}
+}
+
+void flow_open(struct worker *worker, struct flow *flow)
+{
+	flow_set_state(worker, flow, FLOW_OPEN);
+	flow_run(worker, flow);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow.h - one client's conversation, whatever its protocol
+ *
+ * All of it is for the worker that serves the client.
+ */
+#ifndef RELAY_CORE_FLOW_H
+#define RELAY_CORE_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/core/pollable.h"
+#include "relay/core/timer.h"
+#include "relay/core/upstream.h"
+
+struct flow;
+struct ip_addr;
+struct serving;
+struct share;
+struct worker;
+
+enum flow_state {
+	FLOW_CONNECTING, /* the backend's or berthd's answer is awaited */
+	FLOW_WAITING, /* in a queue for the backend, or for a local port */
+	FLOW_OPEN, /* data flow */
+	FLOW_DRAINING, /* all is said; what the client still says is dropped */
+	FLOW_ENDING, /* the rest is passed on, or the kernel is not through */
+};
+
+enum flow_result {
+	FLOW_WAITS, /* for an event */
+	FLOW_AGAIN, /* there is more to do at once, after the others' turn */
+	FLOW_FAILED, /* reset it */
+};
+
+/**
+ * struct flow_ops - what the protocols do differently
+ *
+ * Functions that return nothing may leave the flow dead.
+ * @step:	does what can be done now. The flow may be dead afterwards, if
+ *		the result is FLOW_WAITS
+ * @close:	closes both sides, the backend's by failover_close(); @reset: so
+ *		that the peers see a reset, else gracefully
+ * @progressed:	its time is up: did a peer take something since this was asked
+ *		last?
+ * @stalled_until: NULL; or until when it may hold up others while it is open.
+ *		TIMERS_NEVER: it does not hold up anybody
+ * @connect_timeout: no backend was reached in time
+ * @client_address: who is stood in for with `transparent`. Return: 0;
+ *		-ENOTCONN: the client is gone; -errno
+ * @take_socket: makes @fd the backend's and gets it ready for connect(2); it
+ *		goes by @close_backend, in case of failure too. Return: 0 or
+ *		-errno
+ * @connecting:	connect(2) began, and has succeeded if @connected; goes on with
+ *		failover_reached() or failover_await(), or ends the flow
+ * @close_backend: closes the backend's side, if it is there, and forgets what
+ *		was read from it
+ * @renewed:	NULL; or adapts to flow.serving, which was @old, what the next
+ *		backend is told first. Return: 0 or -errno
+ */
+struct flow_ops {
+	enum flow_result (*step)(struct worker *worker, struct flow *flow);
+	void (*close)(struct worker *worker, struct flow *flow, bool reset);
+	bool (*progressed)(struct worker *worker, struct flow *flow);
+	uint64_t (*stalled_until)(const struct flow *flow);
+	void (*connect_timeout)(struct worker *worker, struct flow *flow);
+	int (*client_address)(const struct flow *flow,
+			      struct ip_addr *ret_addr);
+	int (*take_socket)(struct worker *worker, struct flow *flow, int fd);
+	void (*connecting)(struct worker *worker, struct flow *flow,
+			   bool connected);
+	void (*close_backend)(struct worker *worker, struct flow *flow,
+			      bool reset);
+	int (*renewed)(struct worker *worker, struct flow *flow,
+		       const struct serving *old);
+};
+
+/**
+ * struct flow - first member of what a protocol has for a client
+ * @serving:	what the client gets; one reference. NULL: the flow is dead
+ * @prev, @next: in share.flows
+ * @worker_prev, @worker_next: in worker.flows
+ * @ready_prev, @ready_next: in worker.ready, if @queued
+ * @since_us:	beginning of @state; while draining or ending: the last time
+ *		that a peer was seen to have taken something
+ * @active_us:	last progress; while connecting: beginning with this backend
+ * @state:	enum flow_state
+ * @n_fds:	descriptors that it holds of the limit
+ * @sent:	bytes of serving.text that are sent
+ */
+struct flow {
+	struct grave grave;
+	struct timer timer;
+	const struct flow_ops *ops;
+	struct share *share;
+	struct serving *serving;
+	struct flow *prev, *next;
+	struct flow *worker_prev, *worker_next;
+	struct flow *ready_prev, *ready_next;
+	uint64_t since_us;
+	uint64_t active_us;
+	struct upstream upstream;
+	uint8_t state;
+	uint8_t n_fds;
+	bool queued;
+	uint32_t sent;
+};
+
+/**
+ * flow_start() - begins the life of @flow: a client of @share was let in
+ * @flow:	zero-initialized, the beginning of memory of malloc(3), which is
+ *		the worker's from now on
+ *
+ * It begins as FLOW_CONNECTING, without a deadline. Return: 0; -ENOMEM: nothing
+ * happened.
+ */
+int flow_start(struct worker *worker, struct share *share, struct flow *flow,
+	       const struct flow_ops *ops);
+
+/**
+ * flow_end() - closes both sides of @flow and gives back all that it has
+ * @reset:	both peers see a reset
+ *
+ * @flow is dead then. Its memory is freed after the batch.
+ */
+void flow_end(struct worker *worker, struct flow *flow, bool reset);
+
+/** flow_reset() - flow_end(), so that both peers see a reset */
+void flow_reset(struct worker *worker, struct flow *flow);
+
+/** flow_is_dead() - was it ended? Its memory is there until the batch's end. */
+static inline bool flow_is_dead(const struct flow *flow)
+{
+	return !flow->serving;
+}
+
+/** flow_set_state() - sets the state, and the deadline that goes with it */
+void flow_set_state(struct worker *worker, struct flow *flow,
+		    enum flow_state state);
+
+/** flow_hasten() - its deadline may be earlier now than it was */
+void flow_hasten(struct worker *worker, struct flow *flow);
+
+/** flow_open() - data flow from now on: runs it; it may be dead afterwards */
+void flow_open(struct worker *worker, struct flow *flow);
+
+/** flow_run() - does what can be done, if its namespace's turn is not over; it
+ * may be dead afterwards */
+void flow_run(struct worker *worker, struct flow *flow);
+
+/** flow_give_fd() - one of its descriptors is not needed any more */
+void flow_give_fd(struct flow *flow);
+
+/** flow_run_ready() - runs those flows that had more to do, each once, in the
+ * order in which they were cut short. worker.ready tells whether there are
+ * any. */
+void flow_run_ready(struct worker *worker);
+
+/**
+ * flow_shed() - resets the worker's newest flow
+ *
+ * The newest, because there was room before it came.
+ * Return: false: there is none.
+ */
+bool flow_shed(struct worker *worker);
+
+/** flow_share_abort() - resets all flows of @share */
+void flow_share_abort(struct worker *worker, struct share *share);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* upstream.h - a client's way to a backend, of every protocol */
+#ifndef RELAY_CORE_UPSTREAM_H
+#define RELAY_CORE_UPSTREAM_H
+
+#include <stdint.h>
+
+struct backend_waiter;
+struct mint;
+struct own_socket;
+
+/**
+ * struct upstream - what a client's way to a backend takes; zero-initialize
+ * @tried:	bit i: backend i of the client's serving failed
+ * @mint:	where the socket comes from, when berthd makes it; else NULL
+ * @own:	of the socket, if the backend may be a listener of the relay's;
+ *		else NULL
+ * @waiter:	the client's place in a queue for a backend or a local port;
+ *		NULL: it does not wait
+ * @ports:	the port space that the socket has a local port of; 0: none
+ * @index:	the backend that is tried now, or was reached
+ * @hops:	see own_arrival_hops()
+ */
+struct upstream {
+	uint64_t tried;
+	struct mint *mint;
+	struct own_socket *own;
+	struct backend_waiter *waiter;
+	uint32_t ports;
+	uint8_t index;
+	uint8_t hops;
+};
+
+#endif
