@@ -497,7 +497,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 
 static int open_control(struct berthd *berthd, const struct options *options)
 {
-	const struct control_view view = {
+	const struct control_config config = {
 		.watcher = berthd->watcher,
 		.binder = berthd->binder,
 		.rules = berthd->rules,
@@ -513,7 +513,7 @@ static int open_control(struct berthd *berthd, const struct options *options)
 
 	(void)snprintf(path, sizeof(path), "%s/control.sock",
 		       options->runtime_dir); /* too long: bind(2) fails */
-	r = control_new(berthd->loop, path, &view, &berthd->control);
+	r = control_new(berthd->loop, path, &config, &berthd->control);
 	if (r < 0)
 		return log_error_errno(r, "cannot serve berthctl on '%s'",
 				       path);

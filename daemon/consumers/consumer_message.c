@@ -11,7 +11,7 @@
 #include "common/backend.h"
 #include "common/netns.h"
 #include "common/util.h"
-#include "daemon/json_text.h"
+#include "daemon/json_build.h"
 #include "daemon/consumers/stats_counts.h"
 
 /* A message has room for 64 KiB, and a namespace may have any number of names;
@@ -164,11 +164,8 @@ static json_t *netns_json(const struct listener *listener,
 {
 	json_t *names = json_array();
 
-	for (size_t i = 0; netns && i < netns->n_names && i < NAMES_MAX; i++) {
-		if (json_array_append_new(names,
-					  json_text(netns->names[i].name)) < 0)
-			return json_decref(names), NULL;
-	}
+	for (size_t i = 0; netns && i < netns->n_names && i < NAMES_MAX; i++)
+		json_add(&names, json_text(netns->names[i].name));
 	return json_pack("{s:I, s:b, s:o}", "id",
 			 (json_int_t)listener->netns_id, "host",
 			 netns && netns->host, "names", names);
@@ -179,12 +176,9 @@ static int add_from(json_t *message, const struct service *service)
 	char text[BACKEND_SOURCE_TEXT_MAX];
 	json_t *from = json_array();
 
-	for (size_t i = 0; i < service->n_from; i++) {
-		if (json_array_append_new(
-			    from, json_string(backend_source_fmt(
-					  &service->from[i], text))) < 0)
-			return json_decref(from), -ENOMEM;
-	}
+	for (size_t i = 0; i < service->n_from; i++)
+		json_add(&from, json_string(backend_source_fmt(
+					&service->from[i], text)));
 	return json_object_set_new(message, "from", from) < 0 ? -ENOMEM : 0;
 }
 
@@ -192,10 +186,8 @@ static int add_forward(json_t *message, const struct service *service)
 {
 	json_t *to = json_array();
 
-	for (size_t i = 0; i < service->n_to; i++) {
-		if (json_array_append_new(to, json_text(service->to[i])) < 0)
-			return json_decref(to), -ENOMEM;
-	}
+	for (size_t i = 0; i < service->n_to; i++)
+		json_add(&to, json_text(service->to[i]));
 	if (service->proxy &&
 	    json_object_set_new(
 		    message, "proxy_protocol",

@@ -25,7 +25,7 @@
 #include "common/stand_in.h"
 #include "common/stream.h"
 #include "common/util.h"
-#include "daemon/json_text.h"
+#include "daemon/json_build.h"
 #include "daemon/privileges.h"
 #include "watcher/watcher.h"
 

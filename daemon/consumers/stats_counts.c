@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "daemon/json_build.h"
 
 /* The kernel's errnos end here. */
 #define ERRNO_MAX 4095
@@ -150,30 +151,20 @@ static json_t *errors_json(const struct berth_counts *counts)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < counts->n_errors; i++) {
-		if (json_array_append_new(
-			    array, error_json(counts->errors[i].error,
-					      counts->errors[i].n)) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
+	for (size_t i = 0; i < counts->n_errors; i++)
+		json_add(&array, error_json(counts->errors[i].error,
+					    counts->errors[i].n));
 	return array;
 }
 
 json_t *stats_counts_json(const struct berth_counts *counts)
 {
-	json_t *object = json_pack("{s:I, s:o}", "failed",
-				   (json_int_t)stats_counts_failed(counts),
-				   "errors", errors_json(counts));
+	json_t *object = json_object();
 
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		if (json_object_set_new(object, members[i].name,
-					json_integer((json_int_t)member_value(
-						counts, i))) < 0) {
-			json_decref(object);
-			return NULL;
-		}
-	}
+	json_put(&object, "failed", json_count(stats_counts_failed(counts)));
+	json_put(&object, "errors", errors_json(counts));
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		json_put(&object, members[i].name,
+			 json_count(member_value(counts, i)));
 	return object;
 }

@@ -16,11 +16,11 @@ struct stats;
 struct watcher;
 
 /**
- * struct control_view - what the control service shows; all borrowed
+ * struct control_config - whom the service asks; all outlive it
  * @reload:	does what SIGHUP does, before it returns. Return: 0 or -errno.
  * @started_us:	monotonic
  */
-struct control_view {
+struct control_config {
 	struct watcher *watcher;
 	struct binder *binder;
 	struct rule_store *rules;
@@ -35,13 +35,16 @@ struct control_view {
 /**
  * control_new() - serves on the UNIX socket at @path
  * @path:	replaced when it exists (the owner holds the directory's lock)
+ * @config:	copied
  *
  * Return: 0; -ENAMETOOLONG; -ENOMEM; -errno of socket(2), bind(2), listen(2).
  */
 int control_new(struct loop *loop, const char *path,
-		const struct control_view *view, struct control **ret_control);
+		const struct control_config *config,
+		struct control **ret_control);
 
-/** control_free() - ends all connections and removes the socket's file */
+/** control_free() - ends all connections and removes the socket's file
+ * Return: NULL. NULL is fine. */
 struct control *control_free(struct control *control);
 
 #endif

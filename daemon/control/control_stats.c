@@ -1,80 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-/* control_stats.c - replies of io.berth that have to ask the consumers first */
+/* control_stats.c - the method GetStats, and asking the consumers first */
 #include "daemon/control/control_stats.h"
 
 #include "common/util.h"
-#include "daemon/json_text.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/consumers/stats_counts.h"
 #include "daemon/control/varlink.h"
+#include "daemon/json_build.h"
 #include "rules/rules.h"
 
-/** struct asking - a call that waits for the consumers */
-struct asking {
+/** struct question - a call that waits for the consumers */
+struct question {
 	struct varlink_call *call;
 	struct stats *stats;
-	struct stats_reply reply;
+	struct control_asking asking;
 	struct stats_waiter waiter;
 };
 
-static void asking_cancelled(void *state)
+static void question_cancelled(void *state)
 {
-	struct asking *asking = state;
+	struct question *question = state;
 
-	stats_cancel(asking->stats, &asking->waiter);
-	asking->reply.free(asking->reply.state);
-	free(asking);
+	stats_cancel(question->stats, &question->waiter);
+	question->asking.free(question->asking.state);
+	free(question);
 }
 
-static void asking_done(struct stats_result *result, void *user_data)
+static void question_answered(struct stats_result *result, void *user_data)
 {
-	struct asking *asking = user_data;
-	struct varlink_call *call = asking->call;
-	struct stats_reply reply = asking->reply;
+	struct question *question = user_data;
+	struct varlink_call *call = question->call;
+	struct control_asking asking = question->asking;
 
-	free(asking);
+	free(question);
 	if (result) {
-		reply.reply(call, result, reply.state);
+		asking.reply(call, result, asking.state);
 	} else {
-		reply.free(reply.state);
+		asking.free(asking.state);
 		varlink_reply(call, NULL);
 	}
 }
 
-void control_ask_stats(struct varlink_call *call, struct stats *stats,
-		       const struct stats_reply *reply)
+void control_ask(struct varlink_call *call, struct stats *stats,
+		 const struct control_asking *asking)
 {
-	struct asking *asking = malloc(sizeof(*asking));
+	struct question *question = malloc(sizeof(*question));
 
-	if (asking) {
-		*asking = (struct asking){
+	if (question) {
+		*question = (struct question){
 			.stats = stats,
-			.reply = *reply,
-			.waiter = { .done = asking_done, .user_data = asking },
+			.asking = *asking,
+			.waiter = { .done = question_answered,
+				    .user_data = question },
 		};
-		asking->call =
-			varlink_call_defer(call, asking_cancelled, asking);
+		question->call =
+			varlink_call_defer(call, question_cancelled, question);
 	}
-	if (!asking || !asking->call) {
-		free(asking);
-		reply->free(reply->state);
+	if (!question || !question->call) {
+		free(question);
+		asking->free(asking->state);
 		varlink_reply(call, NULL);
 		return;
 	}
-	stats_collect(stats, &asking->waiter);
+	stats_collect(stats, &question->waiter);
 }
 
-json_t *control_silent_json(const struct stats_result *result)
+json_t *control_silent(const struct stats_result *result)
 {
 	json_t *array = json_array();
 	const char *name;
 
-	for (size_t i = 0; (name = stats_result_silent(result, i)); i++) {
-		if (json_array_append_new(array, json_text(name)) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
+	for (size_t i = 0; (name = stats_result_silent(result, i)); i++)
+		json_add(&array, json_text(name));
 	return array;
 }
 
@@ -112,10 +109,13 @@ static int rule_stats_next(void *state, json_t **ret_element)
 static void reply_stats(struct varlink_call *call, struct stats_result *result,
 			void *state)
 {
+	static const struct varlink_array arrays[] = {
+		{ "rules", rule_stats_next },
+	};
 	struct rule_stats *list = state;
-	struct varlink_list reply = {
-		.member = "rules",
-		.next = rule_stats_next,
+	const struct varlink_list reply = {
+		.arrays = arrays,
+		.n_arrays = ARRAY_SIZE(arrays),
 		.free = rule_stats_free,
 		.state = list,
 	};
@@ -123,7 +123,7 @@ static void reply_stats(struct varlink_call *call, struct stats_result *result,
 	list->result = stats_result_ref(result);
 	varlink_reply_list(
 		call,
-		json_pack("{s:o, s:o}", "silent", control_silent_json(result),
+		json_pack("{s:o, s:o}", "silent", control_silent(result),
 			  "total",
 			  stats_counts_json(stats_result_total(result))),
 		&reply);
@@ -132,14 +132,14 @@ static void reply_stats(struct varlink_call *call, struct stats_result *result,
 void control_stats(struct varlink_call *call, struct stats *stats)
 {
 	struct rule_stats *list = calloc(1, sizeof(*list));
-	const struct stats_reply reply = {
+	const struct control_asking asking = {
 		.reply = reply_stats,
 		.free = rule_stats_free,
 		.state = list,
 	};
 
 	if (list)
-		control_ask_stats(call, stats, &reply);
+		control_ask(call, stats, &asking);
 	else
 		varlink_reply(call, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control_stats.h - replies of io.berth that have to ask the consumers first */
+/* control_stats.h - the method GetStats, and asking the consumers first */
 #ifndef DAEMON_CONTROL_CONTROL_STATS_H
 #define DAEMON_CONTROL_CONTROL_STATS_H
 
@@ -10,26 +10,26 @@ struct stats_result;
 struct varlink_call;
 
 /**
- * struct stats_reply - what to do once the consumers were asked
- * @reply:	replies to @call; takes @state
+ * struct control_asking - what to do once the consumers were asked
+ * @reply:	replies to @call; takes @state; @result is borrowed
  * @free:	when there is nothing to reply to any more; takes @state
  */
-struct stats_reply {
+struct control_asking {
 	void (*reply)(struct varlink_call *call, struct stats_result *result,
 		      void *state);
 	void (*free)(void *state);
 	void *state;
 };
 
-/** control_ask_stats() - defers @call; @reply is copied */
-void control_ask_stats(struct varlink_call *call, struct stats *stats,
-		       const struct stats_reply *reply);
+/** control_ask() - defers @call until they have answered; @asking is copied */
+void control_ask(struct varlink_call *call, struct stats *stats,
+		 const struct control_asking *asking);
 
-/** control_silent_json() - who did not answer. Return: a new reference, NULL
- * when out of memory. */
-json_t *control_silent_json(const struct stats_result *result);
+/** control_silent() - an array of the names of those that did not answer
+ * Return: a new reference, or NULL: no memory. */
+json_t *control_silent(const struct stats_result *result);
 
-/** control_stats() - the method GetStats */
+/** control_stats() - replies to @call, once the consumers were asked */
 void control_stats(struct varlink_call *call, struct stats *stats);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* describe.h - what berthd knows, as JSON; doc/io.berth.varlink is the key
+/* describe.h - namespaces and listeners as JSON; doc/io.berth.varlink is the
+ * key
  *
- * All functions return a new reference, or NULL when memory is short.
+ * Functions that return JSON return a new reference, or NULL: no memory.
  */
 #ifndef DAEMON_CONTROL_DESCRIBE_H
 #define DAEMON_CONTROL_DESCRIBE_H
@@ -11,11 +12,10 @@
 #include <stdint.h>
 
 struct berth_counts;
-struct control_view;
+struct binder;
 struct endpoint;
 struct listener;
 struct netns;
-struct rule_info;
 struct watcher_lingering;
 struct watcher_pending;
 
@@ -30,40 +30,56 @@ struct describe_counts {
 void describe_count(struct describe_counts *counts,
 		    const struct listener *listener);
 
+/** describe_count_in() - Return: the listeners of one namespace. */
+struct describe_counts describe_count_in(struct binder *binder,
+					 uint64_t netns_id);
+
+/** describe_counts() - the type Counts */
+json_t *describe_counts(const struct describe_counts *counts);
+
 /** describe_errno() - a positive errno's name; JSON null for 0 */
 json_t *describe_errno(int error);
 
-/* The types and replies of the same names. @now_us: monotonic */
-json_t *describe_status(const struct control_view *view, uint64_t now_us);
-json_t *describe_namespace(const struct control_view *view,
-			   const struct netns *netns);
+/**
+ * describe_namespace() - the type Namespace
+ * @nsid:	-1: none yet
+ * @counts:	its listeners
+ * @omitted:	how many more are wanted than the limit allows
+ */
+json_t *describe_namespace(const struct netns *netns, int nsid,
+			   const struct describe_counts *counts,
+			   size_t omitted);
+
+/** describe_pending() - the type Pending. @now_us: monotonic */
 json_t *describe_pending(const struct watcher_pending *pending,
 			 uint64_t now_us);
-json_t *describe_lingering(const struct control_view *view,
-			   const struct watcher_lingering *lingering,
-			   uint64_t now_us);
 
-/** describe_names() - ListNamespaces but for the namespaces */
-json_t *describe_names(const struct control_view *view, uint64_t now_us);
-
-/** describe_listener() - @counts: what its consumer counted; NULL: unknown */
-json_t *describe_listener(const struct control_view *view,
-			  const struct listener *listener,
-			  const struct berth_counts *counts, uint64_t now_us);
-
-/** describe_join() - @object with the members of @more; takes both, either may
- * be NULL: then so is the result */
-json_t *describe_join(json_t *object, json_t *more);
+/**
+ * describe_lingering() - the type Lingering
+ * @open, @withdrawn: listeners that berthd, and its consumers, still hold
+ * @now_us:	monotonic
+ */
+json_t *describe_lingering(const struct watcher_lingering *lingering,
+			   size_t open, size_t withdrawn, uint64_t now_us);
 
 /** describe_endpoint() - "protocol", "address" and "port", to be added to */
 json_t *describe_endpoint(const struct endpoint *endpoint);
 
-/** describe_attempt() - adds "state", "reason", "error", "next_attempt_us" and
- * "delivered" to @object, which it takes and returns */
-json_t *describe_attempt(json_t *object, const struct listener *listener,
-			 uint64_t now_us);
-json_t *describe_rule(const struct rule_info *info,
-		      const struct describe_counts *counts);
-json_t *describe_files(const struct control_view *view);
+/**
+ * describe_attempt() - puts "state", "reason", "error", "next_attempt_us" and
+ * "delivered" of @listener into *@object, as json_put() does
+ * @now_us:	monotonic
+ */
+void describe_attempt(json_t **object, const struct listener *listener,
+		      uint64_t now_us);
+
+/**
+ * describe_listener() - the type Listener
+ * @label:	what its namespace is called
+ * @counts:	what its consumer counted; NULL: unknown
+ * @now_us:	monotonic
+ */
+json_t *describe_listener(const struct listener *listener, const char *label,
+			  const struct berth_counts *counts, uint64_t now_us);
 
 #endif

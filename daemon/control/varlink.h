@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* varlink.h - a server of one Varlink interface on a UNIX stream socket
+/* varlink.h - methods of a Varlink interface, and how they reply
  *
  * The protocol is that of https://varlink.org: JSON objects, each ended by a
- * NUL. Calls of one connection are answered in order. org.varlink.service is
- * answered here, the server's own interface by its handlers.
+ * NUL. Calls of one connection are answered in order. varlink_server.h serves
+ * an interface on a socket.
  */
 #ifndef DAEMON_CONTROL_VARLINK_H
 #define DAEMON_CONTROL_VARLINK_H
@@ -12,20 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/loop.h"
-
 struct varlink_call;
-struct varlink_server;
-
-/* The longest call: the calls of io.berth are a name at most. */
-#define VARLINK_REQUEST_MAX (64 * 1024)
-
-/* Connections at a time: a hundred clients of a status service are a mistake,
- * and each may hold a request and a piece of a reply. */
-#define VARLINK_CONNECTIONS_MAX 64
-
-/* How long half a call may take, or a reply that the client does not read. */
-#define VARLINK_TIMEOUT_US (30 * UINT64_C(1000000))
+struct varlink_output;
 
 /** struct varlink_parameter - a string that a method takes */
 struct varlink_parameter {
@@ -60,54 +48,36 @@ struct varlink_interface {
 };
 
 /**
- * struct varlink_list - an array of a reply that is too long to exist at once
+ * struct varlink_array - an array of a reply that is too long to exist at once
  * @member:	its name among the reply's parameters
  * @next:	makes the next element; runs from the loop while the client
  *		reads, so what it walks over may change between two calls.
- *		Return: 1; 0: that was all; -ENOMEM.
+ *		Return: 1; 0: that was all; -ENOMEM; -EAGAIN: there is none now,
+ *		varlink_output_wake() tells when there is.
+ */
+struct varlink_array {
+	const char *member;
+	int (*next)(void *state, json_t **ret_element);
+};
+
+/**
+ * struct varlink_list - a reply with such arrays, one after the other
+ * @arrays:	static; one at least
  * @free:	called once, also when the client went away
  */
 struct varlink_list {
-	const char *member;
-	int (*next)(void *state, json_t **ret_element);
+	const struct varlink_array *arrays;
+	size_t n_arrays;
 	void (*free)(void *state);
 	void *state;
 };
 
-/**
- * varlink_server_new() - makes a server without a socket
- * @interface:	static
- * @user_data:	for its handlers
- * Return: 0 or -ENOMEM.
- */
-int varlink_server_new(struct loop *loop,
-		       const struct varlink_interface *interface,
-		       void *user_data, struct varlink_server **ret_server);
+/** varlink_call_interface() - the interface that the server serves */
+const struct varlink_interface *
+varlink_call_interface(const struct varlink_call *call);
 
-/** varlink_server_free() - ends all connections, removes the socket's file */
-struct varlink_server *varlink_server_free(struct varlink_server *server);
-
-/**
- * varlink_server_listen() - serves root and our own user at @path, mode 0600
- *
- * A socket's file that is in the way is replaced, anything else is not.
- * Changes the process's umask for the time of bind(2).
- * Return: 0; -ENAMETOOLONG; -ENOMEM; -errno of socket(2), bind(2), listen(2).
- */
-int varlink_server_listen(struct varlink_server *server, const char *path);
-
-/**
- * varlink_server_attach() - serves one connection
- * @fd:		a stream socket; taken, also on failure
- * Return: 0; -EBUSY: too many connections, none of them idle; -ENOMEM; -errno
- * of epoll_ctl(2).
- */
-int varlink_server_attach(struct varlink_server *server, int fd);
-
-/** varlink_server_connections() - how many there are */
-size_t varlink_server_connections(const struct varlink_server *server);
-
-/** varlink_call_string() - a parameter's value; NULL when it was not given */
+/** varlink_call_string() - a parameter's value
+ * Return: borrowed from the call; NULL when it was not given. */
 const char *varlink_call_string(const struct varlink_call *call,
 				const char *name);
 
@@ -127,12 +97,31 @@ struct varlink_call *varlink_call_defer(struct varlink_call *call,
 void varlink_reply(struct varlink_call *call, json_t *parameters);
 
 /**
- * varlink_reply_list() - answers with @parameters and the array @list
+ * varlink_reply_list() - answers with @parameters and the arrays of @list
  * @parameters:	an object, taken; NULL is out of memory
  * @list:	copied; its state is taken
+ *
+ * A client that called with "more" gets several replies of some kilobytes,
+ * others get one. In all replies but the first the arrays in @parameters are
+ * empty, and its other members are repeated. Elements are made as the client
+ * reads, and no more of them than it reads.
  */
 void varlink_reply_list(struct varlink_call *call, json_t *parameters,
 			const struct varlink_list *list);
+
+/**
+ * varlink_call_output() - what a list that waits is woken by
+ * Return: borrowed; valid until the list's @free is called.
+ */
+struct varlink_output *varlink_call_output(struct varlink_call *call);
+
+/**
+ * varlink_output_wake() - the list that said -EAGAIN may be asked again
+ *
+ * Not from within @next. Does nothing unless the list waits. Ends the
+ * connection, and so calls @free, when it cannot be polled any more.
+ */
+void varlink_output_wake(struct varlink_output *output);
 
 /**
  * varlink_error() - fails the call
@@ -141,5 +130,13 @@ void varlink_reply_list(struct varlink_call *call, json_t *parameters,
  */
 void varlink_error(struct varlink_call *call, const char *error,
 		   json_t *parameters);
+
+/**
+ * varlink_service_error() - fails the call as Varlink itself defines
+ * @error:	of org.varlink.service, without its name
+ * @key, @value: its one parameter, of any bytes
+ */
+void varlink_service_error(struct varlink_call *call, const char *error,
+			   const char *key, const char *value);
 
 #endif

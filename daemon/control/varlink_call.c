@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/* varlink_call.c - one Varlink call: from a message's text to the reply's
- *
- * A short reply is dumped whole. A list is dumped in pieces while the client
- * reads: neither the array nor its text ever exists as a whole, and the loop
- * never waits for ten thousand elements.
- */
-#include "daemon/control/varlink_internal.h"
+/* varlink_call.c - one Varlink call, from a message's text to its reply */
+#include "daemon/control/varlink_call.h"
 
 #include <string.h>
 
 #include "common/util.h"
+#include "daemon/control/varlink_service.h"
 
-#define SERVICE_INTERFACE "org.varlink.service"
-
-/* One piece of a list: 50 listeners' worth, half a millisecond of work. */
-#define PIECE_BYTES (16 * 1024)
+/* "org.example.interface.Error": both parts are our own and short. */
+#define ERROR_NAME_MAX 256
 
 /**
  * struct varlink_call - lives as long as its dispatch, or until its deferred
  * reply
+ * @oneway:	the client wants no reply
+ * @more:	the client takes several replies
  * @result:	0 or -ENOMEM
  * @cancelled:	with @state: of a deferred one
  */
@@ -28,6 +24,7 @@ struct varlink_call {
 	const json_t *parameters;
 	struct varlink_output *output;
 	bool oneway;
+	bool more;
 	bool answered;
 	int result;
 	bool deferred;
@@ -35,99 +32,29 @@ struct varlink_call {
 	void *state;
 };
 
-static const char service_description[] =
-	"# Every Varlink service has this interface: it says what the service\n"
-	"# is and which interfaces it implements.\n"
-	"interface org.varlink.service\n"
-	"\n"
-	"# What the service is, and the names of its interfaces.\n"
-	"method GetInfo() -> (\n"
-	"  vendor: string,\n"
-	"  product: string,\n"
-	"  version: string,\n"
-	"  url: string,\n"
-	"  interfaces: []string\n"
-	")\n"
-	"\n"
-	"# The description of one of them.\n"
-	"method GetInterfaceDescription(interface: string) -> (description: "
-	"string)\n"
-	"\n"
-	"error InterfaceNotFound (interface: string)\n"
-	"error MethodNotFound (method: string)\n"
-	"error MethodNotImplemented (method: string)\n"
-	"error InvalidParameter (parameter: string)\n"
-	"error PermissionDenied ()\n"
-	"error ExpectedMore ()\n";
-
 static void json_cleanup(json_t **json)
 {
 	json_decref(*json);
 }
 
-static int output_append(const char *text, size_t len, void *user_data)
+const struct varlink_interface *
+varlink_call_interface(const struct varlink_call *call)
 {
-	struct varlink_output *output = user_data;
-	size_t capacity = output->capacity ? output->capacity : 512;
-	char *data;
-
-	while (capacity - output->len < len)
-		capacity *= 2;
-	if (capacity > output->capacity) {
-		data = realloc(output->data, capacity);
-		if (!data)
-			return -1; /* json_dump_callback()'s failure */
-		output->data = data;
-		output->capacity = capacity;
-	}
-	memcpy(output->data + output->len, text, len);
-	output->len += len;
-	return 0;
+	return call->interface;
 }
 
-static int output_text(struct varlink_output *output, const char *text)
+const char *varlink_call_string(const struct varlink_call *call,
+				const char *name)
 {
-	return output_append(text, strlen(text), output) < 0 ? -ENOMEM : 0;
+	return json_string_value(json_object_get(call->parameters, name));
 }
 
-/* The text is ASCII or UTF-8 that jansson checked: only memory can fail. */
-static int output_json(struct varlink_output *output, const json_t *json,
-		       size_t flags)
+struct varlink_output *varlink_call_output(struct varlink_call *call)
 {
-	flags |= JSON_COMPACT | JSON_ENCODE_ANY;
-	return json_dump_callback(json, output_append, output, flags) < 0
-		       ? -ENOMEM
-		       : 0;
+	return call->output;
 }
 
-static int output_end(struct varlink_output *output)
-{
-	return output_append("", 1, output) < 0 ? -ENOMEM : 0;
-}
-
-bool varlink_output_pending(const struct varlink_output *output)
-{
-	return output->list_active || output->sent < output->len;
-}
-
-static void output_list_done(struct varlink_output *output)
-{
-	if (output->list_active)
-		output->list.free(output->list.state);
-	output->list_active = false;
-}
-
-void varlink_output_done(struct varlink_output *output)
-{
-	output_list_done(output);
-	free(output->data);
-	*output = (struct varlink_output){
-		.deferred = output->deferred,
-		.wake = output->wake,
-	};
-}
-
-void varlink_output_cancel(struct varlink_output *output)
+void varlink_cancel(struct varlink_output *output)
 {
 	struct varlink_call *call = TAKE_PTR(output->deferred);
 
@@ -137,53 +64,14 @@ void varlink_output_cancel(struct varlink_output *output)
 	free(call);
 }
 
-int varlink_output_fill(struct varlink_output *output)
+static int own_error(struct varlink_output *output,
+		     const struct varlink_interface *interface,
+		     const char *error, json_t *parameters)
 {
-	int r;
-
-	if (!output->list_active || output->sent < output->len)
-		return 0;
-	output->len = output->sent = 0;
-	while (output->len < PIECE_BYTES) {
-		_cleanup_(json_cleanup) json_t *element = NULL;
-
-		r = output->list.next(output->list.state, &element);
-		if (r < 0)
-			return r;
-		if (r == 0) {
-			output_list_done(output);
-			r = output_text(output, "]}}");
-			return r < 0 ? r : output_end(output);
-		}
-		if (!output->list_first && output_text(output, ",") < 0)
-			return -ENOMEM;
-		output->list_first = false;
-		if (output_json(output, element, 0) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Takes @parameters; @error is the full name, or NULL. */
-static int output_reply(struct varlink_output *output, const char *error,
-			json_t *parameters)
-{
-	_cleanup_(json_cleanup) json_t *reply = json_pack(
-		"{s:s*, s:o}", "error", error, "parameters", parameters);
-
-	if (!reply || output_json(output, reply, 0) < 0)
-		return -ENOMEM;
-	return output_end(output);
-}
-
-static int output_own_error(struct varlink_output *output,
-			    const struct varlink_interface *interface,
-			    const char *error, json_t *parameters)
-{
-	char name[256];
+	char name[ERROR_NAME_MAX];
 
 	(void)snprintf(name, sizeof(name), "%s.%s", interface->name, error);
-	return output_reply(output, name, parameters);
+	return varlink_output_reply(output, name, parameters);
 }
 
 int varlink_refuse(const struct varlink_interface *interface,
@@ -195,7 +83,7 @@ int varlink_refuse(const struct varlink_interface *interface,
 	/* The parser quotes what it choked on, maybe half a character. */
 	if (!parameters)
 		parameters = json_pack("{s:s}", "message", "not JSON");
-	r = output_own_error(output, interface, "InvalidRequest", parameters);
+	r = own_error(output, interface, "InvalidRequest", parameters);
 	return r < 0 ? r : -EBADMSG;
 }
 
@@ -210,8 +98,8 @@ static void call_out_of_memory(struct varlink_call *call)
 {
 	/* What was built is gone, so the little that this takes is there. */
 	varlink_output_done(call->output);
-	call->result = output_own_error(call->output, call->interface,
-					"OutOfMemory", json_object());
+	call->result = own_error(call->output, call->interface, "OutOfMemory",
+				 json_object());
 }
 
 /* After a reply: a deferred call is over. */
@@ -252,7 +140,7 @@ static void call_reply(struct varlink_call *call, const char *error,
 	if (!call_begin(call))
 		json_decref(parameters);
 	else if (!parameters ||
-		 output_reply(call->output, error, parameters) < 0)
+		 varlink_output_reply(call->output, error, parameters) < 0)
 		call_out_of_memory(call);
 	call_end(call);
 }
@@ -262,120 +150,42 @@ void varlink_reply(struct varlink_call *call, json_t *parameters)
 	call_reply(call, NULL, parameters);
 }
 
-static int output_list(struct varlink_output *output, json_t *parameters,
-		       const struct varlink_list *list)
-{
-	if (output_text(output, "{\"parameters\":{") < 0)
-		return -ENOMEM;
-	if (json_object_size(parameters) > 0 &&
-	    (output_json(output, parameters, JSON_EMBED) < 0 ||
-	     output_text(output, ",") < 0))
-		return -ENOMEM;
-	if (output_text(output, "\"") < 0 ||
-	    output_text(output, list->member) < 0)
-		return -ENOMEM;
-	return output_text(output, "\":[");
-}
-
-/* Return: 0, or -ENOMEM: the state is freed. */
-static int output_begin_list(struct varlink_output *output, json_t *parameters,
-			     const struct varlink_list *list)
-{
-	if (!parameters || output_list(output, parameters, list) < 0) {
-		list->free(list->state);
-		return -ENOMEM;
-	}
-	output->list = *list;
-	output->list_active = true;
-	output->list_first = true;
-	return 0;
-}
-
 void varlink_reply_list(struct varlink_call *call, json_t *parameters,
 			const struct varlink_list *list)
 {
-	_cleanup_(json_cleanup) json_t *head = parameters;
-
-	if (!call_begin(call))
+	if (!call_begin(call)) {
+		json_decref(parameters);
 		list->free(list->state);
-	else if (output_begin_list(call->output, head, list) < 0)
+	} else if (varlink_output_list(call->output, parameters, list,
+				       call->more) < 0) {
 		call_out_of_memory(call);
+	}
 	call_end(call);
 }
 
 void varlink_error(struct varlink_call *call, const char *error,
 		   json_t *parameters)
 {
-	char name[256];
+	char name[ERROR_NAME_MAX];
 
 	(void)snprintf(name, sizeof(name), "%s.%s", call->interface->name,
-		       error); /* both are our own */
+		       error);
 	call_reply(call, name, parameters);
 }
 
-/* An error of org.varlink.service with one parameter, of any bytes. */
-static void call_service_error(struct varlink_call *call, const char *error,
-			       const char *key, const char *value)
+void varlink_service_error(struct varlink_call *call, const char *error,
+			   const char *key, const char *value)
 {
-	call_reply(call, error, json_pack("{s:s}", key, value));
+	char name[ERROR_NAME_MAX];
+
+	(void)snprintf(name, sizeof(name), VARLINK_SERVICE ".%s", error);
+	call_reply(call, name, json_pack("{s:s}", key, value));
 }
 
 static void call_invalid(struct varlink_call *call, const char *parameter)
 {
-	call_service_error(call, SERVICE_INTERFACE ".InvalidParameter",
-			   "parameter", parameter);
+	varlink_service_error(call, "InvalidParameter", "parameter", parameter);
 }
-
-const char *varlink_call_string(const struct varlink_call *call,
-				const char *name)
-{
-	return json_string_value(json_object_get(call->parameters, name));
-}
-
-static void service_get_info(struct varlink_call *call, void *user_data)
-{
-	(void)user_data;
-	varlink_reply(call,
-		      json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor",
-				"berth", "product", "berthd", "version",
-				BERTH_VERSION, "url", "", "interfaces",
-				SERVICE_INTERFACE, call->interface->name));
-}
-
-static void service_get_description(struct varlink_call *call, void *user_data)
-{
-	const char *name = varlink_call_string(call, "interface");
-	const char *text = NULL;
-
-	(void)user_data;
-	if (strcmp(name, SERVICE_INTERFACE) == 0)
-		text = service_description;
-	else if (strcmp(name, call->interface->name) == 0)
-		text = call->interface->description;
-	if (text)
-		varlink_reply(call, json_pack("{s:s}", "description", text));
-	else
-		call_service_error(call, SERVICE_INTERFACE ".InterfaceNotFound",
-				   "interface", name);
-}
-
-static const struct varlink_parameter description_parameters[] = {
-	{ "interface", true },
-};
-
-static const struct varlink_method service_methods[] = {
-	{ .name = "GetInfo", .handler = service_get_info },
-	{ .name = "GetInterfaceDescription",
-	  .parameters = description_parameters,
-	  .n_parameters = ARRAY_SIZE(description_parameters),
-	  .handler = service_get_description },
-};
-
-static const struct varlink_interface service_interface = {
-	.name = SERVICE_INTERFACE,
-	.methods = service_methods,
-	.n_methods = ARRAY_SIZE(service_methods),
-};
 
 static bool method_takes(const struct varlink_method *method, const char *key)
 {
@@ -429,8 +239,8 @@ find_interface(const struct varlink_call *call, const char *name, size_t len)
 {
 	if (name_is(name, len, call->interface->name))
 		return call->interface;
-	return name_is(name, len, SERVICE_INTERFACE) ? &service_interface
-						     : NULL;
+	return name_is(name, len, VARLINK_SERVICE) ? &varlink_service_interface
+						   : NULL;
 }
 
 static void call_interface_not_found(struct varlink_call *call,
@@ -441,8 +251,8 @@ static void call_interface_not_found(struct varlink_call *call,
 	if (!interface)
 		call_out_of_memory(call);
 	else
-		call_service_error(call, SERVICE_INTERFACE ".InterfaceNotFound",
-				   "interface", interface);
+		varlink_service_error(call, "InterfaceNotFound", "interface",
+				      interface);
 }
 
 static void call_run(struct varlink_call *call, const char *name,
@@ -461,8 +271,7 @@ static void call_run(struct varlink_call *call, const char *name,
 	if (dot)
 		method = find_method(interface, dot + 1);
 	if (!method) {
-		call_service_error(call, SERVICE_INTERFACE ".MethodNotFound",
-				   "method", name);
+		varlink_service_error(call, "MethodNotFound", "method", name);
 		return;
 	}
 	invalid = method_check(method, parameters);
@@ -472,9 +281,8 @@ static void call_run(struct varlink_call *call, const char *name,
 	}
 	method->handler(call, call->user_data);
 	if (!call->answered)
-		call_service_error(call,
-				   SERVICE_INTERFACE ".MethodNotImplemented",
-				   "method", name);
+		varlink_service_error(call, "MethodNotImplemented", "method",
+				      name);
 }
 
 /* The name of a flag that is none, or of one that asks too much, or NULL. */
@@ -516,6 +324,7 @@ int varlink_dispatch(const struct varlink_interface *interface, void *user_data,
 				      "expected an object with a \"method\"",
 				      output);
 	call.oneway = json_is_true(json_object_get(message, "oneway"));
+	call.more = json_is_true(json_object_get(message, "more"));
 	parameters = json_object_get(message, "parameters");
 	if (json_is_null(parameters))
 		parameters = NULL;

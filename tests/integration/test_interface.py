@@ -126,19 +126,27 @@ def berthd(world):
 class Connection:
     def __init__(self, berthd, interface):
         self.interface = interface
+        self.data = b""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(10)
         self.sock.connect(str(berthd.runtime / "control.sock"))
 
-    def message(self, method, **parameters):
-        self.sock.sendall(json.dumps(
-            {"method": method, "parameters": parameters}).encode() + b"\0")
-        data = b""
-        while not data.endswith(b"\0"):
+    def send(self, method, parameters, more=False):
+        self.sock.sendall(json.dumps({
+            "method": method, "parameters": parameters,
+            "more": more}).encode() + b"\0")
+
+    def receive(self):
+        while b"\0" not in self.data:
             more = self.sock.recv(65536)
-            assert more, f"berthd ended the connection after {data!r}"
-            data += more
-        return json.loads(data[:-1])
+            assert more, f"berthd ended the connection after {self.data!r}"
+            self.data += more
+        message, _, self.data = self.data.partition(b"\0")
+        return json.loads(message)
+
+    def message(self, method, **parameters):
+        self.send(method, parameters)
+        return self.receive()
 
     def call(self, method, **parameters):
         """A call that succeeds, and whose reply is as described."""
@@ -148,6 +156,18 @@ class Connection:
         self.interface.check(message["parameters"],
                              self.interface.methods[method][1], method)
         return message["parameters"]
+
+    def replies(self, method, **parameters):
+        """Of a call with "more"; each is as described."""
+        self.send(f"{self.interface.name}.{method}", parameters, more=True)
+        continues = True
+        while continues:
+            message = self.receive()
+            continues = message.pop("continues", False)
+            assert set(message) == {"parameters"}, message
+            self.interface.check(message["parameters"],
+                                 self.interface.methods[method][1], method)
+            yield message["parameters"]
 
     def fails(self, method, error, **parameters):
         message = self.message(f"{self.interface.name}.{method}",
@@ -197,6 +217,83 @@ def test_replies(connection):
     assert len(shown["rules"]) == 4
     assert any(f["problems"] for f in shown["files"])
     assert connection.call("Reload")["problems"] > 0
+
+
+LISTS = ["GetStatus", "ListNamespaces", "ListListeners", "GetStats",
+         "ListRules"]
+
+
+def together(replies):
+    """What several replies say: as doc/io.berth.varlink puts it."""
+    whole = dict(replies[0])
+    for part in replies[1:]:
+        for name, value in part.items():
+            if isinstance(value, list):
+                whole[name] = whole[name] + value
+            else:
+                assert whole[name] == value, name
+    return whole
+
+
+def still(value):
+    """Without the times, which do not stand still."""
+    if isinstance(value, list):
+        return [still(v) for v in value]
+    if isinstance(value, dict):
+        return {k: still(v) for k, v in value.items()
+                if not k.endswith("_us") and k != "attempts"}
+    return value
+
+
+@pytest.mark.parametrize("method", LISTS)
+def test_several_replies(connection, method):
+    whole = together(list(connection.replies(method)))
+    assert still(whole) == still(connection.call(method))
+
+
+def test_more_replies_than_one(world, interface):
+    world.netns("n")
+    daemon = world.berthd(ack(port="1000-1499"))
+    wait_for(lambda: len(daemon.listeners()) == 500, "the listeners")
+    connection = Connection(daemon, interface)
+    replies = list(connection.replies("ListListeners"))
+    assert len(replies) > 5
+    assert all(reply["listeners"] for reply in replies[:-1])
+    whole = together(replies)["listeners"]
+    assert sorted(row["port"] for row in whole) == list(range(1000, 1500))
+    assert whole == connection.call("ListListeners")["listeners"]
+    shown = daemon.ctl("listeners")["listeners"]
+    assert [row["id"] for row in shown] == [row["id"] for row in whole]
+    text = daemon.ctl_text("listeners").splitlines()[1:]
+    assert [line.split()[4] for line in text] \
+        == [str(port) for port in range(1000, 1500)]
+    connection.sock.close()
+
+
+def test_list_across_changes(world, interface):
+    """What stays is listed once, what goes is left out."""
+    world.netns("a")
+    goes = world.netns("b")
+    daemon = world.berthd(ack(port="1000-1999"))
+    wait_for(lambda: len(daemon.listeners()) == 2000, "the listeners")
+    before = {row["id"]: row["namespace"] for row in daemon.listeners()}
+    connection = Connection(daemon, interface)
+    # The reader is slow: most of the list is not made when the first of it
+    # is read.
+    replies = connection.replies("ListListeners")
+    rows = next(replies)["listeners"]
+    goes.delete()
+    world.netns("c")
+    wait_for(lambda: {row["namespace"] for row in daemon.listeners()}
+             == {"a", "c"}, "the change")
+    for reply in replies:
+        rows += reply["listeners"]
+    ids = [row["id"] for row in rows]
+    assert len(set(ids)) == len(ids), "something is listed twice"
+    assert set(ids) <= set(before), "something new is listed"
+    assert {i for i, name in before.items() if name == "a"} <= set(ids)
+    assert len(ids) < 2000, "all was made before it was read"
+    connection.sock.close()
 
 
 def test_explain(connection):

@@ -206,12 +206,146 @@ static void test_oneway(void **state)
 	client_close(&client);
 }
 
+/* Puts the replies to one call together. Return: how many there were. */
+static size_t collect(const struct client *client, json_t *whole)
+{
+	bool continues = true;
+	size_t i;
+
+	for (i = 0; continues; i++) {
+		json_t *reply = client_reply(client, i), *value, *array;
+		json_t *parameters = json_object_get(reply, "parameters");
+		const char *key;
+
+		assert_true(i < client->replies);
+		continues = json_is_true(json_object_get(reply, "continues"));
+		assert_int_equal(json_object_size(reply), continues ? 2 : 1);
+		json_object_foreach (parameters, key, value) {
+			array = json_object_get(whole, key);
+			if (!array)
+				json_object_set(whole, key, value);
+			else if (json_is_array(array))
+				json_array_extend(array, value);
+			else
+				assert_true(json_equal(array, value));
+		}
+		json_decref(reply);
+	}
+	return i;
+}
+
+static bool done_last_reply(struct bench *b)
+{
+	static const char goes_on[] = "\"continues\":true}";
+	const struct client *client = b->client;
+	const size_t len = sizeof(goes_on);
+
+	return client->eof ||
+	       (client->replies > 0 && !client->data[client->len - 1] &&
+		(client->len < len ||
+		 strcmp(client->data + client->len - len, goes_on) != 0));
+}
+
+static void client_await_last(struct client *client)
+{
+	bench.client = client;
+	run_until(done_last_reply);
+	assert_false(client->eof);
+}
+
+/* In several replies and in one: the same. */
+static void test_more(void **state)
+{
+	static const char *const ends[] = { "0", "1", "2", "5000" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		json_t *whole = json_object(), *one = json_object();
+		struct client several, single;
+		char call[128];
+		size_t n;
+
+		assert_int_equal(client_open(&several, true), 0);
+		assert_int_equal(client_open(&single, true), 0);
+		(void)sprintf(call, HALVES("%s", "true"), ends[i]);
+		client_call(&several, call);
+		client_await_last(&several);
+		(void)sprintf(call, HALVES("%s", "false"), ends[i]);
+		client_call(&single, call);
+		client_await_last(&single);
+		n = collect(&several, whole);
+		assert_int_equal(n, several.replies);
+		assert_in_range(n, atoi(ends[i]) > 100 ? 2 : 1,
+				1 + (size_t)atoi(ends[i]) / 100);
+		assert_int_equal(collect(&single, one), 1);
+		assert_true(json_equal(whole, one));
+		assert_int_equal(json_array_size(json_object_get(whole, "low")),
+				 atoi(ends[i]) / 2);
+		assert_int_equal(
+			json_array_size(json_object_get(whole, "names")), 1);
+		json_decref(whole);
+		json_decref(one);
+		client_close(&several);
+		client_close(&single);
+	}
+	assert_int_equal(bench.lists_freed, 2 * ARRAY_SIZE(ends));
+}
+
+/* A connection serves the next call when the last reply is sent. */
+static void test_more_then_another(void **state)
+{
+	json_t *whole = json_object();
+	struct client client;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, COUNT_MORE("3000"));
+	client_call(&client, "{\"method\": \"org.example.test.Echo\"}");
+	client_await_last(&client);
+	n = collect(&client, whole);
+	assert_in_range(n, 2, 3000 / 100);
+	client_await(&client, n + 1);
+	assert_reply(&client, n, "{\"parameters\": {\"text\": null}}");
+	assert_int_equal(json_array_size(json_object_get(whole, "numbers")),
+			 3000);
+	json_decref(whole);
+	client_close(&client);
+}
+
+/* No reply is the last one: the client learns of it by the connection's end. */
+static void test_more_without_memory(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, "{\"method\": \"org.example.test.Count\", "
+			     "\"more\": true, \"parameters\": {\"end\": "
+			     "\"3000\", \"fail\": \"yes\"}}");
+	client_await_eof(&client);
+	assert_true(client.replies > 0);
+	for (size_t i = 0; i < client.replies; i++) {
+		json_t *reply = client_reply(&client, i);
+
+		assert_true(json_is_true(json_object_get(reply, "continues")));
+		json_decref(reply);
+	}
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(test_dispatch), BENCH_TEST(test_service_description),
-		BENCH_TEST(test_no_call),  BENCH_TEST(test_deep_nesting),
+		BENCH_TEST(test_dispatch),
+		BENCH_TEST(test_service_description),
+		BENCH_TEST(test_no_call),
+		BENCH_TEST(test_deep_nesting),
 		BENCH_TEST(test_oneway),
+		BENCH_TEST(test_more),
+		BENCH_TEST(test_more_then_another),
+		BENCH_TEST(test_more_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/util.h"
-#include "daemon/control/varlink_internal.h"
+#include "daemon/control/varlink.h"
+#include "daemon/control/varlink_conns.h"
 
 #define WATCHDOG_S 30
 
@@ -40,8 +41,9 @@ struct client {
 };
 
 /**
- * struct bench - one server and what happened to it
+ * struct bench - the connections and what happened to them
  * @elements_made, @lists_freed: by Count
+ * @feed:	what Follow waits for
  * @deferred:	the calls of Later that are not replied to
  * @cancelled:	how many of them were given up
  * @done:	ends run_until()
@@ -49,11 +51,12 @@ struct client {
  */
 struct bench {
 	struct loop *loop;
-	struct varlink_server *server;
+	struct varlink_conns *conns;
 	struct loop_timer *timer;
 	bool timer_fired;
 	size_t elements_made;
 	size_t lists_freed;
+	struct feed *feed;
 	struct varlink_call *deferred[8];
 	size_t n_deferred;
 	size_t cancelled;
@@ -108,6 +111,17 @@ static inline int numbers_next(void *state, json_t **ret_element)
 	return 1;
 }
 
+static inline int numbers_none(void *state, json_t **ret_element)
+{
+	(void)state;
+	(void)ret_element;
+	return 0;
+}
+
+static const struct varlink_array numbers_arrays[] = {
+	{ "numbers", numbers_next },
+};
+
 static inline void numbers_free(void *state)
 {
 	bench.lists_freed++;
@@ -119,8 +133,8 @@ static inline void test_count(struct varlink_call *call, void *user_data)
 	const char *end = varlink_call_string(call, "end");
 	struct numbers *numbers = calloc(1, sizeof(*numbers));
 	struct varlink_list list = {
-		.member = "numbers",
-		.next = numbers_next,
+		.arrays = numbers_arrays,
+		.n_arrays = 1,
 		.free = numbers_free,
 		.state = numbers,
 	};
@@ -132,6 +146,83 @@ static inline void test_count(struct varlink_call *call, void *user_data)
 	if (varlink_call_string(call, "head"))
 		json_object_set_new(head, "head", json_true());
 	varlink_reply_list(call, head, &list);
+}
+
+/** struct feed - a list that goes on when the test says so */
+struct feed {
+	struct varlink_output *output;
+	int next, known;
+	bool ended;
+};
+
+static inline int feed_next(void *state, json_t **ret_element)
+{
+	struct feed *feed = state;
+
+	if (feed->next == feed->known)
+		return feed->ended ? 0 : -EAGAIN;
+	*ret_element = json_integer(feed->next++);
+	return 1;
+}
+
+static inline void feed_free(void *state)
+{
+	bench.lists_freed++;
+	bench.feed = NULL;
+	free(state);
+}
+
+static inline void test_follow(struct varlink_call *call, void *user_data)
+{
+	static const struct varlink_array arrays[] = {
+		{ "events", feed_next },
+	};
+	struct feed *feed = calloc(1, sizeof(*feed));
+	struct varlink_list list = {
+		.arrays = arrays,
+		.n_arrays = 1,
+		.free = feed_free,
+		.state = feed,
+	};
+
+	(void)user_data;
+	feed->output = varlink_call_output(call);
+	bench.feed = feed;
+	varlink_reply_list(call, json_object(), &list);
+}
+
+/* The numbers in two arrays, between others that are empty. */
+static inline int low_next(void *state, json_t **ret_element)
+{
+	struct numbers *numbers = state;
+
+	return numbers->next < numbers->end / 2
+		       ? numbers_next(state, ret_element)
+		       : 0;
+}
+
+static inline void test_halves(struct varlink_call *call, void *user_data)
+{
+	static const struct varlink_array arrays[] = {
+		{ "none", numbers_none },
+		{ "low", low_next },
+		{ "nothing", numbers_none },
+		{ "high", numbers_next },
+	};
+	struct numbers *numbers = calloc(1, sizeof(*numbers));
+	struct varlink_list list = {
+		.arrays = arrays,
+		.n_arrays = ARRAY_SIZE(arrays),
+		.free = numbers_free,
+		.state = numbers,
+	};
+
+	(void)user_data;
+	numbers->end = atoi(varlink_call_string(call, "end"));
+	varlink_reply_list(call,
+			   json_pack("{s:i, s:[s]}", "n", numbers->end, "names",
+				     "a"),
+			   &list);
 }
 
 static inline void later_cancelled(void *state)
@@ -153,6 +244,7 @@ static const struct varlink_parameter count_parameters[] = {
 	{ "fail", false },
 	{ "head", false },
 };
+static const struct varlink_parameter halves_parameters[] = { { "end", true } };
 static const struct varlink_method methods[] = {
 	{ .name = "Echo",
 	  .parameters = echo_parameters,
@@ -166,6 +258,11 @@ static const struct varlink_method methods[] = {
 	{ .name = "Starve", .handler = test_starve },
 	{ .name = "Silent", .handler = test_silent },
 	{ .name = "Later", .handler = test_later },
+	{ .name = "Follow", .handler = test_follow },
+	{ .name = "Halves",
+	  .parameters = halves_parameters,
+	  .n_parameters = ARRAY_SIZE(halves_parameters),
+	  .handler = test_halves },
 };
 static const struct varlink_interface interface = {
 	.name = "org.example.test",
@@ -201,8 +298,8 @@ static inline int setup(void **state)
 	assert_int_equal(loop_timer_new(bench.loop, timer_handler, NULL,
 					&bench.timer),
 			 0);
-	assert_int_equal(varlink_server_new(bench.loop, &interface, NULL,
-					    &bench.server),
+	assert_int_equal(varlink_conns_new(bench.loop, &interface, NULL,
+					   &bench.conns),
 			 0);
 	return 0;
 }
@@ -210,7 +307,7 @@ static inline int setup(void **state)
 static inline int teardown(void **state)
 {
 	(void)state;
-	varlink_server_free(bench.server);
+	varlink_conns_free(bench.conns);
 	loop_timer_free(bench.timer);
 	loop_free(bench.loop);
 	return 0;
@@ -264,7 +361,7 @@ static inline void client_handler(uint32_t events, void *user_data)
 		client->replies += buffer[i] == '\0';
 }
 
-/* Return: what varlink_server_attach() said. */
+/* Return: what varlink_conns_add() said. */
 static inline int client_open(struct client *client, bool reads)
 {
 	int pair[2], r;
@@ -278,7 +375,7 @@ static inline int client_open(struct client *client, bool reads)
 	assert_int_equal(loop_add(bench.loop, client->fd, reads ? EPOLLIN : 0,
 				  client_handler, client, &client->source),
 			 0);
-	r = varlink_server_attach(bench.server, pair[1]);
+	r = varlink_conns_add(bench.conns, pair[1]);
 	bench.client = client;
 	return r;
 }
@@ -316,7 +413,7 @@ static inline bool done_eof(struct bench *b)
 
 static inline bool done_no_conns(struct bench *b)
 {
-	return varlink_server_connections(b->server) == 0;
+	return varlink_conns_count(b->conns) == 0;
 }
 
 static inline void client_await(struct client *client, size_t replies)
@@ -367,6 +464,13 @@ static inline void assert_reply(const struct client *client, size_t index,
 #define COUNT(n)                                                    \
 	"{\"method\": \"org.example.test.Count\", \"parameters\": " \
 	"{\"end\": \"" n "\"}}"
+#define COUNT_MORE(n)                                               \
+	"{\"method\": \"org.example.test.Count\", \"more\": true, " \
+	"\"parameters\": {\"end\": \"" n "\"}}"
+#define HALVES(n, more)                                             \
+	"{\"method\": \"org.example.test.Halves\", \"more\": " more \
+	", \"parameters\": {\"end\": \"" n "\"}}"
+#define FOLLOW "{\"method\": \"org.example.test.Follow\", \"more\": true}"
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 #endif

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_varlink_conn.c - framing, limits and deadlines of the control socket */
+/* test_varlink_conns.c - framing, limits and deadlines of Varlink connections
+ */
 #include "tests/unit/varlink_fixture.h"
-
-#include <sys/stat.h>
-#include <sys/un.h>
 
 /* --- framing --- */
 
@@ -112,6 +110,11 @@ static void run_until_stalled(void)
 	} while (bench.elements_made == 0 || bench.elements_made != before);
 }
 
+static bool done_list_freed(struct bench *b)
+{
+	return b->lists_freed > 0;
+}
+
 static void test_slow_reader(void **state)
 {
 	struct client client;
@@ -138,18 +141,50 @@ static void test_slow_reader(void **state)
 	client_close(&client);
 }
 
-static void test_gone_in_list(void **state)
+/* The same in several replies: each is made when there is room for it. */
+static void test_slow_reader_of_more(void **state)
 {
-	struct client client;
+	struct client client, other;
+	size_t made;
 
 	(void)state;
 	assert_int_equal(client_open(&client, false), 0);
-	client_call(&client, COUNT("200000"));
+	client_call(&client, COUNT_MORE("200000"));
 	run_until_stalled();
-	assert_int_equal(bench.lists_freed, 0);
+	made = bench.elements_made;
+	assert_in_range(made, 1, 100000);
+	/* Others do not wait for the reader. */
+	assert_int_equal(client_open(&other, true), 0);
+	client_call(&other, "{\"method\": \"org.example.test.Echo\"}");
+	client_await(&other, 1);
+	assert_int_equal(bench.elements_made, made);
+	assert_int_equal(loop_source_set_events(client.source, EPOLLIN), 0);
+	bench.client = &client;
+	run_until(done_list_freed);
+	assert_int_equal(bench.elements_made, 200000);
+	client_close(&other);
 	client_close(&client);
 	run_until(done_no_conns);
-	assert_int_equal(bench.lists_freed, 1);
+}
+
+static void test_gone_in_list(void **state)
+{
+	static const char *const calls[] = { COUNT("200000"),
+					     COUNT_MORE("200000") };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		struct client client;
+
+		bench.elements_made = 0;
+		assert_int_equal(client_open(&client, false), 0);
+		client_call(&client, calls[i]);
+		run_until_stalled();
+		assert_int_equal(bench.lists_freed, i);
+		client_close(&client);
+		run_until(done_no_conns);
+		assert_int_equal(bench.lists_freed, i + 1);
+	}
 }
 
 static void test_freed_in_list(void **state)
@@ -160,7 +195,7 @@ static void test_freed_in_list(void **state)
 	assert_int_equal(client_open(&client, false), 0);
 	client_call(&client, COUNT("200000"));
 	run_until_stalled();
-	bench.server = varlink_server_free(bench.server);
+	bench.conns = varlink_conns_free(bench.conns);
 	assert_int_equal(bench.lists_freed, 1);
 	client_close(&client);
 }
@@ -208,7 +243,7 @@ static void test_deadline_of_half_call(void **state)
 	struct client idle, half;
 
 	(void)state;
-	varlink_server_set_timeout(bench.server, 50 * USEC_PER_MSEC);
+	varlink_conns_set_timeout(bench.conns, 50 * USEC_PER_MSEC);
 	assert_int_equal(client_open(&idle, true), 0);
 	client_call(&idle, "{\"method\": \"org.example.test.Echo\"}");
 	client_await(&idle, 1);
@@ -231,7 +266,7 @@ static void test_deadline_is_for_the_call(void **state)
 	uint64_t begin_us = monotonic_us();
 
 	(void)state;
-	varlink_server_set_timeout(bench.server, 100 * USEC_PER_MSEC);
+	varlink_conns_set_timeout(bench.conns, 100 * USEC_PER_MSEC);
 	assert_int_equal(client_open(&client, true), 0);
 	client_send(&client, "{", 1);
 	while (!client.eof && monotonic_us() - begin_us < 10 * USEC_PER_SEC) {
@@ -247,7 +282,7 @@ static void test_deadline_of_reader(void **state)
 	struct client client;
 
 	(void)state;
-	varlink_server_set_timeout(bench.server, 50 * USEC_PER_MSEC);
+	varlink_conns_set_timeout(bench.conns, 50 * USEC_PER_MSEC);
 	assert_int_equal(client_open(&client, false), 0);
 	client_call(&client, COUNT("200000"));
 	run_until(done_no_conns);
@@ -270,7 +305,7 @@ static void test_too_many(void **state)
 	}
 	run_for_us(10 * USEC_PER_MSEC);
 	assert_int_equal(client_open(&clients[max], true), 0);
-	assert_int_equal(varlink_server_connections(bench.server), max);
+	assert_int_equal(varlink_conns_count(bench.conns), max);
 	client_await_eof(&clients[1]);
 	client_send(&clients[max], "{", 1);
 	run_for_us(10 * USEC_PER_MSEC);
@@ -279,113 +314,6 @@ static void test_too_many(void **state)
 	for (size_t i = 0; i < max + 2; i++)
 		client_close(&clients[i]);
 	run_until(done_no_conns);
-}
-
-/* --- the socket --- */
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	strcpy(address.sun_path, path);
-	assert_true(fd >= 0);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
-}
-
-static bool done_one_conn(struct bench *b)
-{
-	return varlink_server_connections(b->server) == 1;
-}
-
-/* A directory, and what is in it, also when an assertion failed. */
-static struct {
-	char dir[sizeof("/tmp/berth-test-varlink-XXXXXX")];
-	char path[64];
-	char other[64];
-	mode_t umask;
-} place;
-
-static int setup_place(void **state)
-{
-	strcpy(place.dir, "/tmp/berth-test-varlink-XXXXXX");
-	assert_non_null(mkdtemp(place.dir));
-	(void)sprintf(place.path, "%s/control.sock", place.dir);
-	(void)sprintf(place.other, "%s/file", place.dir);
-	place.umask = umask(0);
-	return setup(state);
-}
-
-static int teardown_place(void **state)
-{
-	(void)umask(place.umask);
-	(void)unlink(place.path);
-	(void)unlink(place.other);
-	(void)rmdir(place.dir);
-	return teardown(state);
-}
-
-static void test_listen(void **state)
-{
-	struct stat st;
-	int fd;
-
-	(void)state;
-	assert_int_equal(varlink_server_listen(bench.server, place.path), 0);
-	assert_int_equal(stat(place.path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(umask(0), 0);
-	fd = connect_to(place.path);
-	assert_true(fd >= 0);
-	run_until(done_one_conn);
-	(void)close(fd);
-	run_until(done_no_conns);
-	bench.server = varlink_server_free(bench.server);
-	assert_int_equal(access(place.path, F_OK), -1);
-}
-
-/* What a killed server left makes way, and nothing else does. */
-static void test_listen_in_place_of(void **state)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	FILE *f;
-
-	(void)state;
-	f = fopen(place.other, "w");
-	assert_non_null(f);
-	(void)fclose(f);
-	assert_int_equal(varlink_server_listen(bench.server, place.other),
-			 -EADDRINUSE);
-	assert_int_equal(access(place.other, F_OK), 0);
-
-	strcpy(address.sun_path, place.path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)),
-			 0);
-	(void)close(fd);
-	assert_int_equal(connect_to(place.path), -1);
-	assert_int_equal(varlink_server_listen(bench.server, place.path), 0);
-	fd = connect_to(place.path);
-	assert_true(fd >= 0);
-	(void)close(fd);
-}
-
-static void test_listen_fails(void **state)
-{
-	char path[200];
-
-	(void)state;
-	memset(path, 'a', sizeof(path));
-	path[0] = '/';
-	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(varlink_server_listen(bench.server, path),
-			 -ENAMETOOLONG);
-	assert_int_equal(varlink_server_listen(bench.server,
-					       "/nonexistent/berth/sock"),
-			 -ENOENT);
 }
 
 /* --- deferred replies --- */
@@ -443,8 +371,8 @@ static void test_deferred_list(void **state)
 {
 	struct numbers *numbers = calloc(1, sizeof(*numbers));
 	struct varlink_list list = {
-		.member = "numbers",
-		.next = numbers_next,
+		.arrays = numbers_arrays,
+		.n_arrays = 1,
 		.free = numbers_free,
 		.state = numbers,
 	};
@@ -503,7 +431,7 @@ static void test_deferred_client_gone(void **state)
 	assert_int_equal(client_open(&client, true), 0);
 	client_call(&client, LATER);
 	await_deferred(2);
-	bench.server = varlink_server_free(bench.server);
+	bench.conns = varlink_conns_free(bench.conns);
 	assert_int_equal(bench.cancelled, 2);
 	client_close(&client);
 }
@@ -546,6 +474,126 @@ static void test_deferred_is_not_idle(void **state)
 	client_close(&waiting);
 }
 
+/* --- lists that go on later --- */
+
+static bool done_following(struct bench *b)
+{
+	return b->feed != NULL;
+}
+
+static void follow(struct client *client)
+{
+	assert_int_equal(client_open(client, true), 0);
+	client_call(client, FOLLOW);
+	run_until(done_following);
+}
+
+/* One more element, or the end of all. */
+static void feed(int more)
+{
+	bench.feed->known += more;
+	bench.feed->ended = more == 0;
+	varlink_output_wake(bench.feed->output);
+}
+
+static void test_replies_at_any_time(void **state)
+{
+	struct client client;
+
+	(void)state;
+	varlink_conns_set_timeout(bench.conns, 20 * USEC_PER_MSEC);
+	follow(&client);
+	client_await(&client, 1);
+	assert_reply(&client, 0,
+		     "{\"parameters\": {\"events\": []}, "
+		     "\"continues\": true}");
+	/* To wait for what may never come has no deadline. */
+	run_for_us(60 * USEC_PER_MSEC);
+	assert_int_equal(client.replies, 1);
+	feed(1);
+	client_await(&client, 2);
+	assert_reply(&client, 1,
+		     "{\"parameters\": {\"events\": [0]}, "
+		     "\"continues\": true}");
+	varlink_output_wake(bench.feed->output); /* for nothing */
+	run_for_us(1000);
+	assert_int_equal(client.replies, 2);
+	feed(2);
+	varlink_output_wake(bench.feed->output); /* it does not wait */
+	client_await(&client, 3);
+	client_call(&client, "{\"method\": \"org.example.test.Echo\"}");
+	run_for_us(1000);
+	assert_int_equal(client.replies, 3);
+	feed(0);
+	client_await(&client, 5);
+	assert_reply(&client, 3, "{\"parameters\": {\"events\": []}}");
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
+}
+
+static void test_follower_goes(void **state)
+{
+	struct client client;
+
+	(void)state;
+	follow(&client);
+	client_await(&client, 1);
+	client_close(&client);
+	run_until(done_no_conns);
+	assert_null(bench.feed);
+	/* One that only stopped sending still reads, until it goes. */
+	follow(&client);
+	client_await(&client, 1);
+	assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
+	run_for_us(1000);
+	feed(1);
+	client_await(&client, 2);
+	run_for_us(1000);
+	client_close(&client);
+	run_until(done_no_conns);
+	assert_null(bench.feed);
+	/* And when it is the server that goes. */
+	follow(&client);
+	client_await(&client, 1);
+	bench.conns = varlink_conns_free(bench.conns);
+	assert_null(bench.feed);
+	client_close(&client);
+}
+
+/* What it does not read stays with the list. */
+static void test_follower_does_not_read(void **state)
+{
+	struct client client;
+
+	(void)state;
+	follow(&client);
+	client_await(&client, 1);
+	assert_int_equal(loop_source_set_events(client.source, 0), 0);
+	feed(1000000);
+	run_for_us(100 * USEC_PER_MSEC);
+	assert_in_range(bench.feed->next, 1, 900000);
+	client_close(&client);
+	run_until(done_no_conns);
+	assert_null(bench.feed);
+}
+
+static void test_follower_is_not_idle(void **state)
+{
+	struct client waiting, others[VARLINK_CONNECTIONS_MAX];
+
+	(void)state;
+	follow(&waiting);
+	client_await(&waiting, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_int_equal(client_open(&others[i], true), 0);
+	run_for_us(1000);
+	feed(1);
+	client_await(&waiting, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		client_close(&others[i]);
+	client_close(&waiting);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -554,6 +602,7 @@ int main(void)
 		BENCH_TEST(test_longest_call),
 		BENCH_TEST(test_half_call_then_gone),
 		BENCH_TEST(test_slow_reader),
+		BENCH_TEST(test_slow_reader_of_more),
 		BENCH_TEST(test_gone_in_list),
 		BENCH_TEST(test_freed_in_list),
 		BENCH_TEST(test_list_without_memory),
@@ -562,17 +611,16 @@ int main(void)
 		BENCH_TEST(test_deadline_is_for_the_call),
 		BENCH_TEST(test_deadline_of_reader),
 		BENCH_TEST(test_too_many),
-		cmocka_unit_test_setup_teardown(test_listen, setup_place,
-						teardown_place),
-		cmocka_unit_test_setup_teardown(test_listen_in_place_of,
-						setup_place, teardown_place),
-		BENCH_TEST(test_listen_fails),
 		BENCH_TEST(test_deferred_reply),
 		BENCH_TEST(test_deferred_list),
 		BENCH_TEST(test_deferred_oneway),
 		BENCH_TEST(test_deferred_client_gone),
 		BENCH_TEST(test_deferred_half_closed),
 		BENCH_TEST(test_deferred_is_not_idle),
+		BENCH_TEST(test_replies_at_any_time),
+		BENCH_TEST(test_follower_goes),
+		BENCH_TEST(test_follower_does_not_read),
+		BENCH_TEST(test_follower_is_not_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

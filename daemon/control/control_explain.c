@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control_explain.c - the method Explain: why a namespace has the listeners it
+ * has, and lacks others
+ *
+ * What is wanted is computed anew, by the same pure function that decides
+ * what is opened; what is open is looked up beside it.
+ */
+#include "daemon/control/control_explain.h"
+
+#include <string.h>
+
+#include "binder/binder.h"
+#include "common/util.h"
+#include "daemon/consumers/consumers.h"
+#include "daemon/control/describe.h"
+#include "daemon/control/describe_rules.h"
+#include "daemon/control/find.h"
+#include "daemon/control/varlink.h"
+#include "daemon/json_build.h"
+#include "daemon/reconcile.h"
+#include "rules/plan.h"
+#include "rules/rules.h"
+#include "watcher/watcher.h"
+
+static json_t *explain_rule(const struct ruleset *ruleset, size_t index,
+			    const struct netns *netns)
+{
+	_cleanup_free_ char *reason = NULL;
+	struct rule_info info;
+	int r = plan_explain(ruleset, index, netns, &reason);
+
+	if (r < 0)
+		return NULL;
+	ruleset_rule_info(ruleset, index, &info);
+	return json_pack("{s:o, s:o, s:I, s:b, s:o}", "name",
+			 json_text(info.name), "file", json_text(info.file),
+			 "line", (json_int_t)info.line, "matches", r, "reason",
+			 json_text(reason ? reason : ""));
+}
+
+static json_t *explain_rules(const struct ruleset *ruleset,
+			     const struct netns *netns)
+{
+	json_t *array = json_array();
+	size_t n = ruleset_size(ruleset);
+
+	for (size_t i = 0; i < n; i++)
+		json_add(&array, explain_rule(ruleset, i, netns));
+	return array;
+}
+
+/**
+ * struct rows - the listeners of one namespace, sorted by endpoint, because
+ * there may be thousands on both sides
+ */
+struct rows {
+	struct listener **list;
+	size_t n;
+};
+
+static int rows_compare(const void *a, const void *b)
+{
+	const struct listener *const *x = a, *const *y = b;
+
+	return memcmp(&(*x)->endpoint, &(*y)->endpoint,
+		      sizeof(struct endpoint));
+}
+
+static int rows_collect(struct binder *binder, uint64_t netns_id,
+			struct rows *rows)
+{
+	struct listener *listener = NULL;
+	size_t n = 0;
+
+	while ((listener = binder_next_in(binder, netns_id, listener)))
+		n++;
+	rows->list = calloc(n + 1, sizeof(rows->list[0]));
+	if (!rows->list)
+		return -ENOMEM;
+	while ((listener = binder_next_in(binder, netns_id, listener)))
+		rows->list[rows->n++] = listener;
+	qsort(rows->list, rows->n, sizeof(rows->list[0]), rows_compare);
+	return 0;
+}
+
+static const struct listener *rows_find(const struct rows *rows,
+					const struct endpoint *endpoint)
+{
+	struct listener key = { .endpoint = *endpoint };
+	struct listener *pointer = &key, **found;
+
+	found = bsearch(&pointer, rows->list, rows->n, sizeof(rows->list[0]),
+			rows_compare);
+	return found ? *found : NULL;
+}
+
+static void put_absent(json_t **object)
+{
+	json_put(object, "state", json_string("absent"));
+	json_put(object, "reason", json_null());
+	json_put(object, "error", json_null());
+	json_put(object, "next_attempt_us", json_null());
+	json_put(object, "delivered", json_false());
+}
+
+static json_t *explain_spec(const struct listener_spec *spec,
+			    const struct listener *row, uint64_t now_us)
+{
+	json_t *object = describe_endpoint(&spec->endpoint);
+
+	json_put(&object, "interface", json_text(spec->ifname));
+	json_put(&object, "rule", json_text(spec->service->rule));
+	json_put(&object, "id", row ? json_count(row->id) : json_null());
+	if (row)
+		describe_attempt(&object, row, now_us);
+	else
+		put_absent(&object);
+	return object;
+}
+
+static json_t *explain_specs(struct binder *binder, const struct netns *netns,
+			     const struct plan *plan, uint64_t now_us)
+{
+	struct rows rows = { .list = NULL };
+	json_t *array;
+
+	if (rows_collect(binder, netns->id, &rows) < 0)
+		return NULL;
+	array = json_array();
+	for (size_t i = 0; i < plan->n_specs; i++) {
+		const struct listener_spec *spec = &plan->specs[i];
+
+		json_add(&array,
+			 explain_spec(spec, rows_find(&rows, &spec->endpoint),
+				      now_us));
+	}
+	free(rows.list);
+	return array;
+}
+
+/* Why the kernel lets only one of the two exist. */
+static const char *shadow_reason(const struct plan_shadow *shadow)
+{
+	const struct endpoint *loser = &shadow->endpoint;
+	const struct endpoint *winner = &shadow->winner_endpoint;
+	bool wildcard = endpoint_is_wildcard(loser);
+
+	if (shadow->same_endpoint)
+		return "both want the same, and it comes first";
+	if (loser->protocol != winner->protocol)
+		return "the two protocols share their ports";
+	if (wildcard && endpoint_is_wildcard(winner))
+		return "the two wildcards overlap";
+	if (wildcard || endpoint_is_wildcard(winner))
+		return "a wildcard and an address cannot share the port";
+	return "both have the same address";
+}
+
+static json_t *explain_shadow(const struct plan_shadow *shadow)
+{
+	json_t *object = describe_endpoint(&shadow->endpoint);
+
+	json_put(&object, "rule", json_text(shadow->rule));
+	json_put(&object, "winner", json_text(shadow->winner));
+	json_put(&object, "winner_endpoint",
+		 describe_endpoint(&shadow->winner_endpoint));
+	json_put(&object, "same_endpoint", json_boolean(shadow->same_endpoint));
+	json_put(&object, "reason", json_string(shadow_reason(shadow)));
+	return object;
+}
+
+static json_t *explain_shadows(const struct plan *plan)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < plan->n_shadows; i++)
+		json_add(&array, explain_shadow(&plan->shadows[i]));
+	return array;
+}
+
+static json_t *explain_namespace(const struct control_explain *from,
+				 const struct netns *netns)
+{
+	struct describe_counts counts =
+		describe_count_in(from->binder, netns->id);
+
+	return describe_namespace(
+		netns, watcher_nsid(from->watcher, netns), &counts,
+		reconcile_omitted(from->reconcile, netns->id));
+}
+
+/* May have addresses observed. */
+static json_t *explain_present(const struct control_explain *from,
+			       struct netns *netns)
+{
+	struct plan plan;
+	json_t *reply;
+
+	if (reconcile_plan(from->reconcile, netns, &plan) < 0)
+		return NULL;
+	reply = json_pack(
+		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o}", "state",
+		"present", "namespace", explain_namespace(from, netns),
+		"pending", "lingering", "rules",
+		explain_rules(rule_store_ruleset(from->rules), netns),
+		"listeners",
+		explain_specs(from->binder, netns, &plan, monotonic_us()),
+		"shadowed", explain_shadows(&plan), "omitted",
+		json_count(plan.omitted), "files", describe_files(from->rules));
+	plan_done(&plan);
+	return reply;
+}
+
+/* Takes @pending and @lingering, of which one is JSON null. */
+static json_t *explain_absent(const struct control_explain *from,
+			      const char *state, json_t *pending,
+			      json_t *lingering)
+{
+	return json_pack("{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:i, s:o}",
+			 "state", state, "namespace", "pending", pending,
+			 "lingering", lingering, "rules", "listeners",
+			 "shadowed", "omitted", 0, "files",
+			 describe_files(from->rules));
+}
+
+static json_t *explain_lingering(const struct control_explain *from,
+				 const struct watcher_lingering *lingering)
+{
+	struct describe_counts counts =
+		describe_count_in(from->binder, lingering->netns_id);
+
+	return describe_lingering(lingering, counts.open,
+				  consumers_holds(from->consumers,
+						  lingering->netns_id),
+				  monotonic_us());
+}
+
+/* There is no namespace of that name: it is pending or lingers, or is none. */
+static void reply_absent(struct varlink_call *call,
+			 const struct control_explain *from, const char *text)
+{
+	struct watcher_pending pending;
+	struct watcher_lingering lingering;
+	int r = find_pending(from->watcher, text, &pending);
+
+	if (r > 0) {
+		varlink_reply(call,
+			      explain_absent(from, "pending",
+					     describe_pending(&pending,
+							      monotonic_us()),
+					     json_null()));
+		return;
+	}
+	if (r == 0)
+		r = find_lingering(from->watcher, text, &lingering);
+	if (r > 0)
+		varlink_reply(
+			call,
+			explain_absent(from, "lingering", json_null(),
+				       explain_lingering(from, &lingering)));
+	else if (r == 0)
+		find_error(call, from->watcher, text);
+	else
+		varlink_reply(call, NULL);
+}
+
+void control_explain(struct varlink_call *call,
+		     const struct control_explain *from)
+{
+	const char *text = varlink_call_string(call, "namespace");
+	struct netns *netns[FIND_MAX];
+	size_t n;
+
+	if (find_netns(from->watcher, text, netns, &n) < 0)
+		varlink_reply(call, NULL);
+	else if (n == 0)
+		reply_absent(call, from, text);
+	else if (n > 1)
+		find_ambiguous(call, netns, n, text);
+	else
+		varlink_reply(call, explain_present(from, netns[0]));
+}

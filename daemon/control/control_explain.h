@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_explain.h - the method Explain */
+#ifndef DAEMON_CONTROL_CONTROL_EXPLAIN_H
+#define DAEMON_CONTROL_CONTROL_EXPLAIN_H
+
+struct binder;
+struct consumers;
+struct reconcile;
+struct rule_store;
+struct varlink_call;
+struct watcher;
+
+/** struct control_explain - what an explanation draws from; borrowed */
+struct control_explain {
+	struct watcher *watcher;
+	struct binder *binder;
+	struct rule_store *rules;
+	struct reconcile *reconcile;
+	struct consumers *consumers;
+};
+
+/** control_explain() - replies to @call: why its namespace has the listeners
+ * it has, and lacks others. May have addresses observed. */
+void control_explain(struct varlink_call *call,
+		     const struct control_explain *from);
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control_listeners.c - the method ListListeners */
+#include "daemon/control/control_listeners.h"
+
+#include "binder/binder.h"
+#include "common/util.h"
+#include "daemon/consumers/stats.h"
+#include "daemon/control/control_stats.h"
+#include "daemon/control/describe.h"
+#include "daemon/control/find.h"
+#include "daemon/control/id_list.h"
+#include "daemon/control/varlink.h"
+#include "watcher/watcher.h"
+
+/**
+ * struct listeners - the state of one list
+ * @counted:	what the consumers answered: a reference
+ */
+struct listeners {
+	struct binder *binder;
+	struct watcher *watcher;
+	struct stats_result *counted;
+	struct id_list ids;
+};
+
+static void listeners_free(void *state)
+{
+	struct listeners *list = state;
+
+	stats_result_unref(list->counted);
+	id_list_done(&list->ids);
+	free(list);
+}
+
+static int listeners_next(void *state, json_t **ret_element)
+{
+	struct listeners *list = state;
+	struct listener *listener = NULL;
+	const struct netns *netns;
+	uint64_t id;
+
+	while (!listener && (id = id_list_next(&list->ids)))
+		listener = binder_find(list->binder, id);
+	if (!listener)
+		return 0;
+	netns = watcher_find(list->watcher, listener->netns_id);
+	*ret_element = describe_listener(
+		listener, netns ? netns_label(netns) : "",
+		stats_result_listener(list->counted, listener), monotonic_us());
+	return *ret_element ? 1 : -ENOMEM;
+}
+
+static int add_all(struct listeners *list)
+{
+	struct listener *listener = NULL;
+
+	while ((listener = binder_next(list->binder, listener))) {
+		if (id_list_add(&list->ids, listener->id) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_in(struct listeners *list, uint64_t netns_id)
+{
+	struct listener *listener = NULL;
+
+	while ((listener = binder_next_in(list->binder, netns_id, listener))) {
+		if (id_list_add(&list->ids, listener->id) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* All listeners, or those of the namespaces that @text means. */
+static int add_wanted(struct listeners *list, const char *text)
+{
+	struct netns *netns[FIND_MAX];
+	size_t n;
+	int r;
+
+	if (!text)
+		return add_all(list);
+	r = find_netns(list->watcher, text, netns, &n);
+	if (r == 0 && n == 0)
+		r = -ENOENT;
+	for (size_t i = 0; r == 0 && i < n && i < FIND_MAX; i++)
+		r = add_in(list, netns[i]->id);
+	return r;
+}
+
+static void listeners_reply(struct varlink_call *call,
+			    struct stats_result *result, void *state)
+{
+	static const struct varlink_array arrays[] = {
+		{ "listeners", listeners_next },
+	};
+	struct listeners *list = state;
+	const struct varlink_list reply = {
+		.arrays = arrays,
+		.n_arrays = ARRAY_SIZE(arrays),
+		.free = listeners_free,
+		.state = list,
+	};
+
+	list->counted = stats_result_ref(result);
+	varlink_reply_list(call,
+			   json_pack("{s:o}", "silent", control_silent(result)),
+			   &reply);
+}
+
+void control_listeners(struct varlink_call *call, struct binder *binder,
+		       struct watcher *watcher, struct stats *stats)
+{
+	const char *text = varlink_call_string(call, "namespace");
+	struct listeners *list = calloc(1, sizeof(*list));
+	const struct control_asking asking = {
+		.reply = listeners_reply,
+		.free = listeners_free,
+		.state = list,
+	};
+	int r;
+
+	if (!list) {
+		varlink_reply(call, NULL);
+		return;
+	}
+	list->binder = binder;
+	list->watcher = watcher;
+	r = add_wanted(list, text);
+	if (r == 0) {
+		control_ask(call, stats, &asking);
+		return;
+	}
+	listeners_free(list);
+	if (r == -ENOENT)
+		find_error(call, watcher, text);
+	else
+		varlink_reply(call, NULL);
+}

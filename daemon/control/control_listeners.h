@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_listeners.h - the method ListListeners */
+#ifndef DAEMON_CONTROL_CONTROL_LISTENERS_H
+#define DAEMON_CONTROL_CONTROL_LISTENERS_H
+
+struct binder;
+struct stats;
+struct varlink_call;
+struct watcher;
+
+/**
+ * control_listeners() - replies to @call, once the consumers were asked
+ * @binder, @watcher, @stats: outlive the reply
+ */
+void control_listeners(struct varlink_call *call, struct binder *binder,
+		       struct watcher *watcher, struct stats *stats);
+
+#endif

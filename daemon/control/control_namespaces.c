@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control_namespaces.c - the method ListNamespaces */
+#include "daemon/control/control_namespaces.h"
+
+#include "common/util.h"
+#include "daemon/control/absent.h"
+#include "daemon/control/describe.h"
+#include "daemon/control/id_list.h"
+#include "daemon/control/varlink.h"
+#include "daemon/json_build.h"
+#include "daemon/reconcile.h"
+#include "watcher/watcher.h"
+
+/** struct namespaces - the state of one list */
+struct namespaces {
+	struct control_namespaces from;
+	struct absent *absent;
+	struct id_list ids;
+};
+
+static void namespaces_free(void *state)
+{
+	struct namespaces *list = state;
+
+	absent_free(list->absent);
+	id_list_done(&list->ids);
+	free(list);
+}
+
+static int next_pending(void *state, json_t **ret_element)
+{
+	struct namespaces *list = state;
+
+	return absent_next_pending(list->absent, ret_element);
+}
+
+static int next_lingering(void *state, json_t **ret_element)
+{
+	struct namespaces *list = state;
+
+	return absent_next_lingering(list->absent, ret_element);
+}
+
+static int next_namespace(void *state, json_t **ret_element)
+{
+	struct namespaces *list = state;
+	struct describe_counts counts;
+	struct netns *netns = NULL;
+	uint64_t id;
+
+	while (!netns && (id = id_list_next(&list->ids)))
+		netns = watcher_find(list->from.watcher, id);
+	if (!netns)
+		return 0;
+	counts = describe_count_in(list->from.binder, netns->id);
+	*ret_element = describe_namespace(
+		netns, watcher_nsid(list->from.watcher, netns), &counts,
+		reconcile_omitted(list->from.reconcile, netns->id));
+	return *ret_element ? 1 : -ENOMEM;
+}
+
+static struct namespaces *namespaces_new(const struct control_namespaces *from)
+{
+	struct namespaces *list = calloc(1, sizeof(*list));
+	struct netns *netns = NULL;
+	int r = 0;
+
+	if (!list)
+		return NULL;
+	list->from = *from;
+	list->absent = absent_new(from->watcher, from->binder, from->consumers);
+	while (r == 0 && (netns = watcher_next(from->watcher, netns)))
+		r = id_list_add(&list->ids, netns->id);
+	if (r == 0 && list->absent)
+		return list;
+	namespaces_free(list);
+	return NULL;
+}
+
+void control_namespaces(struct varlink_call *call,
+			const struct control_namespaces *from)
+{
+	static const struct varlink_array arrays[] = {
+		{ "pending", next_pending },
+		{ "lingering", next_lingering },
+		{ "namespaces", next_namespace },
+	};
+	struct namespaces *list = namespaces_new(from);
+	const struct varlink_list reply = {
+		.arrays = arrays,
+		.n_arrays = ARRAY_SIZE(arrays),
+		.free = namespaces_free,
+		.state = list,
+	};
+
+	if (!list) {
+		varlink_reply(call, NULL);
+		return;
+	}
+	varlink_reply_list(
+		call,
+		json_pack("{s:o, s:o}", "pending_total",
+			  json_count(absent_pending_total(list->absent)),
+			  "lingering_total",
+			  json_count(absent_lingering_total(list->absent))),
+		&reply);
+}

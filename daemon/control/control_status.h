@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_status.h - the method GetStatus */
+#ifndef DAEMON_CONTROL_CONTROL_STATUS_H
+#define DAEMON_CONTROL_CONTROL_STATUS_H
+
+#include <stdint.h>
+
+struct binder;
+struct consumers;
+struct rule_store;
+struct varlink_call;
+struct watcher;
+
+/**
+ * struct control_status - whose figures the status shows; borrowed
+ * @started_us:	monotonic
+ */
+struct control_status {
+	struct watcher *watcher;
+	struct binder *binder;
+	struct rule_store *rules;
+	struct consumers *consumers;
+	uint64_t started_us;
+};
+
+/** control_status() - replies to @call with all of them */
+void control_status(struct varlink_call *call,
+		    const struct control_status *status);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* describe_rules.h - rules and rule files as JSON; doc/io.berth.varlink is the
+ * key
+ */
+#ifndef DAEMON_CONTROL_DESCRIBE_RULES_H
+#define DAEMON_CONTROL_DESCRIBE_RULES_H
+
+#include <jansson.h>
+
+#include "daemon/control/describe.h"
+
+struct rule_info;
+struct rule_store;
+
+/** describe_rule() - the type Rule; @counts: its listeners
+ * Return: a new reference, or NULL: no memory. */
+json_t *describe_rule(const struct rule_info *info,
+		      const struct describe_counts *counts);
+
+/** describe_files() - an array of RuleFile: all that were read
+ * Return: a new reference, or NULL: no memory. */
+json_t *describe_files(const struct rule_store *rules);
+
+#endif

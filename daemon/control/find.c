@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/* find.c - namespaces by what people call them */
+#include "daemon/control/find.h"
+
+#include <string.h>
+
+#include "common/utf8.h"
+#include "common/util.h"
+#include "daemon/control/varlink.h"
+#include "daemon/json_build.h"
+#include "watcher/watcher.h"
+
+/* More than a directory of namespaces ever holds in passing. */
+#define ABSENT_MAX 4096
+
+/**
+ * struct wanted - what is looked for
+ * @text:	as it was given
+ * @plain:	with \xNN as the bytes they stand for, as replies write a name
+ *		of any bytes; equal to @text for others; NULL: no memory
+ */
+struct wanted {
+	const char *text;
+	char *plain;
+};
+
+static void wanted_done(struct wanted *wanted)
+{
+	free(wanted->plain);
+}
+
+static struct wanted wanted_of(const char *text)
+{
+	return (struct wanted){ .text = text, .plain = utf8_unescape(text) };
+}
+
+/* Is @path the directory, a slash and the name? */
+static bool path_is(const char *path, const char *dir, const char *name)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && path[len] == '/' &&
+	       strcmp(path + len + 1, name) == 0;
+}
+
+static bool name_matches(const char *dir, const char *name,
+			 const struct wanted *wanted)
+{
+	return strcmp(name, wanted->plain) == 0 ||
+	       strcmp(name, wanted->text) == 0 ||
+	       path_is(wanted->plain, dir, name) ||
+	       path_is(wanted->text, dir, name);
+}
+
+static bool netns_matches(const struct netns *netns,
+			  const struct wanted *wanted)
+{
+	if (strcmp(wanted->text, "host") == 0)
+		return netns->host;
+	for (size_t i = 0; i < netns->n_names; i++) {
+		if (name_matches(netns->names[i].dir, netns->names[i].name,
+				 wanted))
+			return true;
+	}
+	return false;
+}
+
+static bool id_parse(const char *text, uint64_t *ret_id)
+{
+	char *end;
+
+	if ((*text < '0' || *text > '9') && *text != '-')
+		return false;
+	errno = 0;
+	/* Ids with the highest bit set are negative in JSON. */
+	*ret_id = *text == '-' ? (uint64_t)strtoll(text, &end, 10)
+			       : strtoull(text, &end, 10);
+	return errno == 0 && *end == '\0' && end != text;
+}
+
+int find_netns(struct watcher *watcher, const char *text,
+	       struct netns *ret_netns[FIND_MAX], size_t *ret_n)
+{
+	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
+	struct netns *netns = NULL;
+	uint64_t id;
+	size_t n = 0;
+
+	if (!wanted.plain)
+		return -ENOMEM;
+	while ((netns = watcher_next(watcher, netns))) {
+		if (!netns_matches(netns, &wanted))
+			continue;
+		if (n < FIND_MAX)
+			ret_netns[n] = netns;
+		n++;
+	}
+	if (n == 0 && id_parse(text, &id)) {
+		ret_netns[0] = watcher_find(watcher, id);
+		n = ret_netns[0] ? 1 : 0;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int find_pending(const struct watcher *watcher, const char *text,
+		 struct watcher_pending *ret_pending)
+{
+	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
+	_cleanup_free_ struct watcher_pending *list =
+		calloc(ABSENT_MAX, sizeof(*list));
+	size_t n;
+
+	if (!wanted.plain || !list)
+		return -ENOMEM;
+	n = watcher_pending_names(watcher, list, ABSENT_MAX);
+	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
+		if (!name_matches(list[i].dir, list[i].name, &wanted))
+			continue;
+		*ret_pending = list[i];
+		return 1;
+	}
+	return 0;
+}
+
+int find_lingering(const struct watcher *watcher, const char *text,
+		   struct watcher_lingering *ret_lingering)
+{
+	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
+	_cleanup_free_ struct watcher_lingering *list =
+		calloc(ABSENT_MAX, sizeof(*list));
+	bool by_id;
+	uint64_t id = 0;
+	size_t n;
+
+	if (!wanted.plain || !list)
+		return -ENOMEM;
+	by_id = id_parse(text, &id);
+	n = watcher_lingering(watcher, list, ABSENT_MAX);
+	for (size_t i = 0; i < n && i < ABSENT_MAX; i++) {
+		if (!(by_id && list[i].netns_id == id) &&
+		    !name_matches("", list[i].name, &wanted))
+			continue;
+		*ret_lingering = list[i];
+		return 1;
+	}
+	return 0;
+}
+
+/* Where @text was looked for, in a sentence. Return: allocated, or NULL. */
+static char *absence_text(const struct watcher *watcher, const char *text)
+{
+	char *message = NULL;
+	size_t size;
+	FILE *f = open_memstream(&message, &size);
+	size_t n = watcher_dir_count(watcher);
+
+	if (!f)
+		return NULL;
+	(void)fprintf(f, "no network namespace '%s' in", text);
+	for (size_t i = 0; i < n; i++) {
+		bool exists = false;
+		const char *path = watcher_dir(watcher, i, &exists);
+
+		(void)fprintf(f, "%s %s%s", i > 0 ? "," : "", path,
+			      exists ? "" : " (does not exist)");
+	}
+	if (fclose(f) == 0)
+		return message;
+	free(message);
+	return NULL;
+}
+
+void find_error(struct varlink_call *call, const struct watcher *watcher,
+		const char *text)
+{
+	_cleanup_free_ char *message = absence_text(watcher, text);
+
+	varlink_error(call, "NoSuchNamespace",
+		      json_pack("{s:s, s:o}", "namespace", text, "message",
+				message ? json_text(message) : NULL));
+}
+
+/* "directory/name" of the one name that was meant. */
+static json_t *describe_candidate(const struct netns *netns,
+				  const struct wanted *wanted)
+{
+	_cleanup_free_ char *path = NULL;
+	const struct netns_name *name = netns->names;
+
+	while (!name_matches(name->dir, name->name, wanted))
+		name++;
+	if (asprintf(&path, "%s/%s", name->dir, name->name) < 0) {
+		path = NULL; /* asprintf(3) leaves it undefined */
+		return NULL;
+	}
+	return json_text(path);
+}
+
+static json_t *describe_candidates(struct netns *const netns[], size_t n,
+				   const char *text)
+{
+	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
+	json_t *array = wanted.plain ? json_array() : NULL;
+
+	for (size_t i = 0; array && i < n && i < FIND_MAX; i++)
+		json_add(&array, describe_candidate(netns[i], &wanted));
+	return array;
+}
+
+void find_ambiguous(struct varlink_call *call, struct netns *const netns[],
+		    size_t n, const char *text)
+{
+	varlink_error(call, "AmbiguousNamespace",
+		      json_pack("{s:s, s:o}", "namespace", text, "candidates",
+				describe_candidates(netns, n, text)));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* find.h - namespaces by what people call them
+ *
+ * A text means "host"; a name; a directory, a slash and a name; or, when
+ * nothing has that name, an id.
+ */
+#ifndef DAEMON_CONTROL_FIND_H
+#define DAEMON_CONTROL_FIND_H
+
+#include <stddef.h>
+
+struct netns;
+struct varlink_call;
+struct watcher;
+struct watcher_lingering;
+struct watcher_pending;
+
+/* One name can stand for that many namespaces: once in each directory. */
+#define FIND_MAX 16
+
+/**
+ * find_netns() - looks a namespace up
+ * @ret_netns:	the first FIND_MAX that match, borrowed
+ * @ret_n:	how many there are
+ * Return: 0 or -ENOMEM.
+ */
+int find_netns(struct watcher *watcher, const char *text,
+	       struct netns *ret_netns[FIND_MAX], size_t *ret_n);
+
+/**
+ * find_pending() - looks for a name that leads to no namespace
+ * @ret_pending: borrowed until the next event
+ * Return: 1; 0: there is none; -ENOMEM.
+ */
+int find_pending(const struct watcher *watcher, const char *text,
+		 struct watcher_pending *ret_pending);
+
+/**
+ * find_lingering() - looks for a namespace without a name, by its last one
+ * @ret_lingering: borrowed until the next event
+ * Return: 1; 0: there is none; -ENOMEM.
+ */
+int find_lingering(const struct watcher *watcher, const char *text,
+		   struct watcher_lingering *ret_lingering);
+
+/** find_error() - fails @call: there is no such namespace */
+void find_error(struct varlink_call *call, const struct watcher *watcher,
+		const char *text);
+
+/** find_ambiguous() - fails @call: @text means each of the @n that were found
+ */
+void find_ambiguous(struct varlink_call *call, struct netns *const netns[],
+		    size_t n, const char *text);
+
+#endif

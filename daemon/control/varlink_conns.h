@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* varlink_conns.h - the connections of a Varlink server */
+#ifndef DAEMON_CONTROL_VARLINK_CONNS_H
+#define DAEMON_CONTROL_VARLINK_CONNS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "daemon/control/varlink.h"
+
+struct varlink_conns;
+
+/* The longest call: the calls of io.berth are a name at most. */
+#define VARLINK_REQUEST_MAX (64 * 1024)
+
+/* Connections at a time: a hundred clients of a status service are a mistake,
+ * and each may hold a request and a piece of a reply. */
+#define VARLINK_CONNECTIONS_MAX 64
+
+/* How long half a call may take, or a reply that the client does not read. */
+#define VARLINK_TIMEOUT_US (30 * UINT64_C(1000000))
+
+/**
+ * varlink_conns_new() - none yet
+ * @interface:	static
+ * @user_data:	for its handlers
+ * Return: 0 or -ENOMEM.
+ */
+int varlink_conns_new(struct loop *loop,
+		      const struct varlink_interface *interface,
+		      void *user_data, struct varlink_conns **ret_conns);
+
+/** varlink_conns_free() - ends all of them. Return: NULL. NULL is fine. */
+struct varlink_conns *varlink_conns_free(struct varlink_conns *conns);
+
+/**
+ * varlink_conns_add() - serves one more
+ * @fd:		a stream socket; taken, also on failure
+ * Return: 0; -EBUSY: there are too many, and none is idle; -ENOMEM; -errno of
+ * epoll_ctl(2).
+ */
+int varlink_conns_add(struct varlink_conns *conns, int fd);
+
+/** varlink_conns_count() - Return: how many there are. */
+size_t varlink_conns_count(const struct varlink_conns *conns);
+
+/** varlink_conns_set_timeout() - for tests, that cannot wait for 30 s */
+void varlink_conns_set_timeout(struct varlink_conns *conns,
+			       uint64_t timeout_us);
+
+#endif
