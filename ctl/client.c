@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* client.c - one call to berthd's control socket */
+/* client.c - one call to berthd's control socket, and its replies */
 #include "ctl/client.h"
 
 #include <string.h>
@@ -12,9 +12,22 @@
 #define TIMEOUT_S 30
 #define READ_MIN (64 * 1024)
 
-/* The most that is read as a reply: a listener has some 350 bytes, so it holds
- * over a million. */
-#define REPLY_MAX (512 * 1024 * 1024)
+/* Of one reply. Lists come in replies of some kilobytes; the longest reply is
+ * about one namespace, of which all has limits. */
+#define REPLY_MAX (64 * 1024 * 1024)
+
+/**
+ * struct client - one connection
+ * @text:	@len bytes that were read, of which @begin belong to earlier
+ *		replies
+ */
+struct client {
+	int fd;
+	char *text;
+	size_t begin;
+	size_t len;
+	size_t capacity;
+};
 
 static int client_connect(const char *path, int *ret_fd)
 {
@@ -57,61 +70,114 @@ static int client_send(int fd, const char *text)
 	return 0;
 }
 
-static int client_grow(char **text, size_t len, size_t *capacity)
+int client_call(const char *path, const char *method, json_t *parameters,
+		struct client **ret_client)
 {
-	size_t wanted = *capacity ? *capacity * 2 : READ_MIN;
-	char *bigger;
+	json_t *call = json_pack("{s:s, s:b, s:o}", "method", method, "more",
+				 true, "parameters", parameters);
+	_cleanup_free_ char *text = call ? json_dumps(call, JSON_COMPACT)
+					 : NULL;
+	struct client *client = calloc(1, sizeof(*client));
+	int r;
 
-	if (len < *capacity)
-		return 0;
-	if (wanted > REPLY_MAX)
-		return -EPROTO;
-	bigger = realloc(*text, wanted);
-	if (!bigger)
+	json_decref(call);
+	if (!text || !client) {
+		free(client);
 		return -ENOMEM;
-	*text = bigger;
-	*capacity = wanted;
+	}
+	client->fd = -1;
+	r = client_connect(path, &client->fd);
+	if (r == 0)
+		r = client_send(client->fd, text);
+	if (r < 0) {
+		client_free(client);
+		return r;
+	}
+	*ret_client = client;
 	return 0;
 }
 
-/* Reads a reply up to its NUL, which stays in the buffer. */
-static int client_receive(int fd, char **ret_text)
+/* Makes room for more, first where earlier replies were. */
+static int client_reserve(struct client *client)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0, capacity = 0;
+	size_t capacity = client->capacity ? client->capacity * 2 : READ_MIN;
+	char *text;
+
+	if (client->begin > 0) {
+		client->len -= client->begin;
+		memmove(client->text, client->text + client->begin,
+			client->len);
+		client->begin = 0;
+	}
+	if (client->capacity - client->len >= READ_MIN / 2)
+		return 0;
+	if (capacity > REPLY_MAX)
+		return -EPROTO;
+	text = realloc(client->text, capacity);
+	if (!text)
+		return -ENOMEM;
+	client->text = text;
+	client->capacity = capacity;
+	return 0;
+}
+
+static int client_read(struct client *client)
+{
+	int r = client_reserve(client);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	do {
+		n = recv(client->fd, client->text + client->len,
+			 client->capacity - client->len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	client->len += (size_t)n;
+	return 0;
+}
+
+/* Waits for the NUL that ends a reply. */
+static int client_await(struct client *client, size_t *ret_len)
+{
+	size_t seen = 0;
 
 	for (;;) {
-		int r = client_grow(&text, len, &capacity);
-		ssize_t n;
+		const char *text = client->text + client->begin;
+		size_t len = client->len - client->begin;
+		const char *end = NULL;
+		int r;
 
+		if (len > seen)
+			end = memchr(text + seen, '\0', len - seen);
+		if (end) {
+			*ret_len = (size_t)(end - text);
+			return 0;
+		}
+		seen = len;
+		r = client_read(client);
 		if (r < 0)
 			return r;
-		n = recv(fd, text + len, capacity - len, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if (n == 0)
-			return -ECONNRESET;
-		if (memchr(text + len, '\0', (size_t)n))
-			break;
-		len += (size_t)n;
 	}
-	*ret_text = TAKE_PTR(text);
-	return 0;
 }
 
-static int client_parse(const char *text, struct client_reply *reply)
+static int client_parse(const char *text, size_t len,
+			struct client_reply *reply)
 {
 	json_t *error;
 
-	reply->message = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	reply->message = json_loadb(text, len, 0, NULL);
 	if (!json_is_object(reply->message))
 		return -EPROTO;
 	error = json_object_get(reply->message, "error");
 	if (error && !json_is_string(error))
 		return -EPROTO;
 	reply->error = json_string_value(error);
+	reply->continues =
+		json_is_true(json_object_get(reply->message, "continues"));
 	reply->parameters = json_object_get(reply->message, "parameters");
 	if (!reply->parameters) {
 		reply->parameters = json_object();
@@ -122,28 +188,16 @@ static int client_parse(const char *text, struct client_reply *reply)
 	return json_is_object(reply->parameters) ? 0 : -EPROTO;
 }
 
-int client_call(const char *path, const char *method, json_t *parameters,
-		struct client_reply *ret_reply)
+int client_next(struct client *client, struct client_reply *ret_reply)
 {
-	json_t *call = json_pack("{s:s, s:o}", "method", method, "parameters",
-				 parameters);
-	_cleanup_free_ char *text = call ? json_dumps(call, JSON_COMPACT)
-					 : NULL;
-	_cleanup_free_ char *answer = NULL;
-	_cleanup_close_ int fd = -1;
 	struct client_reply reply = { .message = NULL };
-	int r;
+	size_t len;
+	int r = client_await(client, &len);
 
-	json_decref(call);
-	if (!text)
-		return -ENOMEM;
-	r = client_connect(path, &fd);
-	if (r == 0)
-		r = client_send(fd, text);
-	if (r == 0)
-		r = client_receive(fd, &answer);
-	if (r == 0)
-		r = client_parse(answer, &reply);
+	if (r == 0) {
+		r = client_parse(client->text + client->begin, len, &reply);
+		client->begin += len + 1;
+	}
 	if (r < 0) {
 		client_reply_done(&reply);
 		return r;
@@ -156,4 +210,15 @@ void client_reply_done(struct client_reply *reply)
 {
 	json_decref(reply->message);
 	*reply = (struct client_reply){ .message = NULL };
+}
+
+struct client *client_free(struct client *client)
+{
+	if (!client)
+		return NULL;
+	if (client->fd >= 0)
+		(void)close(client->fd); /* nothing is left to be sent */
+	free(client->text);
+	free(client);
+	return NULL;
 }

@@ -1,38 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.h - one call to berthd's control socket */
+/* client.h - one call to berthd's control socket, and its replies */
 #ifndef CTL_CLIENT_H
 #define CTL_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
+
+struct client;
 
 /**
- * struct client_reply - what berthd answered
+ * struct client_reply - one of berthd's answers
  * @message:	the whole reply; owns the other two
  * @error:	the error's full name, or NULL
  * @parameters:	an object, maybe empty
+ * @continues:	another reply follows
  */
 struct client_reply {
 	json_t *message;
 	const char *error;
 	json_t *parameters;
+	bool continues;
 };
 
 /**
- * client_call() - connects, calls, waits for the reply
+ * client_call() - connects and calls; takes a long answer in several replies
  * @path:	of the socket
  * @method:	full name
  * @parameters:	taken; NULL is out of memory
  *
  * Blocks, for 30 s without progress at the most.
- * Return: 0, also when the reply is an error; -ENAMETOOLONG; -ENOMEM; -EPROTO
- * for an answer that is no Varlink reply; -ECONNRESET when berthd ended the
- * connection; -ETIMEDOUT; -errno of socket(2), connect(2), send(2), recv(2).
+ * Return: 0; -ENAMETOOLONG; -ENOMEM; -ETIMEDOUT; -errno of socket(2),
+ * connect(2), send(2).
  */
 int client_call(const char *path, const char *method, json_t *parameters,
-		struct client_reply *ret_reply);
+		struct client **ret_client);
 
-/** client_reply_done() - frees the reply's message, and all that is borrowed
- * from it */
+/**
+ * client_next() - waits for the next reply
+ * @ret_reply:	the caller calls client_reply_done()
+ *
+ * To be called once, and again after each reply that continues. Blocks as
+ * client_call() does.
+ * Return: 0, also when the reply is an error; -EPROTO: what came is no Varlink
+ * reply; -ECONNRESET: berthd ended the connection; -ENOMEM; -ETIMEDOUT; -errno
+ * of recv(2).
+ */
+int client_next(struct client *client, struct client_reply *ret_reply);
+
+/** client_reply_done() - frees what the reply has, not the struct */
 void client_reply_done(struct client_reply *reply);
+
+/** client_free() - ends the connection. Return: NULL. NULL is fine. */
+struct client *client_free(struct client *client);
 
 #endif

@@ -2,39 +2,45 @@
 /* main.c - berthctl: asks berthd, and shows the answer
  *
  * Each command is one call of io.berth. Only `check` with arguments calls
- * nobody: it runs `berthd --check`, which reads the files with the rights of
- * the caller; with --json berthctl makes JSON of the lines that berthd prints.
+ * nobody: check.c does it.
  */
-#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "common/utf8.h"
 #include "common/util.h"
+#include "ctl/check.h"
 #include "ctl/client.h"
+#include "ctl/exit_code.h"
+#include "ctl/print_json.h"
 #include "ctl/show.h"
 #include "ctl/text.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/berth"
 #define INTERFACE "io.berth."
 
-enum exit_code {
-	EXIT_OK = 0,
-	EXIT_BAD = 1, /* problems were found, or what was asked for does not
-			 exist */
-	EXIT_USAGE = 2,
-	EXIT_UNREACHABLE = 3, /* berthd did not answer */
+/**
+ * struct show_list - shows a list that is too long to be kept as JSON
+ * @begin:	Return: a state; NULL: no memory
+ * @add:	shows or notes one reply. Return: 0 or -ENOMEM
+ * @end:	shows what is left. Return: as show_status()
+ */
+struct show_list {
+	void *(*begin)(void);
+	int (*add)(void *state, const json_t *reply);
+	int (*end)(void *state);
+	void (*free)(void *state);
 };
 
 /**
  * struct command - one word on the command line
  * @argument:	name of its argument, or NULL
  * @required:	does it need the argument?
+ * @show:	the whole reply; NULL: @list does, reply by reply
  */
 struct command {
 	const char *name;
@@ -42,6 +48,7 @@ struct command {
 	const char *argument;
 	bool required;
 	int (*show)(const json_t *reply);
+	const struct show_list *list;
 	const char *help;
 };
 
@@ -50,22 +57,29 @@ struct options {
 	bool json;
 };
 
+static const struct show_list list_listeners = {
+	.begin = show_listeners_begin,
+	.add = show_listeners_add,
+	.end = show_listeners_end,
+	.free = show_listeners_free,
+};
+
 static const struct command commands[] = {
-	{ "status", INTERFACE "GetStatus", NULL, false, show_status,
+	{ "status", INTERFACE "GetStatus", NULL, false, show_status, NULL,
 	  "what berthd is doing, in numbers" },
 	{ "namespaces", INTERFACE "ListNamespaces", NULL, false,
-	  show_namespaces, "the namespaces berthd knows" },
-	{ "listeners", INTERFACE "ListListeners", "NAMESPACE", false,
-	  show_listeners, "the listeners of all namespaces, or of one" },
-	{ "stats", INTERFACE "GetStats", NULL, false, show_stats,
+	  show_namespaces, NULL, "the namespaces berthd knows" },
+	{ "listeners", INTERFACE "ListListeners", "NAMESPACE", false, NULL,
+	  &list_listeners, "the listeners of all namespaces, or of one" },
+	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
 	  "what was accepted and transferred, by rule" },
-	{ "rules", INTERFACE "ListRules", NULL, false, show_rules,
+	{ "rules", INTERFACE "ListRules", NULL, false, show_rules, NULL,
 	  "the rules in force" },
 	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,
-	  "problems in the rules berthd reads, or in these" },
-	{ "reload", INTERFACE "Reload", NULL, false, show_reload,
+	  NULL, "problems in the rules berthd reads, or in these" },
+	{ "reload", INTERFACE "Reload", NULL, false, show_reload, NULL,
 	  "have berthd read the rules again" },
-	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain,
+	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
 	  "why a namespace has its listeners, and lacks others" },
 };
 
@@ -113,151 +127,6 @@ static const struct command *find_command(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	}
-	return NULL;
-}
-
-/* Tries berthd beside this program, in sbin beside its bin, and in PATH. */
-static enum exit_code run_check(char *const *paths, int n)
-{
-	static const char *const places[] = { "berthd", "../sbin/berthd" };
-	char own[4096] = "", other[sizeof(own) + 32];
-	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	_cleanup_free_ char **argv = calloc((size_t)n + 4, sizeof(argv[0]));
-	char *slash;
-	int i;
-
-	if (!argv) {
-		(void)fprintf(stderr, "berthctl: out of memory\n");
-		return EXIT_BAD;
-	}
-	argv[0] = (char *)"berthd";
-	argv[1] = (char *)"--check";
-	argv[2] = (char *)"--";
-	for (i = 0; i < n; i++)
-		argv[3 + i] = paths[i];
-	own[len > 0 ? len : 0] = '\0';
-	slash = strrchr(own, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t j = 0; slash && j < ARRAY_SIZE(places); j++) {
-		(void)snprintf(other, sizeof(other), "%s/%s", own, places[j]);
-		(void)execv(other, argv); /* returns only on failure */
-	}
-	(void)execvp("berthd", argv); /* as above */
-	(void)fprintf(stderr,
-		      "berthctl: cannot run berthd --check: %s (looked beside "
-		      "berthctl and in PATH)\n",
-		      strerror(errno));
-	return EXIT_UNREACHABLE;
-}
-
-/* Starts `berthd --check` as a child. Return: a stream of the problems that it
- * prints; NULL with errno. */
-static FILE *start_check(char *const *paths, int n, pid_t *ret_pid)
-{
-	FILE *problems;
-	int fds[2];
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return NULL;
-	problems = fdopen(fds[0], "r");
-	pid = problems ? fork() : -1;
-	if (pid == 0) {
-		/* berthd prints good news to stdout, where only JSON is
-		 * expected: drop them. */
-		(void)dup2(fds[1], STDERR_FILENO);
-		if (!freopen("/dev/null", "w", stdout))
-			_exit(EXIT_BAD);
-		_exit((int)run_check(paths, n));
-	}
-	(void)close(fds[1]);
-	if (pid > 0) {
-		*ret_pid = pid;
-		return problems;
-	}
-	if (problems)
-		(void)fclose(problems);
-	else
-		(void)close(fds[0]);
-	return NULL;
-}
-
-/* Splits "file:line:column: message", or "file: message", in place. */
-static const char *split_problem(char *text, unsigned int *ret_line,
-				 unsigned int *ret_column)
-{
-	char *colon = strchr(text, ':');
-	int len = 0;
-
-	while (colon &&
-	       /* The numbers are berthd's own: none is out of range.
-		* NOLINTNEXTLINE(cert-err34-c) */
-	       (sscanf(colon, ":%u:%u: %n", ret_line, ret_column, &len) < 2 ||
-		len == 0))
-		colon = strchr(colon + 1, ':');
-	if (!colon) {
-		*ret_line = *ret_column = 0;
-		colon = strstr(text, ": ");
-		len = 2;
-	}
-	if (!colon)
-		return text;
-	*colon = '\0';
-	return colon + len;
-}
-
-/* Finds the list of problems of the file at @path in @files, or appends an
- * empty one. */
-static json_t *problems_of(json_t *files, const char *path)
-{
-	json_t *file;
-	size_t i;
-
-	json_array_foreach (files, i, file) {
-		if (strcmp(show_text(file, "path"), path) == 0)
-			return json_object_get(file, "problems");
-	}
-	file = json_pack("{s:s, s:[]}", "path", path, "problems");
-	if (json_array_append_new(files, file) < 0)
-		return NULL;
-	return json_object_get(file, "problems");
-}
-
-static int add_problem(json_t *files, char *text)
-{
-	unsigned int line = 0, column = 0;
-	const char *message = split_problem(text, &line, &column);
-	_cleanup_free_ char *path = utf8_escape(text);
-	_cleanup_free_ char *words = utf8_escape(message);
-
-	if (!path || !words ||
-	    json_array_append_new(problems_of(files, path),
-				  json_pack("{s:s, s:i, s:i, s:s}", "file",
-					    path, "line", (int)line, "column",
-					    (int)column, "message", words)) < 0)
-		return -ENOMEM;
-	return 0;
-}
-
-/* Reads the problems that berthd prints. Return: the files that have some;
- * NULL: no memory. */
-static json_t *read_problems(FILE *problems)
-{
-	json_t *files = json_array();
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	ssize_t len;
-	int r = files ? 0 : -ENOMEM;
-
-	while (r == 0 && (len = getline(&text, &size, problems)) > 0) {
-		if (text[len - 1] == '\n')
-			text[len - 1] = '\0';
-		r = add_problem(files, text);
-	}
-	if (r == 0)
-		return files;
-	json_decref(files);
 	return NULL;
 }
 
@@ -319,17 +188,9 @@ static enum exit_code print_error(const struct client_reply *reply)
 	return EXIT_BAD;
 }
 
-static int print_json(const json_t *reply)
-{
-	if (json_dumpf(reply, stdout, JSON_INDENT(2)) < 0)
-		return -EIO;
-	(void)putchar('\n');
-	return 0;
-}
-
-/* Prints the reply as JSON. The exit code is that of the table: 1 for
- * problems. */
-static int show_quietly(const struct command *command, const json_t *reply)
+/* What the table would make of a reply, as with --json the exit code is the
+ * same: 1 for problems. */
+static int judge(const struct command *command, const json_t *reply)
 {
 	const json_t *files = json_object_get(reply, "files");
 	json_t *file;
@@ -348,76 +209,82 @@ static int show_quietly(const struct command *command, const json_t *reply)
 	return 0;
 }
 
-static enum exit_code print_reply(const struct command *command, bool json,
-				  const json_t *parameters)
+/**
+ * struct answer - the replies to one call, on their way to the terminal
+ * @print:	with --json
+ * @list:	the state of the command's own list
+ * @whole:	what the replies make together, of other commands
+ * @bad:	1: what was asked for is bad or not there
+ */
+struct answer {
+	const struct command *command;
+	struct print_json *print;
+	void *list;
+	json_t *whole;
+	int bad;
+};
+
+static int answer_begin(struct answer *answer, const struct command *command,
+			bool json)
+{
+	*answer = (struct answer){ .command = command };
+	if (json)
+		answer->print = print_json_new(stdout);
+	else if (command->list)
+		answer->list = command->list->begin();
+	else
+		answer->whole = json_object();
+	return answer->print || answer->list || answer->whole ? 0 : -ENOMEM;
+}
+
+/* Arrays of several replies are put together; all else is the same in each. */
+static int merge(json_t *whole, json_t *part)
+{
+	const char *key;
+	json_t *value, *array;
+
+	json_object_foreach (part, key, value) {
+		array = json_object_get(whole, key);
+		if (!array && json_object_set(whole, key, value) < 0)
+			return -ENOMEM;
+		if (json_is_array(array) && json_is_array(value) &&
+		    json_array_extend(array, value) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int answer_add(struct answer *answer, json_t *parameters)
+{
+	if (judge(answer->command, parameters) > 0)
+		answer->bad = 1;
+	if (answer->print)
+		return print_json_reply(answer->print, parameters);
+	if (answer->list)
+		return answer->command->list->add(answer->list, parameters);
+	return merge(answer->whole, parameters);
+}
+
+/* Return: 0; 1: what was asked for is bad or not there; -errno. */
+static int answer_end(struct answer *answer)
 {
 	int r;
 
-	if (json)
-		r = print_json(parameters);
+	if (answer->print)
+		r = print_json_end(answer->print);
+	else if (answer->list)
+		r = answer->command->list->end(answer->list);
 	else
-		r = command->show(parameters);
-	if (r == 0 && json)
-		r = show_quietly(command, parameters);
-	if (fflush(stdout) != 0 || ferror(stdout) || r == -EIO) {
-		(void)fprintf(stderr, "berthctl: cannot write: %s\n",
-			      strerror(errno));
-		return EXIT_BAD;
-	}
-	if (r < 0) {
-		(void)fprintf(stderr, "berthctl: %s\n", strerror(-r));
-		return EXIT_BAD;
-	}
-	return r > 0 ? EXIT_BAD : EXIT_OK;
+		r = answer->command->show(answer->whole);
+	return r == 0 && answer->print ? answer->bad : r;
 }
 
-/* Prints what berthd said instead of checking; it was read like problems. */
-static enum exit_code print_unchecked(const json_t *files)
+static void answer_done(struct answer *answer)
 {
-	json_t *file;
-	size_t i;
-
-	json_array_foreach (files, i, file) {
-		const json_t *problems = json_object_get(file, "problems");
-
-		(void)fprintf(stderr, "%s: %s\n", show_text(file, "path"),
-			      show_text(json_array_get(problems, 0),
-					"message"));
-	}
-	return EXIT_UNREACHABLE;
-}
-
-/* Runs `berthd --check` and makes a reply of the files with problems. */
-static enum exit_code run_check_json(const struct command *command,
-				     char *const *paths, int n)
-{
-	json_t *files = NULL, *reply;
-	int status = 0;
-	enum exit_code code;
-	pid_t pid;
-	FILE *problems = start_check(paths, n, &pid);
-
-	if (!problems) {
-		(void)fprintf(stderr, "berthctl: cannot run berthd: %s\n",
-			      strerror(errno));
-		return EXIT_UNREACHABLE;
-	}
-	files = read_problems(problems);
-	(void)fclose(problems); /* read only */
-	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ||
-	    WEXITSTATUS(status) > EXIT_BAD) {
-		code = print_unchecked(files);
-		json_decref(files);
-		return code;
-	}
-	reply = files ? json_pack("{s:o}", "files", files) : NULL;
-	if (!reply) {
-		(void)fprintf(stderr, "berthctl: out of memory\n");
-		return EXIT_BAD;
-	}
-	code = print_reply(command, /* json= */ true, reply);
-	json_decref(reply);
-	return code;
+	print_json_free(answer->print);
+	if (answer->list)
+		answer->command->list->free(answer->list);
+	json_decref(answer->whole);
 }
 
 /* The parameters of a call; NULL when memory is short. A name that is not
@@ -432,12 +299,42 @@ static json_t *make_parameters(const char *argument)
 	return text ? json_pack("{s:s}", "namespace", text) : NULL;
 }
 
+/* Reads all replies to the call. Return: 0, or the -errno of client_next(). */
+static int read_replies(struct client *client, const struct command *command,
+			bool json, enum exit_code *ret_code)
+{
+	struct client_reply reply;
+	struct answer answer;
+	int r = 0, shown = answer_begin(&answer, command, json);
+	bool continues = true;
+
+	while (shown == 0 && continues) {
+		r = client_next(client, &reply);
+		if (r < 0)
+			break;
+		continues = reply.continues;
+		if (reply.error) {
+			*ret_code = print_error(&reply);
+			client_reply_done(&reply);
+			answer_done(&answer);
+			return 0;
+		}
+		shown = answer_add(&answer, reply.parameters);
+		client_reply_done(&reply);
+	}
+	if (r == 0)
+		*ret_code = exit_code_finish(shown < 0 ? shown
+						       : answer_end(&answer));
+	answer_done(&answer);
+	return r;
+}
+
 static enum exit_code run(const struct command *command,
 			  const struct options *options, const char *argument)
 {
 	_cleanup_free_ char *path = NULL;
-	struct client_reply reply;
-	enum exit_code code;
+	struct client *client = NULL;
+	enum exit_code code = EXIT_UNREACHABLE;
 	int r;
 
 	if (asprintf(&path, "%s/control.sock", options->runtime_dir) < 0) {
@@ -445,15 +342,13 @@ static enum exit_code run(const struct command *command,
 		r = -ENOMEM;
 	} else {
 		r = client_call(path, command->method,
-				make_parameters(argument), &reply);
+				make_parameters(argument), &client);
 	}
+	if (r == 0)
+		r = read_replies(client, command, options->json, &code);
+	client_free(client);
 	if (r < 0)
 		return unreachable(path ? path : options->runtime_dir, r);
-	if (reply.error)
-		code = print_error(&reply);
-	else
-		code = print_reply(command, options->json, reply.parameters);
-	client_reply_done(&reply);
 	return code;
 }
 
@@ -473,8 +368,8 @@ static enum exit_code run_words(const struct options *options, char **words,
 	}
 	if (command->show == show_check && n > 1) {
 		if (options->json)
-			return run_check_json(command, words + 1, n - 1);
-		return run_check(words + 1, n - 1);
+			return check_json(words + 1, n - 1);
+		return check_run(words + 1, n - 1);
 	}
 	if (n > (command->argument ? 2 : 1)) {
 		usage_error("unexpected argument", words[n - 1]);

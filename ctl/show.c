@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* show.c - lists of namespaces, listeners and rules for people */
+/* show.c - lists of namespaces and rules for people */
 #include "ctl/show.h"
 
 #include <inttypes.h>
@@ -61,24 +61,6 @@ static int compare_namespaces(const void *a, const void *b)
 	return host ? host : strverscmp(namespace_name(*x), namespace_name(*y));
 }
 
-static int compare_listeners(const void *a, const void *b)
-{
-	static const char *const keys[] = { "namespace", "protocol", "port",
-					    "address" };
-	const json_t *const *x = a, *const *y = b;
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		json_int_t n = show_number(*x, keys[i]);
-		json_int_t m = show_number(*y, keys[i]);
-		int order = strverscmp(show_text(*x, keys[i]),
-				       show_text(*y, keys[i]));
-
-		if (order || n != m)
-			return order ? order : (n < m ? -1 : 1);
-	}
-	return 0;
-}
-
 /* Writes all names into one cell; there may be any number of them. */
 static char *namespace_names(const json_t *namespace)
 {
@@ -132,18 +114,17 @@ static char *namespace_addresses(const json_t *namespace)
 	return NULL;
 }
 
-static void cell_number(struct table *table, json_int_t number)
+void show_cell_number(struct table *table, json_int_t number)
 {
-	table_cell(table, "%" JSON_INTEGER_FORMAT, number);
+	table_number(table, (int64_t)number);
 }
 
-/* Writes a number, or nothing for 0. */
-static void cell_unless_zero(struct table *table, json_int_t number)
+void show_cell_unless_zero(struct table *table, json_int_t number)
 {
 	if (number)
-		cell_number(table, number);
+		show_cell_number(table, number);
 	else
-		table_cell(table, "%s", "");
+		table_text(table, "");
 }
 
 static void namespace_row(struct table *table, const json_t *namespace)
@@ -153,17 +134,18 @@ static void namespace_row(struct table *table, const json_t *namespace)
 	const json_t *counts = json_object_get(namespace, "listeners");
 	const json_t *nsid = json_object_get(namespace, "nsid");
 
-	table_cell(table, "%s", names ? names : "?");
+	table_text(table, names ? names : "?");
 	table_cell(table, "%" PRIu64, (uint64_t)show_number(namespace, "id"));
 	if (json_is_integer(nsid))
-		cell_number(table, json_integer_value(nsid));
+		show_cell_number(table, json_integer_value(nsid));
 	else
-		table_cell(table, "-");
-	cell_number(table, show_number(counts, "open"));
-	cell_number(table, show_number(counts, "waiting"));
-	cell_unless_zero(table, show_number(counts, "refused"));
-	cell_unless_zero(table, show_number(namespace, "listeners_omitted"));
-	table_cell(table, "%s", addresses ? addresses : "?");
+		table_text(table, "-");
+	show_cell_number(table, show_number(counts, "open"));
+	show_cell_number(table, show_number(counts, "waiting"));
+	show_cell_unless_zero(table, show_number(counts, "refused"));
+	show_cell_unless_zero(table,
+			      show_number(namespace, "listeners_omitted"));
+	table_text(table, addresses ? addresses : "?");
 }
 
 static int show_present(const json_t *array)
@@ -206,11 +188,10 @@ int show_pending(const json_t *pending)
 	json_array_foreach (pending, i, name) {
 		table_cell(table, "%s/%s", show_text(name, "directory"),
 			   show_text(name, "name"));
-		table_cell(table, "%s",
-			   text_duration(show_number(name, "since_us"),
-					 duration));
-		table_cell(table, "%s", show_text(name, "error"));
-		table_cell(table, "%s", show_text(name, "reason"));
+		table_text(table, text_duration(show_number(name, "since_us"),
+						duration));
+		table_text(table, show_text(name, "error"));
+		table_text(table, show_text(name, "reason"));
 	}
 	return table_print(table, stdout);
 }
@@ -234,16 +215,15 @@ int show_lingering(const json_t *lingering)
 		json_int_t withdrawn =
 			show_number(netns, "withdrawn_listeners");
 
-		table_cell(table, "%s", show_text(netns, "name"));
+		table_text(table, show_text(netns, "name"));
 		table_cell(table, "%" PRIu64,
 			   (uint64_t)show_number(netns, "id"));
 		if (json_is_integer(json_object_get(netns, "nsid")))
-			cell_number(table, show_number(netns, "nsid"));
+			show_cell_number(table, show_number(netns, "nsid"));
 		else
-			table_cell(table, "-");
-		table_cell(table, "%s",
-			   text_duration(show_number(netns, "since_us"),
-					 duration));
+			table_text(table, "-");
+		table_text(table, text_duration(show_number(netns, "since_us"),
+						duration));
 		if (open || withdrawn)
 			table_cell(table,
 				   "%" JSON_INTEGER_FORMAT
@@ -251,7 +231,7 @@ int show_lingering(const json_t *lingering)
 				   " not released by consumers",
 				   open, withdrawn);
 		else
-			table_cell(table, "nothing");
+			table_text(table, "nothing");
 	}
 	return table_print(table, stdout);
 }
@@ -273,118 +253,6 @@ int show_namespaces(const json_t *reply)
 	return r;
 }
 
-/* "EADDRINUSE: the port is taken; next attempt in 1.2 s (3 failed)" */
-static void print_waiting(FILE *f, const json_t *listener)
-{
-	char duration[TEXT_DURATION_MAX];
-	const char *error = show_text(listener, "error");
-	json_int_t attempts = show_number(listener, "attempts");
-	json_int_t next_us = show_number(listener, "next_attempt_us");
-
-	(void)fprintf(f, "%s%s%s", error, *error ? ": " : "",
-		      show_text(listener, "reason"));
-	if (show_number(listener, "blocked_by"))
-		(void)fprintf(f, "; held by listener %" JSON_INTEGER_FORMAT,
-			      show_number(listener, "blocked_by"));
-	if (next_us > 0)
-		(void)fprintf(f, "; next attempt in %s",
-			      text_duration(next_us, duration));
-	if (attempts > 0)
-		(void)fprintf(f, " (%" JSON_INTEGER_FORMAT " failed)",
-			      attempts);
-}
-
-char *show_detail(const json_t *listener)
-{
-	const char *state = show_text(listener, "state");
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	if (strcmp(state, "waiting") == 0)
-		print_waiting(f, listener);
-	else if (strcmp(state, "absent") == 0)
-		(void)fputs("not tried yet", f);
-	else if (strcmp(state, "listening") != 0)
-		(void)fputs(show_text(listener, "reason"), f);
-	else if (!show_flag(listener, "delivered"))
-		(void)fputs("its consumer does not have it yet", f);
-	if (fclose(f) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
-static void cell_bytes(struct table *table, json_int_t bytes)
-{
-	char text[TEXT_BYTES_MAX];
-
-	table_cell(table, "%s", bytes ? text_bytes(bytes, text) : "");
-}
-
-static void listener_row(struct table *table, const json_t *listener)
-{
-	const char *namespace = show_text(listener, "namespace");
-	const char *consumer = show_text(listener, "consumer");
-	const char *action = show_text(listener, "action");
-	const json_t *counters = json_object_get(listener, "counters");
-	_cleanup_free_ char *detail = show_detail(listener);
-
-	cell_number(table, show_number(listener, "id"));
-	table_cell(table, "%s", *namespace ? namespace : "-");
-	table_cell(table, "%s", show_text(listener, "protocol"));
-	table_cell(table, "%s", show_text(listener, "address"));
-	cell_number(table, show_number(listener, "port"));
-	table_cell(table, "%s", show_text(listener, "interface"));
-	table_cell(table, "%s", show_text(listener, "rule"));
-	if (strcmp(action, "handoff") == 0)
-		table_cell(table, "%s to %s", action, consumer);
-	else
-		table_cell(table, "%s", action);
-	table_cell(table, "%s", show_text(listener, "state"));
-	cell_unless_zero(table, show_number(counters, "active"));
-	cell_unless_zero(table, show_number(counters, "accepted"));
-	cell_bytes(table, show_number(counters, "bytes_in"));
-	cell_bytes(table, show_number(counters, "bytes_out"));
-	table_cell(table, "%s", detail ? detail : "?");
-}
-
-int show_listeners(const json_t *reply)
-{
-	static const struct table_column columns[] = {
-		{ .name = "LISTENER", .right = true },
-		{ .name = "NAMESPACE" },
-		{ .name = "PROTOCOL" },
-		{ .name = "ADDRESS" },
-		{ .name = "PORT", .right = true },
-		{ .name = "INTERFACE", .optional = true },
-		{ .name = "RULE" },
-		{ .name = "ACTION" },
-		{ .name = "STATE" },
-		{ .name = "ACTIVE", .right = true, .optional = true },
-		{ .name = "ACCEPTED", .right = true, .optional = true },
-		{ .name = "RECEIVED", .right = true, .optional = true },
-		{ .name = "SENT", .right = true, .optional = true },
-		{ .name = "DETAIL", .optional = true },
-	};
-	_cleanup_free_ const json_t **list =
-		sorted(json_object_get(reply, "listeners"), compare_listeners);
-	struct table *table = table_new(columns, ARRAY_SIZE(columns));
-	int r;
-
-	if (!list) {
-		table_free(table);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; list[i]; i++)
-		listener_row(table, list[i]);
-	r = table_print(table, stdout);
-	show_silent(reply);
-	return r;
-}
-
 static void rule_row(struct table *table, const json_t *rule)
 {
 	const json_t *counts = json_object_get(rule, "listeners");
@@ -393,13 +261,13 @@ static void rule_row(struct table *table, const json_t *rule)
 
 	if (strcmp(action, serve) == 0)
 		serve = ""; /* of an action that has no more to say */
-	table_cell(table, "%s", show_text(rule, "name"));
-	table_cell(table, "%s", show_text(rule, "match"));
-	table_cell(table, "%s", show_text(rule, "listen"));
+	table_text(table, show_text(rule, "name"));
+	table_text(table, show_text(rule, "match"));
+	table_text(table, show_text(rule, "listen"));
 	table_cell(table, "%s%s%s", action, *serve ? " " : "", serve);
-	cell_number(table, show_number(counts, "open"));
-	cell_unless_zero(table, show_number(counts, "waiting"));
-	cell_unless_zero(table, show_number(counts, "refused"));
+	show_cell_number(table, show_number(counts, "open"));
+	show_cell_unless_zero(table, show_number(counts, "waiting"));
+	show_cell_unless_zero(table, show_number(counts, "refused"));
 	table_cell(table, "%s:%" JSON_INTEGER_FORMAT, show_text(rule, "file"),
 		   show_number(rule, "line"));
 }

@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct table;
+
 /** show_status() - berthd's version, directories, rule files, consumers and
  * totals */
 int show_status(const json_t *reply);
@@ -18,9 +20,6 @@ int show_status(const json_t *reply);
 /** show_namespaces() - a row for each namespace, then pending names and
  * namespaces that are not freed */
 int show_namespaces(const json_t *reply);
-
-/** show_listeners() - a row for each listener */
-int show_listeners(const json_t *reply);
 
 /** show_rules() - a row for each rule, then problems of files */
 int show_rules(const json_t *reply);
@@ -39,6 +38,21 @@ int show_reload(const json_t *reply);
  * each listener with its state */
 int show_explain(const json_t *reply);
 
+/**
+ * show_listeners_begin() - a list of listeners, that comes in several replies
+ * Return: the state of the three functions below; NULL: no memory.
+ */
+void *show_listeners_begin(void);
+
+/** show_listeners_add() - one reply. Return: 0 or -ENOMEM. */
+int show_listeners_add(void *state, const json_t *reply);
+
+/** show_listeners_end() - prints all of them. Return: 0 or -ENOMEM. */
+int show_listeners_end(void *state);
+
+/** show_listeners_free() - before or after the end */
+void show_listeners_free(void *state);
+
 /* Parts that several of them show. */
 
 /** show_pending() - names that do not lead to a namespace yet */
@@ -48,16 +62,23 @@ int show_pending(const json_t *pending);
  */
 int show_lingering(const json_t *lingering);
 
-/** show_silent() - a line for consumers that did not say what they counted */
-void show_silent(const json_t *reply);
+/** show_silent() - a line for each consumer that did not say what it counted
+ * @names:	an array */
+void show_silent(const json_t *names);
 
 /** show_problems() - each problem in one line
  * @before:	printed before the first
  * Return: how many there are. */
 size_t show_problems(const json_t *files, const char *before);
 
-/** show_detail() - allocated: why a listener is not open, or not delivered */
-char *show_detail(const json_t *listener);
+/** show_detail() - a cell: why a listener is not open, or not delivered */
+void show_detail(struct table *table, const json_t *listener);
+
+/** show_cell_number() - a cell */
+void show_cell_number(struct table *table, json_int_t number);
+
+/** show_cell_unless_zero() - a cell: a number, or nothing for 0 */
+void show_cell_unless_zero(struct table *table, json_int_t number);
 
 /* Members of an object; empty, 0 or false when they are not there. */
 

@@ -46,10 +46,9 @@ static int show_verdicts(const json_t *rules)
 	size_t i;
 
 	json_array_foreach (rules, i, rule) {
-		table_cell(table, "%s", show_text(rule, "name"));
-		table_cell(table, "%s",
-			   show_flag(rule, "matches") ? "yes" : "no");
-		table_cell(table, "%s", show_text(rule, "reason"));
+		table_text(table, show_text(rule, "name"));
+		table_text(table, show_flag(rule, "matches") ? "yes" : "no");
+		table_text(table, show_text(rule, "reason"));
 		table_cell(table, "%s:%" JSON_INTEGER_FORMAT,
 			   show_text(rule, "file"), show_number(rule, "line"));
 	}
@@ -58,9 +57,9 @@ static int show_verdicts(const json_t *rules)
 
 static void cell_endpoint(struct table *table, const json_t *object)
 {
-	table_cell(table, "%s", show_text(object, "protocol"));
-	table_cell(table, "%s", show_text(object, "address"));
-	table_cell(table, "%" JSON_INTEGER_FORMAT, show_number(object, "port"));
+	table_text(table, show_text(object, "protocol"));
+	table_text(table, show_text(object, "address"));
+	show_cell_number(table, show_number(object, "port"));
 }
 
 static int show_wanted(const json_t *listeners)
@@ -79,13 +78,11 @@ static int show_wanted(const json_t *listeners)
 	size_t i;
 
 	json_array_foreach (listeners, i, listener) {
-		_cleanup_free_ char *detail = show_detail(listener);
-
 		cell_endpoint(table, listener);
-		table_cell(table, "%s", show_text(listener, "interface"));
-		table_cell(table, "%s", show_text(listener, "rule"));
-		table_cell(table, "%s", show_text(listener, "state"));
-		table_cell(table, "%s", detail ? detail : "?");
+		table_text(table, show_text(listener, "interface"));
+		table_text(table, show_text(listener, "rule"));
+		table_text(table, show_text(listener, "state"));
+		show_detail(table, listener);
 	}
 	return table_print(table, stdout);
 }
@@ -110,11 +107,11 @@ static int show_shadowed(const json_t *shadowed)
 			json_object_get(shadow, "winner_endpoint");
 
 		cell_endpoint(table, shadow);
-		table_cell(table, "%s", show_text(shadow, "rule"));
-		table_cell(table, "%s", show_text(shadow, "winner"));
+		table_text(table, show_text(shadow, "rule"));
+		table_text(table, show_text(shadow, "winner"));
 		table_cell(table, "%s %s", show_text(winner, "protocol"),
 			   show_text(winner, "address"));
-		table_cell(table, "%s", show_text(shadow, "reason"));
+		table_text(table, show_text(shadow, "reason"));
 	}
 	return table_print(table, stdout);
 }

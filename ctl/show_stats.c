@@ -6,12 +6,12 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 
-void show_silent(const json_t *reply)
+void show_silent(const json_t *names)
 {
 	json_t *name;
 	size_t i;
 
-	json_array_foreach (json_object_get(reply, "silent"), i, name) {
+	json_array_foreach (names, i, name) {
 		_cleanup_free_ char *text = text_printable(
 			json_string_length(name) ? json_string_value(name) : "",
 			NULL);
@@ -48,17 +48,13 @@ static char *failures_text(const json_t *counters)
 static void cell_count(struct table *table, const json_t *counters,
 		       const char *key)
 {
-	table_cell(table, "%" JSON_INTEGER_FORMAT, show_number(counters, key));
+	show_cell_number(table, show_number(counters, key));
 }
 
-/* Writes a count, or nothing for 0: most rules have no use for the column. */
 static void cell_seldom(struct table *table, const json_t *counters,
 			const char *key)
 {
-	if (show_number(counters, key))
-		cell_count(table, counters, key);
-	else
-		table_cell(table, "%s", "");
+	show_cell_unless_zero(table, show_number(counters, key));
 }
 
 static void stats_row(struct table *table, const char *rule,
@@ -67,19 +63,17 @@ static void stats_row(struct table *table, const char *rule,
 	_cleanup_free_ char *failures = failures_text(counters);
 	char in[TEXT_BYTES_MAX], out[TEXT_BYTES_MAX];
 
-	table_cell(table, "%s", rule);
+	table_text(table, rule);
 	cell_count(table, counters, "active");
 	cell_count(table, counters, "accepted");
-	table_cell(table, "%s",
-		   text_bytes(show_number(counters, "bytes_in"), in));
-	table_cell(table, "%s",
-		   text_bytes(show_number(counters, "bytes_out"), out));
+	table_text(table, text_bytes(show_number(counters, "bytes_in"), in));
+	table_text(table, text_bytes(show_number(counters, "bytes_out"), out));
 	cell_seldom(table, counters, "messages_in");
 	cell_seldom(table, counters, "messages_out");
 	cell_seldom(table, counters, "limited");
 	cell_seldom(table, counters, "dropped");
 	cell_seldom(table, counters, "looped");
-	table_cell(table, "%s", failures ? failures : "?");
+	table_text(table, failures ? failures : "?");
 }
 
 int show_stats(const json_t *reply)
@@ -109,6 +103,6 @@ int show_stats(const json_t *reply)
 	stats_row(table, "total", json_object_get(reply, "total"));
 	r = table_print(table, stdout);
 	if (r == 0)
-		show_silent(reply);
+		show_silent(json_object_get(reply, "silent"));
 	return r;
 }

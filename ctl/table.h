@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table.h - aligned columns for people */
+/* table.h - aligned columns for people
+ *
+ * A table keeps the text of its cells and nothing else: some hundred bytes for
+ * a row, so that it may have very many.
+ */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct table;
@@ -23,8 +28,7 @@ struct table_column {
 /** table_new() - @columns: static. Return: NULL when memory is short. */
 struct table *table_new(const struct table_column *columns, size_t n);
 
-/** table_free() - frees the table without printing it. NULL is fine. Returns
- * NULL. */
+/** table_free() - Return: NULL. NULL is fine. */
 struct table *table_free(struct table *table);
 
 /**
@@ -35,6 +39,21 @@ struct table *table_free(struct table *table);
  */
 void table_cell(struct table *table, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/** table_text() - as table_cell(), of a text as it is */
+void table_text(struct table *table, const char *text);
+
+/** table_number() - as table_cell(), of a number */
+void table_number(struct table *table, int64_t number);
+
+#define TABLE_SORT_MAX 4
+
+/**
+ * table_sort() - puts the rows into an order for people: web2 before web10
+ * @by:		columns, the first one first
+ * @n:		at most TABLE_SORT_MAX
+ */
+void table_sort(struct table *table, const size_t *by, size_t n);
 
 /** table_print() - header and rows; frees the table
  * Return: 0 or -ENOMEM: nothing was printed. */

@@ -53,6 +53,28 @@ char *text_printable(const char *text, size_t *ret_width)
 	return copy;
 }
 
+bool text_is_plain(const char *text)
+{
+	while (*text >= ' ' && *text <= '~')
+		text++;
+	return *text == '\0';
+}
+
+size_t text_width(const char *text)
+{
+	size_t columns = 0;
+
+	if (text_is_plain(text))
+		return strlen(text);
+	while (*text) {
+		size_t width = 0, len = visible_len(text, &width);
+
+		text += len ? len : 1;
+		columns += width;
+	}
+	return columns;
+}
+
 const char *text_duration(int64_t us, char *buffer)
 {
 	int64_t s = us / (int64_t)USEC_PER_SEC;

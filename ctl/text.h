@@ -3,6 +3,7 @@
 #ifndef CTL_TEXT_H
 #define CTL_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,13 @@
  * Return: an allocated text, or NULL.
  */
 char *text_printable(const char *text, size_t *ret_width);
+
+/** text_is_plain() - is it visible ASCII and spaces only? Then it is printable,
+ * and each byte one column wide. */
+bool text_is_plain(const char *text);
+
+/** text_width() - the terminal columns of a printable text */
+size_t text_width(const char *text);
 
 #define TEXT_DURATION_MAX 48
 #define TEXT_BYTES_MAX 32

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exit_code.h - what berthctl's exit status says */
+#ifndef CTL_EXIT_CODE_H
+#define CTL_EXIT_CODE_H
+
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_BAD = 1, /* problems were found, or what was asked for does not
+			 exist */
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 3, /* berthd did not answer */
+};
+
+/**
+ * exit_code_finish() - writes out what is buffered for stdout
+ * @r:		0; 1: what was asked for is bad or not there; -errno of showing
+ * it
+ *
+ * Says on stderr what could not be shown.
+ * Return: the exit code.
+ */
+enum exit_code exit_code_finish(int r);
+
+#endif
