@@ -16,11 +16,14 @@ import contextlib
 import ctypes
 import glob
 import os
+import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -31,6 +34,7 @@ from report import Report  # noqa: E402
 
 PORTS = ("7101", "7102", "7103")
 BACKEND_PORT = "7199"
+LISTING_PORTS = 15  # in each of 1,000 namespaces
 PR_SET_PDEATHSIG = 1
 GROWTH_KIB = 64  # what an allocator may take more without a leak
 HELLO = """\
@@ -387,6 +391,76 @@ def bench_churn(bench, args):
                            "name", lingering == 0)
 
 
+@contextlib.contextmanager
+def listing_all_the_time(command):
+    """Runs @command again and again; gives a list that gets its seconds."""
+    seconds, ended = [], threading.Event()
+
+    def repeat():
+        while not ended.is_set():
+            seconds.append(run_time(command)[0])
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield seconds
+    finally:
+        ended.set()
+        thread.join()
+
+
+def run_time(command):
+    """Seconds until it ended, and its own on a CPU."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    end = time.monotonic()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return end - begin, sum(getattr(after, name) - getattr(before, name)
+                            for name in ("ru_utime", "ru_stime"))
+
+
+def bench_listing(bench, args):
+    """`berthctl listeners`, and a namespace that appears meanwhile."""
+    n, runs = 1000, 5 if args.quick else 15
+    ports = range(7101, 7101 + LISTING_PORTS)
+    command = [f"{bench.build}/berthctl", "--runtime-dir", f"{bench.top}/run",
+               "listeners"]
+    with bench.namespaces("s") as directory:
+        bench.run("world", "make", directory, n)
+        with bench.berthd(directory, HELLO.format(
+                ports=", ".join(map(str, ports)))) as berthd:
+            control.wait_delivered(f"{bench.top}/run", n * len(ports))
+            took, own, berthds = [], [], []
+            for _ in range(runs):
+                before_ms = control.cpu_ms(berthd.pid)
+                all_s, own_s = run_time(command)
+                took.append(all_s * 1000)
+                own.append(own_s * 1000)
+                berthds.append(control.cpu_ms(berthd.pid) - before_ms)
+            title = f"berthctl listeners, {n * len(ports)} of them"
+            bench.report.single(title, "ms", took, limit=150)
+            bench.report.single("  its time on a CPU", "ms", own)
+            bench.report.single("  berthd's time on a CPU", "ms", berthds)
+
+            def appears(first, count):
+                return bench.samples_us("measure_appears", "names", directory,
+                                        ports[0], first, count, n)
+
+            count = 50 if args.quick else 200
+            alone = appears(n, count)
+            with listing_all_the_time(command) as seconds:
+                beside = appears(n + count, count)
+            bench.report.single("a namespace appears, nobody lists", "us",
+                                alone)
+            bench.report.single("a namespace appears, listings back to back",
+                                "us", beside,
+                                limit=statistics.median(alone) + 5000)
+            bench.report.value("  the slowest of them, us", round(max(beside)),
+                               round(statistics.median(alone)) + 5000)
+            bench.report.value("  listings meanwhile", len(seconds))
+
+
 FIGURES = {
     "appears": bench_appears,
     "address": bench_address,
@@ -394,6 +468,7 @@ FIGURES = {
     "startup": bench_startup,
     "footprint": bench_footprint,
     "churn": bench_churn,
+    "listing": bench_listing,
     **relay.FIGURES,
     **relay_spread.FIGURES,
 }

@@ -44,10 +44,17 @@ class Report:
                  self.spread(samples["floor"], unit), f"{ratio:.2f}", goal,
                  {True: "met", False: "MISSED", None: ""}[met])
 
-    def single(self, name, unit, samples):
-        if samples:
-            self.add(f"{name} (n = {len(samples)})",
-                     self.spread(samples, unit))
+    def single(self, name, unit, samples, limit=None):
+        """The limit is the median's."""
+        if not samples:
+            return
+        goal = verdict = ""
+        if limit is not None:
+            goal = f"<= {number(limit)} {unit}"
+            met = statistics.median(samples) <= limit
+            verdict = "met" if met else "MISSED"
+        self.add(f"{name} (n = {len(samples)})", self.spread(samples, unit),
+                 goal=goal, verdict=verdict)
 
     def value(self, name, value, goal=None):
         if goal is None:
