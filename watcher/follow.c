@@ -24,12 +24,19 @@
  * are such names, they have a sweep of their own. To be told by the kernel
  * (the connector of processes) would wake berthd for each process of the host.
  */
+#include "watcher/follow.h"
+
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/dirwatch.h"
 #include "common/log.h"
 #include "common/util.h"
-#include "watcher/watcher_internal.h"
+#include "watcher/fresh.h"
+#include "watcher/names.h"
+#include "watcher/processes.h"
+#include "watcher/sweep.h"
 
 #define SCAN_SLICE 64 /* names; about 0.5 ms */
 #define SWEEP_SLICE 256 /* most are one statx(2) */
@@ -39,24 +46,65 @@
 #define RETRY_PAUSES 4 /* of the length of what it took */
 #define SHORTAGE_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define SHORTAGE_PAUSE_MAX_US USEC_PER_SEC
-#define SWEEP_PAUSE_US USEC_PER_SEC
-#define SWEEP_SHARE 20 /* of the time, at most */
 #define PROCESSES_SLICE 64 /* most are one statx(2) through links */
+
+/**
+ * struct scan - the listing of one directory
+ * @stream:	of the listing at work, or NULL
+ * @wanted:	to begin with the next slice, or when the one at work has ended
+ * @failed:	the directory could not be opened: again with the next sweep
+ */
+struct scan {
+	DIR *stream;
+	bool wanted;
+	bool failed;
+};
+
+/**
+ * struct follow - see follow.h
+ * @mounted_elsewhere: in this batch of changes, something was mounted or
+ *		unmounted that a link or a pending name may lead to
+ * @scans:	one for each directory, in the order of their indexes
+ * @stale_id:	a namespace that its names led away from, or 0
+ * @retry_next_us: pending names are not looked at again before this time, for
+ *		changes of the mounts
+ * @retry_pending: they are to be looked at with the next step
+ */
+struct follow {
+	struct loop *loop;
+	struct registry *registry;
+	const struct follow_ops *ops;
+	void *user_data;
+	struct names *names;
+	struct dirwatch *dirwatch;
+	struct mounts *mounts;
+	struct mounts_listener *mounts_listener;
+	struct processes *processes;
+	struct scan *scans;
+	size_t n_scans;
+	struct sweep names_sweep;
+	struct sweep processes_sweep;
+	struct loop_timer *pending_timer;
+	uint64_t pending_pause_us;
+	struct loop_timer *shortage_timer;
+	uint64_t shortage_pause_us;
+	uint64_t retry_next_us;
+	bool retry_pending;
+	bool mounted_elsewhere;
+	uint64_t stale_id;
+	struct fresh fresh;
+	unsigned long n_events;
+};
 
 static int resolve(const char *dir, const char *name, struct resolution *ret,
 		   const char **ret_reason, void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 	int fd = resolve_open(dir, name, 0, ret, ret_reason);
 
 	if (fd < 0)
 		return fd;
-	if (watcher->n_fresh == FRESH_MAX) {
-		(void)close(fd); /* a namespace: nothing to be lost */
-		return 0;
-	}
-	watcher->fresh[watcher->n_fresh++] =
-		(struct fresh){ .who = *ret, .fd = fd };
+	fresh_keep(&follow->fresh, fd, ret);
 	return 0;
 }
 
@@ -77,16 +125,16 @@ static bool leads_to(const char *dir, const char *name, ino_t inode,
 static void *watch_process(const struct task *task, int pid_fd,
 			   struct name *name, void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
-	return processes_watch(watcher->processes, task, pid_fd, name);
+	return processes_watch(follow->processes, task, pid_fd, name);
 }
 
 static bool full_of_processes(void *user_data)
 {
-	const struct watcher *watcher = user_data;
+	const struct follow *follow = user_data;
 
-	return processes_full(watcher->processes);
+	return processes_full(follow->processes);
 }
 
 static void unwatch_process(void *handle, void *user_data)
@@ -97,35 +145,39 @@ static void unwatch_process(void *handle, void *user_data)
 
 static void changed(struct tracked *tracked, void *user_data)
 {
-	watcher_tell_changed(user_data, tracked);
+	struct follow *follow = user_data;
+
+	follow->ops->changed(tracked, follow->user_data);
 }
 
 static void gone(struct tracked *tracked, void *user_data)
 {
-	watcher_tell_gone(user_data, tracked);
+	struct follow *follow = user_data;
+
+	follow->ops->gone(tracked, follow->user_data);
 }
 
 static void pending(void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
-	watcher->pending_pause_us = PENDING_PAUSE_MIN_US;
-	loop_timer_set_earlier(watcher->pending_timer,
-			       loop_now_us(watcher->loop) +
+	follow->pending_pause_us = PENDING_PAUSE_MIN_US;
+	loop_timer_set_earlier(follow->pending_timer,
+			       loop_now_us(follow->loop) +
 				       PENDING_PAUSE_MIN_US);
-	mounts_hurry(watcher->mounts, true);
+	mounts_hurry(follow->mounts, true);
 	/* The mount may have come between the look and the watch. */
-	watcher->retry_pending = !mounts_tells_which(watcher->mounts);
+	follow->retry_pending = !mounts_tells_which(follow->mounts);
 }
 
 static void shortage(void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
-	if (!loop_timer_is_set(watcher->shortage_timer))
-		loop_timer_set(watcher->shortage_timer,
-			       loop_now_us(watcher->loop) +
-				       watcher->shortage_pause_us);
+	if (!loop_timer_is_set(follow->shortage_timer))
+		loop_timer_set(follow->shortage_timer,
+			       loop_now_us(follow->loop) +
+				       follow->shortage_pause_us);
 }
 
 static const struct names_ops names_ops = {
@@ -141,195 +193,182 @@ static const struct names_ops names_ops = {
 	.shortage = shortage,
 };
 
-static void sweep_want(struct watcher *watcher, struct sweep *sweep)
-{
-	if (sweep->running)
-		sweep->again = true;
-	else if (!loop_timer_is_set(sweep->timer))
-		loop_timer_set(sweep->timer,
-			       loop_now_us(watcher->loop) + sweep->pause_us);
-}
-
-static void sweep_begin(struct sweep *sweep)
-{
-	sweep->running = true;
-	sweep->again = false;
-	sweep->took_us = 0;
-}
-
-static void sweep_slice(struct watcher *watcher, struct sweep *sweep,
-			size_t max)
-{
-	uint64_t began_us = monotonic_us();
-
-	sweep->running =
-		sweep->step(watcher->names, max, loop_now_us(watcher->loop));
-	sweep->took_us += monotonic_us() - began_us;
-	if (sweep->running)
-		return;
-	sweep->pause_us = sweep->took_us * SWEEP_SHARE > SWEEP_PAUSE_US
-				  ? sweep->took_us * SWEEP_SHARE
-				  : SWEEP_PAUSE_US;
-	if (sweep->again)
-		sweep_want(watcher, sweep);
-}
-
 static void pending_handler(void *user_data)
 {
-	struct watcher *watcher = user_data;
-	uint64_t now_us = loop_now_us(watcher->loop);
+	struct follow *follow = user_data;
+	uint64_t now_us = loop_now_us(follow->loop);
 
-	watcher->pending_pause_us *= 2;
-	if (watcher->pending_pause_us > PENDING_PAUSE_MAX_US)
-		watcher->pending_pause_us = PENDING_PAUSE_MAX_US;
-	names_retry(watcher->names, now_us);
-	if (names_young(watcher->names, now_us))
-		loop_timer_set_earlier(watcher->pending_timer,
-				       now_us + watcher->pending_pause_us);
+	follow->pending_pause_us *= 2;
+	if (follow->pending_pause_us > PENDING_PAUSE_MAX_US)
+		follow->pending_pause_us = PENDING_PAUSE_MAX_US;
+	names_retry(follow->names, now_us);
+	if (names_young(follow->names, now_us))
+		loop_timer_set_earlier(follow->pending_timer,
+				       now_us + follow->pending_pause_us);
 }
 
 /* Only the first name is looked at in vain while it lasts. */
 static void shortage_handler(void *user_data)
 {
-	struct watcher *watcher = user_data;
-	uint64_t now_us = loop_now_us(watcher->loop);
-	int r = names_retry_short(watcher->names, SCAN_SLICE, now_us);
+	struct follow *follow = user_data;
+	uint64_t now_us = loop_now_us(follow->loop);
+	int r = names_retry_short(follow->names, SCAN_SLICE, now_us);
 
 	if (r >= 0) {
-		watcher->shortage_pause_us = SHORTAGE_PAUSE_MIN_US;
+		follow->shortage_pause_us = SHORTAGE_PAUSE_MIN_US;
 		if (r > 0)
-			loop_timer_set(watcher->shortage_timer, now_us);
+			loop_timer_set(follow->shortage_timer, now_us);
 		return;
 	}
-	watcher->shortage_pause_us *= 2;
-	if (watcher->shortage_pause_us > SHORTAGE_PAUSE_MAX_US)
-		watcher->shortage_pause_us = SHORTAGE_PAUSE_MAX_US;
-	loop_timer_set(watcher->shortage_timer,
-		       now_us + watcher->shortage_pause_us);
+	follow->shortage_pause_us *= 2;
+	if (follow->shortage_pause_us > SHORTAGE_PAUSE_MAX_US)
+		follow->shortage_pause_us = SHORTAGE_PAUSE_MAX_US;
+	loop_timer_set(follow->shortage_timer,
+		       now_us + follow->shortage_pause_us);
 }
 
 static void process_ended(void *subject, void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
-	names_process_ended(watcher->names, subject,
-			    loop_now_us(watcher->loop));
+	names_process_ended(follow->names, subject, loop_now_us(follow->loop));
 }
 
 /* Tries the pending names and the links, now or when it is their turn. */
-static void retry(struct watcher *watcher)
+static void retry(struct follow *follow)
 {
-	uint64_t now_us = loop_now_us(watcher->loop), began_us;
+	uint64_t now_us = loop_now_us(follow->loop), began_us;
 
-	if (now_us < watcher->retry_next_us) {
-		loop_timer_set_earlier(watcher->pending_timer,
-				       watcher->retry_next_us);
+	if (now_us < follow->retry_next_us) {
+		loop_timer_set_earlier(follow->pending_timer,
+				       follow->retry_next_us);
 		return;
 	}
 	began_us = monotonic_us();
-	names_retry(watcher->names, now_us);
-	watcher->retry_next_us =
+	names_retry(follow->names, now_us);
+	follow->retry_next_us =
 		now_us + (monotonic_us() - began_us) * RETRY_PAUSES;
 }
 
 /* Looks at the name that has @path, if a watched directory has it. */
-static void look_at_path(struct watcher *watcher, const char *path)
+static void look_at_path(struct follow *follow, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = slash ? (size_t)(slash - path) : 0;
 
-	for (size_t i = 0; i < watcher->n_scans && slash; i++) {
-		const char *dir = dirwatch_real_path(watcher->dirwatch, i);
+	for (size_t i = 0; i < follow->n_scans && slash; i++) {
+		const char *dir = dirwatch_real_path(follow->dirwatch, i);
 
 		if (dir && strlen(dir) == len && memcmp(dir, path, len) == 0) {
-			names_mounted(watcher->names, i, slash + 1,
-				      loop_now_us(watcher->loop));
+			names_mounted(follow->names, i, slash + 1,
+				      loop_now_us(follow->loop));
 			return;
 		}
 	}
 }
 
-static void attached(struct watcher *watcher, uint64_t mount_id)
+static void attached(struct follow *follow, uint64_t mount_id)
 {
 	char path[PATH_MAX];
 	int r;
 
-	if (names_has_mount(watcher->names, mount_id))
+	if (names_has_mount(follow->names, mount_id))
 		return; /* it was found before it was told */
 	r = mounts_path(mount_id, path);
 	if (r == 0)
-		look_at_path(watcher, path);
+		look_at_path(follow, path);
 	/* A link may lead to the name found. */
-	if ((r < 0 && r != -ENOENT) || names_need_retry(watcher->names))
-		watcher->mounted_elsewhere = true;
+	if ((r < 0 && r != -ENOENT) || names_need_retry(follow->names))
+		follow->mounted_elsewhere = true;
 }
 
-static bool any_omitted(const struct watcher *watcher)
+static bool any_omitted(const struct follow *follow)
 {
-	for (size_t i = 0; i < watcher->n_scans; i++) {
-		if (names_omitted(watcher->names, i))
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		if (names_omitted(follow->names, i))
 			return true;
 	}
 	return false;
 }
 
-static void mounts_changed(struct watcher *watcher)
+static void mounts_changed(struct follow *follow)
 {
-	if (watcher->mounted_elsewhere) {
-		retry(watcher);
-		sweep_want(watcher, &watcher->names_sweep);
-	} else if (any_omitted(watcher)) {
-		sweep_want(watcher, &watcher->names_sweep);
+	if (follow->mounted_elsewhere) {
+		retry(follow);
+		sweep_want(&follow->names_sweep);
+	} else if (any_omitted(follow)) {
+		sweep_want(&follow->names_sweep);
 	}
-	watcher->mounted_elsewhere = false;
-	mounts_hurry(watcher->mounts,
-		     names_young(watcher->names, loop_now_us(watcher->loop)));
+	follow->mounted_elsewhere = false;
+	mounts_hurry(follow->mounts,
+		     names_young(follow->names, loop_now_us(follow->loop)));
 }
 
 static void mounts_told(const struct mounts_change *change, void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
 	switch (change->event) {
 	case MOUNTS_ATTACHED:
-		attached(watcher, change->mount_id);
+		attached(follow, change->mount_id);
 		break;
 	case MOUNTS_DETACHED:
-		names_unmounted(watcher->names, change->mount_id,
-				loop_now_us(watcher->loop));
+		names_unmounted(follow->names, change->mount_id,
+				loop_now_us(follow->loop));
 		/* A link may lead to the same mount as the name found. */
-		if (names_need_retry(watcher->names))
-			watcher->mounted_elsewhere = true;
+		if (names_need_retry(follow->names))
+			follow->mounted_elsewhere = true;
 		break;
 	case MOUNTS_UNKNOWN:
-		watcher->mounted_elsewhere = true;
+		follow->mounted_elsewhere = true;
 		break;
 	case MOUNTS_EARLY:
-		retry(watcher);
+		retry(follow);
 		break;
 	case MOUNTS_CHANGED:
-		mounts_changed(watcher);
+		mounts_changed(follow);
 		break;
 	}
 }
 
-int follow_take_fresh(struct watcher *watcher, const struct tracked *tracked)
+int follow_open_netns(struct follow *follow, const struct tracked *tracked)
 {
-	for (size_t i = 0; i < watcher->n_fresh; i++) {
-		if (watcher->fresh[i].fd >= 0 &&
-		    names_is_same(tracked, &watcher->fresh[i].who))
-			return TAKE_FD(watcher->fresh[i].fd);
+	const struct netns *netns = &tracked->netns;
+	struct resolution resolution;
+	const char *reason;
+	int fd, result = -ESTALE;
+
+	if (netns->host)
+		return -EINVAL;
+	fd = fresh_take(&follow->fresh, tracked);
+	if (fd >= 0)
+		return fd;
+	for (size_t i = 0; i < netns->n_names; i++) {
+		fd = resolve_open(netns->names[i].dir, netns->names[i].name,
+				  netns->id, &resolution, &reason);
+		if (fd == -ENOENT || fd == -ENOLINK || fd == -EMEDIUMTYPE)
+			continue;
+		if (fd < 0) {
+			result = fd;
+			continue;
+		}
+		if (resolution.pid_fd >= 0)
+			(void)close(resolution.pid_fd);
+		if (tracked_is(tracked, &resolution))
+			return fd;
+		(void)close(fd);
 	}
-	return -1;
+	if (result == -ESTALE)
+		follow->stale_id = netns->id;
+	return result;
 }
 
-void follow_batch_end(struct watcher *watcher)
+void follow_batch_end(struct follow *follow)
 {
-	while (watcher->n_fresh > 0)
-		cleanup_close(&watcher->fresh[--watcher->n_fresh].fd);
-	if (names_has_processes(watcher->names) &&
-	    !watcher->processes_sweep.running)
-		sweep_want(watcher, &watcher->processes_sweep);
+	fresh_close(&follow->fresh);
+	if (names_has_processes(follow->names) &&
+	    !follow->processes_sweep.running)
+		sweep_want(&follow->processes_sweep);
 }
 
 static void scan_close(struct scan *scan)
@@ -341,35 +380,35 @@ static void scan_close(struct scan *scan)
 
 /* A listing that is at work goes on to its end, for another might be wanted
  * before the next ends, for ever; then the next begins. */
-static void scan_want(struct watcher *watcher, size_t dir)
+static void scan_want(struct follow *follow, size_t dir)
 {
-	watcher->scans[dir].wanted = true;
-	if (!watcher->scans[dir].stream)
-		names_scan_begin(watcher->names, dir);
+	follow->scans[dir].wanted = true;
+	if (!follow->scans[dir].stream)
+		names_scan_begin(follow->names, dir);
 }
 
 static void dirwatch_told(enum dirwatch_event event, size_t dir,
 			  const char *name, void *user_data)
 {
-	struct watcher *watcher = user_data;
-	uint64_t now_us = loop_now_us(watcher->loop);
+	struct follow *follow = user_data;
+	uint64_t now_us = loop_now_us(follow->loop);
 
-	watcher->stats.names_events++;
+	follow->n_events++;
 	switch (event) {
 	case DIRWATCH_SCAN:
-		scan_want(watcher, dir);
+		scan_want(follow, dir);
 		break;
 	case DIRWATCH_GONE:
-		scan_close(&watcher->scans[dir]);
-		watcher->scans[dir] = (struct scan){ 0 };
-		names_dir_gone(watcher->names, dir);
+		scan_close(&follow->scans[dir]);
+		follow->scans[dir] = (struct scan){ 0 };
+		names_dir_gone(follow->names, dir);
 		break;
 	case DIRWATCH_CREATED:
 	case DIRWATCH_MOVED_IN:
-		names_created(watcher->names, dir, name, now_us);
+		names_created(follow->names, dir, name, now_us);
 		break;
 	case DIRWATCH_REMOVED:
-		names_removed(watcher->names, dir, name, now_us);
+		names_removed(follow->names, dir, name, now_us);
 		break;
 	case DIRWATCH_MODIFIED:
 	case DIRWATCH_WRITTEN:
@@ -379,59 +418,59 @@ static void dirwatch_told(enum dirwatch_event event, size_t dir,
 
 static void sweep_handler(void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
-	for (size_t i = 0; i < watcher->n_scans; i++) {
-		struct scan *scan = &watcher->scans[i];
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		struct scan *scan = &follow->scans[i];
 
 		if (!scan->stream &&
-		    (scan->failed || names_omitted(watcher->names, i)))
-			scan_want(watcher, i);
+		    (scan->failed || names_omitted(follow->names, i)))
+			scan_want(follow, i);
 	}
-	names_sweep_begin(watcher->names);
-	sweep_begin(&watcher->names_sweep);
+	names_sweep_begin(follow->names);
+	sweep_begin(&follow->names_sweep);
 }
 
 static void processes_handler(void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct follow *follow = user_data;
 
-	names_processes_begin(watcher->names);
-	sweep_begin(&watcher->processes_sweep);
+	names_processes_begin(follow->names);
+	sweep_begin(&follow->processes_sweep);
 }
 
 /* The directory could not be listed now: later. */
-static void scan_fail(struct watcher *watcher, size_t dir)
+static void scan_fail(struct follow *follow, size_t dir)
 {
 	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
 					      .burst = 5 };
 
 	if (log_ratelimit_ok(&limit))
 		log_error_errno(-errno, "cannot list directory '%s'; retrying",
-				dirwatch_path(watcher->dirwatch, dir));
-	scan_close(&watcher->scans[dir]);
-	watcher->scans[dir].failed = true;
-	sweep_want(watcher, &watcher->names_sweep);
+				dirwatch_path(follow->dirwatch, dir));
+	scan_close(&follow->scans[dir]);
+	follow->scans[dir].failed = true;
+	sweep_want(&follow->names_sweep);
 }
 
-static void scan_open(struct watcher *watcher, size_t dir)
+static void scan_open(struct follow *follow, size_t dir)
 {
-	struct scan *scan = &watcher->scans[dir];
+	struct scan *scan = &follow->scans[dir];
 
 	scan->wanted = scan->failed = false;
-	scan->stream = opendir(dirwatch_path(watcher->dirwatch, dir));
+	scan->stream = opendir(dirwatch_path(follow->dirwatch, dir));
 	if (scan->stream)
-		names_scan_begin(watcher->names, dir);
+		names_scan_begin(follow->names, dir);
 	else if (errno != ENOENT && errno != ENOTDIR)
-		scan_fail(watcher, dir);
+		scan_fail(follow, dir);
 	/* Else it is gone again: the event is on its way. */
 }
 
 /* Return: is there more? */
-static bool scan_entry(struct watcher *watcher, size_t dir)
+static bool scan_entry(struct follow *follow, size_t dir)
 {
-	struct scan *scan = &watcher->scans[dir];
-	uint64_t now_us = loop_now_us(watcher->loop);
+	struct scan *scan = &follow->scans[dir];
+	uint64_t now_us = loop_now_us(follow->loop);
 	const struct dirent *entry;
 
 	errno = 0;
@@ -439,95 +478,96 @@ static bool scan_entry(struct watcher *watcher, size_t dir)
 	if (!entry && errno == ENOENT) {
 		scan_close(scan); /* it was removed: the event is on its way */
 	} else if (!entry && errno) {
-		scan_fail(watcher, dir);
+		scan_fail(follow, dir);
 	} else if (!entry) {
-		names_scan_end(watcher->names, dir, now_us);
+		names_scan_end(follow->names, dir, now_us);
 		scan_close(scan);
 	} else if (strcmp(entry->d_name, ".") != 0 &&
 		   strcmp(entry->d_name, "..") != 0) {
-		names_scan_entry(watcher->names, dir, entry->d_name, now_us);
+		names_scan_entry(follow->names, dir, entry->d_name, now_us);
 	}
 	return scan->stream;
 }
 
-static void scan_slice(struct watcher *watcher, size_t dir)
+static void scan_slice(struct follow *follow, size_t dir)
 {
-	struct scan *scan = &watcher->scans[dir];
+	struct scan *scan = &follow->scans[dir];
 
 	if (scan->wanted && !scan->stream)
-		scan_open(watcher, dir);
+		scan_open(follow, dir);
 	for (int i = 0; i < SCAN_SLICE && scan->stream; i++) {
-		if (!scan_entry(watcher, dir))
+		if (!scan_entry(follow, dir))
 			break;
 	}
 }
 
-bool follow_scanning(const struct watcher *watcher)
+bool follow_scanning(const struct follow *follow)
 {
-	for (size_t i = 0; i < watcher->n_scans; i++) {
-		if (watcher->scans[i].wanted || watcher->scans[i].stream)
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		if (follow->scans[i].wanted || follow->scans[i].stream)
 			return true;
 	}
 	return false;
 }
 
-void follow_stale(struct watcher *watcher, const struct tracked *tracked)
+void follow_recheck(struct follow *follow, struct tracked *tracked)
 {
-	watcher->stale_id = tracked->netns.id;
+	names_recheck(follow->names, tracked, loop_now_us(follow->loop));
 }
 
-static void recheck_stale(struct watcher *watcher)
+static void recheck_stale(struct follow *follow)
 {
 	struct tracked *tracked =
-		registry_find(&watcher->registry, watcher->stale_id);
+		registry_find(follow->registry, follow->stale_id);
 
-	watcher->stale_id = 0;
+	follow->stale_id = 0;
 	if (tracked)
-		names_recheck(watcher->names, tracked,
-			      loop_now_us(watcher->loop));
+		follow_recheck(follow, tracked);
 }
 
-bool follow_step(struct watcher *watcher)
+bool follow_step(struct follow *follow)
 {
-	if (watcher->stale_id)
-		recheck_stale(watcher);
-	if (watcher->retry_pending) {
-		watcher->retry_pending = false;
-		names_retry(watcher->names, loop_now_us(watcher->loop));
+	names_flush(follow->names, loop_now_us(follow->loop));
+	if (follow->stale_id)
+		recheck_stale(follow);
+	if (follow->retry_pending) {
+		follow->retry_pending = false;
+		names_retry(follow->names, loop_now_us(follow->loop));
 	}
-	if (watcher->processes_sweep.running)
-		sweep_slice(watcher, &watcher->processes_sweep,
-			    PROCESSES_SLICE);
-	for (size_t i = 0; i < watcher->n_scans; i++) {
-		if (watcher->scans[i].wanted || watcher->scans[i].stream) {
-			scan_slice(watcher, i);
+	if (follow->processes_sweep.running)
+		sweep_slice(&follow->processes_sweep, names_processes_step,
+			    follow->names, PROCESSES_SLICE);
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		if (follow->scans[i].wanted || follow->scans[i].stream) {
+			scan_slice(follow, i);
 			return true;
 		}
 	}
-	if (watcher->names_sweep.running)
-		sweep_slice(watcher, &watcher->names_sweep, SWEEP_SLICE);
-	return watcher->names_sweep.running || watcher->processes_sweep.running;
+	if (follow->names_sweep.running)
+		sweep_slice(&follow->names_sweep, names_sweep_step,
+			    follow->names, SWEEP_SLICE);
+	return follow->names_sweep.running || follow->processes_sweep.running;
 }
 
-static int add_dir(struct watcher *watcher, const char *path)
+static int add_dir(struct follow *follow, const char *path)
 {
 	struct scan *scans;
 	int r;
 
-	for (size_t i = 0; i < watcher->n_scans; i++) {
-		if (strcmp(dirwatch_path(watcher->dirwatch, i), path) == 0)
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		if (strcmp(dirwatch_path(follow->dirwatch, i), path) == 0)
 			return 0; /* given twice */
 	}
-	scans = reallocarray(watcher->scans, watcher->n_scans + 1,
+	scans = reallocarray(follow->scans, follow->n_scans + 1,
 			     sizeof(*scans));
 	if (!scans)
 		return -ENOMEM;
-	watcher->scans = scans;
-	scans[watcher->n_scans++] = (struct scan){ 0 };
-	r = names_add_dir(watcher->names, path);
+	follow->scans = scans;
+	scans[follow->n_scans++] = (struct scan){ 0 };
+	r = names_add_dir(follow->names, path);
 	if (r < 0)
 		return r;
-	r = dirwatch_add(watcher->dirwatch, path);
+	r = dirwatch_add(follow->dirwatch, path);
 	if (r < 0)
 		return log_error_errno(r, "cannot watch directory '%s'%s", path,
 				       r == -ENOSPC ? " (fs.inotify."
@@ -536,78 +576,133 @@ static int add_dir(struct watcher *watcher, const char *path)
 	return 0;
 }
 
-static int open_sweeps(struct watcher *watcher)
+static int open_timers(struct follow *follow)
 {
-	int r;
+	int r = loop_timer_new(follow->loop, pending_handler, follow,
+			       &follow->pending_timer);
 
-	watcher->names_sweep = (struct sweep){
-		.step = names_sweep_step,
-		.pause_us = SWEEP_PAUSE_US,
-	};
-	watcher->processes_sweep = (struct sweep){
-		.step = names_processes_step,
-		.pause_us = SWEEP_PAUSE_US,
-	};
-	r = loop_timer_new(watcher->loop, sweep_handler, watcher,
-			   &watcher->names_sweep.timer);
-	if (r < 0)
-		return r;
-	return loop_timer_new(watcher->loop, processes_handler, watcher,
-			      &watcher->processes_sweep.timer);
+	follow->shortage_pause_us = SHORTAGE_PAUSE_MIN_US;
+	if (r == 0)
+		r = loop_timer_new(follow->loop, shortage_handler, follow,
+				   &follow->shortage_timer);
+	if (r == 0)
+		r = sweep_init(&follow->names_sweep, follow->loop,
+			       sweep_handler, follow);
+	if (r == 0)
+		r = sweep_init(&follow->processes_sweep, follow->loop,
+			       processes_handler, follow);
+	return r;
 }
 
-int follow_open(struct watcher *watcher, const char *const *dirs, size_t n_dirs)
+static int open_dirs(struct follow *follow, const struct follow_config *config)
+{
+	int r = dirwatch_new(follow->loop, 0, dirwatch_told, follow,
+			     &follow->dirwatch);
+
+	if (r < 0)
+		return log_error_errno(r, "cannot watch directories%s",
+				       r == -EMFILE ? " (fs.inotify."
+						      "max_user_instances)"
+						    : "");
+	r = dirwatch_follow_mounts(follow->dirwatch, follow->mounts);
+	for (size_t i = 0; i < config->n_dirs && r == 0; i++)
+		r = add_dir(follow, config->dirs[i]);
+	return r;
+}
+
+static int open_all(struct follow *follow, const struct follow_config *config)
 {
 	struct resolution host;
 	int r = resolve_host(&host);
 
 	if (r < 0)
 		return r;
-	r = names_new(&watcher->registry, &host, &names_ops, watcher,
-		      &watcher->names);
+	r = names_new(follow->registry, &host, &names_ops, follow,
+		      &follow->names);
 	if (r == 0)
-		r = processes_new(watcher->loop, process_ended, watcher,
-				  &watcher->processes);
+		r = processes_new(follow->loop, process_ended, follow,
+				  &follow->processes);
 	if (r == 0)
-		r = loop_timer_new(watcher->loop, pending_handler, watcher,
-				   &watcher->pending_timer);
-	watcher->shortage_pause_us = SHORTAGE_PAUSE_MIN_US;
+		r = open_timers(follow);
 	if (r == 0)
-		r = loop_timer_new(watcher->loop, shortage_handler, watcher,
-				   &watcher->shortage_timer);
-	if (r == 0)
-		r = open_sweeps(watcher);
-	if (r == 0)
-		r = mounts_listen(watcher->mounts, mounts_told, watcher,
-				  &watcher->mounts_listener);
-	if (r < 0)
-		return r;
-	r = dirwatch_new(watcher->loop, 0, dirwatch_told, watcher,
-			 &watcher->dirwatch);
-	if (r < 0)
-		return log_error_errno(r, "cannot watch directories%s",
-				       r == -EMFILE ? " (fs.inotify."
-						      "max_user_instances)"
-						    : "");
-	r = dirwatch_follow_mounts(watcher->dirwatch, watcher->mounts);
-	for (size_t i = 0; i < n_dirs && r == 0; i++)
-		r = add_dir(watcher, dirs[i]);
-	return r;
+		r = mounts_listen(follow->mounts, mounts_told, follow,
+				  &follow->mounts_listener);
+	return r < 0 ? r : open_dirs(follow, config);
 }
 
-void follow_close(struct watcher *watcher)
+int follow_new(const struct follow_config *config, const struct follow_ops *ops,
+	       void *user_data, struct follow **ret_follow)
 {
-	while (watcher->n_fresh > 0)
-		cleanup_close(&watcher->fresh[--watcher->n_fresh].fd);
-	dirwatch_free(watcher->dirwatch);
-	mounts_listener_free(watcher->mounts_listener);
-	loop_timer_free(watcher->pending_timer);
-	loop_timer_free(watcher->shortage_timer);
-	loop_timer_free(watcher->names_sweep.timer);
-	loop_timer_free(watcher->processes_sweep.timer);
-	for (size_t i = 0; i < watcher->n_scans; i++)
-		scan_close(&watcher->scans[i]);
-	free(watcher->scans);
-	names_free(watcher->names); /* forgets its processes */
-	processes_free(watcher->processes);
+	struct follow *follow = calloc(1, sizeof(*follow));
+	int r;
+
+	if (!follow)
+		return -ENOMEM;
+	follow->loop = config->loop;
+	follow->registry = config->registry;
+	follow->mounts = config->mounts;
+	follow->ops = ops;
+	follow->user_data = user_data;
+	r = open_all(follow, config);
+	if (r < 0) {
+		follow_free(follow);
+		return r;
+	}
+	*ret_follow = follow;
+	return 0;
+}
+
+struct follow *follow_free(struct follow *follow)
+{
+	if (!follow)
+		return NULL;
+	fresh_close(&follow->fresh);
+	dirwatch_free(follow->dirwatch);
+	mounts_listener_free(follow->mounts_listener);
+	loop_timer_free(follow->pending_timer);
+	loop_timer_free(follow->shortage_timer);
+	sweep_done(&follow->names_sweep);
+	sweep_done(&follow->processes_sweep);
+	for (size_t i = 0; i < follow->n_scans; i++)
+		scan_close(&follow->scans[i]);
+	free(follow->scans);
+	names_free(follow->names); /* unwatches its processes */
+	processes_free(follow->processes);
+	free(follow);
+	return NULL;
+}
+
+bool follow_step_due(const struct follow *follow)
+{
+	return follow->stale_id || names_flush_due(follow->names);
+}
+
+struct tracked *follow_find_name(const struct follow *follow, const char *name)
+{
+	return names_lookup(follow->names, name);
+}
+
+size_t follow_pending(const struct follow *follow,
+		      struct watcher_pending *ret_pending, size_t max)
+{
+	return names_pending(follow->names, ret_pending, max);
+}
+
+size_t follow_dir_count(const struct follow *follow)
+{
+	return follow->n_scans;
+}
+
+const char *follow_dir(const struct follow *follow, size_t index,
+		       bool *ret_exists)
+{
+	*ret_exists = dirwatch_exists(follow->dirwatch, index);
+	return dirwatch_path(follow->dirwatch, index);
+}
+
+void follow_get_stats(const struct follow *follow,
+		      struct watcher_stats *ret_stats)
+{
+	ret_stats->names_events = follow->n_events;
+	ret_stats->names_overflows = dirwatch_overflows(follow->dirwatch);
 }

@@ -124,6 +124,22 @@ size_t lingering_count(const struct lingering *lingering)
 	return HASH_CNT(by_nsid, lingering->by_nsid);
 }
 
+size_t lingering_list(const struct lingering *lingering,
+		      struct watcher_lingering *ret_list, size_t max)
+{
+	const struct remnant *remnant = lingering->by_nsid;
+
+	for (size_t i = 0; i < max && remnant;
+	     i++, remnant = remnant->by_nsid.next)
+		ret_list[i] = (struct watcher_lingering){
+			.netns_id = remnant->netns_id,
+			.name = remnant->name ? remnant->name : "",
+			.nsid = remnant->nsid,
+			.since_us = remnant->since_us,
+		};
+	return lingering_count(lingering);
+}
+
 void lingering_done(struct lingering *lingering)
 {
 	struct remnant *remnant, *next;

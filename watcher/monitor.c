@@ -21,13 +21,17 @@
  * gets them repaired with growing pauses. A namespace above the limit of
  * addresses is listed again when it changes, with growing pauses of its own.
  */
+#include "watcher/monitor.h"
+
 #include <fcntl.h>
 #include <utlist.h>
 
 #include "common/log.h"
 #include "common/util.h"
+#include "watcher/lingering.h"
+#include "watcher/netlink_events.h"
+#include "watcher/netlink_requests.h"
 #include "watcher/observed.h"
-#include "watcher/watcher_internal.h"
 
 #define BUFFER_BYTES (4 * 1024 * 1024)
 #define READ_SLICE 16 /* namespaces; about 0.5 ms */
@@ -35,87 +39,119 @@
 #define INTERRUPTED_MAX 3 /* listings of one namespace at once */
 #define RETRY_US USEC_PER_SEC
 
+/**
+ * struct monitor - see monitor.h
+ * @stats:	those that monitor_get_stats() fills in, but netlink_events
+ * @read_due:	namespaces to be listed in one of the next slices
+ * @read_held:	namespaces to be listed after their hold-off
+ * @nsid_waiting: namespaces that wait for an nsid
+ * @nsid_pause_until_us: none is assigned before this: the last one failed
+ * @nsid_round:	the number of the last check of all nsids
+ * @resync_at_us: when to read everything again; 0: not wanted
+ * @timer:	for the earliest of all these times
+ */
+struct monitor {
+	struct loop *loop;
+	struct registry *registry;
+	const struct monitor_ops *ops;
+	void *user_data;
+	size_t max_addresses;
+	struct netlink_events *events;
+	struct netlink_requests *requests;
+	struct lingering lingering;
+	struct watcher_stats stats;
+	struct tracked *read_due;
+	struct tracked *read_held;
+	struct tracked *nsid_waiting;
+	uint64_t nsid_pause_until_us;
+	unsigned long nsid_round;
+	struct holdoff resync_holdoff;
+	uint64_t resync_at_us;
+	struct loop_timer *timer;
+};
+
 static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
 				      .burst = 5 };
 
-static void read_unlist(struct watcher *watcher, struct tracked *tracked)
+static void read_unlist(struct monitor *monitor, struct tracked *tracked)
 {
 	if (tracked->read_state == READ_DUE)
-		DL_DELETE2(watcher->read_due, tracked, read_prev, read_next);
+		DL_DELETE2(monitor->read_due, tracked, read_prev, read_next);
 	else if (tracked->read_state == READ_HELD)
-		DL_DELETE2(watcher->read_held, tracked, read_prev, read_next);
+		DL_DELETE2(monitor->read_held, tracked, read_prev, read_next);
 	tracked->read_state = READ_DONE;
 }
 
-static void read_at_once(struct watcher *watcher, struct tracked *tracked)
+static void read_at_once(struct monitor *monitor, struct tracked *tracked)
 {
-	read_unlist(watcher, tracked);
+	read_unlist(monitor, tracked);
 	tracked->read_state = READ_DUE;
-	DL_APPEND2(watcher->read_due, tracked, read_prev, read_next);
+	DL_APPEND2(monitor->read_due, tracked, read_prev, read_next);
 }
 
 /* What is kept of @tracked may be stale: has it listed, not too often. */
-static void read_want(struct watcher *watcher, struct tracked *tracked)
+static void read_want(struct monitor *monitor, struct tracked *tracked)
 {
-	uint64_t now_us = loop_now_us(watcher->loop);
+	uint64_t now_us = loop_now_us(monitor->loop);
 
 	if (tracked->read_state != READ_DONE)
 		return;
 	tracked->read_at_us = holdoff_next(&tracked->read_holdoff, now_us);
 	if (tracked->read_at_us <= now_us) {
-		read_at_once(watcher, tracked);
+		read_at_once(monitor, tracked);
 		return;
 	}
 	tracked->read_state = READ_HELD;
-	DL_APPEND2(watcher->read_held, tracked, read_prev, read_next);
-	loop_timer_set_earlier(watcher->monitor_timer, tracked->read_at_us);
+	DL_APPEND2(monitor->read_held, tracked, read_prev, read_next);
+	loop_timer_set_earlier(monitor->timer, tracked->read_at_us);
 }
 
-static void nsid_want(struct watcher *watcher, struct tracked *tracked)
+static void nsid_want(struct monitor *monitor, struct tracked *tracked)
 {
 	if (tracked->nsid_waiting || tracked->netns.host)
 		return;
 	tracked->nsid_waiting = true;
-	DL_APPEND2(watcher->nsid_waiting, tracked, nsid_prev, nsid_next);
+	DL_APPEND2(monitor->nsid_waiting, tracked, nsid_prev, nsid_next);
 }
 
-static void nsid_unlist(struct watcher *watcher, struct tracked *tracked)
+static void nsid_unlist(struct monitor *monitor, struct tracked *tracked)
 {
 	if (tracked->nsid_waiting)
-		DL_DELETE2(watcher->nsid_waiting, tracked, nsid_prev,
+		DL_DELETE2(monitor->nsid_waiting, tracked, nsid_prev,
 			   nsid_next);
 	tracked->nsid_waiting = false;
 }
 
-static int nsid_assign(struct watcher *watcher, struct tracked *tracked)
+static int nsid_assign(struct monitor *monitor, struct tracked *tracked)
 {
-	_cleanup_close_ int fd = watcher_open_netns(watcher, &tracked->netns);
+	_cleanup_close_ int fd =
+		monitor->ops->open_netns(tracked, monitor->user_data);
 	bool is_new;
 	int nsid, r;
 
 	if (fd < 0)
 		return fd;
-	r = netlink_assign_nsid(watcher->requests, fd, &nsid, &is_new);
+	r = netlink_assign_nsid(monitor->requests, fd, &nsid, &is_new);
 	if (r < 0)
 		return r;
-	r = registry_set_nsid(&watcher->registry, tracked, nsid,
+	r = registry_set_nsid(monitor->registry, tracked, nsid,
 			      /* announced= */ !is_new);
 	if (r < 0)
 		return r; /* it stays on the list */
-	nsid_unlist(watcher, tracked);
+	nsid_unlist(monitor, tracked);
 	return 0;
 }
 
 /* The host may have an nsid in its own table; then its events carry it. */
-static void host_nsid_check(struct watcher *watcher)
+static void host_nsid_check(struct monitor *monitor)
 {
 	_cleanup_close_ int fd =
 		open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int nsid = NSID_NONE;
 
-	if (fd >= 0 && netlink_get_nsid(watcher->requests, fd, &nsid) == 0)
-		(void)registry_set_nsid(&watcher->registry,
-					names_host(watcher->names), nsid,
+	if (fd >= 0 && netlink_get_nsid(monitor->requests, fd, &nsid) == 0)
+		(void)registry_set_nsid(monitor->registry,
+					monitor->registry->host, nsid,
 					/* announced= */ true);
 }
 
@@ -136,16 +172,16 @@ static bool listing_found(const struct netlink_item *item, void *user_data)
 }
 
 /* Return: 0, with *@ret_changed; -EINTR as well, but it must be repeated. */
-static int read_listing(struct watcher *watcher, struct tracked *tracked,
+static int read_listing(struct monitor *monitor, struct tracked *tracked,
 			bool *ret_changed)
 {
-	struct observed_listing listing = { .max = watcher->max_addresses };
+	struct observed_listing listing = { .max = monitor->max_addresses };
 	int nsid = tracked->netns.host ? NETLINK_HOST : tracked->nsid;
 	int r = -EINTR;
 
 	for (int i = 0; i < INTERRUPTED_MAX && r == -EINTR; i++) {
 		observed_listing_done(&listing);
-		r = netlink_dump(watcher->requests, nsid, listing_found,
+		r = netlink_dump(monitor->requests, nsid, listing_found,
 				 &listing);
 	}
 	if (listing.failed)
@@ -161,30 +197,30 @@ static int read_listing(struct watcher *watcher, struct tracked *tracked,
 
 /* The kernel has freed what had its nsid. Is that this namespace? Only if
  * its names lead there no more, and nothing has told so yet. */
-static void nsid_lost(struct watcher *watcher, struct tracked *tracked)
+static void nsid_lost(struct monitor *monitor, struct tracked *tracked)
 {
-	(void)registry_set_nsid(&watcher->registry, tracked, NSID_NONE, false);
-	names_recheck(watcher->names, tracked, loop_now_us(watcher->loop));
+	(void)registry_set_nsid(monitor->registry, tracked, NSID_NONE, false);
+	monitor->ops->recheck(tracked, monitor->user_data);
 	if (tracked->nameless)
 		tracked->freed = true;
 	else
-		nsid_want(watcher, tracked);
+		nsid_want(monitor, tracked);
 }
 
-static void read_again(struct watcher *watcher, struct tracked *tracked)
+static void read_again(struct monitor *monitor, struct tracked *tracked)
 {
 	bool is_changed = false;
 	int r;
 
 	if (tracked->nsid == NSID_NONE && !tracked->netns.host)
 		return; /* is read when it has one */
-	r = read_listing(watcher, tracked, &is_changed);
+	r = read_listing(monitor, tracked, &is_changed);
 	if (is_changed && !tracked->nameless)
-		watcher->ops.changed(&tracked->netns, watcher->user_data);
+		monitor->ops->changed(tracked, monitor->user_data);
 	if (r == 0)
 		return;
 	if (r == -ESTALE) {
-		nsid_lost(watcher, tracked);
+		nsid_lost(monitor, tracked);
 		return;
 	}
 	if (r != -EINTR && log_ratelimit_ok(&limit))
@@ -192,20 +228,20 @@ static void read_again(struct watcher *watcher, struct tracked *tracked)
 				  "cannot list the addresses of '%s'; "
 				  "retrying",
 				  netns_label(&tracked->netns));
-	read_want(watcher, tracked);
+	read_want(monitor, tracked);
 }
 
-static void account_freed(struct watcher *watcher, uint64_t netns_id,
+static void account_freed(struct monitor *monitor, uint64_t netns_id,
 			  uint64_t since_us)
 {
-	struct watcher_stats *stats = &watcher->stats;
-	uint64_t elapsed_us = loop_now_us(watcher->loop) - since_us;
+	struct watcher_stats *stats = &monitor->stats;
+	uint64_t elapsed_us = loop_now_us(monitor->loop) - since_us;
 
 	stats->freed++;
 	stats->freed_last_us = elapsed_us;
 	if (elapsed_us > stats->freed_max_us)
 		stats->freed_max_us = elapsed_us;
-	watcher->ops.freed(netns_id, elapsed_us, watcher->user_data);
+	monitor->ops->freed(netns_id, elapsed_us, monitor->user_data);
 }
 
 static void lingering_freed(uint64_t netns_id, uint64_t since_us,
@@ -214,10 +250,10 @@ static void lingering_freed(uint64_t netns_id, uint64_t since_us,
 	account_freed(user_data, netns_id, since_us);
 }
 
-static unsigned int apply_item(struct watcher *watcher, struct netns *netns,
+static unsigned int apply_item(struct monitor *monitor, struct netns *netns,
 			       const struct netlink_item *item)
 {
-	size_t max = watcher->max_addresses;
+	size_t max = monitor->max_addresses;
 
 	switch (item->type) {
 	case NETLINK_LINK:
@@ -237,121 +273,120 @@ static unsigned int apply_item(struct watcher *watcher, struct netns *netns,
 static void item_told(int nsid, const struct netlink_item *item,
 		      void *user_data)
 {
-	struct watcher *watcher = user_data;
+	struct monitor *monitor = user_data;
 	struct tracked *tracked;
 	unsigned int change;
 
 	if (nsid == NETLINK_HOST)
-		tracked = names_host(watcher->names);
+		tracked = monitor->registry->host;
 	else
-		tracked = registry_find_nsid(&watcher->registry, nsid);
+		tracked = registry_find_nsid(monitor->registry, nsid);
 	if (!tracked || !tracked->netns.addresses_known)
 		return;
 	if (!tracked->netns.host && !tracked->nsid_announced)
 		return; /* of the one that had this nsid before */
-	change = apply_item(watcher, &tracked->netns, item);
+	change = apply_item(monitor, &tracked->netns, item);
 	if (change & OBSERVED_OMITTED)
-		read_want(watcher, tracked);
+		read_want(monitor, tracked);
 	if (change & OBSERVED_CHANGED && !tracked->nameless)
-		watcher->ops.changed(&tracked->netns, watcher->user_data);
+		monitor->ops->changed(tracked, monitor->user_data);
 }
 
 static void nsid_new_told(int nsid, void *user_data)
 {
-	struct watcher *watcher = user_data;
-	struct tracked *tracked = registry_find_nsid(&watcher->registry, nsid);
+	struct monitor *monitor = user_data;
+	struct tracked *tracked = registry_find_nsid(monitor->registry, nsid);
 
 	if (tracked)
 		tracked->nsid_announced = true;
 	else
-		host_nsid_check(watcher);
+		host_nsid_check(monitor);
 }
 
 static void nsid_freed_told(int nsid, void *user_data)
 {
-	struct watcher *watcher = user_data;
-	struct tracked *tracked = registry_find_nsid(&watcher->registry, nsid);
+	struct monitor *monitor = user_data;
+	struct tracked *tracked = registry_find_nsid(monitor->registry, nsid);
 	uint64_t netns_id, since_us;
 
-	if (lingering_take_nsid(&watcher->lingering, nsid, &netns_id,
+	if (lingering_take_nsid(&monitor->lingering, nsid, &netns_id,
 				&since_us)) {
-		account_freed(watcher, netns_id, since_us);
+		account_freed(monitor, netns_id, since_us);
 		return;
 	}
 	if (!tracked || tracked->netns.host || !tracked->nsid_announced)
 		return;
-	nsid_lost(watcher, tracked);
+	nsid_lost(monitor, tracked);
 }
 
 static void nsid_listed(int nsid, void *user_data)
 {
-	struct watcher *watcher = user_data;
-	struct tracked *tracked = registry_find_nsid(&watcher->registry, nsid);
+	struct monitor *monitor = user_data;
+	struct tracked *tracked = registry_find_nsid(monitor->registry, nsid);
 
 	if (tracked)
-		tracked->nsid_round = watcher->nsid_round;
+		tracked->nsid_round = monitor->nsid_round;
 	else
-		lingering_check_seen(&watcher->lingering, nsid);
+		lingering_check_seen(&monitor->lingering, nsid);
 }
 
-static int nsids_compare(struct watcher *watcher)
+static int nsids_compare(struct monitor *monitor)
 {
 	struct tracked *tracked, *next;
 	int r;
 
-	watcher->nsid_round++;
-	lingering_check_begin(&watcher->lingering);
-	r = netlink_list_nsids(watcher->requests, nsid_listed, watcher);
+	monitor->nsid_round++;
+	lingering_check_begin(&monitor->lingering);
+	r = netlink_list_nsids(monitor->requests, nsid_listed, monitor);
 	if (r < 0)
 		return r;
-	lingering_check_end(&watcher->lingering, lingering_freed, watcher);
-	HASH_ITER (by_id, watcher->registry.by_id, tracked, next) {
+	lingering_check_end(&monitor->lingering, lingering_freed, monitor);
+	HASH_ITER (by_id, monitor->registry->by_id, tracked, next) {
 		tracked->nsid_announced = true;
 		if (tracked->nsid != NSID_NONE && !tracked->netns.host &&
-		    tracked->nsid_round != watcher->nsid_round)
-			nsid_lost(watcher, tracked);
+		    tracked->nsid_round != monitor->nsid_round)
+			nsid_lost(monitor, tracked);
 	}
-	host_nsid_check(watcher);
+	host_nsid_check(monitor);
 	return 0;
 }
 
-static void resync(struct watcher *watcher)
+static void resync(struct monitor *monitor)
 {
 	struct tracked *tracked;
-	int r = nsids_compare(watcher);
+	int r = nsids_compare(monitor);
 
-	watcher->resync_at_us = 0;
-	watcher->stats.resyncs++;
+	monitor->resync_at_us = 0;
+	monitor->stats.resyncs++;
 	if (r < 0) {
 		if (log_ratelimit_ok(&limit))
 			log_warning_errno(r, "cannot list the nsids; retrying");
-		watcher->resync_at_us = loop_now_us(watcher->loop) + RETRY_US;
-		loop_timer_set_earlier(watcher->monitor_timer,
-				       watcher->resync_at_us);
+		monitor->resync_at_us = loop_now_us(monitor->loop) + RETRY_US;
+		loop_timer_set_earlier(monitor->timer, monitor->resync_at_us);
 	}
-	for (tracked = watcher->registry.by_id; tracked;
+	for (tracked = monitor->registry->by_id; tracked;
 	     tracked = tracked->by_id.next) {
 		if (tracked->netns.addresses_known)
-			read_at_once(watcher, tracked);
+			read_at_once(monitor, tracked);
 	}
 }
 
 static void lost_told(void *user_data)
 {
-	struct watcher *watcher = user_data;
-	uint64_t now_us = loop_now_us(watcher->loop), at_us;
+	struct monitor *monitor = user_data;
+	uint64_t now_us = loop_now_us(monitor->loop), at_us;
 
-	watcher->stats.netlink_overflows++;
-	if (watcher->resync_at_us)
+	monitor->stats.netlink_overflows++;
+	if (monitor->resync_at_us)
 		return;
 	if (log_ratelimit_ok(&limit))
 		log_info("netlink events were lost; reading everything again");
-	at_us = holdoff_next(&watcher->resync_holdoff, now_us);
+	at_us = holdoff_next(&monitor->resync_holdoff, now_us);
 	if (at_us <= now_us) {
-		resync(watcher);
+		resync(monitor);
 	} else {
-		watcher->resync_at_us = at_us;
-		loop_timer_set_earlier(watcher->monitor_timer, at_us);
+		monitor->resync_at_us = at_us;
+		loop_timer_set_earlier(monitor->timer, at_us);
 	}
 }
 
@@ -364,101 +399,103 @@ static const struct netlink_events_ops events_ops = {
 
 static void monitor_handler(void *user_data)
 {
-	struct watcher *watcher = user_data;
-	uint64_t now_us = loop_now_us(watcher->loop);
+	struct monitor *monitor = user_data;
+	uint64_t now_us = loop_now_us(monitor->loop);
 	struct tracked *tracked, *next;
 
-	if (watcher->resync_at_us && watcher->resync_at_us <= now_us)
-		resync(watcher);
-	DL_FOREACH_SAFE2 (watcher->read_held, tracked, next, read_next) {
+	if (monitor->resync_at_us && monitor->resync_at_us <= now_us)
+		resync(monitor);
+	DL_FOREACH_SAFE2 (monitor->read_held, tracked, next, read_next) {
 		if (tracked->read_at_us <= now_us)
-			read_at_once(watcher, tracked);
+			read_at_once(monitor, tracked);
 		else
-			loop_timer_set_earlier(watcher->monitor_timer,
+			loop_timer_set_earlier(monitor->timer,
 					       tracked->read_at_us);
 	}
-	if (watcher->resync_at_us)
-		loop_timer_set_earlier(watcher->monitor_timer,
-				       watcher->resync_at_us);
-	if (watcher->nsid_waiting && watcher->nsid_pause_until_us > now_us)
-		loop_timer_set_earlier(watcher->monitor_timer,
-				       watcher->nsid_pause_until_us);
+	if (monitor->resync_at_us)
+		loop_timer_set_earlier(monitor->timer, monitor->resync_at_us);
+	if (monitor->nsid_waiting && monitor->nsid_pause_until_us > now_us)
+		loop_timer_set_earlier(monitor->timer,
+				       monitor->nsid_pause_until_us);
 }
 
-static void nsid_slice(struct watcher *watcher)
+static void nsid_slice(struct monitor *monitor)
 {
-	uint64_t now_us = loop_now_us(watcher->loop);
+	uint64_t now_us = loop_now_us(monitor->loop);
 	struct tracked *tracked;
 
 	for (int i = 0; i < NSID_SLICE; i++) {
 		int r;
 
-		tracked = watcher->nsid_waiting;
+		tracked = monitor->nsid_waiting;
 		if (!tracked)
 			return;
-		r = nsid_assign(watcher, tracked);
+		r = nsid_assign(monitor, tracked);
 		if (r == 0 && tracked->netns.addresses_known)
-			read_want(watcher, tracked);
+			read_want(monitor, tracked);
 		if (r == -ESTALE)
-			nsid_unlist(watcher, tracked); /* goes soon */
+			nsid_unlist(monitor, tracked); /* goes soon */
 		else if (r < 0) {
 			if (log_ratelimit_ok(&limit))
 				log_warning_errno(
 					r, "cannot give '%s' an nsid; retrying",
 					netns_label(&tracked->netns));
-			watcher->nsid_pause_until_us = now_us + RETRY_US;
-			loop_timer_set_earlier(watcher->monitor_timer,
-					       watcher->nsid_pause_until_us);
+			monitor->nsid_pause_until_us = now_us + RETRY_US;
+			loop_timer_set_earlier(monitor->timer,
+					       monitor->nsid_pause_until_us);
 			return;
 		}
 	}
 }
 
-static bool nsid_work(const struct watcher *watcher)
+static bool nsid_work(const struct monitor *monitor)
 {
-	return watcher->nsid_waiting &&
-	       watcher->nsid_pause_until_us <= loop_now_us(watcher->loop);
+	return monitor->nsid_waiting &&
+	       monitor->nsid_pause_until_us <= loop_now_us(monitor->loop);
 }
 
-bool monitor_step(struct watcher *watcher)
+bool monitor_step(struct monitor *monitor)
 {
 	struct tracked *tracked;
 
-	for (int i = 0; i < READ_SLICE && (tracked = watcher->read_due); i++) {
-		read_unlist(watcher, tracked);
-		read_again(watcher, tracked);
+	for (int i = 0; i < READ_SLICE && (tracked = monitor->read_due); i++) {
+		read_unlist(monitor, tracked);
+		read_again(monitor, tracked);
 	}
-	return watcher->read_due;
+	return monitor->read_due;
 }
 
-bool monitor_assign_step(struct watcher *watcher)
+bool monitor_assign_step(struct monitor *monitor)
 {
-	if (nsid_work(watcher))
-		nsid_slice(watcher);
-	return nsid_work(watcher);
+	if (nsid_work(monitor))
+		nsid_slice(monitor);
+	return nsid_work(monitor);
 }
 
-void monitor_added(struct watcher *watcher, struct tracked *tracked)
+void monitor_added(struct monitor *monitor, struct tracked *tracked)
 {
-	int nsid = lingering_take_id(&watcher->lingering, tracked->netns.id);
+	int nsid;
 
-	if (nsid >= 0 && registry_set_nsid(&watcher->registry, tracked, nsid,
+	if (tracked->nsid != NSID_NONE || tracked->nsid_waiting)
+		return;
+	nsid = lingering_take_id(&monitor->lingering, tracked->netns.id);
+	if (nsid >= 0 && registry_set_nsid(monitor->registry, tracked, nsid,
 					   /* announced= */ true) == 0)
 		return;
-	nsid_want(watcher, tracked);
+	nsid_want(monitor, tracked);
 }
 
-void monitor_gone(struct watcher *watcher, struct tracked *tracked)
+void monitor_gone(struct monitor *monitor, struct tracked *tracked)
 {
 	int r;
 
-	read_unlist(watcher, tracked);
-	nsid_unlist(watcher, tracked);
+	read_unlist(monitor, tracked);
+	nsid_unlist(monitor, tracked);
 	if (tracked->freed) {
-		account_freed(watcher, tracked->netns.id,
+		account_freed(monitor, tracked->netns.id,
 			      tracked->nameless_since_us);
 	} else if (tracked->nsid != NSID_NONE) {
-		r = lingering_add(&watcher->lingering, tracked->netns.id,
+		r = lingering_add(&monitor->lingering, tracked->netns.id,
 				  tracked->nsid, TAKE_PTR(tracked->last_name),
 				  tracked->nameless_since_us);
 		if (r < 0 && log_ratelimit_ok(&limit))
@@ -467,7 +504,7 @@ void monitor_gone(struct watcher *watcher, struct tracked *tracked)
 	}
 }
 
-int monitor_observe(struct watcher *watcher, struct tracked *tracked)
+int monitor_observe(struct monitor *monitor, struct tracked *tracked)
 {
 	bool is_changed;
 	int r = 0;
@@ -475,39 +512,75 @@ int monitor_observe(struct watcher *watcher, struct tracked *tracked)
 	if (tracked->netns.addresses_known)
 		return 0;
 	if (tracked->nsid == NSID_NONE && !tracked->netns.host)
-		r = nsid_assign(watcher, tracked);
+		r = nsid_assign(monitor, tracked);
 	if (r < 0)
 		return r;
-	r = read_listing(watcher, tracked, &is_changed);
+	r = read_listing(monitor, tracked, &is_changed);
 	if (r == -EINTR)
-		read_want(watcher, tracked);
+		read_want(monitor, tracked);
 	if (r == -ESTALE)
-		nsid_lost(watcher, tracked);
+		nsid_lost(monitor, tracked);
 	return r == -EINTR ? 0 : r;
 }
 
-int monitor_open(struct watcher *watcher, size_t buffer_bytes)
+size_t monitor_lingering(const struct monitor *monitor,
+			 struct watcher_lingering *ret_lingering, size_t max)
 {
-	int r = loop_timer_new(watcher->loop, monitor_handler, watcher,
-			       &watcher->monitor_timer);
+	return lingering_list(&monitor->lingering, ret_lingering, max);
+}
+
+void monitor_get_stats(const struct monitor *monitor,
+		       struct watcher_stats *ret_stats)
+{
+	*ret_stats = monitor->stats;
+	ret_stats->netlink_events = netlink_events_count(monitor->events);
+}
+
+static int open_all(struct monitor *monitor, size_t buffer_bytes)
+{
+	int r = loop_timer_new(monitor->loop, monitor_handler, monitor,
+			       &monitor->timer);
 
 	if (r == 0)
-		r = netlink_events_open(watcher->loop,
+		r = netlink_events_open(monitor->loop,
 					buffer_bytes ? buffer_bytes
 						     : BUFFER_BYTES,
-					&events_ops, watcher, &watcher->events);
-	if (r == 0)
-		r = netlink_requests_open(&watcher->requests);
-	if (r < 0)
+					&events_ops, monitor, &monitor->events);
+	return r < 0 ? r : netlink_requests_open(&monitor->requests);
+}
+
+int monitor_new(const struct monitor_config *config,
+		const struct monitor_ops *ops, void *user_data,
+		struct monitor **ret_monitor)
+{
+	struct monitor *monitor = calloc(1, sizeof(*monitor));
+	int r;
+
+	if (!monitor)
+		return -ENOMEM;
+	monitor->loop = config->loop;
+	monitor->registry = config->registry;
+	monitor->max_addresses = config->max_addresses;
+	monitor->ops = ops;
+	monitor->user_data = user_data;
+	r = open_all(monitor, config->buffer_bytes);
+	if (r < 0) {
+		monitor_free(monitor);
 		return r;
-	host_nsid_check(watcher);
+	}
+	host_nsid_check(monitor);
+	*ret_monitor = monitor;
 	return 0;
 }
 
-void monitor_close(struct watcher *watcher)
+struct monitor *monitor_free(struct monitor *monitor)
 {
-	netlink_events_close(watcher->events);
-	netlink_requests_close(watcher->requests);
-	loop_timer_free(watcher->monitor_timer);
-	lingering_done(&watcher->lingering);
+	if (!monitor)
+		return NULL;
+	netlink_events_close(monitor->events);
+	netlink_requests_close(monitor->requests);
+	loop_timer_free(monitor->timer);
+	lingering_done(&monitor->lingering);
+	free(monitor);
+	return NULL;
 }

@@ -22,11 +22,12 @@
  * leads to another process with the same number, it is pending, until it is
  * made anew. So it is when its process had ended before it was first seen.
  */
+#include "watcher/name.h"
+
 #include <string.h>
 #include <utlist.h>
 
 #include "common/util.h"
-#include "watcher/names_internal.h"
 
 static struct name *name_of_text(const char *text)
 {
@@ -210,20 +211,14 @@ static void name_set_pending(struct names *names, struct name *name,
 		names->ops->pending(names->user_data);
 }
 
-bool names_is_same(const struct tracked *tracked,
-		   const struct resolution *resolution)
-{
-	if (resolution->cookie)
-		return tracked->netns.id == resolution->cookie;
-	return tracked->dev == resolution->dev &&
-	       tracked->inode == resolution->inode;
-}
-
 struct tracked *name_tracked_add(struct names *names, uint64_t id,
 				 const struct resolution *resolution)
 {
-	struct tracked *tracked = registry_add(names->registry, id);
+	struct tracked *tracked;
 
+	if (!id)
+		id = ID_COUNTED | ++names->last_counted_id;
+	tracked = registry_add(names->registry, id);
 	if (!tracked)
 		return NULL;
 	tracked->dev = resolution->dev;
@@ -238,14 +233,14 @@ static struct tracked *find_by_inode(struct names *names,
 {
 	struct tracked *tracked;
 
-	if (names_is_same(names->host, resolution))
-		return names->host;
+	if (tracked_is(names->registry->host, resolution))
+		return names->registry->host;
 	for (tracked = names->registry->by_id; tracked;
 	     tracked = tracked->by_id.next) {
 		if (tracked->netns.n_names == 0 || tracked->netns.host ||
-		    !names_is_same(tracked, resolution))
+		    !tracked_is(tracked, resolution))
 			continue;
-		names_recheck(names, tracked, now_us);
+		name_recheck_all(names, tracked, now_us);
 		if (tracked->netns.n_names > 0)
 			return tracked;
 	}
@@ -263,11 +258,7 @@ static struct tracked *find_or_add(struct names *names,
 		tracked = registry_find(names->registry, id);
 	else
 		tracked = find_by_inode(names, resolution, now_us);
-	if (tracked)
-		return tracked;
-	if (!id)
-		id = ID_COUNTED | ++names->last_counted_id;
-	return name_tracked_add(names, id, resolution);
+	return tracked ? tracked : name_tracked_add(names, id, resolution);
 }
 
 /* Nobody was told of one that could not be given its first name. */
@@ -284,7 +275,7 @@ static void name_apply(struct names *names, struct name *name,
 {
 	struct tracked *tracked = name->tracked;
 
-	if (tracked && names_is_same(tracked, resolution) &&
+	if (tracked && tracked_is(tracked, resolution) &&
 	    name->is_link == resolution->is_link &&
 	    name->has_task == (resolution->task.number != 0)) {
 		name_set_mount(names, name, resolution->mount_id);
@@ -393,8 +384,8 @@ void name_check(struct names *names, struct name *name, uint64_t now_us)
 	name_resolve(names, name, now_us);
 }
 
-void names_recheck(struct names *names, struct tracked *tracked,
-		   uint64_t now_us)
+void name_recheck_all(struct names *names, struct tracked *tracked,
+		      uint64_t now_us)
 {
 	/* From the end: a name that leads elsewhere leaves the array. */
 	for (size_t i = tracked->netns.n_names; i-- > 0;) {

@@ -5,12 +5,14 @@
  * that the name is gone, or that others are). Walks therefore keep their
  * position in struct names, and name_unlist() and name_free() move it on.
  */
+#include "watcher/names.h"
+
 #include <string.h>
 #include <utlist.h>
 
 #include "common/log.h"
 #include "common/util.h"
-#include "watcher/names_internal.h"
+#include "watcher/name.h"
 
 /* Names in one directory: what a host has of namespaces, times ten. */
 #define NAMES_MAX 65536
@@ -85,21 +87,18 @@ int names_new(struct registry *registry, const struct resolution *host,
 	      struct names **ret_names)
 {
 	struct names *names = calloc(1, sizeof(*names));
-	uint64_t id = host->cookie;
 
 	if (!names)
 		return -ENOMEM;
 	names->registry = registry;
 	names->ops = ops;
 	names->user_data = user_data;
-	if (!id)
-		id = ID_COUNTED | ++names->last_counted_id;
-	names->host = name_tracked_add(names, id, host);
-	if (!names->host) {
+	registry->host = name_tracked_add(names, host->cookie, host);
+	if (!registry->host) {
 		free(names);
 		return -ENOMEM;
 	}
-	names->host->netns.host = true;
+	registry->host->netns.host = true;
 	*ret_names = names;
 	return 0;
 }
@@ -122,11 +121,6 @@ struct names *names_free(struct names *names)
 	free(names->dirs);
 	free(names);
 	return NULL;
-}
-
-struct tracked *names_host(const struct names *names)
-{
-	return names->host;
 }
 
 struct tracked *names_lookup(const struct names *names, const char *text)
@@ -382,6 +376,12 @@ bool names_processes_step(struct names *names, size_t max, uint64_t now_us)
 			name_resolve(names, name, now_us);
 	}
 	return names->sweep_processes != NULL;
+}
+
+void names_recheck(struct names *names, struct tracked *tracked,
+		   uint64_t now_us)
+{
+	name_recheck_all(names, tracked, now_us);
 }
 
 size_t names_pending(const struct names *names,

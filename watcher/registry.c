@@ -3,6 +3,7 @@
 #include "watcher/registry.h"
 
 #include "common/util.h"
+#include "watcher/resolve.h"
 
 struct tracked *registry_add(struct registry *registry, uint64_t id)
 {
@@ -80,4 +81,13 @@ int registry_set_nsid(struct registry *registry, struct tracked *tracked,
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+bool tracked_is(const struct tracked *tracked,
+		const struct resolution *resolution)
+{
+	if (resolution->cookie)
+		return tracked->netns.id == resolution->cookie;
+	return tracked->dev == resolution->dev &&
+	       tracked->inode == resolution->inode;
 }

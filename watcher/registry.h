@@ -15,6 +15,8 @@
 #include "common/holdoff.h"
 #include "common/netns.h"
 
+struct resolution;
+
 #define NSID_NONE (-1)
 
 /* Ids that are counted here instead of taken from the kernel (no cookies). */
@@ -22,18 +24,18 @@
 
 /**
  * struct tracked - a namespace and what the watcher alone knows about it
- * @dev, @inode: of its nsfs file; an inode number may be used again later
+ * @dev, @inode: of its nsfs file; the kernel may use an inode number again
  * @nsid:	as seen from the host, or NSID_NONE
- * @nsid_announced: RTM_NEWNSID was read: events with this nsid are its own,
- *		and no longer those of a namespace that had the nsid before
- * @nsid_round:	the check of all nsids that found it in use last
- * @nsid_waiting: in the list of those that wait for an nsid
- * @freed:	the kernel said so before its last name went
- * @nameless:	had a name, has none, and its owner was not told yet
- * @last_name:	then; NULL also when there was no memory for it
- * @nameless_since_us: when its last name went
- * @read_state:	is a listing of its addresses wanted?
- * @read_at_us:	for READ_HELD
+ * @nsid_announced: RTM_NEWNSID was read: events with this nsid are about this
+ *		namespace, and no longer about one that had the nsid before
+ * @nsid_round:	the last check of all nsids that found the nsid in use
+ * @nsid_waiting: it is in the list of namespaces that wait for an nsid
+ * @freed:	the kernel has said so before its last name went
+ * @nameless:	it has lost its last name, and nobody was told yet
+ * @last_name:	that name, owned; NULL also when there was no memory for it
+ * @nameless_since_us: when its last name went; monotonic
+ * @read_state:	are its interfaces and addresses to be listed?
+ * @read_at_us:	with READ_HELD: not before this time; monotonic
  */
 struct tracked {
 	struct netns netns;
@@ -48,9 +50,9 @@ struct tracked {
 	char *last_name;
 	uint64_t nameless_since_us;
 	enum {
-		READ_DONE,
-		READ_DUE, /* in the queue of the next slices */
-		READ_HELD, /* waits for its hold-off */
+		READ_DONE, /* no */
+		READ_DUE, /* yes, in one of the next slices */
+		READ_HELD, /* yes, after its hold-off */
 	} read_state;
 	uint64_t read_at_us;
 	struct holdoff read_holdoff;
@@ -61,30 +63,55 @@ struct tracked {
 	UT_hash_handle by_nsid;
 };
 
-/** struct registry - zero initialized */
+/**
+ * struct registry - the namespaces; zero initialized
+ * @by_id:	to be iterated by by_id.next, in the order of registry_add()
+ * @host:	the namespace that the process lives in; names_new() sets it
+ */
 struct registry {
-	struct tracked *by_id; /* iterated by by_id.next, oldest first */
+	struct tracked *by_id;
 	struct tracked *by_nsid;
+	struct tracked *host;
 };
 
-/** registry_add() - NULL: out of memory */
+/**
+ * registry_add() - adds a namespace
+ * @id:		not in the registry yet
+ *
+ * Return: the namespace, the registry's; NULL: out of memory.
+ */
 struct tracked *registry_add(struct registry *registry, uint64_t id);
 
-/** registry_remove() - forgets and frees it; it must be in no list */
+/** registry_remove() - frees @tracked with all that it owns; it must be in no
+ * list of anybody's */
 void registry_remove(struct registry *registry, struct tracked *tracked);
+
+/** registry_done() - removes all namespaces */
 void registry_done(struct registry *registry);
 
+/** registry_find() - by id. Return: the namespace or NULL. */
 struct tracked *registry_find(const struct registry *registry, uint64_t id);
+
+/** registry_find_nsid() - by nsid. Return: the namespace or NULL. */
 struct tracked *registry_find_nsid(const struct registry *registry, int nsid);
 
 /**
- * registry_set_nsid() - an nsid belongs to one namespace: taken from another
- * @nsid:	NSID_NONE takes it away
- * Return: 0 or -ENOMEM, with no nsid then.
+ * registry_set_nsid() - @tracked has @nsid, and any other that had it has none
+ * @nsid:	as seen from the host; NSID_NONE takes it away
+ * @announced:	events with @nsid are about @tracked from now on
+ *
+ * Return: 0; -ENOMEM: @tracked has no nsid then.
  */
 int registry_set_nsid(struct registry *registry, struct tracked *tracked,
 		      int nsid, bool announced);
 
+/** tracked_is() - Return: is @tracked the namespace that @resolution found?
+ * Without cookies, an inode number that is used again makes a "yes" wrong. */
+bool tracked_is(const struct tracked *tracked,
+		const struct resolution *resolution);
+
+/** tracked_of() - Return: the namespace that @netns is part of; every struct
+ * netns of the watcher's is. */
 static inline struct tracked *tracked_of(const struct netns *netns)
 {
 	return (struct tracked *)(void *)((char *)(uintptr_t)netns -

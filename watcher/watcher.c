@@ -1,15 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
 /* watcher.c - which network namespaces exist, their names and addresses
  *
- * Puts the parts together: follow.c for the names (with dirwatch, mounts,
- * processes, resolve, names), monitor.c for what is inside (with netlink,
- * observed, lingering); registry.c is what both know.
+ * Puts the parts together: registry.c is what is known of the namespaces,
+ * follow.c keeps their names up to date, monitor.c their nsids, interfaces and
+ * addresses. The two do not know one another; what one has to ask or tell goes
+ * through here.
  */
 #include "watcher/watcher.h"
 
-#include "common/log.h"
 #include "common/util.h"
-#include "watcher/watcher_internal.h"
+#include "watcher/follow.h"
+#include "watcher/monitor.h"
+#include "watcher/registry.h"
+
+/**
+ * struct watcher - see watcher.h
+ * @host_told:	the owner was told of the host's namespace
+ * @settled:	all that existed at the start was looked at
+ */
+struct watcher {
+	struct watcher_ops ops;
+	void *user_data;
+	struct registry registry;
+	struct follow *follow;
+	struct monitor *monitor;
+	bool host_told;
+	bool settled;
+};
+
+static void tell_changed(struct watcher *watcher, struct tracked *tracked)
+{
+	watcher->ops.changed(&tracked->netns, watcher->user_data);
+}
+
+static void names_changed(struct tracked *tracked, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	monitor_added(watcher->monitor, tracked);
+	tell_changed(watcher, tracked);
+}
+
+static void last_name_gone(struct tracked *tracked, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	watcher->ops.gone(&tracked->netns, watcher->user_data);
+	monitor_gone(watcher->monitor, tracked);
+	registry_remove(&watcher->registry, tracked);
+}
+
+static const struct follow_ops follow_ops = {
+	.changed = names_changed,
+	.gone = last_name_gone,
+};
+
+static int open_tracked(const struct tracked *tracked, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	return follow_open_netns(watcher->follow, tracked);
+}
+
+static void recheck(struct tracked *tracked, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	follow_recheck(watcher->follow, tracked);
+}
+
+static void addresses_changed(struct tracked *tracked, void *user_data)
+{
+	tell_changed(user_data, tracked);
+}
+
+static void freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	watcher->ops.freed(netns_id, elapsed_us, watcher->user_data);
+}
+
+static const struct monitor_ops monitor_ops = {
+	.open_netns = open_tracked,
+	.recheck = recheck,
+	.changed = addresses_changed,
+	.freed = freed,
+};
+
+static int open_parts(struct watcher *watcher, struct loop *loop,
+		      const struct watcher_config *config)
+{
+	const struct follow_config follow = {
+		.loop = loop,
+		.registry = &watcher->registry,
+		.mounts = config->mounts,
+		.dirs = config->dirs,
+		.n_dirs = config->n_dirs,
+	};
+	const struct monitor_config monitor = {
+		.loop = loop,
+		.registry = &watcher->registry,
+		.max_addresses = config->max_addresses,
+		.buffer_bytes = config->netlink_buffer_bytes,
+	};
+	int r = follow_new(&follow, &follow_ops, watcher, &watcher->follow);
+
+	return r < 0 ? r
+		     : monitor_new(&monitor, &monitor_ops, watcher,
+				   &watcher->monitor);
+}
 
 int watcher_new(struct loop *loop, const struct watcher_config *config,
 		const struct watcher_ops *ops, void *user_data,
@@ -20,14 +120,9 @@ int watcher_new(struct loop *loop, const struct watcher_config *config,
 
 	if (!watcher)
 		return -ENOMEM;
-	watcher->loop = loop;
 	watcher->ops = *ops;
 	watcher->user_data = user_data;
-	watcher->mounts = config->mounts;
-	watcher->max_addresses = config->max_addresses;
-	r = follow_open(watcher, config->dirs, config->n_dirs);
-	if (r == 0)
-		r = monitor_open(watcher, config->netlink_buffer_bytes);
+	r = open_parts(watcher, loop, config);
 	if (r < 0) {
 		watcher_free(watcher);
 		return r;
@@ -40,25 +135,11 @@ struct watcher *watcher_free(struct watcher *watcher)
 {
 	if (!watcher)
 		return NULL;
-	follow_close(watcher);
-	monitor_close(watcher);
+	follow_free(watcher->follow);
+	monitor_free(watcher->monitor);
 	registry_done(&watcher->registry);
 	free(watcher);
 	return NULL;
-}
-
-void watcher_tell_changed(struct watcher *watcher, struct tracked *tracked)
-{
-	if (tracked->nsid == NSID_NONE && !tracked->nsid_waiting)
-		monitor_added(watcher, tracked);
-	watcher->ops.changed(&tracked->netns, watcher->user_data);
-}
-
-void watcher_tell_gone(struct watcher *watcher, struct tracked *tracked)
-{
-	watcher->ops.gone(&tracked->netns, watcher->user_data);
-	monitor_gone(watcher, tracked);
-	registry_remove(&watcher->registry, tracked);
 }
 
 bool watcher_step(struct watcher *watcher)
@@ -67,24 +148,22 @@ bool watcher_step(struct watcher *watcher)
 
 	if (!watcher->host_told) {
 		watcher->host_told = true;
-		watcher->ops.changed(&names_host(watcher->names)->netns,
-				     watcher->user_data);
+		tell_changed(watcher, watcher->registry.host);
 	}
-	names_flush(watcher->names, loop_now_us(watcher->loop));
-	more = follow_step(watcher);
-	more |= monitor_step(watcher);
-	more |= names_flush_due(watcher->names);
-	if (!watcher->settled && !follow_scanning(watcher))
+	more = follow_step(watcher->follow);
+	more |= monitor_step(watcher->monitor);
+	more |= follow_step_due(watcher->follow);
+	if (!watcher->settled && !follow_scanning(watcher->follow))
 		watcher->settled = true;
 	return more;
 }
 
 bool watcher_batch_end(struct watcher *watcher, bool idle)
 {
-	follow_batch_end(watcher);
-	if (idle && monitor_assign_step(watcher))
+	follow_batch_end(watcher->follow);
+	if (idle && monitor_assign_step(watcher->monitor))
 		return true;
-	return watcher->stale_id || names_flush_due(watcher->names);
+	return follow_step_due(watcher->follow);
 }
 
 bool watcher_settled(const struct watcher *watcher)
@@ -94,41 +173,18 @@ bool watcher_settled(const struct watcher *watcher)
 
 int watcher_open_netns(struct watcher *watcher, const struct netns *netns)
 {
-	const struct tracked *tracked = tracked_of(netns);
-	struct resolution resolution;
-	const char *reason;
-	int result, fresh_fd;
-
-	if (netns->host)
-		return -EINVAL;
-	fresh_fd = follow_take_fresh(watcher, tracked);
-	if (fresh_fd >= 0)
-		return fresh_fd;
-	result = -ESTALE;
-	for (size_t i = 0; i < netns->n_names; i++) {
-		int fd = resolve_open(netns->names[i].dir, netns->names[i].name,
-				      netns->id, &resolution, &reason);
-
-		if (fd == -ENOENT || fd == -ENOLINK || fd == -EMEDIUMTYPE)
-			continue;
-		if (fd < 0) {
-			result = fd;
-			continue;
-		}
-		if (resolution.pid_fd >= 0)
-			(void)close(resolution.pid_fd);
-		if (names_is_same(tracked, &resolution))
-			return fd;
-		(void)close(fd);
-	}
-	if (result == -ESTALE)
-		follow_stale(watcher, tracked);
-	return result;
+	return follow_open_netns(watcher->follow, tracked_of(netns));
 }
 
 int watcher_observe_addresses(struct watcher *watcher, struct netns *netns)
 {
-	return monitor_observe(watcher, tracked_of(netns));
+	return monitor_observe(watcher->monitor, tracked_of(netns));
+}
+
+/* A namespace that has lost its last name is to be told gone soon. */
+static bool is_there(const struct tracked *tracked)
+{
+	return tracked->netns.n_names > 0 || tracked->netns.host;
 }
 
 struct netns *watcher_next(struct watcher *watcher, struct netns *previous)
@@ -136,7 +192,7 @@ struct netns *watcher_next(struct watcher *watcher, struct netns *previous)
 	struct tracked *tracked = previous ? tracked_of(previous)->by_id.next
 					   : watcher->registry.by_id;
 
-	while (tracked && tracked->netns.n_names == 0 && !tracked->netns.host)
+	while (tracked && !is_there(tracked))
 		tracked = tracked->by_id.next;
 	return tracked ? &tracked->netns : NULL;
 }
@@ -145,15 +201,13 @@ struct netns *watcher_find(struct watcher *watcher, uint64_t netns_id)
 {
 	struct tracked *tracked = registry_find(&watcher->registry, netns_id);
 
-	if (!tracked || (tracked->netns.n_names == 0 && !tracked->netns.host))
-		return NULL;
-	return &tracked->netns;
+	return tracked && is_there(tracked) ? &tracked->netns : NULL;
 }
 
 const struct netns *watcher_find_name(const struct watcher *watcher,
 				      const char *name)
 {
-	const struct tracked *tracked = names_lookup(watcher->names, name);
+	const struct tracked *tracked = follow_find_name(watcher->follow, name);
 
 	return tracked ? &tracked->netns : NULL;
 }
@@ -167,41 +221,29 @@ int watcher_nsid(const struct watcher *watcher, const struct netns *netns)
 size_t watcher_pending_names(const struct watcher *watcher,
 			     struct watcher_pending *ret_pending, size_t max)
 {
-	return names_pending(watcher->names, ret_pending, max);
+	return follow_pending(watcher->follow, ret_pending, max);
 }
 
 size_t watcher_lingering(const struct watcher *watcher,
 			 struct watcher_lingering *ret_lingering, size_t max)
 {
-	const struct remnant *remnant = watcher->lingering.by_nsid;
-
-	for (size_t i = 0; i < max && remnant;
-	     i++, remnant = remnant->by_nsid.next)
-		ret_lingering[i] = (struct watcher_lingering){
-			.netns_id = remnant->netns_id,
-			.name = remnant->name ? remnant->name : "",
-			.nsid = remnant->nsid,
-			.since_us = remnant->since_us,
-		};
-	return lingering_count(&watcher->lingering);
+	return monitor_lingering(watcher->monitor, ret_lingering, max);
 }
 
 void watcher_get_stats(const struct watcher *watcher,
 		       struct watcher_stats *ret_stats)
 {
-	*ret_stats = watcher->stats;
-	ret_stats->netlink_events = netlink_events_count(watcher->events);
-	ret_stats->names_overflows = dirwatch_overflows(watcher->dirwatch);
+	monitor_get_stats(watcher->monitor, ret_stats);
+	follow_get_stats(watcher->follow, ret_stats);
 }
 
 size_t watcher_dir_count(const struct watcher *watcher)
 {
-	return watcher->n_scans;
+	return follow_dir_count(watcher->follow);
 }
 
 const char *watcher_dir(const struct watcher *watcher, size_t index,
 			bool *ret_exists)
 {
-	*ret_exists = dirwatch_exists(watcher->dirwatch, index);
-	return dirwatch_path(watcher->dirwatch, index);
+	return follow_dir(watcher->follow, index, ret_exists);
 }

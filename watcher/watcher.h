@@ -10,6 +10,7 @@
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/netns.h"
+#include "watcher/status.h"
 
 struct watcher;
 
@@ -119,50 +120,22 @@ const struct netns *watcher_find_name(const struct watcher *watcher,
 /** watcher_nsid() - the namespace's nsid as seen from the host, -1: none yet */
 int watcher_nsid(const struct watcher *watcher, const struct netns *netns);
 
-/**
- * struct watcher_pending - a name that leads to no namespace
- * @reason:	static text: "not a namespace (no mount over it yet)",
- *		"dangling link", "cannot be opened"
- * @error:	positive errno or 0
- * @since_us:	monotonic
- */
-struct watcher_pending {
-	const char *dir;
-	const char *name;
-	const char *reason;
-	int error;
-	uint64_t since_us;
-};
-
 /** watcher_pending_names() - fills up to @max entries, borrowed until the next
  * event. Return: how many there are in all. */
 size_t watcher_pending_names(const struct watcher *watcher,
 			     struct watcher_pending *ret_pending, size_t max);
 
 /**
- * struct watcher_lingering - a namespace without a name that still lives
- * @name:	its last name
+ * watcher_lingering() - lists the namespaces without a name that still live
+ * @ret_lingering: the first @max of them, the oldest first; their names are
+ *		borrowed until the next event
+ *
+ * Return: how many there are in all.
  */
-struct watcher_lingering {
-	uint64_t netns_id;
-	const char *name;
-	int nsid;
-	uint64_t since_us;
-};
 size_t watcher_lingering(const struct watcher *watcher,
 			 struct watcher_lingering *ret_lingering, size_t max);
 
-/** struct watcher_stats - counters since the start */
-struct watcher_stats {
-	unsigned long names_events;
-	unsigned long netlink_events;
-	unsigned long names_overflows; /* IN_Q_OVERFLOW */
-	unsigned long netlink_overflows; /* ENOBUFS */
-	unsigned long resyncs;
-	unsigned long freed; /* RTM_DELNSID of gone namespaces */
-	uint64_t freed_last_us; /* name's removal to RTM_DELNSID */
-	uint64_t freed_max_us;
-};
+/** watcher_get_stats() - the counters since the start */
 void watcher_get_stats(const struct watcher *watcher,
 		       struct watcher_stats *ret_stats);
 

@@ -310,12 +310,12 @@ static void test_host(void **state)
 	put(w, "own", HOST);
 	created(w, "own");
 	expect(w, "+1000");
-	assert_true(names_host(w->names)->netns.host);
-	assert_string_equal(netns_label(&names_host(w->names)->netns), "own");
+	assert_true(w->registry.host->netns.host);
+	assert_string_equal(netns_label(&w->registry.host->netns), "own");
 	put(w, "own", NOTHING);
 	removed(w, "own");
 	expect(w, "+1000");
-	assert_string_equal(netns_label(&names_host(w->names)->netns), "host");
+	assert_string_equal(netns_label(&w->registry.host->netns), "host");
 }
 
 /* Without cookies an inode number tells nothing once the name is gone. */
