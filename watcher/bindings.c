@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bindings.c - which process a link meant when it was first followed
  *
- * A link into /proc/PID is bound to the process that it led to first. Should
- * the number belong to another process later, the link is dead, until it is
- * made anew. One that led to no process when it was first seen is bound to the
- * number alone, which no process is. A link can leave the watched directory and
- * come back (renamed, or under a mount that covers the directory for a while),
- * so a binding outlives the name for as long as there is room.
+ * A link into /proc/PID is bound to the process that it led to first. If the
+ * number belongs to another process later, the link is dead until it is made
+ * anew. A link that led to no process when it was first seen is bound to the
+ * number without an identity, which matches no process.
+ *
+ * A link can leave the watched directory and come back (it is renamed, or a
+ * mount covers the directory for a while), so a binding outlives the name for
+ * as long as there is room.
  */
 #include "watcher/bindings.h"
 
@@ -14,7 +16,8 @@
 
 #include "common/util.h"
 
-/* Links that left and may come back: some per directory that is covered. */
+/* Links that left and may come back: room for some directories that are
+ * covered by a mount for a while. */
 #define UNUSED_MAX 4096
 
 static struct binding *find(const struct bindings *bindings, uint64_t link)

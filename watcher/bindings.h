@@ -13,8 +13,10 @@
 #include "watcher/link.h"
 
 /**
- * struct binding - a link and its process
- * @link:	the identity of the chain of links
+ * struct binding - a link and the process that it meant first
+ * @link:	the identity of the chain of links, see struct link_end
+ * @task:	the process; without identity: it had ended before the link was
+ *		first seen
  * @users:	names that are this link; without one it is kept for a while
  */
 struct binding {
@@ -25,8 +27,10 @@ struct binding {
 	UT_hash_handle hh;
 };
 
-/** struct bindings - zero initialized
- * @unused:	without a user, oldest first */
+/**
+ * struct bindings - all of them; zero initialized
+ * @unused:	those without a user, the oldest first
+ */
 struct bindings {
 	struct binding *by_link;
 	struct binding *unused;
@@ -34,19 +38,21 @@ struct bindings {
 };
 
 /**
- * bindings_get() - the binding of @link, made to @task when there is none
+ * bindings_get() - finds the binding of @link, or binds it to @task
  *
- * A link that led to another number before leads through a directory that was
- * exchanged: it is bound anew.
- * Return: one user more; NULL: out of memory.
+ * If the link led to another number before, a directory on its way was
+ * exchanged, and it is bound anew.
+ * Return: the binding, with one user more, to be given back with
+ * bindings_put(); NULL: out of memory.
  */
 struct binding *bindings_get(struct bindings *bindings, uint64_t link,
 			     const struct task *task);
 
-/** binding_is() - is @task the one that the link was bound to? */
+/** binding_is() - Return: is the link bound to @task? */
 bool binding_is(const struct binding *binding, const struct task *task);
 
-/** bindings_put() - one user less; NULL is fine. Returns NULL. */
+/** bindings_put() - the binding has one user less. NULL is fine. Return: NULL.
+ */
 struct binding *bindings_put(struct bindings *bindings,
 			     struct binding *binding);
 

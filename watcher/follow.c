@@ -2,27 +2,29 @@
 /* follow.c - follows the names in the watched directories
  *
  * Theory of operation: a name appears in two steps, a file and then a mount
- * over it, and inotify tells only of the first. So a name that leads to no
- * namespace is pending. It can also lose its namespace by umount(2) alone, and
- * inotify tells nothing. Both are told by mounts.c. Where the kernel says which
- * mount came or went, exactly the name that it is over is looked at.
+ * over it, and inotify tells only of the file. So a name that leads to no
+ * namespace is pending. A name can also lose its namespace by umount(2) alone,
+ * of which inotify tells nothing. common/mounts.c tells of both. Where the
+ * kernel says which mount came or went, exactly the name under that mount is
+ * looked at.
  *
- * Where it does not, or when such events were lost, pending names are looked at
- * again at each change of the mounts, the newest first and for some minutes.
- * And a timer is set, after which a sweep looks at all names, in slices: a host
- * that mounts all day costs one sweep a second, an idle one nothing. Sweeps
- * that take long come less often, and one that was begun goes to its end. Links
- * are always followed like this, as what they lead to can be anywhere.
+ * Where the kernel does not say so, or when such events were lost, pending
+ * names are looked at again at each change of the mounts, the newest first and
+ * for some minutes. A timer then begins a sweep, which looks at all names, in
+ * slices: a host that mounts all day costs one sweep a second, an idle host
+ * nothing. Links are always followed like this, because their targets can be
+ * anywhere.
  *
- * A timer retries pending names as well, with growing pauses, for what tells
- * nothing at all (links whose target appears). A name that is still pending
- * after some minutes is only looked at in sweeps.
+ * Another timer looks again at pending names, with growing pauses, for changes
+ * that nothing tells of (the target of a link appears). A name that is still
+ * pending after some minutes is only looked at in sweeps.
  *
- * A name can be a link through a process, /proc/PID/ns/net. The end of the
- * process is told (processes.c), but nothing tells that it went to another
- * namespace, or that one ended for which there is no descriptor. While there
- * are such names, they have a sweep of their own. To be told by the kernel
- * (the connector of processes) would wake berthd for each process of the host.
+ * A name can be a link through a process, /proc/PID/ns/net. processes.c tells
+ * when the process has ended. But nothing tells that a process went to another
+ * namespace, or that a process ended for which there is no descriptor. So these
+ * names have a sweep of their own while there are any. The kernel could tell
+ * (the connector of processes), but would wake berthd for each process of the
+ * host.
  */
 #include "watcher/follow.h"
 
@@ -43,7 +45,10 @@
 
 #define PENDING_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define PENDING_PAUSE_MAX_US (5 * USEC_PER_SEC)
-#define RETRY_PAUSES 4 /* of the length of what it took */
+/* After the pending names were looked at, they rest for this many times as long
+ * as that took. */
+#define RETRY_PAUSES 4
+
 #define SHORTAGE_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define SHORTAGE_PAUSE_MAX_US USEC_PER_SEC
 #define PROCESSES_SLICE 64 /* most are one statx(2) through links */
@@ -166,7 +171,8 @@ static void pending(void *user_data)
 			       loop_now_us(follow->loop) +
 				       PENDING_PAUSE_MIN_US);
 	mounts_hurry(follow->mounts, true);
-	/* The mount may have come between the look and the watch. */
+	/* The mount may have come after the look, and before the mounts were
+	 * watched more closely. */
 	follow->retry_pending = !mounts_tells_which(follow->mounts);
 }
 
@@ -207,7 +213,7 @@ static void pending_handler(void *user_data)
 				       now_us + follow->pending_pause_us);
 }
 
-/* Only the first name is looked at in vain while it lasts. */
+/* While the shortage lasts, only the first name is looked at in vain. */
 static void shortage_handler(void *user_data)
 {
 	struct follow *follow = user_data;
@@ -234,7 +240,7 @@ static void process_ended(void *subject, void *user_data)
 	names_process_ended(follow->names, subject, loop_now_us(follow->loop));
 }
 
-/* Tries the pending names and the links, now or when it is their turn. */
+/* Looks at the pending names and the links, now or after their rest. */
 static void retry(struct follow *follow)
 {
 	uint64_t now_us = loop_now_us(follow->loop), began_us;
@@ -273,11 +279,11 @@ static void attached(struct follow *follow, uint64_t mount_id)
 	int r;
 
 	if (names_has_mount(follow->names, mount_id))
-		return; /* it was found before it was told */
+		return; /* found before the event was read */
 	r = mounts_path(mount_id, path);
 	if (r == 0)
 		look_at_path(follow, path);
-	/* A link may lead to the name found. */
+	/* A link may lead to that name. */
 	if ((r < 0 && r != -ENOENT) || names_need_retry(follow->names))
 		follow->mounted_elsewhere = true;
 }
@@ -315,7 +321,7 @@ static void mounts_told(const struct mounts_change *change, void *user_data)
 	case MOUNTS_DETACHED:
 		names_unmounted(follow->names, change->mount_id,
 				loop_now_us(follow->loop));
-		/* A link may lead to the same mount as the name found. */
+		/* A link may lead to the mount of that name. */
 		if (names_need_retry(follow->names))
 			follow->mounted_elsewhere = true;
 		break;
@@ -378,8 +384,8 @@ static void scan_close(struct scan *scan)
 	scan->stream = NULL;
 }
 
-/* A listing that is at work goes on to its end, for another might be wanted
- * before the next ends, for ever; then the next begins. */
+/* A listing at work goes on to its end, and the next begins then: if it were
+ * begun anew each time, it might never end. */
 static void scan_want(struct follow *follow, size_t dir)
 {
 	follow->scans[dir].wanted = true;
@@ -439,7 +445,7 @@ static void processes_handler(void *user_data)
 	sweep_begin(&follow->processes_sweep);
 }
 
-/* The directory could not be listed now: later. */
+/* The directory cannot be listed now; the next sweep tries again. */
 static void scan_fail(struct follow *follow, size_t dir)
 {
 	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
@@ -463,7 +469,7 @@ static void scan_open(struct follow *follow, size_t dir)
 		names_scan_begin(follow->names, dir);
 	else if (errno != ENOENT && errno != ENOTDIR)
 		scan_fail(follow, dir);
-	/* Else it is gone again: the event is on its way. */
+	/* Else the directory is gone again: the event is on its way. */
 }
 
 /* Return: is there more? */
@@ -476,7 +482,7 @@ static bool scan_entry(struct follow *follow, size_t dir)
 	errno = 0;
 	entry = readdir(scan->stream);
 	if (!entry && errno == ENOENT) {
-		scan_close(scan); /* it was removed: the event is on its way */
+		scan_close(scan); /* removed: the event is on its way */
 	} else if (!entry && errno) {
 		scan_fail(follow, dir);
 	} else if (!entry) {

@@ -4,14 +4,14 @@
 
 #include "common/util.h"
 
-/* Namespaces can be pinned for ever by others. 100 bytes each: 1.6 MB. */
+/* Other programs can pin namespaces for ever. 100 bytes each: 1.6 MB. */
 #define LINGERING_MAX 16384
 
 static void remnant_remove(struct lingering *lingering, struct remnant *remnant)
 {
-	/* NOLINTNEXTLINE: takes the element to be in an empty table */
+	/* NOLINTNEXTLINE: the analyzer takes the table to be empty */
 	HASH_DELETE(by_nsid, lingering->by_nsid, remnant);
-	/* The analyzer thinks that it may be in the one table only.
+	/* The analyzer thinks that it may be in one of the tables only.
 	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	HASH_DELETE(by_id, lingering->by_id, remnant);
 	free(remnant->name);

@@ -2,17 +2,20 @@
 /* link.c - where do symbolic links lead, and through which process?
  *
  * A link into /proc/PID means the process that has the number now. When the
- * process has ended the number is given to another, so whoever follows such a
- * link must know through which process it led. The text of a link does not
- * tell: it may be relative, lead through a directory that is a link, or to a
- * thread. So the links are followed one by one, and the type of the file
- * system that the last component lies in says whether it is a process's.
+ * process has ended, the kernel gives the number to another process. So whoever
+ * follows such a link must know through which process it led. The text of a
+ * link does not tell: it may be relative, lead through a directory that is a
+ * link, or to a thread. So the links are followed one by one, and the type of
+ * the file system that holds the last component says whether it belongs to a
+ * process.
  *
- * Such a directory, once open, belongs to one thread for ever. Its number and
- * its start are read through it, so they are that thread's. A pidfd is opened
- * by number: it is the same thread's if the directory still is alive
- * afterwards, as the number is not given away until then. Whoever opens
- * something through the directory after link_follow() has this proven.
+ * A directory of a thread in /proc, once open, belongs to that thread for ever.
+ * The thread's number and its start are read through the directory, so they
+ * cannot be another thread's. A pidfd is opened by number. It is the same
+ * thread's if something can be opened through the directory afterwards: the
+ * thread still lives then, and the kernel did not give its number away. Callers
+ * that open something through the directory after link_follow() have this
+ * proof.
  */
 #include "watcher/link.h"
 
@@ -38,7 +41,8 @@
 
 #define LINKS_MAX 40 /* what the kernel follows in one lookup */
 
-/* proc_pid_stat(5): of the fields after the name, which may hold anything */
+/* proc_pid_stat(5): the start is behind this many spaces, counted from the end
+ * of the name, which may hold anything */
 #define STAT_BYTES 1024
 #define STAT_SPACES_BEFORE_START 20
 
@@ -49,7 +53,8 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 	return hash ^ hash >> 32;
 }
 
-/* Opens @path as a place, through no link of the kernel's own. */
+/* Opens @path; @resolve keeps it from leading through links of the kernel's own
+ * (RESOLVE_NO_MAGICLINKS) or to another mount (RESOLVE_NO_XDEV). */
 static int open_place(int dir_fd, const char *path, uint64_t flags,
 		      uint64_t resolve)
 {
@@ -64,7 +69,8 @@ static int open_place(int dir_fd, const char *path, uint64_t flags,
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* The /proc in which numbers are those of pidfd_open(2); 0: there is none */
+/* Return: the device of the /proc whose numbers pidfd_open(2) takes; 0: there
+ * is none. */
 static dev_t find_proc_dev(void)
 {
 	char self[sizeof("2147483647")];
@@ -79,7 +85,8 @@ static dev_t find_proc_dev(void)
 	return st.st_dev;
 }
 
-/* Return: a pidfd; -1: there is none for it; -ESRCH, -EMFILE and the like */
+/* Opens a pidfd of the thread @number of the /proc that @dir_fd is in. Return:
+ * the pidfd; -1: there can be none; -errno: -ESRCH, -EMFILE and the like. */
 static int open_pid(int dir_fd, pid_t number)
 {
 	static dev_t proc_dev;
@@ -95,11 +102,12 @@ static int open_pid(int dir_fd, pid_t number)
 		fd = pidfd_open(number, 0);
 	if (fd >= 0)
 		return fd;
-	/* Both say that it is a thread, depending on the kernel. */
+	/* Depending on the kernel, either says that it is a thread. */
 	return errno == EINVAL || errno == ENOENT ? -1 : -errno;
 }
 
-/* Of a pidfd, where the kernel has numbers that are never used again */
+/* Return: the pidfd's inode number, which the kernel never uses again; 0: this
+ * kernel has none. */
 static uint64_t pidfs_inode(int pid_fd)
 {
 	struct statfs fs;
@@ -111,7 +119,7 @@ static uint64_t pidfs_inode(int pid_fd)
 	return st.st_ino;
 }
 
-/* Reads number and start of the thread that @text, its "stat", tells of. */
+/* Reads a thread's number and start from the text of its file "stat". */
 static bool parse_stat(const char *text, pid_t *ret_number, uint64_t *ret_start)
 {
 	char *end;
@@ -136,7 +144,8 @@ static bool is_in_proc(int dir_fd)
 	return fstatfs(dir_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
-/* Which thread's is the directory? Return: 1: known; 0: nobody's; -errno */
+/* Finds the thread that the directory belongs to. Return: 1: found; 0: it
+ * belongs to none; -errno. */
 static int find_task(struct link_end *at)
 {
 	_cleanup_close_ int fd = -1;
@@ -154,7 +163,7 @@ static int find_task(struct link_end *at)
 		return -errno;
 	text[n] = '\0';
 	if (!parse_stat(text, &at->task.number, &start))
-		return 0; /* of /proc itself */
+		return 0; /* the file of /proc itself */
 	at->pid_fd = open_pid(at->dir_fd, at->task.number);
 	if (at->pid_fd < -1)
 		return TAKE_FD(at->pid_fd);
@@ -163,8 +172,9 @@ static int find_task(struct link_end *at)
 	return 1;
 }
 
-/* Whose directory is @path, which does not exist: the last component that is a
- * number, in the part of /proc that is not there? Return: 0: none's. */
+/* @path does not exist. Return: the number of the thread whose directory it
+ * was: the last component that is a number, in the part of /proc that is not
+ * there; 0: it was no thread's. */
 static pid_t find_missing(int dir_fd, char *path)
 {
 	pid_t number = 0;
@@ -229,8 +239,9 @@ static uint64_t mix_time(uint64_t hash, const struct statx_timestamp *time)
 	return mix(mix(hash, (uint64_t)time->tv_sec), time->tv_nsec);
 }
 
-/* Follows the one link that @stx describes. Its text never changes, so the
- * time of its last modification is that of its making; a rename leaves it. */
+/* Follows the one link that @stx describes. The text of a link never changes,
+ * so the time of its last modification is when it was made; a rename keeps it.
+ */
 static int follow_one(struct link_end *at, const struct statx *stx)
 {
 	char target[PATH_MAX];

@@ -2,24 +2,25 @@
 /* monitor.c - nsids, interfaces and addresses of the known namespaces
  *
  * Theory of operation: every namespace gets an nsid in the background, because
- * only with one does the kernel tell when it frees the namespace. Interfaces
- * and addresses are kept once somebody asks for them: first the nsid, so that
- * changes are told, then a listing. An event that is older than the listing
- * is told after it and may undo a change, but then the event of that change
- * is behind it in the queue.
+ * the kernel tells that it frees a namespace only if that has one. Interfaces
+ * and addresses are kept once somebody asks for them: first the nsid is
+ * assigned, so that changes are told, then they are listed. An event that is
+ * older than the listing is read after it and may undo a change, but then the
+ * event of that change is behind it in the queue.
  *
- * nsids are used again. After an assignment the queue may still hold events
- * of the namespace that had this nsid before; its own begin with RTM_NEWNSID,
- * and until that was read (nsid_announced) they are not taken. If the nsid had
- * been assigned by somebody else there is nothing to wait for; in the rare
- * case that old events are queued all the same, the RTM_DELNSID behind them
- * shows it, because a namespace that has a name cannot be freed: then it is
- * listed again.
+ * The kernel uses nsids again. After an assignment the queue may still hold
+ * events of the namespace that had this nsid before. The events of the new one
+ * begin with RTM_NEWNSID, and until that was read (nsid_announced) they are
+ * ignored. If another program had assigned the nsid, there is no such event to
+ * wait for. In the rare case that old events are queued all the same, an
+ * RTM_DELNSID is behind them. A namespace that has a name cannot be freed, so
+ * that event shows what happened, and the namespace is listed again.
  *
- * When events were lost all nsids are compared and every observed namespace is
- * listed again, in slices; only differences are told. Who provokes losses
- * gets them repaired with growing pauses. A namespace above the limit of
- * addresses is listed again when it changes, with growing pauses of its own.
+ * When events were lost, all nsids are compared, and every observed namespace
+ * is listed again, in slices; only differences are told. Containers can provoke
+ * losses, so the pauses between two of these repairs grow. A namespace that is
+ * above the limit of addresses is listed again when it changes, with growing
+ * pauses of its own.
  */
 #include "watcher/monitor.h"
 
@@ -36,7 +37,7 @@
 #define BUFFER_BYTES (4 * 1024 * 1024)
 #define READ_SLICE 16 /* namespaces; about 0.5 ms */
 #define NSID_SLICE 32
-#define INTERRUPTED_MAX 3 /* listings of one namespace at once */
+#define INTERRUPTED_MAX 3 /* listings of one namespace, one after the other */
 #define RETRY_US USEC_PER_SEC
 
 /**
@@ -89,7 +90,7 @@ static void read_at_once(struct monitor *monitor, struct tracked *tracked)
 	DL_APPEND2(monitor->read_due, tracked, read_prev, read_next);
 }
 
-/* What is kept of @tracked may be stale: has it listed, not too often. */
+/* What is kept of @tracked may be stale: wants it listed, not too often. */
 static void read_want(struct monitor *monitor, struct tracked *tracked)
 {
 	uint64_t now_us = loop_now_us(monitor->loop);
@@ -137,7 +138,7 @@ static int nsid_assign(struct monitor *monitor, struct tracked *tracked)
 	r = registry_set_nsid(monitor->registry, tracked, nsid,
 			      /* announced= */ !is_new);
 	if (r < 0)
-		return r; /* it stays on the list */
+		return r; /* stays in the list of nsid_waiting */
 	nsid_unlist(monitor, tracked);
 	return 0;
 }
@@ -171,7 +172,9 @@ static bool listing_found(const struct netlink_item *item, void *user_data)
 	return true;
 }
 
-/* Return: 0, with *@ret_changed; -EINTR as well, but it must be repeated. */
+/* Lists @tracked, and keeps what was found. Return: 0; -EINTR: things changed
+ * meanwhile, and the listing must be repeated; *@ret_changed is set by both.
+ * Other -errno: nothing was kept. */
 static int read_listing(struct monitor *monitor, struct tracked *tracked,
 			bool *ret_changed)
 {
@@ -195,8 +198,8 @@ static int read_listing(struct monitor *monitor, struct tracked *tracked,
 	return r;
 }
 
-/* The kernel has freed what had its nsid. Is that this namespace? Only if
- * its names lead there no more, and nothing has told so yet. */
+/* The kernel has freed the namespace that had the nsid of @tracked. That is
+ * @tracked itself only if none of its names leads to it any more. */
 static void nsid_lost(struct monitor *monitor, struct tracked *tracked)
 {
 	(void)registry_set_nsid(monitor->registry, tracked, NSID_NONE, false);
@@ -213,7 +216,7 @@ static void read_again(struct monitor *monitor, struct tracked *tracked)
 	int r;
 
 	if (tracked->nsid == NSID_NONE && !tracked->netns.host)
-		return; /* is read when it has one */
+		return; /* it is listed when it has an nsid */
 	r = read_listing(monitor, tracked, &is_changed);
 	if (is_changed && !tracked->nameless)
 		monitor->ops->changed(tracked, monitor->user_data);
@@ -263,7 +266,7 @@ static unsigned int apply_item(struct monitor *monitor, struct netns *netns,
 	case NETLINK_ADDRESS:
 		return observed_address(netns, &item->address, max);
 	case NETLINK_ADDRESS_GONE:
-		/* There may be another with a different peer. */
+		/* There may be another one with a different peer. */
 		return observed_address_gone(netns, &item->address) |
 		       (item->has_peer ? OBSERVED_OMITTED : 0);
 	}
@@ -284,7 +287,7 @@ static void item_told(int nsid, const struct netlink_item *item,
 	if (!tracked || !tracked->netns.addresses_known)
 		return;
 	if (!tracked->netns.host && !tracked->nsid_announced)
-		return; /* of the one that had this nsid before */
+		return; /* about the namespace that had this nsid before */
 	change = apply_item(monitor, &tracked->netns, item);
 	if (change & OBSERVED_OMITTED)
 		read_want(monitor, tracked);
@@ -434,7 +437,7 @@ static void nsid_slice(struct monitor *monitor)
 		if (r == 0 && tracked->netns.addresses_known)
 			read_want(monitor, tracked);
 		if (r == -ESTALE)
-			nsid_unlist(monitor, tracked); /* goes soon */
+			nsid_unlist(monitor, tracked); /* it goes soon */
 		else if (r < 0) {
 			if (log_ratelimit_ok(&limit))
 				log_warning_errno(

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /* name.c - what one name leads to
  *
- * Theory of operation: a name is either linked to a namespace, or pending:
- * it is there, but leads to none (yet). Whatever is told about a name has it
- * resolved again; what the answer says is then made true.
+ * Theory of operation: a name either leads to a namespace (it is attached), or
+ * it is pending: the name is there, but leads to none (yet). Whenever something
+ * is told about a name, it is looked at again, and the tables are made to agree
+ * with the answer.
  *
- * An identity decides whether two names lead to the same namespace: the
- * cookie, which is never used twice. On a kernel without cookies it is device
- * and inode, and an inode number is used again soon. So there a namespace is
- * recognized only through a name that leads to it now; one whose last name
- * went is not found any more, and what comes after it is another.
+ * Two names lead to the same namespace if its identity is the same: the cookie,
+ * which the kernel never uses twice. On a kernel without cookies the identity
+ * is device and inode, and the kernel uses an inode number again soon. So there
+ * a namespace is recognized only through another name that leads to it at this
+ * moment. A namespace that has lost its last name is not found again; what has
+ * the same inode number later counts as another namespace.
  *
  * A namespace that loses its last name is nameless until names_flush() at the
- * end of the batch of events. A rename is two events, and so is each
- * remounting; when the namespace has a name again by then, nobody was told.
+ * end of the batch of events. A rename is two events, and so is a mount over
+ * another one. If the namespace has a name again by then, nobody is told.
  *
  * A look that fails for want of descriptors or memory says nothing about the
- * name. It stays what it was, and is looked at again when there may be room.
+ * name. The name stays what it was, and is looked at again when there may be
+ * room.
  *
- * A link that leads through a process is bound to it (bindings.c). When it
- * leads to another process with the same number, it is pending, until it is
- * made anew. So it is when its process had ended before it was first seen.
+ * A link that leads through a process is bound to that process (bindings.c). If
+ * the link leads to another process with the same number, the name is pending
+ * until the link is made anew. The same holds for a link whose process had
+ * ended before the link was first seen.
  */
 #include "watcher/name.h"
 
@@ -35,7 +39,7 @@ static struct name *name_of_text(const char *text)
 				       offsetof(struct name, text));
 }
 
-/* The list of linked names that @name is in while it is linked */
+/* Return: the list that @name, a link, is in while it leads to a namespace. */
 static struct name **list_of_links(struct names *names, const struct name *name)
 {
 	return name->has_task ? &names->processes : &names->links;
@@ -67,7 +71,7 @@ void name_unwatch(struct names *names, struct name *name)
 	name->process = NULL;
 }
 
-/* Keeps which mount over @name leads to its namespace; 0: it is not known. */
+/* Notes by which mount @name leads to its namespace; 0: it is not known. */
 static void name_set_mount(struct names *names, struct name *name,
 			   uint64_t mount_id)
 {
@@ -77,8 +81,8 @@ static void name_set_mount(struct names *names, struct name *name,
 		HASH_DELETE(by_mount, names->by_mount, name);
 	name->by_mount.tbl = NULL;
 	name->mount_id = mount_id;
-	/* Without memory it is not found; the sweep looks at it all the same.
-	 */
+	/* Without memory the mount is not found in the table; the sweep looks
+	 * at the name all the same. */
 	if (mount_id)
 		HASH_ADD(by_mount, names->by_mount, mount_id, sizeof(mount_id),
 			 name);
@@ -161,7 +165,8 @@ static void tracked_has_name_again(struct names *names, struct tracked *tracked)
 	DL_DELETE2(names->nameless, tracked, nameless_prev, nameless_next);
 }
 
-/* Return: 0 or -ENOMEM, with @name detached. */
+/* @name, which is detached, leads to @tracked from now on. Return: 0; -ENOMEM:
+ * it is still detached. */
 static int name_attach(struct names *names, struct name *name,
 		       struct tracked *tracked,
 		       const struct resolution *resolution)
@@ -226,7 +231,8 @@ struct tracked *name_tracked_add(struct names *names, uint64_t id,
 	return tracked;
 }
 
-/* Without cookies: by a name that leads to it at this moment. */
+/* Without cookies: finds the namespace by another name, which must lead to it
+ * at this moment. */
 static struct tracked *find_by_inode(struct names *names,
 				     const struct resolution *resolution,
 				     uint64_t now_us)
@@ -261,7 +267,8 @@ static struct tracked *find_or_add(struct names *names,
 	return tracked ? tracked : name_tracked_add(names, id, resolution);
 }
 
-/* Nobody was told of one that could not be given its first name. */
+/* Removes a namespace that could not be given its first name: nobody was told
+ * of it. */
 static void tracked_drop_unnamed(struct names *names, struct tracked *tracked)
 {
 	if (tracked && tracked->netns.n_names == 0 && !tracked->nameless &&
@@ -269,7 +276,7 @@ static void tracked_drop_unnamed(struct names *names, struct tracked *tracked)
 		registry_remove(names->registry, tracked);
 }
 
-/* Makes it true that @name leads to where @resolution says. */
+/* Has @name lead to where @resolution says. */
 static void name_apply(struct names *names, struct name *name,
 		       const struct resolution *resolution, uint64_t now_us)
 {
@@ -302,9 +309,10 @@ static void name_apply(struct names *names, struct name *name,
 }
 
 /*
- * Binds @name to the process that it leads through, or led through before that
- * ended, if it does. Return: 0; -ENOLINK: it is bound to one that had the
- * number before; -ENOMEM.
+ * Binds @name to the process that it leads through, or led through before the
+ * process ended; unbinds it if it leads through none.
+ * Return: 0; -ENOLINK: the link is bound to another process that had the number
+ * before; -ENOMEM.
  */
 static int name_bind(struct names *names, struct name *name,
 		     const struct resolution *resolution,
@@ -329,7 +337,7 @@ static int name_bind(struct names *names, struct name *name,
 	return -ENOLINK;
 }
 
-/* The same for a link that dangles. Return: -ENOLINK or -ENOMEM. */
+/* The same for a link that leads nowhere. Return: -ENOLINK or -ENOMEM. */
 static int name_bind_ended(struct names *names, struct name *name,
 			   const struct resolution *resolution,
 			   const char **ret_reason)
@@ -343,7 +351,7 @@ static int name_bind_ended(struct names *names, struct name *name,
 	return -ENOLINK;
 }
 
-/* Errors that tell about us, and nothing about the name. */
+/* Errors that tell about berthd, and nothing about the name. */
 static bool is_shortage(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
@@ -387,9 +395,10 @@ void name_check(struct names *names, struct name *name, uint64_t now_us)
 void name_recheck_all(struct names *names, struct tracked *tracked,
 		      uint64_t now_us)
 {
-	/* From the end: a name that leads elsewhere leaves the array. */
+	/* From the end: a name that leads elsewhere is removed from the array.
+	 */
 	for (size_t i = tracked->netns.n_names; i-- > 0;) {
-		/* One answer can have shown that others left, too. */
+		/* A look at one name can detach others, too. */
 		if (i < tracked->netns.n_names)
 			name_resolve(names,
 				     name_of_text(tracked->netns.names[i].name),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* names.c - which name leads to which namespace
  *
- * Names leave the tables while these are being walked (a resolution can show
- * that the name is gone, or that others are). Walks therefore keep their
- * position in struct names, and name_unlist() and name_free() move it on.
+ * A look at a name during a walk over a table can remove that name, or others,
+ * from the table. So the walks keep their position in struct names, and
+ * name_unlist() and name_free() move it on when they remove that very name.
  */
 #include "watcher/names.h"
 
@@ -14,10 +14,11 @@
 #include "common/util.h"
 #include "watcher/name.h"
 
-/* Names in one directory: what a host has of namespaces, times ten. */
+/* Names in one directory: ten times the namespaces of a large host. */
 #define NAMES_MAX 65536
 
-/* Looked at in one go when mounts change; the sweep does the rest. */
+/* So many are looked at in one go when mounts change; the sweep looks at the
+ * rest. */
 #define RETRY_PENDING_MAX 256
 #define RETRY_LINKS_MAX 64
 
@@ -44,12 +45,12 @@ static struct name *name_find(const struct names *names, size_t dir,
 	if (len > NAME_BYTES_MAX)
 		return NULL;
 	memcpy(key.text, text, len);
-	/* NOLINTNEXTLINE: takes the hash to read beyond the key's length */
+	/* NOLINTNEXTLINE: the analyzer thinks that the hash reads too far */
 	HASH_FIND(hh, names->by_text, &key, sizeof(key.dir) + len, name);
 	return name;
 }
 
-/* Return: the new name, NULL: there is no room for it. */
+/* Return: the new name; NULL: there is no room for it. */
 static struct name *name_add(struct names *names, size_t dir_index,
 			     const char *text)
 {
@@ -153,7 +154,7 @@ void names_created(struct names *names, size_t dir, const char *text,
 {
 	struct name *name = name_find(names, dir, text);
 
-	/* Whatever was there before, this is something else. */
+	/* What the name led to before does not matter: the entry is new. */
 	if (name)
 		name_detach(names, name, now_us);
 	else
@@ -196,7 +197,7 @@ void names_scan_entry(struct names *names, size_t dir, const char *text,
 	name_check(names, name, now_us);
 }
 
-/* Frees what the last listing of @dir did not see, or all of it. */
+/* Frees the names of @dir that its last listing did not have, or all. */
 static void remove_unseen(struct names *names, size_t dir, bool all,
 			  uint64_t now_us)
 {
@@ -219,7 +220,7 @@ void names_mounted(struct names *names, size_t dir, const char *text,
 {
 	struct name *name = name_find(names, dir, text);
 
-	/* Without one the event of the entry is on its way. */
+	/* If there is no name yet, the event of the entry is on its way. */
 	if (name)
 		name_resolve(names, name, now_us);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* observed.c - keeps the interfaces and addresses of one struct netns
  *
- * Both arrays are sorted, so that two of them are equal when they hold the
- * same things, whatever the order in which these were told.
+ * Both arrays are sorted, so that two of them are equal when they hold the same
+ * elements, in whatever order these were told.
  *
- * They grow by powers of two without a capacity beside them: realloc() is
- * called whenever the count is one, and then always for twice the count.
+ * The arrays grow by powers of two, and no capacity is kept beside them: when
+ * the count is zero or a power of two, the array is full, and is reallocated
+ * for twice the count.
  */
 #include "watcher/observed.h"
 
@@ -13,8 +14,9 @@
 
 #include "common/util.h"
 
-/* Beyond the limit this many more are counted; then the listing is cut off,
- * because a hostile namespace can have hundreds of thousands. */
+/* Beyond the limit of the array this many elements are counted; then the
+ * listing is cut off, because a hostile namespace can have hundreds of
+ * thousands. */
 #define COUNTED_MAX 8192
 
 static int compare_links(const void *a, const void *b)
@@ -24,7 +26,7 @@ static int compare_links(const void *a, const void *b)
 	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
-/* By what makes an address one address; scope and flags may change. */
+/* Compares what identifies an address; its scope and flags may change. */
 static int compare_addresses(const void *a, const void *b)
 {
 	const struct netns_address *x = a, *y = b;
@@ -40,7 +42,7 @@ static int compare_addresses(const void *a, const void *b)
 	return (int)x->prefix_bits - (int)y->prefix_bits;
 }
 
-/* Return: where @key is or belongs; *@ret_found says which. */
+/* Return: the index of @key, if *@ret_found; else where it belongs. */
 static size_t search(const void *array, size_t n, size_t size, const void *key,
 		     int (*compare)(const void *, const void *),
 		     bool *ret_found)
@@ -94,7 +96,8 @@ static struct netns_address *find_address(const struct netns *netns,
 	return found ? &netns->addresses[*ret_at] : NULL;
 }
 
-/* Something went: one of those that were left out could take its place. */
+/* After an element went: one that was left out could take its place. Return:
+ * bits. */
 static unsigned int may_be_stale(const struct netns *netns)
 {
 	return netns->addresses_omitted ? OBSERVED_OMITTED : 0;
@@ -223,8 +226,9 @@ bool observed_listing_address(struct observed_listing *listing,
 	return true;
 }
 
-/* Sorts, and drops what is there twice: point-to-point addresses that differ
- * only in the peer, and what moved while the kernel listed it. */
+/* Sorts, and drops elements that are there twice: point-to-point addresses that
+ * differ only in the peer, and elements that moved while the kernel listed
+ * them. Return: how many are left. */
 static size_t sort_unique(void *array, size_t n, size_t size,
 			  int (*compare)(const void *, const void *))
 {

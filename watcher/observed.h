@@ -10,45 +10,70 @@
 #include "common/netns.h"
 
 /* What an update did: bits. */
-#define OBSERVED_CHANGED 1u
-#define OBSERVED_OMITTED \
-	2u /* the limit, or memory: what is kept may be stale */
+#define OBSERVED_CHANGED 1u /* @netns is not what it was */
+#define OBSERVED_OMITTED                                                  \
+	2u /* the limit or memory left something out: what is kept may be \
+	      stale */
 
-/* All of them keep both arrays sorted; @max is the limit of each array. */
+/*
+ * All functions keep both arrays sorted. @max limits each array.
+ */
+
+/** observed_link() - there is this interface, maybe under a new name. Return:
+ * bits. */
 unsigned int observed_link(struct netns *netns,
 			   const struct netns_interface *link, size_t max);
 
-/** observed_link_gone() - its addresses went with it */
+/** observed_link_gone() - the interface went, and its addresses with it.
+ * Return: bits. */
 unsigned int observed_link_gone(struct netns *netns, uint32_t ifindex);
+
+/** observed_address() - there is this address, maybe with a new scope or new
+ * flags. Return: bits. */
 unsigned int observed_address(struct netns *netns,
 			      const struct netns_address *address, size_t max);
+
+/** observed_address_gone() - the address went. Return: bits. */
 unsigned int observed_address_gone(struct netns *netns,
 				   const struct netns_address *address);
 
 /**
  * struct observed_listing - what a listing found, before it replaces the old
+ * @fresh:	only the arrays and the count of omitted addresses are used
+ * @max:	limit of each array; set by the caller, all else is zero at
+ * first
+ * @omitted_interfaces: how many were left out because of it
  * @cut_off:	so much was left out that the listing was not read to its end
+ * @failed:	out of memory
  */
 struct observed_listing {
-	struct netns fresh; /* only the arrays and the count are used */
+	struct netns fresh;
 	size_t max;
 	size_t omitted_interfaces;
 	bool cut_off;
-	bool failed; /* out of memory */
+	bool failed;
 };
 
-/** Return: false when the listing is to be cut off. */
+/** observed_listing_link() - the listing has this interface. Return: false: the
+ * listing is to be cut off. */
 bool observed_listing_link(struct observed_listing *listing,
 			   const struct netns_interface *link);
+
+/** observed_listing_address() - the listing has this address. Return: as
+ * observed_listing_link(). */
 bool observed_listing_address(struct observed_listing *listing,
 			      const struct netns_address *address);
 
 /**
- * observed_listing_apply() - the listing is what exists
- * Return: did @netns change? The listing is empty afterwards.
+ * observed_listing_apply() - replaces what is kept of @netns by the listing,
+ * which is empty afterwards
+ *
+ * Return: is @netns not what it was?
  */
 bool observed_listing_apply(struct observed_listing *listing,
 			    struct netns *netns);
+
+/** observed_listing_done() - empties the listing; @max stays */
 void observed_listing_done(struct observed_listing *listing);
 
 #endif

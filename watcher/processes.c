@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* processes.c - tells when a process has ended
  *
- * A pidfd is readable when its process has ended, and stays so. It leaves the
- * loop when all watches were told, a slice of them for each wake-up.
+ * A pidfd becomes readable when its process has ended, and stays so. Each wake-
+ * up tells a slice of the watches; when all of them were told, the pidfd leaves
+ * the loop.
  *
- * Descriptors are what listeners are made of, and each pidfd is one of them.
- * So there is one for a process, not for a name, and all together they take a
- * small part of the limit. Who is refused has to look at the process now and
- * then.
+ * Each pidfd is a descriptor, and listeners need descriptors, too. So there is
+ * one pidfd for a process, not for a name, and all of them together may take a
+ * small part of the limit. A caller whose watch is refused has to look at the
+ * process now and then.
  */
 #include "watcher/processes.h"
 
@@ -23,9 +24,9 @@
 #include "common/util.h"
 
 #define PROCESSES_MAX 1024
-#define PROCESSES_SHARE 8 /* of the descriptors that there may be */
+#define PROCESSES_SHARE 8 /* one descriptor in so many may be a pidfd */
 
-#define TOLD_SLICE 64 /* watches for each wake-up; each is looked at, 20 µs */
+#define TOLD_SLICE 64 /* watches told at each wake-up; 20 µs each */
 
 struct process_watch {
 	struct process *process;
@@ -38,7 +39,7 @@ struct process {
 	struct processes *owner;
 	uint64_t identity; /* its task's */
 	int pid_fd;
-	bool telling; /* not to be freed now */
+	bool telling; /* its handler runs: not to be freed now */
 	struct loop_source *source;
 	struct process_watch *waiting, *told;
 	UT_hash_handle hh; /* by identity, until it has ended */
@@ -107,7 +108,7 @@ static void process_handler(uint32_t events, void *user_data)
 	struct processes *owner = process->owner;
 	struct process_watch *watch;
 
-	(void)events; /* one meaning only */
+	(void)events; /* a pidfd is ready for one reason only */
 	process_leave_table(process);
 	process->telling = true;
 	for (int i = 0; i < TOLD_SLICE && (watch = process->waiting); i++) {
@@ -170,7 +171,7 @@ static struct process_watch *watch_add(struct processes *processes,
 		return NULL;
 	}
 	if (process)
-		(void)close(pid_fd); /* one is enough */
+		(void)close(pid_fd); /* the process has one */
 	else
 		process = process_add(processes, task, pid_fd);
 	if (!process) {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* resolve.c - what does a name in the file system lead to?
  *
- * In a watched directory may lie anything: a FIFO would block, a device would
- * act. So a name is looked at with statx(2), which touches nothing, and
- * opened only when it is on the device of the kernel's one nsfs; and so that
- * it is harmless if it is exchanged in between. What was opened must be the
- * inode that was looked at.
+ * Anything may lie in a watched directory: to open a FIFO would block, to open
+ * a device would act. So a name is looked at with statx(2), which touches
+ * nothing. It is opened only when it is on the device of the kernel's one nsfs,
+ * and with flags that make the opening harmless if the file is exchanged in
+ * between. The cookie is read from what was opened; on a kernel without
+ * cookies, what was opened must be the inode that was looked at.
  *
  * Links are followed one by one (link.c), so that it is known through which
- * process they led. What is opened through a process's directory in /proc is
- * that process's, and proves that it lives.
+ * process they led. What is opened through the directory of a process in /proc
+ * belongs to that process, and proves that the process lives.
  */
 #include "watcher/resolve.h"
 
@@ -34,7 +35,7 @@ static const char reason_no_mount[] = "not a namespace (no mount over it yet)";
 static const char reason_other[] = "a namespace, but not of networks";
 static const char reason_dangling[] = "dangling link";
 
-/* The device of nsfs: where our own namespace is. 0: not known yet */
+/* The device of nsfs, which our own namespace is on; 0: not known yet */
 static dev_t nsfs_dev;
 
 static dev_t dev_of(const struct statx *stx)
@@ -74,11 +75,11 @@ static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 	}
 	if (r < 0 && r != -ENOPROTOOPT)
 		return r;
-	/* The cookie is of what was opened. Without one the inode is, which
-	 * must then be the one that was looked at. */
+	/* Without a cookie the inode is the identity: what was opened must be
+	 * what was looked at. */
 	if (r < 0 && (fstat(fd, &st) < 0 || st.st_dev != nsfs_dev ||
 		      st.st_ino != stx->stx_ino))
-		return -EMEDIUMTYPE; /* exchanged: events will say so */
+		return -EMEDIUMTYPE; /* exchanged: events will tell */
 	*ret = (struct resolution){
 		.cookie = r < 0 ? 0 : cookie,
 		.dev = nsfs_dev,
@@ -89,8 +90,8 @@ static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 	return TAKE_FD(fd);
 }
 
-/* Without a descriptor it can still be seen that a link leads nowhere, and
- * what is given up then gives descriptors back. */
+/* Does the link lead nowhere? This needs no descriptor; and a name that is
+ * given up gives descriptors back. */
 static bool is_dangling(const char *dir, const char *name)
 {
 	char path[PATH_MAX];
@@ -102,7 +103,8 @@ static bool is_dangling(const char *dir, const char *name)
 	       (errno == ENOENT || errno == ESRCH);
 }
 
-/* Return: -ENOLINK, with the thread that the link leads through. */
+/* Fills @ret for a link that leads nowhere, with the thread that it led
+ * through. Return: -ENOLINK. */
 static int dangling(const struct link_end *end, struct resolution *ret,
 		    const char **ret_reason)
 {

@@ -12,12 +12,13 @@
 /**
  * struct resolution - a network namespace that was found
  * @cookie:	SO_NETNS_COOKIE, or 0: this kernel has none
+ * @dev, @inode: of its nsfs file
  * @mount_id:	of the mount over the name, never used again for another
- *		(Linux 6.8); 0: unknown, or it is a link
- * @is_link:	found through a symbolic link
- * @link:	with @is_link: which one, see struct link_end
+ *		(Linux 6.8); 0: unknown, or the name is a link
+ * @is_link:	it was found through a symbolic link
+ * @link:	with @is_link: the identity of the links, see struct link_end
  * @task:	the thread through whose /proc/PID/ns/net or the like the link
- *led; its number is 0 when it led through none
+ *		led; its number is 0 when the link led through none
  * @pid_fd:	of @task where there is one, or -1; the caller's
  */
 struct resolution {
@@ -33,31 +34,37 @@ struct resolution {
 
 /**
  * resolve_open() - opens the namespace that @name in @dir leads to
- *
- * Nothing but a namespace is ever opened: opening a FIFO or a device can
- * block or do things.
- * @known_cookie: of a network namespace, or 0: when it is this one, its type
- *		need not be asked
- * @ret:	on success; with -ENOLINK the link and its task only, see
- *		link_follow()
+ * @known_cookie: of a network namespace, or 0: when the name leads to this one,
+ *		its type need not be asked
+ * @ret:	on success. With -ENOLINK only the link and its task are set,
+ *		see link_follow().
  * @ret_reason:	static text, on failure
- * Return: a descriptor; -ENOENT when there is no such name; -ENOLINK for a
- * link that leads nowhere; -EMEDIUMTYPE for what is no network namespace;
- * -errno of open(2) and others.
+ *
+ * Nothing but a namespace is ever opened: to open a FIFO or a device can block
+ * or do things. resolve_host() must have been called.
+ * Return: a descriptor, the caller's; -ENOENT when there is no such name;
+ * -ENOLINK for a link that leads nowhere; -EMEDIUMTYPE for what is no network
+ * namespace; -ENAMETOOLONG; -errno of statx(2), open(2), getsockopt(2) or
+ * link_follow().
  */
 int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
 		 struct resolution *ret, const char **ret_reason);
 
-/** resolve_unchanged() - is the same mount still over the name? Cheap; false
- * also when it cannot be told. */
+/** resolve_unchanged() - Return: is the mount @mount_id still over the name?
+ * Cheap: one statx(2). False also when it cannot be told. */
 bool resolve_unchanged(const char *dir, const char *name, uint64_t mount_id);
 
-/** resolve_leads_to() - does the name, or the link, still lead to this file of
- * nsfs? Cheap. An inode number can be used again, so a "yes" may be wrong. */
+/** resolve_leads_to() - Return: does the name, or the link, still lead to this
+ * file of nsfs? Cheap: one statx(2). The kernel may use an inode number again,
+ * so a "yes" may be wrong. */
 bool resolve_leads_to(const char *dir, const char *name, ino_t inode);
 
-/** resolve_host() - the process's own namespace; to be called before the
- * others. Return: 0 or -errno. */
+/**
+ * resolve_host() - finds the process's own namespace, and the device of nsfs,
+ * which the functions above need
+ *
+ * Return: 0; -errno of statx(2), open(2) or getsockopt(2).
+ */
 int resolve_host(struct resolution *ret);
 
 #endif

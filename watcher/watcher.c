@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* watcher.c - which network namespaces exist, their names and addresses
  *
- * Puts the parts together: registry.c is what is known of the namespaces,
- * follow.c keeps their names up to date, monitor.c their nsids, interfaces and
- * addresses. The two do not know one another; what one has to ask or tell goes
+ * Puts the parts together: registry.c holds the namespaces, follow.c keeps
+ * their names up to date, monitor.c their nsids, interfaces and addresses.
+ * These two do not know one another: what one has to ask or tell the other goes
  * through here.
  */
 #include "watcher/watcher.h"
@@ -181,7 +181,7 @@ int watcher_observe_addresses(struct watcher *watcher, struct netns *netns)
 	return monitor_observe(watcher->monitor, tracked_of(netns));
 }
 
-/* A namespace that has lost its last name is to be told gone soon. */
+/* A namespace that has lost its last name is about to be told gone. */
 static bool is_there(const struct tracked *tracked)
 {
 	return tracked->netns.n_names > 0 || tracked->netns.host;

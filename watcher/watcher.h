@@ -17,13 +17,13 @@ struct watcher;
 /**
  * struct watcher_ops - what the watcher tells; called from its loop handlers
  * @changed:	@netns is new, or its names, interfaces or addresses are not
- *		what they were. May be called several times in one batch:
+ *		what they were. It may be called several times in one batch:
  *		only mark, act in the loop's after-handler.
- * @gone:	the last name went (never called for the host's). Everything
- *		born in the namespace must be closed in this call; the pointer
- *		is invalid afterwards.
- * @freed:	the kernel freed a namespace that was gone
- *		(RTM_DELNSID); @elapsed_us since its last name went.
+ * @gone:	the last name of @netns went (never called for the host's).
+ *		Everything born in the namespace must be closed in this call;
+ *		the pointer is invalid afterwards.
+ * @freed:	the kernel freed a namespace that was gone (RTM_DELNSID),
+ *		@elapsed_us after its last name went
  */
 struct watcher_ops {
 	void (*changed)(struct netns *netns, void *user_data);
@@ -33,10 +33,12 @@ struct watcher_ops {
 
 /**
  * struct watcher_config - how to watch
- * @dirs:	absolute paths; copied
+ * @dirs:	absolute paths of the directories of names; copied
  * @mounts:	outlives the watcher
- * @max_addresses: kept per namespace, the rest is counted
- * @netlink_buffer_bytes: SO_RCVBUFFORCE of the event socket; 0: 4 MiB
+ * @max_addresses: interfaces, and addresses, kept for each namespace; those
+ *		beyond are counted
+ * @netlink_buffer_bytes: receive buffer of the event socket (SO_RCVBUFFORCE);
+ *		0: 4 MiB
  */
 struct watcher_config {
 	const char *const *dirs;
@@ -48,31 +50,38 @@ struct watcher_config {
 
 /**
  * watcher_new() - opens inotify and netlink, finds the host's namespace
+ * @loop:	outlives the watcher
+ * @ops:	copied; @user_data is borrowed and outlives the watcher
+ * @ret_watcher: the caller's, to be freed with watcher_free()
  *
  * netns_enter_init() must have been called. Nothing is listed yet; @changed
  * is called for the host's namespace first, from watcher_step().
- * Return: 0; -ENOMEM; -errno of dirwatch_new(), socket(2), bind(2); -EPERM
- * when CAP_NET_BROADCAST or CAP_NET_ADMIN is missing.
+ * Return: 0; -ENOMEM; -EPERM when CAP_NET_BROADCAST or CAP_NET_ADMIN is
+ * missing; -errno of dirwatch_new(), dirwatch_add(), netlink_events_open() or
+ * netlink_requests_open().
  */
 int watcher_new(struct loop *loop, const struct watcher_config *config,
 		const struct watcher_ops *ops, void *user_data,
 		struct watcher **ret_watcher);
+
+/** watcher_free() - also frees every struct netns, without telling. NULL is
+ * fine. Return: NULL. */
 struct watcher *watcher_free(struct watcher *watcher);
 
 /**
  * watcher_step() - does a bounded slice of what waits
  *
- * Names to resolve after a scan, namespaces to read again after lost events.
- * To be called from the loop's after-handler, before the
- * dirty namespaces are looked at. Names from single events are resolved in
- * their handler and never wait here.
+ * That are names to look at after a listing, and namespaces to read again after
+ * lost events. Names from single events are looked at in their handler and
+ * never wait for this. To be called from the loop's after-handler, before
+ * changed namespaces are acted on.
  * Return: true while work is left that a further call would do.
  */
 bool watcher_step(struct watcher *watcher);
 
 /**
- * watcher_batch_end() - what has time until everything else is done
- * @idle:	nothing else is left in this batch: also assign nsids, a slice.
+ * watcher_batch_end() - does what has time until everything else is done
+ * @idle:	nothing else is left in this batch: also assigns nsids, a slice.
  *		They are needed only to hear when the kernel has freed a
  *		namespace.
  *
@@ -83,45 +92,60 @@ bool watcher_step(struct watcher *watcher);
  */
 bool watcher_batch_end(struct watcher *watcher, bool idle);
 
-/** watcher_settled() - was everything that existed at the start resolved? */
+/** watcher_settled() - Return: was every name looked at that existed at the
+ * start? */
 bool watcher_settled(const struct watcher *watcher);
 
 /**
- * watcher_open_netns() - a descriptor of the namespace, for setns(2)
+ * watcher_open_netns() - opens a namespace, for setns(2)
  *
- * Opens one of its names and verifies that it still is this namespace. Not
- * for the host's (-EINVAL). The caller closes it soon: it pins the namespace.
- * Return: the descriptor; -ESTALE when no name leads to it any more (the
- * event that says so is on its way); -errno of open(2).
+ * Opens one of its names and verifies that it still leads to this namespace.
+ * Return: a descriptor, the caller's, who closes it soon because it pins the
+ * namespace; -EINVAL for the host's; -ESTALE when no name leads to it any more
+ * (@gone follows, or other names do); -errno of open(2).
  */
 int watcher_open_netns(struct watcher *watcher, const struct netns *netns);
 
 /**
- * watcher_observe_addresses() - has interfaces and addresses kept from now on
+ * watcher_observe_addresses() - keeps interfaces and addresses from now on
  *
- * Assigns an nsid and reads them before it returns; changes are told by
- * @changed. Costs about 30 µs once per namespace; no-op when already observed.
- * Return: 0; -ESTALE; -errno of the netlink request.
+ * Assigns an nsid and reads them before it returns; @changed tells of changes.
+ * Costs about 30 µs once for each namespace; no-op when it is observed already.
+ * Return: 0; -ESTALE when the namespace is on its way out; -ENOMEM; -errno of
+ * open(2) or of the requests, see watcher/netlink_requests.h.
  */
 int watcher_observe_addresses(struct watcher *watcher, struct netns *netns);
 
-/** watcher_next() - iterates over the namespaces that have a name, and the
- * host's; NULL starts and ends. Nothing may be freed in between. */
+/**
+ * watcher_next() - iterates over the namespaces that have a name, and the
+ * host's
+ * @previous:	the last one, or NULL to begin
+ *
+ * No namespace may have gone in between. Return: the next one, the watcher's,
+ * until @gone is called for it; NULL at the end.
+ */
 struct netns *watcher_next(struct watcher *watcher, struct netns *previous);
 
-/** watcher_find() - by id; NULL when it is not there (any more) */
+/** watcher_find() - by id. Return: the namespace, as watcher_next(); NULL:
+ * there is none (any more). */
 struct netns *watcher_find(struct watcher *watcher, uint64_t netns_id);
 
-/** watcher_find_name() - by name; of several directories the first one's
- * counts. NULL when it leads to no namespace. */
+/** watcher_find_name() - by name. Return: the namespace, as watcher_next(), of
+ * several directories the first one's; NULL: the name leads to none. */
 const struct netns *watcher_find_name(const struct watcher *watcher,
 				      const char *name);
 
-/** watcher_nsid() - the namespace's nsid as seen from the host, -1: none yet */
+/** watcher_nsid() - Return: the namespace's nsid as seen from the host; -1: it
+ * has none yet. */
 int watcher_nsid(const struct watcher *watcher, const struct netns *netns);
 
-/** watcher_pending_names() - fills up to @max entries, borrowed until the next
- * event. Return: how many there are in all. */
+/**
+ * watcher_pending_names() - lists the names that lead to no namespace
+ * @ret_pending: the first @max of them, the newest first; what they point to is
+ *		borrowed until the next event
+ *
+ * Return: how many there are in all.
+ */
 size_t watcher_pending_names(const struct watcher *watcher,
 			     struct watcher_pending *ret_pending, size_t max);
 
@@ -135,12 +159,16 @@ size_t watcher_pending_names(const struct watcher *watcher,
 size_t watcher_lingering(const struct watcher *watcher,
 			 struct watcher_lingering *ret_lingering, size_t max);
 
-/** watcher_get_stats() - the counters since the start */
+/** watcher_get_stats() - fills in all counters */
 void watcher_get_stats(const struct watcher *watcher,
 		       struct watcher_stats *ret_stats);
 
-/** watcher_dir_count(), watcher_dir() - the watched directories, for status */
+/** watcher_dir_count() - Return: the number of watched directories. */
 size_t watcher_dir_count(const struct watcher *watcher);
+
+/** watcher_dir() - Return: the path of a watched directory, borrowed.
+ * @index:	below watcher_dir_count()
+ * @ret_exists:	is the directory there? */
 const char *watcher_dir(const struct watcher *watcher, size_t index,
 			bool *ret_exists);
 
