@@ -502,8 +502,9 @@ void monitor_gone(struct monitor *monitor, struct tracked *tracked)
 				  tracked->nsid, TAKE_PTR(tracked->last_name),
 				  tracked->nameless_since_us);
 		if (r < 0 && log_ratelimit_ok(&limit))
-			log_warning_errno(r, "cannot watch a namespace until "
-					     "it is freed; ignoring it");
+			log_warning_errno(r, "cannot note a namespace that has "
+					     "no name any more; its end will "
+					     "not be measured");
 	}
 }
 

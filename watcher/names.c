@@ -50,26 +50,35 @@ static struct name *name_find(const struct names *names, size_t dir,
 	return name;
 }
 
+/* Leaves an entry out; the directory is listed again later. Return: NULL. */
+static struct name *name_omit(struct directory *dir, const char *text,
+			      const char *reason)
+{
+	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
+					      .burst = 2 };
+
+	dir->omitted = true;
+	if (log_ratelimit_ok(&limit))
+		log_warning("directory '%s': %s; ignoring '%s'", dir->path,
+			    reason, text);
+	return NULL;
+}
+
 /* Return: the new name; NULL: there is no room for it. */
 static struct name *name_add(struct names *names, size_t dir_index,
 			     const char *text)
 {
-	static struct log_ratelimit limit = { .interval_us = 60 * USEC_PER_SEC,
-					      .burst = 2 };
 	struct directory *dir = &names->dirs[dir_index];
 	size_t len = strlen(text);
-	struct name *name = NULL;
+	struct name *name;
 
-	if (len <= NAME_BYTES_MAX && dir->count < NAMES_MAX)
-		name = calloc(1, sizeof(*name) + len + 1);
-	if (!name) {
-		dir->omitted = true;
-		if (log_ratelimit_ok(&limit))
-			log_warning("directory '%s' has more than %u names, or "
-				    "there is no memory for '%s'; ignoring it",
-				    dir->path, NAMES_MAX, text);
-		return NULL;
-	}
+	if (len > NAME_BYTES_MAX)
+		return name_omit(dir, text, "a name is too long");
+	if (dir->count >= NAMES_MAX)
+		return name_omit(dir, text, "it has too many names");
+	name = calloc(1, sizeof(*name) + len + 1);
+	if (!name)
+		return name_omit(dir, text, "out of memory");
 	name->dir = (uint32_t)dir_index;
 	memcpy(name->text, text, len + 1);
 	name->round = dir->round;
@@ -77,7 +86,7 @@ static struct name *name_add(struct names *names, size_t dir_index,
 			name);
 	if (!name->hh.tbl) {
 		free(name);
-		return NULL;
+		return name_omit(dir, text, "out of memory");
 	}
 	dir->count++;
 	return name;
