@@ -8,6 +8,7 @@
 #include "common/backend.h"
 #include "common/log.h"
 #include "relay/core/listener.h"
+#include "relay/backend/backend_health.h"
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 

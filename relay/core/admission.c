@@ -7,9 +7,8 @@
  * connection or a session touches when it begins and ends. Memory for SCTP
  * messages and UDP sessions that wait for a socket are counted by each worker
  * for itself, and so are turns of the workers, by counters that begin at 0 with
- * every turn. A namespace that has
- * had its part of a turn waits for the next one; when nobody else wants
- * anything, that is at once.
+ * every turn. A namespace that has had its part of a turn waits for the next
+ * one; when nobody else wants anything, that is at once.
  *
  * The descriptor table is shared by listeners, which must always find room,
  * and by traffic. So traffic stops short of the end: it never takes the reserve
@@ -37,7 +36,6 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "relay/core/pipe.h"
 
 /* Kept for listeners: a quarter of the table, at most this many. */
 #define RESERVE_MAX 4096
@@ -67,6 +65,8 @@
 /* Of the pipes that there may be, so that stalled transfers of one namespace
  * leave some to the others. */
 #define PIPES_PART 4
+
+#define PIPE_FDS 2
 
 /* Buffers of all connections whose receivers are slow: two thousand of usual
  * size. Without one a connection goes on, with a system call more for each
@@ -123,6 +123,7 @@ struct admissions {
 static _Atomic int64_t traffic;
 static _Atomic int64_t listeners;
 static _Atomic int64_t kept_bytes;
+static atomic_uint pipes;
 static struct port_space port_spaces[ADMISSION_SPACES];
 static bool entry_kept_some; /* the main thread's: when it was freed */
 
@@ -205,7 +206,7 @@ int admission_init(size_t fixed, size_t n_workers)
 	netns_limits[ADMISSION_SESSIONS] =
 		netns_limits[ADMISSION_DESCRIPTORS] -
 		netns_limits[ADMISSION_DESCRIPTORS] / NO_SESSIONS_PART;
-	netns_limits[ADMISSION_PIPES] = PIPES_MAX / PIPES_PART;
+	netns_limits[ADMISSION_PIPES] = ADMISSION_PIPES_MAX / PIPES_PART;
 	netns_limits[ADMISSION_BYTES] = BYTES_MAX / BYTES_PART;
 	worker_sessions = (size_t)traffic_limit / 2 / n_workers + 1;
 	ports_limit = read_ports_limit();
@@ -321,7 +322,12 @@ bool admission_all_returned(void)
 
 /* Taking and giving */
 
-bool admission_take_fds(unsigned int n)
+static void give_fds(unsigned int n)
+{
+	atomic_fetch_sub_explicit(&traffic, n, memory_order_relaxed);
+}
+
+static bool take_fds(unsigned int n)
 {
 	int64_t limit = traffic_limit -
 			atomic_load_explicit(&listeners, memory_order_relaxed);
@@ -330,13 +336,8 @@ bool admission_take_fds(unsigned int n)
 
 	if (before + n <= (limit < traffic_min ? traffic_min : limit))
 		return true;
-	admission_give_fds(n);
+	give_fds(n);
 	return false;
-}
-
-void admission_give_fds(unsigned int n)
-{
-	atomic_fetch_sub_explicit(&traffic, n, memory_order_relaxed);
 }
 
 static bool counter_take(atomic_uint *counter, unsigned int n,
@@ -347,6 +348,22 @@ static bool counter_take(atomic_uint *counter, unsigned int n,
 		return true;
 	atomic_fetch_sub_explicit(counter, n, memory_order_relaxed);
 	return false;
+}
+
+bool admission_take_pipe(void)
+{
+	if (!counter_take(&pipes, 1, ADMISSION_PIPES_MAX))
+		return false;
+	if (take_fds(PIPE_FDS))
+		return true;
+	atomic_fetch_sub_explicit(&pipes, 1, memory_order_relaxed);
+	return false;
+}
+
+void admission_give_pipe(void)
+{
+	give_fds(PIPE_FDS);
+	atomic_fetch_sub_explicit(&pipes, 1, memory_order_relaxed);
 }
 
 static bool bytes_have_room(unsigned int n)
@@ -363,7 +380,7 @@ static bool whole_take(struct admission *admission, enum admission_kind kind,
 	case ADMISSION_SESSIONS:
 		return admission_take(admission, ADMISSION_DESCRIPTORS, n);
 	case ADMISSION_DESCRIPTORS:
-		return admission_take_fds(n);
+		return take_fds(n);
 	case ADMISSION_PIPES:
 	case ADMISSION_BYTES: /* see admission_add_bytes() */
 	case ADMISSION_KINDS:
@@ -380,7 +397,7 @@ static void whole_give(struct admission *admission, enum admission_kind kind,
 		admission_give(admission, ADMISSION_DESCRIPTORS, n);
 		break;
 	case ADMISSION_DESCRIPTORS:
-		admission_give_fds(n);
+		give_fds(n);
 		break;
 	case ADMISSION_BYTES:
 		atomic_fetch_sub_explicit(&kept_bytes, n, memory_order_relaxed);

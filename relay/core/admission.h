@@ -34,6 +34,11 @@ enum admission_kind {
 #define ADMISSION_NETNS_SPACES 16
 #define ADMISSION_SPACES 1024
 
+/* Pipes of all threads, of PIPE_BYTES each. The kernel lets one unprivileged
+ * user have 64 MiB in pipes (pipe-user-pages-soft); beyond that, pipes come
+ * crippled. This leaves a quarter. A connection that gets no pipe copies. */
+#define ADMISSION_PIPES_MAX 48u
+
 struct admissions;
 
 /** struct admission_turn - what a worker did for the namespace in turn @turn */
@@ -127,12 +132,12 @@ bool admission_all_returned(void);
 
 /* The rest is for any thread that holds a reference by a listener. */
 
-/** admission_take_fds() - may @n more descriptors be opened that are of no
- * namespace, such as those of pipes in a pool? */
-bool admission_take_fds(unsigned int n);
+/** admission_take_pipe() - may one more pipe be opened, whoever gets it?
+ * Return: false when there is no room; nothing is taken then. */
+bool admission_take_pipe(void);
 
-/** admission_give_fds() - gives them back */
-void admission_give_fds(unsigned int n);
+/** admission_give_pipe() - a pipe was closed, or not opened */
+void admission_give_pipe(void);
 
 /**
  * admission_take() - may the namespace have @n more of @kind?

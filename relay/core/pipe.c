@@ -8,24 +8,24 @@
  */
 #include "relay/core/pipe.h"
 
+#include <assert.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 
 #include "common/util.h"
 #include "relay/core/admission.h"
 
-/* Kept for the next taker: with nobody slow, one is all a thread needs. */
+/* Kept for the next taker: if no receiver is slow, a thread needs one. */
 #define POOL_KEEP 8
 
-static atomic_uint n_pipes;
+static_assert(ADMISSION_PIPES_MAX * PIPE_BYTES <= 48u * 1024 * 1024,
+	      "beyond this the kernel cripples pipes");
 
 static struct pipe *pipe_close(struct pipe *pipe)
 {
 	(void)close(pipe->read_fd); /* pipes */
 	(void)close(pipe->write_fd);
 	free(pipe);
-	admission_give_fds(2);
-	atomic_fetch_sub_explicit(&n_pipes, 1, memory_order_relaxed);
+	admission_give_pipe();
 	return NULL;
 }
 
@@ -46,19 +46,14 @@ static struct pipe *pipe_open(void)
 
 static struct pipe *pipe_new(void)
 {
-	struct pipe *pipe = NULL;
+	struct pipe *pipe;
 
-	if (atomic_fetch_add_explicit(&n_pipes, 1, memory_order_relaxed) <
-	    PIPES_MAX) {
-		if (admission_take_fds(2)) {
-			pipe = pipe_open();
-			if (pipe)
-				return pipe;
-			admission_give_fds(2);
-		}
-	}
-	atomic_fetch_sub_explicit(&n_pipes, 1, memory_order_relaxed);
-	return NULL;
+	if (!admission_take_pipe())
+		return NULL;
+	pipe = pipe_open();
+	if (!pipe)
+		admission_give_pipe();
+	return pipe;
 }
 
 struct pipe *pipe_take(struct pipe_pool *pool)

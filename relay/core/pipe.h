@@ -6,15 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one splice(2) may take in: a pipe's size, if the system allows it. It
- * is what an unprivileged user may have (pipe-max-size); with a quarter of it
- * the same bytes cost a third more. */
+/* What one splice(2) may take in: a pipe's size, if the system allows it. An
+ * unprivileged user may have as much (pipe-max-size); with a quarter of it the
+ * same bytes cost a third more. See ADMISSION_PIPES_MAX, too. */
 #define PIPE_BYTES (1024u * 1024)
-
-/* Of all threads. The kernel lets one unprivileged user have 64 MiB in pipes
- * (pipe-user-pages-soft); beyond it pipes come crippled. This leaves a
- * quarter. Who gets none copies. */
-#define PIPES_MAX (48u * 1024 * 1024 / PIPE_BYTES)
 
 /**
  * struct pipe - open, and of one direction of one connection, or in the pool
@@ -35,13 +30,13 @@ struct pipe_pool {
 };
 
 /**
- * pipe_take() - an empty pipe
+ * pipe_take() - an empty pipe, from the pool or a new one
  *
  * Return: NULL when there are too many, or the system gives none.
  */
 struct pipe *pipe_take(struct pipe_pool *pool);
 
-/** pipe_put() - gives it back; what is in it is lost. Returns NULL; NULL is
+/** pipe_put() - gives @pipe back; what is in it is lost. Returns NULL; NULL is
  * fine. */
 struct pipe *pipe_put(struct pipe_pool *pool, struct pipe *pipe);
 
@@ -51,6 +46,8 @@ struct pipe *pipe_put(struct pipe_pool *pool, struct pipe *pipe);
  * Return: is a pipe left?
  */
 bool pipe_pool_trim(struct pipe_pool *pool);
+
+/** pipe_pool_done() - closes all */
 void pipe_pool_done(struct pipe_pool *pool);
 
 #endif

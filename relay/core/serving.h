@@ -16,10 +16,21 @@
 #include "common/listener_spec.h"
 #include "common/sctp_addrs.h"
 #include "common/service.h"
-#include "relay/core/backend_health.h"
 
 struct backend_source;
 struct berth_listener;
+
+/**
+ * struct backend_health - does a backend work? See relay/backend
+ * @held_until_us: monotonic; 0: it works, as far as is known
+ * @failed_us:	when it last failed
+ * @said:	the log says that it failed
+ */
+struct backend_health {
+	_Atomic uint64_t held_until_us;
+	_Atomic uint64_t failed_us;
+	atomic_bool said;
+};
 
 /**
  * struct serving_backend - where to connect, and its text for the log

@@ -24,7 +24,7 @@
 #include "relay/backend/backend_connect.h"
 #include "relay/backend/backend_log.h"
 #include "relay/core/admission.h"
-#include "relay/core/backend_health.h"
+#include "relay/backend/backend_health.h"
 #include "relay/core/mint.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"

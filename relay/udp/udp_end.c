@@ -19,7 +19,7 @@
 #include "common/util.h"
 #include "relay/backend/backend_log.h"
 #include "relay/core/admission.h"
-#include "relay/core/backend_health.h"
+#include "relay/backend/backend_health.h"
 #include "relay/core/mint.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"

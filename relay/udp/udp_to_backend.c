@@ -31,7 +31,7 @@
 
 #include "common/util.h"
 #include "relay/backend/proxy_header.h"
-#include "relay/core/backend_health.h"
+#include "relay/backend/backend_health.h"
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 #include "relay/udp/udp_begin.h"

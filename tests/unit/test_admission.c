@@ -187,7 +187,7 @@ static void test_pipes(void **state)
 	(void)state;
 	while (admission_take(a, ADMISSION_PIPES, 1))
 		n++;
-	assert_in_range(n, 1, PIPES_MAX / 2);
+	assert_in_range(n, 1, ADMISSION_PIPES_MAX / 2);
 	admission_give(a, ADMISSION_PIPES, 1);
 	assert_true(admission_take(a, ADMISSION_PIPES, 1));
 	(void)admission_put(a);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "relay/backend/backend_health.h"
 #include "relay/core/serving.h"
 
 #define NOW_US (100 * USEC_PER_SEC)

@@ -64,17 +64,17 @@ static void test_dirty_pipe_is_not_given_to_others(void **state)
 static void test_bound(void **state)
 {
 	struct pipe_pool pool = { 0 }, other = { 0 };
-	struct pipe *pipes[PIPES_MAX];
+	struct pipe *pipes[ADMISSION_PIPES_MAX];
 	size_t n = open_descriptors();
 
 	(void)state;
-	for (size_t i = 0; i < PIPES_MAX; i++) {
+	for (size_t i = 0; i < ADMISSION_PIPES_MAX; i++) {
 		pipes[i] = pipe_take(i % 2 ? &pool : &other);
 		assert_non_null(pipes[i]);
 	}
 	assert_null(pipe_take(&pool));
 	assert_null(pipe_take(&other));
-	for (size_t i = 0; i < PIPES_MAX; i++)
+	for (size_t i = 0; i < ADMISSION_PIPES_MAX; i++)
 		(void)pipe_put(&pool, pipes[i]);
 	/* The pool keeps a few; the rest went back to the system. */
 	assert_true(open_descriptors() - n <= 2 * 16);

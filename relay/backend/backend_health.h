@@ -3,27 +3,13 @@
  *
  * Callable by any thread.
  */
-#ifndef RELAY_CORE_BACKEND_HEALTH_H
-#define RELAY_CORE_BACKEND_HEALTH_H
+#ifndef RELAY_BACKEND_BACKEND_HEALTH_H
+#define RELAY_BACKEND_BACKEND_HEALTH_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct serving;
-
-/**
- * struct backend_health - zero-initialize
- * @held_until_us: monotonic; 0: it works, as far as is known
- * @failed_us:	when it last failed
- * @said:	the log says that it failed
- */
-struct backend_health {
-	_Atomic uint64_t held_until_us;
-	_Atomic uint64_t failed_us;
-	atomic_bool said;
-};
 
 /**
  * backend_pick() - the backend for a new connection or session, or the next one

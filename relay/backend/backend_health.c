@@ -10,7 +10,7 @@
  * The state is a serving's, shared by all workers: one atomic word for each
  * backend, which is only read while all is well.
  */
-#include "relay/core/backend_health.h"
+#include "relay/backend/backend_health.h"
 
 #include "common/util.h"
 #include "relay/core/serving.h"
