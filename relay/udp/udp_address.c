@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_address.c - who sent a datagram to which address, and the way back
+/* udp_address.c - which client sent a datagram to which address, and the way
+ * back
  *
- * On a wildcard listener routing might choose another address to answer from
- * than the one that was asked, and the client would not recognise the answer.
- * So the address is part of the key, and told to the kernel with each answer.
+ * On a wildcard listener, routing might choose another address to answer from
+ * than the one that the client sent to, and the client would not recognize the
+ * answer. So that address is part of the key, and the kernel is told to send
+ * each answer from there.
  */
 #include "relay/udp/udp_address.h"
 
@@ -28,7 +30,7 @@ static void key_set_local4(struct udp_key *key, const struct in_pktinfo *info)
 static void key_set_local6(struct udp_key *key, const struct in6_pktinfo *info)
 {
 	if (IN6_IS_ADDR_MULTICAST(&info->ipi6_addr))
-		return; /* nobody answers from that */
+		return; /* no answer can come from that */
 	memcpy(key->local, &info->ipi6_addr, sizeof(key->local));
 	key->ifindex = IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr)
 			       ? info->ipi6_ifindex
@@ -77,7 +79,7 @@ void udp_key_received(struct udp_key *key, uint16_t family,
 		key->port = from->in6.sin6_port;
 		key->scope_id = from->in6.sin6_scope_id;
 	}
-	/* IPV6_PKTINFO comes first, so that IP_PKTINFO has the last word. */
+	/* If both come, IP_PKTINFO comes last and overwrites IPV6_PKTINFO. */
 	for (cmsg = CMSG_FIRSTHDR(header); cmsg;
 	     cmsg = CMSG_NXTHDR(header, cmsg))
 		key_note(key, cmsg, overflow);

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_answers.c - which datagrams are answers of the relay's own listeners
+/* udp_answers.c - recognizes datagrams that are answers of the relay's own
+ * listeners
  *
- * Theory of operation: a datagram with a forged source, the address and port of
- * another listener, is answered to that one, which takes the answer for a
- * question and answers it, and so on for ever. So what a listener answers to a
- * port that some listener has is noted with both its ends; and what comes from
- * such a port is looked up: if it is an answer that was just sent, nobody
- * answers it. The ends are the same in every namespace, as long as nothing
- * translates addresses.
+ * Theory of operation: somebody may forge a datagram to one listener so that it
+ * seems to come from another one. The answer goes to the other listener, which
+ * answers it, and so on for ever. So if a listener answers to a port that some
+ * listener has, both ends of the answer are noted. If a datagram comes from
+ * such a port, its ends are looked up: if it is an answer that was just sent,
+ * it is not answered. The ends are the same in every namespace, as long as
+ * nothing translates addresses.
  *
- * Clients on such a port are seldom, and nearly all of them are somebody else:
+ * Clients on such a port are seldom. Nearly all of them are not the relay, but
  * servers that ask each other, from port 53 to port 53. They are served,
- * because what they send was never sent by a listener of the relay.
+ * because no listener of the relay has sent what they send.
  *
  * The table has a fixed size, and the oldest note makes room. A flood of
  * forged sources may push a note out in the moments that an answer takes, but
- * not each of them, and one is enough to end the circle. Notes are hashes,
- * written and read without a lock: what is torn matches nothing.
+ * not every note, and one is enough to end the circle. Notes are hashes. They
+ * are written and read without a lock: one that is half written matches
+ * nothing.
  */
 #include "relay/udp/udp_answers.h"
 
@@ -30,12 +32,13 @@
 #include "relay/core/listener.h"
 #include "relay/udp/udp_address.h"
 
-/* Longer than an answer travels on one host, also through a slow link of a test
- * bed; short enough that a program which gets the port of a listener that went
- * is heard soon. */
+/* How long an answer is recognized: longer than it travels on one host, even
+ * through a slow link of a test bed; short enough that a program which takes
+ * the port of a listener that is gone is served soon. */
 #define FRESH_US (10 * USEC_PER_SEC)
 
-/* Powers of two: so many notes, in groups within which they make room. */
+/* How many notes there are, and how many of them are a group, in which the
+ * oldest makes room. Powers of two. */
 #define NOTES 4096
 #define GROUP 4
 
@@ -53,12 +56,14 @@ static void secret_init(void)
 	siphash_secret(secret);
 }
 
-/* Of what goes from @from to @to. */
+/* Return: the hash of the ends of a datagram from @from to @to, which @listener
+ * sent or received; ports in host byte order. */
 static uint64_t hash_ends(const struct listener *listener,
 			  const struct ip_addr *from, uint16_t from_port,
 			  const struct ip_addr *to, uint16_t to_port)
 {
-	/* What has not left its namespace is another thing elsewhere. */
+	/* A datagram that cannot leave its namespace has the same ends as
+	 * others, elsewhere. */
 	bool inside = ip_addr_is_loopback(from) || ip_addr_equal(from, to);
 	uint64_t words[6] = {
 		(uint64_t)from->family << 40 | (uint64_t)to->family << 32 |

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp_answers.h - which datagrams are answers of the relay's own listeners
+/* udp_answers.h - recognizes datagrams that are answers of the relay's own
+ * listeners
  *
  * Callable by any thread.
  */
@@ -12,12 +13,13 @@
 struct listener;
 struct udp_key;
 
-/** udp_answers_note() - @listener is about to answer the client of @key */
+/** udp_answers_note() - notes that @listener is about to answer the client of
+ * @key; @now_us is monotonic */
 void udp_answers_note(const struct listener *listener,
 		      const struct udp_key *key, uint64_t now_us);
 
-/** udp_answers_has() - is what came to @listener with @key such an answer, a
- * moment ago? */
+/** udp_answers_has() - is a datagram that @listener received, with @key, an
+ * answer that was noted a moment ago? @now_us is monotonic. */
 bool udp_answers_has(const struct listener *listener, const struct udp_key *key,
 		     uint64_t now_us);
 

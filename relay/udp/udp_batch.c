@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_batch.c - many datagrams with one system call, each way
+/* udp_batch.c - receiving and sending many datagrams with one system call
  *
- * Theory of operation: system calls and the way through the kernel's stack are
- * what a datagram costs, its bytes are next to nothing. So sockets are emptied
- * by recvmmsg(2), and what goes out by one socket goes with one sendmmsg(2).
+ * Theory of operation: a datagram costs system calls and its way through the
+ * kernel's stack; its bytes cost next to nothing. So a socket is emptied by
+ * recvmmsg(2), and all that leaves by one socket is sent by one sendmmsg(2).
  *
- * Where many datagrams of one size go the same way, as in bulk transfers, they
- * pass the stack as one: UDP_GRO lets the kernel hand over merged what came so,
- * and UDP_SEGMENT sends merged, with the same size of segments, so that the
- * receiver gets exactly the datagrams that were sent. Datagrams which were
- * received one by one are merged too when they are alike. Only datagrams that
- * need no fragmentation can be merged; others are refused by the kernel and
- * then sent one by one. Of the relay's time for a stream of 1,200 bytes each
- * (Linux 6.18, two processors for all): 4.0 us per datagram without any of it,
- * 2.0 us with it, 1.8 us when the client merges too. A question and its answer
- * by themselves have nothing to be merged with, and cost the same either way.
+ * In bulk transfers many datagrams of one size go the same way, and pass the
+ * stack as one. With UDP_GRO the kernel hands over merged datagrams as they
+ * came. With UDP_SEGMENT the relay sends merged datagrams, and the kernel cuts
+ * them at the same size again, so that the receiver gets exactly the datagrams
+ * that were sent. Datagrams of one size that were received one by one are
+ * merged, too. The kernel refuses merged datagrams that would have to be
+ * fragmented; then they are sent one by one.
  *
- * Slots hold the largest datagram there can be: none is ever cut. Should one
- * be larger all the same, it is marked, for its owner to count.
+ * What the relay spends on a stream of datagrams of 1,200 bytes (Linux 6.18,
+ * two processors for all): 4.0 us each without any of this, 2.0 us with it, and
+ * 1.8 us if the client merges, too. A single request and its answer have
+ * nothing to be merged with, and cost the same either way.
+ *
+ * Slots hold the largest datagram that can exist. If a datagram is cut all the
+ * same, its slot is marked, so that the caller can count it.
  */
 #include "relay/udp/udp_batch.h"
 
@@ -35,7 +37,7 @@
 
 int udp_batch_init(struct udp_batch *batch)
 {
-	/* Pages that no datagram reached take no memory. */
+	/* Pages that no datagram has reached take no memory. */
 	uint8_t *data = mmap(NULL, (size_t)UDP_BATCH * UDP_SLOT_BYTES,
 			     PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -162,8 +164,9 @@ static uint32_t message_begin(const struct udp_batch *batch, size_t i,
 	return batch->slots[i].segment ? batch->slots[i].segment : bytes;
 }
 
-/* Takes slot @i into the message if the kernel would cut it off there again:
- * all before it are whole segments, and it has no larger ones. */
+/* Takes slot @i into the message if the kernel would cut the message there
+ * again: all slots before are whole segments, and slot @i has no larger ones.
+ */
 static bool message_extend(const struct udp_batch *batch, size_t i,
 			   uint32_t segment, struct udp_message *message)
 {
@@ -184,8 +187,8 @@ static bool message_extend(const struct udp_batch *batch, size_t i,
 	return true;
 }
 
-/* Adds UDP_SEGMENT behind the @len bytes that @control has already.
- * Return: the bytes it has then. */
+/* Adds UDP_SEGMENT after the first @len bytes of @control, which are in use.
+ * Return: how many bytes are in use then. */
 static size_t control_set_segment(union udp_control *control, size_t len,
 				  uint32_t segment)
 {
@@ -250,7 +253,7 @@ void udp_batch_compose(struct udp_batch *batch, size_t first, size_t end,
 
 /* Sending */
 
-/* Return: how many were sent, more than 0; or -errno of the first. */
+/* Return: how many messages were sent, at least one; or -errno of the first. */
 static int send_some(int fd, struct mmsghdr *headers, size_t n)
 {
 	const struct msghdr *header = &headers->msg_hdr;
@@ -262,7 +265,8 @@ static int send_some(int fd, struct mmsghdr *headers, size_t n)
 				MSG_DONTWAIT | MSG_NOSIGNAL);
 		return sent > 0 ? sent : -errno;
 	}
-	/* Most requests: the kernel has three structures less to copy. */
+	/* Most requests are single ones. This way the kernel has three
+	 * structures less to copy. */
 	if (header->msg_namelen == 0 && header->msg_controllen == 0 &&
 	    header->msg_iovlen == 1)
 		bytes = send(fd, header->msg_iov->iov_base,
@@ -323,7 +327,7 @@ static struct iovec cursor_take(struct cursor *cursor,
 	return piece;
 }
 
-/* Datagrams that go out one by one, and where each came from. */
+/* Datagrams that are sent one by one, and where each begins in the batch. */
 struct pieces {
 	size_t n;
 	struct mmsghdr headers[UDP_BATCH];
@@ -354,7 +358,7 @@ static void pieces_fill(struct pieces *pieces, struct cursor *cursor,
 	pieces->n = n;
 }
 
-/* Return: how many are done with; fewer than all when it stopped. */
+/* Return: how many were sent or dropped; fewer than all if it stopped. */
 static size_t pieces_send(struct pieces *pieces, int fd,
 			  struct udp_judge *judge, struct udp_outcome *outcome)
 {
@@ -385,7 +389,7 @@ static size_t pieces_send(struct pieces *pieces, int fd,
 	return done;
 }
 
-/* How many datagrams come before slot @end. */
+/* Return: how many datagrams there are from @cursor up to slot @end. */
 static uint64_t cursor_left(struct cursor cursor, const struct udp_batch *batch,
 			    size_t end)
 {
@@ -413,7 +417,7 @@ size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 		cursor = pieces.begins[done];
 		if (cursor.offset == 0)
 			return cursor.slot;
-		/* A part of the slot is on its way: no second time. */
+		/* A part of the slot was sent, and must not be sent twice. */
 		outcome->dropped += cursor_left(cursor, batch, cursor.slot + 1);
 		return cursor.slot + 1;
 	}
@@ -430,7 +434,7 @@ static bool send_apart(struct udp_batch *batch, int fd,
 	struct udp_each each = { .to = batch->sending[i].msg_hdr };
 	size_t stopped;
 
-	/* UDP_SEGMENT is the last one. */
+	/* Without UDP_SEGMENT, which is the last control message. */
 	each.to.msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
 	if (each.to.msg_controllen == 0)
 		each.to.msg_control = NULL;
@@ -443,8 +447,9 @@ static bool send_apart(struct udp_batch *batch, int fd,
 	return false;
 }
 
-/* Does the kernel refuse it because it is merged? Too large to pass without
- * fragmentation, too large in all, no checksum by the device. */
+/* Does the kernel refuse @message because it is merged? Then its datagrams
+ * would have to be fragmented, it is too large in all, or no checksum is
+ * computed. */
 static bool refused_merged(const struct udp_message *message, int error)
 {
 	return message->datagrams > 1 &&
@@ -452,8 +457,8 @@ static bool refused_merged(const struct udp_message *message, int error)
 		error == EOPNOTSUPP);
 }
 
-/* Return: how many messages from @from on, which is one of them, can be sent
- * with one system call. */
+/* Return: how many messages from @from on can be sent with one system call.
+ * @from itself is one of them. */
 static size_t whole_messages(const struct udp_batch *batch, size_t from,
 			     size_t end)
 {

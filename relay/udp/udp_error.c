@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_error.c - what an error of a datagram socket says, and of what
+/* udp_error.c - what an error of a datagram socket is about
  *
  * Theory of operation: an error of a connected datagram socket may be about the
  * datagram that is being sent, about one that was sent before, about the
- * socket, the backend, or this host. Which one depends on the errno and on who
- * said it, so that each row has three columns:
+ * socket, the backend, or this host. That depends on the errno and on where the
+ * error comes from. So each row of the table has three columns:
  *
  * - connect: while the session's socket was made and connected. The kernel has
- *   just looked for a route, so that "unreachable" is about the backend.
+ *   just looked for a route, so "unreachable" is about the backend.
  * - send: a system call that sent a datagram failed by itself. The kernel may
  *   have looked for a route from the address that the socket got when it was
- *   connected. If that address is gone, this says ENETUNREACH (Linux 6.18) or
- *   EINVAL (older ones), as if the backend could not be reached. Only another
- *   connect(2) tells the difference: the session gets a new socket, and the
- *   column "connect" judges the backend.
- * - told: somebody else answered an earlier datagram by ICMP, or a UNIX
- * socket's peer is gone. The error waits in the socket and is returned by
- * whatever system call comes next, which has not done its own work then.
+ *   connected. If that address is gone, the error is ENETUNREACH (Linux 6.18)
+ *   or EINVAL (older ones), as if the backend could not be reached. Only
+ * another connect(2) tells the difference: the session gets a new socket, and
+ * the column "connect" judges the backend.
+ * - told: a router or the peer answered an earlier datagram by ICMP, or a UNIX
+ *   socket's peer is gone. The error waits in the socket. The next system call
+ *   returns it, whatever it was to do, and does not do that.
  *
- * "Too big" is no failure. The kernel has noted the smaller size of the path
- * when it says so, and cuts what comes next into fragments. EPERM is what
- * netfilter says of a datagram that a rule drops or for which the table of
- * connections is full: it may be about one datagram, or about all to that
- * backend. So it counts as a backend that cannot be reached, for which another
- * one is taken if there is one, but which costs nobody the session otherwise.
+ * "Too big" is no failure: the kernel has noted the smaller size of the path
+ * when it says so, and fragments the next datagram. EPERM comes from netfilter
+ * if a rule drops a datagram, or the table of connections is full: it may be
+ * about one datagram, or about all to that backend. So EPERM counts as a
+ * backend that cannot be reached: another backend is taken if there is one, and
+ * without another one no session ends.
  *
  * UNIX sockets have no column of their own: where they share an errno with IP,
  * it means the same (EACCES: not allowed; ECONNREFUSED: nobody is there).
@@ -48,14 +48,15 @@ struct row {
 	enum udp_verdict connect, send, told;
 };
 
-/* What the table does not have. Whatever connect(2) may say, that backend was
- * not reached; otherwise nothing is known to be wrong with it. */
+/* For errors that are not in the table. If connect(2) fails, the backend was
+ * not reached, whatever the error; otherwise nothing is known to be wrong with
+ * it. */
 static const struct row others = { 0, UNREACHABLE, DATAGRAM, DATAGRAM };
 
 /* clang-format off */
 static const struct row rows[] = {
-	/* Nobody is there: the port is closed, the UNIX socket's owner has
-	 * closed it, is another one, or reads no more. */
+	/* Nobody is there: the port is closed; the UNIX socket was closed, has
+	 * another owner, or is shut for reading. */
 	{ ECONNREFUSED,  REFUSED,     REFUSED,     REFUSED },
 	{ ECONNRESET,    REFUSED,     REFUSED,     REFUSED },
 	{ ENOTCONN,      REFUSED,     REFUSED,     REFUSED },
@@ -85,8 +86,8 @@ static const struct row rows[] = {
 	{ ENXIO,         UNREACHABLE, SOCKET,      DATAGRAM },
 	/* Too large for UDP, for the UNIX socket's buffer, for the path. */
 	{ EMSGSIZE,      UNREACHABLE, DATAGRAM,    DATAGRAM },
-	/* Not with an address of that family: of this host, or of the client
-	 * whose address it would be. */
+	/* This host, or the client that is stood in for, has no address of that
+	 * family. */
 	{ EAFNOSUPPORT,  ELSEWHERE,   DATAGRAM,    DATAGRAM },
 	/* A shortage of buffers, memory, descriptors, watches, local ports;
 	 * a UNIX backend that does not read fast enough. */
@@ -98,8 +99,8 @@ static const struct row rows[] = {
 	{ ENOSPC,        HOST,        HOST,        HOST },
 	/* Its namespace has its share of the local ports. */
 	{ EDQUOT,        HOST,        HOST,        HOST },
-	/* berthd did not answer; or its rule is another one by now, which will
-	 * be told. */
+	/* berthd did not answer; or it has a newer rule, of which the relay will
+	 * hear. */
 	{ ETIMEDOUT,     HOST,        DATAGRAM,    DATAGRAM },
 	{ ESTALE,        HOST,        HOST,        HOST },
 };
@@ -127,9 +128,9 @@ enum udp_verdict udp_error_verdict(enum udp_origin origin, int error)
 bool udp_error_is_clients(const struct serving *serving, int error)
 {
 	return serving->transparent &&
-	       (error == EADDRINUSE || /* somebody has its port */
-		error == EACCES || /* which needs a privilege */
-		error == EADDRNOTAVAIL); /* nobody may have its address */
+	       (error == EADDRINUSE || /* another socket has its port */
+		error == EACCES || /* its port needs a privilege */
+		error == EADDRNOTAVAIL); /* no socket may have its address */
 }
 
 bool udp_error_blames(const struct serving *serving, int error)

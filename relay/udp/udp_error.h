@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp_error.h - what an error of a datagram socket says, and of what
+/* udp_error.h - what an error of a datagram socket is about
  *
  * Pure: no system calls, no state.
  */
@@ -10,31 +10,30 @@
 
 struct serving;
 
-/* What the kernel was asked when it said the error. */
+/* Where an error comes from. */
 enum udp_origin {
 	UDP_ORIGIN_CONNECT, /* socket(2), bind(2), connect(2), or berthd */
-	UDP_ORIGIN_SEND, /* of the datagram that was being sent */
-	UDP_ORIGIN_TOLD, /* of an earlier datagram, by ICMP or the kernel */
+	UDP_ORIGIN_SEND, /* a system call that sent a datagram */
+	UDP_ORIGIN_TOLD, /* an earlier datagram, by ICMP or the kernel */
 };
 
-/* The later one is the graver one. */
+/* What follows from an error, in order of gravity. */
 enum udp_verdict {
-	UDP_VERDICT_DATAGRAM, /* that datagram is lost, and all else is well */
+	UDP_VERDICT_DATAGRAM, /* one datagram is lost, and all else is well */
 	UDP_VERDICT_HOST, /* the host or the rule lacks something; the backend
-			   * is not to blame, and no other would be better */
-	UDP_VERDICT_ELSEWHERE, /* not from here to there; another backend may
-				* be reachable, and this one is not to blame */
+			   * is not to blame, and another would not help */
+	UDP_VERDICT_ELSEWHERE, /* there is no way from here to this backend,
+				* which is not to blame; to another there
+				* may be one */
 	UDP_VERDICT_SOCKET, /* the socket sends no more, perhaps because its
-			     * own address is gone; a new one may */
+			     * own address is gone; a new socket may */
 	UDP_VERDICT_UNREACHABLE, /* there is no way to the backend now */
 	UDP_VERDICT_REFUSED, /* the backend itself is not there */
 };
 
 /**
- * udp_error_verdict() - what is to be done about an error
+ * udp_error_verdict() - looks up what follows from an error
  * @error:	a positive errno
- *
- * The table is at the head of udp_error.c.
  */
 enum udp_verdict udp_error_verdict(enum udp_origin origin, int error);
 

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_session.c - who is talking to whom: the table of UDP sessions
+/* udp_session.c - the table of UDP sessions
  *
- * Theory of operation: a chained hash table per listener that grows with what
- * it holds, and lists in order of use, oldest first. A table has two of them:
- * of sessions that are proven, because the client spoke again after it was
- * answered, and of those that are not. So has a group, for all tables of one
- * namespace. The oldest of a list is the next to expire; when there are too
- * many, those that are not proven go first, as long as they hold more than a
- * quarter of the places, which is kept for newcomers: without it, a table full
- * of proven sessions would let nobody in. The pool sorts the groups by size
- * roughly, by powers of two: that finds one of the largest at once, and seldom
- * moves one. Source addresses are the client's choice, so the hash is
- * SipHash-1-3 with a secret: without it, a few thousand chosen addresses in one
- * bucket would cost everybody's datagrams their time.
+ * Theory of operation: a table is a chained hash table, which grows with its
+ * sessions, and two lists in order of use, oldest first: one of sessions that
+ * are proven, because the client sent again after it was answered, and one of
+ * those that are not. A group has two such lists of all tables of its
+ * namespace. The oldest session of a list is the next to expire.
+ *
+ * If there are too many sessions, those that are not proven end first, as long
+ * as they have more than a quarter of the places. That quarter is kept for
+ * newcomers: otherwise a table full of proven sessions would let nobody in.
+ *
+ * The pool sorts the groups roughly by size, by powers of two. That finds one
+ * of the largest at once, and seldom moves a group.
+ *
+ * Clients choose their source addresses, so the hash is SipHash-1-3 with a
+ * secret. Otherwise a client could choose a few thousand addresses of one
+ * bucket, and slow the datagrams of all others down.
  */
 #include "relay/udp/udp_session.h"
 
@@ -27,13 +31,16 @@
 
 #define BUCKETS_MIN 8
 
-/* The part of a full table that is for sessions which are not proven. */
+/* One of so many places of a full table is kept for sessions that are not
+ * proven. */
 #define NEWCOMERS_PART 4
 
 /**
  * struct ranks - sessions in order of use
  * @fresh:	those that are not proven
- * @fresh, @proven: heads of utlist.h DLs
+ * @fresh, @proven: heads of utlist.h DLs, oldest first
+ * @n:		sessions in both lists
+ * @n_proven:	sessions in @proven
  */
 struct ranks {
 	struct udp_session *fresh, *proven;
@@ -43,8 +50,10 @@ struct ranks {
 
 /**
  * struct udp_group - the tables of one namespace
- * @netns:	stands for it
- * @prev, @next: in pool.by_size
+ * @netns:	stands for the namespace
+ * @n_tables:	the group is freed with the last one
+ * @prev, @next: in udp_pool.by_size
+ * @hh:		in udp_pool.groups
  */
 struct udp_group {
 	struct udp_pool *pool;
@@ -86,6 +95,7 @@ static struct udp_session **bucket(const struct udp_table *table,
 
 /* Groups */
 
+/* Return: the group's index in udp_pool.by_size. */
 static size_t size_of(const struct udp_group *group)
 {
 	size_t n = group->ranks.n;
@@ -93,7 +103,8 @@ static size_t size_of(const struct udp_group *group)
 	return n > 0 ? (size_t)(64 - __builtin_clzll(n)) : 0;
 }
 
-/* @old: what size_of() said before the number of its sessions changed */
+/* Moves the group to the list of its size. @old: size_of() it before the number
+ * of its sessions changed. */
 static void group_resize(struct udp_group *group, size_t old)
 {
 	struct udp_pool *pool = group->pool;
@@ -200,9 +211,9 @@ struct udp_session *udp_table_oldest(const struct udp_table *table)
 	return fresh;
 }
 
-/* Who gives way */
+/* Which session gives way */
 
-/* Of these one has to go. Return: NULL: there is none. */
+/* Return: the session in @ranks that ends first; NULL: there is none. */
 static struct udp_session *ranks_give(const struct ranks *ranks)
 {
 	size_t n_fresh = ranks->n - ranks->n_proven;
@@ -265,8 +276,8 @@ static void put_in_bucket(struct udp_table *table, struct udp_session *session)
 	*head = session;
 }
 
-/* Twice the buckets when there are more sessions than that. When memory is
- * out the chains get longer, which only costs time. */
+/* Doubles the buckets if there are more sessions than buckets. Without memory
+ * the chains get longer, which only costs time. */
 static void table_grow(struct udp_table *table)
 {
 	struct udp_session **buckets, *session;
@@ -292,7 +303,7 @@ static struct udp_session **list_of(struct ranks *ranks,
 						  : &ranks->fresh;
 }
 
-/* To the end of the lists that its stage says. */
+/* Puts @session at the end of the lists of its stage. */
 static void session_list(struct udp_session *session)
 {
 	struct ranks *table = &session->table->ranks;
@@ -337,7 +348,8 @@ struct udp_session *udp_table_add(struct udp_table *table,
 	return session;
 }
 
-/* To the end of its lists; of others if its stage is a new one. */
+/* Puts @session at the end of its lists, or of the other ones if it is proven
+ * from now on. */
 static void session_move(struct udp_session *session, enum udp_stage stage,
 			 uint64_t now_us)
 {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp_session.h - who is talking to whom: the table of UDP sessions
+/* udp_session.h - the table of UDP sessions
  *
- * Knows no sockets. All of one worker's tables draw from one pool, so that
- * there is a bound in all beside the bound of each listener. In the pool the
- * tables of one namespace are a group: what is short is taken from the group
- * that has most.
+ * No system calls. A session is one client's conversation, see struct udp_key.
+ * Each listener has a table of sessions. All tables of one worker draw from one
+ * pool, so that all sessions together are limited, too, not only those of each
+ * listener. The tables of one namespace are a group in the pool: if sessions
+ * are short, the group that has most of them gives way.
+ *
+ * All of it is for one worker's thread.
  */
 #ifndef RELAY_UDP_UDP_SESSION_H
 #define RELAY_UDP_UDP_SESSION_H
@@ -24,28 +27,33 @@ struct udp_table;
 
 /* How far a conversation has come. */
 enum udp_stage {
-	UDP_STAGE_ASKED, /* the client spoke, from whatever address */
-	UDP_STAGE_ANSWERED, /* and so did the backend */
-	UDP_STAGE_PROVEN, /* and the client once more: it exists */
+	UDP_STAGE_ASKED, /* the client sent; its address may be forged */
+	UDP_STAGE_ANSWERED, /* and then the backend sent an answer */
+	UDP_STAGE_PROVEN, /* and then the client sent again: it exists */
 };
 
 /**
  * struct udp_session - one client's conversation
- * @poll:	of @fd, the socket connected to the backend
- * @active_us:	last datagram of either direction
- * @began_us:	when it was made
- * @answered_us: when the backend last spoke, at first as @began_us
- * @checked_us:	when its own address was last looked for
- * @fd:		-1: it waits for one
- * @mint:	of @fd, if berthd made it; else NULL
- * @own:	of @fd, if its backend may be a listener of the relay's; else
+ * @poll:	for events of @fd
+ * @active_us:	when the last datagram came, of either direction; all times are
+ *		monotonic
+ * @began_us:	when the session began, or was connected after it waited
+ * @answered_us: when the last answer of the backend came; before the first one,
+ *		when the session began
+ * @checked_us:	when the kernel was last asked whether the host still has the
+ *		local address of @fd
+ * @fd:		the socket that is connected to the backend; -1: the session
+ *		waits for one
+ * @mint:	where @fd comes from, if berthd made it; else NULL
+ * @own:	of @fd, if the backend may be a listener of the relay's; else
  *		NULL
  * @hops:	see own_arrival_hops()
- * @ask:	while it waits, else NULL
+ * @ask:	while the session waits for a socket, else NULL
  * @backend:	index of the backend that @fd is connected to
  * @burst:	how many answers to receive at once
- * @ports:	the port space that @fd has a port of, or 0
- * @full_turn:	the worker's turn in which there were as many
+ * @ports:	the port space that @fd has a local port of, or 0
+ * @full_turn:	the worker's turn in which @burst answers were received last
+ * @stage:	enum udp_stage
  * @apart_to_backend: the kernel refuses merged datagrams on the way to the
  *		backend, so they are sent one by one
  * @apart_to_client: the same on the way to the client
@@ -73,21 +81,24 @@ struct udp_session {
 	uint8_t backend;
 	uint8_t burst;
 	uint8_t hops;
-	uint8_t stage; /* enum udp_stage */
+	uint8_t stage;
 	bool apart_to_backend;
 	bool apart_to_client;
 	bool merges;
 };
 
-/* Sizes of groups by powers of two, and none. */
+/* Lists of groups: one for those without a session, and one for each power of
+ * two of sessions. */
 #define UDP_SIZES 33
 
 /**
  * struct udp_pool - the sessions of all tables of one worker
- * @secret:	so that no client can choose addresses that collide
+ * @secret:	of the hash, so that no client can choose addresses that collide
+ * @limit:	how many sessions there may be
+ * @n:		how many there are
  * @groups:	a uthash.h table, by namespace
- * @by_size:	those groups; index i: of at least 2^(i-1) sessions, fewer than
- *		2^i. Heads of utlist.h DLs
+ * @by_size:	the same groups; index i has those of at least 2^(i-1) and fewer
+ *		than 2^i sessions. Heads of utlist.h DLs
  */
 struct udp_pool {
 	uint64_t secret[2];
@@ -97,94 +108,105 @@ struct udp_pool {
 	struct udp_group *by_size[UDP_SIZES];
 };
 
-/** udp_pool_init() - @limit: sessions of all tables */
+/** udp_pool_init() - makes @pool an empty one, for at most @limit sessions */
 void udp_pool_init(struct udp_pool *pool, size_t limit);
 
 /**
- * udp_pool_greediest() - which session gives way when all lack something
+ * udp_pool_greediest() - finds the session that gives way if something is short
+ * that all namespaces share
  *
- * Of the namespace that has most sessions, or less than twice as few as that:
- * the oldest, see udp_table_victim(). Return: NULL when there is no session.
+ * Return: the oldest, as of udp_table_victim(), of a namespace that has at
+ * least half as many sessions as any other; NULL: there is no session.
  */
 struct udp_session *udp_pool_greediest(const struct udp_pool *pool);
 
 /**
- * udp_pool_of() - which session of namespace @netns gives way, chosen likewise
- * @ret_n:	how many it has
+ * udp_pool_of() - finds the session of namespace @netns that gives way
+ * @ret_n:	how many sessions the namespace has
  *
- * Return: NULL when it has none here, and then *@ret_n is 0.
+ * Return: the oldest, as of udp_table_victim(); NULL: the namespace has none in
+ * this pool, and *@ret_n is 0.
  */
 struct udp_session *udp_pool_of(const struct udp_pool *pool, const void *netns,
 				size_t *ret_n);
 
 /**
- * udp_table_new() - a table of the group of namespace @netns
+ * udp_table_new() - makes an empty table in the group of namespace @netns
  * @netns:	any pointer that stands for the namespace
+ * @owner:	for udp_table_owner()
  *
- * Return: NULL when memory is out.
+ * Return: the table, which the caller frees before @pool; NULL: no memory.
  */
 struct udp_table *udp_table_new(struct udp_pool *pool, const void *netns,
 				void *owner);
 
-/** udp_table_owner() - what was given to udp_table_new() */
+/** udp_table_owner() - Return: what was given to udp_table_new(). */
 void *udp_table_owner(const struct udp_table *table);
 
-/** udp_table_free() - must be empty. Returns NULL; NULL is fine. */
+/** udp_table_free() - frees @table, which must be empty. Returns NULL; NULL is
+ * fine. */
 struct udp_table *udp_table_free(struct udp_table *table);
 
 /** udp_table_count() - Return: how many sessions the table has. */
 size_t udp_table_count(const struct udp_table *table);
 
-/** udp_table_find() - or NULL */
+/** udp_table_find() - Return: the session of @key; NULL: there is none. */
 struct udp_session *udp_table_find(const struct udp_table *table,
 				   const struct udp_key *key);
 
-/** udp_table_oldest() - least recently used, proven or not; or NULL */
+/** udp_table_oldest() - Return: the least recently used session, proven or not;
+ * NULL: the table is empty. */
 struct udp_session *udp_table_oldest(const struct udp_table *table);
 
 /**
- * udp_table_victim() - who has to go before another session may come
- * @limit:	sessions of this table
+ * udp_table_victim() - finds the session that has to end before another one may
+ * begin in @table
+ * @limit:	how many sessions the table may have
  *
- * One of the table's own when the table is full. When the pool is, one of the
- * namespace's own, see udp_table_concede(), if it has its fair part of the
- * pool; else one of the namespace that has most. Whoever floods listeners thus
- * takes its own sessions away.
+ * If the table is full, it is one of the table's own. If the pool is full, it
+ * is one of the namespace's own, see udp_table_concede(), provided that the
+ * namespace has its fair part of the pool; otherwise one of a namespace that
+ * has most. So a flood of one namespace ends that namespace's own sessions.
  *
- * Of several, the oldest that is not proven; only where those are few, the
- * oldest that is. Forged source addresses never prove anything, and so push
- * each other out and not the clients that are really there.
+ * Of several sessions it is the oldest that is not proven; only if few are not
+ * proven, the oldest that is. A client with a forged source address is never
+ * proven. So such clients push each other out, and not those that exist.
  *
- * Return: NULL when there is room.
+ * Return: the session; NULL: there is room.
  */
 struct udp_session *udp_table_victim(const struct udp_table *table,
 				     size_t limit);
 
 /**
- * udp_table_concede() - which session goes when its namespace has its share
+ * udp_table_concede() - finds the session that gives way if the namespace of
+ * @table has its share of something
  *
- * One of the table's own if it has its fair part of those of the namespace,
- * else any of the namespace. Return: NULL when the namespace has none in this
- * pool.
+ * Return: one of the table's own if the table has its fair part of the
+ * namespace's sessions, else any of the namespace; NULL: the namespace has none
+ * in this pool.
  */
 struct udp_session *udp_table_concede(const struct udp_table *table);
 
 /**
- * udp_table_add() - a new session, the most recent one
+ * udp_table_add() - makes a session, which is the most recently used one
+ * @key:	must not be in the table
+ * @now_us:	monotonic
  *
- * The key must not be there yet. The caller sets poll and fd.
- * Return: NULL when memory is out.
+ * The caller sets poll and fd. Return: the session, which the caller frees
+ * after udp_session_remove(); NULL: no memory.
  */
 struct udp_session *udp_table_add(struct udp_table *table,
 				  const struct udp_key *key, uint64_t now_us);
 
-/** udp_session_asked() - the client spoke: it is the most recent one now */
+/** udp_session_asked() - the client sent something: @session is the most
+ * recently used one now */
 void udp_session_asked(struct udp_session *session, uint64_t now_us);
 
-/** udp_session_answered() - the backend spoke, likewise */
+/** udp_session_answered() - the backend answered: @session is the most recently
+ * used one now */
 void udp_session_answered(struct udp_session *session, uint64_t now_us);
 
-/** udp_session_remove() - out of table and group; the memory is the caller's */
+/** udp_session_remove() - takes @session out of its table and group */
 void udp_session_remove(struct udp_session *session);
 
 #endif

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_socket.c - what the kernel tells of a connected UDP socket
+/* udp_socket.c - asking the kernel about a connected UDP socket
  *
- * Theory of operation: without IP_RECVERR the kernel keeps most ICMP errors to
- * itself: of those that say that a host or a network cannot be reached, a
- * connected socket hears nothing. With it they come twice, as the error that
- * the next system call returns, and in the error queue, with their origin. The
- * queue makes epoll(7) report EPOLLERR until it is empty, and reading it takes
- * the error that waits away too, so it is the one place to look.
+ * Theory of operation: without IP_RECVERR a connected socket does not hear of
+ * most ICMP errors, such as those that a host or a network cannot be reached.
+ * With IP_RECVERR each error comes twice: the next system call returns it, and
+ * the error queue has it with its origin. epoll(7) reports EPOLLERR until the
+ * queue is empty. To read the queue also takes away the error that the next
+ * system call would return. So the queue is the one place to look.
  *
- * The kernel also queues a copy of what sending itself returned. That is not
- * about an earlier datagram, and is skipped.
+ * The kernel also queues a copy of each error that sending returned. Those are
+ * not about an earlier datagram, and are skipped.
  */
 #include "relay/udp/udp_socket.h"
 
@@ -22,19 +22,19 @@
 #include "common/util.h"
 #include "relay/udp/udp_address.h"
 
-/* Errors taken at once; others keep the socket reported. */
+/* Errors that are taken at once. With more, the socket is reported again. */
 #define TOLD_MAX 64
 
-/* Linux's; the C library only has its number under another name. */
+/* Linux has this flag; the C library only has its number under another name. */
 #define MSG_PROBE 0x10
 
 void udp_socket_prepare(int fd, int family)
 {
 	static const int on = 1, no_df = IP_PMTUDISC_DONT;
 
-	/* An IPv6 socket speaks IPv4 to ::ffff:0:0/96. IPv6 routers cut
-	 * nothing, and the kernel must hear of "too big" to do it itself,
-	 * which is how it begins. */
+	/* An IPv6 socket speaks IPv4 to ::ffff:0:0/96, so the options of IPv4
+	 * are set on both. IPv6 routers do not fragment: there the kernel has
+	 * to hear of "too big" to do it itself, as it does by default. */
 	if (family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on,
 				 sizeof(on));
@@ -43,7 +43,7 @@ void udp_socket_prepare(int fd, int family)
 			 sizeof(no_df));
 }
 
-/* An entry of the queue: the error and the address of who said it. */
+/* An entry of the queue: the error, and the address that it came from. */
 union told_control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) +
@@ -111,7 +111,7 @@ bool udp_socket_lost_address(int fd)
 	if (getsockname(fd, &own.any, &len) < 0 ||
 	    own.any.sa_family != AF_INET6 ||
 	    IN6_IS_ADDR_V4MAPPED(&own.in6.sin6_addr) ||
-	    /* Cannot be asked for without its interface. */
+	    /* The kernel cannot be asked for it without its interface. */
 	    (IN6_IS_ADDR_LINKLOCAL(&own.in6.sin6_addr) &&
 	     own.in6.sin6_scope_id == 0))
 		return false;
@@ -120,8 +120,8 @@ bool udp_socket_lost_address(int fd)
 	cmsg->cmsg_type = IPV6_PKTINFO;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(source));
 	memcpy(CMSG_DATA(cmsg), &source, sizeof(source));
-	/* The kernel checks a source that is named, and with this flag it
-	 * sends nothing. */
+	/* The kernel checks the source address that a control message names.
+	 * With this flag it sends nothing. */
 	return sendmsg(fd, &header, MSG_PROBE | MSG_DONTWAIT) < 0 &&
 	       errno == EINVAL;
 }

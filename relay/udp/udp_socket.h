@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp_socket.h - what the kernel tells of a connected UDP socket
+/* udp_socket.h - asking the kernel about a connected UDP socket
  *
  * For sockets of IPv4 and IPv6, not for UNIX sockets. Nothing here blocks.
  */
@@ -11,18 +11,19 @@
 #include "relay/udp/udp_error.h"
 
 /**
- * udp_socket_prepare() - has the kernel tell of all ICMP errors, and pass what
- * is too large for the path in fragments; before connect(2)
+ * udp_socket_prepare() - has the kernel report all ICMP errors of @fd, and
+ * fragment what is too large for the path; before connect(2)
+ * @family:	AF_INET or AF_INET6
  *
- * A kernel that cannot works without.
+ * If the kernel cannot do either, the socket is used without.
  */
 void udp_socket_prepare(int fd, int family);
 
 /**
- * struct udp_told - what the error queue had
- * @n:		errors of earlier datagrams
- * @error:	the gravest one, a positive errno
- * @verdict:	of that
+ * struct udp_told - what the error queue of a socket had
+ * @n:		how many errors of earlier datagrams
+ * @error:	the gravest one, a positive errno; 0: there is none
+ * @verdict:	what follows from @error
  */
 struct udp_told {
 	unsigned int n;
@@ -31,18 +32,19 @@ struct udp_told {
 };
 
 /**
- * udp_socket_told() - empties the error queue, or takes a good part of it
+ * udp_socket_told() - takes what is in the error queue of @fd, up to some
+ * number
  *
- * The error that waits for the next system call goes with the queue.
+ * The kernel then also forgets the error that the next system call would have
+ * returned. Return: what there was.
  */
 struct udp_told udp_socket_told(int fd);
 
 /**
- * udp_socket_lost_address() - has the host no longer the local IPv6 address
- * that @fd was connected from?
+ * udp_socket_lost_address() - has the host lost the local IPv6 address of @fd?
  *
- * The kernel goes on sending from such an address, and says nothing. With IPv4
- * sending fails, so that nobody has to ask.
+ * The kernel goes on sending from such an address without an error. With IPv4
+ * sending fails, so there this is not needed.
  */
 bool udp_socket_lost_address(int fd);
 
