@@ -18,9 +18,10 @@ import contracts  # noqa: E402
 import form  # noqa: E402
 import layers  # noqa: E402
 import members  # noqa: E402
+import pages  # noqa: E402
 import source  # noqa: E402
 
-RULES = [form, layers, circles, comments, members, contracts]
+RULES = [form, layers, circles, comments, members, contracts, pages]
 
 
 def violations(tree):

@@ -296,6 +296,28 @@ def test_only_headers_of_layers_hold_contracts(tmp_path):
         "lib/x.c": ["int x_open(int fd);"]}) == []
 
 
+PAGE = """\
+| folder | files | includes |
+| --- | --- | --- |
+| `binder/` | `a` (what it does), `more*` | |
+| `relay/tcp/`, `relay/udp/` | `b` | |
+"""
+
+
+@pytest.mark.parametrize("path, named", [
+    ("binder/a.c", True), ("binder/a.h", True), ("binder/a_internal.h", True),
+    ("binder/more_of_it.c", True), ("relay/tcp/b.c", True),
+    ("relay/udp/b.h", True), ("tests/unit/c.c", True),
+    ("binder/b.c", False), ("binder/a_more.c", False),
+    ("relay/tcp/a.c", False), ("watcher/a.c", False),
+])
+def test_the_page_of_architecture_names_each_file(tmp_path, path, named):
+    found = tree_violations(tmp_path, {path: [],
+                                       "doc/architecture.md": PAGE})
+    assert len(found) == (not named)
+    assert named or "doc/architecture.md does not say" in found[0]
+
+
 @pytest.mark.parametrize("line, message", [
     ('#include "rules.h"', "name it from the top"),
     ('#include "../watcher/watcher.h"', "name it from the top"),
