@@ -410,6 +410,7 @@ void failover_reached(struct worker *worker, struct flow *flow)
 	backend_reached(worker, flow->share->listener, flow->serving,
 			flow->upstream.index);
 	flow->active_us = worker->now_us;
+	flow->ops->connected(flow);
 	flow_open(worker, flow);
 }
 
@@ -427,7 +428,8 @@ void failover_timeout(struct worker *worker, struct flow *flow)
 	failover_missed(worker, flow, ETIMEDOUT);
 }
 
-int failover_error(int fd, uint32_t events)
+/* Return: what connect(2) failed with, a positive errno; 0: it did not. */
+static int connect_error(int fd, uint32_t events)
 {
 	socklen_t len = sizeof(int);
 	int error = 0;
@@ -436,6 +438,23 @@ int failover_error(int fd, uint32_t events)
 	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		return errno;
 	return error;
+}
+
+void failover_handle(struct worker *worker, struct flow *flow, const int *fd,
+		     uint32_t events)
+{
+	int error;
+
+	if (flow->state != FLOW_CONNECTING) {
+		flow_handle(worker, flow, fd, events);
+		return;
+	}
+	/* An association that is refused reports EPOLLERR alone. */
+	error = connect_error(*fd, events);
+	if (error)
+		failover_missed(worker, flow, error);
+	else if (events & EPOLLOUT)
+		failover_reached(worker, flow);
 }
 
 /* Berthd's answer */

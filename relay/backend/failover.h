@@ -58,13 +58,13 @@ void failover_reached(struct worker *worker, struct flow *flow);
 void failover_missed(struct worker *worker, struct flow *flow, int error);
 
 /**
- * failover_error() - what came of connect(2)
- * @fd:		the socket
- * @events:	of epoll(7), that the socket reported
+ * failover_handle() - the backend's socket reported @events of epoll(7)
+ * @fd:		the socket, see flow_handle()
  *
- * Return: 0: no error; else a positive errno.
+ * Goes on with what connect(2) has come to, or runs the flow if it is open.
  */
-int failover_error(int fd, uint32_t events);
+void failover_handle(struct worker *worker, struct flow *flow, const int *fd,
+		     uint32_t events);
 
 /**
  * failover_close() - closes the socket to the backend and gives up all that

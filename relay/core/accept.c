@@ -103,7 +103,7 @@ static void serve(struct worker *worker, struct share *share, int fd,
 {
 	share->useful = true;
 	if (!hand_over(worker, share, fd, from))
-		share->listener->ops->accepted(worker, share, fd, from);
+		share_serve(worker, share, fd, from);
 }
 
 void accept_readable(struct worker *worker, struct pollable *pollable,

@@ -2,7 +2,7 @@
 /* flow.c - the life of one client's conversation, whatever its protocol
  *
  * Theory of operation: a flow is in the list of its share and in the list of
- * its worker from flow_start() to flow_end(). The table flow.ops tells what its
+ * its worker from flow_new() to flow_end(). The table flow.ops tells what its
  * protocol does differently.
  *
  *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> dead
@@ -20,6 +20,8 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
 #include <utlist.h>
 
 #include "common/util.h"
@@ -109,13 +111,15 @@ void flow_hasten(struct worker *worker, struct flow *flow)
 
 /* Beginning and end */
 
-int flow_start(struct worker *worker, struct share *share, struct flow *flow,
-	       const struct flow_ops *ops)
+struct flow *flow_new(struct worker *worker, struct share *share,
+		      const struct flow_ops *ops)
 {
-	int r = timers_reserve(&worker->timers);
+	struct flow *flow = calloc(1, ops->size);
 
-	if (r < 0)
-		return r;
+	if (!flow || timers_reserve(&worker->timers) < 0) {
+		free(flow);
+		return NULL;
+	}
 	flow->timer.handler = flow_timer_handler;
 	flow->ops = ops;
 	flow->share = share;
@@ -126,7 +130,12 @@ int flow_start(struct worker *worker, struct share *share, struct flow *flow,
 	load_add_conns(&worker->load, 1);
 	DL_APPEND(share->flows, flow);
 	DL_APPEND2(worker->flows, flow, worker_prev, worker_next);
-	return 0;
+	return flow;
+}
+
+void flow_count(const struct flow *flow, enum counter which, uint64_t n)
+{
+	counters_add(share_counters(flow->share), which, n);
 }
 
 void flow_end(struct worker *worker, struct flow *flow, bool reset)
@@ -136,7 +145,7 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset)
 	flow->ops->close(worker, flow, reset);
 	timers_unreserve(&worker->timers, &flow->timer);
 	flow->serving = serving_unref(flow->serving);
-	counters_add(share_counters(share), COUNTER_ENDED, 1);
+	flow_count(flow, COUNTER_ENDED, 1);
 	admit_give(share, flow->n_fds);
 	load_add_conns(&worker->load, -1);
 	DL_DELETE(share->flows, flow);
@@ -204,6 +213,16 @@ void flow_run(struct worker *worker, struct flow *flow)
 		flow_reset(worker, flow);
 		return;
 	}
+}
+
+/* What can still be read is passed on first. After EPOLLERR the reset is, even
+ * if the other side is too slow to let us read as far as to it. */
+void flow_handle(struct worker *worker, struct flow *flow, const int *fd,
+		 uint32_t events)
+{
+	flow_run(worker, flow);
+	if (!flow_is_dead(flow) && *fd >= 0 && (events & EPOLLERR))
+		flow_reset(worker, flow);
 }
 
 void flow_run_ready(struct worker *worker)

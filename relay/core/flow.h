@@ -7,8 +7,10 @@
 #define RELAY_CORE_FLOW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "relay/core/counters.h"
 #include "relay/core/pollable.h"
 #include "relay/core/timer.h"
 #include "relay/core/upstream.h"
@@ -37,6 +39,7 @@ enum flow_result {
  * struct flow_ops - what the protocols do differently
  *
  * Functions that return nothing may leave the flow dead.
+ * @size:	bytes of what the flow is the first member of
  * @step:	does what can be done now. The flow may be dead afterwards, if
  *		the result is FLOW_WAITS
  * @close:	closes both sides, the backend's by failover_close(); @reset: so
@@ -53,12 +56,14 @@ enum flow_result {
  *		-errno
  * @connecting:	connect(2) began, and has succeeded if @connected; goes on with
  *		failover_reached() or failover_await(), or ends the flow
+ * @connected:	notes that the backend's side is connected
  * @close_backend: closes the backend's side, if it is there, and forgets what
  *		was read from it
  * @renewed:	NULL; or adapts to flow.serving, which was @old, what the next
  *		backend is told first. Return: 0 or -errno
  */
 struct flow_ops {
+	size_t size;
 	enum flow_result (*step)(struct worker *worker, struct flow *flow);
 	void (*close)(struct worker *worker, struct flow *flow, bool reset);
 	bool (*progressed)(struct worker *worker, struct flow *flow);
@@ -69,6 +74,7 @@ struct flow_ops {
 	int (*take_socket)(struct worker *worker, struct flow *flow, int fd);
 	void (*connecting)(struct worker *worker, struct flow *flow,
 			   bool connected);
+	void (*connected)(struct flow *flow);
 	void (*close_backend)(struct worker *worker, struct flow *flow,
 			      bool reset);
 	int (*renewed)(struct worker *worker, struct flow *flow,
@@ -107,15 +113,14 @@ struct flow {
 };
 
 /**
- * flow_start() - begins the life of @flow: a client of @share was let in
- * @flow:	zero-initialized, the beginning of memory of malloc(3), which is
- *		the worker's from now on
+ * flow_new() - begins a flow: a client of @share was let in
  *
- * It begins as FLOW_CONNECTING, without a deadline. Return: 0; -ENOMEM: nothing
- * happened.
+ * It begins as FLOW_CONNECTING, without a deadline, and all that the protocol
+ * adds to it is zero.
+ * Return: NULL when memory is out.
  */
-int flow_start(struct worker *worker, struct share *share, struct flow *flow,
-	       const struct flow_ops *ops);
+struct flow *flow_new(struct worker *worker, struct share *share,
+		      const struct flow_ops *ops);
 
 /**
  * flow_end() - closes both sides of @flow and gives back all that it has
@@ -147,6 +152,18 @@ void flow_open(struct worker *worker, struct flow *flow);
 /** flow_run() - does what can be done, if its namespace's turn is not over; it
  * may be dead afterwards */
 void flow_run(struct worker *worker, struct flow *flow);
+
+/**
+ * flow_handle() - runs @flow because a socket of its reported @events
+ * @fd:		the socket, which may be closed meanwhile, and is -1 then
+ *
+ * The flow may be dead afterwards.
+ */
+void flow_handle(struct worker *worker, struct flow *flow, const int *fd,
+		 uint32_t events);
+
+/** flow_count() - counts @n of @which for the flow's listener */
+void flow_count(const struct flow *flow, enum counter which, uint64_t n);
 
 /** flow_give_fd() - one of its descriptors is not needed any more */
 void flow_give_fd(struct flow *flow);

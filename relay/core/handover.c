@@ -12,12 +12,11 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
 #include "relay/core/outbox.h"
-#include "relay/core/protocol.h"
+#include "relay/core/share.h"
 #include "relay/core/worker.h"
 
 struct handover {
@@ -65,14 +64,6 @@ static struct handover *take_all(struct worker *worker)
 	return handovers;
 }
 
-static void refuse(struct handover *handover)
-{
-	struct share *share = handover->share;
-
-	stream_reset(handover->fd);
-	admit_give(share, handover->n_fds);
-}
-
 static void take(struct worker *worker, struct handover *handover, bool open)
 {
 	struct share *share = handover->share;
@@ -81,10 +72,9 @@ static void take(struct worker *worker, struct handover *handover, bool open)
 	/* What is served has changed in between: then room for less may have
 	 * been taken. */
 	if (open && share->attached && admit_fds(share) == handover->n_fds)
-		share->listener->ops->accepted(worker, share, handover->fd,
-					       &handover->from);
+		share_serve(worker, share, handover->fd, &handover->from);
 	else
-		refuse(handover);
+		share_refuse(share, handover->fd, handover->n_fds);
 	outbox_unuse(worker->outbox, share->listener);
 	free(handover);
 }

@@ -40,8 +40,9 @@ struct worker;
  * @readable:	the handler of share.poll: clients wait, or what they sent;
  *		accept_readable() if they are to be accepted
  * @accepted:	serves the connection @fd that was accepted, by this worker or
- *		another one, and admitted; takes @fd. @from is its peer,
- *		AF_UNSPEC if unknown.
+ *		another one, and admitted; @from is its peer, AF_UNSPEC if
+ *		unknown. Returns 0, and has taken @fd; or a negative errno, for
+ *		share_serve() to refuse it.
  * @changed:	share.serving differs from @old now
  * @close:	the share lets go of the listening socket, which is open until
  *		this returns. Clients with sockets of their own go on. Called
@@ -67,8 +68,8 @@ struct relay_protocol {
 	int (*open)(struct worker *worker, struct share *share);
 	void (*readable)(struct worker *worker, struct pollable *pollable,
 			 uint32_t events);
-	void (*accepted)(struct worker *worker, struct share *share, int fd,
-			 const struct sockaddr_storage *from);
+	int (*accepted)(struct worker *worker, struct share *share, int fd,
+			const struct sockaddr_storage *from);
 	void (*changed)(struct worker *worker, struct share *share,
 			const struct serving *old);
 	void (*close)(struct worker *worker, struct share *share);

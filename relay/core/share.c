@@ -13,7 +13,9 @@
 #include <sys/epoll.h>
 #include <utlist.h>
 
+#include "common/stream.h"
 #include "common/util.h"
+#include "relay/core/admit.h"
 #include "relay/core/outbox.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/protocol.h"
@@ -149,6 +151,35 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 			    "listener; cutting it there",
 			    listener->label);
 	return hops;
+}
+
+void share_log_refused(struct share *share, int error)
+{
+	const struct listener *listener = share->listener;
+
+	if (error == -ELOOP || !worker_may_log(share->worker, listener, NULL))
+		return;
+	log_warning_errno(error, "%s: %s", listener->label,
+			  protocol_is_sctp(listener->protocol)
+				  ? "aborting an association"
+				  : "resetting a connection");
+}
+
+void share_refuse(struct share *share, int fd, unsigned int n_fds)
+{
+	stream_reset(fd);
+	admit_give(share, n_fds);
+}
+
+void share_serve(struct worker *worker, struct share *share, int fd,
+		 const struct sockaddr_storage *from)
+{
+	int r = share->listener->ops->accepted(worker, share, fd, from);
+
+	if (r == 0)
+		return;
+	share_log_refused(share, r);
+	share_refuse(share, fd, admit_fds(share));
 }
 
 /* Shares */

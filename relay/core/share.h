@@ -9,6 +9,7 @@
 #include "relay/core/listener.h"
 
 struct own_arrival;
+struct sockaddr_storage;
 struct timer;
 
 /**
@@ -36,6 +37,23 @@ struct serving *share_newest_serving(struct share *share);
  * kernel knows.
  */
 void share_limited(struct share *share);
+
+/**
+ * share_serve() - serves a connection that was accepted and admitted, as its
+ * protocol does
+ * @fd:		taken
+ * @from:	its peer, AF_UNSPEC if unknown
+ */
+void share_serve(struct worker *worker, struct share *share, int fd,
+		 const struct sockaddr_storage *from);
+
+/** share_refuse() - resets @fd, which was accepted, and gives back the room
+ * that was taken for it, @n_fds descriptors among it */
+void share_refuse(struct share *share, int fd, unsigned int n_fds);
+
+/** share_log_refused() - says that a client was not served because of @error,
+ * which is negative, if that was not said already */
+void share_log_refused(struct share *share, int error);
 
 /** share_accepted() - a client was accepted: counts it */
 static inline void share_accepted(struct share *share)

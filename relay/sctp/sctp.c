@@ -59,11 +59,6 @@ static struct sctp_conn *conn_of(struct flow *flow)
 	return container_of(flow, struct sctp_conn, flow);
 }
 
-void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n)
-{
-	counters_add(share_counters(conn->flow.share), which, n);
-}
-
 struct budget *sctp_conn_budget(const struct sctp_conn *conn)
 {
 	struct worker *worker = conn->flow.share->worker;
@@ -342,16 +337,6 @@ static void side_note(struct sctp_side *side, uint32_t events)
 		side->writable = true;
 }
 
-/* What could still be read is passed on first. After EPOLLERR the abort is,
- * even if the other side is too slow to let us read as far as to it. */
-static void conn_run(struct worker *worker, struct sctp_conn *conn,
-		     const struct sctp_side *side, uint32_t events)
-{
-	flow_run(worker, &conn->flow);
-	if (!flow_is_dead(&conn->flow) && side->fd >= 0 && (events & EPOLLERR))
-		flow_reset(worker, &conn->flow);
-}
-
 static void client_handler(struct worker *worker, struct pollable *pollable,
 			   uint32_t events)
 {
@@ -359,14 +344,14 @@ static void client_handler(struct worker *worker, struct pollable *pollable,
 		container_of(pollable, struct sctp_conn, client.poll);
 
 	side_note(&conn->client, events);
-	conn_run(worker, conn, &conn->client, events);
+	flow_handle(worker, &conn->flow, &conn->client.fd, events);
 }
 
 /* The backend */
 
-static void conn_reached(struct worker *worker, struct sctp_conn *conn)
+static void conn_connected(struct flow *flow)
 {
-	struct sctp_side *backend = &conn->backend;
+	struct sctp_side *backend = &conn_of(flow)->backend;
 
 	/* It may have said all, and be gone: that can still be read. */
 	if (backend->kind != SCTP_SIDE_STREAM &&
@@ -374,7 +359,6 @@ static void conn_reached(struct worker *worker, struct sctp_conn *conn)
 		backend->shut = true;
 	backend->writable = true;
 	backend->readable = true;
-	failover_reached(worker, &conn->flow);
 }
 
 static void backend_handler(struct worker *worker, struct pollable *pollable,
@@ -382,22 +366,9 @@ static void backend_handler(struct worker *worker, struct pollable *pollable,
 {
 	struct sctp_conn *conn =
 		container_of(pollable, struct sctp_conn, backend.poll);
-	struct sctp_side *backend = &conn->backend;
-	int error;
 
-	if (backend->fd < 0)
-		return; /* closed earlier in this batch */
-	side_note(backend, events);
-	if (conn->flow.state != FLOW_CONNECTING) {
-		conn_run(worker, conn, backend, events);
-		return;
-	}
-	/* An association that is refused reports EPOLLERR alone. */
-	error = failover_error(backend->fd, events);
-	if (error)
-		failover_missed(worker, &conn->flow, error);
-	else if (events & EPOLLOUT)
-		conn_reached(worker, conn);
+	side_note(&conn->backend, events);
+	failover_handle(worker, &conn->flow, &conn->backend.fd, events);
 }
 
 static int conn_take_socket(struct worker *worker, struct flow *flow, int fd)
@@ -425,7 +396,7 @@ static void conn_connecting(struct worker *worker, struct flow *flow,
 	if (r < 0)
 		failover_missed(worker, flow, -r);
 	else if (connected)
-		conn_reached(worker, conn);
+		failover_reached(worker, flow);
 	else
 		failover_await(worker, flow);
 }
@@ -438,6 +409,7 @@ static int conn_client_address(const struct flow *flow,
 }
 
 static const struct flow_ops sctp_flow_ops = {
+	.size = sizeof(struct sctp_conn),
 	.step = conn_step,
 	.close = conn_close,
 	.progressed = conn_progressed,
@@ -446,6 +418,7 @@ static const struct flow_ops sctp_flow_ops = {
 	.client_address = conn_client_address,
 	.take_socket = conn_take_socket,
 	.connecting = conn_connecting,
+	.connected = conn_connected,
 	.close_backend = conn_close_backend,
 };
 
@@ -499,58 +472,29 @@ static int arrival_hops(struct share *share, int fd, int32_t assoc_id)
 	return hops;
 }
 
-static void log_aborting(struct share *share, int error)
+int sctp_conn_new(struct worker *worker, struct share *share, int fd,
+		  int32_t assoc_id, struct sctp_conn **ret_conn)
 {
-	if (worker_may_log(share->worker, share->listener, NULL))
-		log_warning_errno(error, "%s: aborting an association",
-				  share->listener->label);
-}
+	int hops = arrival_hops(share, fd, assoc_id), r;
+	struct sctp_conn *conn;
+	struct flow *flow;
 
-static void conn_refuse(struct share *share, int fd, int32_t assoc_id)
-{
-	if (assoc_id)
-		sctp_socket_abort(fd, assoc_id);
-	else
-		stream_reset(fd);
-	admit_give(share, admit_fds(share));
-}
-
-static struct sctp_conn *conn_alloc(struct worker *worker, struct share *share)
-{
-	struct sctp_conn *conn = calloc(1, sizeof(*conn));
-
-	if (!conn ||
-	    flow_start(worker, share, &conn->flow, &sctp_flow_ops) < 0) {
-		free(conn);
-		return NULL;
-	}
+	if (hops < 0)
+		return hops;
+	flow = flow_new(worker, share, &sctp_flow_ops);
+	if (!flow)
+		return -ENOMEM;
+	flow->upstream.hops = (uint8_t)hops;
+	conn = conn_of(flow);
 	conn_forget_backend(conn); /* there is none yet */
-	return conn;
-}
-
-struct sctp_conn *sctp_conn_new(struct worker *worker, struct share *share,
-				int fd, int32_t assoc_id)
-{
-	int hops = arrival_hops(share, fd, assoc_id);
-	struct sctp_conn *conn = NULL;
-	int r;
-
-	if (hops >= 0)
-		conn = conn_alloc(worker, share);
-	if (hops >= 0 && !conn)
-		log_aborting(share, -ENOMEM);
-	if (!conn) {
-		conn_refuse(share, fd, assoc_id);
-		return NULL;
-	}
-	conn->flow.upstream.hops = (uint8_t)hops;
 	r = conn_open_client(worker, conn, fd, assoc_id);
 	if (r < 0) {
-		log_aborting(share, r);
-		flow_reset(worker, &conn->flow);
-		return NULL;
+		share_log_refused(share, r);
+		flow_reset(worker, flow);
+		conn = NULL;
 	}
-	return conn;
+	*ret_conn = conn;
+	return 0;
 }
 
 /* Is the listener still there, and would it let the client in for the room that
@@ -597,20 +541,22 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	flow->upstream.hops = (uint8_t)hops;
 	conn->flow.sent = 0;
 	conn->stalled_us = 0;
-	sctp_conn_count(conn, COUNTER_ENDED, 1);
+	flow_count(&conn->flow, COUNTER_ENDED, 1);
 	share_accepted(flow->share);
 	failover_begin(worker, flow);
 }
 
-static void sctp_accepted(struct worker *worker, struct share *share, int fd,
-			  const struct sockaddr_storage *from)
+static int sctp_accepted(struct worker *worker, struct share *share, int fd,
+			 const struct sockaddr_storage *from)
 {
-	struct sctp_conn *conn = sctp_conn_new(worker, share, fd, 0);
+	struct sctp_conn *conn;
+	int r = sctp_conn_new(worker, share, fd, 0, &conn);
 
-	if (!conn)
-		return;
+	if (r < 0 || !conn)
+		return r;
 	(void)ip_addr_from_sockaddr(from, &conn->from, NULL); /* not known */
 	failover_begin(worker, &conn->flow);
+	return 0;
 }
 
 const struct relay_protocol sctp_protocol = {

@@ -100,14 +100,14 @@ struct sctp_conn {
 
 /**
  * sctp_conn_new() - a flow for an association that was let in; not begun yet
- * @fd:		the client's; with SCTP_SIDE_OWN it is taken
+ * @fd:		the client's; with SCTP_SIDE_OWN it is taken on success
  * @assoc_id:	of a shared socket, else 0
+ * @ret_conn:	NULL inside: it ended already, and the log says why
  *
- * Return: NULL: the association was aborted, and its room given back. The log
- * or a counter says why.
+ * Return: 0; -ELOOP: it comes round in a circle; -ENOMEM.
  */
-struct sctp_conn *sctp_conn_new(struct worker *worker, struct share *share,
-				int fd, int32_t assoc_id);
+int sctp_conn_new(struct worker *worker, struct share *share, int fd,
+		  int32_t assoc_id, struct sctp_conn **ret_conn);
 
 /**
  * sctp_conn_restart() - a client's peer forgot all: serves it as a new client
@@ -123,9 +123,6 @@ void sctp_conn_stalls(struct worker *worker, struct sctp_conn *conn,
 
 /** sctp_conn_budget() - what its messages may take */
 struct budget *sctp_conn_budget(const struct sctp_conn *conn);
-
-/** sctp_conn_count() - in the share's counters */
-void sctp_conn_count(struct sctp_conn *conn, enum counter which, uint64_t n);
 
 /* sctp_follow.c */
 

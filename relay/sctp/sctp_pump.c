@@ -47,7 +47,7 @@ void sctp_side_drop_partial(struct sctp_conn *conn, struct sctp_side *side)
 {
 	if (!side->partial)
 		return;
-	sctp_conn_count(conn, COUNTER_DROPPED, 1);
+	flow_count(&conn->flow, COUNTER_DROPPED, 1);
 	side->partial =
 		sctp_message_free(sctp_conn_budget(conn), side->partial);
 }
@@ -72,7 +72,7 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 	default:
 		return; /* the peer's own doing */
 	}
-	sctp_conn_count(conn, COUNTER_DROPPED, 1);
+	flow_count(&conn->flow, COUNTER_DROPPED, 1);
 	if (worker_may_log(worker, conn->flow.share->listener, NULL))
 		log_warning("%s: aborting an association: %s",
 			    conn->flow.share->listener->label, why);
@@ -158,16 +158,17 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 		/* Its SHUTDOWN came, and was not read yet. */
 		if (n != -EPIPE || dst->kind == SCTP_SIDE_STREAM) {
 			if (n > 0 && dst == &conn->client) {
-				sctp_conn_count(conn, COUNTER_BYTES_OUT,
-						(uint64_t)n);
-				sctp_conn_count(conn, COUNTER_MESSAGES_OUT, 1);
+				flow_count(&conn->flow, COUNTER_BYTES_OUT,
+					   (uint64_t)n);
+				flow_count(&conn->flow, COUNTER_MESSAGES_OUT,
+					   1);
 			}
 			if (n > 0)
 				note_given(worker, conn, dst);
 			return n;
 		}
 	}
-	sctp_conn_count(conn, COUNTER_DROPPED, 1);
+	flow_count(&conn->flow, COUNTER_DROPPED, 1);
 	return (ssize_t)len;
 }
 
@@ -219,9 +220,9 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 	conn->flow.active_us = worker->now_us;
 	admit_bytes(worker, conn->flow.share, received->len);
 	if (src == &conn->client) {
-		sctp_conn_count(conn, COUNTER_BYTES_IN, received->len);
+		flow_count(&conn->flow, COUNTER_BYTES_IN, received->len);
 		if (received->last)
-			sctp_conn_count(conn, COUNTER_MESSAGES_IN, 1);
+			flow_count(&conn->flow, COUNTER_MESSAGES_IN, 1);
 	}
 	if (!dst)
 		return 0;

@@ -269,6 +269,7 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 {
 	struct share *share = shared->share;
 	struct sctp_conn *conn;
+	int r;
 
 	/* There is no backlog that it could wait in. */
 	if (!admit_take(share)) {
@@ -277,8 +278,13 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 		return NULL;
 	}
 	(void)sctp_socket_mark(share->listener->fd, assoc_id);
-	conn = sctp_conn_new(worker, share, share->listener->fd, assoc_id);
-	if (!conn)
+	r = sctp_conn_new(worker, share, share->listener->fd, assoc_id, &conn);
+	if (r < 0) {
+		share_log_refused(share, r);
+		sctp_socket_abort(share->listener->fd, assoc_id);
+		admit_give(share, admit_fds(share));
+	}
+	if (r < 0 || !conn)
 		return NULL;
 	if (from)
 		conn->from = *from;

@@ -214,16 +214,13 @@ static int side_watch(struct worker *worker, struct side *side)
 /* Waits for events of both sides. */
 static enum flow_result conn_watch(struct worker *worker, struct conn *conn)
 {
-	const struct listener *listener = conn->flow.share->listener;
 	int r = side_watch(worker, &conn->backend);
 
 	if (r == 0)
 		r = side_watch(worker, &conn->client);
 	if (r == 0)
 		return FLOW_WAITS;
-	if (worker_may_log(worker, listener, NULL))
-		log_warning_errno(r, "%s: resetting a connection",
-				  listener->label);
+	share_log_refused(conn->flow.share, r);
 	return FLOW_FAILED;
 }
 
@@ -248,53 +245,29 @@ static void side_note(struct side *side, uint32_t events)
 		side->writable = true;
 }
 
-/* What could still be read was passed on first. After EPOLLERR the reset is,
- * even if the other side is too slow to let us read as far as to it. */
-static void conn_run(struct worker *worker, struct conn *conn,
-		     const struct side *side, uint32_t events)
-{
-	flow_run(worker, &conn->flow);
-	if (!flow_is_dead(&conn->flow) && side->fd >= 0 && (events & EPOLLERR))
-		flow_reset(worker, &conn->flow);
-}
-
 static void client_handler(struct worker *worker, struct pollable *pollable,
 			   uint32_t events)
 {
 	struct conn *conn = container_of(pollable, struct conn, client.poll);
 
 	side_note(&conn->client, events);
-	conn_run(worker, conn, &conn->client, events);
+	flow_handle(worker, &conn->flow, &conn->client.fd, events);
 }
 
 /* The backend */
 
-static void conn_reached(struct worker *worker, struct conn *conn)
+static void conn_connected(struct flow *flow)
 {
-	conn->backend.writable = true;
-	failover_reached(worker, &conn->flow);
+	conn_of(flow)->backend.writable = true;
 }
 
 static void backend_handler(struct worker *worker, struct pollable *pollable,
 			    uint32_t events)
 {
 	struct conn *conn = container_of(pollable, struct conn, backend.poll);
-	struct side *backend = &conn->backend;
-	int error;
 
-	if (backend->fd < 0)
-		return; /* closed earlier in this batch */
-	side_note(backend, events);
-	if (conn->flow.state != FLOW_CONNECTING) {
-		conn_run(worker, conn, backend, events);
-		return;
-	}
-	error = backend->error ? backend->error
-			       : failover_error(backend->fd, events);
-	if (error)
-		failover_missed(worker, &conn->flow, error);
-	else
-		conn_reached(worker, conn);
+	side_note(&conn->backend, events);
+	failover_handle(worker, &conn->flow, &conn->backend.fd, events);
 }
 
 /* The socket is registered only after connect(2): before, it would report
@@ -326,7 +299,9 @@ static void conn_connecting(struct worker *worker, struct flow *flow,
 	if (result == FLOW_FAILED)
 		flow_reset(worker, flow);
 	else if (connected || result == FLOW_AGAIN)
-		conn_reached(worker, conn);
+		failover_reached(worker, flow);
+	else if (conn->backend.error)
+		failover_missed(worker, flow, conn->backend.error);
 	else
 		failover_await(worker, flow);
 }
@@ -350,6 +325,7 @@ static int conn_renewed(struct worker *worker, struct flow *flow,
 }
 
 static const struct flow_ops tcp_flow_ops = {
+	.size = sizeof(struct conn),
 	.step = conn_step,
 	.close = conn_close,
 	.progressed = conn_progressed,
@@ -357,34 +333,12 @@ static const struct flow_ops tcp_flow_ops = {
 	.client_address = conn_client_address,
 	.take_socket = conn_take_socket,
 	.connecting = conn_connecting,
+	.connected = conn_connected,
 	.close_backend = conn_close_backend,
 	.renewed = conn_renewed,
 };
 
 /* The beginning */
-
-static int conn_new(struct worker *worker, struct share *share, int fd,
-		    struct conn **ret_conn)
-{
-	struct conn *conn = calloc(1, sizeof(*conn));
-	int r;
-
-	if (!conn)
-		return -ENOMEM;
-	r = flow_start(worker, share, &conn->flow, &tcp_flow_ops);
-	if (r < 0) {
-		free(conn);
-		return r;
-	}
-	conn->client.poll.handler = client_handler;
-	conn->client.fd = fd;
-	conn->client.no_delay = true; /* the listener's */
-	conn->client.readable = true; /* perhaps, and soon in any case */
-	conn->client.writable = true;
-	conn->backend.fd = -1;
-	*ret_conn = conn;
-	return 0;
-}
 
 /* Return: as own_arrival_hops(). */
 static int arrival_hops(struct share *share, int fd,
@@ -406,40 +360,35 @@ static int arrival_hops(struct share *share, int fd,
 	return share_arrival_hops(share, &arrival);
 }
 
-static void conn_refuse(struct share *share, int fd)
-{
-	stream_reset(fd);
-	admit_give(share, admit_fds(share));
-}
-
-static void tcp_accepted(struct worker *worker, struct share *share, int fd,
-			 const struct sockaddr_storage *from)
+static int tcp_accepted(struct worker *worker, struct share *share, int fd,
+			const struct sockaddr_storage *from)
 {
 	int hops = arrival_hops(share, fd, from);
-	struct conn *conn;
-	int r;
+	struct flow *flow;
+	struct side *client;
 
-	if (hops < 0) {
-		conn_refuse(share, fd);
-		return;
-	}
-	r = conn_new(worker, share, fd, &conn);
-	if (r < 0) {
-		if (worker_may_log(worker, share->listener, NULL))
-			log_warning_errno(r, "%s: resetting a connection",
-					  share->listener->label);
-		conn_refuse(share, fd);
-		return;
-	}
+	if (hops < 0)
+		return hops;
+	flow = flow_new(worker, share, &tcp_flow_ops);
+	if (!flow)
+		return -ENOMEM;
 	/* What an MPTCP listener passes on to clients of TCP lacks it. */
 	if (share->listener->protocol == PROTOCOL_MPTCP)
 		(void)stream_set_inline(fd, true); /* fails for the others */
-	conn->flow.upstream.hops = (uint8_t)hops;
-	if (conn->flow.serving->action == SERVICE_FORWARD &&
-	    tcp_introduce(worker, conn) < 0)
-		flow_reset(worker, &conn->flow);
+	flow->upstream.hops = (uint8_t)hops;
+	conn_of(flow)->backend.fd = -1;
+	client = &conn_of(flow)->client;
+	client->poll.handler = client_handler;
+	client->fd = fd;
+	client->no_delay = true; /* the listener's */
+	client->readable = true; /* perhaps, and soon in any case */
+	client->writable = true;
+	if (flow->serving->action == SERVICE_FORWARD &&
+	    tcp_introduce(worker, conn_of(flow)) < 0)
+		flow_reset(worker, flow);
 	else
-		failover_begin(worker, &conn->flow);
+		failover_begin(worker, flow);
+	return 0;
 }
 
 /* Accepted sockets inherit the option. MPTCP knows it since Linux 5.17. */

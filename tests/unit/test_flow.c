@@ -80,6 +80,7 @@ static void connect_timeout(struct worker *worker, struct flow *flow)
 }
 
 static const struct flow_ops ops = {
+	.size = sizeof(struct flow),
 	.step = step,
 	.close = close_sides,
 	.progressed = progressed,
@@ -110,11 +111,8 @@ static int set_up(void **state)
 	relay.share->worker = &relay.worker;
 	relay.share->serving = &relay.serving;
 	for (size_t i = 0; i < FLOWS; i++) {
-		relay.flows[i] = calloc(1, sizeof(*relay.flows[i]));
+		relay.flows[i] = flow_new(&relay.worker, relay.share, &ops);
 		assert_non_null(relay.flows[i]);
-		assert_int_equal(flow_start(&relay.worker, relay.share,
-					    relay.flows[i], &ops),
-				 0);
 		flow_set_state(&relay.worker, relay.flows[i], FLOW_OPEN);
 	}
 	return 0;
