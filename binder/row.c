@@ -185,40 +185,19 @@ void binder_row_free(struct binder *binder, struct binder_row *row)
 	free(row);
 }
 
-/* Does @row listen on the very address @addr, or on all of its family? */
-static bool row_covers(const struct binder_row *row, const struct ip_addr *addr)
-{
-	struct ip_addr own = endpoint_addr(&row->listener.endpoint);
-
-	for (size_t i = 0; i < row->n_addrs; i++) {
-		if (ip_addr_equal(&row->addrs[i], addr))
-			return true;
-	}
-	if (row->listener.endpoint.multihomed)
-		return false;
-	return own.family == AF_UNSPEC ||
-	       (own.family == addr->family &&
-		(ip_addr_is_any(&own) || ip_addr_equal(&own, addr)));
-}
-
-static bool row_overlaps(const struct binder_row *a, const struct binder_row *b)
+static bool row_conflicts(const struct binder_row *a,
+			  const struct binder_row *b)
 {
 	const struct endpoint *ea = &a->listener.endpoint;
 	const struct endpoint *eb = &b->listener.endpoint;
 
-	if (!endpoint_overlaps(ea, eb))
+	if (endpoint_conflict(ea, eb) == ENDPOINT_COMPATIBLE)
 		return false;
-	if (!ea->multihomed && !eb->multihomed)
-		return true;
-	for (size_t i = 0; i < a->n_addrs; i++) {
-		if (row_covers(b, &a->addrs[i]))
-			return true;
-	}
-	for (size_t i = 0; i < b->n_addrs; i++) {
-		if (row_covers(a, &b->addrs[i]))
-			return true;
-	}
-	return false;
+	if (ea->multihomed && !eb->multihomed)
+		return endpoint_members_conflict(ea, a->addrs, a->n_addrs, eb);
+	if (eb->multihomed && !ea->multihomed)
+		return endpoint_members_conflict(eb, b->addrs, b->n_addrs, ea);
+	return true;
 }
 
 struct binder_row *binder_row_blocker(const struct binder_row *row)
@@ -227,7 +206,7 @@ struct binder_row *binder_row_blocker(const struct binder_row *row)
 
 	DL_FOREACH (row->netns->rows, other) {
 		if (other != row && other->listener.state == LISTENER_OPEN &&
-		    row_overlaps(row, other))
+		    row_conflicts(row, other))
 			return other;
 	}
 	return NULL;

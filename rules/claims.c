@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* claims.c - which endpoints of one namespace are taken, and by which rule
  *
- * Theory of operation: there are two tables. The first has an entry for each
- * (port space, port), with the first holder of each kind of endpoint:
- * wildcards, single addresses by family, multihomed endpoints. The second has
- * an entry for each single address. A wildcard is checked against the first
- * table alone, a single address against the wildcards of the first and its own
- * entry of the second; so each check is two look-ups, however many addresses
- * there are.
+ * Theory of operation: endpoint_conflict() decides which two cannot both exist.
+ * These tables only find the few endpoints that it has to be asked about. One
+ * has an entry for each port of a port space, with the first claim of each
+ * kind: wildcards, single addresses by family, a multihomed endpoint. The other
+ * has an entry for each single address. So each check is two look-ups, however
+ * many addresses there are. A multihomed endpoint claims each of its addresses.
  *
- * An address has one entry for its first holder, and one more for each
- * interface that a holder is bound to. Holders that are bound to different
- * interfaces can exist side by side; beside one that is bound to no interface,
- * none can.
+ * An address has one entry for its first claim, and one more for each
+ * interface that a claim is bound to: those stand beside each other, but not
+ * beside one that is bound to none.
  *
  * Rules choose ports, so the first table is a hash table. A container chooses
  * its addresses and could choose ones that collide, so the second is a
@@ -28,16 +26,33 @@
 
 #include "common/util.h"
 
+/**
+ * struct claim - an entry of either table
+ * @key:	in the table of addresses: @place, but for the protocol, which
+ *		is that of the port space, and the interface of a first claim
+ * @place:	what is taken: the holder's endpoint, or one address of it
+ * @holder:	without a rule: nobody
+ */
 struct claim {
-	struct endpoint key; /* protocol: of the port space; multihomed: 0 */
+	struct endpoint key;
+	struct endpoint place;
 	struct claim_holder holder;
 };
 
-/* struct claim_port - who holds endpoints with one port; a holder whose rule
- * is NULL is nobody */
+/* The first claims of a port, in the order in which they are looked at. */
+enum slot {
+	SLOT_ANY,
+	SLOT_ANY4,
+	SLOT_ANY6,
+	SLOT_SINGLE4,
+	SLOT_SINGLE6,
+	SLOT_MULTIHOMED,
+	SLOT_COUNT,
+};
+
 struct claim_port {
 	uint32_t key;
-	struct claim_holder any, any4, any6, single4, single6, multihomed;
+	struct claim first[SLOT_COUNT];
 	UT_hash_handle hh;
 };
 
@@ -69,36 +84,35 @@ static struct claim_port *port_add(struct claims *claims,
 	return entry;
 }
 
-/* The key of the entry for the first holder of an address. */
-static struct endpoint claim_key(const struct endpoint *endpoint)
+static enum slot slot_of(const struct endpoint *place)
 {
-	struct endpoint key = *endpoint;
+	bool wildcard = endpoint_is_wildcard(place);
 
-	key.protocol = (uint8_t)protocol_port_space(endpoint->protocol);
+	if (place->multihomed)
+		return SLOT_MULTIHOMED;
+	if (place->family == AF_INET)
+		return wildcard ? SLOT_ANY4 : SLOT_SINGLE4;
+	if (place->family == AF_INET6)
+		return wildcard ? SLOT_ANY6 : SLOT_SINGLE6;
+	return SLOT_ANY;
+}
+
+/* Of the address's first claim. */
+static struct endpoint first_key(const struct endpoint *place)
+{
+	struct endpoint key = *place;
+
+	key.protocol = (uint8_t)protocol_port_space(place->protocol);
 	key.bound_ifindex = 0;
 	return key;
 }
 
-/* The key of the entry for the holder that is bound to the same interface as
- * @endpoint. */
-static struct endpoint bound_key(const struct endpoint *endpoint)
+/* Of its claim that is bound to the interface that @place names. */
+static struct endpoint bound_key(const struct endpoint *place)
 {
-	struct endpoint key = claim_key(endpoint);
+	struct endpoint key = first_key(place);
 
-	key.bound_ifindex = endpoint->bound_ifindex;
-	return key;
-}
-
-static struct endpoint member_key(const struct endpoint *endpoint,
-				  const struct ip_addr *addr)
-{
-	struct endpoint key = {
-		.port = endpoint->port,
-		.protocol = (uint8_t)protocol_port_space(endpoint->protocol),
-		.family = addr->family,
-	};
-
-	memcpy(key.addr, addr->bytes, sizeof(key.addr));
+	key.bound_ifindex = place->bound_ifindex;
 	return key;
 }
 
@@ -108,22 +122,27 @@ static int claim_compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct endpoint));
 }
 
-static const struct claim_holder *claim_find(const struct claims *claims,
-					     const struct endpoint *key)
+static const struct claim *claim_find(const struct claims *claims,
+				      const struct endpoint *key)
 {
 	struct claim **claim = tfind(key, &claims->endpoints, claim_compare);
 
-	return claim ? &(*claim)->holder : NULL;
+	return claim ? *claim : NULL;
 }
 
 static int claim_add(struct claims *claims, const struct endpoint *key,
+		     const struct endpoint *place,
 		     const struct claim_holder *holder)
 {
 	struct claim *claim = malloc(sizeof(*claim));
 
 	if (!claim)
 		return -ENOMEM;
-	*claim = (struct claim){ .key = *key, .holder = *holder };
+	*claim = (struct claim){
+		.key = *key,
+		.place = *place,
+		.holder = *holder,
+	};
 	if (!tsearch(claim, &claims->endpoints, claim_compare)) {
 		free(claim);
 		return -ENOMEM;
@@ -131,139 +150,103 @@ static int claim_add(struct claims *claims, const struct endpoint *key,
 	return 0;
 }
 
-static const struct claim_holder *first(const struct claim_holder *a,
-					const struct claim_holder *b)
+static bool in_the_way(const struct claim *claim, const struct endpoint *place)
 {
-	return a->rule ? a : b->rule ? b : NULL;
+	return claim && claim->holder.rule &&
+	       endpoint_conflict(&claim->place, place) != ENDPOINT_COMPATIBLE;
 }
 
-/* The wildcard in the way of an address or a wildcard of @family. */
-static const struct claim_holder *wildcard_holder(const struct claim_port *port,
-						  uint8_t family)
+/* What is in the way of @place among the first claims up to @last. */
+static const struct claim *find_in_slots(const struct claim_port *port,
+					 const struct endpoint *place,
+					 enum slot last)
 {
-	if (family == AF_UNSPEC && !port->any.rule)
-		return first(&port->any4, &port->any6);
-	return first(&port->any, family == AF_INET ? &port->any4 : &port->any6);
-}
-
-/* The single address in the way of a wildcard of @family. */
-static const struct claim_holder *single_holder(const struct claim_port *port,
-						uint8_t family)
-{
-	if (family == AF_INET)
-		return first(&port->single4, &port->single4);
-	if (family == AF_INET6)
-		return first(&port->single6, &port->single6);
-	return first(&port->single4, &port->single6);
-}
-
-static const struct claim_holder *
-multihomed_holder(const struct claims *claims, const struct claim_port *port,
-		  const struct endpoint *endpoint, const struct ip_addr *addrs,
-		  size_t n_addrs)
-{
-	const struct claim_holder *holder;
-
-	if (port->multihomed.rule)
-		return &port->multihomed;
-	for (size_t i = 0; i < n_addrs; i++) {
-		struct endpoint key = member_key(endpoint, &addrs[i]);
-
-		holder = wildcard_holder(port, addrs[i].family);
-		if (!holder)
-			holder = claim_find(claims, &key);
-		if (holder)
-			return holder;
+	for (int slot = SLOT_ANY; slot <= (int)last; slot++) {
+		if (in_the_way(&port->first[slot], place))
+			return &port->first[slot];
 	}
 	return NULL;
 }
 
-/* The single address in the way of the single address @endpoint. */
-static const struct claim_holder *
-address_holder(const struct claims *claims, const struct endpoint *endpoint)
+/* What is in the way of @place, which is no multihomed endpoint. */
+static const struct claim *find_conflict(const struct claims *claims,
+					 const struct claim_port *port,
+					 const struct endpoint *place)
 {
-	struct endpoint key = claim_key(endpoint);
-	const struct claim_holder *holder = claim_find(claims, &key);
+	struct endpoint first = first_key(place), bound = bound_key(place);
+	const struct claim *claim = find_in_slots(port, place, SLOT_SINGLE6);
 
-	if (!holder || !holder->endpoint.bound_ifindex ||
-	    !endpoint->bound_ifindex)
-		return holder;
-	key = bound_key(endpoint);
-	return claim_find(claims, &key);
+	if (claim || endpoint_is_wildcard(place))
+		return claim;
+	claim = claim_find(claims, &first);
+	if (claim && !in_the_way(claim, place))
+		claim = claim_find(claims, &bound);
+	return in_the_way(claim, place) ? claim : NULL;
 }
 
-static const struct claim_holder *
-holder_in_the_way(const struct claims *claims, const struct claim_port *port,
-		  const struct endpoint *endpoint, const struct ip_addr *addrs,
-		  size_t n_addrs)
+static const struct claim *
+find_multihomed_conflict(const struct claims *claims,
+			 const struct claim_port *port,
+			 const struct endpoint *endpoint,
+			 const struct ip_addr *addrs, size_t n_addrs)
 {
-	const struct claim_holder *holder;
+	const struct claim *claim = &port->first[SLOT_MULTIHOMED];
 
-	if (endpoint->multihomed)
-		return multihomed_holder(claims, port, endpoint, addrs,
-					 n_addrs);
-	holder = wildcard_holder(port, endpoint->family);
-	if (holder)
-		return holder;
-	if (endpoint_is_wildcard(endpoint))
-		return single_holder(port, endpoint->family);
-	return address_holder(claims, endpoint);
+	if (in_the_way(claim, endpoint))
+		return claim;
+	claim = NULL;
+	for (size_t i = 0; i < n_addrs && !claim; i++) {
+		struct endpoint place = endpoint_member(endpoint, &addrs[i]);
+
+		claim = find_conflict(claims, port, &place);
+	}
+	return claim;
 }
 
-static void hold(struct claim_holder *slot, const struct claim_holder *holder)
+static void enter_slot(struct claim_port *port, const struct endpoint *place,
+		       const struct claim_holder *holder)
 {
-	if (!slot->rule)
-		*slot = *holder;
-}
+	struct claim *slot = &port->first[slot_of(place)];
 
-static void hold_single(struct claim_port *port, uint8_t family,
-			const struct claim_holder *holder)
-{
-	hold(family == AF_INET ? &port->single4 : &port->single6, holder);
-}
-
-static int enter_address(struct claims *claims,
-			 const struct claim_holder *holder)
-{
-	struct endpoint key = claim_key(&holder->endpoint);
-	int r = 0;
-
-	/* The address has a first holder already only if both are bound to
-	 * interfaces. */
-	if (!claim_find(claims, &key))
-		r = claim_add(claims, &key, holder);
-	if (r < 0 || !holder->endpoint.bound_ifindex)
-		return r;
-	key = bound_key(&holder->endpoint);
-	return claim_add(claims, &key, holder);
+	if (slot->holder.rule)
+		return;
+	slot->place = *place;
+	slot->holder = *holder;
 }
 
 static int enter(struct claims *claims, struct claim_port *port,
-		 const struct claim_holder *holder, const struct ip_addr *addrs,
-		 size_t n_addrs)
+		 const struct endpoint *place,
+		 const struct claim_holder *holder)
 {
-	const struct endpoint *endpoint = &holder->endpoint;
-	struct endpoint key;
+	struct endpoint key = first_key(place);
 	int r = 0;
 
-	if (endpoint->multihomed) {
-		hold(&port->multihomed, holder);
-		for (size_t i = 0; i < n_addrs && r == 0; i++) {
-			key = member_key(endpoint, &addrs[i]);
-			hold_single(port, addrs[i].family, holder);
-			r = claim_add(claims, &key, holder);
-		}
+	enter_slot(port, place, holder);
+	if (endpoint_is_wildcard(place))
+		return 0;
+	/* There is one only when both are bound. */
+	if (!claim_find(claims, &key))
+		r = claim_add(claims, &key, place, holder);
+	if (r < 0 || !place->bound_ifindex)
 		return r;
+	key = bound_key(place);
+	return claim_add(claims, &key, place, holder);
+}
+
+static int enter_multihomed(struct claims *claims, struct claim_port *port,
+			    const struct claim_holder *holder,
+			    const struct ip_addr *addrs, size_t n_addrs)
+{
+	int r = 0;
+
+	enter_slot(port, &holder->endpoint, holder);
+	for (size_t i = 0; i < n_addrs && r == 0; i++) {
+		struct endpoint place =
+			endpoint_member(&holder->endpoint, &addrs[i]);
+
+		r = enter(claims, port, &place, holder);
 	}
-	if (!endpoint_is_wildcard(endpoint)) {
-		hold_single(port, endpoint->family, holder);
-		return enter_address(claims, holder);
-	}
-	hold(endpoint->family == AF_UNSPEC ? &port->any
-	     : endpoint->family == AF_INET ? &port->any4
-					   : &port->any6,
-	     holder);
-	return 0;
+	return r;
 }
 
 int claims_take(struct claims *claims, const struct endpoint *endpoint,
@@ -274,7 +257,8 @@ int claims_take(struct claims *claims, const struct endpoint *endpoint,
 					     .rule = rule };
 	struct claim_port *port =
 		port_find(claims, endpoint->protocol, endpoint->port);
-	const struct claim_holder *holder;
+	bool multihomed = endpoint->multihomed;
+	const struct claim *claim;
 	int r;
 
 	if (!port) {
@@ -282,13 +266,28 @@ int claims_take(struct claims *claims, const struct endpoint *endpoint,
 		if (!port)
 			return -ENOMEM;
 	}
-	holder = holder_in_the_way(claims, port, endpoint, addrs, n_addrs);
-	if (holder) {
-		*ret_holder = *holder;
+	claim = multihomed ? find_multihomed_conflict(claims, port, endpoint,
+						      addrs, n_addrs)
+			   : find_conflict(claims, port, endpoint);
+	if (claim) {
+		*ret_holder = claim->holder;
 		return 0;
 	}
-	r = enter(claims, port, &wanted, addrs, n_addrs);
+	r = multihomed ? enter_multihomed(claims, port, &wanted, addrs, n_addrs)
+		       : enter(claims, port, endpoint, &wanted);
 	return r < 0 ? r : 1;
+}
+
+static bool is_closed(const struct claim_port *entry, enum protocol protocol,
+		      uint16_t port, uint8_t family)
+{
+	const struct endpoint all = {
+		.port = port,
+		.protocol = (uint8_t)protocol,
+		.family = family,
+	};
+
+	return find_in_slots(entry, &all, SLOT_ANY6) != NULL;
 }
 
 bool claims_port_closed(const struct claims *claims, enum protocol protocol,
@@ -296,10 +295,8 @@ bool claims_port_closed(const struct claims *claims, enum protocol protocol,
 {
 	const struct claim_port *entry = port_find(claims, protocol, port);
 
-	if (!entry)
-		return false;
-	return (!ipv4 || wildcard_holder(entry, AF_INET)) &&
-	       (!ipv6 || wildcard_holder(entry, AF_INET6));
+	return entry && (!ipv4 || is_closed(entry, protocol, port, AF_INET)) &&
+	       (!ipv6 || is_closed(entry, protocol, port, AF_INET6));
 }
 
 void claims_done(struct claims *claims)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* claims.h - which endpoints of one namespace are taken, and by which rule
  *
- * The kernel lets either a wildcard or single addresses have a port, or one
- * address several times if each is bound to another interface, and knows no
- * difference between TCP and MPTCP, nor between the two SCTP styles, when it
- * looks for the port.
+ * endpoint_conflict() says which two of them cannot both exist.
  */
 #ifndef RULES_CLAIMS_H
 #define RULES_CLAIMS_H
@@ -12,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/listener_spec.h"
+#include "common/endpoint.h"
 
 struct claim_port;
 

@@ -262,7 +262,6 @@ static int add_shadow(struct planner *planner, const struct endpoint *endpoint,
 		.winner_endpoint = holder->endpoint,
 		.rule = planner->rule->name,
 		.winner = holder->rule,
-		.same_endpoint = endpoint_equal(endpoint, &holder->endpoint),
 	};
 	return 0;
 }

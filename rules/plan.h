@@ -10,16 +10,14 @@
 /**
  * struct plan_shadow - a wanted listener that lost to an earlier one
  * @winner:	the rule that has the endpoint, or one in its way
- * @winner_endpoint: what that rule has
- * @same_endpoint: the two are the very same key; else the kernel does not let
- *		both exist
+ * @winner_endpoint: what that rule has; endpoint_conflict() says why only one
+ *		of the two can exist
  */
 struct plan_shadow {
 	struct endpoint endpoint;
 	struct endpoint winner_endpoint;
 	const char *rule;
 	const char *winner;
-	bool same_endpoint;
 };
 
 /**

@@ -707,7 +707,7 @@ const char *consumers_holder(const struct consumers *consumers,
 	LL_FOREACH (consumers->list, consumer) {
 		withdrawal = withdrawals_of(&consumer->withdrawals, netns_id);
 		for (; withdrawal; withdrawal = withdrawal->netns_next) {
-			if (endpoint_overlaps(&withdrawal->endpoint, endpoint))
+			if (endpoint_conflict(&withdrawal->endpoint, endpoint))
 				return consumer->name;
 		}
 	}

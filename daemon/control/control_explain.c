@@ -138,34 +138,38 @@ static json_t *explain_specs(struct binder *binder, const struct netns *netns,
 	return array;
 }
 
-/* Why the kernel lets only one of the two exist. */
-static const char *shadow_reason(const struct plan_shadow *shadow)
+static const char *conflict_reason(enum endpoint_conflict conflict)
 {
-	const struct endpoint *loser = &shadow->endpoint;
-	const struct endpoint *winner = &shadow->winner_endpoint;
-	bool wildcard = endpoint_is_wildcard(loser);
-
-	if (shadow->same_endpoint)
+	switch (conflict) {
+	case ENDPOINT_COMPATIBLE:
+		break;
+	case ENDPOINT_SAME:
 		return "both want the same, and it comes first";
-	if (loser->protocol != winner->protocol)
+	case ENDPOINT_PORTS:
 		return "the two protocols share their ports";
-	if (wildcard && endpoint_is_wildcard(winner))
+	case ENDPOINT_WILDCARDS:
 		return "the two wildcards overlap";
-	if (wildcard || endpoint_is_wildcard(winner))
+	case ENDPOINT_WILDCARD:
 		return "a wildcard and an address cannot share the port";
-	return "both have the same address";
+	case ENDPOINT_ADDRESS:
+		return "both have the same address";
+	}
+	return "";
 }
 
 static json_t *explain_shadow(const struct plan_shadow *shadow)
 {
+	enum endpoint_conflict conflict =
+		endpoint_conflict(&shadow->endpoint, &shadow->winner_endpoint);
 	json_t *object = describe_endpoint(&shadow->endpoint);
 
 	json_put(&object, "rule", json_text(shadow->rule));
 	json_put(&object, "winner", json_text(shadow->winner));
 	json_put(&object, "winner_endpoint",
 		 describe_endpoint(&shadow->winner_endpoint));
-	json_put(&object, "same_endpoint", json_boolean(shadow->same_endpoint));
-	json_put(&object, "reason", json_string(shadow_reason(shadow)));
+	json_put(&object, "same_endpoint",
+		 json_boolean(conflict == ENDPOINT_SAME));
+	json_put(&object, "reason", json_string(conflict_reason(conflict)));
 	return object;
 }
 

@@ -149,11 +149,15 @@ static inline char *plan_text(const struct plan *plan)
 	for (size_t i = 0; i < plan->n_specs; i++)
 		print_spec(f, &plan->specs[i]);
 	for (size_t i = 0; i < plan->n_shadows; i++)
-		(void)fprintf(f, "shadow %s %s < %s%s\n",
-			      endpoint_fmt(&plan->shadows[i].endpoint,
-					   endpoint),
-			      plan->shadows[i].rule, plan->shadows[i].winner,
-			      plan->shadows[i].same_endpoint ? " same" : "");
+		(void)fprintf(
+			f, "shadow %s %s < %s%s\n",
+			endpoint_fmt(&plan->shadows[i].endpoint, endpoint),
+			plan->shadows[i].rule, plan->shadows[i].winner,
+			endpoint_conflict(&plan->shadows[i].endpoint,
+					  &plan->shadows[i].winner_endpoint) ==
+					ENDPOINT_SAME
+				? " same"
+				: "");
 	if (plan->omitted)
 		(void)fprintf(f, "omitted %zu\n", plan->omitted);
 	if (plan->needs_addresses)
