@@ -95,7 +95,7 @@ struct binder *binder_free(struct binder *binder)
 	(void)loop_timer_free(binder->timer); /* is always NULL */
 	(void)loop_timer_free(binder->sctp_timer); /* is always NULL */
 	(void)log_teller_free(binder->teller); /* is always NULL */
-	free(binder->heap.rows);
+	heap_done(&binder->retries);
 	free(binder);
 	return NULL;
 }
@@ -207,13 +207,10 @@ static void row_update(struct binder *binder, struct binder_row *row,
 /* Waits for as little as its namespace may: an event may have helped it. */
 static void row_hasten(struct binder *binder, struct binder_row *row)
 {
-	struct listener *listener = &row->listener;
 	uint64_t until_us = row->netns->quiet_until_us;
 
-	if (row->starved || listener->next_attempt_us <= until_us)
-		return;
-	listener->next_attempt_us = until_us;
-	binder_heap_put(&binder->heap, row);
+	if (!row->starved && row->listener.next_attempt_us > until_us)
+		binder_row_retry_at(binder, row, until_us);
 }
 
 /* Makes or updates the row of @spec. Return: 1 when *@ret_row is to be tried

@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "binder/binder.h"
+#include "common/heap.h"
 #include "common/log.h"
 #include "common/log_teller.h"
 #include "common/netns_enter.h"
@@ -19,7 +20,7 @@ struct sctp_settings;
  * @listener:	what the outside sees; first, so that both have one address
  * @prev, @next: in @netns->rows
  * @starved_prev, @starved_next: in binder->starved, while @starved
- * @heap_index:	place in the retry heap, or BINDER_NOT_QUEUED
+ * @retry:	in binder->retries, by listener.next_attempt_us
  * @pass:	the last binder_apply() that wanted it
  * @reason_text: owned; @listener.reason points here or to static text
  * @addrs:	of a multihomed endpoint; owned
@@ -35,7 +36,7 @@ struct binder_row {
 	struct binder_row *starved_prev, *starved_next;
 	UT_hash_handle hh_key;
 	UT_hash_handle hh_id;
-	size_t heap_index;
+	struct heap_node retry;
 	uint64_t pass;
 	char *reason_text;
 	struct ip_addr *addrs;
@@ -47,7 +48,6 @@ struct binder_row {
 	bool held;
 	bool warned;
 };
-#define BINDER_NOT_QUEUED SIZE_MAX
 
 /**
  * struct binder_netns - the rows of one namespace; exists while there are any
@@ -67,19 +67,10 @@ struct binder_netns {
 };
 
 /**
- * struct binder_heap - rows by next_attempt_us, the earliest first
- * @allocated:	never less than the number of rows: queueing cannot fail
- */
-struct binder_heap {
-	struct binder_row **rows;
-	size_t n;
-	size_t allocated;
-};
-
-/**
  * struct binder - the table
- * @timer:	for the heap's first row, and for slots that became free
+ * @timer:	for the first of @retries, and for slots that became free
  * @sctp_timer:	for the first @sctp_look_us of a namespace
+ * @retries:	rows that wait for a time, with room for all rows
  * @starved:	rows that wait for a slot, the longest first
  * @no_ipv6:	the kernel was seen to have none
  * @pressure_until_us: no retries before this: descriptors are used up
@@ -95,7 +86,7 @@ struct binder {
 	struct binder_netns *netns;
 	struct binder_row *by_key;
 	struct binder_row *by_id;
-	struct binder_heap heap;
+	struct heap retries;
 	struct binder_row *starved;
 	struct binder_stats stats;
 	uint64_t last_id;
@@ -125,17 +116,6 @@ struct binder_failure {
 	enum binder_step step;
 	const char *option;
 };
-
-/* retry.c: the heap */
-
-/** binder_heap_reserve() - room for @n rows. Return: 0 or -ENOMEM. */
-int binder_heap_reserve(struct binder_heap *heap, size_t n);
-
-/** binder_heap_put() - queues a row, or moves it after its time changed */
-void binder_heap_put(struct binder_heap *heap, struct binder_row *row);
-
-/** binder_heap_remove() - no-op for a row that is not queued */
-void binder_heap_remove(struct binder_heap *heap, struct binder_row *row);
 
 /* row.c: the table */
 
@@ -172,6 +152,13 @@ void binder_row_set_state(struct binder *binder, struct binder_row *row,
 /** binder_row_starve() - into or out of the list of the starved */
 void binder_row_starve(struct binder *binder, struct binder_row *row,
 		       bool starved);
+
+/** binder_row_retry_at() - tries to open it again at @at_us */
+void binder_row_retry_at(struct binder *binder, struct binder_row *row,
+			 uint64_t at_us);
+
+/** binder_row_retry_never() - until somebody says when */
+void binder_row_retry_never(struct binder *binder, struct binder_row *row);
 
 /** binder_row_blocker() - the open row of the same namespace whose address and
  * port overlap @row's, or NULL */

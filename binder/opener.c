@@ -133,15 +133,14 @@ static void row_failed(struct binder *binder, struct binder_row *row,
 	listener->attempts++;
 	binder_reason_set(binder, row, failure);
 	if (failure->step == BINDER_STEP_LIMIT) {
-		listener->next_attempt_us = 0;
-		binder_heap_remove(&binder->heap, row);
+		binder_row_retry_never(binder, row);
 		binder_row_starve(binder, row, /* starved= */ true);
 	} else {
-		listener->next_attempt_us =
-			loop_now_us(binder->loop) +
-			backoff_us(binder, failure->error, listener->attempts);
 		binder_row_starve(binder, row, /* starved= */ false);
-		binder_heap_put(&binder->heap, row);
+		binder_row_retry_at(binder, row,
+				    loop_now_us(binder->loop) +
+					    backoff_us(binder, failure->error,
+						       listener->attempts));
 	}
 	row_log_failed(binder, row);
 }
@@ -151,7 +150,7 @@ static void row_opened(struct binder *binder, struct binder_row *row, int fd)
 	struct listener *listener = &row->listener;
 
 	binder->stats.opened++;
-	binder_heap_remove(&binder->heap, row);
+	binder_row_retry_never(binder, row);
 	binder_row_starve(binder, row, /* starved= */ false);
 	binder_row_set_state(binder, row, LISTENER_OPEN);
 	free(TAKE_PTR(row->reason_text));
@@ -159,7 +158,6 @@ static void row_opened(struct binder *binder, struct binder_row *row, int fd)
 	listener->error = 0;
 	listener->reason = NULL;
 	listener->blocked_by = 0;
-	listener->next_attempt_us = 0;
 	row_log_opened(binder, row);
 	row->warned = false;
 	listener->attempts = 0;
@@ -326,20 +324,18 @@ static void feed_starved(struct binder *binder, uint64_t now_us)
 		struct binder_row *row = binder->starved;
 
 		binder_row_starve(binder, row, /* starved= */ false);
-		row->listener.next_attempt_us = now_us;
-		binder_heap_put(&binder->heap, row);
+		binder_row_retry_at(binder, row, now_us);
 	}
 }
 
 static struct binder_row *first_due(const struct binder *binder,
 				    uint64_t now_us)
 {
-	struct binder_row *row;
+	struct heap_node *first = heap_first(&binder->retries);
 
-	if (binder->heap.n == 0)
-		return NULL;
-	row = binder->heap.rows[0];
-	return row->listener.next_attempt_us <= now_us ? row : NULL;
+	return first && first->key <= now_us
+		       ? container_of(first, struct binder_row, retry)
+		       : NULL;
 }
 
 void binder_open_due(void *user_data)
@@ -358,8 +354,7 @@ void binder_open_due(void *user_data)
 
 		n = 0;
 		DL_FOREACH (netns->rows, row) {
-			if (row->heap_index != BINDER_NOT_QUEUED &&
-			    row->listener.next_attempt_us <= now_us)
+			if (heap_has(&row->retry) && row->retry.key <= now_us)
 				rows[n++] = row;
 			if (n == budget)
 				break;
@@ -374,10 +369,9 @@ void binder_open_due(void *user_data)
 
 void binder_arm(struct binder *binder)
 {
-	uint64_t at_us = UINT64_MAX;
+	const struct heap_node *first = heap_first(&binder->retries);
+	uint64_t at_us = first ? first->key : UINT64_MAX;
 
-	if (binder->heap.n > 0)
-		at_us = binder->heap.rows[0]->listener.next_attempt_us;
 	if (binder->starved &&
 	    binder->stats.open < binder->config.max_listeners)
 		at_us = loop_now_us(binder->loop);

@@ -106,11 +106,21 @@ void binder_row_starve(struct binder *binder, struct binder_row *row,
 		DL_DELETE2(binder->starved, row, starved_prev, starved_next);
 }
 
+void binder_row_retry_at(struct binder *binder, struct binder_row *row,
+			 uint64_t at_us)
+{
+	row->listener.next_attempt_us = at_us;
+	heap_set(&binder->retries, &row->retry, at_us);
+}
+
+void binder_row_retry_never(struct binder *binder, struct binder_row *row)
+{
+	row->listener.next_attempt_us = 0;
+	heap_remove(&binder->retries, &row->retry);
+}
+
 static int row_index(struct binder *binder, struct binder_row *row)
 {
-	if (binder_heap_reserve(&binder->heap,
-				HASH_CNT(hh_key, binder->by_key) + 1) < 0)
-		return -ENOMEM;
 	HASH_ADD(hh_key, binder->by_key, listener.netns_id, ROW_KEY_BYTES, row);
 	if (!row->hh_key.tbl)
 		return -ENOMEM;
@@ -118,6 +128,11 @@ static int row_index(struct binder *binder, struct binder_row *row)
 		 row);
 	if (!row->hh_id.tbl) {
 		HASH_DELETE(hh_key, binder->by_key, row);
+		return -ENOMEM;
+	}
+	if (heap_reserve(&binder->retries) < 0) {
+		HASH_DELETE(hh_key, binder->by_key, row);
+		HASH_DELETE(hh_id, binder->by_id, row);
 		return -ENOMEM;
 	}
 	DL_APPEND(row->netns->rows, row);
@@ -134,7 +149,6 @@ int binder_row_new(struct binder *binder, struct binder_netns *netns,
 	if (!row)
 		return -ENOMEM;
 	row->netns = netns;
-	row->heap_index = BINDER_NOT_QUEUED;
 	row->freebind = spec->freebind;
 	row->observed = spec->observed;
 	listener = &row->listener;
@@ -174,7 +188,7 @@ void binder_row_free(struct binder *binder, struct binder_row *row)
 		binder->pressure_us = 0;
 	}
 	--*row_counter(binder, row->listener.state);
-	binder_heap_remove(&binder->heap, row);
+	heap_unreserve(&binder->retries, &row->retry);
 	binder_row_starve(binder, row, /* starved= */ false);
 	HASH_DELETE(hh_key, binder->by_key, row);
 	HASH_DELETE(hh_id, binder->by_id, row);

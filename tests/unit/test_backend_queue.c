@@ -64,7 +64,7 @@ static void one_second(struct worker *worker)
 static void expect_nothing_left(struct worker *worker)
 {
 	assert_null(worker->backend_queues);
-	assert_int_equal(worker->timers.reserved, 0);
+	assert_int_equal(worker->timers.heap.reserved, 0);
 	timers_done(&worker->timers);
 }
 

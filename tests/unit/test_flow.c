@@ -140,7 +140,7 @@ static int tear_down(void **state)
 	flow_run_ready(&relay.worker);
 	(void)free_graves();
 	assert_int_equal(atomic_load(&relay.serving.refs), 1);
-	assert_int_equal(relay.worker.timers.reserved, 0);
+	assert_int_equal(relay.worker.timers.heap.reserved, 0);
 	timers_done(&relay.worker.timers);
 	relay.listener->netns = NULL; /* of no table */
 	(void)listener_free(relay.listener);

@@ -21,9 +21,9 @@ static unsigned int n_fired;
 static void note_fired(struct timer *timer, void *user_data)
 {
 	(void)user_data;
-	assert_true(timer->deadline_us >= last_fired_us);
-	assert_int_equal(timer->slot, 0);
-	last_fired_us = timer->deadline_us;
+	assert_true(timer->node.key >= last_fired_us);
+	assert_false(heap_has(&timer->node));
+	last_fired_us = timer->node.key;
 	n_fired++;
 }
 
@@ -33,8 +33,8 @@ static const struct timer *earliest(const struct timer *timers)
 	const struct timer *first = NULL;
 
 	for (size_t i = 0; i < N_TIMERS; i++) {
-		if (timers[i].slot &&
-		    (!first || timers[i].deadline_us < first->deadline_us))
+		if (heap_has(&timers[i].node) &&
+		    (!first || timers[i].node.key < first->node.key))
 			first = &timers[i];
 	}
 	return first;
@@ -67,17 +67,17 @@ static void test_random_operations(void **state)
 					  1 + (uint64_t)rand_r(&seed) % 5000);
 		first = earliest(timer);
 		if (first)
-			assert_int_equal(timers.heap[1]->deadline_us,
-					 first->deadline_us);
+			assert_int_equal(timers_first_us(&timers),
+					 first->node.key);
 		else
-			assert_int_equal(timers.n, 0);
+			assert_null(heap_first(&timers.heap));
 	}
 	last_fired_us = 0;
 	timers_run(&timers, 2500, NULL);
 	first = earliest(timer);
-	assert_true(!first || first->deadline_us > 2500);
+	assert_true(!first || first->node.key > 2500);
 	timers_run(&timers, 5000, NULL);
-	assert_int_equal(timers.n, 0);
+	assert_null(heap_first(&timers.heap));
 	for (size_t i = 0; i < N_TIMERS; i++)
 		timers_unreserve(&timers, &timer[i]);
 	timers_done(&timers);
