@@ -34,7 +34,7 @@
 
 /** struct consumer_question - @target's texts are its own */
 struct consumer_question {
-	struct consumer_question *next;
+	struct consumer_question *prev, *next;
 	uint64_t request;
 	struct mint_target target;
 	char *backend, *netns;
@@ -137,10 +137,10 @@ static struct consumer_question *question_new(uint64_t request,
 
 static void question_done(struct consumer_sockets *sockets)
 {
-	struct consumer_question *question = sockets->first;
+	struct consumer_question *question = sockets->requests;
 
-	sockets->first = question->next;
-	sockets->n_questions--;
+	DL_DELETE(sockets->requests, question);
+	sockets->n_requests--;
 	question_free(question);
 }
 
@@ -148,7 +148,7 @@ void consumer_sockets_clear(struct consumer_sockets *sockets)
 {
 	struct consumer_grant *grant, *next;
 
-	while (sockets->first)
+	while (sockets->requests)
 		question_done(sockets);
 	HASH_ITER (hh, sockets->grants, grant, next)
 		grant_free(sockets, grant);
@@ -159,23 +159,19 @@ int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
 {
 	struct consumer_question *question;
 
-	if (sockets->n_questions >= BERTH_SOCKETS_MAX)
+	if (sockets->n_requests >= BERTH_SOCKETS_MAX)
 		return -EPROTO;
 	question = question_new(request, target);
 	if (!question)
 		return -ENOMEM;
-	if (sockets->first)
-		sockets->last->next = question;
-	else
-		sockets->first = question;
-	sockets->last = question;
-	sockets->n_questions++;
+	DL_APPEND(sockets->requests, question);
+	sockets->n_requests++;
 	return 0;
 }
 
 uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets)
 {
-	return sockets->first ? sockets->first->target.id : 0;
+	return sockets->requests ? sockets->requests->target.id : 0;
 }
 
 bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
@@ -230,7 +226,7 @@ int consumer_sockets_send_answer(struct consumer_sockets *sockets,
 				 int socket_fd, consumer_mint_t *mint,
 				 void *user_data)
 {
-	const struct consumer_question *question = sockets->first;
+	const struct consumer_question *question = sockets->requests;
 	_cleanup_close_ int fd = -1;
 	char text[CONSUMER_SOCKET_MAX];
 	uint64_t netns_id = 0;

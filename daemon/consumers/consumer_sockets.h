@@ -18,13 +18,13 @@ struct mint_target;
 
 /**
  * struct consumer_sockets - zero-initialize
- * @first, @last: questions without an answer, in order
+ * @requests:	those without an answer, oldest first
  * @grants:	namespaces that it has sockets of, by id
  * @gone:	those of @grants that are gone, and that it was not told of
  */
 struct consumer_sockets {
-	struct consumer_question *first, *last;
-	size_t n_questions;
+	struct consumer_question *requests;
+	size_t n_requests;
 	struct consumer_grant *grants;
 	struct consumer_grant *gone;
 };

@@ -24,17 +24,13 @@ static struct service *consumer_service(const struct consumer *consumer,
 	struct withdrawal *withdrawal =
 		withdrawals_find(&consumer->withdrawals, id);
 	const struct delivery *delivery;
-	struct listener *listener;
 
 	if (withdrawal)
 		return withdrawal->service;
-	listener =
-		consumer->all->ops.find_listener(id, consumer->all->user_data);
-	delivery = listener ? listener->user_data : NULL;
-	if (!delivery || delivery->consumer != consumer ||
-	    delivery->state == DELIVERY_PENDING)
+	delivery = consumer_delivery(consumer, id);
+	if (!delivery || delivery->state == DELIVERY_PENDING)
 		return NULL;
-	return listener->service;
+	return delivery->listener->service;
 }
 
 int consumer_counted(struct consumer *consumer, struct consumer_reply *reply)

@@ -143,7 +143,7 @@ static void test_answers_in_order(void **state)
 	expect_answer(f, UINT64_MAX, EPERM);
 	f->refuse = 0;
 	expect_answer(f, 3, 0);
-	assert_null(f->sockets.first);
+	assert_null(f->sockets.requests);
 	assert_true(consumer_sockets_hold(&f->sockets, 5));
 }
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+/* delivery.c - how much of each open listener its consumer knows
+ *
+ * Theory of operation: each open listener has one delivery, hung on it. Its
+ * state says how much of the listener the consumer knows: nothing (PENDING),
+ * all (DONE), or an older service (STALE). PENDING and STALE deliveries stand
+ * in their consumer's queue, each once at most.
+ *
+ * When a listener that was ever sent to its consumer is closed, a withdrawal
+ * takes the delivery's place until the consumer says `released`. That holds for
+ * one that the consumer refused, too: the refusal may have crossed a newer
+ * offer that the consumer took.
+ */
+#include "daemon/consumers/consumers_internal.h"
+
+#include <string.h>
+#include <utlist.h>
+
+#include "common/log.h"
+#include "common/util.h"
+
+static void delivery_link(struct delivery *delivery, enum delivery_state state)
+{
+	struct consumer *consumer = delivery->consumer;
+
+	delivery->state = state;
+	if (state == DELIVERY_DONE) {
+		DL_APPEND(consumer->done, delivery);
+		consumer->n_done++;
+	} else {
+		DL_APPEND(consumer->queue, delivery);
+		consumer->n_queue++;
+	}
+}
+
+static void delivery_unlink(struct delivery *delivery)
+{
+	struct consumer *consumer = delivery->consumer;
+
+	if (delivery->state == DELIVERY_DONE) {
+		DL_DELETE(consumer->done, delivery);
+		consumer->n_done--;
+	} else {
+		DL_DELETE(consumer->queue, delivery);
+		consumer->n_queue--;
+	}
+}
+
+void delivery_set(struct delivery *delivery, enum delivery_state state)
+{
+	delivery_unlink(delivery);
+	delivery_link(delivery, state);
+}
+
+struct delivery *consumer_delivery(const struct consumer *consumer, uint64_t id)
+{
+	const struct consumers *consumers = consumer->all;
+	const struct listener *listener =
+		consumers->ops.find_listener(id, consumers->user_data);
+	struct delivery *delivery = listener ? listener->user_data : NULL;
+
+	return delivery && delivery->consumer == consumer ? delivery : NULL;
+}
+
+void consumers_listener_opened(struct consumers *consumers,
+			       struct listener *listener)
+{
+	struct consumer *consumer =
+		consumer_get(consumers, listener->service->consumer);
+	struct delivery *delivery = consumer ? malloc(sizeof(*delivery)) : NULL;
+
+	if (!delivery) {
+		/* It answers from the backlog only; a reload tries again. */
+		log_error("out of memory: a listener of rule '%s' is not "
+			  "delivered",
+			  listener->service->rule);
+		return;
+	}
+	*delivery = (struct delivery){
+		.listener = listener,
+		.consumer = consumer,
+	};
+	delivery_link(delivery, DELIVERY_PENDING);
+	listener->user_data = delivery;
+}
+
+void consumers_listener_changed(struct consumers *consumers,
+				struct listener *listener)
+{
+	struct delivery *delivery = listener->user_data;
+
+	if (delivery && strcmp(delivery->consumer->name,
+			       listener->service->consumer) != 0) {
+		/* Another program serves it from now on. */
+		consumers_listener_closing(consumers, listener);
+		delivery = NULL;
+	}
+	if (!delivery)
+		consumers_listener_opened(consumers, listener);
+	else if (delivery->state == DELIVERY_DONE)
+		delivery_set(delivery, DELIVERY_STALE);
+}
+
+/* Asks @consumer to let go of what it knows; memory permitting. */
+static void consumer_withdraw(struct consumer *consumer,
+			      const struct listener *listener)
+{
+	if (withdrawals_add(&consumer->withdrawals, listener, monotonic_us()) ==
+	    0)
+		return;
+	/* The consumer would hold it for ever: start it afresh. */
+	consumer_lost(consumer, ENOMEM, "cannot withdraw a listener");
+}
+
+void consumers_listener_closing(struct consumers *consumers,
+				struct listener *listener)
+{
+	struct delivery *delivery = listener->user_data;
+	struct consumer *consumer;
+
+	(void)consumers;
+	if (!delivery)
+		return;
+	consumer = delivery->consumer;
+	if (delivery->sent && consumer->fd >= 0)
+		consumer_withdraw(consumer, listener);
+	delivery_unlink(delivery);
+	listener->user_data = NULL;
+	free(delivery);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_consumers_stats.c - what consumers are asked to count, and answer */
+#include "consumers_fixture.h"
+
+static void expect_question(struct fixture *fixture, json_int_t request)
+{
+	struct arrival arrival;
+
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "stats");
+	assert_int_equal(arrival.id, request);
+}
+
+/* Only ids that the consumer has count, of the request that was asked last. */
+static void test_counts(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 3);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 3);
+	close_listener(fixture, 2);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "withdraw"), 1);
+	answer(fixture, "{\"type\":\"stats\",\"request\":0,\"listeners\":"
+			"[{\"id\":1}]}");
+	assert_int_equal(fixture->n_counted, 0); /* nobody asked */
+
+	consumers_ask_stats(fixture->consumers, 7);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 1);
+	expect_question(fixture, 7);
+	answer(fixture, "{\"type\":\"stats\",\"request\":6,\"listeners\":"
+			"[{\"id\":1}]}");
+	assert_int_equal(fixture->n_counted, 0);
+	answer(fixture, "{\"type\":\"stats\",\"request\":7,\"more\":true,"
+			"\"listeners\":[{\"id\":2,\"accepted\":5,"
+			"\"errors\":{\"111\":3}},{\"id\":9},{\"id\":-1}]}");
+	assert_int_equal(fixture->n_counted, 1);
+	assert_int_equal(fixture->counted_id, 2);
+	assert_int_equal(fixture->counted.accepted, 5);
+	assert_int_equal(fixture->counted.errors[0].error, 111);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 1);
+	assert_true(info(fixture).silent);
+	/* One that is going is still the consumer's. */
+	answer(fixture, "{\"type\":\"stats\",\"request\":7,\"listeners\":"
+			"[{\"id\":3,\"active\":1}]}");
+	assert_int_equal(fixture->counted_id, 3);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 0);
+	assert_false(info(fixture).silent);
+	answer(fixture, "{\"type\":\"released\",\"id\":3,\"bytes_in\":8}");
+	assert_int_equal(fixture->n_final, 1);
+	assert_int_equal(fixture->counted.bytes_in, 8);
+	answer(fixture, "{\"type\":\"released\",\"id\":3,\"bytes_in\":8}");
+	assert_int_equal(fixture->n_final, 1); /* once */
+	assert_int_equal(fixture->lost, 0);
+}
+
+/* It has one question to read, however often somebody wants to know. */
+static void test_silent_consumer_is_asked_once(void **state)
+{
+	struct fixture *fixture = *state;
+
+	attach(fixture);
+	for (uint64_t request = 1; request < 5; request++) {
+		consumers_ask_stats(fixture->consumers, request);
+		assert_int_equal(consumers_stats_waiting(fixture->consumers,
+							 request),
+				 request == 1);
+		run(fixture);
+	}
+	assert_true(info(fixture).silent);
+	assert_int_equal(arrive_all(fixture, "stats"), 1);
+	answer(fixture, "{\"type\":\"stats\",\"request\":1,\"listeners\":[]}");
+	assert_false(info(fixture).silent);
+	consumers_ask_stats(fixture->consumers, 5);
+	expect_question(fixture, 5);
+	/* Another connection is another consumer. */
+	attach(fixture);
+	assert_false(info(fixture).silent);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 5), 0);
+	consumers_ask_stats(fixture->consumers, 6);
+	expect_question(fixture, 6);
+}
+
+static void test_wrong_counts_end_the_connection(void **state)
+{
+	static const char *const wrong[] = {
+		"{\"type\":\"stats\",\"request\":1}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":{}}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":[7]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":[{}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"accepted\":-1}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"errors\":[]}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"errors\":{\"111\":\"3\"}}]}",
+		"{\"type\":\"released\",\"id\":1,\"active\":0.5}",
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		attach(fixture);
+		consumers_ask_stats(fixture->consumers, 1);
+		run(fixture);
+		answer(fixture, wrong[i]);
+		assert_int_equal(fixture->lost, i + 1);
+		assert_int_equal(consumers_stats_waiting(fixture->consumers, 1),
+				 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_counts),
+		TEST(test_silent_consumer_is_asked_once),
+		TEST(test_wrong_counts_end_the_connection),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
