@@ -245,12 +245,12 @@ static void consumer_stats_changed(void *user_data)
 }
 
 static int consumer_mint(const struct listener *listener,
-			 const struct mint_target *target, int *ret_fd,
+			 const struct socket_request *request, int *ret_fd,
 			 uint64_t *ret_netns_id, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	return mint_socket(berthd->watcher, listener, target, ret_fd,
+	return mint_socket(berthd->watcher, listener, request, ret_fd,
 			   ret_netns_id);
 }
 

@@ -138,7 +138,7 @@ struct berth_counts {
  * struct berth_message - one message from berthd
  * @id:		of the listener
  * @request:	with BERTH_STATS: to be repeated in the answer; with
- *		BERTH_SOCKET: of the question
+ *		BERTH_SOCKET: of the request
  * @netns_id:	with BERTH_SOCKET: the namespace it was made in, or 0 when that
  *		is berthd's own and outlives you; with BERTH_NETNS_GONE
  * @error:	with BERTH_SOCKET: 0, or the positive errno of why there is none
@@ -176,7 +176,7 @@ struct berth_message {
  *		from, the one of the backend's family that you have; NULL: do
  *		not say
  *
- * The texts are for when the listener changes while the question is on its
+ * The texts are for when the listener changes while the request is on its
  * way: the answer is ESTALE then, instead of a socket that was made for
  * another backend, and the listener has come anew before.
  */
@@ -272,7 +272,7 @@ int berth_stats_end(struct berth *berth, uint64_t request);
  * berth_ask_socket() - asks for a socket to connect to a backend with
  * @request:	your number, comes back with BERTH_SOCKET
  *
- * At most BERTH_SOCKETS_MAX questions may be without an answer.
+ * At most BERTH_SOCKETS_MAX requests may be without an answer.
  * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
  * again; -ENOMEM; -EINVAL: a text is not UTF-8; -errno of send(2).
  */

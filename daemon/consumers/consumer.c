@@ -42,7 +42,7 @@ void consumer_close(struct consumer *consumer)
 	consumer->pause_until_us = 0;
 	consumer_sockets_clear(&consumer->sockets);
 	withdrawals_clear(&consumer->withdrawals);
-	consumer->asked = (struct asked){ .request = 0 };
+	consumer->stats = (struct stats_request){ .number = 0 };
 	consumer->all->ops.stats_changed(consumer->all->user_data);
 }
 
@@ -119,8 +119,7 @@ static int consumer_handle(struct consumer *consumer,
 	case CONSUMER_REPLY_STATS:
 		return consumer_counted(consumer, reply);
 	case CONSUMER_REPLY_SOCKET:
-		return consumer_sockets_ask(&consumer->sockets, reply->request,
-					    &reply->target);
+		return consumer_sockets_add(&consumer->sockets, &reply->socket);
 	case CONSUMER_REPLY_NETNS_CLOSED:
 		consumer_sockets_netns_closed(&consumer->sockets,
 					      reply->netns_id);

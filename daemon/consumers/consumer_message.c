@@ -69,8 +69,8 @@ static int parse_socket(json_t *message, struct consumer_reply *reply)
 	if (from_text && backend_source_parse(from_text, &from, NULL) < 0)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_SOCKET;
-	reply->request = (uint64_t)request;
-	reply->target = (struct mint_target){
+	reply->socket = (struct socket_request){
+		.number = (uint64_t)request,
 		.id = (uint64_t)id,
 		.to = (unsigned int)to,
 		.backend = backend,

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/consumers/mint.h"
+#include "daemon/consumers/socket_request.h"
 #include "lib/berth.h"
 
 struct listener;
@@ -37,8 +37,8 @@ enum consumer_reply_type {
  * @id:		RELEASED, REFUSED, REPEAT, SOCKET: the listener
  * @name:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
- * @request:	STATS, SOCKET: the question
- * @target:	SOCKET: with texts of @message
+ * @request:	STATS: the number of the request that this answers
+ * @socket:	SOCKET: with texts of @message
  * @netns_id:	NETNS_CLOSED
  * @more:	STATS: another part follows
  * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
@@ -50,7 +50,7 @@ struct consumer_reply {
 	char name[CONSUMER_NAME_MAX];
 	struct berth_counts counts;
 	uint64_t request;
-	struct mint_target target;
+	struct socket_request socket;
 	uint64_t netns_id;
 	bool more;
 	json_t *listeners;

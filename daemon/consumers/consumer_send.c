@@ -22,7 +22,7 @@ static int consumer_sent(struct consumer *consumer, int r)
 {
 	if (r == 0)
 		return 1;
-	/* Of these EPOLLOUT would tell nothing. ETOOMANYREFS: too many
+	/* No EPOLLOUT tells when these are over. ETOOMANYREFS: too many
 	 * descriptors are in flight (unix(7)). */
 	if (r == -ENOBUFS || r == -ETOOMANYREFS || r == -ENOMEM) {
 		consumer_pause(consumer);
@@ -58,15 +58,15 @@ static int consumer_send_withdrawal(struct consumer *consumer)
 	return r;
 }
 
-static int consumer_send_question(struct consumer *consumer)
+static int consumer_send_stats_request(struct consumer *consumer)
 {
 	char text[CONSUMER_STATS_MAX];
 	int r;
 
-	consumer_stats_fmt(consumer->asked.request, text);
+	consumer_stats_fmt(consumer->stats.number, text);
 	r = consumer_send(consumer, text, -1);
 	if (r > 0)
-		consumer->asked.queued = false;
+		consumer->stats.queued = false;
 	return r;
 }
 
@@ -96,16 +96,16 @@ static int consumer_send_listener(struct consumer *consumer,
 }
 
 /* Connections of a listener that no rule wants any more may finish, also those
- * that wait for a socket. The time is for a consumer that tries one backend
- * after the other; it does not keep what a rule allowed for ever by never
- * releasing. */
+ * that wait for a socket. FINISH_US is enough for a consumer that tries one
+ * backend after the other. After it a consumer that never releases the listener
+ * gets no more of what the rule allowed. */
 static int consumer_mint_withdrawn(struct consumer *consumer,
-				   const struct mint_target *target,
+				   const struct socket_request *request,
 				   int *ret_fd, uint64_t *ret_netns_id)
 {
 	const struct consumers *consumers = consumer->all;
 	const struct withdrawal *withdrawal =
-		withdrawals_find(&consumer->withdrawals, target->id);
+		withdrawals_find(&consumer->withdrawals, request->id);
 	struct listener listener = { .fd = -1 };
 
 	if (!withdrawal || withdrawal->abort_since_us ||
@@ -115,29 +115,29 @@ static int consumer_mint_withdrawn(struct consumer *consumer,
 	listener.netns_id = withdrawal->netns_id;
 	listener.endpoint = withdrawal->endpoint;
 	listener.service = withdrawal->service;
-	return consumers->ops.mint(&listener, target, ret_fd, ret_netns_id,
+	return consumers->ops.mint(&listener, request, ret_fd, ret_netns_id,
 				   consumers->user_data);
 }
 
-static int consumer_mint(const struct mint_target *target, int *ret_fd,
+static int consumer_mint(const struct socket_request *request, int *ret_fd,
 			 uint64_t *ret_netns_id, void *user_data)
 {
 	struct consumer *consumer = user_data;
 	const struct consumers *consumers = consumer->all;
 	const struct delivery *delivery =
-		consumer_delivery(consumer, target->id);
+		consumer_delivery(consumer, request->id);
 
 	if (!delivery)
-		return consumer_mint_withdrawn(consumer, target, ret_fd,
+		return consumer_mint_withdrawn(consumer, request, ret_fd,
 					       ret_netns_id);
-	return consumers->ops.mint(delivery->listener, target, ret_fd,
+	return consumers->ops.mint(delivery->listener, request, ret_fd,
 				   ret_netns_id, consumers->user_data);
 }
 
-/* A consumer whose question is of before a change must know of the change when
- * it hears so, or else it could only ask the same again. Return: as
- * consumer_sent(). */
-static int consumer_serve_question(struct consumer *consumer)
+/* Answers the first socket request. A request that was made before a change is
+ * answered by ESTALE: the consumer must have heard of the change by then, or it
+ * could only ask the same again. Return: as consumer_sent(). */
+static int consumer_answer(struct consumer *consumer)
 {
 	struct consumer_sockets *sockets = &consumer->sockets;
 	struct delivery *delivery =
@@ -151,17 +151,18 @@ static int consumer_serve_question(struct consumer *consumer)
 					       consumer_mint, consumer));
 }
 
-/* What serves a namespace: listeners, and answers to questions, in turns.
+/* Sends what serves a namespace: listeners, and answers to socket requests, in
+ * turns.
  * Return: as consumer_sent(); 0 when there is nothing to send. */
 static int consumer_serve(struct consumer *consumer)
 {
-	bool questions = consumer->sockets.requests != NULL;
+	bool requests = consumer->sockets.requests != NULL;
 
 	if (consumer->pause_until_us > monotonic_us())
 		return 0;
-	if (questions && (consumer->socket_turn || !consumer->queue))
-		return consumer_serve_question(consumer);
-	consumer->socket_turn = questions;
+	if (requests && (consumer->socket_turn || !consumer->queue))
+		return consumer_answer(consumer);
+	consumer->socket_turn = requests;
 	return consumer->queue
 		       ? consumer_send_listener(consumer, consumer->queue)
 		       : 0;
@@ -181,8 +182,8 @@ bool consumer_step(struct consumer *consumer)
 			r = consumer_sent(consumer, consumer_sockets_send_gone(
 							    &consumer->sockets,
 							    consumer->fd));
-		else if (consumer->asked.queued)
-			r = consumer_send_question(consumer);
+		else if (consumer->stats.queued)
+			r = consumer_send_stats_request(consumer);
 		else
 			r = consumer_serve(consumer);
 	}

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /* consumer_sockets.c - sockets for backends that one consumer asked for
  *
- * Theory of operation: questions wait in a queue of bounded length. A socket is
- * made when its answer is sent, and berthd keeps no copy. What is remembered is
- * that the consumer may have sockets of that namespace: a grant, one for each
- * namespace however many sockets, because a connection's end is not told.
+ * Theory of operation: requests wait in a queue of bounded length. berthd mints
+ * a socket when it sends the answer, and keeps no copy. It keeps a grant: a
+ * note that the consumer may have sockets of a namespace. There is one grant
+ * for each namespace however many sockets there are, because nobody tells
+ * berthd when a connection ends.
  *
- * When the namespace goes, the consumer is told once, behind all that it got
- * from in there, and the grant lasts until it answers that nothing is left. A
- * namespace may go, come back by another name, be connected in, and go again
- * before the first answer is here. So what is told and not answered is counted,
- * and an answer ends the grant only when nothing was got since the last
- * telling.
+ * When the namespace goes, the consumer is told once, after everything that it
+ * got from in there, and the grant lasts until it answers that nothing is left.
+ * A namespace may go, come back by another name, be connected in, and go again
+ * before the first answer is here. So the grant counts how often the consumer
+ * was told and did not answer, and ends with the last answer if nothing was got
+ * since the consumer was told last.
  */
 #include "daemon/consumers/consumer_sockets.h"
 
@@ -25,28 +26,31 @@
 
 #include "common/util.h"
 #include "daemon/consumers/consumer_message.h"
-#include "daemon/consumers/mint.h"
+#include "daemon/consumers/socket_request.h"
 #include "lib/berth.h"
 
-/* Of each text that is kept: no address and no name of a file is longer, even
- * if all its bytes are escaped. What is cut names nothing that there is. */
+/* How long a text of a request is kept: no address and no name of a file is
+ * longer, even if all its bytes are escaped. A longer text is cut, and names
+ * nothing that exists. */
 #define TEXT_MAX 1024
 
-/** struct consumer_question - @target's texts are its own */
-struct consumer_question {
-	struct consumer_question *prev, *next;
-	uint64_t request;
-	struct mint_target target;
+/**
+ * struct waiting_request - a request that is not answered yet
+ * @request:	its texts are @backend and @netns
+ */
+struct waiting_request {
+	struct waiting_request *prev, *next;
+	struct socket_request request;
 	char *backend, *netns;
 };
 
 /**
- * struct consumer_grant - a namespace that the consumer has sockets of
- * @fresh:	it may have some that it was not told to close
- * @queued:	in the list of those to be told of
+ * struct consumer_grant - the consumer may have sockets of a namespace
+ * @fresh:	among them some that it was not told to close
+ * @queued:	it is to be told to close them: in consumer_sockets.gone
  * @n_told:	how often it was told, and did not answer
  * @gone_since_us: since when its answer is due; 0: none is
- * @last_gone_us: when there was last something to be told
+ * @last_gone_us: when the namespace last went
  */
 struct consumer_grant {
 	uint64_t netns_id;
@@ -105,43 +109,42 @@ static void grant_free(struct consumer_sockets *sockets,
 	free(grant);
 }
 
-static void question_free(struct consumer_question *question)
+static void request_free(struct waiting_request *waiting)
 {
-	free(question->backend);
-	free(question->netns);
-	free(question);
+	free(waiting->backend);
+	free(waiting->netns);
+	free(waiting);
 }
 
-static struct consumer_question *question_new(uint64_t request,
-					      const struct mint_target *target)
+static struct waiting_request *
+request_copy(const struct socket_request *request)
 {
-	struct consumer_question *question = calloc(1, sizeof(*question));
+	struct waiting_request *waiting = calloc(1, sizeof(*waiting));
 
-	if (!question)
+	if (!waiting)
 		return NULL;
-	question->request = request;
-	question->target = *target;
-	if (target->backend)
-		question->backend = strndup(target->backend, TEXT_MAX);
-	if (target->netns)
-		question->netns = strndup(target->netns, TEXT_MAX);
-	if ((target->backend && !question->backend) ||
-	    (target->netns && !question->netns)) {
-		question_free(question);
+	if (request->backend)
+		waiting->backend = strndup(request->backend, TEXT_MAX);
+	if (request->netns)
+		waiting->netns = strndup(request->netns, TEXT_MAX);
+	if ((request->backend && !waiting->backend) ||
+	    (request->netns && !waiting->netns)) {
+		request_free(waiting);
 		return NULL;
 	}
-	question->target.backend = question->backend;
-	question->target.netns = question->netns;
-	return question;
+	waiting->request = *request;
+	waiting->request.backend = waiting->backend;
+	waiting->request.netns = waiting->netns;
+	return waiting;
 }
 
-static void question_done(struct consumer_sockets *sockets)
+static void request_done(struct consumer_sockets *sockets)
 {
-	struct consumer_question *question = sockets->requests;
+	struct waiting_request *first = sockets->requests;
 
-	DL_DELETE(sockets->requests, question);
+	DL_DELETE(sockets->requests, first);
 	sockets->n_requests--;
-	question_free(question);
+	request_free(first);
 }
 
 void consumer_sockets_clear(struct consumer_sockets *sockets)
@@ -149,29 +152,29 @@ void consumer_sockets_clear(struct consumer_sockets *sockets)
 	struct consumer_grant *grant, *next;
 
 	while (sockets->requests)
-		question_done(sockets);
+		request_done(sockets);
 	HASH_ITER (hh, sockets->grants, grant, next)
 		grant_free(sockets, grant);
 }
 
-int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
-			 const struct mint_target *target)
+int consumer_sockets_add(struct consumer_sockets *sockets,
+			 const struct socket_request *request)
 {
-	struct consumer_question *question;
+	struct waiting_request *waiting;
 
 	if (sockets->n_requests >= BERTH_SOCKETS_MAX)
 		return -EPROTO;
-	question = question_new(request, target);
-	if (!question)
+	waiting = request_copy(request);
+	if (!waiting)
 		return -ENOMEM;
-	DL_APPEND(sockets->requests, question);
+	DL_APPEND(sockets->requests, waiting);
 	sockets->n_requests++;
 	return 0;
 }
 
 uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets)
 {
-	return sockets->requests ? sockets->requests->target.id : 0;
+	return sockets->requests ? sockets->requests->request.id : 0;
 }
 
 bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
@@ -226,21 +229,21 @@ int consumer_sockets_send_answer(struct consumer_sockets *sockets,
 				 int socket_fd, consumer_mint_t *mint,
 				 void *user_data)
 {
-	const struct consumer_question *question = sockets->requests;
+	const struct socket_request *request = &sockets->requests->request;
 	_cleanup_close_ int fd = -1;
 	char text[CONSUMER_SOCKET_MAX];
 	uint64_t netns_id = 0;
 	int r;
 
-	r = mint(&question->target, &fd, &netns_id, user_data);
+	r = mint(request, &fd, &netns_id, user_data);
 	/* Noted before it is sent: a socket that berthd does not know of would
 	 * outlive its namespace. */
 	if (r == 0 && netns_id)
 		r = grant_add(sockets, netns_id);
-	consumer_socket_fmt(question->request, netns_id, -r, text);
+	consumer_socket_fmt(request->number, netns_id, -r, text);
 	r = consumer_message_send(socket_fd, text, r == 0 ? fd : -1);
 	if (r == 0)
-		question_done(sockets);
+		request_done(sockets);
 	return r;
 }
 

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 struct consumer_grant;
-struct consumer_question;
-struct mint_target;
+struct socket_request;
+struct waiting_request;
 
 /**
  * struct consumer_sockets - zero-initialize
@@ -23,7 +23,7 @@ struct mint_target;
  * @gone:	those of @grants that are gone, and that it was not told of
  */
 struct consumer_sockets {
-	struct consumer_question *requests;
+	struct waiting_request *requests;
 	size_t n_requests;
 	struct consumer_grant *grants;
 	struct consumer_grant *gone;
@@ -35,7 +35,7 @@ struct consumer_sockets {
  *
  * Return: 0, or -errno of why there is none.
  */
-typedef int consumer_mint_t(const struct mint_target *target, int *ret_fd,
+typedef int consumer_mint_t(const struct socket_request *request, int *ret_fd,
 			    uint64_t *ret_netns_id, void *user_data);
 
 /** consumer_sockets_clear() - the connection is over, and what it got with it
@@ -43,14 +43,16 @@ typedef int consumer_mint_t(const struct mint_target *target, int *ret_fd,
 void consumer_sockets_clear(struct consumer_sockets *sockets);
 
 /**
- * consumer_sockets_ask() - notes a question
+ * consumer_sockets_add() - has a request wait for its answer
+ * @request:	copied, with its texts
+ *
  * Return: 0; -EPROTO: more than the protocol allows; -ENOMEM.
  */
-int consumer_sockets_ask(struct consumer_sockets *sockets, uint64_t request,
-			 const struct mint_target *target);
+int consumer_sockets_add(struct consumer_sockets *sockets,
+			 const struct socket_request *request);
 
-/** consumer_sockets_listener() - the id of that of the first question; 0: there
- * is no question */
+/** consumer_sockets_listener() - the id of the listener that the first request
+ * names; 0: there is no request */
 uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets);
 
 /**
@@ -71,7 +73,7 @@ void consumer_sockets_netns_closed(struct consumer_sockets *sockets,
 int consumer_sockets_send_gone(struct consumer_sockets *sockets, int socket_fd);
 
 /**
- * consumer_sockets_send_answer() - answers the first question
+ * consumer_sockets_send_answer() - answers the first request
  *
  * The socket is made only now, so that nothing is held that may wait.
  * Return: 0, or -errno of sendmsg(2); then it is still to be answered.

@@ -198,7 +198,7 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 		.delivered = consumer->n_done,
 		.undelivered = consumer->n_queue,
 		.withdrawn = withdrawals_count(&consumer->withdrawals),
-		.silent = consumer->asked.since_us != 0,
+		.silent = consumer->stats.since_us != 0,
 	};
 }
 

@@ -18,8 +18,8 @@
 struct berth_counts;
 struct consumers;
 struct endpoint;
-struct mint_target;
 struct netns;
+struct socket_request;
 
 /**
  * struct consumers_ops - what the consumers' owner provides
@@ -43,7 +43,7 @@ struct consumers_ops {
 			void *user_data);
 	void (*stats_changed)(void *user_data);
 	int (*mint)(const struct listener *listener,
-		    const struct mint_target *target, int *ret_fd,
+		    const struct socket_request *request, int *ret_fd,
 		    uint64_t *ret_netns_id, void *user_data);
 	void (*lost)(const char *consumer, void *user_data);
 };
@@ -112,7 +112,7 @@ bool consumers_step(struct consumers *consumers);
  *
  * Answers come through @counted. A consumer that did not answer the last time
  * is not asked again before it did, or, if it is one that answers at all,
- * before a while is over: so one that is stuck, or knows no such question,
+ * before a while is over: so one that is stuck, or knows no such request,
  * costs one wait and has one message to read.
  */
 void consumers_ask_stats(struct consumers *consumers, uint64_t request);

@@ -34,14 +34,14 @@ struct delivery {
 };
 
 /**
- * struct asked - what a consumer was asked to count up
- * @request:	of the last question
- * @since_us:	when that was; 0: it is answered
+ * struct stats_request - the last request for what a consumer counted
+ * @number:	the answer bears it
+ * @since_us:	when it was made; 0: it is answered
  * @queued:	it is not sent yet
- * @answers:	the consumer has answered before
+ * @answers:	the consumer has answered one before
  */
-struct asked {
-	uint64_t request;
+struct stats_request {
+	uint64_t number;
 	uint64_t since_us;
 	bool queued;
 	bool answers;
@@ -66,7 +66,7 @@ struct consumer {
 	struct log_ratelimit short_limit;
 	bool blocked;
 	uint64_t pause_until_us;
-	struct asked asked;
+	struct stats_request stats;
 	size_t n_done;
 	size_t n_queue;
 	struct delivery *queue;

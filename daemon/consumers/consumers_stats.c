@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* consumers_stats.c - asks consumers what they counted
  *
- * Theory of operation: a consumer has one question at a time. It is waited for
- * by whoever asked, not here; an answer that nobody waits for any more is
- * dropped, and tells only that the consumer may be asked again. What an answer
- * can cost is bounded by what the consumer has: ids of other listeners are
- * ignored, and a listener that comes twice replaces itself.
+ * Theory of operation: a consumer has one request at a time. stats.c waits for
+ * the answers, not this file. An answer to an earlier request is dropped, and
+ * tells only that the consumer may be asked again. What an answer can cost is
+ * bounded by what the consumer has: ids of other listeners are ignored, and a
+ * listener that comes twice replaces itself.
  */
 #include "daemon/consumers/consumers_internal.h"
 
@@ -41,8 +41,8 @@ int consumer_counted(struct consumer *consumer, struct consumer_reply *reply)
 	uint64_t id;
 	int r;
 
-	if (!consumer->asked.since_us ||
-	    reply->request != consumer->asked.request)
+	if (!consumer->stats.since_us ||
+	    reply->request != consumer->stats.number)
 		return 0; /* nobody waits for it any more */
 	while ((r = consumer_reply_next(reply, &id, &counts)) > 0) {
 		service = consumer_service(consumer, id);
@@ -52,8 +52,8 @@ int consumer_counted(struct consumer *consumer, struct consumer_reply *reply)
 					       consumers->user_data);
 	}
 	if (r == 0 && !reply->more) {
-		consumer->asked.since_us = 0;
-		consumer->asked.answers = true;
+		consumer->stats.since_us = 0;
+		consumer->stats.answers = true;
 		consumers->ops.stats_changed(consumers->user_data);
 	}
 	return r;
@@ -62,12 +62,12 @@ int consumer_counted(struct consumer *consumer, struct consumer_reply *reply)
 static bool consumer_may_be_asked(const struct consumer *consumer,
 				  uint64_t now_us)
 {
-	const struct asked *asked = &consumer->asked;
+	const struct stats_request *stats = &consumer->stats;
 
 	if (consumer->fd < 0)
 		return false;
-	return !asked->since_us || (asked->answers && !asked->queued &&
-				    asked->since_us + STATS_RETRY_US <= now_us);
+	return !stats->since_us || (stats->answers && !stats->queued &&
+				    stats->since_us + STATS_RETRY_US <= now_us);
 }
 
 void consumers_ask_stats(struct consumers *consumers, uint64_t request)
@@ -78,9 +78,9 @@ void consumers_ask_stats(struct consumers *consumers, uint64_t request)
 	LL_FOREACH (consumers->list, consumer) {
 		if (!consumer_may_be_asked(consumer, now_us))
 			continue;
-		consumer->asked.request = request;
-		consumer->asked.since_us = now_us;
-		consumer->asked.queued = true;
+		consumer->stats.number = request;
+		consumer->stats.since_us = now_us;
+		consumer->stats.queued = true;
 	}
 }
 
@@ -91,7 +91,7 @@ size_t consumers_stats_waiting(const struct consumers *consumers,
 	size_t n = 0;
 
 	LL_FOREACH (consumers->list, consumer)
-		n += consumer->asked.since_us &&
-		     consumer->asked.request == request;
+		n += consumer->stats.since_us &&
+		     consumer->stats.number == request;
 	return n;
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* mint.c - a socket for a consumer to connect to a rule's backend with
+/* mint.c - mints a socket for a consumer to connect to a rule's backend with
  *
- * A consumer cannot enter a namespace, and has no capability that
- * IP_TRANSPARENT needs. So berthd makes the socket, and binds it: berth-relay
- * may bind none. Connecting needs no privilege. It gives only what the rule of
- * a listener that the consumer has says; who asks chooses nothing else but the
- * client's address, where a rule says `transparent`. That is checked, because
- * the consumer is not trusted; and the ports that need a privilege are not
- * given away with berthd's.
+ * A consumer cannot enter a namespace, and lacks the capability that
+ * IP_TRANSPARENT needs. So berthd makes the socket, and binds it, because
+ * berth-relay may bind none. Connecting needs no privilege. berthd mints only
+ * what the rule of a listener says that the consumer has. The consumer chooses
+ * nothing but the client's address, where a rule says `transparent`. berthd
+ * checks that address, because the consumer is not trusted, and binds without
+ * its own privilege, so that nobody gets a port below 1024.
  */
 #include "daemon/consumers/mint.h"
 
@@ -29,7 +29,8 @@
 #include "daemon/privileges.h"
 #include "watcher/watcher.h"
 
-/* Is @told what a consumer was told of @bytes? Return: 0; -ESTALE; -ENOMEM. */
+/* Is @told the text by which a consumer was told of @bytes?
+ * Return: 0; -ESTALE: it is not; -ENOMEM. */
 static int compare_told(const char *bytes, const char *told)
 {
 	json_t *text = json_text(bytes);
@@ -52,24 +53,25 @@ static bool has_source(const struct service *service,
 	return false;
 }
 
-int mint_check(const struct service *service, const struct mint_target *target)
+int mint_check(const struct service *service,
+	       const struct socket_request *request)
 {
 	int r = 0;
 
-	if (service->transparent != (target->client.family != AF_UNSPEC))
+	if (service->transparent != (request->client.family != AF_UNSPEC))
 		return -ESTALE;
-	if (target->from.family != AF_UNSPEC &&
-	    !has_source(service, &target->from))
+	if (request->from.family != AF_UNSPEC &&
+	    !has_source(service, &request->from))
 		return -ESTALE;
-	if (target->backend) {
+	if (request->backend) {
 		if (service->action != SERVICE_FORWARD ||
-		    target->to >= service->n_to)
+		    request->to >= service->n_to)
 			return -ESTALE;
-		r = compare_told(service->to[target->to], target->backend);
+		r = compare_told(service->to[request->to], request->backend);
 	}
-	if (r == 0 && target->netns)
+	if (r == 0 && request->netns)
 		r = compare_told(service->netns ? service->netns : "",
-				 target->netns);
+				 request->netns);
 	return r;
 }
 
@@ -98,28 +100,28 @@ int mint_choose(const struct service *service, enum protocol protocol,
 }
 
 static int client_address(const struct backend_socket *sock,
-			  const struct mint_target *target,
+			  const struct socket_request *request,
 			  struct sockaddr_storage *ret_address)
 {
 	bool datagrams = sock->protocol == PROTOCOL_UDP;
-	int r = stand_in_check(&target->client, sock->domain);
+	int r = stand_in_check(&request->client, sock->domain);
 
 	if (r < 0)
 		return r;
 	/* A port of the kernel's choice would be another client. */
-	if (datagrams && target->client_port == 0)
+	if (datagrams && request->client_port == 0)
 		return -EADDRNOTAVAIL;
-	return (int)ip_addr_to_sockaddr(&target->client,
-					datagrams ? target->client_port : 0,
+	return (int)ip_addr_to_sockaddr(&request->client,
+					datagrams ? request->client_port : 0,
 					/* scope_id= */ 0, ret_address);
 }
 
 int mint_address(const struct backend_socket *sock,
-		 const struct mint_target *target,
+		 const struct socket_request *request,
 		 struct sockaddr_storage *ret_address)
 {
-	if (target->client.family != AF_UNSPEC)
-		return client_address(sock, target, ret_address);
+	if (request->client.family != AF_UNSPEC)
+		return client_address(sock, request, ret_address);
 	if (!sock->bound)
 		return 0;
 	if (!sock->source)
@@ -251,7 +253,7 @@ static int make_association(const struct service *service, int netns_fd,
 }
 
 int mint_socket(struct watcher *watcher, const struct listener *listener,
-		const struct mint_target *target, int *ret_fd,
+		const struct socket_request *request, int *ret_fd,
 		uint64_t *ret_netns_id)
 {
 	_cleanup_close_ int netns_fd = -1, fd = -1;
@@ -262,14 +264,14 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	uint64_t netns_id;
 	int r, len;
 
-	r = mint_check(service, target);
+	r = mint_check(service, request);
 	if (r < 0)
 		return r;
 	r = mint_choose(service, (enum protocol)listener->endpoint.protocol,
-			target->to, &backend, &sock);
+			request->to, &backend, &sock);
 	if (r < 0)
 		return r;
-	len = mint_address(&sock, target, &address);
+	len = mint_address(&sock, request, &address);
 	if (len < 0)
 		return len;
 	r = open_place(watcher, service->netns, &netns_fd, &netns_id);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mint.h - a socket for a consumer to connect to a rule's backend with */
+/* mint.h - mints a socket for a consumer to connect to a rule's backend with */
 #ifndef DAEMON_CONSUMERS_MINT_H
 #define DAEMON_CONSUMERS_MINT_H
 
 #include <stdint.h>
 
-#include "common/ip.h"
 #include "common/listener_spec.h"
+#include "daemon/consumers/socket_request.h"
 
 struct backend;
 struct backend_socket;
@@ -14,32 +14,11 @@ struct listener;
 struct watcher;
 
 /**
- * struct mint_target - what a consumer asks for a socket to
- * @id:		of the listener
- * @to:		index of its backend
- * @backend:	the backend as the consumer was told, NULL: any
- * @netns:	the same of the rule's namespace, "" for none, NULL: any
- * @client:	AF_UNSPEC, or whose address the socket is to have, because the
- *		consumer was told `transparent`
- * @client_port: for UDP, in host byte order
- * @from:	AF_UNSPEC: any, or one of the rule's addresses that the consumer
- *		was told
- */
-struct mint_target {
-	uint64_t id;
-	unsigned int to;
-	const char *backend;
-	const char *netns;
-	struct ip_addr client;
-	uint16_t client_port;
-	struct ip_addr from;
-};
-
-/**
  * mint_check() - does the rule say what the consumer believes? Pure.
  * Return: 0; -ESTALE: not any more; -ENOMEM.
  */
-int mint_check(const struct service *service, const struct mint_target *target);
+int mint_check(const struct service *service,
+	       const struct socket_request *request);
 
 /**
  * mint_choose() - which socket connects to a backend; pure
@@ -57,7 +36,7 @@ int mint_choose(const struct service *service, enum protocol protocol,
 /**
  * mint_address() - what such a socket is bound to; pure
  * @sock:	as of mint_choose()
- * @target:	with the client that it stands in for, which the consumer says
+ * @request:	with the client that it stands in for, which the consumer says
  *		and nobody can verify; or without one
  * @ret_address: the client's address, with its port for UDP, else with none; or
  *		the rule's
@@ -67,11 +46,11 @@ int mint_choose(const struct service *service, enum protocol protocol,
  * address of that family.
  */
 int mint_address(const struct backend_socket *sock,
-		 const struct mint_target *target,
+		 const struct socket_request *request,
 		 struct sockaddr_storage *ret_address);
 
 /**
- * mint_socket() - makes one where the listener's rule says, and only there
+ * mint_socket() - makes a socket where the listener's rule says, and only there
  * @ret_fd:	unconnected, non-blocking, close-on-exec; the caller's; with
  *		`transparent` bound to the client's address, with `from` by TCP
  *		and UDP to the rule's, else to an SCTP backend to the addresses
@@ -85,7 +64,7 @@ int mint_address(const struct backend_socket *sock,
  * setns(2), bind(2), and of sctp_addrs_add_routed().
  */
 int mint_socket(struct watcher *watcher, const struct listener *listener,
-		const struct mint_target *target, int *ret_fd,
+		const struct socket_request *request, int *ret_fd,
 		uint64_t *ret_netns_id);
 
 #endif

@@ -17,7 +17,7 @@
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
-#include "daemon/consumers/mint.h"
+#include "daemon/consumers/socket_request.h"
 #include "lib/berth.h"
 
 #define LISTENERS 400 /* more than a socket buffer takes */
@@ -87,16 +87,16 @@ static inline void stats_changed(void *user_data)
 	(void)user_data;
 }
 
-/* As if every question were of before a change. */
+/* As if every request had been made before a change. */
 static inline int mint(const struct listener *listener,
-		       const struct mint_target *target, int *ret_fd,
+		       const struct socket_request *request, int *ret_fd,
 		       uint64_t *ret_netns_id, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
 	(void)ret_fd;
 	(void)ret_netns_id;
-	assert_int_equal(listener->id, target->id);
+	assert_int_equal(listener->id, request->id);
 	fixture->n_minted++;
 	return -ESTALE;
 }

@@ -115,23 +115,23 @@ static void test_socket(void **state)
 						      &reply),
 				 0);
 		memset(buffer, 0, sizeof(buffer)); /* it needs it no more */
-		assert_true(reply.request == UINT64_MAX);
-		assert_int_equal(reply.target.id, 7);
-		assert_int_equal(reply.target.to, 2);
-		assert_int_equal(!reply.target.backend, !cases[i].backend);
+		assert_true(reply.socket.number == UINT64_MAX);
+		assert_int_equal(reply.socket.id, 7);
+		assert_int_equal(reply.socket.to, 2);
+		assert_int_equal(!reply.socket.backend, !cases[i].backend);
 		if (cases[i].backend)
-			assert_string_equal(reply.target.backend,
+			assert_string_equal(reply.socket.backend,
 					    cases[i].backend);
-		assert_int_equal(!reply.target.netns, !cases[i].netns);
+		assert_int_equal(!reply.socket.netns, !cases[i].netns);
 		if (cases[i].netns)
-			assert_string_equal(reply.target.netns, cases[i].netns);
-		assert_int_equal(reply.target.client.family != AF_UNSPEC,
+			assert_string_equal(reply.socket.netns, cases[i].netns);
+		assert_int_equal(reply.socket.client.family != AF_UNSPEC,
 				 cases[i].client != NULL);
 		if (cases[i].client)
-			assert_string_equal(ip_addr_fmt(&reply.target.client,
+			assert_string_equal(ip_addr_fmt(&reply.socket.client,
 							client),
 					    cases[i].client);
-		assert_int_equal(reply.target.client_port, cases[i].port);
+		assert_int_equal(reply.socket.client_port, cases[i].port);
 		consumer_reply_done(&reply);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {

@@ -3,7 +3,7 @@
 #include "consumers_fixture.h"
 
 /* First the change of which the consumer knew nothing when it asked, also if it
- * is the last of many, then that its question is of before. */
+ * is the last of many, then that its request was made before. */
 static void test_change_comes_before_the_answer(void **state)
 {
 	static const char text[] =

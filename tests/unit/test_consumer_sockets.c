@@ -12,7 +12,7 @@
 
 #include "common/util.h"
 #include "daemon/consumers/consumer_sockets.h"
-#include "daemon/consumers/mint.h"
+#include "daemon/consumers/socket_request.h"
 #include "lib/berth.h"
 
 /**
@@ -63,13 +63,14 @@ static int teardown(void **state)
 static int ask(struct fixture *f, uint64_t request, uint64_t id)
 {
 	char backend[] = "10.0.0.1:1", netns[] = "b";
-	const struct mint_target target = {
+	const struct socket_request wanted = {
+		.number = request,
 		.id = id,
 		.to = (unsigned int)id - 70,
 		.backend = f->long_text ? f->long_text : backend,
 		.netns = f->long_text ? NULL : netns,
 	};
-	int r = consumer_sockets_ask(&f->sockets, request, &target);
+	int r = consumer_sockets_add(&f->sockets, &wanted);
 
 	/* It has texts of its own. */
 	memset(backend, 'x', sizeof(backend));
@@ -77,18 +78,18 @@ static int ask(struct fixture *f, uint64_t request, uint64_t id)
 	return r;
 }
 
-static int mint(const struct mint_target *target, int *ret_fd,
+static int mint(const struct socket_request *request, int *ret_fd,
 		uint64_t *ret_netns_id, void *user_data)
 {
 	struct fixture *f = user_data;
 
-	assert_int_equal(target->id, 70 + target->to);
+	assert_int_equal(request->id, 70 + request->to);
 	if (f->long_text) {
-		assert_in_range(strlen(target->backend), 1024, 2048);
-		assert_null(target->netns);
+		assert_in_range(strlen(request->backend), 1024, 2048);
+		assert_null(request->netns);
 	} else {
-		assert_string_equal(target->backend, "10.0.0.1:1");
-		assert_string_equal(target->netns, "b");
+		assert_string_equal(request->backend, "10.0.0.1:1");
+		assert_string_equal(request->netns, "b");
 	}
 	if (f->refuse)
 		return -f->refuse;
@@ -103,7 +104,7 @@ static int send_answer(struct fixture *f)
 	return consumer_sockets_send_answer(&f->sockets, f->fd, mint, f);
 }
 
-/* Answers the question @request and compares what arrives. */
+/* Answers the request @request and compares what arrives. */
 static void expect_answer(struct fixture *f, uint64_t request, int error)
 {
 	struct berth_message *message;
@@ -147,7 +148,7 @@ static void test_answers_in_order(void **state)
 	assert_true(consumer_sockets_hold(&f->sockets, 5));
 }
 
-/* A consumer is not trusted: 128 questions could hold 8 MiB. */
+/* A consumer is not trusted: 128 requests could hold 8 MiB. */
 static void test_long_text_is_cut(void **state)
 {
 	struct fixture *f = *state;
@@ -212,7 +213,7 @@ static void test_namespace_goes(void **state)
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
 	assert_true(consumer_sockets_netns_gone(&f->sockets, 5, 100));
 	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 200));
-	/* An answer before the question is none. */
+	/* An answer before the request is none. */
 	consumer_sockets_netns_closed(&f->sockets, 5);
 	expect_gone(f, 5);
 	assert_null(f->sockets.gone);

@@ -2,7 +2,7 @@
 /* test_consumers_stats.c - what consumers are asked to count, and answer */
 #include "consumers_fixture.h"
 
-static void expect_question(struct fixture *fixture, json_int_t request)
+static void expect_request(struct fixture *fixture, json_int_t request)
 {
 	struct arrival arrival;
 
@@ -30,7 +30,7 @@ static void test_counts(void **state)
 
 	consumers_ask_stats(fixture->consumers, 7);
 	assert_int_equal(consumers_stats_waiting(fixture->consumers, 7), 1);
-	expect_question(fixture, 7);
+	expect_request(fixture, 7);
 	answer(fixture, "{\"type\":\"stats\",\"request\":6,\"listeners\":"
 			"[{\"id\":1}]}");
 	assert_int_equal(fixture->n_counted, 0);
@@ -57,7 +57,7 @@ static void test_counts(void **state)
 	assert_int_equal(fixture->lost, 0);
 }
 
-/* It has one question to read, however often somebody wants to know. */
+/* It has one request to read, however often somebody wants to know. */
 static void test_silent_consumer_is_asked_once(void **state)
 {
 	struct fixture *fixture = *state;
@@ -75,13 +75,13 @@ static void test_silent_consumer_is_asked_once(void **state)
 	answer(fixture, "{\"type\":\"stats\",\"request\":1,\"listeners\":[]}");
 	assert_false(info(fixture).silent);
 	consumers_ask_stats(fixture->consumers, 5);
-	expect_question(fixture, 5);
+	expect_request(fixture, 5);
 	/* Another connection is another consumer. */
 	attach(fixture);
 	assert_false(info(fixture).silent);
 	assert_int_equal(consumers_stats_waiting(fixture->consumers, 5), 0);
 	consumers_ask_stats(fixture->consumers, 6);
-	expect_question(fixture, 6);
+	expect_request(fixture, 6);
 }
 
 static void test_wrong_counts_end_the_connection(void **state)

@@ -101,7 +101,7 @@ static void test_what_the_rule_does_not_say(void **state)
 	}
 }
 
-/* The rule changed while the question was on its way. */
+/* The rule changed while the request was on its way. */
 static void test_what_the_consumer_believes(void **state)
 {
 	char first[] = "10.0.0.1:1", second[] = "tcp://10.0.0.2:1";
@@ -110,7 +110,7 @@ static void test_what_the_consumer_believes(void **state)
 	const struct {
 		enum service_action action;
 		char *netns;
-		struct mint_target target;
+		struct socket_request request;
 		int result;
 	} cases[] = {
 		{ SERVICE_FORWARD, netns, { .to = 0 }, 0 }, /* says nothing */
@@ -160,7 +160,7 @@ static void test_what_the_consumer_believes(void **state)
 			.netns = cases[i].netns,
 		};
 
-		assert_int_equal(mint_check(&service, &cases[i].target),
+		assert_int_equal(mint_check(&service, &cases[i].request),
 				 cases[i].result);
 	}
 }
@@ -169,13 +169,13 @@ static void test_what_the_consumer_believes(void **state)
 static void test_whom_the_consumer_stands_in_for(void **state)
 {
 	struct service service = { .action = SERVICE_FORWARD };
-	struct mint_target target = { .to = 0 };
+	struct socket_request request = { .to = 0 };
 
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		service.transparent = i % 2;
-		target.client.family = i / 2 ? AF_INET : AF_UNSPEC;
-		assert_int_equal(mint_check(&service, &target),
+		request.client.family = i / 2 ? AF_INET : AF_UNSPEC;
+		assert_int_equal(mint_check(&service, &request),
 				 i % 2 == i / 2 ? 0 : -ESTALE);
 	}
 }
@@ -190,7 +190,7 @@ static void test_sources(void **state)
 				   .n_to = ARRAY_SIZE(to),
 				   .from = from,
 				   .n_from = ARRAY_SIZE(from) };
-	struct mint_target target = { .to = 0 };
+	struct socket_request request = { .to = 0 };
 	struct sockaddr_storage address;
 	struct backend_socket sock;
 	struct backend backend;
@@ -204,17 +204,17 @@ static void test_sources(void **state)
 		assert_int_equal(mint_choose(&service, PROTOCOL_TCP, i,
 					     &backend, &sock),
 				 0);
-		target.from = from[i].addr;
-		assert_int_equal(mint_address(&sock, &target, &address),
+		request.from = from[i].addr;
+		assert_int_equal(mint_address(&sock, &request, &address),
 				 i ? IPV6 : IPV4);
 		assert_int_equal(ip_addr_from_sockaddr(&address, &bound, &port),
 				 0);
 		assert_true(ip_addr_equal(&bound, &from[i].addr));
 		assert_int_equal(port, 0);
-		assert_int_equal(mint_check(&service, &target), 0);
+		assert_int_equal(mint_check(&service, &request), 0);
 	}
-	target.from.bytes[15] = 2; /* of the rule before */
-	assert_int_equal(mint_check(&service, &target), -ESTALE);
+	request.from.bytes[15] = 2; /* of the rule before */
+	assert_int_equal(mint_check(&service, &request), -ESTALE);
 	/* By SCTP all of them are for the consumer to bind. */
 	assert_int_equal(mint_choose(&service, PROTOCOL_SCTP, 0, &backend,
 				     &sock),
@@ -222,12 +222,13 @@ static void test_sources(void **state)
 	service.netns = netns;
 	assert_int_equal(
 		mint_choose(&service, PROTOCOL_SCTP, 0, &backend, &sock), 0);
-	assert_int_equal(mint_address(&sock, &target, &address), 0);
+	assert_int_equal(mint_address(&sock, &request, &address), 0);
 	/* By a template to a family that the rule has no address of. */
 	service.n_from = 1;
 	assert_int_equal(
 		mint_choose(&service, PROTOCOL_TCP, 1, &backend, &sock), 0);
-	assert_int_equal(mint_address(&sock, &target, &address), -EAFNOSUPPORT);
+	assert_int_equal(mint_address(&sock, &request, &address),
+			 -EAFNOSUPPORT);
 }
 
 /* Nothing of what the consumer says is believed. */
@@ -259,20 +260,21 @@ static void test_clients(void **state)
 			.domain = cases[i].domain,
 			.protocol = cases[i].protocol,
 		};
-		struct mint_target target = { .client_port = cases[i].port };
+		struct socket_request request = { .client_port =
+							  cases[i].port };
 		struct sockaddr_storage address;
 		struct ip_addr bound;
 		uint16_t port;
 
-		assert_int_equal(ip_addr_parse(cases[i].client, &target.client),
-				 0);
-		assert_int_equal(mint_address(&sock, &target, &address),
+		assert_int_equal(
+			ip_addr_parse(cases[i].client, &request.client), 0);
+		assert_int_equal(mint_address(&sock, &request, &address),
 				 cases[i].result);
 		if (cases[i].result < 0)
 			continue;
 		assert_int_equal(ip_addr_from_sockaddr(&address, &bound, &port),
 				 0);
-		assert_true(ip_addr_equal(&bound, &target.client));
+		assert_true(ip_addr_equal(&bound, &request.client));
 		assert_int_equal(port, cases[i].bound);
 	}
 }
@@ -289,12 +291,12 @@ static int mint(enum protocol protocol, const char *client, uint16_t port,
 		.service = &service,
 		.endpoint = { .protocol = (uint8_t)protocol },
 	};
-	struct mint_target target = { .client_port = port };
+	struct socket_request request = { .client_port = port };
 	uint64_t netns_id = 1;
 	int r;
 
-	assert_int_equal(ip_addr_parse(client, &target.client), 0);
-	r = mint_socket(NULL, &listener, &target, ret_fd, &netns_id);
+	assert_int_equal(ip_addr_parse(client, &request.client), 0);
+	r = mint_socket(NULL, &listener, &request, ret_fd, &netns_id);
 	if (r == 0)
 		assert_int_equal(netns_id, 0);
 	return r;
