@@ -82,13 +82,15 @@ void consumer_pause(struct consumer *consumer)
 	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
 }
 
-/* It could not take what it was sent of @id, which goes back to @state. */
+/* The consumer could not take what it was sent of the listener @id: its
+ * delivery goes back to @state. */
 static void consumer_short(struct consumer *consumer, uint64_t id,
 			   enum delivery_state state)
 {
 	struct delivery *delivery = consumer_delivery(consumer, id);
 
-	/* Closed meanwhile; another's; or so much is sent again anyway. */
+	/* It was closed meanwhile, or is another consumer's; or it is in the
+	 * queue already, with as much to be sent. */
 	if (!delivery || delivery->state <= state)
 		return;
 	delivery_set(delivery, state);

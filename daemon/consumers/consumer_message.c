@@ -14,8 +14,8 @@
 #include "daemon/json_build.h"
 #include "daemon/consumers/stats_counts.h"
 
-/* A message has room for 64 KiB, and a namespace may have any number of names;
- * whoever reads them for a label needs the first. */
+/* A message has room for 64 KiB, and a namespace may have any number of names.
+ * Consumers use them as a label, for which the first ones will do. */
 #define NAMES_MAX 32
 
 static void json_cleanup(json_t **json)
@@ -261,7 +261,8 @@ void consumer_socket_fmt(uint64_t request, uint64_t netns_id, int error,
 {
 	static const char head[] = "{\"type\":\"socket\",\"request\":";
 
-	/* Both fit; what looks negative is read as it was written. */
+	/* Both fit. A number above INT64_MAX is written as a negative one, and
+	 * the consumer reads it the same way. */
 	if (error)
 		(void)snprintf(buffer, CONSUMER_SOCKET_MAX,
 			       "%s%" PRId64 ",\"error\":%d}", head,

@@ -38,8 +38,8 @@ struct consumer_sockets {
 typedef int consumer_mint_t(const struct socket_request *request, int *ret_fd,
 			    uint64_t *ret_netns_id, void *user_data);
 
-/** consumer_sockets_clear() - the connection is over, and what it got with it
- */
+/** consumer_sockets_clear() - the connection is over: forgets its requests and
+ * grants */
 void consumer_sockets_clear(struct consumer_sockets *sockets);
 
 /**
@@ -56,13 +56,15 @@ int consumer_sockets_add(struct consumer_sockets *sockets,
 uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets);
 
 /**
- * consumer_sockets_netns_gone() - has the consumer told, if it has sockets
- * Return: does it?
+ * consumer_sockets_netns_gone() - a namespace goes: the consumer is to be told,
+ * if it may have sockets of it that it was not told to close
+ * Return: is it to be told?
  */
 bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
 				 uint64_t netns_id, uint64_t now_us);
 
-/** consumer_sockets_netns_closed() - the consumer's answer to that */
+/** consumer_sockets_netns_closed() - the consumer answers that it has closed
+ * what it had of a namespace */
 void consumer_sockets_netns_closed(struct consumer_sockets *sockets,
 				   uint64_t netns_id);
 
@@ -82,11 +84,12 @@ int consumer_sockets_send_answer(struct consumer_sockets *sockets,
 				 int socket_fd, consumer_mint_t *mint,
 				 void *user_data);
 
-/** consumer_sockets_oldest_us() - since when does the consumer not answer that
- * it closed what it has of a namespace? 0: it did. */
+/** consumer_sockets_oldest_us() - since when is the oldest `netns_closed` due?
+ * 0: none is */
 uint64_t consumer_sockets_oldest_us(const struct consumer_sockets *sockets);
 
-/** consumer_sockets_hold() - may it have sockets of that namespace? */
+/** consumer_sockets_hold() - may the consumer have sockets of that namespace?
+ */
 bool consumer_sockets_hold(const struct consumer_sockets *sockets,
 			   uint64_t netns_id);
 

@@ -65,8 +65,8 @@ bool consumers_step(struct consumers *consumers)
 	return left;
 }
 
-/* Earliest moment at which something of a namespace that is gone was first
- * asked for. */
+/* Since when does the consumer not let go of what it has of a namespace that is
+ * gone? 0: it has nothing of one. */
 static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
 {
 	uint64_t sockets_us = consumer_sockets_oldest_us(&consumer->sockets);
@@ -77,8 +77,9 @@ static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
 	return oldest_us;
 }
 
-/* A consumer that sits on a dead namespace is worth less than the namespace:
- * its connection ends, and its owner ends the process that it knows. */
+/* A consumer that does not let go of a dead namespace keeps the kernel from
+ * freeing it. So its connection is ended, and the owner, who is told, ends the
+ * process. */
 static void consumers_timeout(void *user_data)
 {
 	struct consumers *consumers = user_data;
@@ -110,7 +111,8 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 
 	if (!consumers)
 		return -ENOMEM;
-	/* One by one: the buffer takes no memory before it is used. */
+	/* The members are set one by one, so that the buffer takes no memory
+	 * before it is used. */
 	consumers->loop = loop;
 	consumers->ops = *ops;
 	consumers->user_data = user_data;

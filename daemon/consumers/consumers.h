@@ -110,10 +110,10 @@ bool consumers_step(struct consumers *consumers);
  * consumers_ask_stats() - asks every consumer what it counted
  * @request:	never used before
  *
- * Answers come through @counted. A consumer that did not answer the last time
- * is not asked again before it did, or, if it is one that answers at all,
- * before a while is over: so one that is stuck, or knows no such request,
- * costs one wait and has one message to read.
+ * Answers come through @counted. A consumer that did not answer the last
+ * request is not asked again before it answers; or, if it ever answered one,
+ * before a while is over. So a consumer that is stuck, or does not know the
+ * message, has one message to read, and is waited for once.
  */
 void consumers_ask_stats(struct consumers *consumers, uint64_t request);
 
@@ -126,7 +126,7 @@ size_t consumers_stats_waiting(const struct consumers *consumers,
  * @delivered:	listeners it has
  * @undelivered: listeners it does not have yet
  * @withdrawn:	listeners taken away whose release it has not confirmed
- * @silent:	it did not answer what it counted
+ * @silent:	it did not answer the last request for its counts
  */
 struct consumer_info {
 	const char *name;
@@ -151,8 +151,8 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 bool consumers_delivered(const struct listener *listener);
 
 /**
- * consumers_holder() - who has a withdrawn listener of @netns_id, not released
- * yet, beside which @endpoint cannot be opened
+ * consumers_holder() - finds a consumer that holds a withdrawn listener of
+ * @netns_id, beside which @endpoint cannot be opened
  * Return: the consumer's name, borrowed, or NULL.
  */
 const char *consumers_holder(const struct consumers *consumers,

@@ -14,7 +14,7 @@
 
 #include "common/util.h"
 
-/* Until a consumer that answered before, and now did not, is asked again. */
+/* After this a consumer that does not answer is asked again, if it ever did. */
 #define STATS_RETRY_US (10 * USEC_PER_SEC)
 
 /* The service of a listener that the consumer has, or NULL. */

@@ -70,7 +70,7 @@ void consumers_listener_opened(struct consumers *consumers,
 	struct delivery *delivery = consumer ? malloc(sizeof(*delivery)) : NULL;
 
 	if (!delivery) {
-		/* It answers from the backlog only; a reload tries again. */
+		/* Clients wait in its backlog; a reload tries again. */
 		log_error("out of memory: a listener of rule '%s' is not "
 			  "delivered",
 			  listener->service->rule);
@@ -101,14 +101,15 @@ void consumers_listener_changed(struct consumers *consumers,
 		delivery_set(delivery, DELIVERY_STALE);
 }
 
-/* Asks @consumer to let go of what it knows; memory permitting. */
+/* Has @consumer told to let go of @listener. */
 static void consumer_withdraw(struct consumer *consumer,
 			      const struct listener *listener)
 {
 	if (withdrawals_add(&consumer->withdrawals, listener, monotonic_us()) ==
 	    0)
 		return;
-	/* The consumer would hold it for ever: start it afresh. */
+	/* Without a withdrawal the consumer would hold the listener for ever.
+	 * Without a connection it lets go of all. */
 	consumer_lost(consumer, ENOMEM, "cannot withdraw a listener");
 }
 

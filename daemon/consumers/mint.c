@@ -166,8 +166,8 @@ static int make_transparent(int fd, int family)
 	return r < 0 ? -errno : 0;
 }
 
-/* A transparent socket's address need not be local: but SCTP over IPv4 sends
- * from no other, and says so here (EADDRNOTAVAIL). */
+/* A transparent socket may be bound to an address that is not local, but by
+ * SCTP over IPv4: then bind(2) fails with EADDRNOTAVAIL. */
 static int bind_minted(int fd, const struct backend_socket *sock,
 		       bool transparent, const struct sockaddr *address,
 		       socklen_t len)
@@ -175,8 +175,8 @@ static int bind_minted(int fd, const struct backend_socket *sock,
 	static const int on = 1;
 	int r;
 
-	/* Else a port would be taken that may serve only one destination. SCTP
-	 * does not heed it. */
+	/* Without it bind(2) would take a port that no other destination can
+	 * use. SCTP does not know this option. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 			 sizeof(on));
 	if (!transparent)
@@ -223,8 +223,8 @@ static int make_plain(int netns_fd, const struct backend_socket *sock,
 	return 0;
 }
 
-/* An association is bound to the addresses that the rule says, or that it is
- * routed from, which only a socket that was born beside it can tell. */
+/* An association is bound to the rule's addresses, or to those that it is
+ * routed from. Only a UDP socket of the same namespace can tell the latter. */
 static int make_association(const struct service *service, int netns_fd,
 			    const struct backend *backend,
 			    const struct backend_socket *sock, int *ret_fd)

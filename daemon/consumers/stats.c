@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* stats.c - what consumers counted, by listener and by rule
  *
- * Theory of operation: only consumers count. What they counted for listeners
- * that they have is asked for when somebody wants to know, and kept nowhere.
- * When they release a listener they say its last counts, and those are added
- * to the total of its rule here. So a rule's counts are its total and what is
- * collected of its listeners, and a listener is in exactly one of the two: one
- * that is released while the others are being collected leaves the collection.
- * What a consumer had counted and did not say before its connection ended is
- * lost.
+ * Theory of operation: only consumers count. berthd collects the counts of
+ * present listeners from them when somebody wants to know, and does not keep
+ * them. With the release of a listener a consumer sends its last counts, and
+ * those are added to the total of the listener's rule here. So a rule's counts
+ * are its total plus what is collected of its listeners. A listener is in
+ * exactly one of the two: if it is released during a collection, its counts
+ * leave the collection. Counts that a consumer did not send before its
+ * connection ended are lost.
  *
- * One collection runs at a time. Whoever asks meanwhile waits for the next, so
- * that nobody is told what was counted before he asked.
+ * One collection runs at a time. A request that comes meanwhile waits for the
+ * next one, so that its answer has nothing that was counted before the request.
  */
 #include "daemon/consumers/stats.h"
 
@@ -29,8 +29,8 @@
 #include "daemon/consumers/stats_counts.h"
 #include "rules/rules.h"
 
-/* A consumer answers within milliseconds. One that does not is not worth more
- * of a person's time. */
+/* A consumer answers within milliseconds. The person who waits for the counts
+ * does not wait longer than this for one that does not. */
 #define COLLECT_TIMEOUT_US (2 * USEC_PER_SEC)
 
 /**
@@ -68,9 +68,9 @@ struct stats_result {
  * @totals:	of the rules in @ruleset, by name and file
  * @gone:	of rules that are not in force any more
  * @request:	of the last collection
- * @deadline_us: of the one that runs; 0: none does
+ * @deadline_us: of the collection that runs; 0: none does
  * @failed:	there was no memory for a sample of it
- * @waiters:	for the one that runs, and for the next
+ * @waiters:	for the collection that runs, and for the next
  */
 struct stats {
 	struct consumers *consumers;
@@ -105,7 +105,7 @@ static struct rule_total *find_total(const struct rule_total *totals, size_t n,
 	return n ? bsearch(&key, totals, n, sizeof(key), total_compare) : NULL;
 }
 
-/* Has the totals of rules that are in @totals go on there. */
+/* Adds the totals of the rules so far to those of the same rules in @totals. */
 static void move_totals(struct stats *stats, struct rule_total *totals,
 			size_t n)
 {
@@ -375,7 +375,8 @@ static void collect(struct stats *stats)
 
 void stats_consumers_changed(struct stats *stats)
 {
-	/* The timer's handler ends it: this may come from anywhere. */
+	/* The timer's handler ends the collection, because this function may be
+	 * called from anywhere. */
 	if (stats->deadline_us &&
 	    consumers_stats_waiting(stats->consumers, stats->request) == 0)
 		loop_timer_set(stats->timer, loop_now_us(stats->loop));

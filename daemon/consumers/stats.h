@@ -18,7 +18,7 @@ struct stats;
 struct stats_result;
 
 /**
- * struct stats_waiter - who asked
+ * struct stats_waiter - a request for the counts
  * @done:	called once from the loop, never from within stats_collect();
  *		@result is NULL when memory is short, else borrowed
  */
@@ -37,7 +37,7 @@ struct stats_waiter {
 int stats_new(struct loop *loop, struct consumers *consumers,
 	      struct stats **ret_stats);
 
-/** stats_free() - nobody waits any more. Returns NULL; NULL is fine. */
+/** stats_free() - to be called without waiters. Returns NULL; NULL is fine. */
 struct stats *stats_free(struct stats *stats);
 
 /**
@@ -53,8 +53,8 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset);
  * stats_collect() - asks all consumers
  * @waiter:	the caller's, until it is done or cancelled
  *
- * What is counted up is from after this call. Ends when all have answered or
- * time is up, whichever is first.
+ * The result has only what consumers said after this call. The collection ends
+ * when all consumers have answered or time is up, whichever is first.
  */
 void stats_collect(struct stats *stats, struct stats_waiter *waiter);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* stats_counts.c - what a consumer counted: from its text, summed, as JSON
+/* stats_counts.c - what a consumer counted: parsed, added up, as JSON
  *
  * Consumers are not trusted: any number that JSON has may come, and sums of
  * them must not wrap.

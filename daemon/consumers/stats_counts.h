@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stats_counts.h - what a consumer counted: from its text, summed, as JSON */
+/* stats_counts.h - what a consumer counted: parsed, added up, as JSON */
 #ifndef DAEMON_CONSUMERS_STATS_COUNTS_H
 #define DAEMON_CONSUMERS_STATS_COUNTS_H
 
@@ -10,14 +10,14 @@
 /**
  * stats_counts_parse() - the members of @object that are counts
  *
- * What is absent is 0. More errnos than there are places for, and what is none,
- * are added up under 0.
+ * An absent member is 0. Errors beyond those that there are places for, and
+ * keys that are no errno, are added up under 0.
  * Return: 0, or -EPROTO for what doc/consumer-protocol.md does not allow.
  */
 int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts);
 
-/** stats_counts_add() - adds @more to @sum; what is too much stays the highest
- * number that JSON has */
+/** stats_counts_add() - adds @more to @sum; a sum that is too large for JSON is
+ * the largest number that JSON has */
 void stats_counts_add(struct berth_counts *sum,
 		      const struct berth_counts *more);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* withdrawals.c - listeners that a consumer still holds, and berthd closed
  *
- * A change of all rules withdraws every listener, and each that is opened anew
- * meanwhile asks who holds its port. So they are found by their namespace, too.
+ * A change of all rules withdraws every listener, and each listener that is
+ * opened meanwhile asks which consumer still holds its port. So withdrawals are
+ * found by their namespace, too.
  */
 #include "daemon/consumers/withdrawals.h"
 

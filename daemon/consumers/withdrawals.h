@@ -17,11 +17,11 @@ struct withdrawn_netns;
 
 /**
  * struct withdrawal - a listener that the consumer still holds
- * @endpoint:	on which another can be opened only when it is released
- * @service:	a reference: whose counts its last are
- * @since_us:	when the consumer was to be told
+ * @endpoint:	no other listener can be opened there before the release
+ * @service:	a reference; the last counts are added to those of its rule
+ * @since_us:	when the listener was withdrawn
  * @abort_since_us: 0: its connections may finish; else when its namespace went
- * @queued:	in the queue, to be told to the consumer
+ * @queued:	in the queue: the consumer is not told yet
  */
 struct withdrawal {
 	uint64_t id;
@@ -37,8 +37,10 @@ struct withdrawal {
 	UT_hash_handle hh;
 };
 
-/** struct withdrawals - one consumer's; zero-initialized
- * @queue:	those that it is not told of yet, oldest first */
+/**
+ * struct withdrawals - those of one consumer; zero-initialize
+ * @queue:	those that the consumer is not told of yet, oldest first
+ */
 struct withdrawals {
 	struct withdrawal *by_id;
 	struct withdrawn_netns *by_netns;
@@ -46,7 +48,8 @@ struct withdrawals {
 };
 
 /**
- * withdrawals_add() - @listener is closed and the consumer has it; queues that
+ * withdrawals_add() - adds one for @listener, which is closed and which the
+ * consumer has; puts it into the queue
  * Return: 0 or -ENOMEM.
  */
 int withdrawals_add(struct withdrawals *withdrawals,
@@ -56,10 +59,11 @@ int withdrawals_add(struct withdrawals *withdrawals,
 struct withdrawal *withdrawals_find(const struct withdrawals *withdrawals,
 				    uint64_t id);
 
-/** withdrawals_sent() - the first of the queue was told */
+/** withdrawals_sent() - the consumer was told of the first in the queue */
 void withdrawals_sent(struct withdrawals *withdrawals);
 
-/** withdrawals_remove() - released */
+/** withdrawals_remove() - the consumer released the listener: forgets and frees
+ * @withdrawal */
 void withdrawals_remove(struct withdrawals *withdrawals,
 			struct withdrawal *withdrawal);
 
@@ -67,20 +71,21 @@ void withdrawals_remove(struct withdrawals *withdrawals,
  * copies with it */
 void withdrawals_clear(struct withdrawals *withdrawals);
 
-/** withdrawals_netns_gone() - connections in there are not to finish: queues
- * those that said otherwise. Return: were there any? */
+/** withdrawals_netns_gone() - the namespace goes, so connections in there must
+ * not finish: puts each of its withdrawals that let them into the queue again.
+ * Return: were there any? */
 bool withdrawals_netns_gone(struct withdrawals *withdrawals, uint64_t netns_id,
 			    uint64_t now_us);
 
-/** withdrawals_of() - the first of a namespace, or NULL; @netns_next leads to
- * the others */
+/** withdrawals_of() - the first one of a namespace, or NULL; @netns_next leads
+ * to its others */
 const struct withdrawal *withdrawals_of(const struct withdrawals *withdrawals,
 					uint64_t netns_id);
 
-/** withdrawals_count() - of all namespaces */
+/** withdrawals_count() - how many there are, in all namespaces */
 size_t withdrawals_count(const struct withdrawals *withdrawals);
 
-/** withdrawals_oldest_us() - the first @abort_since_us, or 0 */
+/** withdrawals_oldest_us() - the earliest @abort_since_us; 0: there is none */
 uint64_t withdrawals_oldest_us(const struct withdrawals *withdrawals);
 
 #endif
