@@ -19,7 +19,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/buffer.h"
 #include "relay/confine.h"
-#include "relay/core/control.h"
+#include "relay/core/relay.h"
 #include "relay/protocols.h"
 
 /* Standard streams, berthd's connection, signals, the loop, the outbox, and
@@ -182,7 +182,7 @@ static int serve(struct berth *berth, unsigned int n_workers)
 {
 	_cleanup_close_ int signal_fd = -1;
 	struct loop_source *signals = NULL;
-	struct relay_control *control = NULL;
+	struct relay *relay = NULL;
 	struct loop *loop = NULL;
 	int r;
 
@@ -193,13 +193,12 @@ static int serve(struct berth *berth, unsigned int n_workers)
 		r = loop_add(loop, signal_fd, EPOLLIN, signal_handler, loop,
 			     &signals);
 	if (r == 0)
-		r = relay_control_new(loop, berth, relay_protocols, n_workers,
-				      &control);
+		r = relay_new(loop, berth, relay_protocols, n_workers, &relay);
 	if (r == 0)
 		r = loop_run(loop);
 	else
 		log_error_errno(r, "cannot start");
-	control = relay_control_free(control);
+	relay = relay_free(relay);
 	signals = loop_source_free(signals);
 	loop = loop_free(loop);
 	return r;

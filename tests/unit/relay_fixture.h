@@ -24,7 +24,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
-#include "relay/core/control.h"
+#include "relay/core/relay.h"
 #include "relay/protocols.h"
 
 #define WAIT_S 10 /* for what must come; a loaded machine is slow */
@@ -38,7 +38,7 @@ static uint64_t last_id;
 
 static inline void relay_main(int fd, size_t n_workers)
 {
-	struct relay_control *control;
+	struct relay *relay;
 	struct berth *berth;
 	struct loop *loop;
 	int r;
@@ -49,11 +49,10 @@ static inline void relay_main(int fd, size_t n_workers)
 	log_init("relay", LOG_LEVEL_ERROR);
 	if (admission_init(16, n_workers) < 0 || loop_new(&loop) < 0 ||
 	    berth_new(fd, "test", &berth) < 0 ||
-	    relay_control_new(loop, berth, relay_protocols, n_workers,
-			      &control) < 0)
+	    relay_new(loop, berth, relay_protocols, n_workers, &relay) < 0)
 		_exit(99);
 	r = loop_run(loop);
-	control = relay_control_free(control);
+	relay = relay_free(relay);
 	loop = loop_free(loop);
 	berth = berth_free(berth);
 	if (!admission_all_returned())

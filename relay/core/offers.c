@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: Apache-2.0
+/* offers.c - the listeners that berthd offers, from its word to ours
+ *
+ * Theory of operation: an entry is what berthd knows by an id. The entry lasts
+ * from the `listener` message until `released` was sent. So each `withdraw` is
+ * answered exactly once, whether the listener was served or not, and however
+ * full the connection is. A withdrawn entry keeps its listener until the answer
+ * leaves, because the answer says what was counted.
+ *
+ * If there is no memory for an entry, here or in a worker, it ends with
+ * `refused` instead, unless it is withdrawn before that leaves; berthd then
+ * offers the listener anew. A listener that comes without its socket and has no
+ * entry ends likewise: it was refused when the socket came. If there is no
+ * memory for a change, `repeat` asks berthd for it again.
+ *
+ * An answer to `stats` is a walk over the entries, a bounded part in each turn,
+ * that rests while the connection is full. Workers are not asked: see
+ * counters.h.
+ */
+#include "relay/core/offers.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* An element that found no memory has hh.tbl == NULL; nobody exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/log.h"
+#include "common/protocol.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/core/admission.h"
+#include "relay/core/listener.h"
+#include "relay/core/protocol.h"
+#include "relay/core/report.h"
+#include "relay/core/serving.h"
+#include "relay/core/share.h"
+#include "relay/core/spread.h"
+#include "relay/core/worker.h"
+
+/* Entries looked at in one turn for an answer to `stats`: a millisecond, then
+ * others have their turn. */
+#define STATS_BATCH 1024
+
+/* One line in so long says that there is no memory. */
+#define LOG_INTERVAL_US (10 * USEC_PER_SEC)
+
+#define LABEL_MAX 512
+
+/**
+ * struct entry - what berthd knows by @id
+ * @listener:	NULL if it is not served
+ * @withdrawn:	the answer is `released`, when the workers let go of @listener.
+ *		If they let go of it without this, the answer is `refused`.
+ * @ended:	the answer is to be sent now
+ * @waits:	the connection had no room for the answer, or without @ended for
+ *		`repeat`; in offers.unsent
+ */
+struct entry {
+	uint64_t id;
+	struct listener *listener;
+	bool withdrawn;
+	bool ended;
+	bool waits;
+	struct entry *next_unsent;
+	UT_hash_handle hh;
+};
+
+/**
+ * struct offers - see the file's head
+ * @place:	where listeners are served
+ * @unsent:	entries with something to say that the connection had no room
+ *		for
+ * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
+ *		next entry for it, NULL at its end
+ * @last_serving: a rule's listeners come in a row and share it
+ */
+struct offers {
+	struct berth *berth;
+	struct offers_place place;
+	struct entry *entries;
+	struct entry *unsent;
+	bool stats_open;
+	uint64_t stats_request;
+	struct entry *stats_next;
+	struct serving *last_serving;
+	struct log_ratelimit log_limit;
+};
+
+/* Entries */
+
+static struct entry *entry_find(const struct offers *offers, uint64_t id)
+{
+	struct entry *entry;
+
+	HASH_FIND(hh, offers->entries, &id, sizeof(id), entry);
+	return entry;
+}
+
+/* Return: NULL when memory is out. */
+static struct entry *entry_new(struct offers *offers, uint64_t id)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (entry) {
+		entry->id = id;
+		HASH_ADD(hh, offers->entries, id, sizeof(entry->id), entry);
+		if (entry->hh.tbl)
+			return entry;
+	}
+	free(entry);
+	return NULL;
+}
+
+static void entry_free(struct offers *offers, struct entry *entry)
+{
+	if (offers->stats_next == entry)
+		offers->stats_next = entry->hh.next;
+	HASH_DEL(offers->entries, entry);
+	(void)listener_free(entry->listener);
+	free(entry);
+}
+
+/* Answers */
+
+static int entry_say_end(struct offers *offers, struct entry *entry)
+{
+	struct berth_counts counts;
+	bool any;
+
+	if (!entry->withdrawn)
+		return berth_refuse_listener(offers->berth, entry->id);
+	any = entry->listener && report_listener(entry->listener, &counts);
+	return berth_released_counts(offers->berth, entry->id,
+				     any ? &counts : NULL);
+}
+
+/* Says what is to be said of @entry, which may be gone then; if there is no
+ * room, as soon as there is. */
+static void entry_say(struct offers *offers, struct entry *entry)
+{
+	int r;
+
+	if (entry->waits)
+		return;
+	r = entry->ended ? entry_say_end(offers, entry)
+			 : berth_repeat(offers->berth, entry->id);
+	if (r == -EAGAIN) {
+		entry->waits = true;
+		LL_PREPEND2(offers->unsent, entry, next_unsent);
+		return;
+	}
+	/* Any other failure is the connection's end, which reading tells. */
+	if (entry->ended)
+		entry_free(offers, entry);
+}
+
+/* Says `released` or `refused`. */
+static void entry_end(struct offers *offers, struct entry *entry)
+{
+	entry->ended = true;
+	entry_say(offers, entry);
+}
+
+/* The end of a listener that has no entry; an entry is needed only if the
+ * connection is full. Return: 0; -ENOMEM: it cannot be said. */
+static int say_end(struct offers *offers, uint64_t id, bool withdrawn)
+{
+	struct entry without = { .id = id, .withdrawn = withdrawn }, *entry;
+
+	if (entry_say_end(offers, &without) != -EAGAIN)
+		return 0;
+	entry = entry_new(offers, id);
+	if (!entry)
+		return -ENOMEM;
+	entry->withdrawn = withdrawn;
+	entry_end(offers, entry);
+	return 0;
+}
+
+static void send_unsent(struct offers *offers)
+{
+	struct entry *unsent = TAKE_PTR(offers->unsent), *next;
+
+	for (; unsent; unsent = next) {
+		next = unsent->next_unsent;
+		unsent->waits = false;
+		entry_say(offers, unsent);
+	}
+}
+
+static int entry_add_stats(struct offers *offers, struct entry *entry)
+{
+	struct berth_counts counts;
+
+	if (!entry->listener || !report_listener(entry->listener, &counts))
+		return 0;
+	return berth_stats_add(offers->berth, offers->stats_request, entry->id,
+			       &counts);
+}
+
+/* A part of the answer to `stats`. */
+static void send_stats(struct offers *offers)
+{
+	struct entry *entry;
+	int r = 0;
+
+	for (int i = 0; i < STATS_BATCH && offers->stats_next; i++) {
+		entry = offers->stats_next;
+		r = entry_add_stats(offers, entry);
+		if (r < 0)
+			break;
+		offers->stats_next = entry->hh.next;
+	}
+	if (r == 0 && !offers->stats_next) {
+		r = berth_stats_end(offers->berth, offers->stats_request);
+		offers->stats_open = r < 0;
+	}
+	/* As above: then nobody waits for the rest. */
+	if (r < 0 && r != -EAGAIN)
+		offers->stats_open = false;
+}
+
+void offers_begin_stats(struct offers *offers, uint64_t request)
+{
+	offers->stats_open = true;
+	offers->stats_request = request;
+	offers->stats_next = offers->entries;
+}
+
+bool offers_unsent(const struct offers *offers)
+{
+	return offers->unsent || offers->stats_open;
+}
+
+void offers_send(struct offers *offers)
+{
+	send_unsent(offers);
+	if (offers->stats_open)
+		send_stats(offers);
+}
+
+void offers_released(struct offers *offers, struct listener *released)
+{
+	struct listener *next;
+	struct entry *entry;
+
+	for (; released; released = next) {
+		next = released->next_released;
+		entry = entry_find(offers, released->id);
+		assert(entry); /* it stays until this very moment */
+		entry_end(offers, entry);
+	}
+}
+
+/* What is logged */
+
+/* "rule 'web': tcp 10.0.0.1:80 in 'blue'" */
+static void label_fmt(const struct berth_message *message, char *label)
+{
+	const struct berth_listener *listener = &message->listener;
+	bool brackets = strchr(listener->address, ':') != NULL;
+	const char *netns = "netns";
+
+	if (listener->n_names > 0)
+		netns = listener->names[0];
+	else if (listener->netns_host)
+		netns = "host";
+	(void)snprintf(label, LABEL_MAX, "rule '%s': %s %s%s%s:%u in '%s'",
+		       listener->rule, listener->protocol, brackets ? "[" : "",
+		       listener->address, brackets ? "]" : "", listener->port,
+		       netns); /* cut when names are absurdly long */
+}
+
+static void log_refused(struct offers *offers,
+			const struct berth_message *message)
+{
+	char label[LABEL_MAX];
+
+	if (!log_ratelimit_ok(&offers->log_limit))
+		return;
+	label_fmt(message, label);
+	log_error_errno(ENOMEM,
+			"%s: it is not served until berthd offers it again",
+			label);
+}
+
+/* The same for a change of what is served. */
+static void log_unchanged(struct offers *offers,
+			  const struct berth_message *message)
+{
+	char label[LABEL_MAX];
+
+	if (!log_ratelimit_ok(&offers->log_limit))
+		return;
+	label_fmt(message, label);
+	log_error_errno(ENOMEM,
+			"%s: it is served as before until berthd repeats the "
+			"change",
+			label);
+}
+
+/* Listeners */
+
+/* Return: 0; -EINVAL: the relay does not know how to serve this; -ENOMEM. */
+static int serving_for(struct offers *offers,
+		       const struct berth_listener *listener,
+		       enum protocol *ret_protocol,
+		       struct serving **ret_serving, const char **ret_problem)
+{
+	struct serving *serving;
+	int r;
+
+	*ret_problem = "a protocol of tcp, udp, mptcp, sctp, sctp-seqpacket";
+	if (protocol_parse(listener->protocol, ret_protocol) < 0)
+		return -EINVAL;
+	r = serving_new(listener, *ret_protocol, &serving, ret_problem);
+	if (r < 0)
+		return r;
+	if (offers->last_serving &&
+	    serving_equal(offers->last_serving, serving)) {
+		(void)serving_unref(serving);
+	} else {
+		(void)serving_unref(offers->last_serving);
+		offers->last_serving = serving;
+	}
+	*ret_serving = serving_ref(offers->last_serving);
+	return 0;
+}
+
+static bool socket_is(int fd, int option, int wanted)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
+	       value == wanted;
+}
+
+/* Is it the kind of socket that berthd's message says? */
+static bool socket_fits(int fd, enum protocol protocol)
+{
+	const struct protocol_socket kind = protocol_socket(protocol);
+
+	return socket_is(fd, SO_TYPE, kind.type) &&
+	       (!protocol_is_sctp(protocol) ||
+		socket_is(fd, SO_PROTOCOL, kind.protocol));
+}
+
+static void tell_shares(struct listener *listener, unsigned int wanted,
+			struct serving *serving)
+{
+	for (size_t i = 0; i < listener->n_shares; i++) {
+		struct share *share = &listener->shares[i];
+
+		inbox_tell(&share->worker->inbox, share, wanted, serving);
+	}
+}
+
+/* Makes the listener of an offer, with shares of the workers that are to serve
+ * it. Return: 0: the message's descriptor is taken; -ENOMEM. */
+static int make_listener(struct offers *offers, struct berth_message *message,
+			 enum protocol protocol, struct listener **ret_listener)
+{
+	const struct offers_place *place = &offers->place;
+	const struct relay_protocol *ops = place->protocols[protocol];
+	const struct berth_listener *offer = &message->listener;
+	size_t n = spread_n_shares(ops, place->n_workers);
+	struct admission *netns =
+		admission_get(place->admissions, offer->netns_id);
+	struct listener *listener;
+	char label[LABEL_MAX];
+	int r = -ENOMEM;
+
+	label_fmt(message, label);
+	if (netns)
+		r = listener_new(message->id, message->fd, protocol, label, n,
+				 &listener);
+	if (r < 0) {
+		(void)admission_put(netns);
+		return r;
+	}
+	message->fd = -1;
+	listener->ops = ops;
+	listener->netns = netns;
+	listener->netns_id = offer->netns_host ? 0 : offer->netns_id;
+	listener->multihomed = strcmp(offer->address, "all") == 0;
+	listener_set_port(listener, offer->port);
+	for (size_t i = 0; i < n; i++)
+		listener->shares[i].worker = &place->workers[spread_worker(
+			message->id, i, n, place->n_workers)];
+	*ret_listener = listener;
+	return 0;
+}
+
+static void begin_serving(struct offers *offers, struct entry *entry,
+			  struct berth_message *message, enum protocol protocol,
+			  struct serving *serving)
+{
+	struct listener *listener;
+
+	if (make_listener(offers, message, protocol, &listener) < 0) {
+		log_refused(offers, message);
+		entry_end(offers, entry);
+		return;
+	}
+	entry->listener = listener;
+	if (listener->ops->prepare)
+		listener->ops->prepare(listener->fd);
+	tell_shares(listener, SHARE_SERVE, serving);
+	log_debug("%s: serving", listener->label);
+}
+
+/* @serving: NULL: the relay does not know how to serve it; a change may make
+ * that different. */
+static void entry_offered(struct offers *offers, struct entry *entry,
+			  struct berth_message *message, enum protocol protocol,
+			  struct serving *serving)
+{
+	if (!serving)
+		return;
+	if (!socket_fits(message->fd, protocol))
+		log_error("rule '%s': berthd sent no %s socket; ignoring",
+			  message->listener.rule, protocol_name(protocol));
+	else
+		begin_serving(offers, entry, message, protocol, serving);
+}
+
+/* Return: 0 or -ENOMEM. */
+static int handle_new(struct offers *offers, struct berth_message *message,
+		      enum protocol protocol, struct serving *serving)
+{
+	struct entry *entry = NULL;
+
+	/* A change of what was refused: that offer's socket is gone. */
+	if (message->fd >= 0) {
+		entry = entry_new(offers, message->id);
+		if (!entry)
+			log_refused(offers, message);
+	}
+	if (!entry)
+		return say_end(offers, message->id, /* withdrawn= */ false);
+	entry_offered(offers, entry, message, protocol, serving);
+	return 0;
+}
+
+/* A listener that is served, or that the relay did not know how to serve. */
+static void handle_changed(struct offers *offers, struct entry *entry,
+			   struct berth_message *message,
+			   enum protocol protocol, struct serving *serving)
+{
+	struct listener *listener = entry->listener;
+
+	if (entry->withdrawn || entry->ended)
+		return;
+	if (listener && serving)
+		tell_shares(listener, SHARE_SERVE, serving);
+	if (listener)
+		return;
+	if (message->fd >= 0)
+		entry_offered(offers, entry, message, protocol, serving);
+	else if (serving)
+		entry_end(offers, entry); /* to be offered its socket */
+}
+
+/* Return: 0; -ENOMEM: not even this can be said. */
+static int handle_without_memory(struct offers *offers, struct entry *entry,
+				 const struct berth_message *message)
+{
+	if (!entry) {
+		log_refused(offers, message);
+		return say_end(offers, message->id, /* withdrawn= */ false);
+	}
+	if (entry->withdrawn || entry->ended)
+		return 0;
+	log_unchanged(offers, message);
+	if (entry->listener)
+		entry_say(offers, entry);
+	else
+		entry_end(offers, entry);
+	return 0;
+}
+
+int offers_listener(struct offers *offers, struct berth_message *message)
+{
+	struct entry *entry = entry_find(offers, message->id);
+	const char *problem = "";
+	struct serving *serving = NULL;
+	enum protocol protocol;
+	int r;
+
+	r = serving_for(offers, &message->listener, &protocol, &serving,
+			&problem);
+	if (r == -ENOMEM)
+		return handle_without_memory(offers, entry, message);
+	if (r < 0)
+		log_error("rule '%s': cannot serve it: expected %s",
+			  message->listener.rule, problem);
+	r = 0;
+	if (entry)
+		handle_changed(offers, entry, message, protocol, serving);
+	else
+		r = handle_new(offers, message, protocol, serving);
+	(void)serving_unref(serving);
+	return r;
+}
+
+static void entry_withdraw(struct entry *entry, bool abort)
+{
+	unsigned int wanted = SHARE_WITHDRAW | (abort ? SHARE_ABORT : 0);
+
+	entry->withdrawn = true;
+	tell_shares(entry->listener, wanted, NULL);
+}
+
+int offers_withdraw(struct offers *offers, uint64_t id, bool abort)
+{
+	struct entry *entry = entry_find(offers, id);
+
+	if (!entry)
+		return say_end(offers, id, /* withdrawn= */ true);
+	if (entry->listener) {
+		entry_withdraw(entry, abort);
+	} else if (!entry->withdrawn) {
+		entry->withdrawn = true;
+		entry_end(offers, entry);
+	}
+	return 0;
+}
+
+/* Beginning and end */
+
+struct offers *offers_new(struct berth *berth, const struct offers_place *place)
+{
+	struct offers *offers = calloc(1, sizeof(*offers));
+
+	if (!offers)
+		return NULL;
+	offers->berth = berth;
+	offers->place = *place;
+	offers->log_limit = (struct log_ratelimit){
+		.interval_us = LOG_INTERVAL_US,
+		.burst = 1,
+	};
+	return offers;
+}
+
+void offers_forget_shares(struct offers *offers)
+{
+	struct entry *entry, *next;
+
+	HASH_ITER (hh, offers->entries, entry, next) {
+		struct listener *listener = entry->listener;
+
+		for (size_t i = 0; listener && i < listener->n_shares; i++)
+			share_forget(&listener->shares[i]);
+	}
+}
+
+struct offers *offers_free(struct offers *offers)
+{
+	struct entry *entry, *next;
+
+	if (!offers)
+		return NULL;
+	HASH_ITER (hh, offers->entries, entry, next)
+		entry_free(offers, entry);
+	(void)serving_unref(offers->last_serving);
+	free(offers);
+	return NULL;
+}

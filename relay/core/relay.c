@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+/* relay.c - the relay's main thread: its connection to berthd and its workers
+ *
+ * Theory of operation: the main thread takes berthd's messages and what the
+ * workers put into the outbox, a bounded part of both in each turn, and serves
+ * no traffic itself. offers.c knows what to do with listeners, minter.c with
+ * questions for sockets. What they have to say and the connection has no room
+ * for, they say when it has.
+ *
+ * If descriptors or memory are short, no message is read for a moment: traffic
+ * gives way, or something else ends.
+ */
+#include "relay/core/relay.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/core/admission.h"
+#include "relay/core/minter.h"
+#include "relay/core/offers.h"
+#include "relay/core/outbox.h"
+#include "relay/core/worker.h"
+#include "relay/core/worker_thread.h"
+
+/* Messages in one turn: a millisecond, then the workers' answers have theirs.
+ */
+#define MESSAGE_BATCH 64
+
+/* When the table of descriptors is full: how many clients each worker gives up,
+ * and how often they are waited for to be gone, before a listener is refused.
+ */
+#define SHED_CLIENTS 32
+#define SHED_ROUNDS 3
+
+/* After so long, descriptors or memory that were short are looked for again. */
+#define REST_US (10 * USEC_PER_MSEC)
+
+/* Local ports that sessions gave back are in use again soon; until then nobody
+ * is asked for more. */
+#define SHED_PORTS_US (10 * USEC_PER_MSEC)
+
+#define LOG_INTERVAL_US (10 * USEC_PER_SEC)
+
+/**
+ * struct relay - see the file's head
+ * @protocols:	by enum protocol
+ * @retry:	set while @rests
+ * @rests:	no message is read
+ * @n_shed:	how often clients were given up since a descriptor last arrived
+ * @shed_ports_us: when a namespace was last told to give local ports back
+ * @minter_waits: the minter has something to say that the connection had no
+ *		room for
+ * @n_workers:	those that were started
+ */
+struct relay {
+	struct loop *loop;
+	struct berth *berth;
+	const struct relay_protocol *const *protocols;
+	struct loop_source *berth_source;
+	struct loop_source *outbox_source;
+	struct loop_timer *retry;
+	bool rests;
+	unsigned int n_shed;
+	uint64_t shed_ports_us;
+	struct log_ratelimit log_limit;
+	struct outbox outbox;
+	struct admissions *admissions;
+	struct offers *offers;
+	struct minter minter;
+	bool minter_waits;
+	size_t n_workers;
+	struct worker workers[];
+};
+
+/* Waits for what berthd says, and if there is something to say, for room. */
+static void relay_watch(struct relay *relay)
+{
+	/* While it rests, the connection's end must be noticed all the same. */
+	uint32_t events = relay->rests ? EPOLLRDHUP : EPOLLIN;
+	int r;
+
+	if (relay->minter_waits || offers_unsent(relay->offers))
+		events |= EPOLLOUT;
+	r = loop_source_set_events(relay->berth_source, events);
+	if (r < 0)
+		log_error_errno(r, "cannot poll berthd's connection");
+}
+
+/* Asks berthd for sockets, and tells berthd which namespaces are closed. */
+static void mint(struct relay *relay)
+{
+	relay->minter_waits = !minter_send(&relay->minter);
+}
+
+/* What the workers say */
+
+/* Not more often than sessions can end and ports be taken again. */
+static void shed_ports(struct relay *relay)
+{
+	uint32_t space = atomic_exchange(&relay->outbox.ports_short, 0);
+	uint64_t now_us = monotonic_us();
+	const struct admission *greedy;
+
+	if (space == 0 || now_us < relay->shed_ports_us + SHED_PORTS_US)
+		return;
+	relay->shed_ports_us = now_us;
+	greedy = admissions_greediest(relay->admissions, space);
+	for (size_t i = 0; greedy && i < relay->n_workers; i++)
+		inbox_shed_netns(&relay->workers[i].inbox, greedy);
+}
+
+static void outbox_handler(uint32_t events, void *user_data)
+{
+	struct relay *relay = user_data;
+
+	(void)events;
+	offers_released(relay->offers, outbox_take(&relay->outbox));
+	shed_ports(relay);
+	mint(relay);
+	relay_watch(relay);
+}
+
+/* What berthd says */
+
+static void retry_handler(void *user_data)
+{
+	struct relay *relay = user_data;
+
+	relay->rests = false;
+	relay_watch(relay);
+}
+
+static void relay_rest(struct relay *relay)
+{
+	relay->rests = true;
+	loop_timer_set(relay->retry, loop_now_us(relay->loop) + REST_US);
+}
+
+static void relay_quit(struct relay *relay)
+{
+	log_info("berthd closed the connection; exiting");
+	loop_quit(relay->loop, 0);
+}
+
+/* The table of descriptors is full and the next message brings one. Traffic
+ * gives way to listeners. If that does not help, the listener is refused,
+ * because withdrawals wait behind it. Return: true to go on receiving. */
+static bool make_room(struct relay *relay)
+{
+	if (relay->n_shed >= SHED_ROUNDS && berth_refuse(relay->berth) == 0)
+		return true;
+	if (log_ratelimit_ok(&relay->log_limit))
+		log_error("no descriptor left for a listener; resetting "
+			  "connections (the limit of open files is too low)");
+	relay->n_shed++;
+	for (size_t i = 0; i < relay->n_workers; i++)
+		inbox_shed(&relay->workers[i].inbox, SHED_CLIENTS);
+	relay_rest(relay);
+	return false;
+}
+
+/* Return: false when there is nothing more to receive now. */
+static bool receive_failed(struct relay *relay, int error)
+{
+	switch (error) {
+	case -EPIPE:
+		relay_quit(relay);
+		return false;
+	case -EMFILE:
+		return make_room(relay);
+	case -ENOMEM:
+		relay_rest(relay);
+		return false;
+	case -EBADMSG:
+	case -EPROTO:
+		log_error_errno(error, "ignoring a message from berthd");
+		return true;
+	default:
+		log_error_errno(error, "cannot receive from berthd; exiting");
+		loop_quit(relay->loop, error);
+		return false;
+	}
+}
+
+/* Return: 0; -ENOMEM: the relay cannot go on. */
+static int handle_message(struct relay *relay, struct berth_message *message)
+{
+	if (message->fd >= 0)
+		relay->n_shed = 0;
+	if (message->type == BERTH_LISTENER)
+		return offers_listener(relay->offers, message);
+	if (message->type == BERTH_WITHDRAW)
+		return offers_withdraw(relay->offers, message->id,
+				       message->abort);
+	if (message->type == BERTH_STATS)
+		offers_begin_stats(relay->offers, message->request);
+	else if (message->type == BERTH_SOCKET)
+		minter_answered(&relay->minter, message);
+	else if (message->type == BERTH_NETNS_GONE)
+		minter_netns_gone(&relay->minter, message->netns_id);
+	return 0;
+}
+
+static void receive_batch(struct relay *relay)
+{
+	struct berth_message *message;
+	int r;
+
+	for (int i = 0; i < MESSAGE_BATCH; i++) {
+		r = berth_receive(relay->berth, &message);
+		if (r == 0 || (r < 0 && !receive_failed(relay, r)))
+			return;
+		if (r < 0)
+			continue;
+		r = handle_message(relay, message);
+		message = berth_message_free(message);
+		if (r < 0) {
+			log_error("out of memory; exiting");
+			loop_quit(relay->loop, r);
+		}
+	}
+}
+
+static void berth_handler(uint32_t events, void *user_data)
+{
+	struct relay *relay = user_data;
+
+	if (events & (EPOLLHUP | EPOLLRDHUP)) {
+		/* Whatever it said before its end does not matter any more. */
+		relay_quit(relay);
+		return;
+	}
+	if (events & EPOLLOUT)
+		offers_send(relay->offers);
+	if (!relay->rests)
+		receive_batch(relay);
+	mint(relay); /* answers made room for questions */
+	relay_watch(relay);
+	for (size_t i = 0; i < relay->n_workers; i++)
+		inbox_kick(&relay->workers[i].inbox);
+}
+
+/* Begin and end */
+
+static int start_workers(struct relay *relay, size_t n_workers)
+{
+	int r;
+
+	for (; relay->n_workers < n_workers; relay->n_workers++) {
+		r = worker_thread_start(&relay->workers[relay->n_workers],
+					relay->n_workers, &relay->outbox,
+					relay->protocols);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What is done with berthd's messages. Return: 0 or -ENOMEM. */
+static int start_parts(struct relay *relay)
+{
+	const struct offers_place place = {
+		.protocols = relay->protocols,
+		.admissions = relay->admissions,
+		.workers = relay->workers,
+		.n_workers = relay->n_workers,
+	};
+
+	relay->minter = (struct minter){
+		.berth = relay->berth,
+		.outbox = &relay->outbox,
+		.workers = relay->workers,
+		.n_workers = relay->n_workers,
+	};
+	relay->offers = offers_new(relay->berth, &place);
+	return relay->offers ? 0 : -ENOMEM;
+}
+
+static int relay_start(struct relay *relay, size_t n_workers)
+{
+	int r = outbox_init(&relay->outbox);
+
+	if (r < 0)
+		return r;
+	relay->admissions = admissions_new(n_workers);
+	if (!relay->admissions)
+		return -ENOMEM;
+	r = start_workers(relay, n_workers);
+	if (r == 0)
+		r = start_parts(relay);
+	if (r == 0)
+		r = loop_timer_new(relay->loop, retry_handler, relay,
+				   &relay->retry);
+	if (r == 0)
+		r = loop_add(relay->loop, relay->outbox.fd, EPOLLIN,
+			     outbox_handler, relay, &relay->outbox_source);
+	if (r < 0)
+		return r;
+	return loop_add(relay->loop, berth_fd(relay->berth), EPOLLIN,
+			berth_handler, relay, &relay->berth_source);
+}
+
+int relay_new(struct loop *loop, struct berth *berth,
+	      const struct relay_protocol *const *protocols, size_t n_workers,
+	      struct relay **ret_relay)
+{
+	struct relay *relay = calloc(
+		1, sizeof(*relay) + n_workers * sizeof(relay->workers[0]));
+	int r;
+
+	if (!relay)
+		return -ENOMEM;
+	relay->loop = loop;
+	relay->berth = berth;
+	relay->protocols = protocols;
+	relay->outbox.fd = -1;
+	relay->log_limit = (struct log_ratelimit){
+		.interval_us = LOG_INTERVAL_US,
+		.burst = 1,
+	};
+	r = relay_start(relay, n_workers);
+	if (r < 0) {
+		(void)relay_free(relay);
+		return r;
+	}
+	*ret_relay = relay;
+	return 0;
+}
+
+static void stop_workers(struct relay *relay)
+{
+	for (size_t i = 0; i < relay->n_workers; i++)
+		inbox_stop(&relay->workers[i].inbox);
+	for (size_t i = 0; i < relay->n_workers; i++)
+		worker_thread_join(&relay->workers[i]);
+	if (relay->offers)
+		offers_forget_shares(relay->offers);
+	for (size_t i = 0; i < relay->n_workers; i++)
+		worker_thread_done(&relay->workers[i]);
+}
+
+struct relay *relay_free(struct relay *relay)
+{
+	if (!relay)
+		return NULL;
+	stop_workers(relay);
+	relay->offers = offers_free(relay->offers);
+	relay->admissions = admissions_free(relay->admissions);
+	relay->berth_source = loop_source_free(relay->berth_source);
+	relay->outbox_source = loop_source_free(relay->outbox_source);
+	relay->retry = loop_timer_free(relay->retry);
+	minter_done(&relay->minter);
+	if (relay->outbox.fd >= 0)
+		outbox_done(&relay->outbox);
+	free(relay);
+	return NULL;
+}
