@@ -25,6 +25,7 @@
 #include "relay/core/mint.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
+#include "relay/core/upstream.h"
 
 /* Is @fd, which is connected as @end says, connected to itself? */
 static bool is_itself(int fd, const struct serving_backend *target,
@@ -79,15 +80,15 @@ static int connect_ends(int fd, const struct serving_backend *target,
 }
 
 int backend_connect(int fd, const struct serving_backend *target,
-		    const struct backend_client *client)
+		    const struct listener *listener, struct upstream *upstream)
 {
 	struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
 	struct own_socket *own = NULL;
 	struct own_end end = {
 		.protocol = target->protocol,
-		.netns_id = client->mint ? client->mint->netns_id : 0,
-		.listener_id = client->listener->id,
-		.hops = client->hops,
+		.netns_id = upstream->mint ? upstream->mint->netns_id : 0,
+		.listener_id = listener->id,
+		.hops = upstream->hops,
 	};
 	int r;
 
@@ -109,7 +110,7 @@ int backend_connect(int fd, const struct serving_backend *target,
 	}
 	if (own) {
 		own_socket_connected(own, &end);
-		*client->own = own;
+		upstream->own = own;
 	}
 	return r;
 }

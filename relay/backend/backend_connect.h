@@ -3,30 +3,16 @@
 #ifndef RELAY_BACKEND_BACKEND_CONNECT_H
 #define RELAY_BACKEND_BACKEND_CONNECT_H
 
-#include <stdint.h>
-
 struct listener;
-struct mint;
-struct own_socket;
 struct serving_backend;
-
-/**
- * struct backend_client - for whom a socket to a backend is
- * @listener:	that the client came to
- * @mint:	where the socket is from, if berthd made it; else NULL
- * @own:	set if the backend may be a listener of the relay's: to be freed
- *		by own_socket_free() before the socket is closed; else untouched
- * @hops:	see own_arrival_hops()
- */
-struct backend_client {
-	const struct listener *listener;
-	const struct mint *mint;
-	struct own_socket **own;
-	uint8_t hops;
-};
+struct upstream;
 
 /**
  * backend_connect() - connects @fd, of whatever protocol, to @target
+ * @listener:	that the client came to
+ * @upstream:	the client's; its own socket is set if the backend may be a
+ *		listener of the relay's, to be freed by own_socket_free() before
+ *		@fd is closed
  *
  * If the kernel connected the socket to itself that counts as refused, before
  * a byte is sent; closing the socket gives its port back.
@@ -34,6 +20,6 @@ struct backend_client {
  * Return: 0; -errno of connect(2), -EINPROGRESS among them.
  */
 int backend_connect(int fd, const struct serving_backend *target,
-		    const struct backend_client *client);
+		    const struct listener *listener, struct upstream *upstream);
 
 #endif

@@ -35,6 +35,7 @@
 #include "relay/core/listener.h"
 #include "relay/core/mint.h"
 #include "relay/core/own_sockets.h"
+#include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
@@ -71,6 +72,13 @@ bool failover_pick(struct worker *worker, struct share *share,
 	return true;
 }
 
+bool failover_skip(struct worker *worker, struct share *share,
+		   struct serving *serving, struct upstream *upstream)
+{
+	upstream->tried |= UINT64_C(1) << upstream->index;
+	return failover_pick(worker, share, serving, upstream);
+}
+
 /* Of berthd's sockets it may be the address that is not there. */
 static const char *failover_why(const struct serving_backend *target, int error)
 {
@@ -85,22 +93,17 @@ bool failover_next(struct worker *worker, struct share *share,
 		   int error)
 {
 	const unsigned int failed = upstream->index;
-	const char *next = "trying the next";
 	bool found;
 
 	counters_failed(share_counters(share), error);
 	/* ESTALE is not the backend's: berthd's rule is another one by now. */
 	if (error != ESTALE && !is_own_shortage(error))
 		backend_failed(serving, upstream->index, worker->now_us);
-	upstream->tried |= UINT64_C(1) << upstream->index;
-	found = failover_pick(worker, share, serving, upstream);
-	if (!found)
-		next = protocol_is_sctp(share->listener->protocol)
-			       ? "aborting the association"
-			       : "resetting the client";
+	found = failover_skip(worker, share, serving, upstream);
 	backend_log_failed(worker, share->listener, serving, failed,
 			   failover_why(&serving->backends[failed], error),
-			   next);
+			   found ? "trying the next"
+				 : share->listener->ops->gives_up);
 	return found;
 }
 
@@ -233,13 +236,7 @@ static int connect_socket(struct flow *flow, int fd)
 {
 	const struct serving_backend *target = flow_backend(flow);
 	struct upstream *upstream = &flow->upstream;
-	const struct backend_client client = {
-		.listener = flow->share->listener,
-		.mint = upstream->mint,
-		.own = &upstream->own,
-		.hops = upstream->hops,
-	};
-	int r = backend_connect(fd, target, &client);
+	int r = backend_connect(fd, target, flow->share->listener, upstream);
 
 	if (r == -EAGAIN && !is_unix(target))
 		r = -EADDRNOTAVAIL; /* SCTP's word for it */

@@ -23,6 +23,11 @@ struct worker;
 bool failover_pick(struct worker *worker, struct share *share,
 		   struct serving *serving, struct upstream *upstream);
 
+/** failover_skip() - as failover_pick(), after the backend that was picked has
+ * failed through no fault of its own */
+bool failover_skip(struct worker *worker, struct share *share,
+		   struct serving *serving, struct upstream *upstream);
+
 /**
  * failover_next() - the backend that was picked cannot be reached: picks
  * another

@@ -31,6 +31,7 @@ struct worker;
  *		through that socket, and what one says has to stay in order
  * @client_fds:	how many descriptors a client's own side takes: 1, or 0 if
  *		all clients share the listening socket
+ * @gives_up:	for the log: what happens to a client that no backend takes
  *
  * @prepare:	of the main thread: sets the options of the listening socket @fd
  *		that clients' sockets inherit, or that answers need
@@ -62,6 +63,7 @@ struct worker;
 struct relay_protocol {
 	bool one_worker;
 	uint8_t client_fds;
+	const char *gives_up;
 
 	void (*prepare)(int fd);
 

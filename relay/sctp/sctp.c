@@ -561,6 +561,7 @@ static int sctp_accepted(struct worker *worker, struct share *share, int fd,
 
 const struct relay_protocol sctp_protocol = {
 	.client_fds = 1,
+	.gives_up = "aborting the association",
 	.readable = accept_readable,
 	.accepted = sctp_accepted,
 	.changed = sctp_share_follow,

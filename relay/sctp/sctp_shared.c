@@ -471,6 +471,7 @@ static void shared_close(struct worker *worker, struct share *share)
 
 const struct relay_protocol sctp_seqpacket_protocol = {
 	.one_worker = true,
+	.gives_up = "aborting the association",
 	.readable = shared_readable,
 	.open = shared_open,
 	.close = shared_close,

@@ -401,6 +401,7 @@ static void tcp_prepare(int fd)
 
 const struct relay_protocol tcp_protocol = {
 	.client_fds = 1,
+	.gives_up = "resetting the client",
 	.prepare = tcp_prepare,
 	.readable = accept_readable,
 	.accepted = tcp_accepted,
@@ -409,6 +410,7 @@ const struct relay_protocol tcp_protocol = {
 
 const struct relay_protocol mptcp_protocol = {
 	.client_fds = 1,
+	.gives_up = "resetting the client",
 	.prepare = tcp_prepare,
 	.readable = accept_readable,
 	.accepted = tcp_accepted,

@@ -217,6 +217,7 @@ static void udp_prepare(int fd)
 
 const struct relay_protocol udp_protocol = {
 	.one_worker = true,
+	.gives_up = "dropping datagrams",
 	.prepare = udp_prepare,
 	.open = udp_open,
 	.readable = udp_listener_readable,

@@ -84,7 +84,6 @@
  *		the rule is in the inbox
  * @again:	an earlier question was stale: there is no third one
  * @sent_us:	when @mint was sent, monotonic
- * @tried:	bits of the backends that failed
  * @client, @client_port: with `transparent`, whom the socket stands in for;
  *		the port in host byte order
  */
@@ -97,7 +96,6 @@ struct udp_ask {
 	bool stale;
 	bool again;
 	uint64_t sent_us;
-	uint64_t tried;
 	struct ip_addr client;
 	uint16_t client_port;
 	struct udp_held held;
@@ -177,7 +175,7 @@ static void count(struct worker *worker, struct udp_asks *asks, ssize_t n,
 /* One that waits */
 
 static struct udp_ask *ask_new(struct worker *worker, struct udp_asks *asks,
-			       struct udp_session *session, uint64_t tried)
+			       struct udp_session *session)
 {
 	struct udp_ask *ask = calloc(1, sizeof(*ask));
 
@@ -185,7 +183,6 @@ static struct udp_ask *ask_new(struct worker *worker, struct udp_asks *asks,
 		return NULL;
 	ask->asks = asks;
 	ask->session = session;
-	ask->tried = tried;
 	DL_APPEND(asks->waiting, ask);
 	count(worker, asks, 1, 0);
 	return ask;
@@ -236,7 +233,7 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 		.id = share->listener->id,
 		.netns_id = share->listener->netns_id,
 		.serving = share->serving,
-		.to = ask->session->backend,
+		.to = ask->session->upstream.index,
 		.client = ask->client,
 		.client_port = ask->client_port,
 	};
@@ -292,7 +289,7 @@ static void ask_connect(struct worker *worker, struct udp_ask *ask,
 	const struct udp_ask_ops *ops = ask->asks->ops;
 	struct udp_session *session = ask->session;
 	struct udp_held held;
-	int r = ops->connect(worker, session, mint, &ask->tried);
+	int r = ops->connect(worker, session, mint);
 
 	if (r == 0) {
 		held = ask_take_held(worker, ask);
@@ -376,12 +373,12 @@ static int find_client(const struct serving *serving,
 		return 0;
 	return udp_key_stand_in(
 		&session->key,
-		serving->backends[session->backend].address->sa_family,
+		serving->backends[session->upstream.index].address->sa_family,
 		ret_client, ret_port);
 }
 
 int udp_ask(struct worker *worker, struct udp_asks *asks,
-	    struct udp_session *session, uint64_t tried)
+	    struct udp_session *session)
 {
 	struct udp_ask *ask = session->ask;
 	struct ip_addr client;
@@ -391,7 +388,7 @@ int udp_ask(struct worker *worker, struct udp_asks *asks,
 	if (r < 0)
 		return r; /* the answer would be of no use */
 	if (!ask)
-		ask = ask_new(worker, asks, session, tried);
+		ask = ask_new(worker, asks, session);
 	if (!ask)
 		return -ENOMEM;
 	ask->client = client;

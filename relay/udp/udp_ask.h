@@ -48,7 +48,7 @@ struct udp_waited {
  */
 struct udp_ask_ops {
 	int (*connect)(struct worker *worker, struct udp_session *session,
-		       struct mint *mint, uint64_t *tried);
+		       struct mint *mint);
 	void (*connected)(struct worker *worker, struct udp_session *session,
 			  struct udp_held *held);
 	void (*refused)(struct worker *worker, struct udp_session *session,
@@ -88,14 +88,14 @@ struct udp_asks {
 bool udp_asks_may(struct worker *worker, struct udp_asks *asks);
 
 /**
- * udp_ask() - asks berthd for a socket to backend number session.backend
- * @tried:	bits of the backends that failed already
+ * udp_ask() - asks berthd for a socket to the backend that was picked for
+ * @session
  *
  * Sets session.ask, or uses the one that is there once more.
  * Return: -EINPROGRESS; -ENOMEM; with `transparent` as of udp_key_stand_in().
  */
 int udp_ask(struct worker *worker, struct udp_asks *asks,
-	    struct udp_session *session, uint64_t tried);
+	    struct udp_session *session);
 
 /**
  * udp_ask_hold() - keeps datagrams for @session, which waits

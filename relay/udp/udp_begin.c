@@ -16,15 +16,13 @@
 #include "relay/udp/udp_begin.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "common/util.h"
 #include "relay/backend/backend_connect.h"
-#include "relay/backend/backend_log.h"
+#include "relay/backend/failover.h"
 #include "relay/core/admission.h"
-#include "relay/backend/backend_health.h"
 #include "relay/core/mint.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
@@ -47,58 +45,33 @@ static int bind_unix(int fd)
 	return bind(fd, &unnamed, sizeof(unnamed.sa_family)) < 0 ? -errno : 0;
 }
 
-/* Return: a socket that is connected to @target, which is that of @mint if
- * there is one; or -errno. */
+/* Makes the session's socket, or takes that of berthd's answer, and connects it
+ * to @target. Return: 0 or -errno. */
 static int open_socket(struct udp_session *session,
-		       const struct serving_backend *target, struct mint *mint)
+		       const struct serving_backend *target)
 {
-	int family = target->address->sa_family;
-	const struct backend_client client = {
-		.listener = udp_front_of(session)->share->listener,
-		.mint = mint,
-		.own = &session->own,
-		.hops = session->hops,
-	};
-	_cleanup_close_ int fd = mint ? TAKE_FD(mint->fd) : -1;
-	int r = 0;
+	const struct listener *listener =
+		udp_front_of(session)->share->listener;
+	struct mint *mint = session->upstream.mint;
+	int family = target->address->sa_family, r = 0;
+	_cleanup_close_ int fd =
+		mint ? TAKE_FD(mint->fd)
+		     : socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			      0);
 
-	if (fd < 0)
-		fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			    0);
 	if (fd < 0)
 		return -errno;
 	if (family == AF_UNIX)
 		r = bind_unix(fd);
 	else
 		udp_socket_prepare(fd, family);
-	if (r < 0)
-		return r;
-	r = backend_connect(fd, target, &client);
 	if (r == 0)
-		return TAKE_FD(fd);
-	session->own = own_socket_free(session->own);
+		r = backend_connect(fd, target, listener, &session->upstream);
+	if (r < 0 && r != -EINPROGRESS)
+		return r;
+	session->fd = TAKE_FD(fd);
 	/* A datagram socket connects at once: berthd's is of another kind. */
 	return r == -EINPROGRESS ? -EPROTOTYPE : r;
-}
-
-/* Return: as open_socket(); of udp_ports_take(). */
-static int open_with_port(struct worker *worker, struct udp_session *session,
-			  const struct serving_backend *target,
-			  struct mint *mint)
-{
-	int r = udp_ports_take(worker, session, target->ports);
-
-	if (r < 0)
-		return r;
-	r = open_socket(session, target, mint);
-	/* A socket of berthd's is lost then. The client's next datagram may
-	 * find a port. */
-	if (r == -EAGAIN && session->ports && udp_ports_free(worker, session) &&
-	    !mint)
-		r = open_socket(session, target, NULL);
-	if (r < 0)
-		udp_ports_give(session);
-	return r;
 }
 
 /* Backends */
@@ -111,110 +84,80 @@ static void mint_gone(struct worker *worker, struct mint *mint)
 
 static const struct mint_ops mint_ops = { .gone = mint_gone };
 
-/* Connects to backend number session.backend, with the socket of @mint if that
- * is not NULL. Return: 0; -EINPROGRESS: berthd was asked for a socket;
- * -errno. */
-static int try_backend(struct worker *worker, struct udp_session *session,
-		       struct mint *mint, uint64_t tried)
+/* Connects to the backend that was picked. Return: 0; -EINPROGRESS: berthd was
+ * asked for a socket; -errno. */
+static int try_backend(struct worker *worker, struct udp_session *session)
 {
 	struct udp_front *front = udp_front_of(session);
 	const struct serving_backend *target =
-		&front->share->serving->backends[session->backend];
-	int family = target->address->sa_family, r;
+		&front->share->serving->backends[session->upstream.index];
+	bool minted = session->upstream.mint;
+	int r;
 
-	if (target->minted && !mint)
-		return udp_ask(worker, &front->asks, session, tried);
-	r = open_with_port(worker, session, target, mint);
+	if (target->minted && !minted)
+		return udp_ask(worker, &front->asks, session);
+	r = udp_ports_take(worker, session, target->ports);
 	if (r < 0)
 		return r;
-	session->fd = r;
-	session->poll.handler = udp_to_client_handler;
-	r = worker_watch(worker, session->fd, EPOLLIN, &session->poll);
-	if (r < 0) {
-		session->own = own_socket_free(session->own);
-		(void)close(TAKE_FD(session->fd)); /* unused so far */
-		udp_ports_give(session);
+	r = open_socket(session, target);
+	/* A socket of berthd's is lost then. The client's next datagram may
+	 * find a port. */
+	if (r == -EAGAIN && target->ports && udp_ports_free(worker, session) &&
+	    !minted)
+		r = open_socket(session, target);
+	if (r < 0)
 		return r;
-	}
 	/* UNIX sockets know nothing of merging. */
-	session->apart_to_backend = session->merges = family == AF_UNIX;
-	session->mint = mint;
-	if (mint) {
-		mint->ops = &mint_ops;
-		mint->owner = session;
-	}
-	return 0;
+	session->apart_to_backend = session->merges =
+		target->address->sa_family == AF_UNIX;
+	session->poll.handler = udp_to_client_handler;
+	return worker_watch(worker, session->fd, EPOLLIN, &session->poll);
 }
 
-/* Notes that backend number session.backend was not reached, and logs it if
- * that is the backend's fault. */
-static void note_missed(struct worker *worker, struct udp_session *session,
-			int error, uint64_t *tried)
+/* Gives up the backend that was picked, which failed with @error, a positive
+ * errno. Return: is there another one to try? */
+static bool next_backend(struct worker *worker, struct udp_session *session,
+			 int error)
 {
 	struct share *share = udp_front_of(session)->share;
 	struct serving *serving = share->serving;
 
-	*tried |= UINT64_C(1) << session->backend;
-	if (!udp_error_blames(serving, error))
-		return;
-	backend_failed(serving, session->backend, worker->now_us);
-	backend_log_failed(worker, share->listener, serving, session->backend,
-			   strerror(error),
-			   backend_all_tried(serving, *tried)
-				   ? "dropping datagrams"
-				   : "trying the next");
-}
-
-/* Counts that backend number session.backend failed with @error, which is
- * positive. Return: is another backend worth a try? */
-static bool may_retry(struct worker *worker, struct udp_session *session,
-		      int error, uint64_t *tried)
-{
-	struct counters *counters = udp_front_counters(udp_front_of(session));
-	const struct serving *serving = udp_front_serving(session);
-
+	udp_end_socket(worker, session);
 	if (error == EDQUOT) {
-		counters_add(counters, COUNTER_LIMITED, 1);
+		counters_add(share_counters(share), COUNTER_LIMITED, 1);
 		return false;
 	}
-	counters_failed(counters, error);
-	if (udp_error_is_clients(serving, error) ||
-	    udp_error_verdict(UDP_ORIGIN_CONNECT, error) <
-		    UDP_VERDICT_ELSEWHERE)
-		return false;
-	note_missed(worker, session, error, tried);
-	return true;
+	if (udp_error_blames(serving, error))
+		return failover_next(worker, share, serving, &session->upstream,
+				     error);
+	counters_failed(share_counters(share), error);
+	return !udp_error_is_clients(serving, error) &&
+	       udp_error_verdict(UDP_ORIGIN_CONNECT, error) ==
+		       UDP_VERDICT_ELSEWHERE &&
+	       failover_skip(worker, share, serving, &session->upstream);
 }
 
-/* Connects to the backend whose turn it is, or else to the next one that can be
- * connected to. @r: -errno of the last one. Return: as try_backend(). */
+/* Goes on after try_backend() returned @r: tries the other backends until one
+ * is connected to or waited for. Return: as try_backend() of the last one. */
 static int connect_session(struct worker *worker, struct udp_session *session,
-			   uint64_t *tried, int r)
+			   int r)
 {
-	struct share *share = udp_front_of(session)->share;
-	int index;
-
-	while ((index = backend_pick(share->serving, &share->next_backend,
-				     *tried, worker->now_us)) >= 0) {
-		session->backend = (uint8_t)index;
-		r = try_backend(worker, session, NULL, *tried);
-		if (r == 0 || r == -EINPROGRESS ||
-		    !may_retry(worker, session, -r, tried))
-			break;
-	}
+	while (r < 0 && r != -EINPROGRESS && next_backend(worker, session, -r))
+		r = try_backend(worker, session);
 	return r;
 }
 
 int udp_begin_minted(struct worker *worker, struct udp_session *session,
-		     struct mint *mint, uint64_t *tried)
+		     struct mint *mint)
 {
-	int r = mint->fd < 0 ? -mint->error
-			     : try_backend(worker, session, mint, *tried);
+	int r = -mint->error;
 
-	if (r < 0 && may_retry(worker, session, -r, tried))
-		r = connect_session(worker, session, tried, r);
-	if (session->mint != mint)
-		(void)mint_free(worker, mint);
+	mint->ops = &mint_ops;
+	mint->owner = session;
+	session->upstream.mint = mint;
+	if (mint->fd >= 0)
+		r = try_backend(worker, session);
+	r = connect_session(worker, session, r);
 	if (r == 0)
 		session->began_us = worker->now_us; /* with this backend */
 	return r;
@@ -277,13 +220,14 @@ static int begin_in_room(struct worker *worker, struct udp_front *front,
 {
 	struct udp_session *session =
 		udp_table_add(front->table, key, worker->now_us);
-	uint64_t tried = 0;
 	int r;
 
 	if (!session)
 		return -ENOMEM;
-	session->hops = hops;
-	r = connect_session(worker, session, &tried, -ECONNREFUSED);
+	session->upstream.hops = hops;
+	(void)failover_pick(worker, front->share, front->share->serving,
+			    &session->upstream); /* nothing was tried yet */
+	r = connect_session(worker, session, try_backend(worker, session));
 	if (r < 0 && r != -EINPROGRESS) {
 		udp_session_remove(session);
 		free(session); /* no event can point to it yet */

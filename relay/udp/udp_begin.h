@@ -24,8 +24,7 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 
 /**
  * udp_begin_minted() - goes on with a session whose question berthd answered
- * @mint:	the answer; becomes session.mint, or is freed
- * @tried:	bits of the backends that failed
+ * @mint:	the answer; the session's from now on
  *
  * A function for struct udp_ask_ops: connects @session with the socket of @mint
  * or to another backend.
@@ -33,6 +32,6 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
  * last backend.
  */
 int udp_begin_minted(struct worker *worker, struct udp_session *session,
-		     struct mint *mint, uint64_t *tried);
+		     struct mint *mint);
 
 #endif

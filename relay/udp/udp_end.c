@@ -29,21 +29,29 @@
 /* Sessions that end per turn if many expire together. */
 #define EXPIRE_BATCH 256
 
+void udp_end_socket(struct worker *worker, struct udp_session *session)
+{
+	struct upstream *upstream = &session->upstream;
+
+	upstream->own = own_socket_free(upstream->own);
+	cleanup_close(&session->fd);
+	session->fd = -1;
+	admission_give_port(udp_front_of(session)->share->listener->netns,
+			    upstream->ports);
+	upstream->ports = 0;
+	upstream->mint = mint_free(worker, upstream->mint);
+}
+
 void udp_end(struct worker *worker, struct udp_session *session)
 {
 	struct udp_front *front = udp_front_of(session);
-	struct admission *netns = front->share->listener->netns;
 	uint64_t held = udp_ask_leave(worker, session);
 
 	if (held > 0)
 		counters_add(udp_front_counters(front), COUNTER_DROPPED, held);
 	session->poll.handler = NULL;
-	session->own = own_socket_free(session->own);
-	if (session->fd >= 0)
-		(void)close(TAKE_FD(session->fd)); /* nothing can fail */
-	admission_give_port(netns, session->ports);
-	session->mint = mint_free(worker, session->mint);
-	admission_give(netns, ADMISSION_SESSIONS, 1);
+	udp_end_socket(worker, session);
+	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
 	counters_add(udp_front_counters(front), COUNTER_ENDED, 1);
 	udp_session_remove(session);
 	worker_bury(worker, &session->grave);
@@ -147,7 +155,7 @@ void udp_end_refused(struct worker *worker, struct udp_session *session,
 int udp_end_family(const struct udp_session *session)
 {
 	return udp_front_serving(session)
-		->backends[session->backend]
+		->backends[session->upstream.index]
 		.address->sa_family;
 }
 
@@ -163,8 +171,8 @@ bool udp_end_may_leave(const struct worker *worker,
 		       enum udp_verdict verdict)
 {
 	return verdict == UDP_VERDICT_REFUSED ||
-	       backend_has_other(udp_front_serving(session), session->backend,
-				 worker->now_us);
+	       backend_has_other(udp_front_serving(session),
+				 session->upstream.index, worker->now_us);
 }
 
 void udp_end_blame(struct worker *worker, struct udp_session *session,
@@ -174,10 +182,10 @@ void udp_end_blame(struct worker *worker, struct udp_session *session,
 	struct serving *serving = front->share->serving;
 
 	counters_failed(udp_front_counters(front), error);
-	backend_failed(serving, session->backend, worker->now_us);
+	backend_failed(serving, session->upstream.index, worker->now_us);
 	backend_log_failed(worker, front->share->listener, serving,
-			   session->backend, strerror(error),
-			   backend_has_other(serving, session->backend,
+			   session->upstream.index, strerror(error),
+			   backend_has_other(serving, session->upstream.index,
 					     worker->now_us)
 				   ? "trying the next"
 				   : "dropping datagrams");

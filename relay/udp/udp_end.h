@@ -21,6 +21,10 @@ struct worker;
  */
 void udp_end(struct worker *worker, struct udp_session *session);
 
+/** udp_end_socket() - closes the socket of @session, if it has one, and gives
+ * back all that belongs to the socket */
+void udp_end_socket(struct worker *worker, struct udp_session *session);
+
 /** udp_end_evicted() - ends @session because another one needs its room; counts
  * that it was limited */
 void udp_end_evicted(struct worker *worker, struct udp_session *session);

@@ -79,19 +79,12 @@ int udp_ports_take(struct worker *worker, struct udp_session *session,
 		taken = admission_take_port(netns, space, worker->now_us);
 	if (!taken)
 		return -EAGAIN;
-	session->ports = space;
+	session->upstream.ports = space;
 	return 0;
 }
 
 bool udp_ports_free(struct worker *worker, struct udp_session *session)
 {
-	admission_ports_short(session->ports, worker->now_us);
-	return shed_greediest(worker, session, session->ports);
-}
-
-void udp_ports_give(struct udp_session *session)
-{
-	admission_give_port(udp_front_of(session)->share->listener->netns,
-			    session->ports);
-	session->ports = 0;
+	admission_ports_short(session->upstream.ports, worker->now_us);
+	return shed_greediest(worker, session, session->upstream.ports);
 }

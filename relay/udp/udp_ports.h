@@ -13,7 +13,7 @@ struct worker;
  * udp_ports_take() - takes a local port for @session, which is about to begin
  * @space:	see serving_backend.ports
  *
- * Other sessions may end for it. Sets session.ports.
+ * Other sessions may end for it. Sets session.upstream.ports.
  * Return: 0; -EDQUOT: its namespace has as many ports as it may; -EAGAIN: other
  * namespaces have too many, and were told to give some.
  */
@@ -27,9 +27,5 @@ int udp_ports_take(struct worker *worker, struct udp_session *session,
  * Return: is there a port now?
  */
 bool udp_ports_free(struct worker *worker, struct udp_session *session);
-
-/** udp_ports_give() - gives the port of @session back, whose socket is closed
- * or was never opened */
-void udp_ports_give(struct udp_session *session);
 
 #endif

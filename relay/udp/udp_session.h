@@ -17,10 +17,9 @@
 #include <stdint.h>
 
 #include "relay/core/pollable.h"
+#include "relay/core/upstream.h"
 #include "relay/udp/udp_address.h"
 
-struct mint;
-struct own_socket;
 struct udp_ask;
 struct udp_group;
 struct udp_table;
@@ -44,14 +43,9 @@ enum udp_stage {
  *		local address of @fd
  * @fd:		the socket that is connected to the backend; -1: the session
  *		waits for one
- * @mint:	where @fd comes from, if berthd made it; else NULL
- * @own:	of @fd, if the backend may be a listener of the relay's; else
- *		NULL
- * @hops:	see own_arrival_hops()
+ * @upstream:	the way to the backend; its waiter is unused
  * @ask:	while the session waits for a socket, else NULL
- * @backend:	index of the backend that @fd is connected to
  * @burst:	how many answers to receive at once
- * @ports:	the port space that @fd has a local port of, or 0
  * @full_turn:	the worker's turn in which @burst answers were received last
  * @stage:	enum udp_stage
  * @apart_to_backend: the kernel refuses merged datagrams on the way to the
@@ -71,20 +65,16 @@ struct udp_session {
 	uint64_t began_us;
 	uint64_t answered_us;
 	uint64_t checked_us;
-	struct mint *mint;
-	struct own_socket *own;
+	struct upstream upstream;
 	struct udp_ask *ask;
 	struct udp_key key;
 	int fd;
-	uint32_t ports;
 	uint32_t full_turn;
-	uint8_t backend;
 	uint8_t burst;
-	uint8_t hops;
 	uint8_t stage;
-	bool apart_to_backend;
-	bool apart_to_client;
-	bool merges;
+	bool apart_to_backend : 1;
+	bool apart_to_client : 1;
+	bool merges : 1;
 };
 
 /* Lists of groups: one for those without a session, and one for each power of

@@ -175,13 +175,13 @@ static bool session_is_good(const struct worker *worker,
 
 	if (session->fd < 0)
 		return true; /* it waits for one */
-	if (backend_failed_since(serving, session->backend,
+	if (backend_failed_since(serving, session->upstream.index,
 				 session->answered_us)) {
-		if (backend_has_other(serving, session->backend,
+		if (backend_has_other(serving, session->upstream.index,
 				      worker->now_us))
 			return false;
 	} else if (worker->now_us - session->began_us > SILENT_WORKS_US) {
-		backend_works(serving, session->backend);
+		backend_works(serving, session->upstream.index);
 	}
 	return !session_lost_address(worker, session);
 }

@@ -29,7 +29,7 @@ static void session_works(struct worker *worker,
 	const struct share *share = udp_front_of(session)->share;
 
 	backend_reached(worker, share->listener, share->serving,
-			session->backend);
+			session->upstream.index);
 }
 
 /* Notes that @n answers were received at once. A session that had as many

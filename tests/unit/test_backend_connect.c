@@ -19,6 +19,7 @@
 #include "relay/core/listener.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
+#include "relay/core/upstream.h"
 
 static socklen_t address_of(const char *text, uint16_t port,
 			    struct sockaddr_storage *sa)
@@ -50,10 +51,11 @@ static int connect_target(int fd, const struct serving_backend *target,
 			  struct own_socket **own)
 {
 	const struct listener listener = { .id = 1 };
-	const struct backend_client client = { .listener = &listener,
-					       .own = own };
+	struct upstream upstream = { .own = NULL };
+	int r = backend_connect(fd, target, &listener, &upstream);
 
-	return backend_connect(fd, target, &client);
+	*own = upstream.own;
+	return r;
 }
 
 static int connect_to(int fd, const char *text, uint16_t port)

@@ -14,6 +14,7 @@
 #include "relay/core/counters.h"
 #include "relay/backend/failover.h"
 #include "relay/core/listener.h"
+#include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/upstream.h"
 #include "relay/core/worker.h"
@@ -25,6 +26,7 @@ static char nowhere[] = "";
 static struct serving_backend backends[3];
 static struct serving serving;
 static struct counters counted;
+static const struct relay_protocol ops = { .gives_up = "ending" };
 static struct listener listener;
 static struct share share;
 static struct worker worker;
@@ -43,6 +45,7 @@ static int setup(void **state)
 	memset(&share, 0, sizeof(share));
 	atomic_store(&share.counters, &counted);
 	listener.label = text;
+	listener.ops = &ops;
 	share.listener = &listener;
 	worker.now_us = NOW_US;
 	worker.log_limits.burst = UINT32_MAX;
