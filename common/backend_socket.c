@@ -3,6 +3,7 @@
 #include "common/backend_socket.h"
 
 #include "common/backend.h"
+#include "common/backend_source.h"
 
 const struct backend_source *
 backend_source_find(const struct backend_source *from, size_t n_from,

@@ -126,6 +126,74 @@ bool ip_prefix_contains(const struct ip_prefix *prefix,
 	       ip_bits_equal(prefix->addr.bytes, addr->bytes, prefix->bits);
 }
 
+int ip_port_parse(const char *text, uint16_t *ret_port)
+{
+	unsigned int port = 0;
+
+	if (!*text || strlen(text) > 5)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		port = port * 10 + (unsigned int)(*text - '0');
+	}
+	if (port < 1 || port > UINT16_MAX)
+		return -EINVAL;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+/* Splits "a:p" and "[a]:p"; @host has room for INET6_ADDRSTRLEN. */
+static const char *host_split(const char *text, char *host, size_t size)
+{
+	const char *end, *port;
+	size_t len;
+
+	if (text[0] == '[') {
+		text++;
+		end = strchr(text, ']');
+		if (!end || end[1] != ':')
+			return NULL;
+		port = end + 2;
+	} else {
+		end = strchr(text, ':');
+		/* A second colon means IPv6 without brackets: nobody can tell
+		 * where the port begins. */
+		if (!end || strchr(end + 1, ':'))
+			return NULL;
+		port = end + 1;
+	}
+	len = (size_t)(end - text);
+	if (len >= size)
+		return NULL;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return port;
+}
+
+int ip_addr_port_parse(const char *text, struct ip_addr *ret_addr,
+		       uint16_t *ret_port, const char **ret_problem)
+{
+	char host[46];
+	const char *port_text = host_split(text, host, sizeof(host));
+
+	*ret_problem = IP_ADDR_PORT_EXPECTED;
+	if (!port_text)
+		return -EINVAL;
+	if (ip_addr_parse(host, ret_addr) < 0 ||
+	    (ret_addr->family == AF_INET6) != (text[0] == '[')) {
+		*ret_problem =
+			"a literal address (names are not resolved), IPv6 "
+			"in brackets";
+		return -EINVAL;
+	}
+	if (ip_port_parse(port_text, ret_port) < 0) {
+		*ret_problem = "a port from 1 to 65535";
+		return -EINVAL;
+	}
+	return 0;
+}
+
 socklen_t ip_addr_to_sockaddr(const struct ip_addr *addr, uint16_t port,
 			      uint32_t scope_id, struct sockaddr_storage *ret)
 {

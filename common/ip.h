@@ -61,6 +61,24 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix);
 bool ip_prefix_contains(const struct ip_prefix *prefix,
 			const struct ip_addr *addr);
 
+/** ip_port_parse() - digits only, 1 to 65535, to host byte order
+ * Return: 0, or -EINVAL with *@ret_port untouched. */
+int ip_port_parse(const char *text, uint16_t *ret_port);
+
+#define IP_ADDR_PORT_EXPECTED "ADDRESS:PORT or [IPV6]:PORT"
+
+/**
+ * ip_addr_port_parse() - "10.0.0.1:80" or "[::1]:80"
+ * @ret_port:	host byte order
+ * @ret_problem: static text of what was expected, on failure;
+ *		IP_ADDR_PORT_EXPECTED when it has another form
+ *
+ * Literal addresses only: berth resolves no names.
+ * Return: 0 or -EINVAL.
+ */
+int ip_addr_port_parse(const char *text, struct ip_addr *ret_addr,
+		       uint16_t *ret_port, const char **ret_problem);
+
 /**
  * ip_addr_to_sockaddr() - AF_INET and AF_INET6 only
  * @port:	host byte order

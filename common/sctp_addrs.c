@@ -7,7 +7,7 @@
 #include <netinet/sctp.h>
 #include <string.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/util.h"
 
 /* linux/in6.h has it, but cannot be included beside netinet/in.h. */

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/util.h"
 
 struct service *service_new(void)

@@ -2,7 +2,7 @@
 /* parse_from.c - forward: from, the addresses to connect from */
 #include <string.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/protocol.h"
 #include "common/util.h"
 #include "rules/parse.h"

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/parse_option.h"

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "binder/binder.h"
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/json_build.h"

@@ -17,6 +17,7 @@
 
 #include "binder/binder.h"
 #include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/backend_socket.h"
 #include "common/netns.h"
 #include "common/netns_enter.h"

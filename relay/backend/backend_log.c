@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/log.h"
 #include "relay/core/listener.h"
 #include "relay/backend/backend_health.h"

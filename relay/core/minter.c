@@ -18,7 +18,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "lib/berth.h"

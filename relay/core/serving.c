@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/backend_socket.h"
 #include "common/util.h"
 #include "lib/berth.h"

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/util.h"
 #include "relay/backend/backend_log.h"
 #include "relay/core/admission.h"

@@ -12,7 +12,7 @@ from source import reach
 
 
 # Circles between files of these folders stand; they are to go.
-OLD = re.compile("relay/|daemon/control/|common/")
+OLD = re.compile("relay/|watcher/")
 
 
 def module(name):

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/ip.h"
 #include "common/util.h"
 

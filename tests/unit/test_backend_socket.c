@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/backend_socket.h"
 #include "common/service.h"
 #include "common/util.h"

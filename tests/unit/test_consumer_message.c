@@ -11,7 +11,7 @@
 
 #include "binder/binder.h"
 #include "common/netns.h"
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/util.h"
 #include "daemon/consumers/consumer_message.h"
 

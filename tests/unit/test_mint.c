@@ -12,6 +12,7 @@
 
 #include "binder/binder.h"
 #include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/backend_socket.h"
 #include "common/service.h"
 #include "common/util.h"

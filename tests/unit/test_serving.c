@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/backend.h"
+#include "common/backend_source.h"
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/serving.h"
