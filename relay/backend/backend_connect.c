@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /* backend_connect.c - connecting a socket to a backend, never to itself
  *
- * A port that nobody listens on, in the range from which the kernel chooses
- * ports for those who connect, may be chosen for the very socket that connects
- * to it: TCP then meets its own SYN (a simultaneous open) and is connected to
- * itself, as a UDP socket is anyway. It would echo what the client says, and
- * keep the port from the backend that wants it back.
+ * Theory of operation: a backend's port may be one from the range that the
+ * kernel chooses local ports from. If nobody listens on it, the kernel may
+ * choose it for the very socket that connects to it: TCP then meets its own SYN
+ * (a simultaneous open) and is connected to itself, and so is a UDP socket. It
+ * would echo what the client says, and keep the port from the backend that
+ * wants it back.
  *
- * The kernel has chosen the port when connect(2) returns, also where TCP has
- * no answer yet, so that one getsockname(2) tells. It is asked for each
- * backend: which addresses are local, and which ports may be chosen, only the
- * namespace of the socket knows, and both may change at any time. A backend
- * that may be a listener of the relay's own is noted with what it told.
+ * The kernel has chosen the port when connect(2) returns, even if TCP has no
+ * answer yet, so one getsockname(2) tells. It is called for each backend: only
+ * the socket's namespace knows which addresses are local and which ports may be
+ * chosen, and both may change at any time. If the backend may be a listener of
+ * the relay's own, its socket is noted with what getsockname(2) told, see
+ * own_sockets.c.
  */
 #include "relay/backend/backend_connect.h"
 
@@ -27,17 +29,17 @@
 #include "relay/core/serving.h"
 #include "relay/core/upstream.h"
 
-/* Is @fd, which is connected as @end says, connected to itself? */
+/* Return: is @fd, which is connected as @end says, connected to itself? */
 static bool is_itself(int fd, const struct serving_backend *target,
 		      const struct own_end *end)
 {
 	if (end->port != end->to_port)
 		return false;
-	/* @end names one address of several. */
+	/* Of several addresses, @end names only one. */
 	if (target->addrs && target->addrs->n > 1)
 		return sctp_addrs_holds(fd, target->addrs);
-	/* To connect to no address means this host, from the address that is
-	 * connected to. */
+	/* A socket that connects to the unspecified address is connected to
+	 * this host, and has the same address itself. */
 	return ip_addr_is_any(&end->to) || ip_addr_equal(&end->addr, &end->to);
 }
 
@@ -97,7 +99,8 @@ int backend_connect(int fd, const struct serving_backend *target,
 		return connect(fd, target->address, target->address_len) < 0
 			       ? -errno
 			       : 0; /* UNIX */
-	/* Before it is connected: that very moment it may be accepted. */
+	/* The socket is noted before it is connected: another worker may accept
+	 * it at that very moment. */
 	if (own_port(end.protocol, end.to_port)) {
 		own = own_socket_new(&end);
 		if (!own)

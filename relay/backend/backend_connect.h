@@ -8,15 +8,13 @@ struct serving_backend;
 struct upstream;
 
 /**
- * backend_connect() - connects @fd, of whatever protocol, to @target
- * @listener:	that the client came to
- * @upstream:	the client's; its own socket is set if the backend may be a
- *		listener of the relay's, to be freed by own_socket_free() before
- *		@fd is closed
+ * backend_connect() - connects the socket @fd, of any protocol, to @target
+ * @listener:	the listener that the client came to
+ * @upstream:	the client's. If the backend may be a listener of the relay's,
+ *		sets upstream.own: call own_socket_free() before @fd is closed
  *
- * If the kernel connected the socket to itself that counts as refused, before
- * a byte is sent; closing the socket gives its port back.
- *
+ * A socket that the kernel connected to itself counts as refused, before a byte
+ * is sent. Closing it gives its port back.
  * Return: 0; -errno of connect(2), -EINPROGRESS among them.
  */
 int backend_connect(int fd, const struct serving_backend *target,

@@ -12,7 +12,8 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
-/* The namespace that it is in, when it is not the relay's own. */
+/* Three parts of the words for a backend's namespace; empty if that is the
+ * relay's own. */
 struct place {
 	const char *before, *name, *after;
 };
@@ -26,7 +27,7 @@ static struct place place_of(const struct serving *serving)
 	return (struct place){ " in '", serving->backend_netns, "'" };
 }
 
-/* " from 10.0.0.1" to @buffer, or nothing; returns it. */
+/* Writes " from 10.0.0.1", or nothing, to @buffer. Return: @buffer. */
 static const char *source_fmt(const struct serving_backend *target,
 			      char *buffer, size_t size)
 {
@@ -54,7 +55,8 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
 		    listener->label, target->text, place.before, place.name,
 		    place.after, source_fmt(target, from, sizeof(from)), why,
 		    next);
-	/* Else it is short of something here, and does not fail. */
+	/* Otherwise the relay is short of something, and the backend has not
+	 * failed. */
 	if (backend_failed_since(serving, index, 0))
 		atomic_store_explicit(&target->health.said, true,
 				      memory_order_relaxed);

@@ -18,8 +18,11 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
 			const struct serving *serving, unsigned int index,
 			const char *why, const char *next);
 
-/** backend_reached() - backend_works(), and says so if the log says that it
- * failed */
+/**
+ * backend_reached() - notes that backend @index of @serving was reached
+ *
+ * Calls backend_works(), and logs it if the log says that the backend failed.
+ */
 void backend_reached(struct worker *worker, const struct listener *listener,
 		     struct serving *serving, unsigned int index);
 

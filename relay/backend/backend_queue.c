@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* backend_queue.c - clients that wait for a backend to take one more
  *
- * Theory of operation: a UNIX listener whose backlog is full says EAGAIN to
- * connect(2), and has no queue in which a socket that does not block could
- * wait; nor has the kernel one for local ports. Nobody tells when there is
- * room. So the clients wait here, in one queue for each thing that is waited
- * for, and only the first of the queue asks again: as long as it is refused the
- * others would be, too. It asks less and less often. When it was taken, the
- * next one asks at once, and so on until one is refused.
+ * Theory of operation: connect(2) to a UNIX listener whose backlog is full says
+ * EAGAIN; a socket that does not block cannot wait there. Nor can it wait in
+ * the kernel for a local port. Nobody tells when there is room. So the clients
+ * wait here, in one queue for each backlog or port space, and only the first of
+ * the queue tries again: as long as it is refused, the others would be, too. It
+ * tries less and less often. When it was taken, the next one tries at once, and
+ * so on until one is refused.
  *
  * In a queue each namespace has a lane of its own, and the lanes take turns:
  * thousands of clients of one namespace do not stand before the first client
  * of another.
  *
- * How long a client waits is its owner's affair: a connect timeout, its end, or
- * its namespace's take it out.
+ * A client waits until its owner takes it out: after the connect timeout, or
+ * because the client or its namespace ends.
  */
 #include "relay/backend/backend_queue.h"
 
@@ -29,8 +29,8 @@
 #include "relay/core/timer.h"
 #include "relay/core/worker.h"
 
-/* Between two questions: at first a moment in which a backend that is alive
- * has taken some, in the end one that no client notices. */
+/* The time between two attempts: at first, a backend that is alive takes some
+ * clients meanwhile; in the end, no client notices the delay. */
 #define DELAY_MIN_US (2 * USEC_PER_MSEC)
 #define DELAY_MAX_US (64 * USEC_PER_MSEC)
 
@@ -63,8 +63,8 @@ struct lane {
 /**
  * struct backend_queue - never empty, but inside its timer's handler
  * @delay_us:	after which the first one is tried again
- * @running:	the handler is at work, and sees to the rest
- * @progress:	a waiter left since that was unset
+ * @running:	the timer's handler is at work, and frees the queue if needed
+ * @progress:	a client left the queue since this was unset
  */
 struct backend_queue {
 	struct backend_queue_key key;
@@ -98,7 +98,8 @@ static void queue_free(struct worker *worker, struct backend_queue *queue)
 	free(queue);
 }
 
-/* The first of the lane whose turn it is asks. Return: was it taken? */
+/* The first client of the lane whose turn it is tries again. Return: was it
+ * taken? */
 static bool queue_try(struct worker *worker, struct backend_queue *queue)
 {
 	struct lane *lane = queue->lanes;
@@ -108,7 +109,7 @@ static bool queue_try(struct worker *worker, struct backend_queue *queue)
 	first->retry(worker, first->owner);
 	if (!queue->progress)
 		return false;
-	/* It may have been the last of its lane, which is gone then. */
+	/* The lane is gone if that was its last client. */
 	if (queue->lanes == lane) {
 		DL_DELETE(queue->lanes, lane);
 		DL_APPEND(queue->lanes, lane);
@@ -165,7 +166,7 @@ static struct backend_queue *queue_new(struct worker *worker,
 	return queue;
 }
 
-/* Return: the namespace's lane, which may be a new one; NULL: no memory. */
+/* Return: the namespace's lane, a new one if it has none; NULL: no memory. */
 static struct lane *lane_get(struct backend_queue *queue,
 			     const struct admission *netns)
 {
@@ -241,7 +242,7 @@ int backend_queue_wait(struct worker *worker,
 	if (*waiter && (*waiter)->lane->queue == queue)
 		return 0;
 	backend_queue_leave(worker, waiter);
-	queue = queue_find(worker, key); /* not what may just have ended */
+	queue = queue_find(worker, key); /* leaving may have freed one */
 	if (!queue)
 		queue = queue_new(worker, key);
 	if (!queue)

@@ -27,29 +27,33 @@ struct backend_queue_key {
 /**
  * backend_retry - tries once more to connect @owner
  *
- * Calls backend_queue_leave() when that did not meet the same obstacle,
- * whatever became of it; else it leaves all as it is. @owner's memory must live
- * until the end of the worker's batch.
+ * If the attempt meets the same obstacle, @owner stays in the queue. In every
+ * other case the function calls backend_queue_leave(). @owner's memory must
+ * live until the end of the worker's batch.
  */
 typedef void (*backend_retry)(struct worker *worker, void *owner);
 
 /**
- * backend_queue_wait() - @owner waits until it can be tried again
- * @netns:	its namespace; those of one queue take turns
- * @waiter:	the owner's; NULL inside: it does not wait yet. In this queue it
- *		keeps its place, in another it leaves that.
+ * backend_queue_wait() - lets a client wait until it can be tried again
+ * @netns:	the client's namespace; the namespaces in a queue take turns
+ * @retry:	tries again
+ * @owner:	the client, for @retry
+ * @waiter:	the client's own; NULL inside: it does not wait yet. A client
+ *		that waits in this queue keeps its place. If it waits in another
+ *		one, it leaves that.
  *
- * Return: 0 or -ENOMEM; then it waits no more.
+ * Return: 0; -ENOMEM: the client waits nowhere.
  */
 int backend_queue_wait(struct worker *worker,
 		       const struct backend_queue_key *key,
 		       const struct admission *netns, backend_retry retry,
 		       void *owner, struct backend_waiter **waiter);
 
-/** backend_queue_leave() - it waits no more; it may have none */
+/** backend_queue_leave() - takes a client out of its queue, if it is in one.
+ * @waiter is NULL inside then. */
 void backend_queue_leave(struct worker *worker, struct backend_waiter **waiter);
 
-/** backend_queue_exists() - does somebody wait for this? */
+/** backend_queue_exists() - Return: does any client wait for @key? */
 bool backend_queue_exists(const struct worker *worker,
 			  const struct backend_queue_key *key);
 

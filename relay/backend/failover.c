@@ -40,8 +40,8 @@
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
 
-/* Is @error the relay's own affair, or the client's, so that it says nothing of
- * the backend? */
+/* Return: does @error say nothing of the backend, because the relay lacks
+ * something, or the client is the reason? */
 static bool is_own_shortage(int error)
 {
 	switch (error) {
@@ -79,7 +79,8 @@ bool failover_skip(struct worker *worker, struct share *share,
 	return failover_pick(worker, share, serving, upstream);
 }
 
-/* Of berthd's sockets it may be the address that is not there. */
+/* What @error means, in words. For a socket of berthd's, EADDRNOTAVAIL may mean
+ * that its address is not there. */
 static const char *failover_why(const struct serving_backend *target, int error)
 {
 	return error == EADDRNOTAVAIL && !target->minted
@@ -96,7 +97,7 @@ bool failover_next(struct worker *worker, struct share *share,
 	bool found;
 
 	counters_failed(share_counters(share), error);
-	/* ESTALE is not the backend's: berthd's rule is another one by now. */
+	/* ESTALE says nothing of the backend: the rule has changed. */
 	if (error != ESTALE && !is_own_shortage(error))
 		backend_failed(serving, upstream->index, worker->now_us);
 	found = failover_skip(worker, share, serving, upstream);
@@ -107,7 +108,7 @@ bool failover_next(struct worker *worker, struct share *share,
 	return found;
 }
 
-/* A place to connect to */
+/* One backend */
 
 static const struct serving_backend *flow_backend(const struct flow *flow)
 {
@@ -183,8 +184,9 @@ static const struct mint_ops mint_ops = {
 	.gone = mint_gone,
 };
 
-/* Whom the kernel knew no address of when it was accepted, nobody can stand in
- * for. Return: 0 or -errno. */
+/* Finds out whom a socket of berthd's has to stand in for. When the client was
+ * gone before it was accepted, the kernel knew no address of it.
+ * Return: 0; -ENOTCONN: the client is gone; -errno. */
 static int find_client(const struct flow *flow, struct ip_addr *ret_client)
 {
 	int r = flow->ops->client_address(flow, ret_client);
@@ -307,8 +309,8 @@ static bool may_wait(const struct flow *flow, int error)
 	uint64_t tried = flow->upstream.tried | UINT64_C(1)
 							<< flow->upstream.index;
 
-	/* berthd's socket is used up, and to ask for others is no way to wait.
-	 */
+	/* A socket of berthd's is used up by connect(2), and asking for another
+	 * one again and again is no way to wait. */
 	if (flow->upstream.mint)
 		return false;
 	if (is_unix(target))

@@ -2,32 +2,32 @@
 /* sctp.c - SCTP associations: a flow of messages
  *
  * Theory of operation: a relayed association has a client side and, with
- * `forward`, a backend side, which is an association too or a stream. What is
- * read are whole messages with stream, payload protocol id and order; they are
- * sent on as they are, or the association is aborted: nothing is cut, and
- * nothing goes missing in the middle.
+ * `forward`, a backend side, which is an association too or a stream. The relay
+ * reads whole messages, each with its stream, payload protocol id and order,
+ * and sends them on as they are. If it cannot, it aborts the association:
+ * no message is cut, and none goes missing in the middle.
  *
  * The end. SCTP has no half-closed state: whoever gets a SHUTDOWN can send
- * nothing more. So when one side ends, what it sent before is passed on, the
- * other side is shut as well, and what that one still says is dropped, unless
- * it is a stream's last words to a client that still listens. A client's
- * socket that is closed politely lives on in the kernel until its peer has
- * acknowledged all, and holds its network namespace meanwhile: so it is closed
- * only when its association is gone, or aborted after the drain timeout. So is
- * the socket to a backend in another namespace, which goes with that: berthd
- * makes it, see mint.c.
+ * nothing more. So when one side ends, what it sent before is passed on and the
+ * other side is shut as well. What that one still says is dropped, unless it is
+ * a stream's last words to a client that still listens. A client's socket that
+ * is closed politely lives on in the kernel until its peer has acknowledged
+ * all, and holds its network namespace meanwhile. So it is closed only when its
+ * association is gone, or aborted after the drain timeout. The same is true of
+ * a socket to a backend in another namespace, which berthd makes, see mint.c.
  *
  * Every other end is an abort: every socket is born for that, see
  * common/stream.h, so that the kernel does the same if this process dies.
  *
- * A client that lost its memory, and connects from the same port again before
- * its association is given up, takes that over: the kernel keeps the socket,
- * and says that the peer restarted, between the data of both lives. Such a
- * client is a new one. When a backend restarts, both sides are aborted: its
- * client has to begin anew, and only the client can.
+ * A client's host may lose its state, and connect from the same port again
+ * before its old association is given up. The new association takes the old
+ * one over: the kernel keeps the socket, and says that the peer restarted,
+ * between the data of both lives. The relay serves such a client as a new one.
+ * When a backend restarts, both sides are aborted: its client has to begin
+ * anew, and only the client can.
  *
- * One-to-one sockets are an association's own. One-to-many sockets are shared:
- * see sctp_shared.c.
+ * A one-to-one socket has one association. A one-to-many socket is shared by
+ * all associations of its listener: see sctp_shared.c.
  */
 #include "relay/sctp/sctp.h"
 
@@ -69,7 +69,8 @@ struct budget *sctp_conn_budget(const struct sctp_conn *conn)
 
 /* Progress */
 
-/* Is there something for @side that its peer has not acknowledged? */
+/* Return: was something sent to the peer of @side that it has not
+ * acknowledged? */
 static bool side_holds(const struct sctp_conn *conn,
 		       const struct sctp_side *side)
 {
@@ -77,8 +78,9 @@ static bool side_holds(const struct sctp_conn *conn,
 					      : sctp_socket_holds(side->fd);
 }
 
-/* Has the peer taken something since this was looked at last? Yes, too, if it
- * was not looked at since something was given that is not all taken. */
+/* Return: has the peer of @side acknowledged something since this was asked
+ * last? Yes, too, if more was sent since then and some of it is still waiting.
+ */
 static bool side_progressed(const struct sctp_conn *conn,
 			    struct sctp_side *side)
 {
@@ -107,7 +109,7 @@ static uint64_t conn_stalled_until(const struct flow *flow)
 				: TIMERS_NEVER;
 }
 
-/* Nothing else would tell why. */
+/* The association is about to be aborted, and nothing else would tell why. */
 static void log_stalled(struct worker *worker, const struct flow *flow)
 {
 	if (worker_may_log(worker, flow->share->listener, NULL))
@@ -123,7 +125,7 @@ static bool conn_progressed(struct worker *worker, struct flow *flow)
 	bool backend = side_progressed(conn, &conn->backend);
 	bool progressed = client || backend;
 
-	/* A full queue waits for the backend, but for echo's. */
+	/* A full queue waits for the backend; with echo, for the client. */
 	if (conn->full && conn->backend.fd >= 0)
 		client = backend;
 	if (conn->stalled_us && client)
@@ -205,7 +207,7 @@ static void conn_close(struct worker *worker, struct flow *flow, bool reset)
 	client->fd = -1;
 }
 
-/* Has the kernel nothing left to do for this side? */
+/* Return: has the kernel nothing left to do for this side? */
 static bool side_is_gone(const struct sctp_side *side)
 {
 	switch ((enum sctp_side_kind)side->kind) {
@@ -353,7 +355,8 @@ static void conn_connected(struct flow *flow)
 {
 	struct sctp_side *backend = &conn_of(flow)->backend;
 
-	/* It may have said all, and be gone: that can still be read. */
+	/* The backend may have said all and be gone; what it said can still be
+	 * read. */
 	if (backend->kind != SCTP_SIDE_STREAM &&
 	    sctp_socket_limits(backend->fd, 0, &backend->limits) < 0)
 		backend->shut = true;
@@ -438,8 +441,9 @@ static int conn_open_client(struct worker *worker, struct sctp_conn *conn,
 	r = sctp_socket_prepare(fd, assoc_id, shared);
 	if (r < 0 && !shared)
 		return r;
-	/* It may have said all, and be gone: that can still be read. How many
-	 * streams it had is not known then; a backend gets the usual number. */
+	/* The client may have said all and be gone; what it said can still be
+	 * read. How many streams it had is not known then, and the backend is
+	 * asked for the usual number. */
 	if (sctp_socket_limits(fd, assoc_id, &client->limits) < 0) {
 		client->shut = true;
 		client->gone = client->eof = shared;
@@ -450,8 +454,8 @@ static int conn_open_client(struct worker *worker, struct sctp_conn *conn,
 	return worker_watch(worker, fd, SCTP_EPOLL_EVENTS, &client->poll);
 }
 
-/* Of all the client's addresses, one of which the relay may have. Return: as
- * own_arrival_hops(). */
+/* The client may have several addresses: is any of them one of the relay's own
+ * sockets? Return: as own_arrival_hops(). */
 static int arrival_hops(struct share *share, int fd, int32_t assoc_id)
 {
 	struct ip_addr from[SCTP_ENDS_MAX], to[SCTP_ENDS_MAX];
@@ -459,7 +463,7 @@ static int arrival_hops(struct share *share, int fd, int32_t assoc_id)
 	size_t n;
 	int hops = 0;
 
-	/* A chain ends with other actions. */
+	/* Only a listener that forwards can be part of a circle. */
 	if (share->serving->action != SERVICE_FORWARD ||
 	    !own_sockets_any(PROTOCOL_SCTP))
 		return 0;
@@ -497,8 +501,8 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 	return 0;
 }
 
-/* Is the listener still there, and would it let the client in for the room that
- * it has? */
+/* Return: is the listener still there, and does what it serves now need as many
+ * descriptors as the client has? */
 static bool conn_may_restart(const struct sctp_conn *conn)
 {
 	const struct flow *flow = &conn->flow;
@@ -506,7 +510,7 @@ static bool conn_may_restart(const struct sctp_conn *conn)
 	return !flow->share->withdrawn && flow->n_fds == admit_fds(flow->share);
 }
 
-/* The client's side as that of a new association. */
+/* Makes the client's side that of a new association. */
 static int conn_renew_client(struct worker *worker, struct sctp_conn *conn)
 {
 	struct sctp_side *client = &conn->client;

@@ -2,15 +2,17 @@
 /* sctp_follow.c - associations follow the addresses of their listener
  *
  * Theory of operation: berthd gives an endpoint on all the addresses of a
- * namespace (`address: all`) new ones, and takes old ones away. For a
- * one-to-many socket, and for what waits in a backlog, the kernel then tells
- * all peers (ASCONF), if it is allowed to. An association that was accepted has
- * a socket of its own, which has to be bound likewise. So berthd says
- * `listener` again, and each worker compares its own with the listening socket.
+ * namespace (`address: all`) new ones, and takes old ones away. For the
+ * associations of a one-to-many socket, and those that wait in a backlog, the
+ * kernel then tells all peers (ASCONF), if it is allowed to. An association
+ * that was accepted has a socket of its own, which has to be bound likewise. So
+ * berthd says `listener` again, and each worker compares the sockets of its
+ * associations with the listening socket.
  *
- * That one has the address already, and Linux refuses an address to a socket
- * while a listening one of the same port has it, unless both have SO_REUSEPORT.
- * They have it for that moment only: else others could share the port.
+ * The listening socket has the new address already, and Linux refuses an
+ * address to a socket while a listening one of the same port has it, unless
+ * both have SO_REUSEPORT. They have that option only for the moment: else other
+ * programs could share the port.
  */
 #include <netinet/sctp.h>
 #include <pthread.h>
@@ -24,7 +26,7 @@
 #include "relay/sctp/sctp_internal.h"
 #include "relay/core/worker.h"
 
-/* Of SO_REUSEPORT of listening sockets, which several workers share. */
+/* Protects SO_REUSEPORT of listening sockets, which several workers share. */
 static pthread_mutex_t reuse_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int set_reuse(int fd, int on)
@@ -67,11 +69,12 @@ static void conn_follow(struct worker *worker, const struct sctp_conn *conn,
 	int fd = conn->client.fd, r = 0;
 	ssize_t n_own = sctp_socket_addrs(fd, &own);
 
-	/* The last one cannot be taken away, so new ones come first. */
+	/* New addresses come first, because the last one cannot be taken away.
+	 */
 	for (size_t i = 0; n_own > 0 && i < n && r == 0; i++)
 		if (!has_addr(own, (size_t)n_own, &addrs[i]))
 			r = add_beside(fd, listener->fd, &addrs[i]);
-	/* Gone again: berthd will tell. */
+	/* The address is gone again: berthd is about to say so. */
 	if (r == -EADDRNOTAVAIL)
 		r = 0;
 	for (ssize_t i = 0; i < n_own && r == 0; i++)

@@ -43,8 +43,11 @@ struct sctp_queue {
 };
 
 /**
- * sctp_message_append() - one more part of a message
- * @message:	grows and may move; NULL: the first part, whose @label counts
+ * sctp_message_append() - adds one more part to a message
+ * @budget:	the memory that the message is part of
+ * @message:	grows, and may move; NULL inside: this is the first part
+ * @label:	of the message, with its first part; else ignored
+ * @data:	the part, @len bytes, which are copied
  * @max_bytes:	of the whole message
  *
  * Return: 0; -EMSGSIZE: the message would be larger than @max_bytes; -ENOMEM:
@@ -54,17 +57,19 @@ int sctp_message_append(struct budget *budget, struct sctp_message **message,
 			const struct sctp_label *label, const void *data,
 			size_t len, size_t max_bytes);
 
-/** sctp_message_free() - Returns NULL; NULL is fine. */
+/** sctp_message_free() - frees @message, which may be NULL, and gives its
+ * memory back to @budget. Returns NULL. */
 struct sctp_message *sctp_message_free(struct budget *budget,
 				       struct sctp_message *message);
 
-/** sctp_queue_push() - takes @message */
+/** sctp_queue_push() - puts @message, which the queue owns then, last */
 void sctp_queue_push(struct sctp_queue *queue, struct sctp_message *message);
 
-/** sctp_queue_pop() - takes the oldest out; NULL: there is none */
+/** sctp_queue_pop() - takes the oldest message out. Return: it, the caller's;
+ * NULL: there is none. */
 struct sctp_message *sctp_queue_pop(struct sctp_queue *queue);
 
-/** sctp_queue_clear() - Return: how many messages were dropped */
+/** sctp_queue_clear() - frees all messages. Return: how many there were. */
 size_t sctp_queue_clear(struct budget *budget, struct sctp_queue *queue);
 
 #endif

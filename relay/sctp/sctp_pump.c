@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sctp_pump.c - messages from one side to the other
  *
- * Theory of operation: a part of a message is read into the worker's scratch
- * buffer. When it is the whole message, as nearly all are, it is sent on at
- * once and copied nowhere. Else it is put together first. What the receiver
- * does not take waits in the reading side's queue, and nothing more is read
- * until that is empty: the kernel's window then slows the sender down, and an
- * edge-triggered socket that is not read from causes no wake-up.
+ * Theory of operation: a message, or a part of one, is read into the worker's
+ * scratch buffer. A whole message, as nearly all are, is sent on at once and
+ * copied nowhere. Parts are put together first. What the receiver does not take
+ * waits in the reading side's queue, and nothing more is read until that is
+ * empty: the kernel's window then slows the sender down, and an edge-triggered
+ * socket that nobody reads causes no wake-up.
  *
- * To a stream (TCP, UNIX) the messages go one behind the other, without their
- * bounds, streams and ids. From a stream, what one read brings is one ordered
+ * To a stream (TCP, UNIX) the messages go one after the other, without their
+ * bounds, streams and ids. From a stream, the bytes of one read are one ordered
  * message on stream 0 with payload protocol id 0.
  */
 #include <inttypes.h>
@@ -94,7 +94,7 @@ static ssize_t give_stream(struct sctp_side *dst, const uint8_t *data,
 
 	if (n >= 0)
 		return n;
-	/* It only stopped reading; what it says may be the reason. */
+	/* The backend only stopped reading. It may say why. */
 	if (errno == EPIPE) {
 		dst->broken = true;
 		return (ssize_t)len;
@@ -121,7 +121,7 @@ static ssize_t give_message(struct worker *worker, struct sctp_conn *conn,
 	return r < 0 ? r : (ssize_t)len;
 }
 
-/* Did @dst end, so that it takes nothing more? */
+/* Return: does @dst take nothing more? */
 static bool side_is_closed(const struct sctp_side *dst)
 {
 	return dst->kind == SCTP_SIDE_STREAM ? dst->broken
@@ -155,7 +155,7 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 			dst->writable = false;
 			return 0;
 		}
-		/* Its SHUTDOWN came, and was not read yet. */
+		/* EPIPE: the peer's SHUTDOWN came, and we have not read it. */
 		if (n != -EPIPE || dst->kind == SCTP_SIDE_STREAM) {
 			if (n > 0 && dst == &conn->client) {
 				flow_count(&conn->flow, COUNTER_BYTES_OUT,
@@ -172,7 +172,7 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 	return (ssize_t)len;
 }
 
-/* Gives what waits. Return: 0 or -errno. */
+/* Sends what waits in the queue of @src. Return: 0 or -errno. */
 static int pump_flush(struct worker *worker, struct sctp_conn *conn,
 		      struct sctp_side *src, struct sctp_side *dst)
 {
@@ -198,7 +198,8 @@ static int pump_flush(struct worker *worker, struct sctp_conn *conn,
 
 /* Taking */
 
-/* Return: bytes that went on at once; -errno. */
+/* Sends @data on at once if it is a whole message and its turn.
+ * Return: how many bytes were taken; -errno. */
 static ssize_t take_whole(struct worker *worker, struct sctp_conn *conn,
 			  struct sctp_side *src, struct sctp_side *dst,
 			  const struct sctp_received *received,
@@ -239,7 +240,7 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 	return r;
 }
 
-/* What one read of a stream brings is one message. */
+/* Reads from a stream: what comes is one message. Return: 0 or -errno. */
 static int receive_stream(struct sctp_side *src, uint8_t *buffer, size_t size,
 			  struct sctp_received *received)
 {
@@ -279,7 +280,7 @@ static int pump_pull(struct worker *worker, struct sctp_conn *conn,
 	switch (received.kind) {
 	case SCTP_KIND_NOTHING:
 		src->readable = false;
-		/* After our own SHUTDOWN the end is no EOF. */
+		/* After our own SHUTDOWN the kernel reports no end. */
 		if (src->kind == SCTP_SIDE_OWN && src->shut)
 			src->eof = sctp_socket_is_gone(src->fd);
 		return 0;
@@ -308,7 +309,7 @@ static int pump_pull(struct worker *worker, struct sctp_conn *conn,
 	return 0;
 }
 
-/* Can @dst be given something now, or is it forgotten anyway? */
+/* Return: can @dst be given something now, or is that dropped anyway? */
 static bool side_takes(const struct sctp_side *dst)
 {
 	return !dst || dst->writable || side_is_closed(dst);

@@ -3,30 +3,32 @@
  *
  * Theory of operation: sctp_peeloff(3) would give each association a socket of
  * its own, but the kernel refuses it to a process outside the socket's network
- * namespace, and the relay is in none of them. So messages are told apart here,
- * by the id of their association; one worker has the whole socket. The kernel
- * says by notifications, in order with the messages, when an association comes
- * and ends.
+ * namespace, and the relay is in none of them. So the relay tells messages
+ * apart by the id of their association. One worker has the whole socket. The
+ * kernel says by notifications, in order with the messages, when an association
+ * comes and ends.
  *
- * What is shared can be held by one to the harm of the others:
+ * One client can hold what it shares with the others, to their harm:
  *
- * - Receiving. While a backend does not take what its client sent, that waits
- *   in the client's queue. A full queue stops reading the socket, for all. Who
- *   fills it for longer than the stall timeout is aborted.
- * - Sending. The send buffer is the socket's. With others there, a client may
- *   have a part of it; then the kernel has to say that all of it is
- *   acknowledged (SCTP_SENDER_DRY_EVENT) before it gets more. A client that
- *   acknowledges nothing for the stall timeout is aborted, if it has its part.
+ * - Receiving. What a client sent waits in its queue while the backend does not
+ *   take it. A full queue stops reading the socket, for all. A client whose
+ *   queue stays full for the stall timeout is aborted.
+ * - Sending. The send buffer is the socket's. When there are other clients, one
+ *   may have a part of it. When it has that, the kernel has to say that all of
+ *   it is acknowledged (SCTP_SENDER_DRY_EVENT) before the client gets more. A
+ *   client that has its part and acknowledges nothing for the stall timeout is
+ *   aborted.
  *
- *   The event is read later than it came: it tells nothing of what was sent
- *   in between. But it came after the socket was last found empty, which ends
- *   an epoch. What was sent in the present one stays counted; so that this
- *   cannot stop a client for good, each event grants one message, after which
- *   another event comes.
+ *   The event is read some time after it was made, so it tells nothing of what
+ *   was sent in between. But it was made after the socket was last found empty,
+ *   which ends an epoch. Therefore bytes that were sent in the present epoch
+ *   remain counted. This must not stop a client for good, so each event grants
+ *   one message, after which another event comes.
  *
  * berthd has the socket too, so associations outlive a relay that crashed. Its
- * successor finds the mark that was set on them, and aborts them: their other
- * half is lost. Those without a mark came meanwhile, and are served.
+ * successor finds the mark that was set on them, and aborts them, because their
+ * other half is lost. Associations without a mark came after the crash, and are
+ * served.
  */
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -59,12 +61,12 @@
 
 /**
  * struct sctp_shared - one one-to-many socket
- * @by_id:	its associations
+ * @by_id:	its associations, by their id
  * @blocked:	those that wait for room in the send buffer, longest first
- * @n_full:	how many have a full queue
- * @events:	what it is registered for
- * @epoch:	how often it was found empty
- * @writable:	as far as is known
+ * @n_full:	how many of them have a full queue
+ * @events:	which events the socket is registered for
+ * @epoch:	how often the socket was found empty
+ * @writable:	the send buffer has room, as far as is known
  */
 struct sctp_shared {
 	struct share *share;
@@ -131,7 +133,7 @@ static void conn_enter_epoch(const struct sctp_shared *shared,
 	conn->recent = 0;
 }
 
-/* The send buffer is full: who is the reason? */
+/* The send buffer is full: notes which clients are the reason. */
 static void shared_is_full(struct worker *worker, struct sctp_shared *shared)
 {
 	struct sctp_conn *conn, *next;
@@ -181,7 +183,7 @@ int sctp_shared_send(struct worker *worker, struct sctp_conn *conn,
 	return r;
 }
 
-/* Each once, until there is no room again. */
+/* Runs each client that waits for room, once, until there is none again. */
 static void run_blocked(struct worker *worker, struct sctp_shared *shared)
 {
 	struct sctp_conn *conn;
@@ -206,7 +208,8 @@ int sctp_shared_add(struct sctp_conn *conn)
 		 sizeof(conn->client.assoc_id), conn);
 	if (!conn->hh.tbl)
 		return -ENOMEM;
-	/* Who had it for itself may be the reason now. */
+	/* A client that was alone may have filled the send buffer, and is the
+	 * reason why this one has no room. */
 	if (!shared->writable)
 		shared_is_full(conn->flow.share->worker, shared);
 	return 0;
@@ -261,7 +264,8 @@ static struct sctp_conn *shared_find(const struct sctp_shared *shared,
 	return conn;
 }
 
-/* @from: where it comes from, or NULL. Return: what is served now, or NULL. */
+/* Begins to serve an association. @from: its peer, or NULL: not known.
+ * Return: its flow, if that is alive; else NULL. */
 static struct sctp_conn *shared_adopt(struct worker *worker,
 				      struct sctp_shared *shared,
 				      int32_t assoc_id,
@@ -271,7 +275,7 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 	struct sctp_conn *conn;
 	int r;
 
-	/* There is no backlog that it could wait in. */
+	/* There is no backlog that the association could wait in. */
 	if (!admit_take(share)) {
 		counters_add(share_counters(share), COUNTER_LIMITED, 1);
 		sctp_socket_abort(share->listener->fd, assoc_id);
@@ -288,7 +292,7 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 		return NULL;
 	if (from)
 		conn->from = *from;
-	else /* not known of one that is gone */
+	else /* fails if the association is gone */
 		(void)sctp_socket_peer(share->listener->fd, assoc_id,
 				       &conn->from);
 	failover_begin(worker, &conn->flow);
@@ -340,8 +344,10 @@ static void conn_dry(struct worker *worker, struct sctp_shared *shared,
 	flow_run(worker, &conn->flow);
 }
 
-/* Messages of one that we aborted may still come. Of those that came before
- * the notifications were asked for, messages come first. */
+/* Return: does the association of @received, which is not in the table, have
+ * to be served? Messages of an association that we aborted may still come. Of
+ * one that came before the notifications were asked for, a message comes first.
+ */
 static bool is_new(const struct sctp_shared *shared,
 		   const struct sctp_received *received)
 {
@@ -367,7 +373,7 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 					    : NULL);
 	if (!conn)
 		return;
-	/* Its earlier life was over here. */
+	/* For us, its life begins here. */
 	if (!known && received->kind == SCTP_KIND_RESTARTED)
 		return;
 	switch (received->kind) {
@@ -420,7 +426,8 @@ static void shared_readable(struct worker *worker, struct pollable *pollable,
 			log_warning_errno(r, "%s: cannot receive; retrying",
 					  share->listener->label);
 		if (r < 0) {
-			shared->events = EPOLLIN; /* as it comes back */
+			/* With that the share registers the socket again. */
+			shared->events = EPOLLIN;
 			share_park(worker, share);
 			return;
 		}
@@ -450,7 +457,8 @@ static int shared_open(struct worker *worker, struct share *share)
 	shared->events = EPOLLIN;
 	shared->writable = true;
 	share->protocol_data = shared;
-	/* First the notifications, so that none is missed after the list. */
+	/* The notifications come first: an association that begins after the
+	 * list was made is not missed then. */
 	r = sctp_socket_prepare(fd, 0, /* one_to_many= */ true);
 	n = r < 0 ? r : sctp_socket_list(fd, &ids);
 	for (ssize_t i = 0; i < n; i++) {

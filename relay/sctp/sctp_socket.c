@@ -20,20 +20,22 @@
 #define SCTP_FUTURE_ASSOC 0
 #endif
 
-/* Is @field there? What comes behind it some kernels do not have. */
+/* Is @field part of a notification of @len bytes? Older kernels' end sooner. */
 #define NOTE_HAS(len, field)                                 \
 	((len) >= offsetof(union sctp_notification, field) + \
 			  sizeof(((union sctp_notification *)0)->field))
 
-/* Associations that come between being counted and being listed. */
+/* Room for associations that begin after they were counted and before they are
+ * listed. */
 #define LIST_EXTRA 16
 
-/* Of a message to a backend that acknowledges nothing; the kernel's values, a
- * minute and ten, would keep its client waiting for minutes. */
+/* For a message that a backend does not acknowledge: the longest time between
+ * two retransmissions, and how many there are. With the kernel's values, a
+ * minute and ten, its client would wait for minutes. */
 #define RETRANSMIT_MAX_MS 8000
 #define RETRANSMISSIONS_MAX 5
 
-/* Of sctp_status.sstat_unackdata */
+/* How many bits sctp_status.sstat_unackdata has. */
 #define UNACKED_BITS 16
 
 static int socket_option(int fd, int name, int value)
@@ -158,7 +160,7 @@ int sctp_socket_receive(int fd, void *buffer, size_t size,
 	struct iovec iov = { .iov_base = buffer, .iov_len = size };
 	struct sctp_received received = { .kind = SCTP_KIND_NOTHING };
 	struct sctp_rcvinfo info = { 0 };
-	/* It stays so when the kernel tells none. */
+	/* The kernel may tell no address. */
 	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 	socklen_t from_len = sizeof(from), info_len = sizeof(info);
 	unsigned int info_type = SCTP_RECVV_NOINFO;
@@ -174,12 +176,12 @@ int sctp_socket_receive(int fd, void *buffer, size_t size,
 		received.kind = SCTP_KIND_EOF;
 	} else if (n > 0 && (flags & MSG_NOTIFICATION)) {
 		received_notification(buffer, (size_t)n, &received);
-		/* Once it is gone, nothing else tells. */
+		/* When the association is gone nothing else tells its peer. */
 		if (received.kind == SCTP_KIND_UP)
 			(void)ip_addr_from_sockaddr(&from, &received.from,
 						    NULL);
 	} else if (n > 0) {
-		/* Without it a message would go on with a made-up label. */
+		/* Without the label a message must not go on. */
 		if (info_type != SCTP_RECVV_RCVINFO)
 			return -EPROTO;
 		received_data(&info, &received);
@@ -357,9 +359,10 @@ ssize_t sctp_socket_addrs(int fd, struct ip_addr **ret_addrs)
 	return (ssize_t)found;
 }
 
-/* What is sent for the first time comes into a window that the peer opened, or
- * is a probe of a closed one, once. Then the number that waits for an answer
- * changes with each acknowledgement of something. */
+/* New chunks are sent only into a window that the peer opened, or once, to
+ * probe a closed one. So the counter of sent chunks, and the number of chunks
+ * that wait for an acknowledgement, stand still together only if the peer
+ * acknowledges nothing. */
 uint64_t sctp_socket_taken(int fd, int32_t assoc_id)
 {
 	struct sctp_assoc_stats stats = { .sas_assoc_id = assoc_id };
@@ -391,7 +394,7 @@ bool sctp_socket_is_gone(int fd)
 	       status.sstat_state == SCTP_CLOSED;
 }
 
-/* Those of a client that is gone already are not known. */
+/* The streams of a client that is gone already are not known. */
 static uint16_t streams_or_default(uint16_t streams)
 {
 	return streams ? streams : SERVICE_STREAMS;
@@ -424,7 +427,7 @@ static int give_up_sooner(int fd)
 		return -errno;
 	if (params.sasoc_asocmaxrxt <= RETRANSMISSIONS_MAX)
 		return 0;
-	/* What is zero stays as it is. */
+	/* The kernel leaves alone what is zero. */
 	params = (struct sctp_assocparams){
 		.sasoc_asocmaxrxt = RETRANSMISSIONS_MAX,
 	};
@@ -465,7 +468,7 @@ bool sctp_socket_mark(int fd, int32_t assoc_id)
 	    value.assoc_value != 0)
 		return true;
 	value.assoc_value = 1;
-	/* It is gone: its end is told soon. */
+	/* Fails if the association is gone; we are told of its end soon. */
 	(void)setsockopt(fd, IPPROTO_SCTP, SCTP_CONTEXT, &value, sizeof(value));
 	return false;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sctp_socket.h - all contact with the kernel's SCTP
  *
- * @assoc_id is 0 for a one-to-one socket.
+ * In all of it, @fd is a socket and @assoc_id one of its associations: the
+ * kernel's number with a one-to-many socket, 0 with a one-to-one socket. No
+ * function blocks.
  */
 #ifndef RELAY_SCTP_SCTP_SOCKET_H
 #define RELAY_SCTP_SCTP_SOCKET_H
@@ -20,13 +22,13 @@
 #define SCTP_MESSAGE_MAX (256u * 1024)
 
 enum sctp_kind {
-	SCTP_KIND_NOTHING, /* now; an event tells of more */
-	SCTP_KIND_DATA,
+	SCTP_KIND_NOTHING, /* there is nothing now; an event tells of more */
+	SCTP_KIND_DATA, /* a message or a part of one */
 	SCTP_KIND_EOF, /* the peer will send nothing more */
-	SCTP_KIND_UP, /* a new association */
-	SCTP_KIND_CLOSED, /* it ended as both wanted */
-	SCTP_KIND_LOST, /* it was aborted */
-	SCTP_KIND_RESTARTED, /* the peer lost its memory, and began anew */
+	SCTP_KIND_UP, /* there is a new association */
+	SCTP_KIND_CLOSED, /* the association ended as both peers wanted */
+	SCTP_KIND_LOST, /* the association was aborted */
+	SCTP_KIND_RESTARTED, /* the peer lost its state, and began anew */
 	SCTP_KIND_ABANDONED, /* the rest of a message will never come */
 	SCTP_KIND_DRY, /* all that was sent is acknowledged */
 	SCTP_KIND_OTHER, /* of no interest */
@@ -34,9 +36,10 @@ enum sctp_kind {
 
 /**
  * struct sctp_received - what a call of sctp_socket_receive() brought
- * @last:	with DATA: the message ends here
- * @label, @len: with DATA
- * @from:	with UP: where it comes from
+ * @assoc_id:	of a one-to-many socket: whom it is about
+ * @label, @len: with SCTP_KIND_DATA
+ * @last:	with SCTP_KIND_DATA: the message ends with this part
+ * @from:	with SCTP_KIND_UP: the peer's address
  */
 struct sctp_received {
 	enum sctp_kind kind;
@@ -48,10 +51,10 @@ struct sctp_received {
 };
 
 /**
- * struct sctp_limits - what an association can carry from us
- * @streams:	that we may send on
- * @in_streams:	that the peer may send on
- * @max_bytes:	of one message
+ * struct sctp_limits - what an association can carry
+ * @streams:	on how many streams we may send
+ * @in_streams:	on how many streams the peer may send
+ * @max_bytes:	how large a message that we send may be
  */
 struct sctp_limits {
 	uint16_t streams;
@@ -60,24 +63,28 @@ struct sctp_limits {
 };
 
 /**
- * sctp_socket_prepare() - notifications, labels, no waiting for more to send
- * @assoc_id:	of a one-to-many socket: 0 for those to come
+ * sctp_socket_prepare() - asks for what a relayed association needs:
+ * notifications, a label for each message, and no delay when sending
+ * @assoc_id:	of a one-to-many socket: 0 for those that are still to come
+ * @one_to_many: which kind of socket it is
  *
- * Return: 0 or -errno; -EINVAL: the association is gone.
+ * Return: 0; -EINVAL: the association is gone; -errno.
  */
 int sctp_socket_prepare(int fd, int32_t assoc_id, bool one_to_many);
 
-/** sctp_socket_receive() - one part of a message, or a notification
- * @size:	enough for the kernel's notifications
+/**
+ * sctp_socket_receive() - reads one part of a message, or a notification
+ * @buffer:	for the data
+ * @size:	of it; enough for the kernel's notifications, too
  *
- * Return: 0 or -errno.
+ * Return: 0; -errno.
  */
 int sctp_socket_receive(int fd, void *buffer, size_t size,
 			struct sctp_received *ret_received);
 
 /**
  * struct sctp_target - where a message goes
- * @assoc_id:	of a one-to-many socket, else 0
+ * @fd, @assoc_id: as everywhere here
  * @ack_at_once: the peer shall not delay its acknowledgement
  */
 struct sctp_target {
@@ -86,95 +93,106 @@ struct sctp_target {
 	bool ack_at_once;
 };
 
-/** sctp_socket_send() - a whole message. Return: 0; -EAGAIN; -errno. */
+/**
+ * sctp_socket_send() - sends a whole message
+ * @data:	@len bytes
+ *
+ * Return: 0; -EAGAIN: there is no room in the send buffer; -errno.
+ */
 int sctp_socket_send(const struct sctp_target *target,
 		     const struct sctp_label *label, const void *data,
 		     size_t len);
 
-/** sctp_socket_limits() - Return: 0; -errno: there is no association. */
+/** sctp_socket_limits() - finds out what an association can carry. Return: 0;
+ * -errno: there is no association. */
 int sctp_socket_limits(int fd, int32_t assoc_id,
 		       struct sctp_limits *ret_limits);
 
-/**
- * sctp_socket_peer() - its primary address, which the client chose
- * Return: 0; -errno: there is no association.
- */
+/** sctp_socket_peer() - finds out the peer's primary address. Return: 0;
+ * -errno: there is no association. */
 int sctp_socket_peer(int fd, int32_t assoc_id, struct ip_addr *ret_peer);
 
-/* As many addresses of either end are looked at; more are announced by no
- * sane host. */
+/* So many addresses of either end are looked at. No sane host announces more.
+ */
 #define SCTP_ENDS_MAX 8
 
-/** sctp_socket_peers() - the peer's addresses and port. Return: how many; 0:
- * there is no association. */
+/** sctp_socket_peers() - finds out the peer's addresses and port. Return: how
+ * many addresses; 0: there is no association. */
 size_t sctp_socket_peers(int fd, int32_t assoc_id,
 			 struct ip_addr ret_addrs[SCTP_ENDS_MAX],
 			 uint16_t *ret_port);
 
-/** sctp_socket_locals() - our own addresses, likewise */
+/** sctp_socket_locals() - finds out our own addresses of an association.
+ * Return: how many; 0: there is no association. */
 size_t sctp_socket_locals(int fd, int32_t assoc_id,
 			  struct ip_addr ret_addrs[SCTP_ENDS_MAX]);
 
 /**
- * sctp_socket_addrs() - all that a socket is bound to
- * @ret_addrs:	to be freed
+ * sctp_socket_addrs() - lists all addresses that a socket is bound to
+ * @ret_addrs:	the caller frees it
  *
- * Return: how many, or -errno.
+ * Return: how many; -errno.
  */
 ssize_t sctp_socket_addrs(int fd, struct ip_addr **ret_addrs);
 
 /**
- * sctp_socket_taken() - a number that is another one each time the peer has
- * acknowledged something, and may be when something was sent
- * Return: it, never UINT64_MAX; 0: there is no association.
+ * sctp_socket_taken() - tells whether the peer acknowledges anything
+ *
+ * Return: a number that changes with every acknowledgement, and may change when
+ * something is sent, but is never UINT64_MAX; 0: there is no association.
  */
 uint64_t sctp_socket_taken(int fd, int32_t assoc_id);
 
-/** sctp_socket_holds() - does a one-to-one socket still have something that the
- * peer has not acknowledged? */
+/** sctp_socket_holds() - Return: does the one-to-one socket @fd have something
+ * that the peer has not acknowledged? */
 bool sctp_socket_holds(int fd);
 
-/** sctp_socket_is_gone() - has a one-to-one socket no association any more? */
+/** sctp_socket_is_gone() - Return: has the one-to-one socket @fd no association
+ * any more? */
 bool sctp_socket_is_gone(int fd);
 
 /**
- * sctp_socket_mirror() - has a socket that is to be connected ask for the
- * streams that mirror @client's, and prepares it
- * Return: 0 or -errno.
+ * sctp_socket_mirror() - prepares a socket that is to be connected for the
+ * client of @client: asks for as many streams as that one has, each way
+ *
+ * Return: 0; -errno.
  */
 int sctp_socket_mirror(int fd, const struct sctp_limits *client);
 
 /**
- * sctp_socket_hasten() - has a socket that is to be connected give up sooner
+ * sctp_socket_hasten() - makes a socket that is to be connected give up sooner
  * than the kernel would
  * @n:		how many addresses the peer has
- * @timeout_us:	to try them all when connecting, where the kernel would wait
- *		for three seconds at each
+ * @timeout_us:	by then all addresses have been tried. The kernel would wait for
+ *		three seconds at each.
  *
- * A peer that acknowledges nothing is given up after half a minute, instead of
- * two and more; sooner, if the sysctls of the namespace say so.
- * Return: 0 or -errno.
+ * Once connected, the socket gives up a peer that acknowledges nothing after
+ * half a minute, instead of two minutes and more; sooner, if the sysctls of the
+ * namespace say so.
+ * Return: 0; -errno.
  */
 int sctp_socket_hasten(int fd, size_t n, uint64_t timeout_us);
 
-/** sctp_socket_shut() - one association of a one-to-many socket: SHUTDOWN once
- * all is sent. Failure means that it is gone. */
+/** sctp_socket_shut() - has one association of a one-to-many socket send
+ * SHUTDOWN as soon as all data are sent. Does nothing if it is gone. */
 void sctp_socket_shut(int fd, int32_t assoc_id);
 
-/** sctp_socket_abort() - one association of a one-to-many socket: ABORT */
+/** sctp_socket_abort() - aborts one association of a one-to-many socket. Does
+ * nothing if it is gone. */
 void sctp_socket_abort(int fd, int32_t assoc_id);
 
 /**
  * sctp_socket_mark() - notes in the kernel that somebody serves @assoc_id
- * Return: was it noted already, before this process?
+ *
+ * Return: was that noted already, by a process before this one?
  */
 bool sctp_socket_mark(int fd, int32_t assoc_id);
 
 /**
- * sctp_socket_list() - the associations of a one-to-many socket
- * @ret_ids:	to be freed
+ * sctp_socket_list() - lists the associations of the one-to-many socket @fd
+ * @ret_ids:	the caller frees it
  *
- * Return: how many, or -errno.
+ * Return: how many; -errno.
  */
 ssize_t sctp_socket_list(int fd, int32_t **ret_ids);
 

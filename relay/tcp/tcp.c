@@ -2,23 +2,24 @@
 /* tcp.c - connections: a flow with two sockets
  *
  * Theory of operation: a connection has a client side and, with `forward`, a
- * backend side. Both sockets are registered once, edge-triggered; a handler
- * notes in the side what the event says and then does all that can be done
- * (flow_run()), until system calls would block. Only then, and so not before
- * the first bytes are on their way, is a new socket registered: what comes
- * meanwhile is reported at once. For room to write it is registered when a
- * write first finds none; most connections never do.
+ * backend side. Both sockets are registered once, edge-triggered. A handler
+ * notes in the side what the event says, and then does all that can be done
+ * (flow_run()), until system calls would block. A new socket is registered only
+ * then, so that the first bytes do not have to wait; the kernel reports at once
+ * what came meanwhile. A socket is registered for room to write when a write
+ * first finds none; most connections never do.
  *
  * The end. A socket that was close(2)d gracefully lives on in the kernel as an
- * orphan until its peer has acknowledged everything. It then holds its network
- * namespace, for minutes if the peer is gone, and nobody can reach it any
- * more. So a client's socket is never closed before TCP is through with it
- * (CLOSED; TIME_WAIT is a CLOSED socket with a minisocket that holds nothing):
- * after both directions are done the connection is ENDING until tcp_done() in
- * net/ipv4/tcp.c wakes us with EPOLLHUP, or the drain timeout resets it, or the
- * namespace goes and its abort does. Most backends live in our own namespace,
- * which nobody waits for: their sockets are closed gracefully, and may end as
- * orphans. The socket to one in another namespace is kept like the client's.
+ * orphan until its peer has acknowledged everything. The orphan holds its
+ * network namespace, for minutes if the peer is gone, and nobody can reach it
+ * any more. So a client's socket is closed only when TCP is through with it
+ * (CLOSED; TIME_WAIT is a CLOSED socket with a minisocket that holds nothing).
+ * After both directions have ended the connection is ENDING until the kernel
+ * is through and wakes us with EPOLLHUP, or the drain timeout resets it, or the
+ * namespace goes and the connection is aborted. Most backends live in our own
+ * namespace, which nobody waits for: their sockets are closed gracefully, and
+ * may end as orphans. A socket to a backend in another namespace is kept like
+ * the client's.
  *
  * Every other end is a reset: every socket is born for that, see
  * common/stream.h, so that the kernel does the same if this process dies.
@@ -56,8 +57,9 @@ static struct conn *conn_of(struct flow *flow)
 
 /* Progress */
 
-/* Has the peer taken something since its bytes were counted last? Yes, too, if
- * they were not counted since they were written: then they are now. */
+/* Return: has the peer acknowledged something since its bytes were counted
+ * last? Yes, too, if more was written since then and some of it is still
+ * waiting; it is counted now. */
 static bool side_progressed(struct side *side)
 {
 	int unacked = side->fd < 0 ? 0 : stream_unacked(side->fd);
@@ -137,8 +139,8 @@ void tcp_end(struct worker *worker, struct conn *conn)
 	}
 	flow_set_state(worker, flow, FLOW_ENDING);
 	conn_end_if_through(worker, conn);
-	/* From here on nothing more is written: who takes nothing for as long
-	 * as it may is reset at once. */
+	/* Nothing more is written from here on. Count what waits, so that a
+	 * peer that takes nothing is reset after one timeout, not two. */
 	if (!flow_is_dead(flow))
 		(void)conn_progressed(worker, flow);
 }
@@ -287,9 +289,9 @@ static int conn_take_socket(struct worker *worker, struct flow *flow, int fd)
 	return 0;
 }
 
-/* A backend on this host is connected before connect(2) returns, although it
- * says EINPROGRESS; and by now the client may have said something. To write it
- * tells, and saves the wake-up that would. */
+/* A backend on this host is connected before connect(2) returns, although the
+ * kernel says EINPROGRESS. If the client has said something by now, writing
+ * that shows whether the backend is connected, and saves a wake-up. */
 static void conn_connecting(struct worker *worker, struct flow *flow,
 			    bool connected)
 {
@@ -349,7 +351,7 @@ static int arrival_hops(struct share *share, int fd,
 	struct own_arrival arrival;
 	struct ip_addr to;
 
-	/* A chain ends with other actions. */
+	/* Only a listener that forwards can be part of a circle. */
 	if (share->serving->action != SERVICE_FORWARD ||
 	    !own_sockets_any(PROTOCOL_TCP) ||
 	    ip_addr_from_sockaddr(from, &arrival.from, &arrival.from_port) < 0)
@@ -372,9 +374,11 @@ static int tcp_accepted(struct worker *worker, struct share *share, int fd,
 	flow = flow_new(worker, share, &tcp_flow_ops);
 	if (!flow)
 		return -ENOMEM;
-	/* What an MPTCP listener passes on to clients of TCP lacks it. */
+	/* A client that speaks plain TCP to an MPTCP listener gets a socket
+	 * that has not inherited the option. */
 	if (share->listener->protocol == PROTOCOL_MPTCP)
-		(void)stream_set_inline(fd, true); /* fails for the others */
+		(void)stream_set_inline(fd,
+					true); /* fails for clients of MPTCP */
 	flow->upstream.hops = (uint8_t)hops;
 	conn_of(flow)->backend.fd = -1;
 	client = &conn_of(flow)->client;

@@ -17,31 +17,32 @@ struct worker;
 
 /**
  * struct side - one socket of a connection, registered edge-triggered
- * @rest:	was read from this side and waits to be written to the other
- * @pipe:	the same, of what splice(2) took; after @rest
- * @fd:		-1: not there
- * @error:	errno that a write to a backend met before it was connected
- * @unacked:	bytes of ours that its peer had not acknowledged when they were
- *		counted last; UNACKED_UNKNOWN: since then more was written
- * @n_long:	bytes in a row that came in long reads
- * @n_short:	splices in a row that brought little
- * @no_delay:	TCP_NODELAY is set, or the socket has none
- * @spoken:	something was written to it
- * @splicing:	long transfer: bytes go through a pipe
- * @no_splice:	it was tried, and one of the two sockets cannot
- * @hard:	close(2) resets it, see common/stream.h
- * @watched:	it is in the epoll set
- * @watched_out: for room to write, too
+ * @rest:	bytes that were read from this side and wait to be written to
+ *the other; NULL: none
+ * @pipe:	the same, with bytes that splice(2) took, which come after @rest
+ * @fd:		the socket; -1: none
+ * @error:	errno of a write to the backend before it was connected
+ * @unacked:	how many of our bytes the peer had not acknowledged when they
+ *		were last counted; UNACKED_UNKNOWN: since then more was written
+ * @n_long:	bytes that came in long reads, one after the other
+ * @n_short:	how many splices, one after the other, brought little
+ * @no_delay:	TCP_NODELAY is set, or the socket has no such option
+ * @spoken:	something was written to the socket
+ * @splicing:	a long transfer: bytes go through a pipe
+ * @no_splice:	splicing was tried, and one of the two sockets cannot
+ * @hard:	close(2) resets the socket, see common/stream.h
+ * @watched:	the socket is in the epoll set
+ * @watched_out: it is there for room to write, too
  * @readable, @writable: as far as is known; a system call that would block
  *		clears them, an event sets them
- * @urgent:	a mark of urgent data was announced, which ends a read before
- *it, however much is behind it; until nothing is left
- * @hangup:	the end of what it sends is near: read on until it comes
- * @eof:	its end was read
- * @shut:	we ended what we send to it
- * @broken:	it takes nothing any more: what is meant for it is dropped
- * @cut_off:	so without that its end was announced, and nothing of what it
- *		sent was read since
+ * @urgent:	a mark of urgent data was announced. A read ends before it,
+ *		however much is behind it. Set until nothing is left to read.
+ * @hangup:	the peer's end was announced: read on until it comes
+ * @eof:	the peer's end was read
+ * @shut:	we ended what we send to the peer
+ * @broken:	the peer takes nothing any more: bytes for it are dropped
+ * @cut_off:	the side is @broken although the peer's end was not announced,
+ *		and nothing of what the peer sent was read since
  */
 struct side {
 	struct pollable poll;
@@ -78,84 +79,90 @@ struct conn {
 	struct side backend;
 };
 
-/* What sockets are registered for; EPOLLOUT comes with the first write that
- * finds no room, because a socket that has it is reported at once. */
+/* What sockets are registered for. EPOLLOUT comes with the first write that
+ * finds no room: with it, a socket that has room would be reported at once. */
 #define TCP_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
 /* tcp.c */
 
-/** tcp_end() - both directions are done: closes when the kernel is through.
- * @conn may be dead afterwards. */
+/** tcp_end() - closes a connection whose directions have both ended, as soon as
+ * the kernel is through with it. @conn may be dead afterwards. */
 void tcp_end(struct worker *worker, struct conn *conn);
 
 /* tcp_pump.c */
 
 /**
  * tcp_pump() - moves bytes from @src to @dst until one of them blocks
+ * @dst:	may be @src, for echo
  *
- * And the end of what @src sends. Both may be the same side (echo).
+ * Passes on the end of what @src sends, too. Return: what the flow does next.
  */
 enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
 			  struct side *src, struct side *dst);
 
 /**
- * tcp_pump_early() - passes on to a backend whose connecting is not known to
- * be done what was kept for it, and what the client said by now
+ * tcp_pump_early() - tries to write to a backend that may be connected or not
  *
- * Return: FLOW_AGAIN: it took some, so it is connected; FLOW_WAITS: it is not
- * known; FLOW_FAILED.
+ * Writes what was kept of the client and what it said meanwhile, and keeps the
+ * rest. If the backend refused the connection, sets backend.error.
+ * Return: FLOW_AGAIN: the backend took something, so it is connected;
+ * FLOW_WAITS: that is not known; FLOW_FAILED.
  */
 enum flow_result tcp_pump_early(struct worker *worker, struct conn *conn);
 
 /**
- * tcp_keep() - keeps a copy of what was read from @side and not written on
- * @len:	at most BUFFER_MAX_BYTES; nothing may be kept of that side yet
+ * tcp_keep() - keeps a copy of bytes for the other side
+ * @side:	they were read from this one; nothing may be kept of it yet
+ * @len:	at most BUFFER_MAX_BYTES
  *
  * Return: 0 or -ENOMEM.
  */
 int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
 	     const void *data, size_t len);
 
-/** tcp_drop() - forgets what was read from @side and not written on */
+/** tcp_drop() - forgets what is kept of @side */
 void tcp_drop(struct worker *worker, struct conn *conn, struct side *side);
 
 /**
- * tcp_send() - the one way to write to a side
+ * tcp_send() - writes to @dst
  *
- * It sees to TCP_NODELAY. Return: how much was taken, or -errno.
+ * Every write to a socket goes this way, but for splice(2): it sets TCP_NODELAY
+ * in time. Return: how many bytes were taken, or -errno.
  */
 ssize_t tcp_send(struct side *dst, const void *data, size_t len);
 
-/** tcp_sink() - reads and forgets */
+/** tcp_sink() - reads from @src and forgets it. Return: what the flow does
+ * next. */
 enum flow_result tcp_sink(struct worker *worker, struct conn *conn,
 			  struct side *src);
 
-/** tcp_shut() - says to @side that nothing more will come */
+/** tcp_shut() - tells the peer of @side, once, that nothing more comes */
 void tcp_shut(struct side *side);
 
 /* tcp_introduce.c */
 
 /**
- * tcp_introduce() - keeps what any backend is to be told of the client first:
- * the PROXY protocol's header, if the rule wants it
+ * tcp_introduce() - keeps what a backend has to be told of the client first,
+ * the PROXY protocol's header, as if the client had said it
  *
  * Return: 0; -errno: the client is gone, or memory is out.
  */
 int tcp_introduce(struct worker *worker, struct conn *conn);
 
 /**
- * tcp_introduce_anew() - the same when the rule changed, before a backend took
- * any of it
- * @old:	what conn.flow.serving was
+ * tcp_introduce_anew() - keeps what the rule says now instead
+ * @old:	what conn.flow.serving was before
  *
- * Return: 0; -errno: the client is gone, or there is no memory or room.
+ * No backend may have taken anything yet. Return: 0; -errno: the client is
+ * gone, or there is no memory or room.
  */
 int tcp_introduce_anew(struct worker *worker, struct conn *conn,
 		       const struct serving *old);
 
 /* tcp_respond.c */
 
-/** tcp_respond_run() - while FLOW_OPEN: text, echo, discard */
+/** tcp_respond_run() - serves the client of an open flow that is not forwarded:
+ * text, echo, discard. Return: what the flow does next. */
 enum flow_result tcp_respond_run(struct worker *worker, struct conn *conn);
 
 #endif

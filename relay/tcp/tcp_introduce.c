@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tcp_introduce.c - what a backend is told of a client before all else */
+/* tcp_introduce.c - what a backend is told of a client before all else: the
+ * PROXY protocol's header */
 #include "relay/tcp/tcp_internal.h"
 
 #include <string.h>
@@ -10,8 +11,7 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
-/* Writes what a backend of @serving is told first to @buffer: the PROXY
- * protocol's header, or nothing.
+/* Writes to @buffer the header that a backend of @serving gets, if any.
  * Return: its length, or -errno: the client is gone. */
 static ssize_t proxy_header(const struct conn *conn,
 			    const struct serving *serving, uint8_t *buffer,
@@ -51,8 +51,8 @@ int tcp_introduce(struct worker *worker, struct conn *conn)
 	return tcp_keep(worker, conn, &conn->client, header, (size_t)len);
 }
 
-/* What was read of the client and what a backend was to be told before it is
- * kept as one, as no backend took any of it. */
+/* The old header and what the client said after it are kept in one buffer, as
+ * no backend took any of it. The new header replaces the old one. */
 int tcp_introduce_anew(struct worker *worker, struct conn *conn,
 		       const struct serving *old)
 {

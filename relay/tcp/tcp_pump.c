@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tcp_pump.c - bytes from one socket to the other
  *
- * Theory of operation: what is read goes into the worker's one scratch buffer
- * and is written on at once. Only what the receiver did not take is kept, in a
- * buffer of the reading side, and nothing more is read until it is gone: the
- * kernel's windows then slow the sender down, and an edge-triggered side that
- * is not read from causes no wake-up.
+ * Theory of operation: bytes are read into the worker's one scratch buffer and
+ * written on at once. Only what the receiver did not take is kept, in a buffer
+ * of the reading side, and nothing more is read until that is gone: the
+ * kernel's windows then slow the sender down, and an edge-triggered socket that
+ * nobody reads causes no wake-up.
  *
- * A read that comes back short has emptied the socket, so the read that would
- * only say so is saved; but not once the peer's end was announced, because
- * then that read is the one that sees it, nor once urgent data were, because a
- * read ends before them. A write that was taken in part has
- * found no more room, and the kernel noted that somebody waits for it.
+ * A read that comes back short has emptied the socket, so the next read, which
+ * would only say so, is saved. There are two exceptions: after the peer's end
+ * was announced the next read is the one that sees it, and after urgent data
+ * were announced a read ends before their mark. A write that was taken in part
+ * has found no more room, and the kernel noted that somebody waits for it.
  *
- * Long transfers are spliced: the pages go through a pipe, uncopied. That
- * costs a system call more when the end of what is there has to be found, and
- * it cannot tell a full pipe from an empty socket; so it begins only after a
- * good deal came in long reads, only into an empty pipe, and it ends when
- * little comes at a time (tcp_pump.c knows nothing of protocols: requests and
- * answers look like that). A direction gives its pipe back as soon as it is
- * empty; without one, and where a socket cannot splice, bytes are copied.
- * When splice(2) gets nothing, that says nothing: at a mark of urgent data, for
- * one, it reports an empty socket, or the end if that is there, and goes no
- * further. So recv(2) always has the last word on both.
+ * Long transfers are spliced: the pages go through a pipe, uncopied. Splicing
+ * costs one more system call to find out that a socket is empty, and cannot
+ * tell that from a full pipe. So it begins only after a good deal came in long
+ * reads, only into an empty pipe, and it ends when little comes at a time, as
+ * with requests and answers. A direction gives its pipe back as soon as that is
+ * empty. Without a pipe, and where a socket cannot splice, bytes are copied.
+ * That splice(2) gets nothing means little: at a mark of urgent data, for one,
+ * it reports an empty socket, or the end if that is there, and goes no further.
+ * So recv(2) always has the last word on both.
  *
- * Buffers are counted for the namespace. One that has its share keeps nothing
- * more: its connections peek at what is there, write that, and read only as
- * much as was taken. So each goes on, if not as cheaply.
+ * Buffers are counted for the namespace. The connections of a namespace that
+ * has its share of them keep nothing more: they peek at the bytes, write them,
+ * and then read only as many as were taken. So each goes on, but not as
+ * cheaply.
  *
- * splice(2) gives a socket many parts, one after the other, and when an error
- * comes between two of them it returns what it has given: nobody is told of the
- * error any more (fs/splice.c, splice_to_socket()). What is next is EPIPE, as
- * from a backend that ended and is written to all the same. The two differ in
- * what the backend has left to say, see side_broke() and was_reset().
+ * splice(2) gives a socket many parts, one after the other. When an error comes
+ * between two of them it returns what it has given, and nobody is told of the
+ * error any more (fs/splice.c, splice_to_socket()). The next write gets EPIPE,
+ * as it does with a backend that ended before. The two cases differ in what the
+ * backend has left to say, see side_broke() and was_reset().
  */
 #include "relay/tcp/tcp_internal.h"
 
@@ -128,8 +128,9 @@ void tcp_drop(struct worker *worker, struct conn *conn, struct side *side)
 	side_put_pipe(worker, conn, side);
 }
 
-/* A backend that only stopped reading fails nothing: what it says may be the
- * reason, and the client is to read it. */
+/* A write to @dst failed with @error. A backend that only stopped reading ends
+ * nothing: it may say why, and the client is to read that.
+ * Return: is it such a backend? */
 static bool side_broke(struct conn *conn, struct side *dst, int error)
 {
 	if (error != EPIPE || dst != &conn->backend)
@@ -140,9 +141,9 @@ static bool side_broke(struct conn *conn, struct side *dst, int error)
 	return true;
 }
 
-/* A reset that splice(2) did not tell. Who was cut off but has ended properly
- * is taken for one, too, if the client has all that it said: the client would
- * talk to nobody. */
+/* Return: did @src reset the connection, without splice(2) saying so? A backend
+ * that was cut off and then ended properly counts as well, if the client has
+ * got all that it said: the client would talk to nobody. */
 static bool was_reset(const struct side *src, const struct side *dst)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };
@@ -177,7 +178,7 @@ ssize_t tcp_send(struct side *dst, const void *data, size_t len)
 	static const int on = 1;
 	ssize_t n;
 
-	/* A first small segment waits for nothing. */
+	/* The kernel does not delay a first small segment anyway. */
 	if (!dst->no_delay && (dst->spoken || len > SMALL_SEND)) {
 		dst->no_delay = true;
 		/* Latency only: what a failure would cost. */
@@ -242,8 +243,8 @@ static int give_scratch(struct worker *worker, struct conn *conn,
 			n - (size_t)done);
 }
 
-/* Reads to the scratch buffer, behind the @used bytes that are in it.
- * Return: bytes; 0: nothing now, or the end, see @src; -errno. */
+/* Reads into the scratch buffer, behind the @used bytes that are in it.
+ * Return: how many bytes; 0: nothing now, or the end (src->eof); -errno. */
 static ssize_t side_read(struct worker *worker, struct conn *conn,
 			 struct side *src, size_t used)
 {
@@ -285,8 +286,8 @@ static int side_consume(struct worker *worker, struct conn *conn,
 	return 0;
 }
 
-/* Without memory for a rest: what @dst does not take stays in the socket.
- * Whether that is empty or ended, the next read tells. */
+/* There is no memory to keep anything: what @dst does not take stays in the
+ * socket. The next read tells whether that is empty or has ended. */
 static int pump_peek(struct worker *worker, struct conn *conn, struct side *src,
 		     struct side *dst)
 {
@@ -418,7 +419,7 @@ static int pump_splice(struct worker *worker, struct conn *conn,
 	return empty_pipe(worker, conn, src, dst);
 }
 
-/* What was read before. Return: 0, or -errno. */
+/* Writes what was kept of @src before. Return: 0 or -errno. */
 static int give_kept(struct worker *worker, struct conn *conn, struct side *src,
 		     struct side *dst)
 {

@@ -7,8 +7,8 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
-/* What the client says is read until its end and dropped: to close with unread
- * bytes would reset the connection and take the answer back. */
+/* What the client says is read until its end and dropped: closing a socket with
+ * unread bytes would reset the connection, and the client lose the answer. */
 static enum flow_result respond_text(struct worker *worker, struct conn *conn)
 {
 	const struct serving *serving = conn->flow.serving;
