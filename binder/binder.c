@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /* binder.c - the table of listeners: sockets born in namespaces
  *
- * Theory of operation: each row of the table is one listener that somebody
- * wants, with its state:
+ * Theory of operation: each row of the table is one listener that the rules
+ * want, with its state:
  *
- *   OPEN	a descriptor; the owner was told by @opened
- *   WAITING	no descriptor, a reason, and a place in the retry heap or in the
- *		list of the starved (see opener.c)
- *   REFUSED	no descriptor, in no queue
+ *   OPEN	it has a descriptor; the owner was told by @opened
+ *   WAITING	it has no descriptor, but a reason, and a place in the retry
+ *		heap or in the list of the starved (see opener.c)
+ *   REFUSED	it has no descriptor, and is in no queue
  *
- * Rows are found by (namespace, endpoint), by id, and in their namespace's
- * list, in which they are in the order of their making. A row of the table is
- * either exactly what its spec says, or it is replaced by a new one: the
- * number, which the consumers know it by, then is another one too.
+ * Rows are found by (namespace, endpoint), by id, and in the list of their
+ * namespace, the oldest first. A row that cannot become what its spec says is
+ * replaced by a new row with another id, because consumers know a listener by
+ * its id.
  *
- * binder_apply() works in the order that ports are freed before they are asked
- * for: what is not wanted (or not like this) goes; rows are made for what is
- * new; all rows to be tried are tried in one visit of the namespace.
+ * binder_apply() frees ports before it asks for any: first it removes the rows
+ * that are not wanted, or that have to be replaced; then it makes the new rows;
+ * then it tries all rows that are to be tried, in one visit of the namespace.
  */
 #include "binder/binder.h"
 
@@ -30,7 +30,8 @@
 #define RETRY_MIN_US (100 * USEC_PER_MSEC)
 #define RETRY_MAX_US (5 * USEC_PER_SEC)
 
-/* Of one rule: thousands of taken ports shall not flood the journal. */
+/* Log lines of one rule: thousands of taken ports shall not flood the journal.
+ */
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 10
 
@@ -114,8 +115,8 @@ static bool row_fits(const struct binder_row *row,
 	return socket_options_equal(options, &spec->service->options);
 }
 
-/* The same addresses in the same order? The order decides nothing, but it does
- * not change by itself either. */
+/* Are they the same addresses in the same order? The order means nothing, but
+ * it does not change by itself. */
 static bool addrs_equal(const struct binder_row *row,
 			const struct listener_spec *spec)
 {
@@ -147,14 +148,15 @@ static int row_readdress(struct binder *binder, struct binder_row *row,
 	free(row->addrs);
 	row->addrs = addrs;
 	row->n_addrs = spec->n_addrs;
-	/* What was accepted has sockets of its own. */
+	/* Consumers are told: accepted associations have sockets of their own,
+	 * which follow the addresses, too. */
 	if (row->listener.state == LISTENER_OPEN)
 		binder->ops->changed(&row->listener, binder->user_data);
 	return 0;
 }
 
-/* Marks the rows that stay, closes the others. Return: was any row closed that
- * was open, so that a port is free now? */
+/* Marks the rows that stay, frees the others. Return: was one of these open, so
+ * that a port is free now? */
 static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
 			const struct listener_spec *specs, size_t n)
 {
@@ -189,7 +191,7 @@ static void row_update(struct binder *binder, struct binder_row *row,
 	bool differs = !service_equal(old, spec->service) ||
 		       strcmp(listener->ifname, spec->ifname) != 0;
 
-	/* Also when both are equal: the old rules' copy can go then. */
+	/* Also when both are equal: then the old rules can be freed. */
 	listener->service = service_ref(spec->service);
 	(void)service_unref(old); /* is always NULL */
 	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
@@ -199,12 +201,13 @@ static void row_update(struct binder *binder, struct binder_row *row,
 		listener->reason = spec->refusal;
 	if (!differs || listener->state != LISTENER_OPEN)
 		return;
-	/* It could be set before, so it can be now. */
+	/* This socket took these options before, so it takes them now. */
 	(void)binder_socket_set_service(listener->fd, row);
 	binder->ops->changed(listener, binder->user_data);
 }
 
-/* Waits for as little as its namespace may: an event may have helped it. */
+/* An event may have helped the row: it is tried as soon as its namespace is
+ * allowed to be. */
 static void row_hasten(struct binder *binder, struct binder_row *row)
 {
 	uint64_t until_us = row->netns->quiet_until_us;
@@ -242,7 +245,7 @@ static int apply_spec(struct binder *binder, struct binder_netns *netns,
 	return 0;
 }
 
-/* Makes or updates all rows, then tries those that it is time for. */
+/* Makes or updates all rows, then tries those that are to be tried now. */
 static int apply_specs(struct binder *binder, struct binder_netns *netns,
 		       const struct listener_spec *specs, size_t n,
 		       bool at_once)

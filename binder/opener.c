@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* opener.c - attempts to open waiting listeners, and when the next is made
  *
- * Theory of operation: a waiting row sits in exactly one place. Either in the
- * heap, with the time of its next attempt; or, when max_listeners is what it
- * waits for, in the list of the starved, which costs nothing until a slot is
- * free. The one timer is set for the heap's first row, or for now when there
- * are starved rows and slots.
+ * Theory of operation: a waiting row is in exactly one place: in the heap, with
+ * the time of its next attempt; or, if max_listeners are open, in the list of
+ * the starved, which costs nothing until a slot is free. The one timer is set
+ * for the heap's first row, or for now when there are starved rows and slots.
  *
- * The delay doubles with each failure of a row, up to retry_max_us. When
- * descriptors are used up (EMFILE, ENFILE) that is nobody's own failure: the
- * rows stay due soon, and the whole binder pauses, longer each time, so that
- * thousands of them cost one attempt per pause. Any listener that closes ends
- * the pause.
+ * The delay of a row doubles with each of its failures, up to retry_max_us. If
+ * descriptors are used up (EMFILE, ENFILE), the row is not to blame: its delay
+ * stays short, and the whole binder pauses, longer each time, so that thousands
+ * of rows cost one attempt for each pause. Any listener that closes ends the
+ * pause.
  *
- * A missing protocol comes with a module that an operator loads; looking for it
- * in each of thousands of namespaces every few seconds would cost more than it
- * is worth, so its delay grows further.
+ * A protocol that is missing comes with a module that an operator loads. To
+ * look for it in each of thousands of namespaces every few seconds would cost
+ * more than it is worth, so the delay grows further then.
  */
 #include "binder/binder_internal.h"
 
@@ -24,16 +23,16 @@
 
 #include "common/util.h"
 
-/* Rows tried per wake-up: about a millisecond of work. */
+/* Rows tried at each wake-up: about a millisecond of work. */
 #define RETRY_SLICE 64
 
-/* After attempts in a namespace have failed, its events cause no others for
- * this long, nor for so many times what those took: a tenth of the CPU is what
- * a namespace that floods events can have. */
+/* After attempts in a namespace have failed, its events cause no others for at
+ * least this long, and for this many times as long as the attempts took: a
+ * namespace that floods events gets a tenth of the CPU. */
 #define QUIET_MIN_US (10 * USEC_PER_MSEC)
 #define QUIET_FACTOR 10
 
-/* How much longer than retry_max_us the delay becomes without a protocol. */
+/* How many times retry_max_us the delay may be if a protocol is missing. */
 #define NO_PROTOCOL_FACTOR 12
 
 static const char *opener_label(const struct binder *binder, uint64_t netns_id,
@@ -81,9 +80,9 @@ static const char *row_rule(const struct binder_row *row)
 	return rule ? rule : "";
 }
 
-/* Once for each row, however often it is tried. A namespace that is going, and
- * a socket of berth's own that a consumer is about to close, are nobody's
- * fault. */
+/* Logs once for each row, however often it is tried. Nothing is wrong if the
+ * namespace is on its way out, or if a consumer is about to close berth's
+ * earlier socket. */
 static void row_log_failed(struct binder *binder, struct binder_row *row)
 {
 	const struct listener *listener = &row->listener;
@@ -110,7 +109,7 @@ static void row_log_opened(struct binder *binder, const struct binder_row *row)
 	char endpoint[ENDPOINT_TEXT_MAX], number[24];
 	enum log_level level = LOG_LEVEL_DEBUG;
 
-	/* Who read that it failed wants to read that it works now. */
+	/* If the failure was logged, the recovery is, too. */
 	if (row->warned)
 		level = LOG_LEVEL_INFO;
 	if (!log_enabled(level) ||
@@ -166,7 +165,7 @@ static void row_opened(struct binder *binder, struct binder_row *row, int fd)
 	binder->ops->opened(listener, binder->user_data);
 }
 
-/* Is it `any` that found no IPv6? Then it is to be tried as 0.0.0.0. */
+/* Did `any` fail for want of IPv6? Then it is to be tried as 0.0.0.0. */
 static bool row_falls_back(struct binder *binder, struct binder_row *row,
 			   const struct binder_failure *failure)
 {
@@ -183,7 +182,8 @@ static bool row_falls_back(struct binder *binder, struct binder_row *row,
 	return true;
 }
 
-/* Makes a listener of the socket that was made for @row, or says why not. */
+/* Makes a listener of the socket that was made for @row. Return: 0; -errno with
+ * *@ret_failure. */
 static int row_finish(struct binder *binder, struct binder_row *row,
 		      const struct netns_socket *sock,
 		      struct binder_failure *ret_failure)
@@ -216,8 +216,8 @@ static void rows_failed(struct binder *binder, struct binder_row **rows,
 }
 
 /*
- * One visit of the namespace for all of @rows. Those that are to be tried
- * again with IPv4 are moved to the front of @rows; *@ret_again says how many.
+ * Tries all of @rows in one visit of the namespace. Rows that are to be tried
+ * again with IPv4 are moved to the front of @rows; *@ret_again is their number.
  * Return: as binder_open_rows().
  */
 static int open_visit(struct binder *binder, struct binder_netns *netns,
@@ -266,7 +266,7 @@ static void binder_pause(struct binder *binder)
 {
 	uint64_t us = binder->pressure_us * 2;
 
-	/* Events go on making attempts; they do not make the pause longer. */
+	/* Events cause attempts during the pause; these do not prolong it. */
 	if (loop_now_us(binder->loop) < binder->pressure_until_us)
 		return;
 	if (us < binder->config.retry_min_us)
@@ -309,8 +309,8 @@ int binder_open_rows(struct binder *binder, struct binder_netns *netns,
 	return r;
 }
 
-/* The starved get the slots that are free, the longest waiting first: they are
- * due now. */
+/* Starved rows get the free slots, the longest waiting first: they are due now.
+ */
 static void feed_starved(struct binder *binder, uint64_t now_us)
 {
 	size_t slots;

@@ -7,7 +7,7 @@
 
 #include "common/util.h"
 
-#define REASON_MAX 224 /* the longest text below and a rule's name in it */
+#define REASON_MAX 224 /* the longest text below, with a name in it */
 
 static const char *reason_no_protocol(enum protocol protocol)
 {
@@ -60,7 +60,7 @@ static const char *reason_of_bind(int error, const struct endpoint *endpoint)
 	}
 }
 
-/* For exhausted resources the step does not matter. */
+/* If a resource is exhausted, the step that failed does not matter. */
 static const char *reason_of_exhaustion(int error)
 {
 	switch (error) {
@@ -146,7 +146,7 @@ static void reason_compose_blocked(const struct listener *blocker, char *buffer)
 {
 	char endpoint[ENDPOINT_TEXT_MAX];
 
-	/* A long rule name is cut; the text stays a sentence. */
+	/* The name of the rule is cut, if need be, not the sentence. */
 	(void)snprintf(buffer, REASON_MAX,
 		       "berth's own listener %s holds the port (rule '%.96s')",
 		       endpoint_fmt(&blocker->endpoint, endpoint),

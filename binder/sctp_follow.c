@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sctp_follow.c - SCTP listeners follow their namespace's sysctls
  *
- * Theory of operation: no event tells of a sysctl. They are looked at when the
- * namespace's listeners are applied (its events, a reload), and because a
- * container's sysctls usually come after the last event of its network, some
- * more times after a listener was opened: after a second, and then after four
- * times as long each time, up to LOOK_LAST_US. Then the namespace costs nothing
- * any more, until its next event.
+ * Theory of operation: no event tells that a sysctl changed. So the sysctls are
+ * read when the listeners of the namespace are applied (after its events, and a
+ * reload). A container's sysctls usually come after the last event of its
+ * network, so they are also read some more times after a listener was opened:
+ * after a second, and then after pauses that are four times as long each, up to
+ * LOOK_LAST_US. Then the namespace costs nothing until its next event.
  *
- * What was seen is kept for the namespace. When another look sees something
- * else, or is the first that succeeds, all its open SCTP listeners get it;
- * their associations keep what they have. A one-to-many endpoint carries its
- * associations, so opening it anew would end them: options are set on the open
- * socket instead.
+ * The values are kept for the namespace. When they change, and after the first
+ * look, all open SCTP listeners of the namespace get them; associations keep
+ * what they have. The options are set on the open socket: a one-to-many
+ * endpoint carries its associations, so opening it anew would end them.
  */
 #include <inttypes.h>
 #include <utlist.h>
@@ -25,7 +24,7 @@
 #define LOOK_FACTOR 4
 #define LOOK_LAST_US (64 * USEC_PER_SEC)
 
-/* Namespaces looked at per wake-up: some tenths of a millisecond each. */
+/* Namespaces looked at in one wake-up: some tenths of a millisecond each. */
 #define LOOK_SLICE 8
 
 static bool is_open_sctp(const struct binder_row *row)
@@ -53,17 +52,17 @@ static void give_settings(struct binder *binder, struct binder_netns *netns)
 	if (r < 0)
 		log_warning_errno(-r,
 				  "netns %" PRIu64 ": net.sctp sysctls were "
-				  "changed, and its SCTP listeners cannot have "
-				  "all of them; ignoring that",
+				  "changed, but cannot all be set on its SCTP "
+				  "listeners; ignoring those",
 				  netns->id);
 	else
 		log_info("netns %" PRIu64 ": net.sctp sysctls were changed; "
-			 "new associations of its SCTP listeners have them",
+			 "new associations of its SCTP listeners use them",
 			 netns->id);
 }
 
-/* Return: 0; -errno: the namespace is on its way out, or memory is short; there
- * is a next time. */
+/* Reads the sysctls, and gives them to the listeners if they changed. Return:
+ * 0; -errno: the namespace is on its way out, or memory is short. */
 static int look(struct binder *binder, struct binder_netns *netns)
 {
 	_cleanup_close_ int netns_fd = -1;
@@ -76,7 +75,7 @@ static int look(struct binder *binder, struct binder_netns *netns)
 		r = sctp_settings_read(netns_fd, &now);
 	if (r < 0)
 		return r;
-	/* Whoever was opened before the first look may have others, too. */
+	/* A listener opened before the first look may have other values. */
 	changed = !netns->sctp || !sctp_settings_equal(netns->sctp, &now);
 	if (!netns->sctp)
 		netns->sctp = malloc(sizeof(*netns->sctp));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sctp_settings.c - a namespace's net.sctp sysctls, put on a socket
  *
- * SCTP copies the sysctls of its namespace when socket(2) is called
- * (sctp_init_sock() in net/sctp/socket.c, sctp_endpoint_init()), and the
- * associations copy from the socket. A listener is there before the container
- * that the sysctls are set for.
+ * SCTP copies the sysctls of the namespace to a socket when socket(2) makes it
+ * (sctp_init_sock() in net/sctp/socket.c, sctp_endpoint_init()), and from a
+ * listening socket to its associations. A container's sysctls are set after
+ * berth has made the listener, so the listener has to get them later.
  */
 #include "binder/sctp_settings.h"
 
@@ -38,8 +38,8 @@ static const char *const files[] = {
 };
 _Static_assert(ARRAY_SIZE(files) == SCTP_SETTING_COUNT, "a file each");
 
-/* Those that are one number of an association's own. The order matters: ADD-IP
- * makes AUTH cover its chunks when it finds AUTH on. */
+/* Settings that an option of one number sets. The order matters: if AUTH is on
+ * when ADD-IP is turned on, AUTH covers the chunks of ADD-IP. */
 static const struct {
 	enum sctp_setting setting;
 	int option;
@@ -80,7 +80,8 @@ static int set(int fd, int option, const void *value, size_t size)
 		       : 0;
 }
 
-/* In the options' structures 0 means: as before. */
+/* Return: the value for the structure of an option, where 0 leaves the old one.
+ */
 static uint32_t number(const struct sctp_settings *settings,
 		       enum sctp_setting setting)
 {

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* socket.c - one socket from its birth to listening
  *
- * All of this happens from outside the namespace: a socket keeps the one that
- * it was born in, and so do names of interfaces in its options.
+ * All of this happens from outside the namespace: a socket stays in the
+ * namespace that it was born in, and names of interfaces in its options mean
+ * those of that namespace.
  *
- * Everything that changes what the first packet meets is set before bind(2):
- * from there on UDP receives, and clients' handshakes copy the options.
+ * Every option that changes what the first packet meets is set before bind(2):
+ * from then on a UDP socket receives, and clients' handshakes copy the options.
  *
- * Connections are accepted so that they end hard, with urgent data among the
- * others, see common/stream.h; but not for `handoff`, whose programs expect
- * what programs do.
+ * Accepted connections end hard, and have urgent data among the other data, see
+ * common/stream.h. Not so for `handoff`: its programs expect the defaults.
  *
- * SO_REUSEADDR is for TCP and SCTP, against connections from a listener's
- * previous life, which do not listen. On UDP it would let any process of the
- * container share, and take over, the port; SO_REUSEPORT does that for TCP.
+ * SO_REUSEADDR is set for TCP and SCTP, so that connections from a listener's
+ * previous life do not keep its port taken. On UDP it would let any process of
+ * the container share the port, and take it over; SO_REUSEPORT would do so for
+ * TCP.
  */
 #include "binder/binder_internal.h"
 
@@ -33,16 +34,17 @@
 #define IPV6_FREEBIND 78
 #endif
 
-/* For datagrams that come while a worker is busy. The default of 208 KiB holds
- * 92 of 1,200 bytes; the kernel doubles the value, so this holds 450. */
+/* Room for datagrams that come while a worker is busy. The default of 208 KiB
+ * holds 92 datagrams of 1,200 bytes; the kernel doubles the value, so this
+ * holds 450. */
 #define UDP_RECEIVE_BYTES (512 * 1024)
 
 #define DSCP_SHIFT 2 /* the lower two bits of the byte are ECN's */
 
-/* What is being set up; the first failure is kept in @failure. */
+/* A socket that is being set up; @failure gets the first failure. */
 struct setup {
 	int fd;
-	int family; /* the socket's own */
+	int family; /* of the socket: AF_INET or AF_INET6 */
 	const struct binder_row *row;
 	const struct socket_options *options;
 	struct binder_failure *failure;
@@ -90,8 +92,8 @@ static int setup_option(struct setup *setup, int level, int name, int value,
 	return 0;
 }
 
-/* The system's own limit (net.core.rmem_max) is not meant for us; it holds
- * where CAP_NET_ADMIN is missing. */
+/* The limit of the system (net.core.rmem_max) is meant for other programs;
+ * berthd keeps it only if it has no CAP_NET_ADMIN. */
 static int setup_buffer(struct setup *setup, int force_name, int name,
 			int64_t bytes, const char *option)
 {
@@ -114,7 +116,7 @@ static int setup_dscp(struct setup *setup)
 	tos = setup->options->dscp << DSCP_SHIFT;
 	if (setup->family == AF_INET6)
 		r = setup_option(setup, IPPROTO_IPV6, IPV6_TCLASS, tos, "dscp");
-	/* A dual-stack socket has one for each family. */
+	/* A dual-stack socket has one value for each family. */
 	if (r == 0 && setup->row->listener.endpoint.family != AF_INET6)
 		r = setup_option(setup, IPPROTO_IP, IP_TOS, tos, "dscp");
 	return r;
@@ -134,8 +136,9 @@ static int setup_keepalive(struct setup *setup)
 			    "keepalive");
 }
 
-/* By index: a name may be another interface's by now. The kernel takes any
- * number, so that of an interface that is gone is looked for before. */
+/* Binds by index, because the name may be another interface's by now. The
+ * kernel takes any index, so it is checked first that the interface still
+ * exists. */
 static int setup_device(struct setup *setup)
 {
 	uint32_t ifindex = setup->row->listener.endpoint.bound_ifindex;
@@ -170,7 +173,7 @@ static int setup_streams(struct setup *setup)
 	return 0;
 }
 
-/* The options that a rule names. */
+/* Sets the options that a rule names. */
 static int setup_chosen(struct setup *setup)
 {
 	const struct socket_options *o = setup->options;
@@ -181,7 +184,7 @@ static int setup_chosen(struct setup *setup)
 		r = setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 				 v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1,
 				 "transparent");
-	/* All 32 bits of a mark mean something: the sign does not. */
+	/* All 32 bits belong to the mark; it has no sign. */
 	if (r == 0 && o->mark != SERVICE_UNSET)
 		r = setup_option(setup, SOL_SOCKET, SO_MARK,
 				 (int)(uint32_t)o->mark, "mark");
@@ -225,19 +228,19 @@ int binder_socket_set_service(int fd, const struct binder_row *row)
 	return r;
 }
 
-/* The options that the kind of endpoint needs. */
+/* Sets the options that the kind of endpoint needs. */
 static int setup_kind(struct setup *setup)
 {
 	const struct endpoint *endpoint = &setup->row->listener.endpoint;
 	bool v6 = setup->family == AF_INET6;
 	int r = 0;
 
-	/* Dual-stack whatever net.ipv6.bindv6only says in there. */
+	/* Dual-stack, whatever net.ipv6.bindv6only of the namespace says. */
 	if (v6)
 		r = setup_option(setup, IPPROTO_IPV6, IPV6_V6ONLY,
 				 endpoint->family == AF_INET6, "address");
-	/* Of several addresses, one that came a moment ago, or goes in this
-	 * moment, does not fail the others; and it is not bound for long. */
+	/* If one of several addresses has just come, or is just going, the
+	 * others must not fail; an address that goes is unbound soon. */
 	if (r == 0 && (setup->row->freebind || endpoint->multihomed))
 		r = setup_freebind(setup);
 	if (r == 0 && endpoint->protocol != PROTOCOL_UDP)
@@ -248,8 +251,9 @@ static int setup_kind(struct setup *setup)
 	    setup->options->receive_buffer == SERVICE_UNSET)
 		r = setup_buffer(setup, SO_RCVBUFFORCE, SO_RCVBUF,
 				 UDP_RECEIVE_BYTES, "receive_buffer");
-	/* So that whoever serves it can answer from the very address that the
-	 * client spoke to; on a dual-stack socket it tells IPv4's as well. */
+	/* The consumer must be able to answer from the very address that the
+	 * client spoke to. On a dual-stack socket this tells IPv4 addresses,
+	 * too. */
 	if (r == 0 && endpoint->protocol == PROTOCOL_UDP)
 		r = setup_option(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 				 v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1,
@@ -274,7 +278,8 @@ static int setup_bind(struct setup *setup)
 		len = ip_addr_to_sockaddr(&addr, endpoint->port,
 					  endpoint->scope_id, &sa);
 		r = bind(setup->fd, (struct sockaddr *)&sa, len);
-		/* IPv4 is told before its local route exists, see
+		/* The kernel tells of an IPv4 address before its local route
+		 * exists, see
 		 * __inet_insert_ifa() in net/ipv4/devinet.c. */
 		if (r < 0 && errno == EADDRNOTAVAIL && setup->row->observed) {
 			r = setup_freebind(setup);
@@ -311,7 +316,8 @@ int binder_socket_setup(int fd, const struct binder_row *row,
 	return 0;
 }
 
-/* Keeps in @list, of @n, what @other has not; returns how many that are. */
+/* Removes from @list the addresses that @other has. Return: how many are left.
+ */
 static size_t addrs_minus(struct ip_addr *list, size_t n,
 			  const struct ip_addr *other, size_t n_other)
 {
@@ -339,7 +345,7 @@ int binder_socket_readdress(const struct binder_row *row,
 
 	if (!list)
 		return -ENOMEM;
-	/* New ones first: the last address cannot be taken away (EBUSY). */
+	/* Adds first: the last address cannot be removed (EBUSY). */
 	memcpy(list, addrs, n * sizeof(*list));
 	n_list = addrs_minus(list, n, row->addrs, row->n_addrs);
 	r = sctp_addrs_add(row->listener.fd, list, n_list, port);
