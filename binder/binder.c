@@ -24,7 +24,11 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "binder/binder_internal.h"
+#include "binder/opener.h"
+#include "binder/sctp_follow.h"
+#include "binder/socket.h"
+#include "binder/table.h"
+#include "common/log_teller.h"
 #include "common/util.h"
 
 #define RETRY_MIN_US (100 * USEC_PER_MSEC)
@@ -35,17 +39,50 @@
 #define LOG_INTERVAL_US (5 * USEC_PER_SEC)
 #define LOG_BURST 10
 
-const char *listener_state_name(enum listener_state state)
-{
-	static const char *const names[] = {
-		[LISTENER_OPEN] = "listening",
-		[LISTENER_WAITING] = "waiting",
-		[LISTENER_REFUSED] = "refused",
-	};
+/**
+ * struct binder - see binder.h
+ * @pass:	the number of the last binder_apply()
+ */
+struct binder {
+	struct loop *loop;
+	const struct binder_ops *ops;
+	void *user_data;
+	struct log_teller *teller;
+	struct binder_table table;
+	struct binder_sctp sctp;
+	struct binder_opener opener;
+	uint64_t pass;
+};
 
-	_Static_assert(ARRAY_SIZE(names) == LISTENER_REFUSED + 1,
-		       "a name each");
-	return names[state];
+static int init_parts(struct binder *binder, const struct binder_config *config)
+{
+	int r = log_teller_new(binder->loop, LOG_INTERVAL_US, LOG_BURST,
+			       &binder->teller);
+
+	if (r < 0)
+		return r;
+	binder->sctp = (struct binder_sctp){
+		.loop = binder->loop,
+		.table = &binder->table,
+		.ops = binder->ops,
+		.user_data = binder->user_data,
+		.teller = binder->teller,
+	};
+	binder->opener = (struct binder_opener){
+		.loop = binder->loop,
+		.table = &binder->table,
+		.config = *config,
+		.ops = binder->ops,
+		.user_data = binder->user_data,
+		.sctp = &binder->sctp,
+		.teller = binder->teller,
+	};
+	if (!config->retry_min_us)
+		binder->opener.config.retry_min_us = RETRY_MIN_US;
+	if (!config->retry_max_us)
+		binder->opener.config.retry_max_us = RETRY_MAX_US;
+	r = binder_sctp_init(&binder->sctp);
+	return r < 0 ? r : binder_opener_init(&binder->opener);
 }
 
 int binder_new(struct loop *loop, const struct binder_config *config,
@@ -58,28 +95,33 @@ int binder_new(struct loop *loop, const struct binder_config *config,
 	if (!binder)
 		return -ENOMEM;
 	binder->loop = loop;
-	binder->config = *config;
 	binder->ops = ops;
 	binder->user_data = user_data;
-	if (!binder->config.retry_min_us)
-		binder->config.retry_min_us = RETRY_MIN_US;
-	if (!binder->config.retry_max_us)
-		binder->config.retry_max_us = RETRY_MAX_US;
-	r = loop_timer_new(loop, binder_open_due, binder, &binder->timer);
-	if (r == 0)
-		r = loop_timer_new(loop, binder_sctp_look_due, binder,
-				   &binder->sctp_timer);
-	if (r == 0)
-		r = log_teller_new(loop, LOG_INTERVAL_US, LOG_BURST,
-				   &binder->teller);
+	r = init_parts(binder, config);
 	if (r < 0) {
-		(void)loop_timer_free(binder->timer); /* is always NULL */
-		(void)loop_timer_free(binder->sctp_timer); /* the same */
-		free(binder);
+		(void)binder_free(binder); /* is always NULL */
 		return r;
 	}
 	*ret_binder = binder;
 	return 0;
+}
+
+static void row_close(struct binder *binder, struct binder_row *row)
+{
+	bool is_open = row->listener.state == LISTENER_OPEN;
+
+	if (is_open)
+		binder->ops->closing(&row->listener, binder->user_data);
+	binder_row_free(&binder->table, row);
+	if (is_open)
+		binder_opener_relieve(&binder->opener);
+}
+
+static void netns_close(struct binder *binder, struct binder_netns *netns)
+{
+	while (netns->rows)
+		row_close(binder, netns->rows);
+	binder_netns_put(&binder->table, netns);
 }
 
 struct binder *binder_free(struct binder *binder)
@@ -88,15 +130,12 @@ struct binder *binder_free(struct binder *binder)
 
 	if (!binder)
 		return NULL;
-	HASH_ITER (hh, binder->netns, netns, next) {
-		while (netns->rows)
-			binder_row_free(binder, netns->rows);
-		binder_netns_put(binder, netns);
-	}
-	(void)loop_timer_free(binder->timer); /* is always NULL */
-	(void)loop_timer_free(binder->sctp_timer); /* is always NULL */
+	HASH_ITER (hh, binder->table.netns, netns, next)
+		netns_close(binder, netns);
+	binder_opener_done(&binder->opener);
+	binder_sctp_done(&binder->sctp);
+	binder_table_done(&binder->table);
 	(void)log_teller_free(binder->teller); /* is always NULL */
-	heap_done(&binder->retries);
 	free(binder);
 	return NULL;
 }
@@ -167,7 +206,8 @@ static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
 		return false;
 	binder->pass++;
 	for (size_t i = 0; i < n; i++) {
-		row = binder_row_find(binder, netns->id, &specs[i].endpoint);
+		row = binder_row_find(&binder->table, netns->id,
+				      &specs[i].endpoint);
 		if (row && row_fits(row, &specs[i]) &&
 		    (addrs_equal(row, &specs[i]) ||
 		     row_readdress(binder, row, &specs[i]) == 0))
@@ -177,7 +217,7 @@ static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
 		if (row->pass == binder->pass)
 			continue;
 		closed |= row->listener.state == LISTENER_OPEN;
-		binder_row_free(binder, row);
+		row_close(binder, row);
 	}
 	return closed;
 }
@@ -213,7 +253,7 @@ static void row_hasten(struct binder *binder, struct binder_row *row)
 	uint64_t until_us = row->netns->quiet_until_us;
 
 	if (!row->starved && row->listener.next_attempt_us > until_us)
-		binder_row_retry_at(binder, row, until_us);
+		binder_row_retry_at(&binder->table, row, until_us);
 }
 
 /* Makes or updates the row of @spec. Return: 1 when *@ret_row is to be tried
@@ -225,11 +265,11 @@ static int apply_spec(struct binder *binder, struct binder_netns *netns,
 	struct binder_row *row;
 	bool freebind;
 
-	row = binder_row_find(binder, netns->id, &spec->endpoint);
+	row = binder_row_find(&binder->table, netns->id, &spec->endpoint);
 	if (!row) {
 		if (spec->endpoint.multihomed && spec->n_addrs == 0)
 			return 0;
-		if (binder_row_new(binder, netns, spec, &row) < 0)
+		if (binder_row_new(&binder->table, netns, spec, &row) < 0)
 			return -ENOMEM;
 		*ret_row = row;
 		return row->listener.state == LISTENER_WAITING;
@@ -265,7 +305,8 @@ static int apply_specs(struct binder *binder, struct binder_netns *netns,
 		else
 			n_rows += (size_t)r;
 	}
-	(void)binder_open_rows(binder, netns, rows, n_rows); /* they wait */
+	(void)binder_open_rows(&binder->opener, netns, rows,
+			       n_rows); /* they wait */
 	return result;
 }
 
@@ -289,35 +330,34 @@ int binder_apply(struct binder *binder, uint64_t netns_id,
 		binder_forget(binder, netns_id);
 		return 0;
 	}
-	netns = binder_netns_get(binder, netns_id);
+	netns = binder_netns_get(&binder->table, netns_id);
 	if (!netns)
 		return -ENOMEM;
 	at_once = apply_sweep(binder, netns, specs, n) ||
 		  loop_now_us(binder->loop) >= netns->quiet_until_us;
 	if (any_sctp(specs, n))
-		binder_sctp_follow(binder, netns);
+		binder_sctp_follow(&binder->sctp, netns);
 	r = apply_specs(binder, netns, specs, n, at_once);
-	binder_netns_put(binder, netns);
-	binder_arm(binder);
+	binder_netns_put(&binder->table, netns);
+	binder_opener_arm(&binder->opener);
 	return r;
 }
 
 void binder_forget(struct binder *binder, uint64_t netns_id)
 {
-	struct binder_netns *netns = binder_netns_find(binder, netns_id);
+	struct binder_netns *netns =
+		binder_netns_find(&binder->table, netns_id);
 
 	if (!netns)
 		return;
-	while (netns->rows)
-		binder_row_free(binder, netns->rows);
-	binder_netns_put(binder, netns);
-	binder_arm(binder);
+	netns_close(binder, netns);
+	binder_opener_arm(&binder->opener);
 }
 
 struct listener *binder_next(struct binder *binder, struct listener *previous)
 {
 	struct binder_row *row = (struct binder_row *)previous;
-	struct binder_netns *netns = binder->netns;
+	struct binder_netns *netns = binder->table.netns;
 
 	if (row && row->next)
 		return &row->next->listener;
@@ -334,7 +374,7 @@ struct listener *binder_next_in(struct binder *binder, uint64_t netns_id,
 
 	if (row)
 		return row->next ? &row->next->listener : NULL;
-	netns = binder_netns_find(binder, netns_id);
+	netns = binder_netns_find(&binder->table, netns_id);
 	return netns ? &netns->rows->listener : NULL;
 }
 
@@ -350,14 +390,19 @@ void binder_renamed(struct binder *binder, uint64_t netns_id)
 
 struct listener *binder_find(struct binder *binder, uint64_t id)
 {
-	struct binder_row *row;
+	struct binder_row *row = binder_row_find_id(&binder->table, id);
 
-	HASH_FIND(hh_id, binder->by_id, &id, sizeof(id), row);
 	return row ? &row->listener : NULL;
 }
 
 void binder_get_stats(const struct binder *binder,
 		      struct binder_stats *ret_stats)
 {
-	*ret_stats = binder->stats;
+	*ret_stats = (struct binder_stats){
+		.open = binder->table.open,
+		.waiting = binder->table.waiting,
+		.refused = binder->table.refused,
+		.opened = binder->opener.opened,
+		.failed = binder->opener.failed,
+	};
 }

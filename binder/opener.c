@@ -16,11 +16,15 @@
  * look for it in each of thousands of namespaces every few seconds would cost
  * more than it is worth, so the delay grows further then.
  */
-#include "binder/binder_internal.h"
+#include "binder/opener.h"
 
 #include <inttypes.h>
 #include <utlist.h>
 
+#include "binder/reason.h"
+#include "binder/socket.h"
+#include "common/log.h"
+#include "common/netns_enter.h"
 #include "common/util.h"
 
 /* Rows tried at each wake-up: about a millisecond of work. */
@@ -35,13 +39,13 @@
 /* How many times retry_max_us the delay may be if a protocol is missing. */
 #define NO_PROTOCOL_FACTOR 12
 
-static const char *opener_label(const struct binder *binder, uint64_t netns_id,
-				char *buffer, size_t size)
+static const char *opener_label(const struct binder_opener *opener,
+				uint64_t netns_id, char *buffer, size_t size)
 {
 	const char *label = NULL;
 
-	if (binder->ops->label)
-		label = binder->ops->label(netns_id, binder->user_data);
+	if (opener->ops->label)
+		label = opener->ops->label(netns_id, opener->user_data);
 	if (label)
 		return label;
 	(void)snprintf(buffer, size, "%" PRIu64, netns_id); /* fits: 20 */
@@ -58,11 +62,11 @@ static bool is_no_protocol(int error)
 	return error == EPROTONOSUPPORT || error == ESOCKTNOSUPPORT;
 }
 
-static uint64_t backoff_us(const struct binder *binder, int error,
+static uint64_t backoff_us(const struct binder_opener *opener, int error,
 			   unsigned int attempts)
 {
-	uint64_t max_us = binder->config.retry_max_us;
-	uint64_t delay_us = binder->config.retry_min_us;
+	uint64_t max_us = opener->config.retry_max_us;
+	uint64_t delay_us = opener->config.retry_min_us;
 
 	if (is_exhaustion(error))
 		return delay_us;
@@ -83,7 +87,7 @@ static const char *row_rule(const struct binder_row *row)
 /* Logs once for each row, however often it is tried. Nothing is wrong if the
  * namespace is on its way out, or if a consumer is about to close berth's
  * earlier socket. */
-static void row_log_failed(struct binder *binder, struct binder_row *row)
+static void row_log_failed(struct binder_opener *opener, struct binder_row *row)
 {
 	const struct listener *listener = &row->listener;
 	char endpoint[ENDPOINT_TEXT_MAX], number[24];
@@ -92,18 +96,19 @@ static void row_log_failed(struct binder *binder, struct binder_row *row)
 		return;
 	row->warned = true;
 	if (!log_enabled(LOG_LEVEL_WARNING) ||
-	    !log_teller_ok(binder->teller, "rule '%s': cannot listen",
+	    !log_teller_ok(opener->teller, "rule '%s': cannot listen",
 			   row_rule(row)))
 		return;
 	log_warning("rule '%s': cannot listen on %s in netns '%s': %s; "
 		    "retrying",
 		    row_rule(row), endpoint_fmt(&listener->endpoint, endpoint),
-		    opener_label(binder, listener->netns_id, number,
+		    opener_label(opener, listener->netns_id, number,
 				 sizeof(number)),
 		    listener->reason);
 }
 
-static void row_log_opened(struct binder *binder, const struct binder_row *row)
+static void row_log_opened(struct binder_opener *opener,
+			   const struct binder_row *row)
 {
 	const struct listener *listener = &row->listener;
 	char endpoint[ENDPOINT_TEXT_MAX], number[24];
@@ -114,66 +119,85 @@ static void row_log_opened(struct binder *binder, const struct binder_row *row)
 		level = LOG_LEVEL_INFO;
 	if (!log_enabled(level) ||
 	    (level == LOG_LEVEL_INFO &&
-	     !log_teller_ok(binder->teller, "rule '%s': listening again",
+	     !log_teller_ok(opener->teller, "rule '%s': listening again",
 			    row_rule(row))))
 		return;
 	log_print(level, "rule '%s': listening on %s in netns '%s'",
 		  row_rule(row), endpoint_fmt(&listener->endpoint, endpoint),
-		  opener_label(binder, listener->netns_id, number,
+		  opener_label(opener, listener->netns_id, number,
 			       sizeof(number)));
 }
 
-static void row_failed(struct binder *binder, struct binder_row *row,
+/* Why could @row not be opened? */
+static void row_explain(struct binder_opener *opener, struct binder_row *row,
+			const struct binder_failure *failure)
+{
+	struct listener *listener = &row->listener;
+	const struct binder_row *blocker = NULL;
+	const char *holder = NULL;
+
+	if (failure->error == EADDRINUSE)
+		blocker = binder_row_blocker(row);
+	if (failure->error == EADDRINUSE && !blocker && opener->ops->holder)
+		holder = opener->ops->holder(listener->netns_id,
+					     &listener->endpoint,
+					     opener->user_data);
+	binder_reason_set(row, failure, blocker, holder,
+			  opener->config.max_listeners);
+}
+
+static void row_failed(struct binder_opener *opener, struct binder_row *row,
 		       const struct binder_failure *failure)
 {
 	struct listener *listener = &row->listener;
 
-	binder->stats.failed++;
+	opener->failed++;
 	listener->attempts++;
-	binder_reason_set(binder, row, failure);
+	row_explain(opener, row, failure);
 	if (failure->step == BINDER_STEP_LIMIT) {
-		binder_row_retry_never(binder, row);
-		binder_row_starve(binder, row, /* starved= */ true);
+		binder_row_retry_never(opener->table, row);
+		binder_row_starve(opener->table, row, /* starved= */ true);
 	} else {
-		binder_row_starve(binder, row, /* starved= */ false);
-		binder_row_retry_at(binder, row,
-				    loop_now_us(binder->loop) +
-					    backoff_us(binder, failure->error,
+		binder_row_starve(opener->table, row, /* starved= */ false);
+		binder_row_retry_at(opener->table, row,
+				    loop_now_us(opener->loop) +
+					    backoff_us(opener, failure->error,
 						       listener->attempts));
 	}
-	row_log_failed(binder, row);
+	row_log_failed(opener, row);
 }
 
-static void row_opened(struct binder *binder, struct binder_row *row, int fd)
+static void row_opened(struct binder_opener *opener, struct binder_row *row,
+		       int fd)
 {
 	struct listener *listener = &row->listener;
 
-	binder->stats.opened++;
-	binder_row_retry_never(binder, row);
-	binder_row_starve(binder, row, /* starved= */ false);
-	binder_row_set_state(binder, row, LISTENER_OPEN);
+	opener->opened++;
+	binder_row_retry_never(opener->table, row);
+	binder_row_starve(opener->table, row, /* starved= */ false);
+	binder_row_set_state(opener->table, row, LISTENER_OPEN);
 	free(TAKE_PTR(row->reason_text));
 	listener->fd = fd;
 	listener->error = 0;
 	listener->reason = NULL;
 	listener->blocked_by = 0;
-	row_log_opened(binder, row);
+	row_log_opened(opener, row);
 	row->warned = false;
 	listener->attempts = 0;
 	if (protocol_is_sctp(listener->endpoint.protocol))
-		binder_sctp_opened(binder, row->netns);
-	binder->ops->opened(listener, binder->user_data);
+		binder_sctp_opened(opener->sctp, row->netns);
+	opener->ops->opened(listener, opener->user_data);
 }
 
 /* Did `any` fail for want of IPv6? Then it is to be tried as 0.0.0.0. */
-static bool row_falls_back(struct binder *binder, struct binder_row *row,
+static bool row_falls_back(struct binder_opener *opener, struct binder_row *row,
 			   const struct binder_failure *failure)
 {
 	if (row->ipv4_only || row->listener.endpoint.family != AF_UNSPEC)
 		return false;
 	if (failure->step == BINDER_STEP_SOCKET &&
 	    failure->error == EAFNOSUPPORT)
-		binder->no_ipv6 = true;
+		opener->no_ipv6 = true;
 	else if (failure->step != BINDER_STEP_BIND ||
 		 failure->error != EADDRNOTAVAIL ||
 		 row->listener.endpoint.multihomed)
@@ -184,7 +208,7 @@ static bool row_falls_back(struct binder *binder, struct binder_row *row,
 
 /* Makes a listener of the socket that was made for @row. Return: 0; -errno with
  * *@ret_failure. */
-static int row_finish(struct binder *binder, struct binder_row *row,
+static int row_finish(struct binder_opener *opener, struct binder_row *row,
 		      const struct netns_socket *sock,
 		      struct binder_failure *ret_failure)
 {
@@ -202,17 +226,17 @@ static int row_finish(struct binder *binder, struct binder_row *row,
 		(void)close(sock->fd); /* nothing was sent on it */
 		return r;
 	}
-	row_opened(binder, row, sock->fd);
+	row_opened(opener, row, sock->fd);
 	return 0;
 }
 
-static void rows_failed(struct binder *binder, struct binder_row **rows,
+static void rows_failed(struct binder_opener *opener, struct binder_row **rows,
 			size_t n, int error, enum binder_step step)
 {
 	struct binder_failure failure = { .error = error, .step = step };
 
 	for (size_t i = 0; i < n; i++)
-		row_failed(binder, rows[i], &failure);
+		row_failed(opener, rows[i], &failure);
 }
 
 /*
@@ -220,7 +244,7 @@ static void rows_failed(struct binder *binder, struct binder_row **rows,
  * again with IPv4 are moved to the front of @rows; *@ret_again is their number.
  * Return: as binder_open_rows().
  */
-static int open_visit(struct binder *binder, struct binder_netns *netns,
+static int open_visit(struct binder_opener *opener, struct binder_netns *netns,
 		      struct binder_row **rows, size_t n, size_t *ret_again)
 {
 	_cleanup_free_ struct netns_socket *sockets =
@@ -231,126 +255,143 @@ static int open_visit(struct binder *binder, struct binder_netns *netns,
 
 	*ret_again = 0;
 	for (size_t i = 0; sockets && i < n; i++) {
-		if (binder->no_ipv6 &&
+		if (opener->no_ipv6 &&
 		    rows[i]->listener.endpoint.family == AF_UNSPEC)
 			rows[i]->ipv4_only = true;
 		binder_socket_describe(rows[i], &sockets[i]);
 		if (rows[i]->listener.endpoint.multihomed)
-			sockets[i].owner = binder->config.owner;
+			sockets[i].owner = opener->config.owner;
 	}
 	if (sockets)
-		r = binder->ops->open_netns(netns->id, &netns_fd,
-					    binder->user_data);
+		r = opener->ops->open_netns(netns->id, &netns_fd,
+					    opener->user_data);
 	if (r == 0)
 		r = netns_sockets(netns_fd, sockets, n);
 	if (r < 0) {
-		rows_failed(binder, rows, n, -r, BINDER_STEP_NETNS);
+		rows_failed(opener, rows, n, -r, BINDER_STEP_NETNS);
 		return is_exhaustion(-r) ? r : 0;
 	}
 	for (size_t i = 0; i < n; i++) {
-		r = row_finish(binder, rows[i], &sockets[i], &failure);
+		r = row_finish(opener, rows[i], &sockets[i], &failure);
 		if (r == 0)
 			continue;
-		if (row_falls_back(binder, rows[i], &failure)) {
+		if (row_falls_back(opener, rows[i], &failure)) {
 			rows[(*ret_again)++] = rows[i];
 			continue;
 		}
-		row_failed(binder, rows[i], &failure);
+		row_failed(opener, rows[i], &failure);
 		if (is_exhaustion(-r))
 			result = r;
 	}
 	return result;
 }
 
-static void binder_pause(struct binder *binder)
+static void opener_pause(struct binder_opener *opener)
 {
-	uint64_t us = binder->pressure_us * 2;
+	uint64_t us = opener->pressure_us * 2;
 
 	/* Events cause attempts during the pause; these do not prolong it. */
-	if (loop_now_us(binder->loop) < binder->pressure_until_us)
+	if (loop_now_us(opener->loop) < opener->pressure_until_us)
 		return;
-	if (us < binder->config.retry_min_us)
-		us = binder->config.retry_min_us;
-	if (us > binder->config.retry_max_us)
-		us = binder->config.retry_max_us;
-	binder->pressure_us = us;
-	binder->pressure_until_us = loop_now_us(binder->loop) + us;
+	if (us < opener->config.retry_min_us)
+		us = opener->config.retry_min_us;
+	if (us > opener->config.retry_max_us)
+		us = opener->config.retry_max_us;
+	opener->pressure_us = us;
+	opener->pressure_until_us = loop_now_us(opener->loop) + us;
 }
 
-int binder_open_rows(struct binder *binder, struct binder_netns *netns,
+int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 		     struct binder_row **rows, size_t n)
 {
-	unsigned long failed_before = binder->stats.failed;
+	unsigned long failed_before = opener->failed;
 	uint64_t begin_us = monotonic_us(), quiet_us;
 	size_t slots = 0, again = 0;
 	int r = 0;
 
 	if (n == 0)
 		return 0;
-	if (binder->stats.open < binder->config.max_listeners)
-		slots = binder->config.max_listeners - binder->stats.open;
+	if (opener->table->open < opener->config.max_listeners)
+		slots = opener->config.max_listeners - opener->table->open;
 	if (n > slots)
-		rows_failed(binder, rows + slots, n - slots, EMFILE,
+		rows_failed(opener, rows + slots, n - slots, EMFILE,
 			    BINDER_STEP_LIMIT);
 	else
 		slots = n;
 	if (slots > 0)
-		r = open_visit(binder, netns, rows, slots, &again);
+		r = open_visit(opener, netns, rows, slots, &again);
 	if (again > 0)
-		r = open_visit(binder, netns, rows, again, &again);
+		r = open_visit(opener, netns, rows, again, &again);
 	if (is_exhaustion(-r))
-		binder_pause(binder);
-	if (binder->stats.failed != failed_before) {
+		opener_pause(opener);
+	if (opener->failed != failed_before) {
 		quiet_us = (monotonic_us() - begin_us) * QUIET_FACTOR;
 		if (quiet_us < QUIET_MIN_US)
 			quiet_us = QUIET_MIN_US;
-		netns->quiet_until_us = loop_now_us(binder->loop) + quiet_us;
+		netns->quiet_until_us = loop_now_us(opener->loop) + quiet_us;
 	}
 	return r;
 }
 
 /* Starved rows get the free slots, the longest waiting first: they are due now.
  */
-static void feed_starved(struct binder *binder, uint64_t now_us)
+static void feed_starved(struct binder_opener *opener, uint64_t now_us)
 {
 	size_t slots;
 
-	if (binder->stats.open >= binder->config.max_listeners)
+	if (opener->table->open >= opener->config.max_listeners)
 		return;
-	slots = binder->config.max_listeners - binder->stats.open;
+	slots = opener->config.max_listeners - opener->table->open;
 	if (slots > RETRY_SLICE)
 		slots = RETRY_SLICE;
-	while (slots-- > 0 && binder->starved) {
-		struct binder_row *row = binder->starved;
+	while (slots-- > 0 && opener->table->starved) {
+		struct binder_row *row = opener->table->starved;
 
-		binder_row_starve(binder, row, /* starved= */ false);
-		binder_row_retry_at(binder, row, now_us);
+		binder_row_starve(opener->table, row, /* starved= */ false);
+		binder_row_retry_at(opener->table, row, now_us);
 	}
 }
 
-static struct binder_row *first_due(const struct binder *binder,
+static struct binder_row *first_due(const struct binder_opener *opener,
 				    uint64_t now_us)
 {
-	struct heap_node *first = heap_first(&binder->retries);
+	struct heap_node *first = heap_first(&opener->table->retries);
 
 	return first && first->key <= now_us
 		       ? container_of(first, struct binder_row, retry)
 		       : NULL;
 }
 
-void binder_open_due(void *user_data)
+void binder_opener_arm(struct binder_opener *opener)
 {
-	struct binder *binder = user_data;
+	const struct heap_node *first = heap_first(&opener->table->retries);
+	uint64_t at_us = first ? first->key : UINT64_MAX;
+
+	if (opener->table->starved &&
+	    opener->table->open < opener->config.max_listeners)
+		at_us = loop_now_us(opener->loop);
+	if (at_us == UINT64_MAX) {
+		loop_timer_unset(opener->timer);
+		return;
+	}
+	if (at_us < opener->pressure_until_us)
+		at_us = opener->pressure_until_us;
+	loop_timer_set(opener->timer, at_us);
+}
+
+static void open_due(void *user_data)
+{
+	struct binder_opener *opener = user_data;
 	struct binder_row *rows[RETRY_SLICE], *row;
-	uint64_t now_us = loop_now_us(binder->loop);
+	uint64_t now_us = loop_now_us(opener->loop);
 	size_t budget = RETRY_SLICE, n;
 	int r = 0;
 
-	if (now_us >= binder->pressure_until_us)
-		feed_starved(binder, now_us);
-	while (r == 0 && budget > 0 && now_us >= binder->pressure_until_us &&
-	       first_due(binder, now_us)) {
-		struct binder_netns *netns = first_due(binder, now_us)->netns;
+	if (now_us >= opener->pressure_until_us)
+		feed_starved(opener, now_us);
+	while (r == 0 && budget > 0 && now_us >= opener->pressure_until_us &&
+	       first_due(opener, now_us)) {
+		struct binder_netns *netns = first_due(opener, now_us)->netns;
 
 		n = 0;
 		DL_FOREACH (netns->rows, row) {
@@ -360,26 +401,25 @@ void binder_open_due(void *user_data)
 				break;
 		}
 		budget -= n;
-		r = binder_open_rows(binder, netns, rows, n);
+		r = binder_open_rows(opener, netns, rows, n);
 	}
-	if (r == 0 && now_us >= binder->pressure_until_us)
-		binder->pressure_us = 0;
-	binder_arm(binder);
+	if (r == 0 && now_us >= opener->pressure_until_us)
+		opener->pressure_us = 0;
+	binder_opener_arm(opener);
 }
 
-void binder_arm(struct binder *binder)
+void binder_opener_relieve(struct binder_opener *opener)
 {
-	const struct heap_node *first = heap_first(&binder->retries);
-	uint64_t at_us = first ? first->key : UINT64_MAX;
+	opener->pressure_until_us = 0;
+	opener->pressure_us = 0;
+}
 
-	if (binder->starved &&
-	    binder->stats.open < binder->config.max_listeners)
-		at_us = loop_now_us(binder->loop);
-	if (at_us == UINT64_MAX) {
-		loop_timer_unset(binder->timer);
-		return;
-	}
-	if (at_us < binder->pressure_until_us)
-		at_us = binder->pressure_until_us;
-	loop_timer_set(binder->timer, at_us);
+int binder_opener_init(struct binder_opener *opener)
+{
+	return loop_timer_new(opener->loop, open_due, opener, &opener->timer);
+}
+
+void binder_opener_done(struct binder_opener *opener)
+{
+	opener->timer = loop_timer_free(opener->timer);
 }

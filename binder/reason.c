@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* reason.c - why a listener waits, in words that say what would help */
-#include "binder/binder_internal.h"
+#include "binder/reason.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -123,8 +123,8 @@ static const char *reason_step(enum binder_step step)
 	return "cannot open";
 }
 
-static void reason_compose(const struct binder *binder,
-			   const struct binder_failure *failure, char *buffer)
+static void reason_compose(const struct binder_failure *failure,
+			   size_t max_listeners, char *buffer)
 {
 	char text[128];
 	const char *error = strerror_r(failure->error, text, sizeof(text));
@@ -132,7 +132,7 @@ static void reason_compose(const struct binder *binder,
 	if (failure->step == BINDER_STEP_LIMIT)
 		(void)snprintf(buffer, REASON_MAX,
 			       "berth's limit of %zu open listeners is reached",
-			       binder->config.max_listeners);
+			       max_listeners);
 	else if (failure->step == BINDER_STEP_OPTION)
 		(void)snprintf(buffer, REASON_MAX,
 			       "option %s cannot be set: %s", failure->option,
@@ -169,20 +169,15 @@ static void reason_keep(struct binder_row *row, const char *text)
 	row->reason_text = strdup(text);
 }
 
-void binder_reason_set(struct binder *binder, struct binder_row *row,
-		       const struct binder_failure *failure)
+void binder_reason_set(struct binder_row *row,
+		       const struct binder_failure *failure,
+		       const struct binder_row *blocker, const char *holder,
+		       size_t max_listeners)
 {
 	struct listener *listener = &row->listener;
-	struct binder_row *blocker = NULL;
-	const char *text = NULL, *holder = NULL;
+	const char *text = NULL;
 	char composed[REASON_MAX];
 
-	if (failure->error == EADDRINUSE)
-		blocker = binder_row_blocker(row);
-	if (failure->error == EADDRINUSE && !blocker && binder->ops->holder)
-		holder = binder->ops->holder(listener->netns_id,
-					     &listener->endpoint,
-					     binder->user_data);
 	row->held = holder != NULL;
 	listener->error = failure->error;
 	listener->blocked_by = blocker ? blocker->listener.id : 0;
@@ -191,7 +186,7 @@ void binder_reason_set(struct binder *binder, struct binder_row *row,
 	else if (holder)
 		reason_compose_held(holder, composed);
 	else if (!(text = reason_static(failure, &listener->endpoint)))
-		reason_compose(binder, failure, composed);
+		reason_compose(failure, max_listeners, composed);
 	if (!text) {
 		reason_keep(row, composed);
 		text = row->reason_text;

@@ -13,11 +13,13 @@
  * what they have. The options are set on the open socket: a one-to-many
  * endpoint carries its associations, so opening it anew would end them.
  */
+#include "binder/sctp_follow.h"
+
 #include <inttypes.h>
 #include <utlist.h>
 
-#include "binder/binder_internal.h"
 #include "binder/sctp_settings.h"
+#include "common/log.h"
 #include "common/util.h"
 
 #define LOOK_FIRST_US USEC_PER_SEC
@@ -33,7 +35,7 @@ static bool is_open_sctp(const struct binder_row *row)
 	       protocol_is_sctp(row->listener.endpoint.protocol);
 }
 
-static void give_settings(struct binder *binder, struct binder_netns *netns)
+static void give_settings(struct binder_sctp *sctp, struct binder_netns *netns)
 {
 	struct binder_row *row;
 	size_t n = 0;
@@ -46,7 +48,7 @@ static void give_settings(struct binder *binder, struct binder_netns *netns)
 		r = r < 0 ? r : failed;
 		n++;
 	}
-	if (n == 0 || !log_teller_ok(binder->teller,
+	if (n == 0 || !log_teller_ok(sctp->teller,
 				     "netns %" PRIu64 ": net.sctp", netns->id))
 		return;
 	if (r < 0)
@@ -63,14 +65,14 @@ static void give_settings(struct binder *binder, struct binder_netns *netns)
 
 /* Reads the sysctls, and gives them to the listeners if they changed. Return:
  * 0; -errno: the namespace is on its way out, or memory is short. */
-static int look(struct binder *binder, struct binder_netns *netns)
+static int look(struct binder_sctp *sctp, struct binder_netns *netns)
 {
 	_cleanup_close_ int netns_fd = -1;
 	struct sctp_settings now;
 	bool changed;
 	int r;
 
-	r = binder->ops->open_netns(netns->id, &netns_fd, binder->user_data);
+	r = sctp->ops->open_netns(netns->id, &netns_fd, sctp->user_data);
 	if (r == 0)
 		r = sctp_settings_read(netns_fd, &now);
 	if (r < 0)
@@ -83,54 +85,64 @@ static int look(struct binder *binder, struct binder_netns *netns)
 		return -ENOMEM;
 	*netns->sctp = now;
 	if (changed)
-		give_settings(binder, netns);
+		give_settings(sctp, netns);
 	return 0;
 }
 
-static void look_at(struct binder *binder, struct binder_netns *netns,
+static void look_at(struct binder_sctp *sctp, struct binder_netns *netns,
 		    uint64_t at_us)
 {
 	netns->sctp_look_us = at_us;
-	loop_timer_set_earlier(binder->sctp_timer, at_us);
+	loop_timer_set_earlier(sctp->timer, at_us);
 }
 
-void binder_sctp_opened(struct binder *binder, struct binder_netns *netns)
+void binder_sctp_opened(struct binder_sctp *sctp, struct binder_netns *netns)
 {
 	netns->sctp_pause_us = LOOK_FIRST_US;
-	look_at(binder, netns, loop_now_us(binder->loop) + LOOK_FIRST_US);
+	look_at(sctp, netns, loop_now_us(sctp->loop) + LOOK_FIRST_US);
 }
 
-void binder_sctp_follow(struct binder *binder, struct binder_netns *netns)
+void binder_sctp_follow(struct binder_sctp *sctp, struct binder_netns *netns)
 {
-	(void)look(binder, netns); /* there is a next time */
+	(void)look(sctp, netns); /* there is a next time */
 }
 
-static void look_again(struct binder *binder, struct binder_netns *netns)
+static void look_again(struct binder_sctp *sctp, struct binder_netns *netns)
 {
 	netns->sctp_look_us = 0;
-	(void)look(binder, netns); /* there is a next time */
+	(void)look(sctp, netns); /* there is a next time */
 	netns->sctp_pause_us *= LOOK_FACTOR;
 	if (netns->sctp_pause_us <= LOOK_LAST_US)
-		look_at(binder, netns,
-			loop_now_us(binder->loop) + netns->sctp_pause_us);
+		look_at(sctp, netns,
+			loop_now_us(sctp->loop) + netns->sctp_pause_us);
 }
 
-void binder_sctp_look_due(void *user_data)
+static void look_due(void *user_data)
 {
-	struct binder *binder = user_data;
-	uint64_t now_us = loop_now_us(binder->loop);
+	struct binder_sctp *sctp = user_data;
+	uint64_t now_us = loop_now_us(sctp->loop);
 	struct binder_netns *netns, *next;
 	int budget = LOOK_SLICE;
 
-	HASH_ITER (hh, binder->netns, netns, next) {
+	HASH_ITER (hh, sctp->table->netns, netns, next) {
 		if (netns->sctp_look_us == 0)
 			continue;
 		if (netns->sctp_look_us > now_us || budget == 0) {
-			loop_timer_set_earlier(binder->sctp_timer,
+			loop_timer_set_earlier(sctp->timer,
 					       netns->sctp_look_us);
 			continue;
 		}
 		budget--;
-		look_again(binder, netns);
+		look_again(sctp, netns);
 	}
+}
+
+int binder_sctp_init(struct binder_sctp *sctp)
+{
+	return loop_timer_new(sctp->loop, look_due, sctp, &sctp->timer);
+}
+
+void binder_sctp_done(struct binder_sctp *sctp)
+{
+	sctp->timer = loop_timer_free(sctp->timer);
 }

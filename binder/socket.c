@@ -16,7 +16,7 @@
  * the container share the port, and take it over; SO_REUSEPORT would do so for
  * TCP.
  */
-#include "binder/binder_internal.h"
+#include "binder/socket.h"
 
 #include <netinet/in.h>
 #include <netinet/sctp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* row.c - the binder's rows and their indexes */
-#include "binder/binder_internal.h"
+/* table.c - the binder's rows, their indexes, and their queues */
+#include "binder/table.h"
 
 #include <string.h>
 #include <utlist.h>
@@ -24,18 +24,24 @@ _Static_assert(offsetof(struct listener, endpoint) -
 _Static_assert(offsetof(struct binder_row, listener) == 0,
 	       "a listener is not a row");
 
-struct binder_netns *binder_netns_find(const struct binder *binder,
+void binder_table_done(struct binder_table *table)
+{
+	heap_done(&table->retries);
+}
+
+struct binder_netns *binder_netns_find(const struct binder_table *table,
 				       uint64_t netns_id)
 {
 	struct binder_netns *netns;
 
-	HASH_FIND(hh, binder->netns, &netns_id, sizeof(netns_id), netns);
+	HASH_FIND(hh, table->netns, &netns_id, sizeof(netns_id), netns);
 	return netns;
 }
 
-struct binder_netns *binder_netns_get(struct binder *binder, uint64_t netns_id)
+struct binder_netns *binder_netns_get(struct binder_table *table,
+				      uint64_t netns_id)
 {
-	struct binder_netns *netns = binder_netns_find(binder, netns_id);
+	struct binder_netns *netns = binder_netns_find(table, netns_id);
 
 	if (netns)
 		return netns;
@@ -43,7 +49,7 @@ struct binder_netns *binder_netns_get(struct binder *binder, uint64_t netns_id)
 	if (!netns)
 		return NULL;
 	netns->id = netns_id;
-	HASH_ADD(hh, binder->netns, id, sizeof(netns->id), netns);
+	HASH_ADD(hh, table->netns, id, sizeof(netns->id), netns);
 	if (!netns->hh.tbl) {
 		free(netns);
 		return NULL;
@@ -51,16 +57,16 @@ struct binder_netns *binder_netns_get(struct binder *binder, uint64_t netns_id)
 	return netns;
 }
 
-void binder_netns_put(struct binder *binder, struct binder_netns *netns)
+void binder_netns_put(struct binder_table *table, struct binder_netns *netns)
 {
 	if (netns->rows)
 		return;
-	HASH_DELETE(hh, binder->netns, netns);
+	HASH_DELETE(hh, table->netns, netns);
 	free(netns->sctp);
 	free(netns);
 }
 
-struct binder_row *binder_row_find(const struct binder *binder,
+struct binder_row *binder_row_find(const struct binder_table *table,
 				   uint64_t netns_id,
 				   const struct endpoint *endpoint)
 {
@@ -69,77 +75,87 @@ struct binder_row *binder_row_find(const struct binder *binder,
 
 	/* The analyzer loses track of the key within the hash function.
 	 * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
-	HASH_FIND(hh_key, binder->by_key, &key, ROW_KEY_BYTES, row);
+	HASH_FIND(hh_key, table->by_key, &key, ROW_KEY_BYTES, row);
 	return row;
 }
 
-static size_t *row_counter(struct binder *binder, enum listener_state state)
+struct binder_row *binder_row_find_id(const struct binder_table *table,
+				      uint64_t id)
+{
+	struct binder_row *row;
+
+	HASH_FIND(hh_id, table->by_id, &id, sizeof(id), row);
+	return row;
+}
+
+static size_t *row_counter(struct binder_table *table,
+			   enum listener_state state)
 {
 	switch (state) {
 	case LISTENER_OPEN:
-		return &binder->stats.open;
+		return &table->open;
 	case LISTENER_WAITING:
-		return &binder->stats.waiting;
+		return &table->waiting;
 	case LISTENER_REFUSED:
-		return &binder->stats.refused;
+		return &table->refused;
 	}
 	return NULL;
 }
 
-void binder_row_set_state(struct binder *binder, struct binder_row *row,
+void binder_row_set_state(struct binder_table *table, struct binder_row *row,
 			  enum listener_state state)
 {
-	--*row_counter(binder, row->listener.state);
+	--*row_counter(table, row->listener.state);
 	row->listener.state = state;
-	++*row_counter(binder, state);
+	++*row_counter(table, state);
 }
 
-void binder_row_starve(struct binder *binder, struct binder_row *row,
+void binder_row_starve(struct binder_table *table, struct binder_row *row,
 		       bool starved)
 {
 	if (starved == row->starved)
 		return;
 	row->starved = starved;
 	if (starved)
-		DL_APPEND2(binder->starved, row, starved_prev, starved_next);
+		DL_APPEND2(table->starved, row, starved_prev, starved_next);
 	else
-		DL_DELETE2(binder->starved, row, starved_prev, starved_next);
+		DL_DELETE2(table->starved, row, starved_prev, starved_next);
 }
 
-void binder_row_retry_at(struct binder *binder, struct binder_row *row,
+void binder_row_retry_at(struct binder_table *table, struct binder_row *row,
 			 uint64_t at_us)
 {
 	row->listener.next_attempt_us = at_us;
-	heap_set(&binder->retries, &row->retry, at_us);
+	heap_set(&table->retries, &row->retry, at_us);
 }
 
-void binder_row_retry_never(struct binder *binder, struct binder_row *row)
+void binder_row_retry_never(struct binder_table *table, struct binder_row *row)
 {
 	row->listener.next_attempt_us = 0;
-	heap_remove(&binder->retries, &row->retry);
+	heap_remove(&table->retries, &row->retry);
 }
 
-static int row_index(struct binder *binder, struct binder_row *row)
+static int row_index(struct binder_table *table, struct binder_row *row)
 {
-	HASH_ADD(hh_key, binder->by_key, listener.netns_id, ROW_KEY_BYTES, row);
+	HASH_ADD(hh_key, table->by_key, listener.netns_id, ROW_KEY_BYTES, row);
 	if (!row->hh_key.tbl)
 		return -ENOMEM;
-	HASH_ADD(hh_id, binder->by_id, listener.id, sizeof(row->listener.id),
+	HASH_ADD(hh_id, table->by_id, listener.id, sizeof(row->listener.id),
 		 row);
 	if (!row->hh_id.tbl) {
-		HASH_DELETE(hh_key, binder->by_key, row);
+		HASH_DELETE(hh_key, table->by_key, row);
 		return -ENOMEM;
 	}
-	if (heap_reserve(&binder->retries) < 0) {
-		HASH_DELETE(hh_key, binder->by_key, row);
-		HASH_DELETE(hh_id, binder->by_id, row);
+	if (heap_reserve(&table->retries) < 0) {
+		HASH_DELETE(hh_key, table->by_key, row);
+		HASH_DELETE(hh_id, table->by_id, row);
 		return -ENOMEM;
 	}
 	DL_APPEND(row->netns->rows, row);
 	return 0;
 }
 
-int binder_row_new(struct binder *binder, struct binder_netns *netns,
+int binder_row_new(struct binder_table *table, struct binder_netns *netns,
 		   const struct listener_spec *spec,
 		   struct binder_row **ret_row)
 {
@@ -152,7 +168,7 @@ int binder_row_new(struct binder *binder, struct binder_netns *netns,
 	row->freebind = spec->freebind;
 	row->observed = spec->observed;
 	listener = &row->listener;
-	listener->id = binder->last_id + 1;
+	listener->id = table->last_id + 1;
 	listener->netns_id = netns->id;
 	listener->endpoint = spec->endpoint;
 	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
@@ -166,32 +182,27 @@ int binder_row_new(struct binder *binder, struct binder_netns *netns,
 			       spec->n_addrs * sizeof(*row->addrs));
 		row->n_addrs = spec->n_addrs;
 	}
-	if ((spec->n_addrs > 0 && !row->addrs) || row_index(binder, row) < 0) {
+	if ((spec->n_addrs > 0 && !row->addrs) || row_index(table, row) < 0) {
 		free(row->addrs);
 		free(row);
 		return -ENOMEM;
 	}
-	binder->last_id++;
+	table->last_id++;
 	listener->service = service_ref(spec->service);
-	++*row_counter(binder, listener->state);
+	++*row_counter(table, listener->state);
 	*ret_row = row;
 	return 0;
 }
 
-void binder_row_free(struct binder *binder, struct binder_row *row)
+void binder_row_free(struct binder_table *table, struct binder_row *row)
 {
-	if (row->listener.state == LISTENER_OPEN) {
-		binder->ops->closing(&row->listener, binder->user_data);
+	if (row->listener.state == LISTENER_OPEN)
 		(void)close(row->listener.fd); /* a socket: nothing to flush */
-		/* A descriptor is free again. */
-		binder->pressure_until_us = 0;
-		binder->pressure_us = 0;
-	}
-	--*row_counter(binder, row->listener.state);
-	heap_unreserve(&binder->retries, &row->retry);
-	binder_row_starve(binder, row, /* starved= */ false);
-	HASH_DELETE(hh_key, binder->by_key, row);
-	HASH_DELETE(hh_id, binder->by_id, row);
+	--*row_counter(table, row->listener.state);
+	heap_unreserve(&table->retries, &row->retry);
+	binder_row_starve(table, row, /* starved= */ false);
+	HASH_DELETE(hh_key, table->by_key, row);
+	HASH_DELETE(hh_id, table->by_id, row);
 	DL_DELETE(row->netns->rows, row);
 	(void)service_unref(row->listener.service); /* is always NULL */
 	free(row->addrs);
