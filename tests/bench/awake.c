@@ -2,9 +2,10 @@
 /* awake.c - keeps every processor from going idle, at the lowest priority
  *
  * A virtual processor that has halted takes tens of microseconds to wake, and
- * whether it halted is chance: that would hide what is compared. A SCHED_IDLE
- * loop on each makes way for anything else at once, see sched(7). Ends with
- * its standard input, and after ten minutes in any case.
+ * whether it has halted is chance: that would hide the differences to be
+ * measured. A SCHED_IDLE loop on each processor makes way for anything else at
+ * once, see sched(7). The program ends with its standard input, and after ten
+ * minutes in any case.
  */
 #include "tests/bench/bench.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench.h - what the benchmark's programs share
  *
- * They are small on purpose: the floor programs are what berth is compared
- * with, and do nothing but the system calls that the work itself needs. All of
- * them end with a message on the first error; none outlives the driver.
+ * These programs are small on purpose: berth is compared with the floor
+ * programs, and they make only the system calls that the work itself needs.
+ * Each of them ends with a message on the first error; none outlives the
+ * driver.
  */
 #ifndef TESTS_BENCH_BENCH_H
 #define TESTS_BENCH_BENCH_H

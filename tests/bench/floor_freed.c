@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* floor_freed.c - the least that lets a namespace with connections go
  *
- * Listens in each namespace that appears, holds what it accepts, and closes all
- * of it abortively when the name goes. A client's first byte says what it
- * wants: 'q' is answered with one byte, 'f' with more than it will read.
- * Arguments: DIR PORT. One namespace at a time.
+ * Listens in each namespace that appears, keeps the connections that it
+ * accepts, and closes all of them abortively when the name goes. The first
+ * byte of a client says what the client wants: 'q' is answered with one byte,
+ * 'f' with more than the client will read. Arguments: DIR PORT. One namespace
+ * at a time.
  */
 #include "tests/bench/bench.h"
 

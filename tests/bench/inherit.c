@@ -3,9 +3,10 @@
  *
  * inherit DIR NAME PORT COUNT NGINX ARGUMENT... opens COUNT sockets on 0.0.0.0
  * in the namespace (nginx wants one for each worker) and executes nginx in the
- * host's, with the sockets in the variable NGINX as for its own binary
- * upgrades. nginx cannot enter a namespace; this way its path is as short as
- * everybody's, with no veth pair between it and the backend.
+ * host's namespace, with the sockets in the variable NGINX as for its own
+ * binary upgrades. nginx cannot enter a namespace. With these sockets its path
+ * is as short as that of the other programs, with no veth pair between it and
+ * the backend.
  */
 #include "tests/bench/bench.h"
 

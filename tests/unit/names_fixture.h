@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* names_fixture.h - a scripted file system for tests of watcher/names.c
  *
- * The file system is a table of a few names. A script changes it, tells
- * events (or not) and says what the bookkeeping must tell: "+3" namespace 3
- * changed, "-3" it is gone, "?" a name is pending, "!" a shortage.
+ * The file system is a table of a few names. A test changes the table, tells
+ * the events of the change (or does not), and then states what the bookkeeping
+ * must have told: "+3" namespace 3 changed, "-3" it is gone, "?" a name is
+ * pending, "!" a shortage.
  */
 #ifndef TESTS_UNIT_NAMES_FIXTURE_H
 #define TESTS_UNIT_NAMES_FIXTURE_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_berth.c - libberth: what it takes for a message, and full tables */
+/* test_berth.c - libberth: which messages it takes, and full tables */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_binder_failures.c - the binder when the kernel and memory refuse
+/* test_binder_failures.c - the binder when the kernel or memory refuses
  *
- * The system calls that the binder makes for a listener are defined here, in
- * front of the real ones, so that each can be told to fail. SCTP sockets are
- * TCP sockets underneath: what is looked at is which calls are made.
+ * The test defines the system calls that the binder makes for a listener, in
+ * front of the real ones, so that each of them can be told to fail. SCTP
+ * sockets are TCP sockets underneath: the tests look at which calls are made.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

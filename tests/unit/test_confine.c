@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_confine.c - what a relay that is taken over could still ask for
+/* test_confine.c - what an intruder in the relay could still ask the kernel
+ * for
  *
  * Each case runs in a child process that is confined as the relay is, and
  * makes one system call by its number, as an intruder would.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_counters.c - what workers count, and what a reader makes of it */
+/* test_counters.c - what workers count, and how a reader adds it up */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

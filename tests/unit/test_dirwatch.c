@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_dirwatch.c - directories that may be missing, come, go and come back
  *
- * Real directories, a real loop. inotify's queue is in order, so "all that
- * happened was seen" is the event of a file made last in a directory of its
- * own (sync).
+ * Real directories and a real loop. The queue of inotify is in order: when the
+ * event of a file comes that is made last, in a directory of its own (sync),
+ * all earlier events were read.
  */
 #include <setjmp.h>
 #include <stdarg.h>

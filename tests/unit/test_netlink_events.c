@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_netlink_events.c - what the event socket's reader does with what it is
- * given
+/* test_netlink_events.c - reading the event socket: turns, losses, malformed
+ * datagrams
  *
- * Needs root. A real event in a namespace of its own wakes the reader once;
- * what it then reads is the test's: recvmmsg(2) is wrapped.
+ * Needs root. A real event in a namespace of its own wakes the reader once.
+ * The test decides what the reader then gets: recvmmsg(2) is wrapped.
  */
 #include <setjmp.h>
 #include <stdarg.h>

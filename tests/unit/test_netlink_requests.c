@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_netlink_requests.c - what is made of rtnetlink's answers
+/* test_netlink_requests.c - answers of rtnetlink: whole, late, cut off, forged
  *
- * Needs root. Real answers, in a namespace of its own; recvfrom(2) is wrapped
- * so that something can go wrong with one of them.
+ * Needs root. The answers are real, in a namespace of its own. recvfrom(2) is
+ * wrapped, so that something can go wrong with one of them.
  */
 #include <setjmp.h>
 #include <stdarg.h>

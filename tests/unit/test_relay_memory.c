@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_relay_memory.c - listeners for which the relay has no memory
  *
- * The allocator of the C library is wrapped by functions that fail once in the
- * relay, at the nth call; for each n until all succeed, the listener is either
- * served or refused, and when refused it is served once it is offered again.
- * So with a change of it.
+ * The test wraps the allocator of the C library by functions that fail once in
+ * the relay, at the nth call. For each n until all calls succeed, the listener
+ * is either served or refused; a refused listener is served when it is offered
+ * again. The same is tested for a change of the listener.
  */
 #include "relay_fixture.h"
 

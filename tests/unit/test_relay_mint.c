@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_relay_mint.c - backends whose sockets come from berthd, in whose place
- * this test is
+/* test_relay_mint.c - backends whose sockets berthd makes; the test takes
+ * berthd's place
  *
  * Each test has a relay of its own, with one worker, in a child process.
  */

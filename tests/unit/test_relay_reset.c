@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_relay_reset.c - a backend's reset that splice(2) keeps to itself
+/* test_relay_reset.c - a backend's reset that splice(2) does not report
  *
- * splice(2) returns what it has given when the reset comes between two parts,
- * and the error is lost. That moment is made to last: the wrapper of splice(2)
- * gives a first part, waits until the backend is gone, and takes the error.
+ * If the reset comes between two parts of one splice(2), the call returns what
+ * it has moved, and the error is lost. The test makes that moment last: its
+ * wrapper of splice(2) moves a first part, waits until the backend is gone,
+ * and then takes the error.
  */
 #include "relay_fixture.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_relay_slow.c - peers that take what was said slowly, or not at all
+/* test_relay_slow.c - peers that read slowly, or not at all
  *
- * The relay's time runs faster than the kernel's: what it waits for half a
- * minute for takes a fraction of a second.
+ * The time of the relay runs faster than the kernel's: a wait of half a minute
+ * takes a fraction of a second.
  */
 #include "relay_fixture.h"
 

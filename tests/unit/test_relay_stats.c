@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_relay_stats.c - what the relay answers when berthd, in whose place this
- * test is, asks what was counted
+/* test_relay_stats.c - what the relay answers when berthd asks for its
+ * counters
  *
- * One worker: what a worker counts by itself is then exact.
+ * The test takes berthd's place. There is one worker: then the numbers that it
+ * counts by itself are exact.
  */
 #include "relay_fixture.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_rule_store.c - the ruleset in force follows its directories
  *
- * A real loop, a real inotify instance, and a temporary directory. A test waits
- * for the change it expects, never for time to pass; that something does not
- * happen is checked behind a later change that does.
+ * A real loop, a real inotify instance, and a temporary directory. A test
+ * waits for the change that it expects, never for time to pass. Where
+ * something must not happen, the test makes a later change that must be
+ * noticed, and looks then.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_rules.c - golden pairs: rule files and what comes of them
+/* test_rules.c - golden pairs: rule files and their results
  *
- * tests/unit/rules/NN-name.in.yaml has beside it either .ok, the rules as
- * status output shows them, or .err, the complete error texts. With
- * BERTH_GOLDEN=write in the environment both are written instead of compared;
- * look at the difference before committing it.
+ * Each tests/unit/rules/NN-name.in.yaml has a file beside it: either .ok, the
+ * rules as status output shows them, or .err, the complete error texts. With
+ * BERTH_GOLDEN=write in the environment these files are written instead of
+ * compared; look at the difference before committing it.
  */
 #include <dirent.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_rules_memory.c - the rules layer when memory runs out, at each point
  *
- * The allocator of the C library is wrapped by functions that fail once, at the
- * nth call; for each n until all succeed, the outcome must be -ENOMEM or what
- * it is with memory, and nothing may be left over.
+ * The test wraps the allocator of the C library by functions that fail once,
+ * at the nth call. For each n until all calls succeed, the outcome must be
+ * -ENOMEM or the same as with enough memory, and nothing may leak.
  */
 #include <setjmp.h>
 #include <stdarg.h>

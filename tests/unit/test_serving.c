@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_serving.c - which backends a protocol can have, and what is alike */
+/* test_serving.c - which backends each protocol can have, and when two are
+ * equal
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_turn.c - a namespace that had its part of a turn is not read from
+/* test_turn.c - a namespace that has had its part of a turn is not read from
  *
- * Connections of TCP are tested with their traffic.
+ * TCP connections are tested with their traffic.
  */
 #include <setjmp.h>
 #include <stdarg.h>

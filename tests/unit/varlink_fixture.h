@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varlink_fixture.h - a Varlink server, its clients and their loop, for tests
  *
- * Server and clients share one real loop: a client is a socketpair's other
- * end, whose handler collects what arrives.
+ * Server and clients share one real loop: a client is the other end of a
+ * socket pair, and its handler collects all replies.
  */
 #ifndef TESTS_UNIT_VARLINK_FIXTURE_H
 #define TESTS_UNIT_VARLINK_FIXTURE_H
