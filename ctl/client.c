@@ -164,12 +164,40 @@ static int client_await(struct client *client, size_t *ret_len)
 	}
 }
 
-static int client_parse(const char *text, size_t len,
+/* Parses all of a message but the array, which is left out. */
+static json_t *parse_around(const struct json_span *message,
+			    const struct json_span *array)
+{
+	size_t before = (size_t)(array->text - message->text);
+	size_t after = message->len - before - array->len;
+	_cleanup_free_ char *text = malloc(before + after + 2);
+	char *end = text;
+
+	if (!text)
+		return NULL;
+	end = mempcpy(end, message->text, before);
+	end = mempcpy(end, "[]", 2);
+	end = mempcpy(end, array->text + array->len, after);
+	return json_loadb(text, (size_t)(end - text), 0, NULL);
+}
+
+static json_t *parse_message(struct json_span message, const char *array,
+			     struct json_span *ret_array)
+{
+	struct json_span parameters;
+
+	if (!array || json_scan_find(message, "parameters", &parameters) <= 0 ||
+	    json_scan_find(parameters, array, ret_array) <= 0)
+		return json_loadb(message.text, message.len, 0, NULL);
+	return parse_around(&message, ret_array);
+}
+
+static int client_parse(struct json_span message, const char *array,
 			struct client_reply *reply)
 {
 	json_t *error;
 
-	reply->message = json_loadb(text, len, 0, NULL);
+	reply->message = parse_message(message, array, &reply->array);
 	if (!json_is_object(reply->message))
 		return -EPROTO;
 	error = json_object_get(reply->message, "error");
@@ -188,15 +216,17 @@ static int client_parse(const char *text, size_t len,
 	return json_is_object(reply->parameters) ? 0 : -EPROTO;
 }
 
-int client_next(struct client *client, struct client_reply *ret_reply)
+int client_next(struct client *client, const char *array,
+		struct client_reply *ret_reply)
 {
 	struct client_reply reply = { .message = NULL };
-	size_t len;
-	int r = client_await(client, &len);
+	struct json_span message;
+	int r = client_await(client, &message.len);
 
 	if (r == 0) {
-		r = client_parse(client->text + client->begin, len, &reply);
-		client->begin += len + 1;
+		message.text = client->text + client->begin;
+		client->begin += message.len + 1;
+		r = client_parse(message, array, &reply);
 	}
 	if (r < 0) {
 		client_reply_done(&reply);

@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "ctl/json_scan.h"
+
 struct client;
 
 /**
@@ -14,12 +16,15 @@ struct client;
  * @error:	the error's full name, or NULL
  * @parameters:	an object, maybe empty
  * @continues:	another reply follows
+ * @array:	the text of the one that client_next() was asked to leave; in
+ *		@parameters it is empty
  */
 struct client_reply {
 	json_t *message;
 	const char *error;
 	json_t *parameters;
 	bool continues;
+	struct json_span array;
 };
 
 /**
@@ -37,7 +42,9 @@ int client_call(const char *path, const char *method, json_t *parameters,
 
 /**
  * client_next() - waits for the next reply
- * @ret_reply:	the caller calls client_reply_done()
+ * @array:	a member of the parameters that is to be left as text, because
+ *it may be very long; NULL: none is
+ * @ret_reply:	the caller calls client_reply_done(), before the next call
  *
  * To be called once, and again after each reply that continues. Blocks as
  * client_call() does.
@@ -45,7 +52,8 @@ int client_call(const char *path, const char *method, json_t *parameters,
  * reply; -ECONNRESET: berthd ended the connection; -ENOMEM; -ETIMEDOUT; -errno
  * of recv(2).
  */
-int client_next(struct client *client, struct client_reply *ret_reply);
+int client_next(struct client *client, const char *array,
+		struct client_reply *ret_reply);
 
 /** client_reply_done() - frees what the reply has, not the struct */
 void client_reply_done(struct client_reply *reply);

@@ -25,13 +25,15 @@
 
 /**
  * struct show_list - shows a list that is too long to be kept as JSON
+ * @array:	the member of the replies that is the list
  * @begin:	Return: a state; NULL: no memory
  * @add:	shows or notes one reply. Return: 0 or -ENOMEM
  * @end:	shows what is left. Return: as show_status()
  */
 struct show_list {
+	const char *array;
 	void *(*begin)(void);
-	int (*add)(void *state, const json_t *reply);
+	int (*add)(void *state, const json_t *reply, struct json_span array);
 	int (*end)(void *state);
 	void (*free)(void *state);
 };
@@ -58,6 +60,7 @@ struct options {
 };
 
 static const struct show_list list_listeners = {
+	.array = "listeners",
 	.begin = show_listeners_begin,
 	.add = show_listeners_add,
 	.end = show_listeners_end,
@@ -254,15 +257,16 @@ static int merge(json_t *whole, json_t *part)
 	return 0;
 }
 
-static int answer_add(struct answer *answer, json_t *parameters)
+static int answer_add(struct answer *answer, const struct client_reply *reply)
 {
-	if (judge(answer->command, parameters) > 0)
+	if (judge(answer->command, reply->parameters) > 0)
 		answer->bad = 1;
 	if (answer->print)
-		return print_json_reply(answer->print, parameters);
+		return print_json_reply(answer->print, reply->parameters);
 	if (answer->list)
-		return answer->command->list->add(answer->list, parameters);
-	return merge(answer->whole, parameters);
+		return answer->command->list->add(
+			answer->list, reply->parameters, reply->array);
+	return merge(answer->whole, reply->parameters);
 }
 
 /* Return: 0; 1: what was asked for is bad or not there; -errno. */
@@ -309,7 +313,9 @@ static int read_replies(struct client *client, const struct command *command,
 	bool continues = true;
 
 	while (shown == 0 && continues) {
-		r = client_next(client, &reply);
+		r = client_next(client,
+				answer.list ? command->list->array : NULL,
+				&reply);
 		if (r < 0)
 			break;
 		continues = reply.continues;
@@ -319,7 +325,7 @@ static int read_replies(struct client *client, const struct command *command,
 			answer_done(&answer);
 			return 0;
 		}
-		shown = answer_add(&answer, reply.parameters);
+		shown = answer_add(&answer, &reply);
 		client_reply_done(&reply);
 	}
 	if (r == 0)

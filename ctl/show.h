@@ -10,6 +10,9 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "ctl/json_scan.h"
 
 struct table;
 
@@ -44,8 +47,13 @@ int show_explain(const json_t *reply);
  */
 void *show_listeners_begin(void);
 
-/** show_listeners_add() - one reply. Return: 0 or -ENOMEM. */
-int show_listeners_add(void *state, const json_t *reply);
+/**
+ * show_listeners_add() - one reply
+ * @listeners:	the text of its array, which is changed
+ * Return: 0; -ENOMEM; -EPROTO.
+ */
+int show_listeners_add(void *state, const json_t *reply,
+		       struct json_span listeners);
 
 /** show_listeners_end() - prints all of them. Return: 0 or -ENOMEM. */
 int show_listeners_end(void *state);
@@ -71,8 +79,19 @@ void show_silent(const json_t *names);
  * Return: how many there are. */
 size_t show_problems(const json_t *files, const char *before);
 
+/** struct show_attempt - a listener's state, as its members are called */
+struct show_attempt {
+	const char *state;
+	const char *reason;
+	const char *error;
+	int64_t next_attempt_us;
+	int64_t blocked_by;
+	int64_t attempts;
+	bool delivered;
+};
+
 /** show_detail() - a cell: why a listener is not open, or not delivered */
-void show_detail(struct table *table, const json_t *listener);
+void show_detail(struct table *table, const struct show_attempt *attempt);
 
 /** show_cell_number() - a cell */
 void show_cell_number(struct table *table, json_int_t number);

@@ -62,6 +62,19 @@ static void cell_endpoint(struct table *table, const json_t *object)
 	show_cell_number(table, show_number(object, "port"));
 }
 
+static void wanted_detail(struct table *table, const json_t *listener)
+{
+	const struct show_attempt attempt = {
+		.state = show_text(listener, "state"),
+		.reason = show_text(listener, "reason"),
+		.error = show_text(listener, "error"),
+		.next_attempt_us = show_number(listener, "next_attempt_us"),
+		.delivered = show_flag(listener, "delivered"),
+	};
+
+	show_detail(table, &attempt);
+}
+
 static int show_wanted(const json_t *listeners)
 {
 	static const struct table_column columns[] = {
@@ -82,7 +95,7 @@ static int show_wanted(const json_t *listeners)
 		table_text(table, show_text(listener, "interface"));
 		table_text(table, show_text(listener, "rule"));
 		table_text(table, show_text(listener, "state"));
-		show_detail(table, listener);
+		wanted_detail(table, listener);
 	}
 	return table_print(table, stdout);
 }

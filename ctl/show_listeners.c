@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* show_listeners.c - the list of listeners for people
  *
- * There may be very many, so each reply is made into rows and let go. The
- * table is printed at the end: only then it is known how wide its columns are.
+ * There may be very many, so each reply is made into rows and let go, and its
+ * text is not parsed into a tree: that took most of the time. The table is
+ * printed at the end: only then it is known how wide its columns are.
  */
 #include "ctl/show.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -28,28 +30,80 @@ struct show_listeners {
 	json_t *silent;
 };
 
+/**
+ * struct row - what the table shows of a listener, as its members are called
+ */
+struct row {
+	int64_t id;
+	const char *namespace;
+	const char *protocol;
+	const char *address;
+	int64_t port;
+	const char *interface;
+	const char *rule;
+	const char *action;
+	const char *consumer;
+	struct show_attempt attempt;
+	int64_t active;
+	int64_t accepted;
+	int64_t bytes_in;
+	int64_t bytes_out;
+};
+
+#define MEMBER(name, kind, field)                                         \
+	{                                                                 \
+		name, JSON_KIND_##kind, offsetof(struct row, field), NULL \
+	}
+
+/* In the order of berthd's replies. */
+static const struct json_member counters[] = {
+	MEMBER("accepted", NUMBER, accepted),
+	MEMBER("active", NUMBER, active),
+	MEMBER("bytes_in", NUMBER, bytes_in),
+	MEMBER("bytes_out", NUMBER, bytes_out),
+	{ .name = NULL },
+};
+
+static const struct json_member members[] = {
+	MEMBER("id", NUMBER, id),
+	MEMBER("namespace", TEXT, namespace),
+	MEMBER("protocol", TEXT, protocol),
+	MEMBER("address", TEXT, address),
+	MEMBER("port", NUMBER, port),
+	MEMBER("interface", TEXT, interface),
+	MEMBER("rule", TEXT, rule),
+	MEMBER("action", TEXT, action),
+	MEMBER("consumer", TEXT, consumer),
+	MEMBER("state", TEXT, attempt.state),
+	MEMBER("reason", TEXT, attempt.reason),
+	MEMBER("error", TEXT, attempt.error),
+	MEMBER("next_attempt_us", NUMBER, attempt.next_attempt_us),
+	MEMBER("delivered", FLAG, attempt.delivered),
+	MEMBER("blocked_by", NUMBER, attempt.blocked_by),
+	MEMBER("attempts", NUMBER, attempt.attempts),
+	{ "counters", JSON_KIND_OBJECT, 0, counters },
+	{ .name = NULL },
+};
+
 /* "EADDRINUSE: the port is taken; next attempt in 1.2 s (3 failed)" */
-static void print_waiting(FILE *f, const json_t *listener)
+static void print_waiting(FILE *f, const struct show_attempt *attempt)
 {
 	char duration[TEXT_DURATION_MAX];
-	const char *error = show_text(listener, "error");
-	json_int_t attempts = show_number(listener, "attempts");
-	json_int_t next_us = show_number(listener, "next_attempt_us");
 
-	(void)fprintf(f, "%s%s%s", error, *error ? ": " : "",
-		      show_text(listener, "reason"));
-	if (show_number(listener, "blocked_by"))
-		(void)fprintf(f, "; held by listener %" JSON_INTEGER_FORMAT,
-			      show_number(listener, "blocked_by"));
-	if (next_us > 0)
+	(void)fprintf(f, "%s%s%s", attempt->error, *attempt->error ? ": " : "",
+		      attempt->reason);
+	if (attempt->blocked_by)
+		(void)fprintf(f, "; held by listener %" PRId64,
+			      attempt->blocked_by);
+	if (attempt->next_attempt_us > 0)
 		(void)fprintf(f, "; next attempt in %s",
-			      text_duration(next_us, duration));
-	if (attempts > 0)
-		(void)fprintf(f, " (%" JSON_INTEGER_FORMAT " failed)",
-			      attempts);
+			      text_duration(attempt->next_attempt_us,
+					    duration));
+	if (attempt->attempts > 0)
+		(void)fprintf(f, " (%" PRId64 " failed)", attempt->attempts);
 }
 
-static char *waiting_text(const json_t *listener)
+static char *waiting_text(const struct show_attempt *attempt)
 {
 	char *text = NULL;
 	size_t size;
@@ -57,64 +111,77 @@ static char *waiting_text(const json_t *listener)
 
 	if (!f)
 		return NULL;
-	print_waiting(f, listener);
+	print_waiting(f, attempt);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
 	return NULL;
 }
 
-void show_detail(struct table *table, const json_t *listener)
+void show_detail(struct table *table, const struct show_attempt *attempt)
 {
-	const char *state = show_text(listener, "state");
 	_cleanup_free_ char *waiting = NULL;
 
-	if (strcmp(state, "listening") == 0) {
-		table_text(table, show_flag(listener, "delivered")
+	if (strcmp(attempt->state, "listening") == 0) {
+		table_text(table, attempt->delivered
 					  ? ""
 					  : "its consumer does not have it "
 					    "yet");
-	} else if (strcmp(state, "waiting") == 0) {
-		waiting = waiting_text(listener);
+	} else if (strcmp(attempt->state, "waiting") == 0) {
+		waiting = waiting_text(attempt);
 		table_text(table, waiting ? waiting : "?");
-	} else if (strcmp(state, "absent") == 0) {
+	} else if (strcmp(attempt->state, "absent") == 0) {
 		table_text(table, "not tried yet");
 	} else {
-		table_text(table, show_text(listener, "reason"));
+		table_text(table, attempt->reason);
 	}
 }
 
-static void cell_bytes(struct table *table, json_int_t bytes)
+static void cell_bytes(struct table *table, int64_t bytes)
 {
 	char text[TEXT_BYTES_MAX];
 
 	table_text(table, bytes ? text_bytes(bytes, text) : "");
 }
 
-static void listener_row(struct table *table, const json_t *listener)
+static void add_row(struct table *table, const struct row *row)
 {
-	const char *namespace = show_text(listener, "namespace");
-	const char *consumer = show_text(listener, "consumer");
-	const char *action = show_text(listener, "action");
-	const json_t *counters = json_object_get(listener, "counters");
-
-	show_cell_number(table, show_number(listener, "id"));
-	table_text(table, *namespace ? namespace : "-");
-	table_text(table, show_text(listener, "protocol"));
-	table_text(table, show_text(listener, "address"));
-	show_cell_number(table, show_number(listener, "port"));
-	table_text(table, show_text(listener, "interface"));
-	table_text(table, show_text(listener, "rule"));
-	if (strcmp(action, "handoff") == 0)
-		table_cell(table, "%s to %s", action, consumer);
+	table_number(table, row->id);
+	table_text(table, *row->namespace ? row->namespace : "-");
+	table_text(table, row->protocol);
+	table_text(table, row->address);
+	table_number(table, row->port);
+	table_text(table, row->interface);
+	table_text(table, row->rule);
+	if (strcmp(row->action, "handoff") == 0)
+		table_cell(table, "%s to %s", row->action, row->consumer);
 	else
-		table_text(table, action);
-	table_text(table, show_text(listener, "state"));
-	show_cell_unless_zero(table, show_number(counters, "active"));
-	show_cell_unless_zero(table, show_number(counters, "accepted"));
-	cell_bytes(table, show_number(counters, "bytes_in"));
-	cell_bytes(table, show_number(counters, "bytes_out"));
-	show_detail(table, listener);
+		table_text(table, row->action);
+	table_text(table, row->attempt.state);
+	show_cell_unless_zero(table, row->active);
+	show_cell_unless_zero(table, row->accepted);
+	cell_bytes(table, row->bytes_in);
+	cell_bytes(table, row->bytes_out);
+	show_detail(table, &row->attempt);
+}
+
+static int add_element(struct table *table, struct json_span element)
+{
+	struct row row = {
+		.namespace = "",
+		.protocol = "",
+		.address = "",
+		.interface = "",
+		.rule = "",
+		.action = "",
+		.consumer = "",
+		.attempt = { .state = "", .reason = "", .error = "" },
+	};
+	int r = json_scan_read(element, members, &row);
+
+	if (r == 0)
+		add_row(table, &row);
+	return r;
 }
 
 void *show_listeners_begin(void)
@@ -149,17 +216,22 @@ void *show_listeners_begin(void)
 	return NULL;
 }
 
-int show_listeners_add(void *state, const json_t *reply)
+int show_listeners_add(void *state, const json_t *reply,
+		       struct json_span listeners)
 {
 	struct show_listeners *list = state;
-	json_t *silent = json_object_get(reply, "silent"), *listener;
-	size_t i;
+	json_t *silent = json_object_get(reply, "silent");
+	struct json_span element;
+	int r = 1;
 
-	json_array_foreach (json_object_get(reply, "listeners"), i, listener)
-		listener_row(list->table, listener);
 	if (silent && json_array_extend(list->silent, silent) < 0)
 		return -ENOMEM;
-	return 0;
+	while (r > 0) {
+		r = json_scan_next(&listeners, &element);
+		if (r > 0 && add_element(list->table, element) < 0)
+			return -EPROTO;
+	}
+	return r;
 }
 
 int show_listeners_end(void *state)
