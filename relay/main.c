@@ -22,8 +22,8 @@
 #include "relay/core/relay.h"
 #include "relay/protocols.h"
 
-/* Standard streams, berthd's connection, signals, the loop, the outbox, and
- * a few that the C library opens now and then. */
+/* Standard streams, berthd's connection, signals, the loop, the outbox, and a
+ * few that the C library opens now and then. */
 #define FIXED_FDS 16
 #define FIXED_FDS_PER_WORKER 3 /* epoll, eventfd, timerfd */
 

@@ -24,14 +24,15 @@
 #include "relay/core/spread.h"
 #include "relay/core/worker.h"
 
-/* Clients of one listener and event: enough to be cheap, few enough that the
- * next listener does not wait long. More than one from so many turns on. */
+/* Clients of one listener that one event accepts: enough to be cheap, few
+ * enough that the next listener does not wait long. One, if it was not reported
+ * in this many turns in a row. */
 #define ACCEPT_BATCH 16
 #define ACCEPT_TURNS 4
 
-/* The listener is reported again while more wait, and an accept4(2) too much is
- * to be spared: so one, and more when it is reported turn after turn without
- * being found empty. */
+/* The kernel reports a listener again while clients wait, and an accept4(2)
+ * that finds nobody is to be spared. So one client is accepted; more only if
+ * the listener is reported turn after turn without being found empty. */
 static unsigned int accept_batch(struct worker *worker, struct share *share)
 {
 	if (share->accept_turn + 1 != worker->turn)

@@ -4,26 +4,27 @@
  * Theory of operation: one namespace is one stranger, however many listeners
  * it has and whatever protocols they speak. Everything that strangers can use
  * up is counted here. Descriptors and pipes have atomic counters, which a
- * connection or a session touches when it begins and ends. Memory for SCTP
- * messages and UDP sessions that wait for a socket are counted by each worker
- * for itself, and so are turns of the workers, by counters that begin at 0 with
- * every turn. A namespace that has had its part of a turn waits for the next
- * one; when nobody else wants anything, that is at once.
+ * connection or a session touches when it begins and ends. Each worker counts
+ * by itself the memory for SCTP messages, the UDP sessions that wait for a
+ * socket, and what a namespace had of the worker's turn; the counters of a turn
+ * begin at 0 with every turn. A namespace that had its part of a turn waits for
+ * the next turn, which comes at once if nobody else wants anything.
  *
- * The descriptor table is shared by listeners, which must always find room,
- * and by traffic. So traffic stops short of the end: it never takes the reserve
- * that is kept for listeners to come. Only when listeners fill nearly all,
- * traffic keeps a small part, without which they would be of no use.
+ * Listeners and traffic share the table of descriptors, and listeners must
+ * always find room. So traffic never takes the reserve that is kept for
+ * listeners to come. Only if listeners fill nearly all of the table, traffic
+ * keeps a small part, without which the listeners would be of no use.
  *
- * Local ports are short where descriptors are not: each UDP session has one of
+ * Local ports run short long before descriptors do: each UDP session has one in
  * its namespace of backends (net.ipv4.ip_local_port_range), and so has each TCP
- * connection to one and the same backend. A fixed share would waste them or be
- * too much for two. So a namespace may have as many as are left, counted by
- * port space; a space is only a number here. Other programs use ports, too, and
- * sockets that ended keep some: when the kernel has none, the space shrinks to
- * less than what is in use, and then grows again with time, half of what is
- * missing by half, until it is whole or the kernel has none again. Nobody else
- * would tell that others gave theirs back.
+ * connection to one backend. A fixed part for each namespace would leave ports
+ * unused, or be too much when there are several. So a namespace may have as
+ * many ports as are left beside its own, counted by port space; a space is only
+ * a number here. Other programs use ports, too, and the kernel keeps those of
+ * some sockets that ended. When the kernel has no port left, the space shrinks
+ * to less than what is in use. Then it grows again with time, by half of what
+ * is missing each time, until it is whole or the kernel runs out again, because
+ * nobody tells when other programs give ports back.
  */
 #include "relay/core/admission.h"
 
@@ -40,51 +41,52 @@
 /* Kept for listeners: a quarter of the table, at most this many. */
 #define RESERVE_MAX 4096
 
-/* One listener's share of the table when its rule says nothing: an eighth of
- * its descriptors, which are a quarter of its connections, so that one flooded
- * listener leaves room for others; and a number that the memory of a small
- * machine can bear with full buffers. */
+/* Connections of one listener whose rule names no number. A connection that is
+ * forwarded has two descriptors: an eighth of the table's number as connections
+ * is a quarter of its descriptors, so that one flooded listener leaves room for
+ * others. And no more than the memory of a small machine can bear with full
+ * buffers. */
 #define LISTENER_CONNECTIONS_MAX 10000
 
-/* One namespace's share of the table, over its listeners and whatever their
+/* One namespace's part of the table, over all its listeners and whatever their
  * rules say: more than one listener gets by default, so that a single service
- * has room, and never so much that the others have none. */
+ * has room, and little enough that other namespaces have some. */
 #define NETNS_PART 2
 
 /* UDP sessions stay as long as their idle timeout says, and forged datagrams
- * make any number of them: this part of a namespace's descriptors is never
- * theirs, so that its connections find room. */
+ * begin any number of them. Sessions never get this part of a namespace's
+ * descriptors, so that its connections find room. */
 #define NO_SESSIONS_PART 4
 
-/* Without a limit of the system's own: what a host can be expected to hold. */
+/* If the system sets no limit: what a host can be expected to hold. */
 #define NOFILE_MAX (1u << 20)
 
 /* What is left to traffic in any case: a sixteenth of the table. */
 #define TRAFFIC_MIN_PART 16
 
-/* Of the pipes that there may be, so that stalled transfers of one namespace
+/* One namespace may have this part of the pipes, so that its stalled transfers
  * leave some to the others. */
 #define PIPES_PART 4
 
 #define PIPE_FDS 2
 
 /* Buffers of all connections whose receivers are slow: two thousand of usual
- * size. Without one a connection goes on, with a system call more for each
- * step, so there need not be more. One namespace may have a quarter. */
+ * size. A connection that gets no buffer goes on, with one more system call for
+ * each step, so there need not be more. One namespace may have a quarter. */
 #define BYTES_MAX (64u * 1024 * 1024)
 #define BYTES_PART 4
 
-/* Of a worker's memory for messages, so that those which never end, or which
- * nobody takes, leave some to the others. */
+/* One namespace may have this part of a worker's memory for messages, so that
+ * messages that never end, or that nobody takes, leave some to the others. */
 #define MESSAGES_PART 2
 
-/* Ports that are left to other programs, as a part of all, and what a shortage
- * that the kernel tells of takes from those in use. */
+/* This part of all ports is left to other programs. A shortage that the kernel
+ * tells of takes the same part from the ports in use. */
 #define PORTS_RESERVE_PART 8
 
 /* After a shortage, half of the ports that a space lacks are tried again after
- * this, and so on. A port that others keep for TIME_WAIT is back in a minute.
- */
+ * this time, then half of the rest, and so on. A port that others keep for
+ * TIME_WAIT is back in a minute. */
 #define PORTS_REGROW_US (2 * USEC_PER_SEC)
 
 /* Linux's range of local ports when nobody changed it. */
@@ -154,8 +156,8 @@ static bool read_port_range(unsigned long *ret_first, unsigned long *ret_last)
 	       *ret_last <= UINT16_MAX;
 }
 
-/* Of the namespace that this process lives in, and without a better answer of
- * others. */
+/* How many local ports berth may use of the namespace that this process lives
+ * in. Other namespaces are taken to have as many. */
 static uint32_t read_ports_limit(void)
 {
 	unsigned long first, last;
@@ -372,7 +374,7 @@ static bool bytes_have_room(unsigned int n)
 	       BYTES_MAX;
 }
 
-/* What @kind is a part of. Return: is there room in that, too? */
+/* Takes @n of what @kind is a part of. Return: is there room? */
 static bool whole_take(struct admission *admission, enum admission_kind kind,
 		       unsigned int n)
 {
@@ -481,7 +483,7 @@ static uint32_t ports_used(const struct admission *admission, uint32_t space)
 		memory_order_relaxed);
 }
 
-/* Return: how many there may be of the space. */
+/* Return: how many ports of the space may be in use. */
 static uint32_t space_limit(const struct port_space *all, uint64_t now_us)
 {
 	uint32_t lost = atomic_load_explicit(&all->lost, memory_order_relaxed);
@@ -565,7 +567,7 @@ const struct admission *admissions_greediest(struct admissions *admissions,
 	return most;
 }
 
-/* Each worker's own */
+/* What each worker counts by itself */
 
 struct budget *admission_messages(struct admission *admission, size_t worker,
 				  struct budget *of_worker)

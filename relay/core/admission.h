@@ -14,8 +14,8 @@
 
 #include "relay/core/budget.h"
 
-/* Of one kind of work and one worker's turn: enough to be cheap, few enough
- * that other namespaces do not wait long. */
+/* What one namespace may have of a worker's turn: enough to be cheap, little
+ * enough that other namespaces do not wait long. */
 #define ADMISSION_TURN_ACCEPTS 16u
 #define ADMISSION_TURN_BYTES (1024u * 1024)
 
@@ -28,9 +28,9 @@ enum admission_kind {
 	ADMISSION_KINDS,
 };
 
-/* Counters of local ports, of one namespace and of all; the number of the
- * former divides the latter's. Where two port spaces meet in one counter each
- * seems fuller than it is, which matters to nobody who has few ports. */
+/* Counters of local ports, of one namespace and of all namespaces together; the
+ * smaller number divides the larger one. Two port spaces that share a counter
+ * seem fuller than they are, which matters to nobody who has few ports. */
 #define ADMISSION_NETNS_SPACES 16
 #define ADMISSION_SPACES 1024
 
@@ -48,7 +48,8 @@ struct admission_turn {
 	uint32_t n_bytes;
 };
 
-/** struct admission_waiting - UDP sessions that wait for a socket of berthd's
+/**
+ * struct admission_waiting - UDP sessions that wait for a socket of berthd's
  * @n:		how many
  * @held_bytes:	of the datagrams that are held for them
  */
@@ -65,10 +66,10 @@ struct admission_worker {
 };
 
 /**
- * struct admission - what the traffic of one namespace uses, over its listeners
- * @used:	by all workers, of each kind
- * @ports:	likewise, of port spaces
- * @workers:	each one's own part
+ * struct admission - what the traffic of one namespace uses, over all listeners
+ * @used:	of each kind, by all workers
+ * @ports:	of port spaces, by all workers
+ * @workers:	what each worker counts by itself
  */
 struct admission {
 	atomic_uint used[ADMISSION_KINDS];
@@ -81,56 +82,61 @@ struct admission {
  * @fixed:	descriptors that the process needs for itself
  * @n_workers:	among which UDP sessions are divided
  *
- * Reads how many local ports there are, too; so to be called while files can be
- * opened. Return: 0 or -errno of getrlimit(2).
+ * Reads how many local ports there are, too, so it has to be called while files
+ * can be opened. Return: 0 or -errno of getrlimit(2).
  */
 int admission_init(size_t fixed, size_t n_workers);
 
-/** admission_listener() - a listener came (1) or went (-1): never refused here
- */
+/** admission_listener() - a listener came (1) or went (-1). Listeners are never
+ * refused here; they leave less to traffic. */
 void admission_listener(int change);
 
-/** admission_listener_connections() - of one listener whose rule names no
- * number */
+/** admission_listener_connections() - how many connections a listener may have
+ * whose rule names no number */
 uint32_t admission_listener_connections(void);
 
 /** admission_limit() - how many of @kind one namespace may have */
 uint32_t admission_limit(enum admission_kind kind);
 
-/** admission_worker_sessions() - UDP sessions of all listeners of one worker */
+/** admission_worker_sessions() - how many UDP sessions all listeners of one
+ * worker may have */
 size_t admission_worker_sessions(void);
 
 /**
- * admissions_new() - the table; of the main thread, as are its entries' lives
+ * admissions_new() - makes the table of namespaces, which is the main thread's
  * @n_workers:	see struct admission
  *
  * Return: NULL when memory is out.
  */
 struct admissions *admissions_new(size_t n_workers);
 
-/** admissions_free() - when no entry is left. Returns NULL; NULL is fine. */
+/** admissions_free() - frees the table, which has no entry left. Returns NULL;
+ * NULL is fine. */
 struct admissions *admissions_free(struct admissions *admissions);
 
 /**
- * admission_get() - a reference to the entry of namespace @netns_id
+ * admission_get() - main thread: a reference to the entry of namespace
+ * @netns_id, which is made if it is not there
  *
  * Return: NULL when memory is out.
  */
 struct admission *admission_get(struct admissions *admissions,
 				uint64_t netns_id);
 
-/** admission_put() - gives a reference back. Returns NULL; NULL is fine. */
+/** admission_put() - main thread: gives a reference back. Returns NULL; NULL is
+ * fine. */
 struct admission *admission_put(struct admission *admission);
 
 /**
- * admission_all_returned() - with no entry and no traffic left: was all given
- * back that was taken?
+ * admission_all_returned() - with no entry and no traffic left: was everything
+ * given back that was taken?
  *
- * What is not would never be again: limits would be reached that are not.
+ * Something that is not given back counts for ever: limits would then be
+ * reached too early.
  */
 bool admission_all_returned(void);
 
-/* The rest is for any thread that holds a reference by a listener. */
+/* The rest is for any thread whose listener has a reference. */
 
 /** admission_take_pipe() - may one more pipe be opened, whoever gets it?
  * Return: false when there is no room; nothing is taken then. */
@@ -142,39 +148,39 @@ void admission_give_pipe(void);
 /**
  * admission_take() - may the namespace have @n more of @kind?
  *
- * Descriptors are taken of those of all traffic, too, and sessions of the
+ * A descriptor counts among those of all traffic, too, and a session among the
  * descriptors. Return: false when there is no room; nothing is taken then.
  */
 bool admission_take(struct admission *admission, enum admission_kind kind,
 		    unsigned int n);
 
-/** admission_add_bytes() - @n bytes were kept, which was to be asked for by
- * admission_has_room(); they are given back by admission_give() */
+/** admission_add_bytes() - @n bytes are kept; admission_has_room() said yes.
+ * admission_give() gives them back. */
 void admission_add_bytes(struct admission *admission, unsigned int n);
 
-/** admission_has_room() - as admission_take(), but without taking anything, and
- * of descriptors without a look at those of all traffic */
+/** admission_has_room() - would admission_take() succeed? Takes nothing, and
+ * does not look at the descriptors of all traffic. */
 bool admission_has_room(const struct admission *admission,
 			enum admission_kind kind, unsigned int n);
 
-/** admission_give() - gives back what admission_take() took, or a part */
+/** admission_give() - gives back @n of what admission_take() took */
 void admission_give(struct admission *admission, enum admission_kind kind,
 		    unsigned int n);
 
 /**
  * admission_take_port() - may the namespace have one more local port?
- * @space:	stands for what shares ports, see serving_backend.ports; 0: a
+ * @space:	a number for what shares ports, see serving_backend.ports; 0: a
  *		port is not needed
  *
- * A namespace may have as many as are free beyond it. So there is always one
- * for the next namespace, however many greedy ones there are, and a reserve for
- * programs that are not berth.
+ * A namespace may have as many ports as are free beside its own. So there is
+ * always one for the next namespace, however many greedy ones there are, and a
+ * reserve for programs that are not berth.
  * Return: false when it may not; nothing is taken then.
  */
 bool admission_take_port(struct admission *admission, uint32_t space,
 			 uint64_t now_us);
 
-/** admission_give_port() - gives it back */
+/** admission_give_port() - gives back what admission_take_port() took */
 void admission_give_port(struct admission *admission, uint32_t space);
 
 /** admission_ports_short() - the kernel has no port left in @space: for some
@@ -186,16 +192,17 @@ void admission_ports_short(uint32_t space, uint64_t now_us);
 bool admission_is_greedy(const struct admission *admission, uint32_t space);
 
 /**
- * admissions_greediest() - which namespace has most ports in @space
+ * admissions_greediest() - main thread: which namespace has most ports in
+ * @space?
  *
- * Of the main thread. Return: NULL when none has any. No reference.
+ * Return: its entry, without a reference; NULL when none has any.
  */
 const struct admission *admissions_greediest(struct admissions *admissions,
 					     uint32_t space);
 
 /**
- * admission_take_client() - room for one more client of a listener
- * @n_clients:	the listener's counter of them, which may reach @max_clients
+ * admission_take_client() - is there room for one more client of a listener?
+ * @n_clients:	counts the listener's clients, up to @max_clients
  * @n_fds:	descriptors that the client needs
  *
  * Return: false when there is no room; nothing is taken then.
@@ -203,23 +210,29 @@ const struct admission *admissions_greediest(struct admissions *admissions,
 bool admission_take_client(struct admission *admission, atomic_uint *n_clients,
 			   uint32_t max_clients, unsigned int n_fds);
 
-/** admission_give_client() - the client ends; @n_fds of its descriptors were
+/** admission_give_client() - the client ended; @n_fds of its descriptors were
  * not given back before */
 void admission_give_client(struct admission *admission, atomic_uint *n_clients,
 			   unsigned int n_fds);
 
 /**
- * admission_messages() - what SCTP messages of it may take in worker @worker
- * @of_worker:	the budget of all messages there, of which it is a part
+ * admission_messages() - the memory that the namespace's SCTP messages may take
+ * in worker number @worker
+ * @of_worker:	the budget of all messages of the worker, of which the result is
+ *		a part
+ *
+ * Return: never NULL.
  */
 struct budget *admission_messages(struct admission *admission, size_t worker,
 				  struct budget *of_worker);
 
-/** admission_waiting() - what waits in worker number @worker, who counts it */
+/** admission_waiting() - what waits in worker number @worker, which counts it
+ * itself */
 struct admission_waiting *admission_waiting(struct admission *admission,
 					    size_t worker);
 
-/** admission_turn() - what worker number @worker did in its turn @turn */
+/** admission_turn() - what worker number @worker did for the namespace in its
+ * turn @turn; that worker only */
 struct admission_turn *admission_turn(struct admission *admission,
 				      size_t worker, uint32_t turn);
 

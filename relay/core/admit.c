@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* admit.c - which clients of connections and associations are let in, and when
+/* admit.c - which clients of connections and associations are let in
  *
- * Theory of operation: three limits hold for each: the descriptors of all
- * traffic, those of its namespace, and the listener's own number. Room is taken
- * before accept4(2), so that workers who accept from one listener at a time
- * cannot exceed them.
- *
- * A stream listener that cannot accept (no descriptor, no memory, a limit
- * reached) is parked: out of the epoll set, so that it does not spin, until one
- * of our connections ends or a moment passed. Clients wait in its backlog
- * meanwhile.
+ * Three limits hold for each client: the descriptors of all traffic, those of
+ * its namespace, and the listener's own number of clients.
  */
 #include "relay/core/admit.h"
 

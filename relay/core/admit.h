@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit.h - which clients of connections and associations are let in, and when
+/* admit.h - which clients of connections and associations are let in
  *
  * All of it is for the share's worker.
  */
@@ -14,17 +14,17 @@ struct share;
 struct sockaddr_storage;
 struct worker;
 
-/** admit_fds() - descriptors of each of the share's connections */
+/** admit_fds() - how many descriptors does each client of the share need? */
 unsigned int admit_fds(const struct share *share);
 
-/** admit_take() - takes room for one more. Return: is there any? */
+/** admit_take() - takes room for one more client. Return: is there room? */
 bool admit_take(struct share *share);
 
-/** admit_give() - gives the room back, @n_fds of its descriptors at least;
- * others went by admit_give_fds() */
+/** admit_give() - a client ended, or was not served: gives its room back, and
+ * those @n_fds of its descriptors that admit_give_fds() did not */
 void admit_give(struct share *share, unsigned int n_fds);
 
-/** admit_give_fds() - only those descriptors: the connection goes on */
+/** admit_give_fds() - gives back @n_fds descriptors of a client that goes on */
 void admit_give_fds(struct share *share, unsigned int n_fds);
 
 /** admit_turn() - what the share's namespace had of this turn of the worker */

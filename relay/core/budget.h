@@ -10,8 +10,8 @@
  * struct budget - of one worker's thread
  * @limit_bytes: what @bytes may reach
  * @bytes:	what is taken
- * @within:	the larger budget that this one is a part of, with a limit of
- *its own; or NULL
+ * @within:	the larger budget that this one is a part of, which has its own
+ *		limit; or NULL
  */
 struct budget {
 	size_t limit_bytes;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* buffer.c - bytes that were read and could not be written on yet
  *
- * Most connections never need one. Three sizes keep the waste of a short rest
- * small, and the pool keeps a few of each, because a stream whose reader is
- * slower than its writer takes and gives one with every step.
+ * Most connections never need a buffer. Three sizes waste little memory on a
+ * short rest. The pool keeps a few of each size, because a stream whose reader
+ * is slower than its writer takes a buffer and gives it back with every step.
  */
 #include "relay/core/buffer.h"
 
@@ -14,7 +14,7 @@
 static const uint32_t class_bytes[BUFFER_CLASSES] = { 4096, 16384,
 						      BUFFER_MAX_BYTES };
 
-/* Kept for the next taker: a quarter of a MiB of each size at most. */
+/* Buffers that the pool keeps: a quarter of a MiB of each size at most. */
 static const unsigned int class_keep[BUFFER_CLASSES] = { 64, 16, 4 };
 
 void buffer_pool_done(struct buffer_pool *pool)

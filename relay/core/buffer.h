@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What one read takes at most, and so what can be left of it. */
+/* What one read takes at most, so nothing longer can be left of it. */
 #define BUFFER_MAX_BYTES 65536u
 #define BUFFER_CLASSES 3
 
@@ -25,6 +25,7 @@ struct buffer_pool {
 	unsigned int n_free[BUFFER_CLASSES];
 };
 
+/** buffer_pool_done() - frees the buffers of the pool */
 void buffer_pool_done(struct buffer_pool *pool);
 
 /**
@@ -36,10 +37,11 @@ void buffer_pool_done(struct buffer_pool *pool);
 struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
 			  size_t size_bytes);
 
-/** buffer_bytes() - the memory that @buffer takes, whatever is in it */
+/** buffer_bytes() - the memory that @buffer takes, however much is in it */
 uint32_t buffer_bytes(const struct buffer *buffer);
 
-/** buffer_free() - gives it back to the pool. Returns NULL; NULL is fine. */
+/** buffer_free() - gives @buffer back to the pool. Returns NULL; NULL is fine.
+ */
 struct buffer *buffer_free(struct buffer_pool *pool, struct buffer *buffer);
 
 #endif

@@ -15,7 +15,7 @@ void counts_add_error(struct counts *counts, int error, uint64_t n)
 {
 	size_t i = error_place(counts, error);
 
-	/* The last place is for 0. */
+	/* The last place is for failures without an errno. */
 	if (i == counts->n_errors && i >= COUNTERS_ERRORS) {
 		error = 0;
 		i = error_place(counts, 0);
@@ -31,8 +31,8 @@ void counters_sum(const struct counters *counters, struct counts *counts)
 {
 	if (!counters)
 		return;
-	/* What ended had been accepted before: read in the other order, or a
-	 * connection seems to have ended and never come. */
+	/* In this order: a connection that is read as ended was accepted
+	 * before, so that it cannot seem to have ended without coming. */
 	for (int i = COUNTER_COUNT - 1; i >= 0; i--)
 		counts->values[i] += atomic_load_explicit(&counters->values[i],
 							  memory_order_acquire);

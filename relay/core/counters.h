@@ -2,10 +2,11 @@
 /* counters.h - what one worker counts of one listener
  *
  * Theory of operation: each struct counters has one writer, the thread of its
- * share's worker, and any thread may read it. So a count is a plain load and a
- * plain store, atomic only so that a reader never sees half of one; no lock,
- * and no locked instruction on the data path. A reader sums up the shares
- * with counters_sum(), see share_counters() for where they are.
+ * share's worker, and any thread may read it. So counting is a plain load and a
+ * plain store, atomic only so that a reader never sees half of a number: there
+ * is no lock and no locked instruction on the data path. A reader adds up the
+ * shares of a listener with counters_sum(); share_counters() tells where their
+ * counters are.
  */
 #ifndef RELAY_CORE_COUNTERS_H
 #define RELAY_CORE_COUNTERS_H
@@ -15,13 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Different errnos of failed backends that are told apart; others are added
- * up under 0. */
+/* So many different errnos of failed backends are told apart; the others are
+ * added up under 0. */
 #define COUNTERS_ERRORS 7
 
 enum counter {
 	COUNTER_ACCEPTED, /* connections, associations, UDP sessions */
-	COUNTER_ENDED, /* of those; the difference is active */
+	COUNTER_ENDED, /* of those accepted; the others are active */
 	COUNTER_LIMITED, /* by a limit: refused or evicted; and how often
 			  * accepting stopped, see share_limited() */
 	COUNTER_BYTES_IN, /* from clients, as read */
@@ -70,8 +71,8 @@ static inline void counters_add(struct counters *counters, enum counter which,
 			      memory_order_relaxed);
 }
 
-/** counters_failed() - a backend failed with @error, a positive errno, or 0
- * when nobody knows */
+/** counters_failed() - a backend failed with @error, a positive errno; 0: the
+ * errno is not known. By the share's worker only. */
 static inline void counters_failed(struct counters *counters, int error)
 {
 	int i = error == 0 ? COUNTERS_ERRORS : 0, seen;
@@ -89,22 +90,23 @@ static inline void counters_failed(struct counters *counters, int error)
 		}
 	}
 	n = atomic_load_explicit(&counters->errors[i].n, memory_order_relaxed);
-	/* Behind the errno: a reader never takes it for another. */
+	/* After the errno: so a reader never takes it for another one. */
 	atomic_store_explicit(&counters->errors[i].n, n + 1,
 			      memory_order_release);
 }
 
-/** counts_add_error() - @n failures with @error; without room under 0 */
+/** counts_add_error() - adds @n failures with @error; without room for one more
+ * errno, it adds them under 0 */
 void counts_add_error(struct counts *counts, int error, uint64_t n);
 
 /**
- * counters_sum() - adds to @counts what @counters says now; by any thread
+ * counters_sum() - adds what @counters says now to @counts; by any thread
  * @counters:	NULL is fine: nothing was counted
  */
 void counters_sum(const struct counters *counters, struct counts *counts);
 
-/** counts_active() - accepted and not ended; what is torn by the moment of
- * reading is never less than 0 */
+/** counts_active() - how many were accepted and did not end. Never less than 0,
+ * although the two are not read in the same moment. */
 uint64_t counts_active(const struct counts *counts);
 
 /** counts_any() - is anything not 0? */

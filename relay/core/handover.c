@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* handover.c - accepted connections that another worker is to serve
  *
- * They travel through that worker's inbox. Each is a user of the listener on
- * its way, as other mail is, so that the listener is released only when it is
- * either served or reset.
+ * A connection travels through the other worker's inbox. On its way it is a
+ * user of the listener, as other mail is, so that the listener is released only
+ * when the connection is served or reset.
  */
 #include "relay/core/handover.h"
 
@@ -69,8 +69,8 @@ static void take(struct worker *worker, struct handover *handover, bool open)
 	struct share *share = handover->share;
 
 	load_add_conns(&worker->load, -1);
-	/* What is served has changed in between: then room for less may have
-	 * been taken. */
+	/* The rule may have changed meanwhile: then the room that was taken
+	 * may be too little. */
 	if (open && share->attached && admit_fds(share) == handover->n_fds)
 		share_serve(worker, share, handover->fd, &handover->from);
 	else

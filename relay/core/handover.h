@@ -9,20 +9,22 @@ struct sockaddr_storage;
 struct worker;
 
 /**
- * handover_give() - by the worker that accepted: @to's worker shall serve it
+ * handover_give() - by the worker that accepted: gives a connection to the
+ * worker of @to
  * @fd:		taken on success
- * @n_fds:	admitted for it, see admit_fds()
- * @from:	where it comes from
+ * @n_fds:	descriptors that were admitted for it, see admit_fds()
+ * @from:	the client's address, AF_UNSPEC if it is not known
  *
  * Return: 0 or -ENOMEM.
  */
 int handover_give(struct share *to, int fd, unsigned int n_fds,
 		  const struct sockaddr_storage *from);
 
-/** handover_take() - by that worker: serves all that it was given */
+/** handover_take() - by the other worker: serves all that it was given */
 void handover_take(struct worker *worker);
 
-/** handover_drop() - of a worker that ended: resets all that it was given */
+/** handover_drop() - by the main thread, for a worker that was joined: resets
+ * all that it was given */
 void handover_drop(struct worker *worker);
 
 #endif

@@ -92,7 +92,7 @@ struct counters *share_counters_new(struct share *share)
 
 	if (!counters)
 		return &uncounted;
-	/* Whoever finds it finds zeroes in it. */
+	/* A reader that sees the pointer sees the zeroes, too. */
 	atomic_store_explicit(&share->counters, counters, memory_order_release);
 	return counters;
 }

@@ -20,37 +20,37 @@ struct relay_protocol;
 struct serving;
 struct worker;
 
-/* What the main thread wants of a worker; bits of share.wanted. */
-#define SHARE_SERVE 1u /* begin; or go on with share.wanted_serving */
+/* What others want of the share, as bits of share.wanted. */
+#define SHARE_SERVE 1u /* begin, or change: as share.wanted_serving says */
 #define SHARE_WITHDRAW 2u /* let go of the listening socket */
-#define SHARE_ABORT 4u /* and reset what was accepted from it */
-#define SHARE_JOIN 8u /* accept from it, too; another worker wants this */
-#define SHARE_RESUME 16u /* look whether there is something to accept */
+#define SHARE_ABORT 4u /* and reset all that was accepted from it */
+#define SHARE_JOIN 8u /* accept, too, because another worker is busy */
+#define SHARE_RESUME 16u /* look whether a client waits to be accepted */
 
 /**
  * struct share - one worker's part in one listener
  *
- * Only its worker touches it, except for the mail, which the lock of that
- * worker's inbox protects.
- * @serving:	what new connections get; one reference
+ * Only its worker touches it, but for the mail, which the lock of that worker's
+ * inbox protects.
+ * @serving:	what new clients get; one reference. NULL: it did not begin
  * @flows:	clients that this worker serves for it
  * @next_backend: counts round robin
  * @counters:	what this worker did for the listener, see share_counters()
- * @accept_turn, @n_accept_turns: the worker's turn when it last accepted, and
- *		in how many turns before it did, without a gap
- * @protocol_data: what its protocol has beside @flows; the protocol's own
- *affair
+ * @accept_turn: the worker's turn in which it last accepted
+ * @n_accept_turns: in how many turns before that it accepted, without a gap
+ * @protocol_data: what its protocol has beside @flows, and only the protocol
+ *		knows
+ * @asked:	another worker asked this one to join; unset when it leaves
+ * @open:	it serves connections that are handed over; read by all workers
  * @joined:	it accepts because it was asked to; in worker.joined
  * @useful:	it accepted something lately
- * @asked:	set by who asks it to join, unset when it leaves
- * @open:	it serves connections that are handed over; read by all workers
  * @limited:	a limit stopped accepting, and nobody was accepted since
  * @attached:	it uses listener.fd
- * @registered:	it is in the worker's epoll set
- * @parked:	it would be, but accepting rests; in worker.parked; read by all
- *		workers
- * @withdrawn:	it ends with its last connection
- * @released:	it gave its use of the listener back
+ * @registered:	listener.fd is in the worker's epoll set
+ * @parked:	@registered would be true, but accepting rests; in
+ *		worker.parked; read by all workers
+ * @withdrawn:	it ends with its last client
+ * @released:	it ended, and gives its use of the listener back
  */
 struct share {
 	struct pollable poll;
@@ -85,17 +85,17 @@ struct share {
 };
 
 /**
- * struct listener - what the main thread keeps of one listener
- * @ops:	what its protocol does for it
- * @users:	shares that are not released, and mails on their way; who takes
- *		the last one away tells the main thread
+ * struct listener - one of berthd's listeners, as all workers see it
+ * @ops:	what its protocol does
+ * @users:	shares that are not released, and mails on their way; see
+ *		outbox_unuse()
  * @fd_users:	shares that use @fd; the last one closes it
  * @n_conns:	accepted connections in all workers
  * @netns:	what the traffic of its namespace takes; one reference
  * @netns_id:	its namespace, 0 for berthd's
- * @multihomed:	SCTP, on addresses that change
- * @port:	that it listens on, 0 until it is noted, see own_port()
- * @label:	for the log: protocol, address, namespace and rule
+ * @multihomed:	`address: all`: SCTP on addresses that change
+ * @port:	the port that it listens on; 0 until listener_set_port()
+ * @label:	for the log: rule, protocol, address and namespace
  * @next_released: in the outbox
  */
 struct listener {
@@ -117,7 +117,7 @@ struct listener {
 };
 
 /**
- * listener_new() - with a share for each of @n_shares workers
+ * listener_new() - makes a listener with @n_shares shares
  * @fd:		taken on success
  * @label:	copied
  *
@@ -127,31 +127,33 @@ struct listener {
 int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 		 size_t n_shares, struct listener **ret_listener);
 
-/** listener_free() - when no user is left. Returns NULL; NULL is fine. */
+/** listener_free() - frees a listener that has no user left. Returns NULL; NULL
+ * is fine. */
 struct listener *listener_free(struct listener *listener);
 
-/** listener_set_port() - once: sets it, and notes it until the listener is
- * freed */
+/** listener_set_port() - sets the port, once, and makes it known to own_port()
+ * until the listener is freed */
 void listener_set_port(struct listener *listener, uint16_t port);
 
-/** listener_get() - adds a user. Return: false when there is none any more. */
+/** listener_get() - adds a user. Return: false when there is none any more, and
+ * so must not be another. */
 bool listener_get(struct listener *listener);
 
-/** listener_put() - Return: true when it was the last user. */
+/** listener_put() - takes a user away. Return: was it the last one? */
 bool listener_put(struct listener *listener);
 
-/** listener_put_fd() - one share lets go of the socket */
+/** listener_put_fd() - one share lets go of the socket; the last closes it */
 void listener_put_fd(struct listener *listener);
 
-/** share_counters_new() - what share_counters() does the first time */
+/** share_counters_new() - share_counters() for the first time; never NULL */
 struct counters *share_counters_new(struct share *share);
 
 /**
  * share_counters() - by the share's worker only: where it counts
  *
  * Most listeners see no traffic for most of the time, so the memory comes with
- * the first, and goes with the listener. When there is none the worker counts
- * where nobody looks. Never NULL.
+ * the first traffic, and goes with the listener. If there is no memory, the
+ * worker counts where nobody looks. Never NULL.
  */
 static inline struct counters *share_counters(struct share *share)
 {

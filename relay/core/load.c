@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* load.c - is a worker so busy that another one had better take what comes?
  *
- * Theory of operation: judged over windows of about a millisecond, which costs
- * one system call each. Busy is who uses most of a processor; and, where
- * processors are short, who nearly always finds something to do, however
- * little time it gets. How long it takes over its turns says nothing: those
- * whom it wakes may run in its place for most of that time.
+ * Theory of operation: each worker judges itself at the end of a window of
+ * about a millisecond, which costs one system call. A worker is busy if it used
+ * most of a processor's time in the window; and, where processors are short, if
+ * it nearly always found something to do when it ran, however little time it
+ * got. How long its turns took says nothing: the threads that it wakes may run
+ * in its place for most of that time.
  *
- * Who sleeps does not judge itself any more, so that a judgement is good for
- * the next few windows only.
+ * A worker that sleeps stops judging itself, so each judgement holds for the
+ * next few windows only.
  */
 #include "relay/core/load.h"
 

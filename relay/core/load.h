@@ -10,7 +10,7 @@
 /**
  * struct load_sample - what a thread did until @at_us
  * @at_us:	monotonic
- * @cpu_us:	time on a processor
+ * @cpu_us:	how long it ran on a processor
  * @n_sleeps:	how often it gave the processor up by itself
  * @n_turns:	how often it asked for events
  */
@@ -24,9 +24,10 @@ struct load_sample {
 /**
  * struct load - of one worker; zero-initialize
  * @last:	at the end of the last window
- * @n_turns:	so far
- * @busy_until_us: what other workers read
- * @n_conns:	connections and associations that it serves, or will
+ * @n_turns:	how often the worker asked for events so far
+ * @busy_until_us: the judgement, which other workers read: it is busy until
+ *		then
+ * @n_conns:	connections and associations that it serves, or will serve
  */
 struct load {
 	struct load_sample last;
@@ -38,19 +39,23 @@ struct load {
 /** load_judge() - was the thread busy between @from and @to? */
 bool load_judge(const struct load_sample *from, const struct load_sample *to);
 
-/** load_note() - by the worker itself, at the beginning of each turn */
+/** load_note() - by the worker itself, at the beginning of each turn: judges it
+ * if a window is over */
 void load_note(struct load *load, uint64_t now_us);
 
 /* The rest is for any thread. */
 
+/** load_is_busy() - is the worker busy, as far as is known? */
 bool load_is_busy(const struct load *load, uint64_t now_us);
 
-/** load_add_conns() - @n more, or less, to serve */
+/** load_add_conns() - the worker serves @n connections more; less if @n is
+ * negative */
 static inline void load_add_conns(struct load *load, int n)
 {
 	atomic_fetch_add_explicit(&load->n_conns, n, memory_order_relaxed);
 }
 
+/** load_conns() - how many connections does the worker serve, or will serve? */
 static inline int load_conns(const struct load *load)
 {
 	return atomic_load_explicit(&load->n_conns, memory_order_relaxed);

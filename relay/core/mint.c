@@ -3,13 +3,14 @@
  *
  * Theory of operation: a worker asks through the main thread, which has the
  * connection to berthd, and goes on with other things. While the question is
- * on its way the struct mint is lent to the main thread; an owner that does
- * not want it any more marks it, and it is freed when it comes back.
+ * on its way, the struct mint is lent to the main thread. An owner that does
+ * not want the socket any more marks the mint, which is freed when it comes
+ * back.
  *
- * A socket that was born in another namespace holds it, so that must be let go
- * of when it goes. For that the mints in use are listed by namespace. Answers
- * and the news that a namespace goes come in one queue, so that no socket can
- * arrive behind the news.
+ * A socket that was born in another namespace keeps that namespace alive, so
+ * the socket must be closed when the namespace goes. For that, the mints in use
+ * are listed by namespace. Answers, and the news that a namespace goes, come in
+ * one queue, so that no socket of the namespace can arrive after the news.
  */
 #include "relay/core/mint.h"
 
@@ -128,7 +129,8 @@ static void mint_answered(struct worker *worker, struct mint *mint)
 	mint->target.serving = serving_unref(mint->target.serving);
 	if (mint->fd < 0)
 		mint->netns_id = 0; /* it was not made */
-	/* What is not listed would not be let go of. */
+	/* A socket that is not listed would not be closed when its namespace
+	 * goes. */
 	if (mint->netns_id && mint_link(worker, mint) < 0) {
 		cleanup_close(&mint->fd);
 		mint->fd = -1;
@@ -173,7 +175,7 @@ static struct mint_mail *mails_take(struct worker *worker)
 	return mail;
 }
 
-/* All of it: it is bounded by the questions that may be on their way. */
+/* The number of mails is bounded by the questions that may be on their way. */
 void mint_mails_handle(struct worker *worker)
 {
 	struct mint_mail *mail = mails_take(worker), *next;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mint.h - sockets for backends that berthd makes, as a worker sees them
  *
- * Born in another namespace, or bound to the client's address.
+ * Such a socket is born in another namespace, or bound to an address that only
+ * berthd may bind to: the client's, or one of the rule's.
  */
 #ifndef RELAY_CORE_MINT_H
 #define RELAY_CORE_MINT_H
@@ -19,10 +20,10 @@ struct serving;
 struct worker;
 
 /**
- * struct mint_ops - what its owner does
- * @answered:	berthd did: mint->fd or mint->error says what
- * @gone:	its namespace goes: resets what uses it and calls mint_free(),
- *		before it returns
+ * struct mint_ops - what the owner of a mint does
+ * @answered:	berthd answered: mint->fd or mint->error says what
+ * @gone:	the socket's namespace goes: resets what uses the socket and
+ *		calls mint_free(), before it returns
  */
 struct mint_ops {
 	void (*answered)(struct worker *worker, struct mint *mint);
@@ -31,7 +32,8 @@ struct mint_ops {
 
 /**
  * struct mint_mail - from the main thread to a worker, in order
- * @gone:	NULL: it is part of a struct mint, whose answer is there
+ * @gone:	a namespace goes; NULL: the mail is part of a struct mint, which
+ *		is answered
  */
 struct mint_mail {
 	STAILQ_ENTRY(mint_mail) next;
@@ -41,11 +43,13 @@ struct mint_mail {
 /**
  * struct mint_target - which backend a socket is for
  * @id:		of the listener
- * @netns_id:	see struct listener: whose questions take turns with others'
- * @serving:	as the asker has it; what berthd has may be newer
+ * @netns_id:	the listener's namespace, see struct listener; namespaces take
+ *		turns
+ * @serving:	what the client gets; berthd's rule may be newer
  * @to:		index of the backend
- * @client:	with `transparent`, who is stood in for; stand_in_check()ed
- * @client_port: for UDP
+ * @client:	with `transparent`, the client's address, which stand_in_check()
+ *		allows
+ * @client_port: the client's port, for UDP
  */
 struct mint_target {
 	uint64_t id;
@@ -59,15 +63,16 @@ struct mint_target {
 /**
  * struct mint - one socket, from the question until it is closed
  *
- * Asked for, it is the main thread's, but for @owner and @ops, until it comes
- * back by mail.
- * @owner:	of @ops; the worker's only. NULL: nobody waits for it any more
- * @unwanted:	the same, for the main thread
- * @target:	with a reference of its own until it is answered
+ * From mint_ask() until it comes back by mail it belongs to the main thread,
+ * but for @owner and @ops.
+ * @owner:	what @ops are called for, by the worker only; NULL: nobody waits
+ *		for the socket any more
+ * @unwanted:	tells the main thread that there is no @owner
+ * @target:	has a reference to its serving until it is answered
  * @sent_us:	when berthd was asked
- * @fd:		-1: there is none, or its owner took it
- * @error:	positive errno, when there is none
- * @netns_id:	0: its namespace does not go
+ * @fd:		-1: there is no socket, or the owner took it
+ * @error:	positive errno, if there is no socket
+ * @netns_id:	the socket's namespace; 0: one that does not go
  * @prev, @next: in struct mint_netns
  * @waiting:	among other questions, until berthd is asked
  * @sent_prev, @sent_next: while its answer is awaited, oldest first
@@ -90,8 +95,8 @@ struct mint {
 	struct mint *sent_prev, *sent_next;
 };
 
-/** struct netns_gone - one namespace goes; the last worker to have closed what
- * it has of it gives this back to the main thread */
+/** struct netns_gone - one namespace goes. Each worker closes what it has of
+ * the namespace; the last one gives this back to the main thread. */
 struct netns_gone {
 	uint64_t netns_id;
 	atomic_uint users;
@@ -102,7 +107,7 @@ struct netns_gone {
 /**
  * mint_ask() - asks for a socket; the answer comes later, by @ops
  *
- * It is ESTALE when the rule says something else than @target by now.
+ * The answer is ESTALE if the rule says something else than @target by then.
  *
  * Return: NULL when memory is out.
  */
@@ -110,20 +115,22 @@ struct mint *mint_ask(struct worker *worker, const struct mint_target *target,
 		      const struct mint_ops *ops, void *owner);
 
 /**
- * mint_free() - its owner is through with it
+ * mint_free() - the owner is done with @mint, and has closed the socket if it
+ * took it
  *
- * When it was not answered: forgets the question. The owner has closed the
- * socket that it took. Returns NULL; NULL is fine.
+ * If there is no answer yet, the question is forgotten. Returns NULL; NULL is
+ * fine.
  */
 struct mint *mint_free(struct worker *worker, struct mint *mint);
 
-/** mint_destroy() - frees one that no owner and no list has */
+/** mint_destroy() - frees a mint that has no owner and is in no list */
 void mint_destroy(struct mint *mint);
 
-/** mint_mails_handle() - a worker's own: what the main thread sent */
+/** mint_mails_handle() - by the worker: handles the mail in its inbox */
 void mint_mails_handle(struct worker *worker);
 
-/** mint_mails_drop() - of a joined worker */
+/** mint_mails_drop() - by the main thread, for a worker that was joined: drops
+ * the mail in its inbox */
 void mint_mails_drop(struct worker *worker);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* minter.c - the main thread's part of getting sockets from berthd
  *
- * Theory of operation: questions are put to berthd so many at a time as the
- * protocol allows. Those of one namespace's clients are put in the order in
- * which they came; namespaces take turns, so that thousands of clients of one
- * do not stand before the first client of another. How many wait is bounded by
- * the connections and sessions that there may be. An answer that does not come,
- * because there was no memory to receive it, frees its place after a while;
- * whoever waited for it has long given up.
+ * Theory of operation: the protocol bounds how many questions berthd may have
+ * at a time. Questions of one namespace's clients are put in the order in which
+ * they came. Namespaces take turns, so that thousands of clients of one do not
+ * stand before the first client of another. How many questions wait is bounded
+ * by the connections and sessions that there may be. If there is no memory to
+ * receive an answer, it never comes: after a while the question then gives up
+ * its place. Its client gave up long before.
  */
 #include "relay/core/minter.h"
 
@@ -26,7 +26,7 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
-/* An answer that was not here by then is lost. */
+/* An answer that did not come after so long is lost. */
 #define ANSWER_US (30 * USEC_PER_SEC)
 
 /**
@@ -91,7 +91,7 @@ static struct minter_lane *lane_new(struct minter *minter, uint64_t netns_id)
 	return lane;
 }
 
-/* Behind those of its namespace that wait. */
+/* Puts @mint behind the questions of its namespace that wait. */
 static void lane_add(struct minter *minter, struct mint *mint)
 {
 	const uint64_t netns_id = mint->target.netns_id;
@@ -107,7 +107,7 @@ static void lane_add(struct minter *minter, struct mint *mint)
 	STAILQ_INSERT_TAIL(&lane->mints, mint, waiting);
 }
 
-/* Takes its first question out. */
+/* Takes the first question of @lane out, which may be gone then. */
 static struct mint *lane_take(struct minter *minter, struct minter_lane *lane)
 {
 	struct mint *mint = STAILQ_FIRST(&lane->mints);
@@ -123,7 +123,7 @@ static struct mint *lane_take(struct minter *minter, struct minter_lane *lane)
 	return mint;
 }
 
-/* Another namespace's turn. */
+/* The next namespace has its turn. */
 static void lanes_turn(struct minter *minter)
 {
 	struct minter_lane *lane = minter->lanes;
@@ -134,7 +134,7 @@ static void lanes_turn(struct minter *minter)
 
 /* Questions */
 
-/* Takes the outbox's questions behind those that wait. */
+/* Takes the questions that the workers put into the outbox. */
 static void take_questions(struct minter *minter)
 {
 	struct outbox *outbox = minter->outbox;
@@ -154,7 +154,8 @@ static void take_questions(struct minter *minter)
 	}
 }
 
-/* The first of @lane. Return: false when the connection is full. */
+/* Sends the first question of @lane. Return: false when the connection is full.
+ */
 static bool send_question(struct minter *minter, struct minter_lane *lane,
 			  uint64_t now_us)
 {

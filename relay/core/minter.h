@@ -16,13 +16,14 @@ struct outbox;
 
 /**
  * struct minter - zero-initialize but for the first four
- * @workers:	those to be told when a namespace goes
- * @lanes:	questions that berthd was not asked yet, by namespace; whose
- *turn it is first
- * @by_netns:	the same, a uthash.h table
- * @sent:	those that it was, in order; their answers come in order, too,
- *		so that the one that is looked for is among the first
- * @closed:	answers that could not be sent yet
+ * @workers:	are told when a namespace goes
+ * @lanes:	questions that berthd was not asked yet, by namespace; the first
+ *		lane has the next turn
+ * @by_netns:	the same lanes in a table
+ * @sent:	questions that berthd was asked, in order. Answers come in
+ *		order, too, so that the question of an answer is among the first
+ * @closed:	namespaces of which no worker has anything, and berthd was not
+ *		told yet
  */
 struct minter {
 	struct berth *berth;
@@ -44,13 +45,15 @@ struct minter {
  */
 bool minter_send(struct minter *minter);
 
-/** minter_answered() - BERTH_SOCKET came. Takes the message's descriptor. */
+/** minter_answered() - BERTH_SOCKET came: gives the socket to the worker that
+ * asked. Takes the descriptor of @message. */
 void minter_answered(struct minter *minter, struct berth_message *message);
 
-/** minter_netns_gone() - BERTH_NETNS_GONE came */
+/** minter_netns_gone() - BERTH_NETNS_GONE came: tells all workers */
 void minter_netns_gone(struct minter *minter, uint64_t netns_id);
 
-/** minter_done() - when the workers are joined, and their mail is dropped */
+/** minter_done() - frees all questions, when the workers were joined and their
+ * mail was dropped */
 void minter_done(struct minter *minter);
 
 #endif

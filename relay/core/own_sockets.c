@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /* own_sockets.c - which sockets towards backends are the relay's own
  *
- * Theory of operation: rules may make a circle, so that what the relay sends to
- * a backend comes to one of its own listeners, which sends it on, and so on:
- * one client then is as many as there are descriptors. So each socket to a
- * backend that may be a listener of the relay is noted, by its own end, and
- * whoever accepts looks whether the client's end is one of them. A chain of
- * listeners is no mistake, and is let through. What comes from the very
- * listener that it comes to, or through more than HOPS_MAX, is cut.
+ * Theory of operation: rules may make a circle. What the relay sends to a
+ * backend then comes to one of the relay's own listeners, which sends it on,
+ * and so on, until one client uses all descriptors. So each socket to a backend
+ * that may be a listener of the relay is noted, by the address of its own end.
+ * A worker that accepts a client looks whether the client's end is one of them.
+ * A chain of listeners is no mistake, and is let through. A client is cut if it
+ * comes from the listener that it comes to, or through more than HOPS_MAX
+ * listeners.
  *
- * The two ends of a connection are the same in every namespace, as long as
- * nothing translates addresses. But different namespaces may have the same
- * addresses: both have a loopback interface. What comes from a loopback
- * address, or from the address that it goes to, has not left its namespace,
- * and there the socket has to be, too.
+ * The two ends of a connection have the same addresses in every namespace, as
+ * long as nothing translates them. But different namespaces may have equal
+ * addresses: each has a loopback interface. A client from a loopback address,
+ * or from the very address that it speaks to, did not leave its namespace; so
+ * the noted socket has to be in that namespace, too.
  *
- * A connection may be accepted by another worker before connect(2) returns and
- * its own port is known. So a socket is noted before, as one that is about to
- * be connected to that backend. Whoever accepts what may be such a socket waits
- * for those that were noted until then: they wait for nobody.
+ * A worker may accept a connection before connect(2) of another worker returns
+ * and the own port of the socket is known. So a socket is noted before
+ * connect(2), as one that is about to be connected to that backend. A worker
+ * that accepts a client which may be such a socket waits until those are
+ * connected that were noted before. They wait for nobody.
  *
  * Most backends have a port that no listener has. Their sockets are not noted,
  * which costs one look at a counter.
@@ -34,12 +36,12 @@
 #include "common/siphash.h"
 #include "common/util.h"
 
-/* More than a chain of rules that somebody wants, few enough that a client of a
- * circle costs little. */
+/* More than a chain of rules that somebody wants, and few enough that a client
+ * in a circle costs little. */
 #define HOPS_MAX 4
 
-/* Powers of two: buckets enough for tens of thousands of sockets, in pages that
- * are not there until they are used; and locks enough for the workers. */
+/* Powers of two. Buckets for tens of thousands of sockets, whose memory the
+ * kernel gives only when it is used, and enough locks for the workers. */
 #define BUCKETS 16384
 #define LOCKS 64
 
@@ -64,7 +66,7 @@ struct connecting {
 	uint64_t last_number;
 };
 
-/* By protocol_port_space(); of the others nothing is ever touched. */
+/* By protocol_port_space(); the places of other protocols are never touched. */
 static _Atomic uint32_t ports[PROTOCOL_COUNT][UINT16_MAX + 1];
 static _Atomic uint32_t n_sockets[PROTOCOL_COUNT];
 static struct own_socket *buckets[BUCKETS];
@@ -217,7 +219,8 @@ static bool leads_here(const struct own_end *end,
 	return arrival->n_to == 0 && leads_to(end, arrival, &end->to);
 }
 
-/* Among those whose own address is @addr. Return: as own_arrival_hops(). */
+/* Looks among the sockets whose own address is @addr. Return: as
+ * own_arrival_hops(). */
 static int hops_from(const struct own_arrival *arrival,
 		     const struct ip_addr *addr)
 {
@@ -241,7 +244,7 @@ static int hops_from(const struct own_arrival *arrival,
 	return hops;
 }
 
-/* Is one of those up to @number still about to be connected to here? */
+/* Is a socket that was noted up to @number still about to be connected here? */
 static bool is_expected(const struct connecting *place,
 			const struct own_arrival *arrival, uint64_t number)
 {
@@ -252,8 +255,8 @@ static bool is_expected(const struct connecting *place,
 	return own;
 }
 
-/* Until all are connected that may be the client. Not for those that come
- * meanwhile: they are others. */
+/* Waits until all sockets are connected that may be the client. It need not
+ * wait for sockets that are noted meanwhile: those are other ones. */
 static void wait_for_connecting(const struct own_arrival *arrival)
 {
 	struct connecting *place = connecting_to(arrival->to_port);

@@ -13,17 +13,17 @@
 #include "common/ip.h"
 #include "common/listener_spec.h"
 
-/** struct own_socket - one of them, known until own_socket_free() */
+/** struct own_socket - a socket that is noted until own_socket_free() */
 struct own_socket;
 
 /**
  * struct own_end - what is known of a socket to a backend
- * @protocol:	its own
+ * @protocol:	the protocol of the socket
  * @addr, @port: its own end, once it is connected; @addr is AF_UNSPEC if it
  *		has several
- * @to, @to_port: the backend's
- * @netns_id:	where it is, 0 for berthd's namespace
- * @listener_id: whose client it is for
+ * @to, @to_port: the backend's end
+ * @netns_id:	the socket's namespace, 0 for berthd's
+ * @listener_id: the listener whose client it is for
  * @hops:	how many listeners of the relay the client came through before
  */
 struct own_end {
@@ -41,7 +41,7 @@ struct own_end {
  * struct own_arrival - where a client comes from, and which listener has it
  * @from, @from_port: the client's end
  * @to, @n_to:	the addresses that it may have spoken to; none: not known
- * @to_port:	the listener's
+ * @to_port:	the listener's port
  * @netns_id:	the listener's namespace, 0 for berthd's
  */
 struct own_arrival {
@@ -58,34 +58,35 @@ struct own_arrival {
 /** own_port_add() - a listener came (1) or went (-1) */
 void own_port_add(enum protocol protocol, uint16_t port, int change);
 
-/** own_port() - has any listener that port? If none has, no socket that is
- * connected to it leads back to the relay. */
+/** own_port() - does any listener have that port? If none does, no socket that
+ * is connected to it leads back to the relay. */
 bool own_port(enum protocol protocol, uint16_t port);
 
 /**
- * own_socket_new() - makes known a socket that is to be connected
+ * own_socket_new() - notes a socket that is about to be connected
  *
- * Until own_socket_connected() or own_socket_free(), which have to follow at
- * once, those wait who ask about a client that may be this one.
+ * own_socket_connected() or own_socket_free() have to follow at once: until
+ * then, workers wait that ask about a client which may be this socket.
  * Return: NULL when memory is out.
  */
 struct own_socket *own_socket_new(const struct own_end *end);
 
-/** own_socket_connected() - its own end is known by now */
+/** own_socket_connected() - the socket is connected, so its own end is known */
 void own_socket_connected(struct own_socket *own, const struct own_end *end);
 
-/** own_socket_free() - before the socket is closed. Returns NULL; NULL is fine.
- */
+/** own_socket_free() - to be called before the socket is closed. Returns NULL;
+ * NULL is fine. */
 struct own_socket *own_socket_free(struct own_socket *own);
 
-/** own_sockets_any() - is any of that protocol known? */
+/** own_sockets_any() - is any socket of that protocol noted? */
 bool own_sockets_any(enum protocol protocol);
 
 /**
  * own_arrival_hops() - how many listeners did this client come through?
  *
- * Return: 0: it is none of the relay's sockets, or else one more than that one;
- * -ELOOP: it came from this very listener, or through too many.
+ * Return: 0: the client is none of the relay's sockets; else one more than that
+ * socket came through; -ELOOP: it came from this very listener, or through too
+ * many.
  */
 int own_arrival_hops(const struct own_arrival *arrival);
 

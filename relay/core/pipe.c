@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* pipe.c - kernel pipes, through which splice(2) moves bytes
  *
- * A direction has a pipe only while it moves bytes, and keeps it beyond that
- * only while its receiver does not take what is in it. So few are needed, and
- * a small pool saves nearly all calls of pipe2(2). A pipe that is given back
- * with bytes in it is closed: nobody else may ever see them.
+ * One direction of a connection has a pipe only while it moves bytes, and
+ * longer only while its receiver does not take what is in the pipe. So few
+ * pipes are needed, and a small pool saves nearly all calls of pipe2(2). A pipe
+ * that is given back with bytes in it is closed: nobody else may see them.
  */
 #include "relay/core/pipe.h"
 

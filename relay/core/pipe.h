@@ -12,8 +12,8 @@
 #define PIPE_BYTES (1024u * 1024)
 
 /**
- * struct pipe - open, and of one direction of one connection, or in the pool
- * @n_bytes:	are in it; kept by who moves them
+ * struct pipe - open; one direction of one connection has it, or the pool
+ * @n_bytes:	how many are in it; the user of the pipe counts them
  */
 struct pipe {
 	struct pipe *next;
@@ -41,13 +41,14 @@ struct pipe *pipe_take(struct pipe_pool *pool);
 struct pipe *pipe_put(struct pipe_pool *pool, struct pipe *pipe);
 
 /**
- * pipe_pool_trim() - closes what was not used since the last call
+ * pipe_pool_trim() - closes all pipes of the pool if none was taken since the
+ * last call
  *
  * Return: is a pipe left?
  */
 bool pipe_pool_trim(struct pipe_pool *pool);
 
-/** pipe_pool_done() - closes all */
+/** pipe_pool_done() - closes all pipes of the pool */
 void pipe_pool_done(struct pipe_pool *pool);
 
 #endif

@@ -9,9 +9,9 @@ struct pollable;
 struct worker;
 
 /**
- * struct pollable - first member of what it is part of
- * @handler:	NULL: the object is dead, events that are still on their way
- *		are dropped
+ * struct pollable - first member of the object that an event is for
+ * @handler:	NULL: the object is dead, and events that are on their way are
+ *		dropped
  */
 struct pollable {
 	void (*handler)(struct worker *worker, struct pollable *pollable,

@@ -23,9 +23,7 @@ struct worker;
  * struct relay_protocol - one for each enum protocol
  *
  * A function that is NULL has nothing to do. Unless something else is said, a
- * function runs in the thread of @worker, which is the share's. Of protocols
- * that keep what a worker has in common, such as TCP and MPTCP, one fills the
- * functions without a share, and the others leave them NULL.
+ * function runs in the thread of @worker, which is the share's worker.
  *
  * @one_worker:	a listening socket is served by one worker only: clients speak
  *		through that socket, and what one says has to stay in order
@@ -47,8 +45,8 @@ struct worker;
  * @changed:	share.serving differs from @old now
  * @close:	the share lets go of the listening socket, which is open until
  *		this returns. Clients with sockets of their own go on. Called
- *for a share that never began, too, and of the main thread after the worker's
- *end.
+ *		for a share that never began, too; and by the main thread, after
+ *		the worker's end.
  * @abort:	resets all clients of the share; flow_share_abort() if they are
  *		flows
  *

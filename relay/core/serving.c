@@ -16,8 +16,8 @@
  * takes longer than this is down. */
 #define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
 
-/* Longer than what keeps interactive sessions silent, short enough that what
- * died without a word does not gather for days. */
+/* Longer than interactive sessions are silent, short enough that connections
+ * whose peer vanished do not gather for days. */
 #define TCP_IDLE_TIMEOUT_US (3600 * USEC_PER_SEC)
 
 /* Longer than a DNS client waits for an answer (5 s), with its retries. */
@@ -34,7 +34,7 @@ static int action_parse(const char *text, enum service_action *ret_action)
 	return -EINVAL;
 }
 
-/* FNV-1a, of what an administrator wrote: nobody chooses it to collide. */
+/* FNV-1a. An administrator wrote the input, so nobody chooses it to collide. */
 static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 {
 	const uint8_t *byte = bytes;
@@ -55,8 +55,8 @@ static uint64_t hash_begin(const struct serving *serving,
 	return hash_add(hash, name, strlen(name) + 1);
 }
 
-/* Datagrams and SCTP have ports for themselves in their namespace; TCP
- * connections share them as long as their backends differ. */
+/* A UDP or SCTP socket has a local port for itself in its namespace; TCP
+ * connections share a port as long as their backends differ. */
 static void set_identity(const struct serving *serving,
 			 struct serving_backend *entry)
 {
@@ -155,9 +155,9 @@ static int set_proxy(struct serving *serving,
 			       "protocol";
 		return -EINVAL;
 	}
-	/* Only where it is told: else namespaces could share the serving.
-	 * Bytes that are not UTF-8 come escaped, which may be long; and a name
-	 * that was cut would be another namespace's. */
+	/* Only if the backend is told: otherwise namespaces can share the
+	 * serving. Bytes that are not UTF-8 come escaped, which may make the
+	 * name too long; a name that was cut would be another namespace's. */
 	if (serving->proxy <= SERVICE_PROXY_V1 || listener->n_names == 0 ||
 	    strlen(listener->names[0]) > NAME_MAX)
 		return 0;
@@ -211,8 +211,8 @@ static uint64_t timeout_us(uint32_t timeout_ms, uint64_t default_us)
 	return timeout_ms ? timeout_ms * USEC_PER_MSEC : default_us;
 }
 
-/* Heartbeats end an SCTP association whose peer is gone. One that is only
- * silent is as it should be: signalling links are, for days. */
+/* Heartbeats end an SCTP association whose peer is gone. An association that is
+ * only silent goes on: signalling links are silent for days. */
 static uint64_t default_idle_us(enum protocol protocol)
 {
 	switch (protocol) {
@@ -319,7 +319,8 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    !text_equal(a->text, b->text))
 		return false;
 	for (size_t i = 0; i < a->n_backends; i++) {
-		/* Without a scheme the text means the listener's protocol. */
+		/* Without a scheme, the text means the protocol of the
+		 * listener. */
 		if (strcmp(a->backends[i].text, b->backends[i].text) != 0 ||
 		    a->backends[i].protocol != b->backends[i].protocol)
 			return false;

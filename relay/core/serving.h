@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serving.h - what is done with the traffic of a listener
  *
- * Made from berthd's message, immutable afterwards but for the backends'
- * health, shared by reference count between listeners, threads and connections.
+ * A serving is made from berthd's message. Afterwards only the health of its
+ * backends changes. Listeners, threads and connections share it by reference
+ * count.
  */
 #ifndef RELAY_CORE_SERVING_H
 #define RELAY_CORE_SERVING_H
@@ -35,12 +36,11 @@ struct backend_health {
 /**
  * struct serving_backend - where to connect, and its text for the log
  * @protocol:	see scheme_protocol()
- * @addrs:	by SCTP only, else NULL
- * @minted:	with a socket of berthd's, see mint.h
- * @source:	the address of the rule's that berthd binds that socket to, one
- *		of struct serving's @from; NULL: none
- * @id:		a number for its address and where that is, the same in all
- *rules
+ * @addrs:	for SCTP, else NULL
+ * @minted:	berthd makes the socket, see mint.h
+ * @source:	the address of the rule that berthd binds that socket to, one of
+ *		serving.from; NULL: none
+ * @id:		a number for its address and namespace, the same in all rules
  * @ports:	the port space that its sockets take a local port of, for
  *		admission_take_port(); 0: they need none, or the client's
  */
@@ -57,8 +57,8 @@ struct serving_backend {
 	struct backend_health health;
 };
 
-/** A time-out that never comes: no clock gets there, and whoever adds it to a
- * time of the clock does not overflow. */
+/** A time-out that never comes: no clock gets there, and adding it to a time of
+ * the clock does not overflow. */
 #define SERVING_NEVER_US (UINT64_C(1) << 60)
 
 /**
@@ -66,9 +66,10 @@ struct serving_backend {
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
  * @proxy:	what the backend is told before anything else
- * @netns_name:	the namespace's first name, for that; NULL: none, or not told
- * @backend_netns: where to connect; "" in the relay's own
- * @transparent: from the client's address
+ * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
+ *		or the backend is not told
+ * @backend_netns: the namespace to connect in; "" for the relay's own
+ * @transparent: sockets to backends have the client's address
  * @from:	NULL, or what sockets to backends are bound to; see
  *		struct service
  */
@@ -91,19 +92,22 @@ struct serving {
 };
 
 /**
- * serving_new() - one reference, from what berthd asks for
+ * serving_new() - makes a serving with one reference, from what berthd asks for
  * @ret_problem: static text of why the relay cannot serve this, with -EINVAL
  *
  * Return: 0, -EINVAL, -ENOMEM.
  */
 int serving_new(const struct berth_listener *listener, enum protocol protocol,
 		struct serving **ret_serving, const char **ret_problem);
+
+/** serving_ref() - adds a reference. Returns @serving. */
 struct serving *serving_ref(struct serving *serving);
 
-/** serving_unref() - frees with the last reference. NULL is fine. */
+/** serving_unref() - gives a reference back; the last one frees it. Returns
+ * NULL; NULL is fine. */
 struct serving *serving_unref(struct serving *serving);
 
-/** serving_equal() - would both treat a connection alike? */
+/** serving_equal() - would both treat a client alike? */
 bool serving_equal(const struct serving *a, const struct serving *b);
 
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* share.c - a worker's part in a listener: from its beginning to its release
  *
- * The listening socket is shared with other workers, and berthd holds a copy:
- * closing it removes it from no epoll set. So it is always taken out first.
+ * Other workers share the listening socket, and berthd has a copy of it: so
+ * close(2) takes it out of no epoll set, and it is always taken out first.
  *
- * A share rests ("parked") while accepting makes no sense, see admit.c, and it
+ * A share rests ("parked") while accepting makes no sense, see accept.c, and it
  * joins and leaves a listener as spread.c says.
  */
 #include "relay/core/share.h"
@@ -23,12 +23,12 @@
 #include "relay/core/spread.h"
 #include "relay/core/worker.h"
 
-/* How long accepting rests when descriptors or memory are short; what frees
- * some elsewhere is not told to us. */
+/* How long accepting rests when descriptors or memory are short. Nobody tells
+ * when others free some. */
 #define PARK_US (100 * USEC_PER_MSEC)
 
-/* How long a listener that it joined is kept before it is asked whether it
- * still needs help. */
+/* How long a worker that joined a listener stays before it looks whether it
+ * still helps. */
 #define LEAVE_US (100 * USEC_PER_MSEC)
 
 static void share_register(struct worker *worker, struct share *share)
@@ -75,7 +75,7 @@ static void share_leave_park(struct worker *worker, struct share *share)
 	DL_DELETE2(worker->parked, share, parked_prev, parked_next);
 }
 
-/* Room for one more came here, but this worker does not accept. */
+/* There is room for one more client, but this worker does not accept. */
 static void tell_first(struct share *share)
 {
 	struct share *first = spread_first(share->listener);
@@ -97,7 +97,8 @@ void share_unpark(struct worker *worker, struct share *share)
 	share_register(worker, share);
 }
 
-/* Those that cannot be registered park again, behind the ones tried here. */
+/* A share that cannot be registered is parked again, behind those tried here.
+ */
 void share_resume(struct timer *timer, void *user_data)
 {
 	struct worker *worker = user_data;
@@ -234,8 +235,8 @@ static void share_join(struct worker *worker, struct share *share)
 			  worker->now_us + LEAVE_US);
 }
 
-/* The kernel wakes one worker for a client, and it may have been this one,
- * which will not look any more (EPOLLEXCLUSIVE); so the first must. */
+/* The kernel wakes one worker for a client. That may have been this one, which
+ * does not look any more (EPOLLEXCLUSIVE); so the first worker must look. */
 static void share_leave(struct worker *worker, struct share *share)
 {
 	struct share *first = spread_first(share->listener);
@@ -294,8 +295,9 @@ void share_ended(struct worker *worker, struct share *share)
 	worker->done = share;
 }
 
-/* Without memory it ends, although it is not withdrawn: by that the main
- * thread knows to refuse it to berthd. What can fail has one share only. */
+/* If there is no memory, the share ends at once, even though berthd has not
+ * withdrawn the listener; the main thread then refuses the listener. Only the
+ * protocols with one share for each listener can fail. */
 static void share_failed(struct worker *worker, struct share *share, int error)
 {
 	bool refuse = error == -ENOMEM || error == -ENOBUFS;

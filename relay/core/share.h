@@ -13,7 +13,7 @@ struct sockaddr_storage;
 struct timer;
 
 /**
- * share_apply() - does what the main thread wants
+ * share_apply() - does what the share's mail wants
  * @wanted:	SHARE_* bits
  * @serving:	with SHARE_SERVE: a reference, which is taken
  */
@@ -76,19 +76,19 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival);
  * releases it after the batch */
 void share_ended(struct worker *worker, struct share *share);
 
-/** share_park() - stops accepting from @share until share_unpark() or a
- * moment later, whichever comes first */
+/** share_park() - stops accepting from @share until share_unpark(), or for a
+ * moment */
 void share_park(struct worker *worker, struct share *share);
 
-/** share_unpark() - room came: lets @share accept again if it rests, and else
- * the listener that rests longest. @share may be NULL. */
+/** share_unpark() - there is room: lets @share accept again if it rests, or
+ * else the share that rests longest. @share may be NULL. */
 void share_unpark(struct worker *worker, struct share *share);
 
-/** share_resume() - a timer's handler: all that rest are tried again */
+/** share_resume() - handler of worker.resume: all shares that rest try again */
 void share_resume(struct timer *timer, void *user_data);
 
-/** share_leave_idle() - a timer's handler: leaves the listeners that the worker
- * joined and where it helps no more */
+/** share_leave_idle() - handler of worker.leave: leaves the listeners that the
+ * worker joined and does not help with any more */
 void share_leave_idle(struct timer *timer, void *user_data);
 
 /** share_release_done() - the batch is over: gives back the shares that ended,

@@ -2,28 +2,28 @@
 /* spread.c - which workers serve which listener
  *
  * Theory of operation: a stream listener begins with one worker, chosen by its
- * id, so that many listeners are dealt out to all. As long as that worker has
- * time it accepts everything: it is awake already when the next client comes,
- * and no other one is woken for what it will find taken. When it is busy
- * (load.c) it asks a worker that is not to join the listener, once for each,
- * and leaves the connection that waits to that one for a turn. Workers that
- * joined have the listener in their sets, too, with EPOLLEXCLUSIVE: the kernel
- * wakes one that waits, and so the work goes to an idle one by itself. They
+ * id, so that many listeners are dealt out to all workers. As long as that
+ * worker has time it accepts every client: it is awake already when the next
+ * client comes, and no other worker wakes up to find the client taken. When the
+ * worker is busy (load.c) it asks an idle worker to join the listener, once for
+ * each, and leaves the waiting client to that one for a turn. Workers that
+ * joined have the listener in their epoll sets, too, with EPOLLEXCLUSIVE: the
+ * kernel wakes one that waits, and so an idle worker gets the client. They
  * leave when there is nothing left to help with.
  *
- * A connection stays with its worker to the end. So that those which live long
- * do not all stay with one, a worker that serves many more than another one
- * hands over what it accepts (handover.c).
+ * A connection stays with its worker to the end. A worker that serves many more
+ * connections than another one hands over what it accepts (handover.c), so that
+ * long connections do not all stay with one worker.
  *
  * The worker that a listener begins with never leaves it, so there is always
- * one that accepts. To ask takes the lock of the other one's inbox and wakes
- * it; nothing of that is on the path of a connection otherwise.
+ * one that accepts. Asking another worker takes the lock of its inbox and wakes
+ * it; otherwise no connection pays for any of this.
  *
- * Two ways that were measured beside this one, and given up: every listener in
- * the sets of all workers from the beginning ("shared"), which wakes a second
- * worker for every client that comes while the first one is about to run; and
- * each in the set of one worker only, which accepts and hands a connection over
- * when another worker has at least two connections less ("owned"). 2 CPUs for
+ * Two other ways were measured and given up. "Shared": every listener is in the
+ * sets of all workers from the beginning, which wakes a second worker for every
+ * client that comes while the first one is about to run. "Owned": each listener
+ * is in the set of one worker only, which accepts and hands a connection over
+ * if another worker has at least two connections less. 2 CPUs for
  * all, Linux 6.18, 2 workers; clients that connect, send 64 bytes, read them
  * back and close; by turns, medians. Quotients by "shared":
  *
@@ -37,9 +37,8 @@
  *
  * `make bench BENCH="--only spread --beside DIR"` compares with another build.
  *
- * A datagram or one-to-many socket has one worker: its table needs no lock
- * then, and what one client sends stays in order. Listeners are dealt out by
- * id.
+ * A datagram or one-to-many socket has one worker, chosen by its id: so its
+ * table of clients needs no lock, and what one client sends stays in order.
  *
  * EPOLLEXCLUSIVE cannot be changed by EPOLL_CTL_MOD, and it works only in the
  * set that is waited on, not in one nested in it: a worker that pauses
@@ -65,8 +64,8 @@ size_t spread_worker(uint64_t id, size_t index, size_t n_shares,
 	return n_shares == 1 ? (size_t)(id % n_workers) : index;
 }
 
-/* Serving so many more than another worker, one hands over. Connections that
- * come and go never pile up like that while there is time to serve them. */
+/* A worker that serves so many more than another one hands over. Short
+ * connections never pile up like that while there is time to serve them. */
 #define HANDOVER_CONNS 64
 
 struct share *spread_first(struct listener *listener)

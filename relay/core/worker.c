@@ -37,7 +37,7 @@ bool worker_may_log(struct worker *worker, const struct listener *listener,
 {
 	char subject[LOG_SUBJECT_TEXT_MAX];
 
-	/* Cut where it is long, which makes it less exact. */
+	/* A long text is cut, so that similar ones share a limit. */
 	(void)snprintf(subject, sizeof(subject), "%.*s%s%s%s",
 		       rule_bytes(listener->label), listener->label,
 		       about ? ": '" : "", about ? about : "",
@@ -133,10 +133,10 @@ static void alarm_handler(struct worker *worker, struct pollable *pollable,
 	worker->alarm_us = TIMERS_NEVER;
 }
 
-/* Sees to it that the first timer wakes us. The alarm is moved only when it
- * would be too late; mostly it is early by what activity postponed, and setting
- * it costs more than one wake-up in an hour.
- * Return: how long to wait, for epoll_wait(2). */
+/* Sets the alarm, so that the first timer wakes the worker. The alarm is moved
+ * only if it would be too late. Mostly it is too early, because activity
+ * postponed a deadline; one wake-up now and then costs less than setting it
+ * each time. Return: how long to wait, for epoll_wait(2). */
 static int worker_set_alarm(struct worker *worker)
 {
 	uint64_t first_us = timers_first_us(&worker->timers);

@@ -13,7 +13,7 @@ PROTOTYPE = re.compile(
     r"[A-Za-z_][\w \t*]*?(?:\s|\*)(\w+)\s*\([^;{}]*;", re.M)
 CONTRACT = re.compile(r"/\*\*[\s*]+(\w+)\(\) - \S")
 # Folders where some are still missing.
-INCOMPLETE = {"daemon/control", "relay/core"}
+INCOMPLETE = {"daemon/control"}
 
 
 def check(tree):
