@@ -22,8 +22,8 @@ enum delivery_state {
 
 /**
  * struct delivery - an open listener and the consumer that is to serve it
- * @sent:	the consumer was sent it, and may have it, whatever @state says:
- *a `refused` may be of an earlier offer than the last
+ * @sent:	the consumer was sent the listener and may have it, whatever
+ *		@state says: a `refused` may answer an earlier offer
  */
 struct delivery {
 	struct listener *listener;

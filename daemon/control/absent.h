@@ -27,9 +27,12 @@ struct absent *absent_new(const struct watcher *watcher, struct binder *binder,
 /** absent_free() - for struct varlink_list; NULL is fine */
 void absent_free(void *absent);
 
-/** absent_pending_total(), absent_lingering_total() - Return: how many there
- * are, those above a thousand too. */
+/** absent_pending_total() - how many pending names there are, also those above
+ * a thousand */
 size_t absent_pending_total(const struct absent *absent);
+
+/** absent_lingering_total() - how many lingering namespaces there are, also
+ * those above a thousand */
 size_t absent_lingering_total(const struct absent *absent);
 
 /** absent_next_pending() - for struct varlink_array: the type Pending

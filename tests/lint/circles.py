@@ -11,10 +11,6 @@ import re
 from source import reach
 
 
-# Circles between files of these folders stand; they are to go.
-OLD = re.compile("relay/|watcher/")
-
-
 def module(name):
     return re.sub(r"(?:_internal)?\.[ch]$", "", name)
 
@@ -57,11 +53,8 @@ def check(tree):
                    if node in reachable[target]]
         if not circles or node in told:
             continue
-        group = {other for other in reachable[node]
+        told |= {other for other in reachable[node]
                  if node in reachable[other]}
-        told |= group
-        if all(map(OLD.match, group)):
-            continue
         circle = min(circles, key=lambda nodes: (len(nodes), nodes))
         name, line = graph[node][circle[0]]
         yield name, line, "include circle: " + " -> ".join([node, *circle])
