@@ -19,8 +19,8 @@
 /**
  * struct backend - a parsed backend
  * @addrs:	but for AF_UNIX; several with SCHEME_SCTP only
- * @address:	AF_UNIX; or, ready for connect(2), the first of @addrs that has
- *the family of a socket that reaches them all
+ * @address:	ready for connect(2): a UNIX socket's, or the first of @addrs
+ *		that has the family of a socket that reaches them all
  */
 struct backend {
 	enum scheme scheme;

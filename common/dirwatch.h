@@ -76,7 +76,8 @@ int dirwatch_add(struct dirwatch *dirwatch, const char *path);
 /** dirwatch_exists() - is the directory there, as far as events told? */
 bool dirwatch_exists(const struct dirwatch *dirwatch, size_t index);
 
-/** dirwatch_path() - as it was given */
+/** dirwatch_path() - the path of a directory as it was given to dirwatch_add()
+ */
 const char *dirwatch_path(const struct dirwatch *dirwatch, size_t index);
 
 /** dirwatch_real_path() - without links, as the kernel shows it; NULL while the

@@ -17,7 +17,8 @@ struct file_id {
 	uint64_t mount;
 };
 
-/** file_id_get() - of what @path leads to, through links. Nothing is opened. */
+/** file_id_get() - the identity of what @path leads to, through links. Opens
+ * nothing. */
 struct file_id file_id_get(const char *path);
 
 /** file_id_equal() - the same file on the same mount? */

@@ -46,7 +46,8 @@ bool ip_addr_is_any(const struct ip_addr *addr);
 /** ip_addr_is_loopback() - 127/8 or ::1? */
 bool ip_addr_is_loopback(const struct ip_addr *addr);
 
-/** ip_addr_is_link_local() - 169.254/16 is not: only fe80::/10 needs a scope */
+/** ip_addr_is_link_local() - is it in fe80::/10, and so needs a scope?
+ * 169.254/16 needs none. */
 bool ip_addr_is_link_local(const struct ip_addr *addr);
 
 /**
@@ -80,7 +81,7 @@ int ip_addr_port_parse(const char *text, struct ip_addr *ret_addr,
 		       uint16_t *ret_port, const char **ret_problem);
 
 /**
- * ip_addr_to_sockaddr() - AF_INET and AF_INET6 only
+ * ip_addr_to_sockaddr() - an AF_INET or AF_INET6 address as bind(2) takes it
  * @port:	host byte order
  * @scope_id:	interface index for link-local IPv6, else 0
  * Return: the length for bind(2).
@@ -89,7 +90,8 @@ socklen_t ip_addr_to_sockaddr(const struct ip_addr *addr, uint16_t port,
 			      uint32_t scope_id, struct sockaddr_storage *ret);
 
 /**
- * ip_addr_from_sockaddr() - the reverse; v4-mapped IPv6 becomes AF_INET
+ * ip_addr_from_sockaddr() - the reverse of ip_addr_to_sockaddr(); a v4-mapped
+ * IPv6 address becomes AF_INET
  * @ret_port:	host byte order; may be NULL
  * Return: 0 or -EAFNOSUPPORT.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log_subjects.h - limits of log lines, for each subject its own
  *
- * So that what fails often does not hide what fails beside it.
+ * So a subject that fails often does not hide the lines about another one.
  */
 #ifndef COMMON_LOG_SUBJECTS_H
 #define COMMON_LOG_SUBJECTS_H
@@ -9,14 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Different subjects that are told apart within one interval; more than a
- * reader can look after. The rest shares one limit. */
+/* How many subjects are told apart within one interval: more than a reader can
+ * look after. All others share one limit. */
 #define LOG_SUBJECTS_MAX 64
 
-/* Longer texts are cut where they are repeated. */
+/* A subject's text is cut at this length. */
 #define LOG_SUBJECT_TEXT_MAX 160
 
-/** struct log_subject - one of them; @hash of its text, 0: unused */
+/** struct log_subject - one subject; @hash is that of its text, 0: the place is
+ * free */
 struct log_subject {
 	uint64_t hash;
 	uint64_t begin_us;

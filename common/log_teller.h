@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log_teller.h - log_subjects for who has an event loop */
+/* log_teller.h - log_subjects for a program with an event loop */
 #ifndef COMMON_LOG_TELLER_H
 #define COMMON_LOG_TELLER_H
 

@@ -41,9 +41,9 @@ typedef void (*mounts_handler)(const struct mounts_change *change,
 #define MOUNTS_POLL_ONLY 1u /* as on a kernel that does not tell which */
 
 /**
- * mounts_new() - watched from now on
+ * mounts_new() - watches mounts from now on
  *
- * It must be freed after all that listen.
+ * To be freed after all its listeners.
  * Return: 0; -ENOMEM; -errno of open(2) of /proc/self/mountinfo.
  */
 int mounts_new(struct loop *loop, unsigned int flags,
@@ -55,7 +55,7 @@ struct mounts *mounts_free(struct mounts *mounts);
 /**
  * mounts_listen() - has @handler told from now on
  *
- * It may not be freed inside a handler of this.
+ * The listener must not be freed inside a handler of struct mounts.
  * Return: 0 or -ENOMEM.
  */
 int mounts_listen(struct mounts *mounts, mounts_handler handler,
@@ -64,7 +64,7 @@ int mounts_listen(struct mounts *mounts, mounts_handler handler,
 /** mounts_listener_free() - NULL is fine. Returns NULL. */
 struct mounts_listener *mounts_listener_free(struct mounts_listener *listener);
 
-/** mounts_tells_which() - does this kernel tell? */
+/** mounts_tells_which() - does this kernel tell which mount came or went? */
 bool mounts_tells_which(const struct mounts *mounts);
 
 /**

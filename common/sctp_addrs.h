@@ -12,8 +12,8 @@
 
 struct backend_source;
 
-/** Of one backend. A peer of Linux keeps no more than it can probe in turn; 8
- * are more than any host has networks to be reached by. */
+/** How many addresses one backend may have: more than any host has networks by
+ * which it is reached. */
 #define SCTP_ADDRS_MAX 8u
 
 /**
@@ -27,8 +27,8 @@ struct sctp_addrs {
 	uint8_t n;
 };
 
-/** sctp_addrs_family() - of a socket that reaches them all: AF_INET6 if one of
- * them needs that */
+/** sctp_addrs_family() - the family of a socket that reaches all of them:
+ * AF_INET6 if one of them needs that */
 int sctp_addrs_family(const struct sctp_addrs *addrs);
 
 /**
@@ -42,7 +42,8 @@ int sctp_addrs_family(const struct sctp_addrs *addrs);
 int sctp_addrs_add(int fd, const struct ip_addr *addrs, size_t n,
 		   uint16_t port);
 
-/** sctp_addrs_remove() - the reverse; -EBUSY: it would have none left */
+/** sctp_addrs_remove() - takes addresses off a socket. Return: as
+ * sctp_addrs_add(); -EBUSY: it would have none left. */
 int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
 		      uint16_t port);
 
@@ -62,9 +63,9 @@ int sctp_addrs_remove(int fd, const struct ip_addr *addrs, size_t n,
 int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to);
 
 /**
- * sctp_addrs_add_chosen() - binds a socket to those that a rule says instead
- * @from:	of these, the ones of a family that @to has; with a port, the
- *same port for all
+ * sctp_addrs_add_chosen() - binds a socket to the addresses that a rule says
+ * @from:	those of a family that @to has are taken; with a port, they have
+ *		the same port
  *
  * Several associations may have that port, each with a peer of its own.
  * Return: as sctp_addrs_add().
@@ -75,7 +76,8 @@ int sctp_addrs_add_chosen(int fd, const struct backend_source *from, size_t n,
 /** sctp_addrs_holds() - is a socket bound to one of them? */
 bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs);
 
-/** sctp_addrs_connect() - Return: 0; -EINPROGRESS; -ENOMEM; -errno. */
+/** sctp_addrs_connect() - connects to a peer by all its addresses. Return: 0;
+ * -EINPROGRESS; -ENOMEM; -errno. */
 int sctp_addrs_connect(int fd, const struct sctp_addrs *to);
 
 #endif

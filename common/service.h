@@ -103,8 +103,8 @@ enum service_proxy {
  * @netns:	name of the namespace to connect in, NULL for the host's
  * @transparent: connect from the client's address
  * @from:	connect from these addresses: to a backend by TCP or UDP from
- *the one of its family, by SCTP from all of its family; none, or one at least
- *of the family of each backend that is no template
+ *		the one of its family, by SCTP from all of its family; none, or
+ *		at least one of the family of each backend without templates
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF
  * @max_connections: 0: the relay's default
@@ -147,7 +147,8 @@ struct service *service_copy(const struct service *service);
 bool service_sources_equal(const struct backend_source *a, size_t n_a,
 			   const struct backend_source *b, size_t n_b);
 
-/** service_equal() - would a listener of one serve exactly as the other's? */
+/** service_equal() - would a listener with one be served exactly as with the
+ * other? */
 bool service_equal(const struct service *a, const struct service *b);
 
 /** socket_options_equal() - would a socket be opened with the same options? */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** siphash_secret() - fills @secret, of which each table has one */
+/** siphash_secret() - makes a new secret; each table has one of its own */
 void siphash_secret(uint64_t secret[2]);
 
 /** siphash() - SipHash-1-3 of Aumasson and Bernstein, for whole 64-bit words */

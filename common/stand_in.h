@@ -6,17 +6,16 @@
 #include "common/ip.h"
 
 /**
- * stand_in_check() - may a socket have the client's address in its place?
+ * stand_in_check() - may a socket to a backend have the client's address?
  * @family:	of that socket
  *
- * There are addresses that a client may have in its own namespace, or forge,
- * but nobody should have for it in another one, where they mean somebody else:
- * those of the loopback interface, those that say nothing without the
- * interface, those of a group, none. berthd asks before it binds such a socket;
- * the relay before it asks berthd for one.
+ * A client may have, or forge, an address that means somebody else in another
+ * namespace: a loopback address, one that needs an interface to mean anything,
+ * one of a group, or none. Such an address is refused. berthd checks before it
+ * binds a socket, and the relay before it asks berthd for one.
  *
  * Return: 0; -EAFNOSUPPORT: the client's is of the other family, or not known;
- * -EADDRNOTAVAIL: one of those.
+ * -EADDRNOTAVAIL: it is such an address.
  */
 int stand_in_check(const struct ip_addr *client, int family);
 

@@ -26,8 +26,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* How often a message is looked at whose descriptor does not arrive although
- * the table has room: it may have come free since, and be taken again. */
+/* How often a message is looked at when its descriptor does not arrive although
+ * the table has room: the table may have been full a moment before, and may be
+ * again. */
 #define LOOKS_MAX 3
 
 /* The size of one datagram of an answer: it holds some hundred listeners,
