@@ -24,7 +24,7 @@
 #include "common/ip.h"
 #include "common/util.h"
 #include "relay/core/listener.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
 #include "relay/core/upstream.h"
@@ -88,7 +88,7 @@ int backend_connect(int fd, const struct serving_backend *target,
 	struct own_socket *own = NULL;
 	struct own_end end = {
 		.protocol = target->protocol,
-		.netns_id = upstream->mint ? upstream->mint->netns_id : 0,
+		.netns_id = upstream->minted ? upstream->minted->netns_id : 0,
 		.listener_id = listener->id,
 		.hops = upstream->hops,
 	};

@@ -4,7 +4,7 @@
  * Theory of operation: a flow tries its backends in the order of
  * backend_pick(), each once, until connect(2) of one succeeds. For each
  * backend it takes a local port (admission.h), a socket, which berthd makes if
- * it has to be in another namespace or to have the client's address (mint.h),
+ * it has to be in another namespace or to have the client's address (minted.h),
  * and then connects the socket. flow_ops tells what is a protocol's own.
  *
  * A flow that meets a full backlog of a UNIX socket waits in a queue for that
@@ -33,7 +33,7 @@
 #include "relay/backend/backend_queue.h"
 #include "relay/core/flow.h"
 #include "relay/core/listener.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/protocol.h"
 #include "relay/core/serving.h"
@@ -171,17 +171,17 @@ static int make_socket(const struct serving_backend *target)
 	return fd;
 }
 
-static void mint_answered(struct worker *worker, struct mint *mint);
+static void minted_answered(struct worker *worker, struct minted *minted);
 
 /* The namespace of the backend goes. */
-static void mint_gone(struct worker *worker, struct mint *mint)
+static void minted_gone(struct worker *worker, struct minted *minted)
 {
-	flow_reset(worker, mint->owner);
+	flow_reset(worker, minted->owner);
 }
 
-static const struct mint_ops mint_ops = {
-	.answered = mint_answered,
-	.gone = mint_gone,
+static const struct minted_ops minted_ops = {
+	.answered = minted_answered,
+	.gone = minted_gone,
 };
 
 /* Finds out whom a socket of berthd's has to stand in for. When the client was
@@ -204,7 +204,7 @@ static int find_client(const struct flow *flow, struct ip_addr *ret_client)
 static int ask_for_socket(struct worker *worker, struct flow *flow)
 {
 	const struct listener *listener = flow->share->listener;
-	struct mint_target target = {
+	struct minted_purpose purpose = {
 		.id = listener->id,
 		.netns_id = listener->netns_id,
 		.serving = flow->serving,
@@ -213,11 +213,12 @@ static int ask_for_socket(struct worker *worker, struct flow *flow)
 	int r = 0;
 
 	if (flow->serving->transparent)
-		r = find_client(flow, &target.client);
+		r = find_client(flow, &purpose.client);
 	if (r < 0)
 		return r;
-	flow->upstream.mint = mint_ask(worker, &target, &mint_ops, flow);
-	return flow->upstream.mint ? -EINPROGRESS : -ENOMEM;
+	flow->upstream.minted =
+		minted_request(worker, &purpose, &minted_ops, flow);
+	return flow->upstream.minted ? -EINPROGRESS : -ENOMEM;
 }
 
 /* Return: a socket for the backend that was picked; -errno, as of
@@ -228,8 +229,8 @@ static int find_socket(struct worker *worker, struct flow *flow)
 
 	if (!target->minted)
 		return make_socket(target);
-	return flow->upstream.mint ? TAKE_FD(flow->upstream.mint->fd)
-				   : ask_for_socket(worker, flow);
+	return flow->upstream.minted ? TAKE_FD(flow->upstream.minted->fd)
+				     : ask_for_socket(worker, flow);
 }
 
 /* Return: 0; -EINPROGRESS; -EADDRNOTAVAIL whenever the kernel has no local
@@ -250,7 +251,7 @@ static int connect_socket(struct flow *flow, int fd)
 /* Is berthd asked for a socket, and has it not answered yet? */
 static bool is_asked(const struct flow *flow)
 {
-	return flow->upstream.mint && !flow->upstream.mint->answered;
+	return flow->upstream.minted && !flow->upstream.minted->answered;
 }
 
 /* Connects to the backend that was picked. Return: 0: connected; -EINPROGRESS,
@@ -279,7 +280,7 @@ static void close_socket(struct worker *worker, struct flow *flow, bool reset)
 	flow->ops->close_backend(worker, flow, reset);
 	admission_give_port(flow->share->listener->netns, upstream->ports);
 	upstream->ports = 0;
-	upstream->mint = mint_free(worker, upstream->mint);
+	upstream->minted = minted_free(worker, upstream->minted);
 }
 
 void failover_close(struct worker *worker, struct flow *flow, bool reset)
@@ -290,7 +291,7 @@ void failover_close(struct worker *worker, struct flow *flow, bool reset)
 
 bool failover_pins(const struct flow *flow)
 {
-	return flow->upstream.mint && flow->upstream.mint->netns_id;
+	return flow->upstream.minted && flow->upstream.minted->netns_id;
 }
 
 static void connect_flow(struct worker *worker, struct flow *flow);
@@ -311,7 +312,7 @@ static bool may_wait(const struct flow *flow, int error)
 
 	/* A socket of berthd's is used up by connect(2), and asking for another
 	 * one again and again is no way to wait. */
-	if (flow->upstream.mint)
+	if (flow->upstream.minted)
 		return false;
 	if (is_unix(target))
 		return error == -EAGAIN;
@@ -458,7 +459,7 @@ void failover_handle(struct worker *worker, struct flow *flow, const int *fd,
 
 /* Berthd's answer */
 
-/* The rule changed while the question was on its way: the client is served as
+/* The rule changed while the request was on its way: the client is served as
  * the rule says now. Return: does it say something else? */
 static bool renew(struct worker *worker, struct flow *flow)
 {
@@ -484,14 +485,14 @@ static bool renew(struct worker *worker, struct flow *flow)
 	return true;
 }
 
-static void mint_answered(struct worker *worker, struct mint *mint)
+static void minted_answered(struct worker *worker, struct minted *minted)
 {
-	struct flow *flow = mint->owner;
+	struct flow *flow = minted->owner;
 
-	if (mint->error == ESTALE && renew(worker, flow))
+	if (minted->error == ESTALE && renew(worker, flow))
 		return;
-	if (mint->fd >= 0)
+	if (minted->fd >= 0)
 		connect_flow(worker, flow);
 	else
-		failover_missed(worker, flow, mint->error);
+		failover_missed(worker, flow, minted->error);
 }

@@ -14,7 +14,7 @@ int inbox_init(struct inbox *inbox)
 	*inbox = (struct inbox){ .fd = wakeup_new() };
 	(void)pthread_mutex_init(&inbox->lock, NULL); /* cannot fail: Linux */
 	STAILQ_INIT(&inbox->shares);
-	STAILQ_INIT(&inbox->mints);
+	STAILQ_INIT(&inbox->minted);
 	return inbox->fd < 0 ? -errno : 0;
 }
 

@@ -19,7 +19,7 @@
 
 struct admission;
 struct handover;
-struct mint_mail;
+struct minted_mail;
 struct serving;
 struct share;
 
@@ -28,7 +28,7 @@ struct share;
  * @poll:	for the worker's epoll set, as @fd is
  * @fd:		readable when there is something new; see wakeup.h
  * @shares:	with mail, in order of arrival
- * @mints:	answers to questions for sockets, in order; see mint.h
+ * @minted:	answers to requests for sockets, in order; see minted.h
  * @handovers:	connections that other workers accepted for this one
  * @n_shed:	how many clients to give up
  * @greedy:	the namespace that is to give up some of its clients, or NULL.
@@ -41,7 +41,7 @@ struct inbox {
 	int fd;
 	pthread_mutex_t lock;
 	STAILQ_HEAD(, share) shares;
-	STAILQ_HEAD(, mint_mail) mints;
+	STAILQ_HEAD(, minted_mail) minted;
 	struct handover *handovers;
 	unsigned int n_shed;
 	const struct admission *greedy;

@@ -16,7 +16,7 @@ int outbox_init(struct outbox *outbox)
 	if (fd < 0)
 		return -errno;
 	*outbox = (struct outbox){ .fd = fd };
-	STAILQ_INIT(&outbox->questions);
+	STAILQ_INIT(&outbox->requests);
 	(void)pthread_mutex_init(&outbox->lock, NULL); /* cannot fail: Linux */
 	return 0;
 }

@@ -9,14 +9,14 @@
 #include <sys/queue.h>
 
 struct listener;
-struct mint;
+struct minted;
 struct netns_gone;
 
 /**
  * struct outbox - of all workers
  * @fd:		readable when there is something new; see wakeup.h
  * @released:	listeners that nobody uses any more
- * @questions:	for sockets that berthd is to make, in order; see mint.h
+ * @requests:	for sockets that berthd is to make, in order; see minted.h
  * @closed:	namespaces that no worker has anything of any more
  * @ports_short: the port space in which the kernel has no port left, or 0
  */
@@ -24,7 +24,7 @@ struct outbox {
 	int fd;
 	pthread_mutex_t lock;
 	struct listener *released;
-	STAILQ_HEAD(, mint) questions;
+	STAILQ_HEAD(, minted) requests;
 	struct netns_gone *closed;
 	_Atomic uint32_t ports_short;
 };

@@ -3,8 +3,8 @@
  *
  * Theory of operation: the main thread takes berthd's messages and what the
  * workers put into the outbox, a bounded part of both in each turn, and serves
- * no traffic itself. offers.c knows what to do with listeners, minter.c with
- * questions for sockets. What they have to say and the connection has no room
+ * no traffic itself. offers.c knows what to do with listeners, requester.c with
+ * requests for sockets. What they have to say and the connection has no room
  * for, they say when it has.
  *
  * If descriptors or memory are short, no message is read for a moment: traffic
@@ -21,7 +21,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
-#include "relay/core/minter.h"
+#include "relay/core/requester.h"
 #include "relay/core/offers.h"
 #include "relay/core/outbox.h"
 #include "relay/core/worker.h"
@@ -53,8 +53,7 @@
  * @rests:	no message is read
  * @n_shed:	how often clients were given up since a descriptor last arrived
  * @shed_ports_us: when a namespace was last told to give local ports back
- * @minter_waits: the minter has something to say that the connection had no
- *		room for
+ * @requester_waits: the connection had no room for all that the requester sends
  * @n_workers:	those that were started
  */
 struct relay {
@@ -71,8 +70,8 @@ struct relay {
 	struct outbox outbox;
 	struct admissions *admissions;
 	struct offers *offers;
-	struct minter minter;
-	bool minter_waits;
+	struct requester requester;
+	bool requester_waits;
 	size_t n_workers;
 	struct worker workers[];
 };
@@ -84,7 +83,7 @@ static void relay_watch(struct relay *relay)
 	uint32_t events = relay->rests ? EPOLLRDHUP : EPOLLIN;
 	int r;
 
-	if (relay->minter_waits || offers_unsent(relay->offers))
+	if (relay->requester_waits || offers_unsent(relay->offers))
 		events |= EPOLLOUT;
 	r = loop_source_set_events(relay->berth_source, events);
 	if (r < 0)
@@ -92,9 +91,9 @@ static void relay_watch(struct relay *relay)
 }
 
 /* Asks berthd for sockets, and tells berthd which namespaces are closed. */
-static void mint(struct relay *relay)
+static void minted(struct relay *relay)
 {
-	relay->minter_waits = !minter_send(&relay->minter);
+	relay->requester_waits = !requester_send(&relay->requester);
 }
 
 /* What the workers say */
@@ -121,7 +120,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 	(void)events;
 	offers_released(relay->offers, outbox_take(&relay->outbox));
 	shed_ports(relay);
-	mint(relay);
+	minted(relay);
 	relay_watch(relay);
 }
 
@@ -200,9 +199,9 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 	if (message->type == BERTH_STATS)
 		offers_begin_stats(relay->offers, message->request);
 	else if (message->type == BERTH_SOCKET)
-		minter_answered(&relay->minter, message);
+		requester_answered(&relay->requester, message);
 	else if (message->type == BERTH_NETNS_GONE)
-		minter_netns_gone(&relay->minter, message->netns_id);
+		requester_netns_gone(&relay->requester, message->netns_id);
 	return 0;
 }
 
@@ -239,7 +238,7 @@ static void berth_handler(uint32_t events, void *user_data)
 		offers_send(relay->offers);
 	if (!relay->rests)
 		receive_batch(relay);
-	mint(relay); /* answers made room for questions */
+	minted(relay); /* answers made room for requests */
 	relay_watch(relay);
 	for (size_t i = 0; i < relay->n_workers; i++)
 		inbox_kick(&relay->workers[i].inbox);
@@ -271,7 +270,7 @@ static int start_parts(struct relay *relay)
 		.n_workers = relay->n_workers,
 	};
 
-	relay->minter = (struct minter){
+	relay->requester = (struct requester){
 		.berth = relay->berth,
 		.outbox = &relay->outbox,
 		.workers = relay->workers,
@@ -354,7 +353,7 @@ struct relay *relay_free(struct relay *relay)
 	relay->berth_source = loop_source_free(relay->berth_source);
 	relay->outbox_source = loop_source_free(relay->outbox_source);
 	relay->retry = loop_timer_free(relay->retry);
-	minter_done(&relay->minter);
+	requester_done(&relay->requester);
 	if (relay->outbox.fd >= 0)
 		outbox_done(&relay->outbox);
 	free(relay);

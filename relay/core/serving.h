@@ -37,7 +37,7 @@ struct backend_health {
  * struct serving_backend - where to connect, and its text for the log
  * @protocol:	see scheme_protocol()
  * @addrs:	for SCTP, else NULL
- * @minted:	berthd makes the socket, see mint.h
+ * @minted:	berthd makes the socket, see minted.h
  * @source:	the address of the rule that berthd binds that socket to, one of
  *		serving.from; NULL: none
  * @id:		a number for its address and namespace, the same in all rules

@@ -6,13 +6,13 @@
 #include <stdint.h>
 
 struct backend_waiter;
-struct mint;
+struct minted;
 struct own_socket;
 
 /**
  * struct upstream - what a client's way to a backend takes; zero-initialize
  * @tried:	bit i: backend i of the client's serving failed
- * @mint:	where the socket comes from, when berthd makes it; else NULL
+ * @minted:	where the socket comes from, when berthd mints it; else NULL
  * @own:	of the socket, if the backend may be a listener of the relay's;
  *		else NULL
  * @waiter:	the client's place in a queue for a backend or a local port;
@@ -23,7 +23,7 @@ struct own_socket;
  */
 struct upstream {
 	uint64_t tried;
-	struct mint *mint;
+	struct minted *minted;
 	struct own_socket *own;
 	struct backend_waiter *waiter;
 	uint32_t ports;

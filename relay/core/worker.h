@@ -24,7 +24,7 @@
 struct backend_queue;
 struct epoll_event;
 struct flow;
-struct mint_netns;
+struct minted_netns;
 struct outbox;
 struct relay_protocol;
 
@@ -49,7 +49,7 @@ struct relay_protocol;
  * @trim:	when pipes that were not used lately are closed
  * @leave:	when those of @joined that bring nothing are left
  * @load:	is it busy? Read by all workers
- * @mint_netns:	sockets in other namespaces, by namespace
+ * @minted_netns:	sockets in other namespaces, by namespace
  * @backend_queues: connections that wait for a backend
  * @log_limits:	for what peers can cause, see worker_may_log()
  * @log_tell:	when the log is told how many lines were held back
@@ -80,7 +80,7 @@ struct worker {
 	struct timer trim;
 	struct timer leave;
 	struct load load;
-	struct mint_netns *mint_netns;
+	struct minted_netns *minted_netns;
 	struct backend_queue *backend_queues;
 	struct log_subjects log_limits;
 	struct timer log_tell;

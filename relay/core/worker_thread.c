@@ -14,7 +14,7 @@
 
 #include "relay/core/flow.h"
 #include "relay/core/handover.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/outbox.h"
 #include "relay/core/protocol.h"
 #include "relay/core/share.h"
@@ -99,7 +99,7 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 	(void)pollable;
 	(void)events;
 	wakeup_drain(worker->inbox.fd);
-	mint_mails_handle(worker);
+	minted_mails_handle(worker);
 	handle_mail(worker);
 	handover_take(worker);
 	inbox_take_orders(&worker->inbox, &orders);
@@ -186,7 +186,7 @@ void worker_thread_join(struct worker *worker)
 void worker_thread_done(struct worker *worker)
 {
 	after_batch(worker);
-	mint_mails_drop(worker);
+	minted_mails_drop(worker);
 	handover_drop(worker);
 	forget(worker);
 	worker_done(worker);

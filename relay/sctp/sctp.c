@@ -14,7 +14,7 @@
  * is closed politely lives on in the kernel until its peer has acknowledged
  * all, and holds its network namespace meanwhile. So it is closed only when its
  * association is gone, or aborted after the drain timeout. The same is true of
- * a socket to a backend in another namespace, which berthd makes, see mint.c.
+ * a socket to a backend in another namespace, which berthd makes, see minted.c.
  *
  * Every other end is an abort: every socket is born for that, see
  * common/stream.h, so that the kernel does the same if this process dies.
@@ -183,7 +183,7 @@ static void conn_close_backend(struct worker *worker, struct flow *flow,
 
 	side_forget(conn, backend);
 	/* berthd may not have closed its copy of a socket that it made. */
-	if (flow->upstream.mint && backend->poll.handler)
+	if (flow->upstream.minted && backend->poll.handler)
 		worker_unwatch(worker, backend->fd);
 	side_close(backend, reset);
 	conn_forget_backend(conn);

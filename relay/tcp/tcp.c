@@ -94,7 +94,7 @@ static void conn_close_backend(struct worker *worker, struct flow *flow,
 
 	tcp_drop(worker, conn, backend);
 	/* berthd may not have closed its copy of a socket that it made. */
-	if (flow->upstream.mint && backend->watched)
+	if (flow->upstream.minted && backend->watched)
 		worker_unwatch(worker, fd);
 	*backend = (struct side){ .fd = -1 };
 	if (fd >= 0 && reset)

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/* udp_ask.c - sessions that wait for a socket which berthd makes
+/* udp_ask.c - sessions that wait for a socket that berthd mints
  *
  * Theory of operation: a backend in another namespace, or one that is to see
- * the client's address, needs a socket that berthd makes (mint.h). A session is
- * in the table from its first datagram on. As long as it has no socket, it has
- * a struct udp_ask, which holds what the client sends meanwhile.
+ * the client's address, needs a socket that berthd mints (minted.h). A session
+ * is in the table from its first datagram on. As long as it has no socket, it
+ * has a struct udp_ask, which holds what the client sends meanwhile.
  *
  * An attacker who forges source addresses makes any number of sessions, and
- * each costs berthd some work. So a listener has only a few questions under
+ * each costs berthd some work. So a listener has only a few requests under
  * way, and sends the next one when one is answered: that bounds the queue in
  * front of berthd, in which the connections of others wait, too. Sessions whose
- * question is not sent yet wait here. There may be more of those, because a
+ * request is not sent yet wait here. There may be more of those, because a
  * burst of clients is nothing unusual. A client that finds no room to wait gets
  * no session, and no other session is ended for it. A listener has a part of
  * its namespace's room, and a namespace has a part of the worker's. So neither
  * one flooded listener nor very many in one namespace take all room.
  *
- * If the rule changes while a question is under way, berthd may answer that the
- * question is stale. Then the session ends, and what was held for it is handled
+ * If the rule changes while a request is under way, berthd may answer that the
+ * request is stale. Then the session ends, and what was held for it is handled
  * under the new rule as if it were received now: at once, or together with the
  * change if that is still in the inbox.
  *
- * If a session ends, its question cannot be called back. The question keeps its
+ * If a session ends, its request cannot be called back. The request keeps its
  * place among those under way until the answer comes. Otherwise sessions that
- * push each other out would send any number of questions.
+ * push each other out would send any number of requests.
  */
 #include "relay/udp/udp_ask.h"
 
@@ -35,7 +35,7 @@
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/core/listener.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
@@ -71,19 +71,19 @@
 #define REST_US (100 * USEC_PER_MSEC)
 
 /* An answer that has not come after this time is lost. Longer than what
- * minter.c waits for it. */
+ * requester.c waits for it. */
 #define LOST_US (35 * USEC_PER_SEC)
 
 /**
  * struct udp_ask - one session that waits; see the head of the file
  * @session:	NULL: it has ended
  * @prev, @next: in udp_asks.sent or udp_asks.waiting
- * @mint:	the question that is under way; NULL: none is
+ * @minted:	the request that is under way; NULL: none is
  * @sent:	the ask is in udp_asks.sent
- * @stale:	berthd answered that the question is stale, and the change of
+ * @stale:	berthd answered that the request is stale, and the change of
  *		the rule is in the inbox
- * @again:	an earlier question was stale: there is no third one
- * @sent_us:	when @mint was sent, monotonic
+ * @again:	an earlier request was stale: there is no third one
+ * @sent_us:	when @minted was sent, monotonic
  * @client, @client_port: with `transparent`, whom the socket stands in for;
  *		the port in host byte order
  */
@@ -91,7 +91,7 @@ struct udp_ask {
 	struct udp_asks *asks;
 	struct udp_session *session;
 	struct udp_ask *prev, *next;
-	struct mint *mint;
+	struct minted *minted;
 	bool sent;
 	bool stale;
 	bool again;
@@ -204,7 +204,7 @@ static void ask_free(struct worker *worker, struct udp_ask *ask)
 {
 	ask_unlist(ask);
 	count(worker, ask->asks, -1, 0);
-	(void)mint_free(worker, ask->mint);
+	(void)minted_free(worker, ask->minted);
 	free(ask);
 }
 
@@ -220,16 +220,16 @@ static struct udp_held ask_take_held(struct worker *worker, struct udp_ask *ask)
 
 /* Questions and answers */
 
-static void ask_answered(struct worker *worker, struct mint *mint);
+static void ask_answered(struct worker *worker, struct minted *minted);
 
 /* The session that takes the socket sets functions of its own. */
-static const struct mint_ops mint_ops = { .answered = ask_answered };
+static const struct minted_ops minted_ops = { .answered = ask_answered };
 
 static int ask_send(struct worker *worker, struct udp_ask *ask)
 {
 	struct udp_asks *asks = ask->asks;
 	const struct share *share = asks->share;
-	const struct mint_target target = {
+	const struct minted_purpose purpose = {
 		.id = share->listener->id,
 		.netns_id = share->listener->netns_id,
 		.serving = share->serving,
@@ -238,8 +238,8 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 		.client_port = ask->client_port,
 	};
 
-	ask->mint = mint_ask(worker, &target, &mint_ops, ask);
-	if (!ask->mint)
+	ask->minted = minted_request(worker, &purpose, &minted_ops, ask);
+	if (!ask->minted)
 		return -ENOMEM;
 	ask_unlist(ask);
 	ask->sent = true;
@@ -249,7 +249,7 @@ static int ask_send(struct worker *worker, struct udp_ask *ask)
 	return 0;
 }
 
-/* Sends the questions of those whose turn has come. */
+/* Sends the requests of those whose turn has come. */
 static void asks_go_on(struct worker *worker, struct udp_asks *asks)
 {
 	struct udp_ask *ask;
@@ -271,7 +271,7 @@ static bool change_is_coming(struct share *share)
 	return coming;
 }
 
-/* The rule changed while the question was under way. */
+/* The rule changed while the request was under way. */
 static void ask_was_stale(struct worker *worker, struct udp_ask *ask)
 {
 	struct udp_asks *asks = ask->asks;
@@ -284,12 +284,12 @@ static void ask_was_stale(struct worker *worker, struct udp_ask *ask)
 }
 
 static void ask_connect(struct worker *worker, struct udp_ask *ask,
-			struct mint *mint)
+			struct minted *minted)
 {
 	const struct udp_ask_ops *ops = ask->asks->ops;
 	struct udp_session *session = ask->session;
 	struct udp_held held;
-	int r = ops->connect(worker, session, mint);
+	int r = ops->connect(worker, session, minted);
 
 	if (r == 0) {
 		held = ask_take_held(worker, ask);
@@ -301,9 +301,9 @@ static void ask_connect(struct worker *worker, struct udp_ask *ask,
 	}
 }
 
-static void ask_answered(struct worker *worker, struct mint *mint)
+static void ask_answered(struct worker *worker, struct minted *minted)
 {
-	struct udp_ask *ask = mint->owner;
+	struct udp_ask *ask = minted->owner;
 	struct udp_asks *asks = ask->asks;
 	const struct serving *serving = asks->share->serving;
 
@@ -312,20 +312,20 @@ static void ask_answered(struct worker *worker, struct mint *mint)
 		asks_go_on(worker, asks);
 		return;
 	}
-	ask->mint = NULL;
-	if (mint->error == ESTALE && !ask->again) {
-		(void)mint_free(worker, mint);
+	ask->minted = NULL;
+	if (minted->error == ESTALE && !ask->again) {
+		(void)minted_free(worker, minted);
 		ask_was_stale(worker, ask);
 		asks_go_on(worker, asks);
 		return;
 	}
-	if (mint->fd < 0 && !udp_error_is_clients(serving, mint->error))
+	if (minted->fd < 0 && !udp_error_is_clients(serving, minted->error))
 		asks->rest_until_us = worker->now_us + REST_US;
-	ask_connect(worker, ask, mint);
+	ask_connect(worker, ask, minted);
 	asks_go_on(worker, asks);
 }
 
-/* Gives up the oldest question if its answer is lost. */
+/* Gives up the oldest request if its answer is lost. */
 static void asks_check(struct worker *worker, struct udp_asks *asks)
 {
 	struct udp_ask *oldest = asks->sent;
@@ -333,7 +333,7 @@ static void asks_check(struct worker *worker, struct udp_asks *asks)
 
 	if (!oldest || worker->now_us < oldest->sent_us + LOST_US)
 		return;
-	is_freed = oldest->session && !oldest->mint;
+	is_freed = oldest->session && !oldest->minted;
 	if (oldest->session)
 		asks->ops->refused(worker, oldest->session, -ETIMEDOUT);
 	if (!is_freed)
@@ -431,7 +431,7 @@ uint64_t udp_ask_leave(struct worker *worker, struct udp_session *session)
 		return 0;
 	held = ask_take_held(worker, ask);
 	ask->session = NULL;
-	if (!ask->mint)
+	if (!ask->minted)
 		ask_free(worker, ask);
 	return udp_held_drop(&held);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp_ask.h - sessions that wait for a socket which berthd makes
+/* udp_ask.h - sessions that wait for a socket that berthd mints
  *
  * All of it is for one worker's thread.
  */
@@ -14,7 +14,7 @@
 #include "relay/udp/udp_address.h"
 #include "relay/udp/udp_held.h"
 
-struct mint;
+struct minted;
 struct share;
 struct udp_ask;
 struct udp_batch;
@@ -24,7 +24,7 @@ struct worker;
 /**
  * struct udp_waited - what a client sent whose session has to begin anew
  * @prev, @next: in a utlist.h DL
- * @again:	the session's question to berthd was stale
+ * @again:	the session's request to berthd was stale
  */
 struct udp_waited {
 	struct udp_waited *prev, *next;
@@ -35,9 +35,9 @@ struct udp_waited {
 
 /**
  * struct udp_ask_ops - what becomes of sessions that wait
- * @connect:	berthd answered: connects @session with the socket of @mint, or
- *		else to another backend. Takes @mint. Returns 0; -EINPROGRESS:
- *		udp_ask() was called again; -errno
+ * @connect:	berthd answered: connects @session with the socket of @minted,
+ *		or else to another backend. Takes @minted. Returns 0;
+ *		-EINPROGRESS: udp_ask() was called again; -errno
  * @connected:	@session has a socket and waits no more: sends what is in @held,
  *		which is empty then
  * @refused:	@session gets no socket; @error is a negative errno. Logs it and
@@ -48,7 +48,7 @@ struct udp_waited {
  */
 struct udp_ask_ops {
 	int (*connect)(struct worker *worker, struct udp_session *session,
-		       struct mint *mint);
+		       struct minted *minted);
 	void (*connected)(struct worker *worker, struct udp_session *session,
 			  struct udp_held *held);
 	void (*refused)(struct worker *worker, struct udp_session *session,
@@ -62,10 +62,10 @@ struct udp_ask_ops {
  * struct udp_asks - the sessions of one share that wait; zero-initialize, and
  * set the first three
  * @of_worker:	what waits in all shares of the worker
- * @sent:	those whose question the main thread has, oldest first. Some of
+ * @sent:	those whose request the main thread has, oldest first. Some of
  *		the sessions have ended
- * @waiting:	those whose question is to be sent, in order
- * @n_sent:	questions in @sent
+ * @waiting:	those whose request is to be sent, in order
+ * @n_sent:	requests in @sent
  * @used:	what waits in this share, in both lists
  * @rest_until_us: monotonic time; until then no session begins to wait, because
  *		berthd refused a socket
@@ -117,20 +117,20 @@ uint64_t udp_ask_leave(struct worker *worker, struct udp_session *session);
  * udp_ask_again() - @session is one that began anew
  * @session:	NULL: nothing to do
  *
- * If it waits again, the next answer that its question is stale ends it.
+ * If it waits again, the next answer that its request is stale ends it.
  */
 void udp_ask_again(struct udp_session *session);
 
 /**
  * udp_asks_take() - ends the sessions of the share that wait
- * @only_stale:	only those whose question the change of the rule made stale
+ * @only_stale:	only those whose request the change of the rule made stale
  *
  * Return: what was held for them, for udp_ask_ops.begin_anew(); NULL: nothing.
  */
 struct udp_waited *udp_asks_take(struct worker *worker, struct udp_asks *asks,
 				 bool only_stale);
 
-/** udp_asks_done() - forgets the questions; the share has no session any more
+/** udp_asks_done() - forgets the requests; the share has no session any more
  */
 void udp_asks_done(struct worker *worker, struct udp_asks *asks);
 

@@ -23,7 +23,7 @@
 #include "relay/backend/backend_connect.h"
 #include "relay/backend/failover.h"
 #include "relay/core/admission.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
@@ -52,12 +52,12 @@ static int open_socket(struct udp_session *session,
 {
 	const struct listener *listener =
 		udp_front_of(session)->share->listener;
-	struct mint *mint = session->upstream.mint;
+	struct minted *minted = session->upstream.minted;
 	int family = target->address->sa_family, r = 0;
 	_cleanup_close_ int fd =
-		mint ? TAKE_FD(mint->fd)
-		     : socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			      0);
+		minted ? TAKE_FD(minted->fd)
+		       : socket(family,
+				SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -77,12 +77,12 @@ static int open_socket(struct udp_session *session,
 /* Backends */
 
 /* The namespace of the backend goes. */
-static void mint_gone(struct worker *worker, struct mint *mint)
+static void minted_gone(struct worker *worker, struct minted *minted)
 {
-	udp_end(worker, mint->owner);
+	udp_end(worker, minted->owner);
 }
 
-static const struct mint_ops mint_ops = { .gone = mint_gone };
+static const struct minted_ops minted_ops = { .gone = minted_gone };
 
 /* Connects to the backend that was picked. Return: 0; -EINPROGRESS: berthd was
  * asked for a socket; -errno. */
@@ -91,7 +91,7 @@ static int try_backend(struct worker *worker, struct udp_session *session)
 	struct udp_front *front = udp_front_of(session);
 	const struct serving_backend *target =
 		&front->share->serving->backends[session->upstream.index];
-	bool minted = session->upstream.mint;
+	bool minted = session->upstream.minted;
 	int r;
 
 	if (target->minted && !minted)
@@ -148,14 +148,14 @@ static int connect_session(struct worker *worker, struct udp_session *session,
 }
 
 int udp_begin_minted(struct worker *worker, struct udp_session *session,
-		     struct mint *mint)
+		     struct minted *minted)
 {
-	int r = -mint->error;
+	int r = -minted->error;
 
-	mint->ops = &mint_ops;
-	mint->owner = session;
-	session->upstream.mint = mint;
-	if (mint->fd >= 0)
+	minted->ops = &minted_ops;
+	minted->owner = session;
+	session->upstream.minted = minted;
+	if (minted->fd >= 0)
 		r = try_backend(worker, session);
 	r = connect_session(worker, session, r);
 	if (r == 0)

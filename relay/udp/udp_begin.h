@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-struct mint;
+struct minted;
 struct udp_front;
 struct udp_key;
 struct udp_session;
@@ -23,15 +23,14 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 			      const struct udp_key *key);
 
 /**
- * udp_begin_minted() - goes on with a session whose question berthd answered
- * @mint:	the answer; the session's from now on
+ * udp_begin_minted() - goes on with a session whose request berthd answered
+ * @minted:	the answer; the session's from now on
  *
- * A function for struct udp_ask_ops: connects @session with the socket of @mint
- * or to another backend.
- * Return: 0; -EINPROGRESS: berthd was asked for another socket; -errno of the
- * last backend.
+ * A function for struct udp_ask_ops: connects @session with the socket of
+ * @minted or to another backend. Return: 0; -EINPROGRESS: berthd was asked for
+ * another socket; -errno of the last backend.
  */
 int udp_begin_minted(struct worker *worker, struct udp_session *session,
-		     struct mint *mint);
+		     struct minted *minted);
 
 #endif

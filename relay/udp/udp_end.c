@@ -20,7 +20,7 @@
 #include "relay/backend/backend_log.h"
 #include "relay/core/admission.h"
 #include "relay/backend/backend_health.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
@@ -39,7 +39,7 @@ void udp_end_socket(struct worker *worker, struct udp_session *session)
 	admission_give_port(udp_front_of(session)->share->listener->netns,
 			    upstream->ports);
 	upstream->ports = 0;
-	upstream->mint = mint_free(worker, upstream->mint);
+	upstream->minted = minted_free(worker, upstream->minted);
 }
 
 void udp_end(struct worker *worker, struct udp_session *session)

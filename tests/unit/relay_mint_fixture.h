@@ -7,11 +7,10 @@
 
 #define LISTENER_ID 7
 
-/* Each question is for the one backend, in namespace "b".
+/* Each request is for the one backend, in namespace "b".
  * @ret_port:	of that backend
- * Return: the number of the question that comes, or 0 when none does. */
-static inline unsigned long long question_of(int wait_ms,
-					     unsigned int *ret_port)
+ * Return: the number of the request that comes, or 0 when none does. */
+static inline unsigned long long request_of(int wait_ms, unsigned int *ret_port)
 {
 	unsigned long long request, id;
 	unsigned int to;
@@ -34,7 +33,7 @@ static inline unsigned long long question_of(int wait_ms,
 }
 
 /* The same, whatever it is for. */
-static inline unsigned long long any_question(int wait_ms)
+static inline unsigned long long any_request(int wait_ms)
 {
 	unsigned long long request;
 	char text[256];
@@ -46,11 +45,11 @@ static inline unsigned long long any_question(int wait_ms)
 	return request;
 }
 
-static inline unsigned long long question(int wait_ms)
+static inline unsigned long long next_request(int wait_ms)
 {
 	unsigned int port;
 
-	return question_of(wait_ms, &port);
+	return request_of(wait_ms, &port);
 }
 
 /* Answers with @error. */

@@ -243,7 +243,7 @@ ssize_t recvmsg(int fd, struct msghdr *header, int flags)
 }
 
 /* Another thread closes something between the look at a message whose
- * descriptor had no room, and the question whether there is room. */
+ * descriptor had no room, and the request whether there is room. */
 static void test_descriptor_comes_free(void **state)
 {
 	static const char *const texts[] = {

@@ -36,7 +36,7 @@ static void test_respond(void **state)
 		client = connect_listener(listener);
 		/* Unread bytes must not turn the answer into a reset. */
 		if (i % 2)
-			say(client, "a question that nobody reads");
+			say(client, "a request that nobody reads");
 		expect(client, "ack");
 		expect_end(client);
 	}
@@ -81,9 +81,9 @@ static void test_forward_half_close(void **state)
 	/* The client ends first, the server still speaks. */
 	client = connect_listener(listener);
 	server = accept_from(backend);
-	say(client, "question");
+	say(client, "request");
 	assert_int_equal(shutdown(client, SHUT_WR), 0);
-	expect(server, "question");
+	expect(server, "request");
 	expect_silence(client);
 	say(server, "answer");
 	expect(client, "answer");

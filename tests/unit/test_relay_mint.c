@@ -67,7 +67,7 @@ static void probe(void)
 	int client_fd = client(), server_fd;
 	char byte = 0;
 
-	(void)close(answer(question(WAIT_S * 1000)));
+	(void)close(answer(next_request(WAIT_S * 1000)));
 	assert_int_equal(send(client_fd, "?", 1, MSG_NOSIGNAL), 1);
 	do {
 		server_fd = accepted();
@@ -96,7 +96,7 @@ static void test_copy_that_stays_open(void **state)
 	char byte;
 
 	(void)state;
-	copy_fd = answer(question(WAIT_S * 1000));
+	copy_fd = answer(next_request(WAIT_S * 1000));
 	server_fd = accepted();
 	exchange(client_fd, server_fd);
 	assert_int_equal(shutdown(client_fd, SHUT_WR), 0);
@@ -116,7 +116,7 @@ static void test_refused_by_berthd(void **state)
 	int client_fd = client();
 
 	(void)state;
-	refuse_with(question(WAIT_S * 1000), ENOENT);
+	refuse_with(next_request(WAIT_S * 1000), ENOENT);
 	expect_reset(client_fd);
 	probe();
 }
@@ -126,12 +126,12 @@ static void change(int to_fd, const char *more)
 	send_listener(LISTENER_ID, -1, "tcp", forward_to(to_fd, more));
 }
 
-/* The rule changes while the question is on its way: the client is connected
- * to what it says now, with another question. */
-static void test_stale_question(void **state)
+/* The rule changes while the request is on its way: the client is connected
+ * to what it says now, with another request. */
+static void test_stale_request(void **state)
 {
 	int client_fd = client(), server_fd, old_fd;
-	unsigned long long request = question(WAIT_S * 1000);
+	unsigned long long request = next_request(WAIT_S * 1000);
 	unsigned int port = 0;
 
 	(void)state;
@@ -140,7 +140,7 @@ static void test_stale_question(void **state)
 	set_wait(backend_fd, WAIT_S * 1000);
 	change(backend_fd, ",\"backend_namespace\":\"b\"");
 	refuse_with(request, ESTALE);
-	request = question_of(WAIT_S * 1000, &port);
+	request = request_of(WAIT_S * 1000, &port);
 	assert_int_equal(port, port_of(backend_fd));
 	(void)close(answer(request));
 	server_fd = accepted();
@@ -156,17 +156,17 @@ static void test_stale_question(void **state)
 
 /* berthd knows better, but nothing else was heard of: it is not asked for
  * ever, and the next client asks again. */
-static void test_stale_question_without_an_end(void **state)
+static void test_stale_request_without_an_end(void **state)
 {
 	int client_fd = client();
 
 	(void)state;
-	refuse_with(question(WAIT_S * 1000), ESTALE);
+	refuse_with(next_request(WAIT_S * 1000), ESTALE);
 	expect_reset(client_fd);
 	probe();
 }
 
-/* The rule of @before becomes that of @after while a client's question is on
+/* The rule of @before becomes that of @after while a client's request is on
  * its way; the client has said "?". Return: its connection. */
 static int client_of_changing_rule(const char *before, const char *after)
 {
@@ -176,7 +176,7 @@ static int client_of_changing_rule(const char *before, const char *after)
 	change(backend_fd, before);
 	client_fd = client();
 	say(client_fd, "?");
-	request = question(WAIT_S * 1000);
+	request = next_request(WAIT_S * 1000);
 	/* What it was before is another rule, too, when it is so again. */
 	change(backend_fd, ",\"backend_namespace\":\"other\"");
 	if (after)
@@ -201,7 +201,7 @@ static void expect_header(int server_fd, int client_fd)
 #define HEADER ",\"proxy_protocol\":\"v1\""
 
 /* The backend is told what the rule says now, before what the client said. */
-static void test_stale_question_and_headers(void **state)
+static void test_stale_request_and_headers(void **state)
 {
 	static const char *const rules[] = { PLACE, PLACE HEADER };
 	int client_fd, server_fd;
@@ -211,7 +211,7 @@ static void test_stale_question_and_headers(void **state)
 		for (int after = 0; after < 2; after++) {
 			client_fd = client_of_changing_rule(rules[before],
 							    rules[after]);
-			(void)close(answer(question(WAIT_S * 1000)));
+			(void)close(answer(next_request(WAIT_S * 1000)));
 			server_fd = accepted();
 			if (after)
 				expect_header(server_fd, client_fd);
@@ -223,7 +223,7 @@ static void test_stale_question_and_headers(void **state)
 }
 
 /* The header was read behind by a backend that did not take it. */
-static void test_stale_question_after_a_refusal(void **state)
+static void test_stale_request_after_a_refusal(void **state)
 {
 	int gone_fd = bound_socket(SOCK_STREAM, "127.0.0.1"), server_fd;
 	unsigned long long request;
@@ -239,11 +239,11 @@ static void test_stale_question_after_a_refusal(void **state)
 	send_listener(LISTENER_ID, -1, "tcp", to);
 	client_fd = client();
 	say(client_fd, "?");
-	(void)close(answer(question(WAIT_S * 1000)));
-	request = any_question(WAIT_S * 1000); /* for the second one */
+	(void)close(answer(next_request(WAIT_S * 1000)));
+	request = any_request(WAIT_S * 1000); /* for the second one */
 	change(backend_fd, PLACE);
 	refuse_with(request, ESTALE);
-	(void)close(answer(question(WAIT_S * 1000)));
+	(void)close(answer(next_request(WAIT_S * 1000)));
 	server_fd = accepted();
 	exchange_said(client_fd, server_fd);
 	(void)close(client_fd);
@@ -263,23 +263,23 @@ static void expect_echo_after(const char *before)
 	(void)close(client_fd);
 }
 
-static void test_stale_question_and_no_backend(void **state)
+static void test_stale_request_and_no_backend(void **state)
 {
 	(void)state;
 	expect_echo_after(PLACE);
 }
 
-static void test_stale_question_and_no_header(void **state)
+static void test_stale_request_and_no_header(void **state)
 {
 	(void)state;
 	expect_echo_after(PLACE HEADER);
 }
 
-/* What is withdrawn while the question is on its way is served as it was. */
+/* What is withdrawn while the request is on its way is served as it was. */
 static void test_withdrawn_meanwhile(void **state)
 {
 	int client_fd = client(), server_fd;
-	unsigned long long request = question(WAIT_S * 1000);
+	unsigned long long request = next_request(WAIT_S * 1000);
 	char text[256];
 
 	(void)state;
@@ -302,7 +302,7 @@ static void test_odd_answers(void **state)
 	(void)state;
 	(void)snprintf(text, sizeof(text),
 		       "{\"type\":\"socket\",\"request\":%llu,\"netns\":5}",
-		       question(WAIT_S * 1000));
+		       next_request(WAIT_S * 1000));
 	(void)close(answer(99));
 	berthd_says(text, -1);
 	expect_reset(client_fd);
@@ -313,7 +313,7 @@ static void test_odd_answers(void **state)
 static void test_client_that_left(void **state)
 {
 	int client_fd = client();
-	unsigned long long request = question(WAIT_S * 1000);
+	unsigned long long request = next_request(WAIT_S * 1000);
 
 	(void)state;
 	reset(client_fd);
@@ -328,7 +328,7 @@ static void test_namespace_goes(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		clients[i] = client();
-		(void)close(answer(question(WAIT_S * 1000)));
+		(void)close(answer(next_request(WAIT_S * 1000)));
 		servers[i] = accepted();
 		exchange(clients[i], servers[i]);
 	}
@@ -350,7 +350,7 @@ static void test_namespace_goes_with_the_answer(void **state)
 	int client_fd = client();
 
 	(void)state;
-	(void)close(answer(question(WAIT_S * 1000)));
+	(void)close(answer(next_request(WAIT_S * 1000)));
 	berthd_says("{\"type\":\"netns_gone\",\"netns\":5}", -1);
 	expect_closed("5");
 	expect_reset(client_fd);
@@ -365,19 +365,19 @@ static void test_no_more_questions_than_allowed(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
 		clients[i] = client();
 	for (unsigned int i = 1; i <= BERTH_SOCKETS_MAX; i++) {
-		request = question(WAIT_S * 1000);
+		request = next_request(WAIT_S * 1000);
 		assert_int_equal(request, i);
 	}
-	assert_int_equal(question(SOON_MS), 0);
+	assert_int_equal(next_request(SOON_MS), 0);
 	(void)close(answer(1));
-	assert_int_equal(question(WAIT_S * 1000), BERTH_SOCKETS_MAX + 1);
-	assert_int_equal(question(SOON_MS), 0);
+	assert_int_equal(next_request(WAIT_S * 1000), BERTH_SOCKETS_MAX + 1);
+	assert_int_equal(next_request(SOON_MS), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
 		(void)close(clients[i]);
 	/* berthd goes while the others are on their way. */
 }
 
-/* Return: the listener that the next question is for. */
+/* Return: the listener that the next request is for. */
 static unsigned long long asked_for(void)
 {
 	unsigned long long request, id;
@@ -409,9 +409,9 @@ static void test_namespaces_take_turns(void **state)
 		clients[i] = client();
 	for (size_t i = 0; i < BERTH_SOCKETS_MAX; i++)
 		assert_int_equal(asked_for(), LISTENER_ID);
-	assert_int_equal(question(SOON_MS), 0); /* the rest waits */
+	assert_int_equal(next_request(SOON_MS), 0); /* the rest waits */
 	other = connect_listener(fd);
-	assert_int_equal(question(SOON_MS), 0);
+	assert_int_equal(next_request(SOON_MS), 0);
 	for (unsigned int i = 1; i <= 4; i++)
 		refuse_with(i, ENOENT);
 	for (unsigned int i = 1; i <= 4; i++)
@@ -431,12 +431,12 @@ int main(void)
 		T(test_copy_that_stays_open),
 		T(test_refused_by_berthd),
 		T(test_namespaces_take_turns),
-		T(test_stale_question),
-		T(test_stale_question_without_an_end),
-		T(test_stale_question_and_headers),
-		T(test_stale_question_after_a_refusal),
-		T(test_stale_question_and_no_backend),
-		T(test_stale_question_and_no_header),
+		T(test_stale_request),
+		T(test_stale_request_without_an_end),
+		T(test_stale_request_and_headers),
+		T(test_stale_request_after_a_refusal),
+		T(test_stale_request_and_no_backend),
+		T(test_stale_request_and_no_header),
 		T(test_withdrawn_meanwhile),
 		T(test_odd_answers),
 		T(test_client_that_left),

@@ -116,7 +116,7 @@ static void probe(void)
 
 	do
 		say_byte(fd, '?');
-	while (!(request = question(SOON_MS)));
+	while (!(request = next_request(SOON_MS)));
 	answer(request);
 	expect_served(fd, '?');
 	say_byte(fd, '+');
@@ -138,17 +138,17 @@ static void test_keeps_what_is_said_meanwhile(void **state)
 
 	(void)state;
 	say_byte(fd, '1');
-	request = question(WAIT_S * 1000);
+	request = next_request(WAIT_S * 1000);
 	say_byte(fd, '2');
 	say_byte(fd, '3');
-	assert_int_equal(question(SOON_MS), 0); /* one is enough */
+	assert_int_equal(next_request(SOON_MS), 0); /* one is enough */
 	answer(request);
 	for (const char *byte = "123"; *byte; byte++)
 		expect_served(fd, *byte);
 	(void)close(fd);
 }
 
-/* Return: the last question; the first is number 1. */
+/* Return: the last request; the first is number 1. */
 static unsigned long long ask_all(int *clients)
 {
 	unsigned long long request = 0;
@@ -158,17 +158,17 @@ static unsigned long long ask_all(int *clients)
 		say_byte(clients[i], '?');
 	}
 	for (unsigned int i = 1; i <= SENT_MAX; i++) {
-		request = question(WAIT_S * 1000);
+		request = next_request(WAIT_S * 1000);
 		assert_int_equal(request, i);
 	}
-	assert_int_equal(question(SOON_MS), 0);
+	assert_int_equal(next_request(SOON_MS), 0);
 	return request;
 }
 
 /* More clients than may have sessions push each other out while berthd does not
- * answer. Their questions stay few, and what was asked in vain is not asked
+ * answer. Their requests stay few, and what was asked in vain is not asked
  * again. */
-static void test_few_questions(void **state)
+static void test_few_requests(void **state)
 {
 	int clients[CLIENTS];
 	unsigned long long request, answered = 0, last;
@@ -177,10 +177,10 @@ static void test_few_questions(void **state)
 	last = ask_all(clients);
 	while (answered < last) {
 		answer(++answered);
-		while ((request = question(answered < last ? 1 : SOON_MS)))
+		while ((request = next_request(answered < last ? 1 : SOON_MS)))
 			last = request;
 	}
-	/* The first questions, and those of the sessions that are left. */
+	/* The first requests, and those of the sessions that are left. */
 	assert_true(last <= SENT_MAX + SESSIONS_MAX);
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		expect(backend_fd, "?");
@@ -207,7 +207,7 @@ static void test_refused_by_berthd(void **state)
 
 	(void)state;
 	say_byte(fd, '?');
-	refuse_with(question(WAIT_S * 1000), ENOENT);
+	refuse_with(next_request(WAIT_S * 1000), ENOENT);
 	probe();
 	expect_silence(fd);
 	(void)close(fd);
@@ -224,12 +224,12 @@ static void test_odd_answers(void **state)
 	say_byte(fd, '?');
 	(void)snprintf(text, sizeof(text),
 		       "{\"type\":\"socket\",\"request\":%llu,\"netns\":5}",
-		       question(WAIT_S * 1000));
+		       next_request(WAIT_S * 1000));
 	berthd_says(text, -1);
 	answer(99);
 	probe();
 	say_byte(fd, '?');
-	(void)close(answer_with(question(WAIT_S * 1000), SOCK_STREAM));
+	(void)close(answer_with(next_request(WAIT_S * 1000), SOCK_STREAM));
 	probe();
 	answer(1); /* that one was answered */
 	probe();
@@ -246,7 +246,7 @@ static void test_namespace_goes(void **state)
 
 	(void)state;
 	say_byte(fd, '?');
-	answer(question(WAIT_S * 1000));
+	answer(next_request(WAIT_S * 1000));
 	assert_int_equal(recvfrom(backend_fd, &byte, 1, 0,
 				  (struct sockaddr *)&session, &len),
 			 1);
@@ -273,14 +273,14 @@ static void test_namespace_goes_with_the_answer(void **state)
 
 	(void)state;
 	say_byte(fd, '?');
-	answer(question(WAIT_S * 1000));
+	answer(next_request(WAIT_S * 1000));
 	netns_goes("5");
 	say_byte(fd, '?');
-	assert_true(question(WAIT_S * 1000) > 0); /* a new session */
+	assert_true(next_request(WAIT_S * 1000) > 0); /* a new session */
 	(void)close(fd);
 }
 
-/* The answer is to a question of before: the session does not stay with it.
+/* The answer is to a request of before: the session does not stay with it.
  * What it held went to the backend of then, or is kept for that of now. */
 static void test_changed_meanwhile(void **state)
 {
@@ -289,16 +289,16 @@ static void test_changed_meanwhile(void **state)
 
 	(void)state;
 	say_byte(fd, 'a');
-	request = question(WAIT_S * 1000);
+	request = next_request(WAIT_S * 1000);
 	berthd_says_forward(other_fd, -1);
 	say_byte(fd, 'b');
 	answer(request);
 	(void)close(TAKE_FD(backend_fd));
 	backend_fd = TAKE_FD(other_fd);
-	request = question(SOON_MS); /* if 'b' came behind the change */
+	request = next_request(SOON_MS); /* if 'b' came behind the change */
 	while (!request) {
 		say_byte(fd, 'b');
-		request = question(SOON_MS);
+		request = next_request(SOON_MS);
 	}
 	answer(request);
 	if (next_byte() == 'a')
@@ -308,7 +308,7 @@ static void test_changed_meanwhile(void **state)
 }
 
 /* The same, when berthd says so: nothing of what was said is lost. */
-static void test_stale_question(void **state)
+static void test_stale_request(void **state)
 {
 	unsigned long long request;
 	unsigned int port = 0;
@@ -316,12 +316,12 @@ static void test_stale_question(void **state)
 
 	(void)state;
 	say_byte(fd, 'a');
-	request = question(WAIT_S * 1000);
+	request = next_request(WAIT_S * 1000);
 	berthd_says_forward(other_fd, -1);
 	refuse_with(request, ESTALE);
 	(void)close(TAKE_FD(backend_fd));
 	backend_fd = TAKE_FD(other_fd);
-	request = question_of(WAIT_S * 1000, &port);
+	request = request_of(WAIT_S * 1000, &port);
 	assert_int_equal(port, port_of(backend_fd));
 	say_byte(fd, 'b');
 	answer(request);
@@ -331,7 +331,7 @@ static void test_stale_question(void **state)
 }
 
 /* The rule answers by itself now: all that was held, too. */
-static void test_stale_question_and_no_backend(void **state)
+static void test_stale_request_and_no_backend(void **state)
 {
 	unsigned long long request;
 	int fd = client();
@@ -339,9 +339,9 @@ static void test_stale_question_and_no_backend(void **state)
 
 	(void)state;
 	say_byte(fd, 'a');
-	request = question(WAIT_S * 1000);
+	request = next_request(WAIT_S * 1000);
 	say_byte(fd, 'b');
-	assert_int_equal(question(SOON_MS), 0); /* it is held */
+	assert_int_equal(next_request(SOON_MS), 0); /* it is held */
 	send_listener(LISTENER_ID, -1, "udp", "\"action\":\"echo\"");
 	refuse_with(request, ESTALE);
 	for (const char *expected = "ab"; *expected; expected++) {
@@ -353,15 +353,15 @@ static void test_stale_question_and_no_backend(void **state)
 
 /* berthd knows better, but nothing else was heard of: it is asked once more,
  * and not for ever. */
-static void test_stale_question_without_an_end(void **state)
+static void test_stale_request_without_an_end(void **state)
 {
 	int fd = client();
 
 	(void)state;
 	say_byte(fd, '?');
-	refuse_with(question(WAIT_S * 1000), ESTALE);
-	refuse_with(question(WAIT_S * 1000), ESTALE);
-	assert_int_equal(question(SOON_MS), 0);
+	refuse_with(next_request(WAIT_S * 1000), ESTALE);
+	refuse_with(next_request(WAIT_S * 1000), ESTALE);
+	assert_int_equal(next_request(SOON_MS), 0);
 	probe();
 	expect_silence(fd);
 	(void)close(fd);
@@ -375,7 +375,7 @@ static void test_withdrawn_meanwhile(void **state)
 
 	(void)state;
 	say_byte(fd, '?');
-	request = question(WAIT_S * 1000);
+	request = next_request(WAIT_S * 1000);
 	send_withdraw(LISTENER_ID, /* abort= */ true);
 	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
 	assert_non_null(strstr(text, "\"released\""));
@@ -393,16 +393,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_serves),
 		T(test_keeps_what_is_said_meanwhile),
-		T(test_few_questions),
+		T(test_few_requests),
 		T(test_berthd_goes),
 		T(test_refused_by_berthd),
 		T(test_odd_answers),
 		T(test_namespace_goes),
 		T(test_namespace_goes_with_the_answer),
 		T(test_changed_meanwhile),
-		T(test_stale_question),
-		T(test_stale_question_and_no_backend),
-		T(test_stale_question_without_an_end),
+		T(test_stale_request),
+		T(test_stale_request_and_no_backend),
+		T(test_stale_request_without_an_end),
 		T(test_withdrawn_meanwhile),
 	};
 #undef T

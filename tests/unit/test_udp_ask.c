@@ -16,7 +16,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/listener.h"
 #include "relay/core/outbox.h"
-#include "relay/core/mint.h"
+#include "relay/core/minted.h"
 #include "relay/core/serving.h"
 #include "relay/udp/udp_ask.h"
 #include "relay/udp/udp_front.h"
@@ -139,15 +139,16 @@ static void end_sessions(struct fixture *all, struct udp_front *front)
 static int teardown(void **state)
 {
 	struct fixture *all = *state;
-	struct mint *mint, *next;
+	struct minted *minted, *next;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all->fronts); i++) {
 		end_sessions(all, &all->fronts[i]);
 		(void)udp_table_free(all->fronts[i].table);
 	}
-	for (mint = STAILQ_FIRST(&all->outbox.questions); mint; mint = next) {
-		next = STAILQ_NEXT(mint, waiting);
-		mint_destroy(mint);
+	for (minted = STAILQ_FIRST(&all->outbox.requests); minted;
+	     minted = next) {
+		next = STAILQ_NEXT(minted, waiting);
+		minted_destroy(minted);
 	}
 	outbox_done(&all->outbox);
 	free(all);
