@@ -489,7 +489,7 @@ static void follow(struct client *client)
 }
 
 /* One more element, or the end of all. */
-static void feed(int more)
+static void feed_more(int more)
 {
 	bench.feed->known += more;
 	bench.feed->ended = more == 0;
@@ -510,7 +510,7 @@ static void test_replies_at_any_time(void **state)
 	/* To wait for what may never come has no deadline. */
 	run_for_us(60 * USEC_PER_MSEC);
 	assert_int_equal(client.replies, 1);
-	feed(1);
+	feed_more(1);
 	client_await(&client, 2);
 	assert_reply(&client, 1,
 		     "{\"parameters\": {\"events\": [0]}, "
@@ -518,13 +518,13 @@ static void test_replies_at_any_time(void **state)
 	varlink_output_wake(bench.feed->output); /* for nothing */
 	run_for_us(1000);
 	assert_int_equal(client.replies, 2);
-	feed(2);
+	feed_more(2);
 	varlink_output_wake(bench.feed->output); /* it does not wait */
 	client_await(&client, 3);
 	client_call(&client, "{\"method\": \"org.example.test.Echo\"}");
 	run_for_us(1000);
 	assert_int_equal(client.replies, 3);
-	feed(0);
+	feed_more(0);
 	client_await(&client, 5);
 	assert_reply(&client, 3, "{\"parameters\": {\"events\": []}}");
 	assert_int_equal(bench.lists_freed, 1);
@@ -546,7 +546,7 @@ static void test_follower_goes(void **state)
 	client_await(&client, 1);
 	assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
 	run_for_us(1000);
-	feed(1);
+	feed_more(1);
 	client_await(&client, 2);
 	run_for_us(1000);
 	client_close(&client);
@@ -569,7 +569,7 @@ static void test_follower_does_not_read(void **state)
 	follow(&client);
 	client_await(&client, 1);
 	assert_int_equal(loop_source_set_events(client.source, 0), 0);
-	feed(1000000);
+	feed_more(1000000);
 	run_for_us(100 * USEC_PER_MSEC);
 	assert_in_range(bench.feed->next, 1, 900000);
 	client_close(&client);
@@ -587,7 +587,7 @@ static void test_follower_is_not_idle(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		assert_int_equal(client_open(&others[i], true), 0);
 	run_for_us(1000);
-	feed(1);
+	feed_more(1);
 	client_await(&waiting, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		client_close(&others[i]);
