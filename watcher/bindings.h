@@ -14,10 +14,10 @@
 
 /**
  * struct binding - a link and the process that it meant first
- * @link:	the identity of the chain of links, see struct link_end
+ * @link:	the identity of the link, see struct link_end
  * @task:	the process; without identity: it had ended before the link was
  *		first seen
- * @users:	names that are this link; without one it is kept for a while
+ * @users:	names that lead through it; without one it is kept for a while
  */
 struct binding {
 	uint64_t link;

@@ -239,8 +239,12 @@ static uint64_t mix_time(uint64_t hash, const struct statx_timestamp *time)
 	return mix(mix(hash, (uint64_t)time->tv_sec), time->tv_nsec);
 }
 
-/* Follows the one link that @stx describes. The text of a link never changes,
- * so the time of its last modification is when it was made; a rename keeps it.
+/*
+ * Follows the one link that @stx describes, which is the last one so far. The
+ * last link of a chain names the process: a link to that link means the same
+ * process, even if it was made when a stranger had the number. The text of a
+ * link never changes, so the time of its last modification is when it was made;
+ * a rename keeps it.
  */
 static int follow_one(struct link_end *at, const struct statx *stx)
 {
@@ -251,9 +255,9 @@ static int follow_one(struct link_end *at, const struct statx *stx)
 	if (n < 0)
 		return -errno;
 	target[n] = '\0';
-	at->identity = mix(at->identity,
-			   makedev(stx->stx_dev_major, stx->stx_dev_minor));
-	at->identity = mix(at->identity, stx->stx_ino);
+	at->identity =
+		mix(mix(0, makedev(stx->stx_dev_major, stx->stx_dev_minor)),
+		    stx->stx_ino);
 	at->identity = mix_time(at->identity, &stx->stx_mtime);
 	if (stx->stx_mask & STATX_BTIME)
 		at->identity = mix_time(at->identity, &stx->stx_btime);

@@ -135,6 +135,22 @@ def test_number_is_given_to_a_stranger_before_it_is_seen(world):
     assert of(pid).listeners() == set()
 
 
+def test_link_to_a_link_whose_number_is_a_strangers(world):
+    """Made later, it means what the other one means: nothing any more."""
+    tenant = Tenant(world)
+    pid = tenant.pid
+    berthd = world.berthd(ack())
+    wait_open(world.symlink(f"/proc/{pid}/ns/net", "link"))
+    tenant.kill()
+    wait_equal(berthd.names, [], "no namespace")
+    Tenant(world, number=pid)
+    world.symlink("link", "later")
+    for name in ("link", "later"):
+        wait_for(lambda: "another has the number"
+                 in berthd.pending().get(name, ""), name)
+    stays(lambda: of(pid).listeners() == set(), "a stranger's namespace", 0.3)
+
+
 @pytest.mark.parametrize("target", [
     absolute, relative, of_main_thread, chain])
 def test_number_of_a_process_that_had_ended_before(world, target):
