@@ -38,12 +38,15 @@ def udp_client(world, netns, port):
 
 
 def answered(client, backend):
-    """Asks until the backend has heard it, and answers."""
+    """Asks until the backend has heard it, and answers. Another client's
+    question, asked more than once, may still lie there."""
+    question = b"question %d" % client.getsockname()[1]
+
     def heard():
-        client.send(b"question")
+        client.send(question)
         while select.select([backend], [], [], 0.1)[0]:
             data, session = backend.recvfrom(100)
-            if data == b"question":
+            if data == question:
                 return session
         return None
 
