@@ -470,7 +470,6 @@ def test_host_addresses(world):
     assert berthd.listeners() == []
 
 
-@pytest.mark.kernel
 def test_address_flood_costs_itself_only(world):
     """5,000 addresses in one namespace meet the limit; others are served."""
     flood, other = world.netns("flood"), world.netns("other")

@@ -13,7 +13,7 @@ from harness.rules import ack
 from harness.wait import wait_equal, wait_for
 from harness.witness import NsidMonitor
 
-pytestmark = [pytest.mark.kernel, pytest.mark.alone]
+pytestmark = pytest.mark.alone
 
 QUEUED = "/proc/sys/fs/inotify/max_queued_events"
 
@@ -32,6 +32,7 @@ def inotify_queue(length):
             file.write(before)
 
 
+@pytest.mark.kernel
 def test_names_overflow(world):
     """Creations and deletions are lost; the directory is read again."""
     monitor = NsidMonitor(world)
@@ -77,6 +78,7 @@ def test_names_overflow_again_and_again(world):
     assert berthd.status()["events"]["names_overflows"] >= 5
 
 
+@pytest.mark.kernel
 def test_rules_overflow(world):
     netns = world.netns("n")
     with inotify_queue(4):
@@ -93,6 +95,7 @@ def test_rules_overflow(world):
                "the rules that are there")
 
 
+@pytest.mark.kernel
 def test_netlink_overflow(world):
     """Address events of all namespaces are lost; all are read again."""
     monitor = NsidMonitor(world)
@@ -143,6 +146,7 @@ def change_address(sock, kind, address):
     sock.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
 
 
+@pytest.mark.kernel
 def test_netlink_events_right_after_an_overflow(world):
     """The kernel drops them, and says nothing, until its queue is empty."""
     flood = world.netns("flood")
@@ -166,6 +170,7 @@ def test_netlink_events_right_after_an_overflow(world):
     assert berthd.status()["events"]["netlink_overflows"] >= 1
 
 
+@pytest.mark.kernel
 def test_netlink_overflow_under_an_unending_flood(world):
     """The others are served although one namespace floods without end."""
     flood, other = world.netns("flood"), world.netns("other")

@@ -165,7 +165,6 @@ def limit_icmp(place, milliseconds):
     place.sysctl("net.ipv6.icmp.ratelimit", milliseconds)
 
 
-@KERNEL
 @both
 def test_router_that_rarely_says_so(world, front, near, router, far, family):
     """Some session is told; the others, which had no answer since, believe
@@ -221,7 +220,6 @@ def block(place, family):
         pytest.skip(f"no nftables in this kernel: {error}")
 
 
-@KERNEL
 @both
 def test_firewall_forbids_one(world, front, near, router, far, family):
     """sendto(2) says EPERM."""
@@ -302,7 +300,6 @@ def test_route_that_is_gone_for_a_while(world, front, near, router, far,
 # The own address
 
 
-@KERNEL
 @both
 def test_own_address_is_gone(world, front, near, router, far, family):
     """The session gets a socket with the new address, and nobody is said to
