@@ -10,7 +10,9 @@
  *
  * An address has one entry for its first claim, and one more for each
  * interface that a claim is bound to: those stand beside each other, but not
- * beside one that is bound to none.
+ * beside one that is bound to none. A wildcard is never bound, see
+ * `interface_bound` in parse_option.c: so the first claim of a kind is in its
+ * way if any is, and it need not look at the others.
  *
  * Rules choose ports, so the first table is a hash table. A container chooses
  * its addresses and could choose ones that collide, so the second is a
