@@ -9,14 +9,6 @@
 
 #include "common/util.h"
 
-static bool is_v4_mapped(const struct ip_addr *addr)
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return addr->family == AF_INET6 &&
-	       memcmp(addr->bytes, prefix, sizeof(prefix)) == 0;
-}
-
 /* Is it the address of a multicast group, or in IPv4 one above those: reserved
  * or broadcast? */
 static bool is_multicast(const struct ip_addr *addr)
@@ -28,7 +20,7 @@ static const char *source_problem(const struct ip_addr *addr)
 {
 	if (ip_addr_is_any(addr))
 		return "one address; without \"from\" the kernel chooses it";
-	if (is_v4_mapped(addr))
+	if (ip_addr_is_v4_mapped(addr))
 		return "plain IPv4";
 	if (is_multicast(addr))
 		return "an address that one host has";

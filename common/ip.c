@@ -55,6 +55,14 @@ bool ip_addr_is_loopback(const struct ip_addr *addr)
 	return memcmp(addr->bytes, loopback6, sizeof(loopback6)) == 0;
 }
 
+bool ip_addr_is_v4_mapped(const struct ip_addr *addr)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return addr->family == AF_INET6 &&
+	       memcmp(addr->bytes, prefix, sizeof(prefix)) == 0;
+}
+
 bool ip_addr_is_link_local(const struct ip_addr *addr)
 {
 	return addr->family == AF_INET6 && addr->bytes[0] == 0xfe &&

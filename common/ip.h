@@ -46,6 +46,10 @@ bool ip_addr_is_any(const struct ip_addr *addr);
 /** ip_addr_is_loopback() - 127/8 or ::1? */
 bool ip_addr_is_loopback(const struct ip_addr *addr);
 
+/** ip_addr_is_v4_mapped() - is it an IPv6 address that stands for an IPv4 one,
+ * ::ffff:0:0/96? */
+bool ip_addr_is_v4_mapped(const struct ip_addr *addr);
+
 /** ip_addr_is_link_local() - is it in fe80::/10, and so needs a scope?
  * 169.254/16 needs none. */
 bool ip_addr_is_link_local(const struct ip_addr *addr);

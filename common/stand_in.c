@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 
 /* The first byte of a multicast address; in IPv4 all addresses above are
@@ -22,11 +21,10 @@ static bool is_elsewhere6(const struct ip_addr *addr)
 {
 	static const struct ip_addr loopback = { .family = AF_INET6,
 						 .bytes[15] = 1 };
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 	return !ip_addr_is_any(addr) && !ip_addr_equal(addr, &loopback) &&
 	       !ip_addr_is_link_local(addr) && addr->bytes[0] != GROUP6 &&
-	       memcmp(addr->bytes, mapped, sizeof(mapped)) != 0;
+	       !ip_addr_is_v4_mapped(addr);
 }
 
 int stand_in_check(const struct ip_addr *client, int family)
