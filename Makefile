@@ -31,13 +31,11 @@ BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-# Every C file of a folder belongs to its program, and each tests/*/*.c is a program of its own.
-daemon_folders = daemon $(addprefix daemon/,consumers control)
-relay_folders = relay $(addprefix relay/,core backend tcp udp sctp)
-folders = common watcher rules binder $(daemon_folders) $(relay_folders) ctl lib
-src = $(wildcard $(1)/*.c)
-berthd_src = $(foreach folder,$(daemon_folders) watcher rules binder common,$(call src,$(folder)))
-relay_src = $(foreach folder,$(relay_folders) lib common,$(call src,$(folder)))
+# Every C file of a folder and its rooms belongs to its program, and each tests/*/*.c is a program of its own.
+folders = common watcher rules binder daemon relay ctl lib
+src = $(wildcard $(1)/*.c $(1)/*/*.c)
+berthd_src = $(foreach folder,daemon watcher rules binder common,$(call src,$(folder)))
+relay_src = $(foreach folder,relay lib common,$(call src,$(folder)))
 ctl_src = $(foreach folder,ctl lib common,$(call src,$(folder)))
 all_src = $(sort $(berthd_src) $(relay_src) $(ctl_src))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
@@ -51,6 +49,7 @@ fuzz_tests = $(addprefix fuzz_,$(call names,tests/fuzz/fuzz_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
 bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),$(call names,tests/bench/)))
 
+# Both cores, unless the user said how many.
 make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 make_step = +$(Q)$(MAKE) --no-print-directory
 make_beside = $(make_step) -j$(or $(1),2) -Otarget
@@ -124,7 +123,7 @@ check-vm: dependencies-build-test-vm
 check-vm-%:
 	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(VM_CPUS) --without-sctp -- \
 		env STAGES='$(VM_STAGES)' TESTS='$(VM_TESTS)' KERNELS='$(VM_KERNELS)' tests/vm/suite $(unit_programs)
-headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders))))
+headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders)) $(addsuffix /*/*.h,$(folders))))
 
 lint: dependencies-build-test-lint
 	$(Q)COMPILE='$(subst ','\'',$(BASE_CPPFLAGS) $(PKG_CFLAGS))' tests/lint/run
