@@ -220,6 +220,7 @@ def block(place, family):
         pytest.skip(f"no nftables in this kernel: {error}")
 
 
+@KERNEL
 @both
 def test_firewall_forbids_one(world, front, near, router, far, family):
     """sendto(2) says EPERM."""
@@ -300,6 +301,7 @@ def test_route_that_is_gone_for_a_while(world, front, near, router, far,
 # The own address
 
 
+@KERNEL
 @both
 def test_own_address_is_gone(world, front, near, router, far, family):
     """The session gets a socket with the new address, and nobody is said to
