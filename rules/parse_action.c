@@ -9,12 +9,10 @@
 #include "rules/suggest.h"
 #include "rules/template.h"
 
-#define TEXT_MAX                                                             \
-	4096u /* of `respond`: one write(2) into a fresh connection takes it \
-		 whole */
-#define NAME_MAX_LEN                                                      \
-	64u /* of a consumer: it is a file's name, and fits a column of a \
-	       table */
+/* One write(2) into a fresh connection takes the text of `respond` whole. */
+#define TEXT_MAX 4096u
+/* The name of a consumer is a file's name, and fits a column of a table. */
+#define NAME_MAX_LEN 64u
 #define NETNS_NAME_MAX 255u
 #define CONNECT_TIMEOUT_MAX_MS (UINT64_C(3600) * 1000)
 #define IDLE_TIMEOUT_MAX_MS (UINT64_C(1000) * 3600 * 1000)

@@ -12,9 +12,8 @@
 #define ON_UDP BIT(PROTOCOL_UDP)
 #define ON_SCTP (BIT(PROTOCOL_SCTP) | BIT(PROTOCOL_SCTP_SEQPACKET))
 
-#define BUFFER_MAX   \
-	(UINT64_C(1) \
-	 << 30) /* the kernel doubles the value and keeps it in an int */
+/* The kernel doubles the value and keeps it in an int. */
+#define BUFFER_MAX (UINT64_C(1) << 30)
 #define KEEPALIVE_MAX_MS (UINT64_C(32767) * 1000) /* MAX_TCP_KEEPIDLE */
 #define DEFER_ACCEPT_MAX_MS (UINT64_C(3600) * 1000)
 #define DSCP_MAX 63u

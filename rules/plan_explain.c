@@ -11,8 +11,7 @@
 #include "common/util.h"
 #include "rules/match.h"
 
-#define LISTED_MAX \
-	4 /* more names or addresses do not fit into a reason of one line */
+#define LISTED_MAX 4 /* more names do not fit into a reason of one line */
 
 static void print_patterns(FILE *f, const struct pattern *patterns, size_t n)
 {

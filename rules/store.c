@@ -42,8 +42,7 @@
 #define SETTLE_MAX_US (100 * USEC_PER_MSEC)
 #define WRITER_PATIENCE_US (2 * USEC_PER_SEC)
 #define RETRY_US USEC_PER_SEC
-#define MOUNTS_PAUSE_US \
-	(100 * USEC_PER_MSEC) /* between two looks at the files */
+#define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* between looks at the files */
 
 /* How many files are waited for while they are written. Further ones are read
  * at once, and again when they are closed. */

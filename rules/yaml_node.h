@@ -8,9 +8,7 @@
 
 #define YAML_TEXT_MAX (1024u * 1024u) /* a file: no person writes more */
 #define YAML_DEPTH_MAX 16u /* the language needs seven levels */
-#define YAML_NODES_MAX                                         \
-	100000u /* bounds the memory of one file to some 8 MiB \
-		 */
+#define YAML_NODES_MAX 100000u /* a file's nodes take some 8 MiB at most */
 #define YAML_PROBLEM_MAX 320
 
 enum yaml_node_kind { NODE_SCALAR, NODE_LIST, NODE_MAPPING };

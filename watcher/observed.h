@@ -9,11 +9,10 @@
 
 #include "common/netns.h"
 
-/* What an update did: bits. */
-#define OBSERVED_CHANGED 1u /* @netns is not what it was */
-#define OBSERVED_OMITTED                                                  \
-	2u /* the limit or memory left something out: what is kept may be \
-	      stale */
+/* What an update did, as bits: it changed the netns; the limit, or a lack of
+ * memory, left something out, so that what is kept may be stale. */
+#define OBSERVED_CHANGED 1u
+#define OBSERVED_OMITTED 2u
 
 /*
  * All functions keep both arrays sorted. @max limits each array.
