@@ -409,6 +409,11 @@ def listing_all_the_time(command):
         thread.join()
 
 
+def percentile99(samples):
+    """The slowest of all is what else the machine did."""
+    return statistics.quantiles(samples, n=100)[98]
+
+
 def run_time(command):
     """Seconds until it ended, and its own on a CPU."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -447,7 +452,8 @@ def bench_listing(bench, args):
                 return bench.samples_us("measure_appears", "names", directory,
                                         ports[0], first, count, n)
 
-            count = 50 if args.quick else 200
+            # Long enough for several listings to fall into it.
+            count = 50 if args.quick else 1000
             alone = appears(n, count)
             with listing_all_the_time(command) as seconds:
                 beside = appears(n + count, count)
@@ -456,8 +462,11 @@ def bench_listing(bench, args):
             bench.report.single("a namespace appears, listings back to back",
                                 "us", beside,
                                 limit=statistics.median(alone) + 5000)
-            bench.report.value("  the slowest of them, us", round(max(beside)),
-                               round(statistics.median(alone)) + 5000)
+            bench.report.value("  99 of 100, nobody lists, within us",
+                               round(percentile99(alone)))
+            bench.report.value("  99 of 100 beside listings, within us",
+                               round(percentile99(beside)),
+                               round(percentile99(alone)) + 5000)
             bench.report.value("  listings meanwhile", len(seconds))
 
 
