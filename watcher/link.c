@@ -23,6 +23,7 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -172,65 +173,78 @@ static int find_task(struct link_end *at)
 	return 1;
 }
 
-/* @path does not exist. Return: the number of the thread whose directory it
- * was: the last component that is a number, in the part of /proc that is not
- * there; 0: it was no thread's. */
-static pid_t find_missing(int dir_fd, char *path)
+/* Return: the last number among the directories of @path; 0: there is none. */
+static pid_t last_number(const char *path)
 {
+	const char *slash;
 	pid_t number = 0;
-	char *slash, *end, *component;
-	long value;
 
-	do {
-		_cleanup_close_ int fd = -1;
+	for (; (slash = strchr(path, '/')); path = slash + 1) {
+		char *end;
+		long value = strtol(path, &end, 10);
 
-		slash = strrchr(path, '/');
-		component = slash ? slash + 1 : path;
-		value = strtol(component, &end, 10);
-		if (number == 0 && end != component && !*end && value > 0 &&
-		    value <= INT_MAX)
+		if (end == slash && value > 0 && value <= INT_MAX)
 			number = (pid_t)value;
-		if (slash)
-			*slash = '\0';
-		if (number == 0)
-			continue;
-		fd = open_place(dir_fd, slash ? (*path ? path : "/") : ".",
-				O_PATH | O_DIRECTORY, RESOLVE_NO_MAGICLINKS);
-		if (fd >= 0)
-			return is_in_proc(fd) ? number : 0;
-	} while (slash);
-	return 0;
+	}
+	return number;
 }
 
-/* Moves to the place that @path means, seen from where @at is. */
-static int go_to(struct link_end *at, char *path)
+/* Moves to the directory @name, seen from where @at is. Return: 0; -ELOOP for a
+ * link that @resolve forbids; -errno of openat2(2). */
+static int enter(struct link_end *at, const char *name, uint64_t resolve)
 {
-	size_t len = strlen(path);
-	const char *dir = ".", *name = path;
-	char *slash;
-	int fd;
+	int fd = open_place(at->dir_fd, name, O_PATH | O_DIRECTORY,
+			    RESOLVE_NO_MAGICLINKS | resolve);
 
-	while (len > 1 && path[len - 1] == '/')
-		path[--len] = '\0';
-	slash = strrchr(path, '/');
-	if (slash) {
-		dir = slash == path ? "/" : path;
-		name = slash + 1;
-		*slash = '\0';
-	}
-	if (!*name)
-		name = "."; /* the root */
-	if (strlen(name) > NAME_MAX)
-		return -ENAMETOOLONG;
-	fd = open_place(at->dir_fd, dir, O_PATH | O_DIRECTORY,
-			RESOLVE_NO_MAGICLINKS);
-	if (fd == -ENOENT && slash && slash != path)
-		at->task.number = find_missing(at->dir_fd, path);
 	if (fd < 0)
 		return fd;
 	cleanup_close(&at->dir_fd);
 	at->dir_fd = fd;
-	memcpy(at->name, name, strlen(name) + 1);
+	return 0;
+}
+
+/* Moves to the directory @at->name, which @path begins with. Links in /proc
+ * ("self") are nobody's, and are just followed. Return: 1: somebody made a link
+ * of this name; 0; -errno. */
+static int enter_next(struct link_end *at, const char *path)
+{
+	int r = enter(at, at->name, RESOLVE_NO_SYMLINKS);
+
+	if (r == -ELOOP)
+		return is_in_proc(at->dir_fd) ? enter(at, at->name, 0) : 1;
+	if (r == -ENOENT && is_in_proc(at->dir_fd))
+		at->task.number = last_number(path); /* whose it was */
+	return r;
+}
+
+/* Moves along @path, seen from where @at is, to its first link or, without one,
+ * to its last component. Leaves in @path what is behind that. */
+static int go_to(struct link_end *at, char *path)
+{
+	const char *next = path, *rest;
+	int r = *path == '/' ? enter(at, "/", 0) : 0;
+
+	for (; r == 0; next = rest) {
+		size_t len;
+
+		next += strspn(next, "/");
+		len = strcspn(next, "/");
+		if (len > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(at->name, next, len);
+		at->name[len] = '\0';
+		rest = next + len + strspn(next + len, "/");
+		if (!*rest)
+			break;
+		r = enter_next(at, next);
+		if (r > 0)
+			break;
+	}
+	if (r < 0)
+		return r;
+	if (!at->name[0])
+		memcpy(at->name, ".", sizeof(".")); /* the root */
+	memmove(path, rest, strlen(rest) + 1);
 	return 0;
 }
 
@@ -239,33 +253,48 @@ static uint64_t mix_time(uint64_t hash, const struct statx_timestamp *time)
 	return mix(mix(hash, (uint64_t)time->tv_sec), time->tv_nsec);
 }
 
-/*
- * Follows the one link that @stx describes, which is the last one so far. The
- * last link of a chain names the process: a link to that link means the same
- * process, even if it was made when a stranger had the number. The text of a
- * link never changes, so the time of its last modification is when it was made;
- * a rename keeps it.
- */
-static int follow_one(struct link_end *at, const struct statx *stx)
+/* The text of a link never changes, so the time of its last modification is
+ * when it was made; a rename keeps it. */
+static uint64_t link_identity(const struct statx *stx)
 {
-	char target[PATH_MAX];
-	ssize_t n =
-		readlinkat(at->dir_fd, at->name, target, sizeof(target) - 1);
+	uint64_t identity =
+		mix(mix(0, makedev(stx->stx_dev_major, stx->stx_dev_minor)),
+		    stx->stx_ino);
+
+	identity = mix_time(identity, &stx->stx_mtime);
+	return stx->stx_mask & STATX_BTIME ? mix_time(identity, &stx->stx_btime)
+					   : identity;
+}
+
+/*
+ * Follows the link at @at, which @stx describes; @rest is what is behind it,
+ * before and afterwards.
+ *
+ * The link whose text has the number names the process: a link to that link
+ * means the same process, even if it was made when a stranger had the number.
+ * That is the last link of all, unless what is behind it has the number.
+ */
+static int follow_one(struct link_end *at, const struct statx *stx, char *rest)
+{
+	char path[PATH_MAX * 2];
+	ssize_t n = readlinkat(at->dir_fd, at->name, path, PATH_MAX - 1);
 
 	if (n < 0)
 		return -errno;
-	target[n] = '\0';
-	at->identity =
-		mix(mix(0, makedev(stx->stx_dev_major, stx->stx_dev_minor)),
-		    stx->stx_ino);
-	at->identity = mix_time(at->identity, &stx->stx_mtime);
-	if (stx->stx_mask & STATX_BTIME)
-		at->identity = mix_time(at->identity, &stx->stx_btime);
-	return go_to(at, target);
+	if (last_number(rest) == 0)
+		at->identity = link_identity(stx);
+	path[n] = '\0';
+	if (*rest)
+		(void)snprintf(path + n, sizeof(path) - (size_t)n, "/%s", rest);
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(rest, path, strlen(path) + 1);
+	return go_to(at, rest);
 }
 
 static int follow_all(struct link_end *at)
 {
+	char rest[PATH_MAX] = "";
 	struct statx stx;
 	int r;
 
@@ -276,13 +305,13 @@ static int follow_all(struct link_end *at)
 			  &stx) < 0)
 			r = -errno;
 		else if (!S_ISLNK(stx.stx_mode))
-			return 0;
+			return *rest ? -ENOLINK : 0; /* exchanged meanwhile */
 		else
 			r = find_task(at);
 		if (r > 0)
 			return 0;
 		if (r == 0)
-			r = follow_one(at, &stx);
+			r = follow_one(at, &stx, rest);
 		if (r == -ESRCH ||
 		    ((r == -ENOENT || r == -ENOTDIR) && at->identity != 0))
 			return -ENOLINK;

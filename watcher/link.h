@@ -23,8 +23,8 @@ struct task {
  *		to one thread for ever: when that has ended, nothing can be
  *		opened through it, even if another thread has the number.
  * @name:	the last component; in /proc/PID a link of the kernel's own
- * @identity:	of the last link of the chain, whose text names @task: another
- *		one when that link is made anew
+ * @identity:	of the link whose text has the number of @task, or of the last
+ *		one: another one when that link is made anew
  * @task:	the thread whose /proc/PID/ns, /proc/PID/fd or the like
  *		@dir_fd is
  * @pid_fd:	of @task, readable when it has ended; -1: there is none, or this

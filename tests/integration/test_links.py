@@ -91,7 +91,8 @@ def test_thread_of_a_process(world, monitor):
     wait_equal(berthd.names, [], "no namespace")
 
 
-@pytest.mark.parametrize("target", [absolute, relative, chain])
+@pytest.mark.parametrize("target", [
+    absolute, relative, chain, through_directory])
 def test_number_is_given_to_a_stranger(world, target):
     """The link is dead then, whatever else happens, until it is made anew."""
     tenant = Tenant(world)
@@ -151,8 +152,51 @@ def test_link_to_a_link_whose_number_is_a_strangers(world):
     stays(lambda: of(pid).listeners() == set(), "a stranger's namespace", 0.3)
 
 
+def test_directory_that_is_a_link_names_the_process(world):
+    """Who leads through it means its process, until it is made anew."""
+    tenant = Tenant(world)
+    pid = tenant.pid
+    berthd = world.berthd(ack())
+    target = through_directory(world, tenant)
+    wait_open(world.symlink(target, "link"))
+    tenant.kill()
+    wait_equal(berthd.names, [], "no namespace")
+    Tenant(world, number=pid)
+    world.symlink(target, "new")
+    os.rename(world.dir / "new", world.dir / "link")
+    world.symlink("link", "later")
+    for name in ("link", "later"):
+        wait_for(lambda: "another has the number"
+                 in berthd.pending().get(name, ""), name)
+    stays(lambda: of(pid).listeners() == set(), "a stranger's namespace", 0.3)
+    os.symlink(f"/proc/{pid}", world.base / "new")
+    os.rename(world.base / "new", world.base / "process")
+    remount(world)
+    wait_open(of(pid))
+    assert sorted(berthd.names()) == ["later", "link"]
+
+
+def test_many_processes_through_a_directory_that_is_a_link(world):
+    """It names none of them: each link has the number of its own."""
+    tenants = [Tenant(world) for _ in range(2)]
+    os.symlink("/proc", world.base / "proc")
+    berthd = world.berthd(ack())
+    for i, tenant in enumerate(tenants):
+        world.symlink(world.base / f"proc/{tenant.pid}/ns/net", f"n{i}")
+        wait_open(of(tenant.pid))
+    pid = tenants[0].pid
+    tenants[0].kill()
+    wait_equal(berthd.names, ["n1"], "the other name")
+    Tenant(world, number=pid)
+    remount(world)
+    wait_for(lambda: "another has the number" in berthd.pending()["n0"],
+             "the number to be seen at another")
+    assert of(pid).listeners() == set()
+    assert berthd.names() == ["n1"]
+
+
 @pytest.mark.parametrize("target", [
-    absolute, relative, of_main_thread, chain])
+    absolute, relative, of_main_thread, chain, through_directory])
 def test_number_of_a_process_that_had_ended_before(world, target):
     """The link is left over from one that berthd never saw."""
     tenant = Tenant(world)
