@@ -224,7 +224,9 @@ static int go_to(struct link_end *at, char *path)
 	const char *next = path, *rest;
 	int r = *path == '/' ? enter(at, "/", 0) : 0;
 
-	for (; r == 0; next = rest) {
+	if (r < 0)
+		return r;
+	for (;; next = rest) {
 		size_t len;
 
 		next += strspn(next, "/");
@@ -237,11 +239,11 @@ static int go_to(struct link_end *at, char *path)
 		if (!*rest)
 			break;
 		r = enter_next(at, next);
+		if (r < 0)
+			return r;
 		if (r > 0)
 			break;
 	}
-	if (r < 0)
-		return r;
 	if (!at->name[0])
 		memcpy(at->name, ".", sizeof(".")); /* the root */
 	memmove(path, rest, strlen(rest) + 1);
