@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "allocation_fixture.h"
 #include "binder_fixture.h"
 #include "common/log.h"
 #include "common/netns_enter.h"
@@ -25,7 +26,6 @@
  * @visit_us:	how long each of them takes
  * @sysctl:	what each file of /proc/sys/net holds
  * @sctp_options: how many options of SCTP were set, but streams
- * @fail_allocation: which allocation from now fails, 1 being the next
  */
 static struct injected {
 	int enter_error;
@@ -39,8 +39,6 @@ static struct injected {
 	uint64_t visit_us;
 	int64_t sysctl;
 	unsigned int sctp_options;
-	unsigned int fail_allocation;
-	bool allocation_failed;
 } injected;
 
 int netns_enter_init(void)
@@ -450,43 +448,6 @@ static void test_sctp_listeners_follow_sysctls(void **state)
 	assert_int_equal(injected.sctp_options, 0);
 }
 
-#ifdef __SANITIZE_ADDRESS__
-
-static void test_no_memory(void **state)
-{
-	(void)state;
-	skip(); /* the sanitizer's allocator cannot be stood in front of */
-}
-
-#else
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
-
-static bool allocation_fails(void)
-{
-	if (injected.fail_allocation == 0 || --injected.fail_allocation > 0)
-		return false;
-	injected.allocation_failed = true;
-	return true;
-}
-
-void *malloc(size_t size)
-{
-	return allocation_fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	return allocation_fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	return allocation_fails() ? NULL : __libc_realloc(old, size);
-}
-
 static void make_specs(struct listener_spec *specs)
 {
 	specs[0] = spec_make(PROTOCOL_TCP, "any", 8080);
@@ -503,12 +464,14 @@ static void test_no_memory(void **state)
 	unsigned int at = 0;
 	int r;
 
+	if (!CAN_FAIL_ALLOCATIONS)
+		skip();
 	do {
 		make_specs(specs);
-		injected.allocation_failed = false;
-		injected.fail_allocation = ++at;
+		allocation_failed = false;
+		fail_allocation = ++at;
 		r = binder_apply(f->binder, 1, specs, 3);
-		injected.fail_allocation = 0;
+		fail_allocation = 0;
 		assert_true(r == 0 || r == -ENOMEM);
 		for (size_t i = 0; i < 3; i++)
 			listener_spec_done(&specs[i]);
@@ -520,11 +483,9 @@ static void test_no_memory(void **state)
 		assert_int_equal(stats.open, 2);
 		assert_int_equal(stats.waiting, 1);
 		binder_forget(f->binder, 1);
-	} while (injected.allocation_failed);
+	} while (allocation_failed);
 	assert_in_range(at, 8, 100);
 }
-
-#endif
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_names.c - which name leads to which namespace, with scripted events */
+#include "allocation_fixture.h"
 #include "names_fixture.h"
 
 static void test_create_pending_mount(void **state)
@@ -409,60 +410,23 @@ static void test_many_names(void **state)
 	assert_false(names_omitted(w->names, 0));
 }
 
-#ifdef __SANITIZE_ADDRESS__
-
-static void test_no_memory(void **state)
-{
-	(void)state;
-	skip(); /* the sanitizer's allocator cannot be stood in front of */
-}
-
-#else
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
-
-static int fail_at; /* this allocation from now on fails; 0: none */
-static bool has_failed;
-
-static bool allocation_fails(void)
-{
-	if (fail_at == 0 || --fail_at > 0)
-		return false;
-	return has_failed = true;
-}
-
-void *malloc(size_t size)
-{
-	return allocation_fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	return allocation_fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	return allocation_fails() ? NULL : __libc_realloc(old, size);
-}
-
 /* Whichever allocation fails when a name appears, it is looked at again. */
 static void test_no_memory(void **state)
 {
-	int n = 0;
+	unsigned int n = 0;
 
 	(void)state;
+	if (!CAN_FAIL_ALLOCATIONS)
+		skip();
 	do {
 		struct world *w;
 
 		assert_int_equal(setup((void **)&w), 0);
 		put(w, "a", 1);
-		has_failed = false;
-		fail_at = ++n;
+		allocation_failed = false;
+		fail_allocation = ++n;
 		created(w, "a");
-		fail_at = 0;
+		fail_allocation = 0;
 		names_flush(w->names, w->now_us);
 		if (names_omitted(w->names, 0))
 			scan(w);
@@ -470,11 +434,9 @@ static void test_no_memory(void **state)
 			(void)names_retry_short(w->names, 1, w->now_us);
 		assert_non_null(names_lookup(w->names, "a"));
 		teardown((void **)&w);
-	} while (has_failed);
+	} while (allocation_failed);
 	assert_in_range(n, 4, 20);
 }
-
-#endif
 
 int main(void)
 {
