@@ -199,11 +199,16 @@ static void flow_again(struct worker *worker, struct flow *flow)
 
 void flow_run(struct worker *worker, struct flow *flow)
 {
+	enum flow_result result;
+
 	if (admit_turn_is_over(worker, flow->share)) {
 		flow_again(worker, flow);
 		return;
 	}
-	switch (flow->ops->step(worker, flow)) {
+	result = flow->ops->step(worker, flow);
+	if (flow_is_dead(flow))
+		return;
+	switch (result) {
 	case FLOW_WAITS:
 		return;
 	case FLOW_AGAIN:

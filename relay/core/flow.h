@@ -38,10 +38,10 @@ enum flow_result {
 /**
  * struct flow_ops - what the protocols do differently
  *
- * Functions that return nothing may leave the flow dead.
+ * @step, and functions that return nothing, may leave the flow dead.
  * @size:	bytes of what the flow is the first member of
- * @step:	does what can be done now. The flow may be dead afterwards, if
- *		the result is FLOW_WAITS
+ * @step:	does what can be done now. The result says what is next, unless
+ *		the flow is dead
  * @close:	closes both sides, the backend's by failover_close(); @reset: so
  *		that the peers see a reset, else gracefully
  * @progressed:	its time is up: did a peer take something since this was asked

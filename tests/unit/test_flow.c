@@ -44,10 +44,8 @@ static enum flow_result step(struct worker *worker, struct flow *flow)
 {
 	assert_true(relay.n_log < ARRAY_SIZE(relay.log));
 	relay.log[relay.n_log++] = flow;
-	if (relay.resets) {
+	if (relay.resets)
 		flow_reset(worker, TAKE_PTR(relay.resets));
-		return FLOW_WAITS;
-	}
 	for (size_t i = 0; i < FLOWS; i++) {
 		if (relay.flows[i] == flow)
 			return relay.results[i];
@@ -215,6 +213,23 @@ static void test_dead_in_the_list(void **state)
 	assert_int_equal(free_graves(), 1);
 }
 
+/* A step that ends its own flow has no more to say of it. */
+static void test_ended_by_its_step(void **state)
+{
+	static const enum flow_result results[FLOWS] = { FLOW_WAITS, FLOW_AGAIN,
+							 FLOW_FAILED };
+
+	(void)state;
+	for (size_t i = 0; i < FLOWS; i++) {
+		relay.results[i] = results[i];
+		relay.resets = relay.flows[i];
+		run(i);
+		assert_int_equal(relay.n_closed, i + 1);
+	}
+	assert_null(relay.worker.ready);
+	assert_int_equal(free_graves(), FLOWS);
+}
+
 static void test_newest_is_shed(void **state)
 {
 	(void)state;
@@ -261,6 +276,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_turn_is_over, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_dead_in_the_list, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_ended_by_its_step, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_newest_is_shed, set_up,
 						tear_down),
