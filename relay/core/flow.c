@@ -172,11 +172,13 @@ void flow_give_fd(struct flow *flow)
 bool flow_shed(struct worker *worker)
 {
 	struct flow *oldest = worker->flows;
+	struct flow *victim = oldest ? oldest->worker_prev : NULL; /* a ring */
 
-	if (!oldest)
-		return false;
-	flow_reset(worker, oldest->worker_prev); /* the newest: a ring */
-	return true;
+	while (victim && victim->n_fds == 0)
+		victim = victim == oldest ? NULL : victim->worker_prev;
+	if (victim)
+		flow_reset(worker, victim);
+	return victim;
 }
 
 void flow_share_abort(struct worker *worker, struct share *share)

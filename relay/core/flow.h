@@ -174,9 +174,10 @@ void flow_give_fd(struct flow *flow);
 void flow_run_ready(struct worker *worker);
 
 /**
- * flow_shed() - resets the worker's newest flow
+ * flow_shed() - resets the worker's newest flow that has descriptors
  *
- * The newest, because there was room before it came.
+ * The newest, because there was room before it came. Associations that only use
+ * the listening socket have no descriptor to give.
  * Return: false: there is none.
  */
 bool flow_shed(struct worker *worker);

@@ -138,8 +138,9 @@ static void *thread_main(void *user_data)
 		flow_run_ready(worker);
 		after_batch(worker);
 	}
-	while (flow_shed(worker))
-		; /* what the kernel would end politely, and slowly */
+	/* The kernel would end them politely, and slowly. */
+	while (worker->flows)
+		flow_reset(worker, worker->flows);
 	flow_run_ready(worker); /* frees those that were in it */
 	after_batch(worker);
 	return NULL;
