@@ -275,32 +275,22 @@ static void label_fmt(const struct berth_message *message, char *label)
 		       netns); /* cut when names are absurdly long */
 }
 
-static void log_refused(struct offers *offers,
-			const struct berth_message *message)
+/* There is no memory for what @message asks; @listener is what is served, if
+ * anything is. */
+static void log_no_memory(struct offers *offers,
+			  const struct berth_message *message,
+			  const struct listener *listener)
 {
 	char label[LABEL_MAX];
 
 	if (!log_ratelimit_ok(&offers->log_limit))
 		return;
 	label_fmt(message, label);
-	log_error_errno(ENOMEM,
-			"%s: it is not served until berthd offers it again",
-			label);
-}
-
-/* The same for a change of what is served. */
-static void log_unchanged(struct offers *offers,
-			  const struct berth_message *message)
-{
-	char label[LABEL_MAX];
-
-	if (!log_ratelimit_ok(&offers->log_limit))
-		return;
-	label_fmt(message, label);
-	log_error_errno(ENOMEM,
-			"%s: it is served as before until berthd repeats the "
-			"change",
-			label);
+	log_error_errno(ENOMEM, "%s: %s", label,
+			listener ? "it is served as before until berthd "
+				   "repeats the change"
+				 : "it is not served until berthd offers it "
+				   "again");
 }
 
 /* Listeners */
@@ -403,7 +393,7 @@ static void begin_serving(struct offers *offers, struct entry *entry,
 	struct listener *listener;
 
 	if (make_listener(offers, message, protocol, &listener) < 0) {
-		log_refused(offers, message);
+		log_no_memory(offers, message, NULL);
 		entry_end(offers, entry);
 		return;
 	}
@@ -439,7 +429,7 @@ static int handle_new(struct offers *offers, struct berth_message *message,
 	if (message->fd >= 0) {
 		entry = entry_new(offers, message->id);
 		if (!entry)
-			log_refused(offers, message);
+			log_no_memory(offers, message, NULL);
 	}
 	if (!entry)
 		return say_end(offers, message->id, /* withdrawn= */ false);
@@ -471,12 +461,12 @@ static int handle_without_memory(struct offers *offers, struct entry *entry,
 				 const struct berth_message *message)
 {
 	if (!entry) {
-		log_refused(offers, message);
+		log_no_memory(offers, message, NULL);
 		return say_end(offers, message->id, /* withdrawn= */ false);
 	}
 	if (entry->withdrawn || entry->ended)
 		return 0;
-	log_unchanged(offers, message);
+	log_no_memory(offers, message, entry->listener);
 	if (entry->listener)
 		entry_say(offers, entry);
 	else
