@@ -21,9 +21,9 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
-#include "relay/core/requester.h"
 #include "relay/core/offers.h"
 #include "relay/core/outbox.h"
+#include "relay/core/requester.h"
 #include "relay/core/worker.h"
 #include "relay/core/worker_thread.h"
 
@@ -91,7 +91,7 @@ static void relay_watch(struct relay *relay)
 }
 
 /* Asks berthd for sockets, and tells berthd which namespaces are closed. */
-static void minted(struct relay *relay)
+static void send_requests(struct relay *relay)
 {
 	relay->requester_waits = !requester_send(&relay->requester);
 }
@@ -120,7 +120,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 	(void)events;
 	offers_released(relay->offers, outbox_take(&relay->outbox));
 	shed_ports(relay);
-	minted(relay);
+	send_requests(relay);
 	relay_watch(relay);
 }
 
@@ -238,7 +238,7 @@ static void berth_handler(uint32_t events, void *user_data)
 		offers_send(relay->offers);
 	if (!relay->rests)
 		receive_batch(relay);
-	minted(relay); /* answers made room for requests */
+	send_requests(relay); /* answers made room for requests */
 	relay_watch(relay);
 	for (size_t i = 0; i < relay->n_workers; i++)
 		inbox_kick(&relay->workers[i].inbox);

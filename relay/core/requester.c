@@ -2,7 +2,7 @@
 /* requester.c - the main thread's part of getting sockets from berthd
  *
  * Theory of operation: the protocol bounds how many requests berthd may have
- * at a time. Questions of one namespace's clients are put in the order in which
+ * at a time. Requests of one namespace's clients are sent in the order in which
  * they came. Namespaces take turns, so that thousands of clients of one do not
  * stand before the first client of another. How many requests wait is bounded
  * by the connections and sessions that there may be. If there is no memory to
@@ -136,7 +136,7 @@ static void lanes_turn(struct requester *requester)
 	DL_APPEND(requester->lanes, lane);
 }
 
-/* Questions */
+/* Requests */
 
 /* Takes the requests that the workers put into the outbox. */
 static void take_requests(struct requester *requester)

@@ -11,16 +11,16 @@
 
 struct berth;
 struct berth_message;
-struct requester_lane;
 struct outbox;
+struct requester_lane;
 
 /**
  * struct requester - zero-initialize but for the first four
  * @workers:	are told when a namespace goes
- * @lanes:	requests that berthd was not asked yet, by namespace; the first
- *		lane has the next turn
+ * @lanes:	requests that were not sent to berthd yet, by namespace; the
+ *first lane has the next turn
  * @by_netns:	the same lanes in a table
- * @sent:	requests that berthd was asked, in order. Answers come in
+ * @sent:	requests that were sent to berthd, in order. Answers come in
  *		order, too, so that the request of an answer is among the first
  * @closed:	namespaces of which no worker has anything, and berthd was not
  *		told yet
