@@ -264,8 +264,9 @@ static uint64_t link_identity(const struct statx *stx)
 		    stx->stx_ino);
 
 	identity = mix_time(identity, &stx->stx_mtime);
-	return stx->stx_mask & STATX_BTIME ? mix_time(identity, &stx->stx_btime)
-					   : identity;
+	if (stx->stx_mask & STATX_BTIME)
+		identity = mix_time(identity, &stx->stx_btime);
+	return identity;
 }
 
 /*
