@@ -247,7 +247,7 @@ const char *rule_read_problem(int error)
 	case ENOTSUP:
 		return "is not a regular file";
 	case EFBIG:
-		return "is larger than 1024 KiB, the limit for a rule file";
+		return "is larger than 1024 KiB, the limit for a file";
 	default:
 		return strerrordesc_np(-error);
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* parse.c - what all sections of a rule file share: errors, keys, lists */
+/* parse.c - what all files share that people write: errors, keys, lists */
 #include "rules/parse.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -157,10 +158,11 @@ static const char *keys_text(const char *const *keys, size_t n, char *buffer)
 {
 	size_t used = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		used += (size_t)snprintf(buffer + used, KEYS_TEXT_MAX - used,
-					 "%s%s", i ? ", " : "",
-					 keys[i]); /* fits: our own words */
+					 "%s%s", i ? ", " : "", keys[i]);
+		assert(used < KEYS_TEXT_MAX); /* they are our own words */
+	}
 	return buffer;
 }
 
@@ -235,4 +237,55 @@ size_t parse_items(struct parse *parse, const struct yaml_node *node,
 			  "%s is %s, expected %s or a list of these", what,
 			  FOUND(node), expected);
 	return 0;
+}
+
+int parse_tree(struct parse *parse, const char *text, size_t len,
+	       struct yaml_node **ret_root)
+{
+	struct yaml_problem problem;
+	struct yaml_node *root = NULL;
+	int r;
+
+	*ret_root = NULL;
+	r = yaml_read(text, len, &root, &problem);
+	if (r == -EINVAL) {
+		const struct yaml_node at = { .line = problem.line,
+					      .column = problem.column };
+
+		(void)parse_error(parse, &at, "%s", problem.message);
+		return parse->error;
+	}
+	if (r < 0)
+		return r;
+	*ret_root = root;
+	return 0;
+}
+
+/* They are few, and those of one place stay as they were found. */
+static void sort_errors(const struct parse *parse)
+{
+	size_t first = parse->errors->n - parse->n_errors;
+	struct rules_error *list = parse->errors->list;
+
+	for (size_t i = first + 1; i < parse->errors->n; i++) {
+		struct rules_error error = list[i];
+		size_t k = i;
+
+		for (; k > first && (list[k - 1].line > error.line ||
+				     (list[k - 1].line == error.line &&
+				      list[k - 1].column > error.column));
+		     k--)
+			list[k] = list[k - 1];
+		list[k] = error;
+	}
+}
+
+int parse_finish(struct parse *parse)
+{
+	if (parse->error < 0)
+		return parse->error;
+	if (parse->n_errors == 0)
+		return 0;
+	sort_errors(parse);
+	return -EINVAL;
 }

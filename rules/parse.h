@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse.h - from the YAML tree to rules, with errors that help */
+/* parse.h - from a YAML tree to values, with errors that help */
 #ifndef RULES_PARSE_H
 #define RULES_PARSE_H
 
@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rules/rule.h"
 #include "rules/rules.h"
 #include "rules/yaml_node.h"
 
@@ -124,71 +123,32 @@ bool parse_duration_or_off(struct parse *parse, const struct yaml_node *node,
 			   const char *what, uint64_t min_ms, uint64_t max_ms,
 			   uint64_t *ret_ms);
 
-/* The sections of a rule. */
+/**
+ * parse_consumer_name() - of a program that gets listeners; borrowed
+ * @instead_of_relay: ends the report of the bundled relay's name, which is no
+ *		program of the user's: "expected …"
+ */
+bool parse_consumer_name(struct parse *parse, const struct yaml_node *node,
+			 const char *what, const char *instead_of_relay,
+			 const char **ret_name);
 
-/** parse_match() - the `match` section of a rule, into @match; reports what is
- * wrong */
-void parse_match(struct parse *parse, const struct yaml_node *node,
-		 struct match *match);
-
-/** parse_listen() - the `listen` section of a rule, into @rule->listens;
- * reports what is wrong */
-void parse_listen(struct parse *parse, const struct yaml_node *node,
-		  struct rule *rule);
-
-/** struct action_nodes - where the parts of the action stand, for messages
- * about combinations with `listen` */
-struct action_nodes {
-	const struct yaml_node *to;
-	const struct yaml_node *proxy;
-	const struct yaml_node *from;
-};
+/* The text as a whole. */
 
 /**
- * parse_forward() - the `forward` section of a rule, into @service
- * @ret_nodes:	where its parts stand; NULLs where they are absent
+ * parse_tree() - reads the text; what is no YAML is reported
+ * @ret_root:	NULL after a report, and for a text without a document; to be
+ *		freed with yaml_node_free()
  *
- * Reports what is wrong.
+ * Return: 0 or -ENOMEM.
  */
-void parse_forward(struct parse *parse, const struct yaml_node *node,
-		   struct service *service, struct action_nodes *ret_nodes);
-
-/** parse_from() - of `forward`: the addresses to connect from */
-void parse_from(struct parse *parse, const struct yaml_node *node,
-		struct service *service);
+int parse_tree(struct parse *parse, const char *text, size_t len,
+	       struct yaml_node **ret_root);
 
 /**
- * parse_from_join() - do they fit the backends, for the protocols of @listen?
+ * parse_finish() - puts what was reported in the order of the text's lines
  *
- * Reports each problem at its backend or its address, as parse_join() does.
+ * Return: 0; -EINVAL when anything was reported; -ENOMEM.
  */
-void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
-		     const struct service *service,
-		     const struct listen *listen);
-
-/** parse_respond() - the `respond` section of a rule, into @service; reports
- * what is wrong */
-void parse_respond(struct parse *parse, const struct yaml_node *node,
-		   struct service *service);
-
-/** parse_handoff() - the `handoff` section of a rule, into @service; reports
- * what is wrong */
-void parse_handoff(struct parse *parse, const struct yaml_node *node,
-		   struct service *service);
-
-/** parse_join() - gives each listen entry its service, checks that the two fit
- */
-void parse_join(struct parse *parse, const struct action_nodes *nodes,
-		const struct service *service, struct rule *rule);
-
-/**
- * parse_rules() - the rules of one file's text
- * @path:	copied, for messages
- * @errors:	problems are appended
- *
- * Return: 0 with the file; -EINVAL when problems were appended; -ENOMEM.
- */
-int parse_rules(const char *path, const char *text, size_t len,
-		struct rules_errors *errors, struct rule_file **ret_file);
+int parse_finish(struct parse *parse);
 
 #endif

@@ -5,14 +5,12 @@
 #include "common/backend.h"
 #include "common/protocol.h"
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/suggest.h"
 #include "rules/template.h"
 
 /* One write(2) into a fresh connection takes the text of `respond` whole. */
 #define TEXT_MAX 4096u
-/* The name of a consumer is a file's name, and fits a column of a table. */
-#define NAME_MAX_LEN 64u
 #define NETNS_NAME_MAX 255u
 #define CONNECT_TIMEOUT_MAX_MS (UINT64_C(3600) * 1000)
 #define IDLE_TIMEOUT_MAX_MS (UINT64_C(1000) * 3600 * 1000)
@@ -297,27 +295,12 @@ void parse_respond(struct parse *parse, const struct yaml_node *node,
 void parse_handoff(struct parse *parse, const struct yaml_node *node,
 		   struct service *service)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._-";
-	const char *text;
+	const char *name;
 
 	service->action = SERVICE_HANDOFF;
-	if (!parse_text(parse, node, "handoff", "the name of a consumer",
-			&text))
-		return;
-	if (text[strspn(text, allowed)] || text[0] == '.' ||
-	    strlen(text) > NAME_MAX_LEN)
-		(void)parse_error(parse, node,
-				  "handoff is %s, expected at most %u letters, "
-				  "digits, \".\", \"_\" and \"-\", not "
-				  "beginning with \".\"",
-				  QUOTE(text), NAME_MAX_LEN);
-	else if (strcmp(text, SERVICE_RELAY) == 0)
-		(void)parse_error(parse, node,
-				  "handoff is \"" SERVICE_RELAY "\", the "
-				  "bundled relay; expected another consumer, "
-				  "or \"forward\" or \"respond\" instead");
-	else
-		set_consumer(parse, service, text);
+	if (parse_consumer_name(parse, node, "handoff",
+				"expected another consumer, or \"forward\" or "
+				"\"respond\" instead",
+				&name))
+		set_consumer(parse, service, name);
 }

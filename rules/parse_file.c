@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/rule_names.h"
 
 #define RULE_NAME_MAX 64u /* a rule's name stands in log lines and tables */
@@ -206,64 +206,24 @@ static void check_names(struct parse *parse, const struct rule_file *file)
 	rule_names_done(&names);
 }
 
-static int parse_tree(struct parse *parse, const char *text, size_t len,
-		      struct rule_file *file)
-{
-	struct yaml_problem problem;
-	struct yaml_node *root = NULL;
-	int r;
-
-	r = yaml_read(text, len, &root, &problem);
-	if (r == -EINVAL) {
-		parse->n_errors++;
-		return rules_errors_add(parse->errors, parse->path,
-					problem.line, problem.column,
-					problem.message);
-	}
-	if (r < 0)
-		return r;
-	if (root) {
-		parse_root(parse, root, file);
-		check_names(parse, file);
-	}
-	yaml_node_free(root);
-	return parse->error;
-}
-
-/* Puts the errors of this file in the order of its lines. They are few, and
- * those of one place stay as they were found. */
-static void sort_errors(const struct parse *parse)
-{
-	size_t first = parse->errors->n - parse->n_errors;
-	struct rules_error *list = parse->errors->list;
-
-	for (size_t i = first + 1; i < parse->errors->n; i++) {
-		struct rules_error error = list[i];
-		size_t k = i;
-
-		for (; k > first && (list[k - 1].line > error.line ||
-				     (list[k - 1].line == error.line &&
-				      list[k - 1].column > error.column));
-		     k--)
-			list[k] = list[k - 1];
-		list[k] = error;
-	}
-}
-
 int parse_rules(const char *path, const char *text, size_t len,
 		struct rules_errors *errors, struct rule_file **ret_file)
 {
 	struct parse parse = { .path = path, .errors = errors };
 	struct rule_file *file = rule_file_new(path);
+	struct yaml_node *root = NULL;
 	int r;
 
 	if (!file)
 		return -ENOMEM;
-	r = parse_tree(&parse, text, len, file);
-	if (r == 0 && parse.n_errors > 0) {
-		sort_errors(&parse);
-		r = -EINVAL;
+	r = parse_tree(&parse, text, len, &root);
+	if (root) {
+		parse_root(&parse, root, file);
+		check_names(&parse, file);
 	}
+	yaml_node_free(root);
+	if (r == 0)
+		r = parse_finish(&parse);
 	if (r < 0) {
 		rule_file_unref(file);
 		return r;

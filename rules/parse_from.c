@@ -5,7 +5,7 @@
 #include "common/backend_source.h"
 #include "common/protocol.h"
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/template.h"
 
 #define FROM_EXPECTED                                             \

@@ -4,7 +4,7 @@
 
 #include "common/protocol.h"
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/template.h"
 
 static void check_scheme(struct parse *parse, const struct yaml_node *node,

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/suggest.h"
 
 enum match_key {

@@ -3,7 +3,7 @@
 #ifndef RULES_PARSE_OPTION_H
 #define RULES_PARSE_OPTION_H
 
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 
 enum option {
 	OPTION_BACKLOG,

@@ -3,8 +3,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/service.h"
 #include "common/util.h"
 #include "rules/parse.h"
+
+/* The name of a consumer is a file's name, and fits a column of a table. */
+#define CONSUMER_NAME_MAX 64u
 
 /* C0, DEL and, in UTF-8, C1: nothing that a terminal would act on. */
 static bool has_control(const char *text)
@@ -246,4 +250,31 @@ bool parse_duration_or_off(struct parse *parse, const struct yaml_node *node,
 	}
 	return duration_read(node, min_ms, max_ms, ret_ms) ||
 	       duration_error(parse, node, what, min_ms, max_ms, ", or off");
+}
+
+bool parse_consumer_name(struct parse *parse, const struct yaml_node *node,
+			 const char *what, const char *instead_of_relay,
+			 const char **ret_name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+	const char *text;
+
+	if (!parse_text(parse, node, what, "the name of a consumer", &text))
+		return false;
+	if (text[strspn(text, allowed)] || text[0] == '.' ||
+	    strlen(text) > CONSUMER_NAME_MAX)
+		return parse_error(parse, node,
+				   "%s is %s, expected at most %u letters, "
+				   "digits, \".\", \"_\" and \"-\", not "
+				   "beginning with \".\"",
+				   what, QUOTE(text), CONSUMER_NAME_MAX);
+	if (strcmp(text, SERVICE_RELAY) == 0)
+		return parse_error(parse, node,
+				   "%s is \"" SERVICE_RELAY "\", the bundled "
+				   "relay; %s",
+				   what, instead_of_relay);
+	*ret_name = text;
+	return true;
 }

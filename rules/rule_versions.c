@@ -12,7 +12,7 @@
 
 #include "common/util.h"
 #include "rules/load.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/rule_names.h"
 
 struct rule_version *rule_version_new(const char *name, const char *path)

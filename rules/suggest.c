@@ -11,7 +11,7 @@
 
 #include "common/util.h"
 
-#define SUGGEST_WORD_MAX 24 /* the longest known word has 15 characters */
+#define SUGGEST_WORD_MAX 24 /* the longest known word has 23 characters */
 #define SUGGEST_EDITS_MAX 2
 #define SUGGEST_PREFIX_MIN 3
 

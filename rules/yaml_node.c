@@ -235,7 +235,7 @@ static int check_anchor_and_tag(struct reader *reader,
 	if (anchor)
 		return problem_at(reader, mark,
 				  "anchor \"&%.40s\": anchors and aliases are "
-				  "not part of the rule language",
+				  "not accepted",
 				  anchor);
 	if (tag && tag[0] == '!')
 		return problem_at(reader, mark,
@@ -244,8 +244,7 @@ static int check_anchor_and_tag(struct reader *reader,
 				  tag);
 	if (tag)
 		return problem_at(reader, mark,
-				  "YAML tag \"%.40s\": tags are not part of "
-				  "the rule language",
+				  "YAML tag \"%.40s\": tags are not accepted",
 				  tag);
 	return 0;
 }
@@ -337,8 +336,8 @@ static int read_node(struct reader *reader, const yaml_event_t *event,
 	if (event->type == YAML_ALIAS_EVENT)
 		return problem_at(reader, &event->start_mark,
 				  "alias \"*%.40s\": anchors and aliases are "
-				  "not part of the rule language; a pattern "
-				  "that begins with \"*\" must be in quotes",
+				  "not accepted; a text that begins with "
+				  "\"*\" must be in quotes",
 				  (const char *)event->data.alias.anchor);
 	if (event->type == YAML_SCALAR_EVENT)
 		return read_scalar(reader, event, node);
@@ -407,7 +406,7 @@ int yaml_read(const char *text, size_t len, struct yaml_node **ret_root,
 	if (len > YAML_TEXT_MAX) {
 		(void)snprintf(ret_problem->message,
 			       sizeof(ret_problem->message),
-			       "larger than %u KiB, the limit for a rule file",
+			       "larger than %u KiB, the limit for a file",
 			       YAML_TEXT_MAX / 1024);
 		return -EINVAL;
 	}

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

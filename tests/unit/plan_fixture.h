@@ -15,7 +15,7 @@
 #include <linux/rtnetlink.h>
 
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/plan.h"
 
 #define NAMES_MAX 4

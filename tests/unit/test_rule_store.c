@@ -293,7 +293,7 @@ static void test_error_texts(void **state)
 		"a/10.yaml: is a directory, expected a file",
 		"a/20.yaml: is not a regular file",
 		"a/30.yaml: does not exist, or is a symbolic link to nowhere",
-		"a/40.yaml: is larger than 1024 KiB, the limit for a rule file",
+		"a/40.yaml: is larger than 1024 KiB, the limit for a file",
 		"a/50.yaml:1:8: rules is \"1\", expected a list of rules",
 	};
 	struct fixture *f = *state;

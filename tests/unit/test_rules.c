@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/template.h"
 
 #define GOLDEN_DIR "tests/unit/rules"
@@ -205,8 +205,7 @@ static void test_bounds(void **state)
 	memset(text, '#', size);
 	result = outcome("big", text, size, &ok);
 	assert_string_equal(
-		result,
-		"big: larger than 1024 KiB, the limit for a rule file\n");
+		result, "big: larger than 1024 KiB, the limit for a file\n");
 	free(result);
 	result = outcome("big", text, size - 1, &ok);
 	assert_true(ok);

@@ -15,7 +15,7 @@
 #include <linux/rtnetlink.h>
 
 #include "common/util.h"
-#include "rules/parse.h"
+#include "rules/parse_rule.h"
 #include "rules/plan.h"
 
 /* Sanitizers bring their own allocator, which cannot be wrapped as well. */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parse_rule.h - from the YAML tree to rules */
+#ifndef RULES_PARSE_RULE_H
+#define RULES_PARSE_RULE_H
+
+#include <stddef.h>
+
+#include "rules/parse.h"
+#include "rules/rule.h"
+
+/** parse_match() - the `match` section of a rule, into @match; reports what is
+ * wrong */
+void parse_match(struct parse *parse, const struct yaml_node *node,
+		 struct match *match);
+
+/** parse_listen() - the `listen` section of a rule, into @rule->listens;
+ * reports what is wrong */
+void parse_listen(struct parse *parse, const struct yaml_node *node,
+		  struct rule *rule);
+
+/** struct action_nodes - where the parts of the action stand, for messages
+ * about combinations with `listen` */
+struct action_nodes {
+	const struct yaml_node *to;
+	const struct yaml_node *proxy;
+	const struct yaml_node *from;
+};
+
+/**
+ * parse_forward() - the `forward` section of a rule, into @service
+ * @ret_nodes:	where its parts stand; NULLs where they are absent
+ *
+ * Reports what is wrong.
+ */
+void parse_forward(struct parse *parse, const struct yaml_node *node,
+		   struct service *service, struct action_nodes *ret_nodes);
+
+/** parse_from() - of `forward`: the addresses to connect from */
+void parse_from(struct parse *parse, const struct yaml_node *node,
+		struct service *service);
+
+/**
+ * parse_from_join() - do they fit the backends, for the protocols of @listen?
+ *
+ * Reports each problem at its backend or its address, as parse_join() does.
+ */
+void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
+		     const struct service *service,
+		     const struct listen *listen);
+
+/** parse_respond() - the `respond` section of a rule, into @service; reports
+ * what is wrong */
+void parse_respond(struct parse *parse, const struct yaml_node *node,
+		   struct service *service);
+
+/** parse_handoff() - the `handoff` section of a rule, into @service; reports
+ * what is wrong */
+void parse_handoff(struct parse *parse, const struct yaml_node *node,
+		   struct service *service);
+
+/** parse_join() - gives each listen entry its service, checks that the two fit
+ */
+void parse_join(struct parse *parse, const struct action_nodes *nodes,
+		const struct service *service, struct rule *rule);
+
+/**
+ * parse_rules() - the rules of one file's text
+ * @path:	copied, for messages
+ * @errors:	problems are appended
+ *
+ * Return: 0 with the file; -EINVAL when problems were appended; -ENOMEM.
+ */
+int parse_rules(const char *path, const char *text, size_t len,
+		struct rules_errors *errors, struct rule_file **ret_file);
+
+#endif
