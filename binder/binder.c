@@ -97,6 +97,7 @@ int binder_new(struct loop *loop, const struct binder_config *config,
 	binder->loop = loop;
 	binder->ops = ops;
 	binder->user_data = user_data;
+	binder_table_init(&binder->table);
 	r = init_parts(binder, config);
 	if (r < 0) {
 		(void)binder_free(binder); /* is always NULL */
@@ -354,6 +355,66 @@ void binder_forget(struct binder *binder, uint64_t netns_id)
 	binder_opener_arm(&binder->opener);
 }
 
+/* The row that a claim is on. A socket on a link-local address is bound to the
+ * interface of its scope, whether its rule says so or not. */
+static struct binder_row *claimed_row(struct binder *binder,
+				      const struct adopt_claim *claim)
+{
+	struct endpoint endpoint = claim->endpoint;
+	struct binder_row *row =
+		binder_row_find(&binder->table, claim->netns_id, &endpoint);
+
+	if (row || endpoint.bound_ifindex != endpoint.scope_id)
+		return row;
+	endpoint.bound_ifindex = 0;
+	return binder_row_find(&binder->table, claim->netns_id, &endpoint);
+}
+
+static int refuse_handed_back(int error, const char *reason,
+			      const char **ret_reason)
+{
+	*ret_reason = reason;
+	return error;
+}
+
+int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
+		     int fd, const char **ret_reason)
+{
+	_cleanup_close_ int owned_fd = fd;
+	const char *reason = adopt_check(fd, &handed_back->claim);
+	struct binder_row *row;
+
+	if (reason)
+		return refuse_handed_back(-EPERM, reason, ret_reason);
+	row = claimed_row(binder, &handed_back->claim);
+	if (!row)
+		return refuse_handed_back(-ENOENT, "no rule wants it",
+					  ret_reason);
+	if (strcmp(row->listener.service->consumer, handed_back->consumer) != 0)
+		return refuse_handed_back(
+			-EPERM, "its rule gives it to another consumer",
+			ret_reason);
+	switch (row->listener.state) {
+	case LISTENER_OPEN:
+		if (row->listener.id == handed_back->claim.id)
+			return 1;
+		return refuse_handed_back(-ECANCELED, "it was opened anew",
+					  ret_reason);
+	case LISTENER_REFUSED:
+		return refuse_handed_back(-ENOENT, row->listener.reason,
+					  ret_reason);
+	case LISTENER_WAITING:
+		break;
+	}
+	return binder_opener_adopt(&binder->opener, row, TAKE_FD(owned_fd),
+				   ret_reason);
+}
+
+void binder_await_end(struct binder *binder)
+{
+	binder_opener_await_end(&binder->opener);
+}
+
 struct listener *binder_next(struct binder *binder, struct listener *previous)
 {
 	struct binder_row *row = (struct binder_row *)previous;
@@ -402,6 +463,7 @@ void binder_get_stats(const struct binder *binder,
 		.open = binder->table.open,
 		.waiting = binder->table.waiting,
 		.refused = binder->table.refused,
+		.awaited = binder->table.awaited,
 		.opened = binder->opener.opened,
 		.failed = binder->opener.failed,
 	};

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "binder/adopt.h"
 #include "binder/config.h"
 #include "binder/listener.h"
 #include "common/listener_spec.h"
@@ -52,6 +53,33 @@ void binder_renamed(struct binder *binder, uint64_t netns_id);
 void binder_forget(struct binder *binder, uint64_t netns_id);
 
 /**
+ * struct handed_back - a listener that a consumer has, as it says
+ * @consumer:	its name, borrowed
+ */
+struct handed_back {
+	struct adopt_claim claim;
+	const char *consumer;
+};
+
+/**
+ * binder_hand_back() - adopts the socket of a listener, if it is what some rule
+ * wants: it is open then, without having been opened anew
+ * @fd:		of unknown kind; taken in any case
+ * @ret_reason: static or listener-owned text, if it is not adopted
+ *
+ * Return: 0: it is adopted, and @opened was called; 1: the binder has that very
+ * socket already; -ENOENT: no rule wants it; -EPERM: it is not what the
+ * consumer says, or another consumer's; -ECANCELED: it does not fit; -EMFILE;
+ * -ENOMEM.
+ */
+int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
+		     int fd, const char **ret_reason);
+
+/** binder_await_end() - @awaits may have other answers now: tries what waited
+ * to be handed back, soon */
+void binder_await_end(struct binder *binder);
+
+/**
  * binder_next() - iterates over all listeners, namespace by namespace
  * @previous:	the last one, or NULL to begin
  *
@@ -69,12 +97,14 @@ struct listener *binder_find(struct binder *binder, uint64_t id);
 /**
  * struct binder_stats - counts
  * @open, @waiting, @refused: listeners in this state now
+ * @awaited:	of @waiting: to be handed back, or tried after that
  * @opened, @failed: attempts since the start
  */
 struct binder_stats {
 	size_t open;
 	size_t waiting;
 	size_t refused;
+	size_t awaited;
 	unsigned long opened;
 	unsigned long failed;
 };

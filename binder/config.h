@@ -3,6 +3,7 @@
 #ifndef BINDER_CONFIG_H
 #define BINDER_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,6 +24,8 @@
  * @holder:	which consumer still holds a socket that the binder closed, and
  *		so keeps this endpoint from being opened? Return: a name for
  *		people, borrowed; NULL: none does. May itself be NULL.
+ * @awaits:	may a consumer have this listener, and hand it back soon? Then
+ *it waits for binder_hand_back() or binder_await_end(). May itself be NULL.
  * @label:	how log lines name a namespace. Return: the name, borrowed;
  *		NULL: its number is printed. May itself be NULL.
  */
@@ -33,6 +36,7 @@ struct binder_ops {
 	void (*closing)(struct listener *listener, void *user_data);
 	const char *(*holder)(uint64_t netns_id,
 			      const struct endpoint *endpoint, void *user_data);
+	bool (*awaits)(const struct listener *listener, void *user_data);
 	const char *(*label)(uint64_t netns_id, void *user_data);
 };
 

@@ -20,7 +20,8 @@ const char *listener_state_name(enum listener_state state);
 /**
  * struct listener - one row of the table; only the binder writes it, except
  * @user_data
- * @id:		never used twice
+ * @id:		never used twice, nor by another berthd; while open the kernel's
+ *		cookie of the socket, so it is another one when it opens
  * @fd:		-1 unless open; non-blocking, close-on-exec; the binder's
  * @error:	positive errno of the last attempt, while waiting
  * @reason:	static or listener-owned text for people, while not open: what
@@ -29,7 +30,7 @@ const char *listener_state_name(enum listener_state state);
  *		the port in the same namespace, by id; else 0
  * @attempts:	failed ones since it was last open
  * @next_attempt_us: monotonic; 0 while open or refused, and while it waits for
- *		another listener to close (max_listeners)
+ *		another listener to close (max_listeners), or to be handed back
  * @user_data:	for the binder's owner; the binder sets it to NULL at birth
  */
 struct listener {

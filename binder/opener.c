@@ -21,6 +21,7 @@
 #include <inttypes.h>
 #include <utlist.h>
 
+#include "binder/adopt.h"
 #include "binder/reason.h"
 #include "binder/socket.h"
 #include "common/log.h"
@@ -153,6 +154,7 @@ static void row_failed(struct binder_opener *opener, struct binder_row *row,
 
 	opener->failed++;
 	listener->attempts++;
+	binder_row_await(opener->table, row, /* awaited= */ false);
 	row_explain(opener, row, failure);
 	if (failure->step == BINDER_STEP_LIMIT) {
 		binder_row_retry_never(opener->table, row);
@@ -167,12 +169,55 @@ static void row_failed(struct binder_opener *opener, struct binder_row *row,
 	row_log_failed(opener, row);
 }
 
+/* A consumer may hand the row back: nothing is tried before that is decided. */
+static void row_await(struct binder_opener *opener, struct binder_row *row)
+{
+	static const struct binder_failure await = {
+		.error = EAGAIN,
+		.step = BINDER_STEP_AWAIT,
+	};
+
+	binder_row_retry_never(opener->table, row);
+	binder_row_starve(opener->table, row, /* starved= */ false);
+	binder_row_await(opener->table, row, /* awaited= */ true);
+	row_explain(opener, row, &await);
+}
+
+/* Takes the rows that may be handed back out of @rows. Return: how many are
+ * left. */
+static size_t rows_await(struct binder_opener *opener, struct binder_row **rows,
+			 size_t n)
+{
+	size_t left = 0;
+
+	if (!opener->ops->awaits)
+		return n;
+	for (size_t i = 0; i < n; i++) {
+		if (opener->ops->awaits(&rows[i]->listener, opener->user_data))
+			row_await(opener, rows[i]);
+		else
+			rows[left++] = rows[i];
+	}
+	return left;
+}
+
+/* From now on the row has the id of its socket, if the kernel gives it one.
+ * Return: 0 or -ENOMEM. */
+static int row_identify(struct binder_opener *opener, struct binder_row *row,
+			int fd)
+{
+	uint64_t id = adopt_id(fd);
+
+	return id ? binder_row_set_id(opener->table, row, id) : 0;
+}
+
 static void row_opened(struct binder_opener *opener, struct binder_row *row,
 		       int fd)
 {
 	struct listener *listener = &row->listener;
 
 	opener->opened++;
+	binder_row_await(opener->table, row, /* awaited= */ false);
 	binder_row_retry_never(opener->table, row);
 	binder_row_starve(opener->table, row, /* starved= */ false);
 	binder_row_set_state(opener->table, row, LISTENER_OPEN);
@@ -222,6 +267,13 @@ static int row_finish(struct binder_opener *opener, struct binder_row *row,
 		return -sock->error;
 	}
 	r = binder_socket_setup(sock->fd, row, ret_failure);
+	if (r == 0)
+		r = row_identify(opener, row, sock->fd);
+	if (r == -ENOMEM)
+		*ret_failure = (struct binder_failure){
+			.error = ENOMEM,
+			.step = BINDER_STEP_SOCKET,
+		};
 	if (r < 0) {
 		(void)close(sock->fd); /* nothing was sent on it */
 		return r;
@@ -309,6 +361,7 @@ int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 	size_t slots = 0, again = 0;
 	int r = 0;
 
+	n = rows_await(opener, rows, n);
 	if (n == 0)
 		return 0;
 	if (opener->table->open < opener->config.max_listeners)
@@ -331,6 +384,42 @@ int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 		netns->quiet_until_us = loop_now_us(opener->loop) + quiet_us;
 	}
 	return r;
+}
+
+int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
+			int fd, const char **ret_reason)
+{
+	_cleanup_close_ int owned_fd = fd;
+	struct binder_failure failure;
+
+	*ret_reason = "berth's limit of open listeners is reached";
+	if (opener->table->open >= opener->config.max_listeners)
+		return -EMFILE;
+	*ret_reason = "it cannot get the options or addresses of its rule";
+	if (binder_socket_adopt(fd, row, opener->config.owner, &failure) < 0)
+		return -ECANCELED;
+	*ret_reason = "out of memory";
+	if (row_identify(opener, row, fd) < 0)
+		return -ENOMEM;
+	row_opened(opener, row, TAKE_FD(owned_fd));
+	return 0;
+}
+
+void binder_opener_await_end(struct binder_opener *opener)
+{
+	struct binder_netns *netns, *next;
+	struct binder_row *row;
+
+	if (opener->table->awaited == 0)
+		return;
+	HASH_ITER (hh, opener->table->netns, netns, next) {
+		DL_FOREACH (netns->rows, row) {
+			if (row->awaited)
+				binder_row_retry_at(opener->table, row,
+						    loop_now_us(opener->loop));
+		}
+	}
+	binder_opener_arm(opener);
 }
 
 /* Starved rows get the free slots, the longest waiting first: they are due now.

@@ -56,6 +56,20 @@ void binder_opener_done(struct binder_opener *opener);
 int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 		     struct binder_row **rows, size_t n);
 
+/**
+ * binder_opener_adopt() - makes a listener of a socket that listens already
+ * @fd:		adopt_check() found that it is on the endpoint of @row, which
+ *		waits; taken in any case
+ *
+ * Return: 0; -EMFILE, -ENOMEM, -ECANCELED: *@ret_reason says why not.
+ */
+int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
+			int fd, const char **ret_reason);
+
+/** binder_opener_await_end() - tries the rows that waited to be handed back,
+ * soon; those that a consumer is still awaited for wait again */
+void binder_opener_await_end(struct binder_opener *opener);
+
 /** binder_opener_relieve() - a descriptor is free again: the pause ends */
 void binder_opener_relieve(struct binder_opener *opener);
 

@@ -100,6 +100,7 @@ static const char *reason_static(const struct binder_failure *failure,
 		return reason_of_bind(failure->error, endpoint);
 	case BINDER_STEP_OPTION:
 	case BINDER_STEP_LIMIT:
+	case BINDER_STEP_AWAIT:
 		return NULL;
 	}
 	return NULL;
@@ -118,6 +119,7 @@ static const char *reason_step(enum binder_step step)
 		return "cannot listen";
 	case BINDER_STEP_OPTION:
 	case BINDER_STEP_LIMIT:
+	case BINDER_STEP_AWAIT:
 		break;
 	}
 	return "cannot open";
@@ -133,6 +135,11 @@ static void reason_compose(const struct binder_failure *failure,
 		(void)snprintf(buffer, REASON_MAX,
 			       "berth's limit of %zu open listeners is reached",
 			       max_listeners);
+	else if (failure->step == BINDER_STEP_AWAIT)
+		(void)snprintf(
+			buffer, REASON_MAX,
+			"its consumer may have it from before berthd was "
+			"started, and is waited for");
 	else if (failure->step == BINDER_STEP_OPTION)
 		(void)snprintf(buffer, REASON_MAX,
 			       "option %s cannot be set: %s", failure->option,

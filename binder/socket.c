@@ -18,12 +18,14 @@
  */
 #include "binder/socket.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "common/sctp_addrs.h"
 #include "common/stream.h"
@@ -41,9 +43,20 @@
 
 #define DSCP_SHIFT 2 /* the lower two bits of the byte are ECN's */
 
-/* A socket that is being set up; @failure gets the first failure. */
+/* linux/socket.h of Debian 12 has it, glibc's headers do not. Linux 5.15 */
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
+#endif
+#ifndef SOCK_SNDBUF_LOCK
+#define SOCK_SNDBUF_LOCK 1
+#define SOCK_RCVBUF_LOCK 2
+#endif
+
+/* A socket that is being set up; @failure gets the first failure. An @adopted
+ * one was set up before, perhaps for another rule. */
 struct setup {
 	int fd;
+	bool adopted;
 	int family; /* of the socket: AF_INET or AF_INET6 */
 	const struct binder_row *row;
 	const struct socket_options *options;
@@ -84,9 +97,22 @@ static int setup_fail(struct setup *setup, enum binder_step step,
 	return -error;
 }
 
+static bool option_is(int fd, int level, int name, int expected)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	return getsockopt(fd, level, name, &value, &len) == 0 &&
+	       value == expected;
+}
+
 static int setup_option(struct setup *setup, int level, int name, int value,
 			const char *option)
 {
+	/* Some options need a privilege, or a socket that is not bound, but
+	 * only to be changed. */
+	if (setup->adopted && option_is(setup->fd, level, name, value))
+		return 0;
 	if (setsockopt(setup->fd, level, name, &value, sizeof(value)) < 0)
 		return setup_fail(setup, BINDER_STEP_OPTION, option);
 	return 0;
@@ -171,6 +197,78 @@ static int setup_streams(struct setup *setup)
 		       sizeof(init)) < 0)
 		return setup_fail(setup, BINDER_STEP_OPTION, "streams");
 	return 0;
+}
+
+/* Without a lock the kernel chooses the size of a TCP socket's buffer again. */
+static void reset_buffers(struct setup *setup)
+{
+	int locks = 0, wanted;
+	socklen_t len = sizeof(locks);
+
+	if (getsockopt(setup->fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) < 0)
+		return;
+	wanted = locks;
+	if (setup->options->send_buffer == SERVICE_UNSET)
+		wanted &= ~SOCK_SNDBUF_LOCK;
+	if (setup->options->receive_buffer == SERVICE_UNSET)
+		wanted &= ~SOCK_RCVBUF_LOCK;
+	if (wanted != locks)
+		(void)setsockopt(setup->fd, SOL_SOCKET, SO_BUF_LOCK, &wanted,
+				 sizeof(wanted)); /* the size is fine, too */
+}
+
+/* An option that cannot even be read was never set. */
+static int setup_unset(struct setup *setup, int level, int name,
+		       const char *option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(setup->fd, level, name, &value, &len) < 0)
+		return 0;
+	return setup_option(setup, level, name, 0, option);
+}
+
+static int reset_ip(struct setup *setup)
+{
+	const struct socket_options *o = setup->options;
+	bool v6 = setup->family == AF_INET6;
+	int r = 0;
+
+	if (!o->transparent)
+		r = setup_unset(setup, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT,
+				"transparent");
+	if (r < 0 || o->dscp != SERVICE_UNSET)
+		return r;
+	if (v6)
+		r = setup_unset(setup, IPPROTO_IPV6, IPV6_TCLASS, "dscp");
+	if (r == 0 && setup->row->listener.endpoint.family != AF_INET6)
+		r = setup_unset(setup, IPPROTO_IP, IP_TOS, "dscp");
+	return r;
+}
+
+/* Takes back the options that an earlier rule may have set. */
+static int setup_reset(struct setup *setup)
+{
+	enum protocol protocol = setup->row->listener.endpoint.protocol;
+	const struct socket_options *o = setup->options;
+	int r = reset_ip(setup);
+
+	if (r == 0 && o->mark == SERVICE_UNSET)
+		r = setup_unset(setup, SOL_SOCKET, SO_MARK, "mark");
+	if (r == 0 && o->keepalive_s == SERVICE_UNSET)
+		r = setup_unset(setup, SOL_SOCKET, SO_KEEPALIVE, "keepalive");
+	if (r == 0 && o->defer_accept_s == SERVICE_UNSET &&
+	    protocol == PROTOCOL_TCP)
+		r = setup_unset(setup, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+				"defer_accept");
+	if (r == 0 && !protocol_is_sctp(protocol))
+		r = setup_unset(setup, SOL_SOCKET, SO_REUSEPORT, "port");
+	if (r == 0 && protocol == PROTOCOL_UDP)
+		r = setup_unset(setup, SOL_SOCKET, SO_REUSEADDR, "port");
+	reset_buffers(setup);
+	return r;
 }
 
 /* Sets the options that a rule names. */
@@ -291,6 +389,18 @@ static int setup_bind(struct setup *setup)
 	return r < 0 ? setup_fail(setup, BINDER_STEP_BIND, NULL) : 0;
 }
 
+static int setup_listen(struct setup *setup)
+{
+	int backlog = setup->options->backlog;
+
+	if (setup->row->listener.endpoint.protocol == PROTOCOL_UDP)
+		return 0;
+	if (listen(setup->fd, backlog == SERVICE_UNSET ? SOMAXCONN : backlog) <
+	    0)
+		return setup_fail(setup, BINDER_STEP_LISTEN, NULL);
+	return 0;
+}
+
 int binder_socket_setup(int fd, const struct binder_row *row,
 			struct binder_failure *ret_failure)
 {
@@ -301,7 +411,6 @@ int binder_socket_setup(int fd, const struct binder_row *row,
 		.options = &row->listener.service->options,
 		.failure = ret_failure,
 	};
-	int backlog = setup.options->backlog;
 	int r;
 
 	r = setup_kind(&setup);
@@ -309,11 +418,7 @@ int binder_socket_setup(int fd, const struct binder_row *row,
 		r = setup_chosen(&setup);
 	if (r == 0)
 		r = setup_bind(&setup);
-	if (r < 0 || row->listener.endpoint.protocol == PROTOCOL_UDP)
-		return r;
-	if (listen(fd, backlog == SERVICE_UNSET ? SOMAXCONN : backlog) < 0)
-		return setup_fail(&setup, BINDER_STEP_LISTEN, NULL);
-	return 0;
+	return r < 0 ? r : setup_listen(&setup);
 }
 
 /* Removes from @list the addresses that @other has. Return: how many are left.
@@ -334,24 +439,92 @@ static size_t addrs_minus(struct ip_addr *list, size_t n,
 	return kept;
 }
 
-int binder_socket_readdress(const struct binder_row *row,
-			    const struct ip_addr *addrs, size_t n)
+/* Gives a multihomed endpoint the addresses @to in place of @from. */
+static int readdress(int fd, uint16_t port, const struct ip_addr *from,
+		     size_t n_from, const struct ip_addr *to, size_t n_to)
 {
 	_cleanup_free_ struct ip_addr *list =
-		malloc((n + row->n_addrs) * sizeof(*list));
-	uint16_t port = row->listener.endpoint.port;
+		malloc((n_to + n_from) * sizeof(*list));
 	size_t n_list;
 	int r;
 
 	if (!list)
 		return -ENOMEM;
 	/* Adds first: the last address cannot be removed (EBUSY). */
-	memcpy(list, addrs, n * sizeof(*list));
-	n_list = addrs_minus(list, n, row->addrs, row->n_addrs);
-	r = sctp_addrs_add(row->listener.fd, list, n_list, port);
+	memcpy(list, to, n_to * sizeof(*list));
+	n_list = addrs_minus(list, n_to, from, n_from);
+	r = sctp_addrs_add(fd, list, n_list, port);
 	if (r < 0)
 		return r;
-	memcpy(list, row->addrs, row->n_addrs * sizeof(*list));
-	n_list = addrs_minus(list, row->n_addrs, addrs, n);
-	return sctp_addrs_remove(row->listener.fd, list, n_list, port);
+	memcpy(list, from, n_from * sizeof(*list));
+	n_list = addrs_minus(list, n_from, to, n_to);
+	return sctp_addrs_remove(fd, list, n_list, port);
+}
+
+int binder_socket_readdress(const struct binder_row *row,
+			    const struct ip_addr *addrs, size_t n)
+{
+	return readdress(row->listener.fd, row->listener.endpoint.port,
+			 row->addrs, row->n_addrs, addrs, n);
+}
+
+/* The user that a socket belongs to stays that of its birth. */
+static int adopt_owner(struct setup *setup, uid_t owner)
+{
+	struct stat st;
+
+	if (!setup->row->listener.endpoint.multihomed)
+		return 0;
+	if (fstat(setup->fd, &st) < 0)
+		return setup_fail(setup, BINDER_STEP_SOCKET, NULL);
+	errno = EPERM;
+	return st.st_uid == owner ? 0
+				  : setup_fail(setup, BINDER_STEP_SOCKET, NULL);
+}
+
+static int adopt_addresses(struct setup *setup)
+{
+	const struct binder_row *row = setup->row;
+	_cleanup_free_ struct ip_addr *addrs = NULL;
+	size_t n;
+	int r;
+
+	if (!row->listener.endpoint.multihomed)
+		return 0;
+	r = sctp_addrs_get(setup->fd, &addrs, &n);
+	if (r == 0)
+		r = readdress(setup->fd, row->listener.endpoint.port, addrs, n,
+			      row->addrs, row->n_addrs);
+	errno = -r;
+	return r < 0 ? setup_fail(setup, BINDER_STEP_BIND, NULL) : 0;
+}
+
+int binder_socket_adopt(int fd, struct binder_row *row, uid_t owner,
+			struct binder_failure *ret_failure)
+{
+	struct setup setup = {
+		.fd = fd,
+		.adopted = true,
+		.row = row,
+		.options = &row->listener.service->options,
+		.failure = ret_failure,
+	};
+	int r;
+
+	row->ipv4_only = row->listener.endpoint.family == AF_UNSPEC &&
+			 option_is(fd, SOL_SOCKET, SO_DOMAIN, AF_INET);
+	setup.family = socket_family(row);
+	r = fcntl(fd, F_GETFL);
+	if (r < 0 || fcntl(fd, F_SETFL, r | O_NONBLOCK) < 0)
+		return setup_fail(&setup, BINDER_STEP_SOCKET, NULL);
+	r = adopt_owner(&setup, owner);
+	if (r == 0)
+		r = setup_reset(&setup);
+	if (r == 0)
+		r = setup_kind(&setup);
+	if (r == 0)
+		r = setup_chosen(&setup);
+	if (r == 0)
+		r = adopt_addresses(&setup);
+	return r < 0 ? r : setup_listen(&setup);
 }

@@ -4,6 +4,7 @@
 #define BINDER_SOCKET_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "binder/table.h"
 #include "common/netns_enter.h"
@@ -16,6 +17,7 @@ enum binder_step {
 	BINDER_STEP_BIND,
 	BINDER_STEP_LISTEN,
 	BINDER_STEP_LIMIT, /* max_listeners; @error is EMFILE */
+	BINDER_STEP_AWAIT, /* not tried: it may be handed back */
 };
 
 /**
@@ -41,6 +43,20 @@ void binder_socket_describe(const struct binder_row *row,
  * filled.
  */
 int binder_socket_setup(int fd, const struct binder_row *row,
+			struct binder_failure *ret_failure);
+
+/**
+ * binder_socket_adopt() - makes a socket that listens already what a row wants
+ * @fd:		adopt_check() found that it is on the row's endpoint; stays the
+ *		caller's
+ * @owner:	as in struct binder_config
+ *
+ * Options that the row's rule does not set are as in a new socket, except those
+ * whose default cannot be told: a fast open queue, the time of keepalive, the
+ * size of a buffer. Connections that wait in the backlog stay.
+ * Return: 0; -errno, with *@ret_failure filled: another socket is needed.
+ */
+int binder_socket_adopt(int fd, struct binder_row *row, uid_t owner,
 			struct binder_failure *ret_failure);
 
 /**

@@ -3,6 +3,7 @@
 #include "binder/table.h"
 
 #include <string.h>
+#include <time.h>
 #include <utlist.h>
 
 #include "common/util.h"
@@ -23,6 +24,15 @@ _Static_assert(offsetof(struct listener, endpoint) -
 	       "the key is not contiguous");
 _Static_assert(offsetof(struct binder_row, listener) == 0,
 	       "a listener is not a row");
+
+void binder_table_init(struct binder_table *table)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	table->last_id = (uint64_t)now.tv_sec * USEC_PER_SEC +
+			 (uint64_t)now.tv_nsec / 1000;
+}
 
 void binder_table_done(struct binder_table *table)
 {
@@ -110,6 +120,36 @@ void binder_row_set_state(struct binder_table *table, struct binder_row *row,
 	++*row_counter(table, state);
 }
 
+static int row_index_id(struct binder_table *table, struct binder_row *row)
+{
+	HASH_ADD(hh_id, table->by_id, listener.id, sizeof(row->listener.id),
+		 row);
+	return row->hh_id.tbl ? 0 : -ENOMEM;
+}
+
+static void row_unindex_id(struct binder_table *table, struct binder_row *row)
+{
+	if (row->hh_id.tbl)
+		HASH_DELETE(hh_id, table->by_id, row);
+	row->hh_id.tbl = NULL;
+}
+
+int binder_row_set_id(struct binder_table *table, struct binder_row *row,
+		      uint64_t id)
+{
+	row_unindex_id(table, row);
+	row->listener.id = id;
+	return row_index_id(table, row);
+}
+
+void binder_row_await(struct binder_table *table, struct binder_row *row,
+		      bool awaited)
+{
+	if (row->awaited != awaited)
+		table->awaited += awaited ? 1 : (size_t)-1;
+	row->awaited = awaited;
+}
+
 void binder_row_starve(struct binder_table *table, struct binder_row *row,
 		       bool starved)
 {
@@ -140,15 +180,13 @@ static int row_index(struct binder_table *table, struct binder_row *row)
 	HASH_ADD(hh_key, table->by_key, listener.netns_id, ROW_KEY_BYTES, row);
 	if (!row->hh_key.tbl)
 		return -ENOMEM;
-	HASH_ADD(hh_id, table->by_id, listener.id, sizeof(row->listener.id),
-		 row);
-	if (!row->hh_id.tbl) {
+	if (row_index_id(table, row) < 0) {
 		HASH_DELETE(hh_key, table->by_key, row);
 		return -ENOMEM;
 	}
 	if (heap_reserve(&table->retries) < 0) {
 		HASH_DELETE(hh_key, table->by_key, row);
-		HASH_DELETE(hh_id, table->by_id, row);
+		row_unindex_id(table, row);
 		return -ENOMEM;
 	}
 	DL_APPEND(row->netns->rows, row);
@@ -201,8 +239,9 @@ void binder_row_free(struct binder_table *table, struct binder_row *row)
 	--*row_counter(table, row->listener.state);
 	heap_unreserve(&table->retries, &row->retry);
 	binder_row_starve(table, row, /* starved= */ false);
+	binder_row_await(table, row, /* awaited= */ false);
 	HASH_DELETE(hh_key, table->by_key, row);
-	HASH_DELETE(hh_id, table->by_id, row);
+	row_unindex_id(table, row);
 	DL_DELETE(row->netns->rows, row);
 	(void)service_unref(row->listener.service); /* is always NULL */
 	free(row->addrs);

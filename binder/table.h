@@ -28,6 +28,7 @@ struct sctp_settings;
  * @addrs:	of a multihomed endpoint; owned
  * @ipv4_only:	`any`, opened as 0.0.0.0 for lack of IPv6
  * @starved:	waits for one of max_listeners, not for a time
+ * @awaited:	waits to be handed back, or for the attempt after that
  * @held:	waits for a consumer to let go of berth's earlier socket
  * @warned:	it was said that it could not be opened, since it was last open
  */
@@ -47,6 +48,7 @@ struct binder_row {
 	bool observed;
 	bool ipv4_only;
 	bool starved;
+	bool awaited;
 	bool held;
 	bool warned;
 };
@@ -74,6 +76,9 @@ struct binder_netns {
  * @retries:	rows that wait for a time, with room for all rows
  * @starved:	rows that wait for a slot, the longest first
  * @open, @waiting, @refused: rows in this state
+ * @awaited:	rows that are
+ * @last_id:	of the rows that are not open; begins with the time of day in
+ *		microseconds, so that it is above that of any earlier table
  */
 struct binder_table {
 	struct binder_netns *netns;
@@ -84,8 +89,12 @@ struct binder_table {
 	size_t open;
 	size_t waiting;
 	size_t refused;
+	size_t awaited;
 	uint64_t last_id;
 };
+
+/** binder_table_init() - the table is zero */
+void binder_table_init(struct binder_table *table);
 
 /** binder_table_done() - frees the queues; there must be no row left */
 void binder_table_done(struct binder_table *table);
@@ -129,6 +138,17 @@ void binder_row_free(struct binder_table *table, struct binder_row *row);
 /** binder_row_set_state() - changes the state, and the counts of states */
 void binder_row_set_state(struct binder_table *table, struct binder_row *row,
 			  enum listener_state state);
+
+/**
+ * binder_row_set_id() - gives the row the id by which it is found from now on
+ * Return: 0 or -ENOMEM: it is not found by any id.
+ */
+int binder_row_set_id(struct binder_table *table, struct binder_row *row,
+		      uint64_t id);
+
+/** binder_row_await() - sets or clears @awaited */
+void binder_row_await(struct binder_table *table, struct binder_row *row,
+		      bool awaited);
 
 /** binder_row_starve() - puts the row into the list of the starved, or takes it
  * out */

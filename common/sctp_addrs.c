@@ -191,17 +191,13 @@ static bool has_addr(const struct sctp_addrs *addrs, const struct ip_addr *addr)
 	return false;
 }
 
-bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs)
+/* Reads @n addresses that lie packed at @next. */
+static size_t unpack(const uint8_t *next, size_t n, struct ip_addr *addrs)
 {
-	struct sockaddr *list = NULL;
-	const uint8_t *next;
 	struct sockaddr_storage sa = { 0 };
-	struct ip_addr addr;
-	bool found = false;
-	int n = sctp_getladdrs(fd, 0, &list);
+	size_t kept = 0;
 
-	next = (const uint8_t *)list;
-	for (int i = 0; i < n && !found; i++) {
+	for (size_t i = 0; i < n; i++) {
 		size_t len = ((const struct sockaddr *)next)->sa_family ==
 					     AF_INET6
 				     ? sizeof(struct sockaddr_in6)
@@ -209,11 +205,40 @@ bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs)
 
 		memcpy(&sa, next, len);
 		next += len;
-		found = ip_addr_from_sockaddr(&sa, &addr, NULL) == 0 &&
-			has_addr(addrs, &addr);
+		if (ip_addr_from_sockaddr(&sa, &addrs[kept], NULL) == 0)
+			kept++;
+	}
+	return kept;
+}
+
+int sctp_addrs_get(int fd, struct ip_addr **ret_addrs, size_t *ret_n)
+{
+	struct sockaddr *list = NULL;
+	struct ip_addr *addrs;
+	int n = sctp_getladdrs(fd, 0, &list);
+
+	if (n < 0)
+		return -errno;
+	addrs = calloc(n ? (size_t)n : 1, sizeof(*addrs));
+	if (addrs) {
+		*ret_n = unpack((const uint8_t *)list, (size_t)n, addrs);
+		*ret_addrs = addrs;
 	}
 	if (n > 0)
 		sctp_freeladdrs(list);
+	return addrs ? 0 : -ENOMEM;
+}
+
+bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs)
+{
+	_cleanup_free_ struct ip_addr *list = NULL;
+	bool found = false;
+	size_t n = 0;
+
+	if (sctp_addrs_get(fd, &list, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n && !found; i++)
+		found = has_addr(addrs, &list[i]);
 	return found;
 }
 

@@ -73,6 +73,15 @@ int sctp_addrs_add_routed(int fd, int udp_fd, const struct sctp_addrs *to);
 int sctp_addrs_add_chosen(int fd, const struct backend_source *from, size_t n,
 			  const struct sctp_addrs *to);
 
+/**
+ * sctp_addrs_get() - the addresses that a socket is bound to
+ * @ret_addrs:	the caller's, to be freed; v4-mapped ones are IPv4 addresses
+ *
+ * Of a socket on a wildcard they are all that its namespace has.
+ * Return: 0; -ENOMEM; -errno of getsockopt(2).
+ */
+int sctp_addrs_get(int fd, struct ip_addr **ret_addrs, size_t *ret_n);
+
 /** sctp_addrs_holds() - is a socket bound to one of them? */
 bool sctp_addrs_holds(int fd, const struct sctp_addrs *addrs);
 

@@ -33,6 +33,7 @@
  * @opens:	calls of open_netns
  * @open_error:	what open_netns returns; or a descriptor is duplicated
  * @holder:	what holder returns
+ * @awaits:	what awaits returns
  * @netns_fd:	namespace 2; every other id is the process's own
  */
 struct fixture {
@@ -43,6 +44,7 @@ struct fixture {
 	unsigned int opens;
 	int open_error;
 	const char *holder;
+	bool awaits;
 	int netns_fd;
 	bool (*until)(struct fixture *fixture);
 	bool timed_out;
@@ -123,6 +125,15 @@ static inline const char *fixture_holder(uint64_t netns_id,
 	return f->holder;
 }
 
+static inline bool fixture_awaits(const struct listener *listener,
+				  void *user_data)
+{
+	struct fixture *f = user_data;
+
+	(void)listener;
+	return f->awaits;
+}
+
 static inline void fixture_timeout(void *user_data)
 {
 	struct fixture *f = user_data;
@@ -167,6 +178,7 @@ static inline void fixture_init(struct fixture *f, size_t max_listeners,
 		.changed = fixture_changed,
 		.closing = fixture_closing,
 		.holder = fixture_holder,
+		.awaits = fixture_awaits,
 	};
 	struct binder_config config = {
 		.max_listeners = max_listeners,
@@ -211,6 +223,7 @@ static inline struct listener_spec spec_make(enum protocol protocol,
 	else if (strcmp(text, "any") != 0)
 		assert_int_equal(ip_addr_parse(text, &addr), 0);
 	spec.service->rule = strdup("test");
+	spec.service->consumer = strdup("relay");
 	spec.endpoint.protocol = (uint8_t)protocol;
 	spec.endpoint.port = port;
 	spec.endpoint.family = addr.family;

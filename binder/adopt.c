@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/* adopt.c - is a descriptor the listener that somebody says it is?
+ *
+ * A consumer hands back its listeners to a berthd that was started anew. It is
+ * not trusted: each word of its claim is compared with what the kernel says of
+ * the socket.
+ *
+ * The id of an open listener is the kernel's cookie of its socket. No two
+ * sockets have the same one as long as the kernel runs, so berthd need not
+ * remember which ids it gave away before it was restarted, and nobody can claim
+ * a listener without having its socket.
+ */
+#include "binder/adopt.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+
+#include "common/sctp_addrs.h"
+#include "common/util.h"
+
+/* Debian 12's headers are older than these. */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
+/* Larger cookies come only from a counter that the kernel keeps for interrupts,
+ * which counts down from 2^64. JSON has no such numbers; and ids of listeners
+ * that are not open begin above this. */
+#define COOKIE_MAX (UINT64_C(1) << 50)
+
+static bool option_is(int fd, int level, int name, int expected)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	return getsockopt(fd, level, name, &value, &len) == 0 &&
+	       value == expected;
+}
+
+static uint64_t cookie(int fd, int name)
+{
+	uint64_t value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : 0;
+}
+
+uint64_t adopt_id(int fd)
+{
+	uint64_t id = cookie(fd, SO_COOKIE);
+
+	/* Older kernels count for each namespace; but for those a listener
+	 * cannot be adopted anyway. */
+	return id < COOKIE_MAX && cookie(fd, SO_NETNS_COOKIE) ? id : 0;
+}
+
+/* Return: AF_INET, AF_INET6; or -1: the descriptor is no IP socket. */
+static int ip_domain(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain = -1;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+		return -1;
+	return domain == AF_INET || domain == AF_INET6 ? domain : -1;
+}
+
+static bool protocol_fits(int fd, enum protocol protocol)
+{
+	const struct protocol_socket kind = protocol_socket(protocol);
+	int number = kind.protocol;
+
+	if (number == 0)
+		number = kind.type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
+	return option_is(fd, SOL_SOCKET, SO_TYPE, kind.type) &&
+	       option_is(fd, SOL_SOCKET, SO_PROTOCOL, number);
+}
+
+/* `any` and `all` are IPv6 sockets, and IPv4 sockets where there is no IPv6. */
+static bool family_fits(int fd, int domain, const struct endpoint *endpoint)
+{
+	if (domain == AF_INET)
+		return endpoint->family != AF_INET6;
+	return endpoint->family != AF_INET &&
+	       option_is(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+			 endpoint->family == AF_INET6);
+}
+
+/* Does a socket on one address have no others? */
+static bool is_alone(int fd, const struct endpoint *endpoint)
+{
+	_cleanup_free_ struct ip_addr *addrs = NULL;
+	size_t n;
+
+	if (!protocol_is_sctp(endpoint->protocol) ||
+	    endpoint_is_wildcard(endpoint))
+		return true;
+	return sctp_addrs_get(fd, &addrs, &n) == 0 && n == 1;
+}
+
+static bool address_fits(int fd, int domain, const struct endpoint *endpoint)
+{
+	struct ip_addr wanted = endpoint_addr(endpoint), addr;
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
+	uint32_t scope_id = 0;
+	uint16_t port;
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+	    ip_addr_from_sockaddr(&sa, &addr, &port) < 0 ||
+	    port != endpoint->port)
+		return false;
+	if (endpoint->multihomed)
+		return true;
+	if (sa.ss_family == AF_INET6)
+		scope_id = ((const struct sockaddr_in6 *)&sa)->sin6_scope_id;
+	wanted.family = (uint8_t)domain;
+	return ip_addr_equal(&addr, &wanted) &&
+	       scope_id == endpoint->scope_id && is_alone(fd, endpoint);
+}
+
+static bool is_listening(int fd, enum protocol protocol)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (protocol != PROTOCOL_UDP)
+		return option_is(fd, SOL_SOCKET, SO_ACCEPTCONN, 1);
+	/* A connected one hears a single peer. */
+	return getpeername(fd, (struct sockaddr *)&sa, &len) < 0 &&
+	       errno == ENOTCONN;
+}
+
+const char *adopt_check(int fd, struct adopt_claim *claim)
+{
+	struct endpoint *endpoint = &claim->endpoint;
+	int domain = ip_domain(fd), ifindex = 0;
+	uint64_t netns_id = cookie(fd, SO_NETNS_COOKIE);
+	socklen_t len = sizeof(ifindex);
+
+	if (domain < 0)
+		return "it is no IP socket";
+	if (netns_id == 0)
+		return "this kernel does not tell the namespace of a socket";
+	if (netns_id != claim->netns_id)
+		return "the socket is of another namespace";
+	if (adopt_id(fd) != claim->id)
+		return "the socket is not the one that has this id";
+	if (!protocol_fits(fd, endpoint->protocol))
+		return "the socket is of another protocol";
+	if (!family_fits(fd, domain, endpoint))
+		return "the socket is of another address family";
+	if (!address_fits(fd, domain, endpoint))
+		return "the socket has another address or port";
+	if (!is_listening(fd, endpoint->protocol))
+		return "the socket does not listen";
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, &len) < 0)
+		return "this kernel does not tell the interface of a socket";
+	endpoint->bound_ifindex = (uint32_t)ifindex;
+	return NULL;
+}
