@@ -254,13 +254,13 @@ static int consumer_mint(const struct listener *listener,
 			   ret_netns_id);
 }
 
-static void consumer_lost(const char *consumer, void *user_data)
+static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
 	/* However it ended: what it held of a namespace goes with it. */
 	if (berthd->relay && strcmp(consumer, SERVICE_RELAY) == 0)
-		relay_process_kill(berthd->relay);
+		relay_process_kill(berthd->relay, pid);
 }
 
 static void relay_started(int fd, pid_t pid, void *user_data)

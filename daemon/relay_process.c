@@ -218,9 +218,9 @@ void relay_process_reap(struct relay_process *relay)
 	relay_start_later(relay);
 }
 
-void relay_process_kill(struct relay_process *relay)
+void relay_process_kill(struct relay_process *relay, pid_t pid)
 {
-	if (relay->pid)
+	if (relay->pid && relay->pid == pid)
 		(void)kill(relay->pid, SIGKILL); /* gone already: reaped */
 }
 

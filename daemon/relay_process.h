@@ -50,9 +50,9 @@ int relay_process_new(struct loop *loop,
 /** relay_process_reap() - to be called on SIGCHLD; restarts it when it ended */
 void relay_process_reap(struct relay_process *relay);
 
-/** relay_process_kill() - ends it at once (SIGKILL); relay_process_reap()
- * starts the next one */
-void relay_process_kill(struct relay_process *relay);
+/** relay_process_kill() - ends it at once (SIGKILL), if it is still the process
+ * @pid; relay_process_reap() starts the next one */
+void relay_process_kill(struct relay_process *relay, pid_t pid);
 
 /**
  * relay_process_free() - ends it and waits, half a second at the most, before

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* consumer.c - the connection of one consumer, and what arrives on it
+/* consumer.c - the connections of one consumer, and what arrives on them
  *
  * A consumer that loses its connection forgets everything: all its deliveries
- * become PENDING and its withdrawals are dropped. One that refuses a listener,
- * or cannot take a change, is short of descriptors or memory: the listener is
- * sent again after a pause.
+ * become PENDING, and the connection's withdrawals are dropped. One that
+ * refuses a listener, or cannot take a change, is short of descriptors or
+ * memory: the listener is sent again after a pause.
  */
 #include "daemon/consumers/consumers_internal.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -23,46 +24,46 @@
  * about a millisecond's work. */
 #define RECEIVE_BYTES (16 * 1024)
 
-void consumer_close(struct consumer *consumer)
+void consumer_close(struct consumer_connection *conn)
 {
-	struct delivery *delivery;
+	struct consumer *consumer = conn->consumer;
 
-	if (consumer->fd < 0)
-		return;
-	DL_FOREACH (consumer->queue, delivery)
-		delivery->state = DELIVERY_PENDING;
-	while (consumer->done)
-		delivery_set(consumer->done, DELIVERY_PENDING);
-	DL_FOREACH (consumer->queue, delivery)
-		delivery->sent = false;
-	consumer->source = loop_source_free(consumer->source);
-	(void)close(TAKE_FD(consumer->fd)); /* nothing is buffered in it */
-	consumer->pid = 0;
-	consumer->blocked = false;
-	consumer->pause_until_us = 0;
-	consumer_sockets_clear(&consumer->sockets);
-	withdrawals_clear(&consumer->withdrawals);
-	consumer->stats = (struct stats_request){ .number = 0 };
+	if (consumer->current == conn) {
+		consumer_forget_deliveries(consumer);
+		consumer->current = NULL;
+	}
+	DL_DELETE(consumer->connections, conn);
+	loop_source_free(conn->source);
+	(void)close(conn->fd); /* nothing is buffered in it */
+	consumer_sockets_clear(&conn->sockets);
+	withdrawals_clear(&conn->withdrawals);
+	free(conn);
 	consumer->all->ops.stats_changed(consumer->all->user_data);
 }
 
-void consumer_lost(struct consumer *consumer, int error, const char *what)
+void consumer_lost(struct consumer_connection *conn, int error,
+		   const char *what)
 {
+	const struct consumer *consumer = conn->consumer;
+	pid_t pid = conn->peer.pid;
+
 	if (error)
-		log_warning_errno(error, "consumer '%s': %s; disconnecting",
-				  consumer->name, what);
+		log_warning_errno(error,
+				  "consumer '%s' (pid %d): %s; disconnecting",
+				  consumer->name, pid, what);
 	else
-		log_info("consumer '%s': %s", consumer->name, what);
-	consumer_close(consumer);
-	consumer->all->ops.lost(consumer->name, consumer->all->user_data);
+		log_info("consumer '%s' (pid %d): %s", consumer->name, pid,
+			 what);
+	consumer_close(conn);
+	consumer->all->ops.lost(consumer->name, pid, consumer->all->user_data);
 }
 
-static void consumer_released(struct consumer *consumer,
+static void consumer_released(struct consumer_connection *conn,
 			      const struct consumer_reply *reply)
 {
 	struct withdrawal *withdrawal =
-		withdrawals_find(&consumer->withdrawals, reply->id);
-	struct consumers *consumers = consumer->all;
+		withdrawals_find(&conn->withdrawals, reply->id);
+	struct consumers *consumers = conn->consumer->all;
 	uint64_t netns_id;
 
 	if (!withdrawal)
@@ -70,61 +71,59 @@ static void consumer_released(struct consumer *consumer,
 	netns_id = withdrawal->netns_id;
 	consumers->ops.counted(reply->id, withdrawal->service, &reply->counts,
 			       /* final= */ true, consumers->user_data);
-	withdrawals_remove(&consumer->withdrawals, withdrawal);
+	withdrawals_remove(&conn->withdrawals, withdrawal);
 	consumers->ops.released(netns_id, consumers->user_data);
 }
 
-void consumer_pause(struct consumer *consumer)
+void consumer_pause(struct consumer_connection *conn)
 {
-	struct consumers *consumers = consumer->all;
+	struct consumers *consumers = conn->consumer->all;
 
-	consumer->pause_until_us = loop_now_us(consumers->loop) + PAUSE_US;
-	loop_timer_set_earlier(consumers->timer, consumer->pause_until_us);
+	conn->pause_until_us = loop_now_us(consumers->loop) + PAUSE_US;
+	loop_timer_set_earlier(consumers->timer, conn->pause_until_us);
 }
 
 /* The consumer could not take what it was sent of the listener @id: its
  * delivery goes back to @state. */
-static void consumer_short(struct consumer *consumer, uint64_t id,
+static void consumer_short(struct consumer_connection *conn, uint64_t id,
 			   enum delivery_state state)
 {
-	struct delivery *delivery = consumer_delivery(consumer, id);
+	struct delivery *delivery = consumer_delivery(conn, id);
 
 	/* It was closed meanwhile, or is another consumer's; or it is in the
 	 * queue already, with as much to be sent. */
 	if (!delivery || delivery->state <= state)
 		return;
 	delivery_set(delivery, state);
-	consumer_pause(consumer);
-	if (log_ratelimit_ok(&consumer->short_limit))
+	consumer_pause(conn);
+	if (log_ratelimit_ok(&conn->consumer->short_limit))
 		log_warning("consumer '%s' is short of descriptors or memory "
 			    "for a listener; trying again in 1 s",
-			    consumer->name);
+			    conn->consumer->name);
 }
 
 /* Return: 0; -EPROTO; -ENOMEM. */
-static int consumer_handle(struct consumer *consumer,
+static int consumer_handle(struct consumer_connection *conn,
 			   struct consumer_reply *reply)
 {
 	switch (reply->type) {
-	case CONSUMER_REPLY_HELLO:
-		log_debug("consumer '%s' is %s", consumer->name, reply->name);
+	case CONSUMER_REPLY_HELLO: /* it was said before */
 		break;
 	case CONSUMER_REPLY_RELEASED:
-		consumer_released(consumer, reply);
+		consumer_released(conn, reply);
 		break;
 	case CONSUMER_REPLY_REFUSED:
-		consumer_short(consumer, reply->id, DELIVERY_PENDING);
+		consumer_short(conn, reply->id, DELIVERY_PENDING);
 		break;
 	case CONSUMER_REPLY_REPEAT:
-		consumer_short(consumer, reply->id, DELIVERY_STALE);
+		consumer_short(conn, reply->id, DELIVERY_STALE);
 		break;
 	case CONSUMER_REPLY_STATS:
-		return consumer_counted(consumer, reply);
+		return consumer_counted(conn, reply);
 	case CONSUMER_REPLY_SOCKET:
-		return consumer_sockets_add(&consumer->sockets, &reply->socket);
+		return consumer_sockets_add(&conn->sockets, &reply->socket);
 	case CONSUMER_REPLY_NETNS_CLOSED:
-		consumer_sockets_netns_closed(&consumer->sockets,
-					      reply->netns_id);
+		consumer_sockets_netns_closed(&conn->sockets, reply->netns_id);
 		break;
 	case CONSUMER_REPLY_OTHER:
 		break;
@@ -133,7 +132,7 @@ static int consumer_handle(struct consumer *consumer,
 }
 
 /* Return: 0, or -EPROTO. */
-static int consumer_read(struct consumer *consumer, const char *text,
+static int consumer_read(struct consumer_connection *conn, const char *text,
 			 size_t len)
 {
 	struct consumer_reply reply;
@@ -141,34 +140,34 @@ static int consumer_read(struct consumer *consumer, const char *text,
 
 	if (r < 0)
 		return r;
-	r = consumer_handle(consumer, &reply);
+	r = consumer_handle(conn, &reply);
 	consumer_reply_done(&reply);
 	return r;
 }
 
 /* Reads a bounded number of messages. Return: is the connection still there? */
-static bool consumer_receive(struct consumer *consumer)
+static bool consumer_receive(struct consumer_connection *conn)
 {
-	char *buffer = consumer->all->buffer;
+	char *buffer = conn->consumer->all->buffer;
 	size_t read = 0;
 
 	for (int i = 0; i < RECEIVE_MESSAGES && read < RECEIVE_BYTES; i++) {
-		ssize_t n = recv(consumer->fd, buffer, CONSUMER_REPLY_MAX,
+		ssize_t n = recv(conn->fd, buffer, CONSUMER_REPLY_MAX,
 				 MSG_DONTWAIT | MSG_TRUNC);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
 		if (n < 0) {
-			consumer_lost(consumer, errno, "cannot read");
+			consumer_lost(conn, errno, "cannot read");
 			return false;
 		}
 		if (n == 0) {
-			consumer_lost(consumer, 0, "connection closed");
+			consumer_lost(conn, 0, "connection closed");
 			return false;
 		}
 		if ((size_t)n > CONSUMER_REPLY_MAX ||
-		    consumer_read(consumer, buffer, (size_t)n) < 0) {
-			consumer_lost(consumer, EPROTO, "unreadable message");
+		    consumer_read(conn, buffer, (size_t)n) < 0) {
+			consumer_lost(conn, EPROTO, "unreadable message");
 			return false;
 		}
 		read += (size_t)n;
@@ -176,36 +175,46 @@ static bool consumer_receive(struct consumer *consumer)
 	return true;
 }
 
-int consumer_wait(struct consumer *consumer)
+int consumer_wait(struct consumer_connection *conn)
 {
-	return loop_source_set_events(
-		consumer->source, EPOLLIN | (consumer->blocked ? EPOLLOUT : 0));
+	return loop_source_set_events(conn->source,
+				      EPOLLIN | (conn->blocked ? EPOLLOUT : 0));
 }
 
 static void consumer_ready(uint32_t events, void *user_data)
 {
-	struct consumer *consumer = user_data;
+	struct consumer_connection *conn = user_data;
 
 	if (events & EPOLLOUT)
-		consumer->blocked = false;
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) &&
-	    !consumer_receive(consumer))
+		conn->blocked = false;
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !consumer_receive(conn))
 		return;
-	if (consumer_wait(consumer) < 0)
-		consumer_lost(consumer, EIO, "cannot wait for it");
+	if (consumer_wait(conn) < 0)
+		consumer_lost(conn, EIO, "cannot wait for it");
 }
 
-int consumer_attach(struct consumer *consumer, int fd, pid_t pid)
+int consumer_connect(struct consumer *consumer, int fd,
+		     const struct consumer_peer *peer)
 {
-	_cleanup_close_ int owned_fd = fd;
-	int r;
+	struct consumer_connection *conn = malloc(sizeof(*conn));
+	int r = -ENOMEM;
 
-	consumer_close(consumer);
-	r = loop_add(consumer->all->loop, fd, EPOLLIN, consumer_ready, consumer,
-		     &consumer->source);
-	if (r < 0)
+	assert(!consumer->current);
+	if (conn) {
+		*conn = (struct consumer_connection){
+			.consumer = consumer,
+			.peer = *peer,
+			.fd = fd,
+		};
+		r = loop_add(consumer->all->loop, fd, EPOLLIN, consumer_ready,
+			     conn, &conn->source);
+	}
+	if (r < 0) {
+		(void)close(fd); /* nothing is buffered in it */
+		free(conn);
 		return r;
-	consumer->fd = TAKE_FD(owned_fd);
-	consumer->pid = pid;
+	}
+	DL_APPEND(consumer->connections, conn);
+	consumer->current = conn;
 	return 0;
 }

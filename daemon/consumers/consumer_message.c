@@ -94,6 +94,22 @@ static int parse_netns_closed(json_t *message, struct consumer_reply *reply)
 	return 0;
 }
 
+static int parse_hello(json_t *message, struct consumer_reply *reply)
+{
+	struct consumer_hello *hello = &reply->hello;
+	json_int_t version = 0;
+	const char *name = "";
+
+	if (json_unpack(message, "{s?I, s?s}", "version", &version, "name",
+			&name) < 0)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_HELLO;
+	hello->version = version;
+	(void)snprintf(hello->name, sizeof(hello->name), "%s",
+		       name); /* cut is fine: for people */
+	return 0;
+}
+
 static int parse_by_type(const char *type, json_t *message,
 			 struct consumer_reply *reply)
 {
@@ -106,8 +122,8 @@ static int parse_by_type(const char *type, json_t *message,
 	if (strcmp(type, "netns_closed") == 0)
 		return parse_netns_closed(message, reply);
 	if (strcmp(type, "hello") == 0)
-		reply->type = CONSUMER_REPLY_HELLO;
-	else if (strcmp(type, "refused") == 0)
+		return parse_hello(message, reply);
+	if (strcmp(type, "refused") == 0)
 		reply->type = CONSUMER_REPLY_REFUSED;
 	else if (strcmp(type, "repeat") == 0)
 		reply->type = CONSUMER_REPLY_REPEAT;
@@ -119,18 +135,16 @@ int consumer_reply_parse(const char *text, size_t len,
 {
 	struct consumer_reply reply = { .type = CONSUMER_REPLY_OTHER };
 	_cleanup_json_ json_t *message = NULL;
-	const char *type, *name = "";
+	const char *type;
 	json_int_t id = 0;
 
 	message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	if (!message || json_unpack(message, "{s:s, s?s, s?I}", "type", &type,
-				    "name", &name, "id", &id) < 0)
+	if (!message ||
+	    json_unpack(message, "{s:s, s?I}", "type", &type, "id", &id) < 0)
 		return -EPROTO;
 	if (parse_by_type(type, message, &reply) < 0)
 		return -EPROTO;
 	reply.id = (uint64_t)id;
-	(void)snprintf(reply.name, sizeof(reply.name), "%s",
-		       name); /* cut is fine: for the log */
 	*ret_reply = reply;
 	return 0;
 }
@@ -239,6 +253,28 @@ char *consumer_listener_text(const struct listener *listener,
 	    json_object_set_new(message, "text", json_text(service->text)) < 0)
 		return NULL;
 	return json_dumps(message, JSON_COMPACT);
+}
+
+char *consumer_welcome_text(const char *consumer, uint64_t orphan_timeout_ms,
+			    uint64_t drain_timeout_ms)
+{
+	_cleanup_json_ json_t *message = json_pack(
+		"{s:s, s:i, s:o, s:o, s:o}", "type", "welcome", "version",
+		BERTH_PROTOCOL_VERSION, "consumer", json_text(consumer),
+		"orphan_timeout_ms", json_count(orphan_timeout_ms),
+		"drain_timeout_ms", json_count(drain_timeout_ms));
+
+	return message ? json_dumps(message, JSON_COMPACT) : NULL;
+}
+
+char *consumer_denied_text(const char *reason, const char *error)
+{
+	_cleanup_json_ json_t *message =
+		json_pack("{s:s, s:i, s:s, s:o}", "type", "denied", "version",
+			  BERTH_PROTOCOL_VERSION, "reason", reason, "error",
+			  json_text(error));
+
+	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }
 
 void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer)

@@ -33,9 +33,19 @@ enum consumer_reply_type {
 };
 
 /**
+ * struct consumer_hello - what a consumer says first
+ * @version:	of the protocol; 0: it said none
+ * @name:	free text, cut to what there is room for
+ */
+struct consumer_hello {
+	int64_t version;
+	char name[CONSUMER_NAME_MAX];
+};
+
+/**
  * struct consumer_reply - see the types
  * @id:		RELEASED, REFUSED, REPEAT, SOCKET: the listener
- * @name:	HELLO
+ * @hello:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
  * @request:	STATS: the number of the request that this answers
  * @socket:	SOCKET: with texts of @message
@@ -47,7 +57,7 @@ enum consumer_reply_type {
 struct consumer_reply {
 	enum consumer_reply_type type;
 	uint64_t id;
-	char name[CONSUMER_NAME_MAX];
+	struct consumer_hello hello;
 	struct berth_counts counts;
 	uint64_t request;
 	struct socket_request socket;
@@ -83,6 +93,22 @@ int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
  */
 char *consumer_listener_text(const struct listener *listener,
 			     const struct netns *netns);
+
+/**
+ * consumer_welcome_text() - the `welcome` message
+ * @consumer:	its name
+ * Return: allocated text, NULL when out of memory.
+ */
+char *consumer_welcome_text(const char *consumer, uint64_t orphan_timeout_ms,
+			    uint64_t drain_timeout_ms);
+
+/**
+ * consumer_denied_text() - the `denied` message
+ * @reason:	for programs
+ * @error:	a sentence for people
+ * Return: allocated text, NULL when out of memory.
+ */
+char *consumer_denied_text(const char *reason, const char *error);
 
 /** consumer_withdraw_fmt() - the `withdraw` message, to CONSUMER_WITHDRAW_MAX
  */

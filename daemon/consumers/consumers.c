@@ -12,10 +12,11 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "common/log.h"
 #include "common/util.h"
 
 #define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
+#define ORPHAN_TIMEOUT_MS 60000
+#define DRAIN_TIMEOUT_MS 300000
 
 /* How often it is said that a consumer is short of something. */
 #define SHORT_LOG_US (10 * USEC_PER_SEC)
@@ -43,7 +44,6 @@ struct consumer *consumer_get(struct consumers *consumers, const char *name)
 		return NULL;
 	*consumer = (struct consumer){
 		.all = consumers,
-		.fd = -1,
 		.short_limit = { .interval_us = SHORT_LOG_US, .burst = 1 },
 	};
 	consumer->name = strdup(name);
@@ -55,22 +55,49 @@ struct consumer *consumer_get(struct consumers *consumers, const char *name)
 	return consumer;
 }
 
+struct consumer_connection *connection_first(const struct consumers *consumers)
+{
+	const struct consumer *consumer;
+
+	LL_FOREACH (consumers->list, consumer) {
+		if (consumer->connections)
+			return consumer->connections;
+	}
+	return NULL;
+}
+
+struct consumer_connection *
+connection_next(const struct consumer_connection *conn)
+{
+	const struct consumer *consumer = conn->consumer->next;
+
+	if (conn->next)
+		return conn->next;
+	for (; consumer; consumer = consumer->next) {
+		if (consumer->connections)
+			return consumer->connections;
+	}
+	return NULL;
+}
+
 bool consumers_step(struct consumers *consumers)
 {
-	struct consumer *consumer;
+	struct consumer_connection *conn = connection_first(consumers), *next;
 	bool left = false;
 
-	LL_FOREACH (consumers->list, consumer)
-		left = consumer_step(consumer) || left;
+	for (; conn; conn = next) {
+		next = connection_next(conn);
+		left = consumer_step(conn) || left;
+	}
 	return left;
 }
 
 /* Since when does the consumer not let go of what it has of a namespace that is
  * gone? 0: it has nothing of one. */
-static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
+static uint64_t oldest_abort_us(const struct consumer_connection *conn)
 {
-	uint64_t sockets_us = consumer_sockets_oldest_us(&consumer->sockets);
-	uint64_t oldest_us = withdrawals_oldest_us(&consumer->withdrawals);
+	uint64_t sockets_us = consumer_sockets_oldest_us(&conn->sockets);
+	uint64_t oldest_us = withdrawals_oldest_us(&conn->withdrawals);
 
 	if (oldest_us == 0 || (sockets_us && sockets_us < oldest_us))
 		oldest_us = sockets_us;
@@ -80,32 +107,89 @@ static uint64_t consumer_oldest_abort_us(const struct consumer *consumer)
 /* A consumer that does not let go of a dead namespace keeps the kernel from
  * freeing it. So its connection is ended, and the owner, who is told, ends the
  * process. */
+static void consumer_timeout(struct consumer_connection *conn)
+{
+	struct loop_timer *timer = conn->consumer->all->timer;
+	uint64_t oldest_us = oldest_abort_us(conn);
+
+	if (conn->pause_until_us > monotonic_us())
+		loop_timer_set_earlier(timer, conn->pause_until_us);
+	if (!oldest_us)
+		return;
+	if (oldest_us + ABORT_TIMEOUT_US <= monotonic_us())
+		consumer_lost(conn, ETIMEDOUT,
+			      "does not let go of a namespace that is gone");
+	else
+		loop_timer_set_earlier(timer, oldest_us + ABORT_TIMEOUT_US);
+}
+
 static void consumers_timeout(void *user_data)
 {
 	struct consumers *consumers = user_data;
-	struct consumer *consumer;
-	uint64_t oldest_us;
+	struct consumer_connection *conn = connection_first(consumers), *next;
 
-	LL_FOREACH (consumers->list, consumer) {
-		if (consumer->pause_until_us > monotonic_us())
-			loop_timer_set_earlier(consumers->timer,
-					       consumer->pause_until_us);
-		oldest_us = consumer_oldest_abort_us(consumer);
-		if (!oldest_us)
-			continue;
-		if (oldest_us + ABORT_TIMEOUT_US <= monotonic_us())
-			consumer_lost(consumer, ETIMEDOUT,
-				      "does not let go of a namespace that is "
-				      "gone");
-		else
-			loop_timer_set_earlier(consumers->timer,
-					       oldest_us + ABORT_TIMEOUT_US);
+	for (; conn; conn = next) {
+		next = connection_next(conn);
+		consumer_timeout(conn);
 	}
+}
+
+static void consumer_welcome(struct consumer *consumer, int fd,
+			     const struct consumer_peer *peer)
+{
+	const struct consumers_timeouts *timeouts = &consumer->all->timeouts;
+	_cleanup_free_ char *text = consumer_welcome_text(
+		consumer->name, timeouts->orphan_ms, timeouts->drain_ms);
+	int r = text ? consumer_message_send(fd, text, -1) : -ENOMEM;
+
+	if (r == 0)
+		r = consumer_connect(consumer, TAKE_FD(fd), peer);
+	if (fd >= 0)
+		(void)close(fd); /* nothing is buffered in it */
+	if (r < 0)
+		log_warning_errno(r, "consumer '%s' (pid %d): cannot begin",
+				  consumer->name, peer->pid);
+	else
+		log_info("consumer '%s' is here: '%s', pid %d, uid %u",
+			 consumer->name, peer->name, peer->pid, peer->uid);
+}
+
+static void consumer_busy(const struct consumer *consumer, int fd)
+{
+	const struct consumer_peer *holder = &consumer->current->peer;
+	char error[128];
+
+	(void)snprintf(error, sizeof(error),
+		       "pid %d (uid %u) is connected as this consumer, and has "
+		       "its listeners",
+		       holder->pid, holder->uid); /* fits */
+	log_debug("consumer '%s': denied: %s", consumer->name, error);
+	handshake_deny(fd, DENIAL_BUSY, error);
+}
+
+static void consumer_said_hello(const char *name, int fd,
+				const struct consumer_peer *peer,
+				const struct consumer_hello *hello,
+				void *user_data)
+{
+	struct consumers *consumers = user_data;
+	struct consumer *consumer = consumer_get(consumers, name);
+
+	(void)hello;
+	if (!consumer)
+		(void)close(fd); /* no memory: it tries again */
+	else if (consumer->current)
+		consumer_busy(consumer, fd);
+	else
+		consumer_welcome(consumer, fd, peer);
 }
 
 int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 		  void *user_data, struct consumers **ret_consumers)
 {
+	static const struct handshakes_ops handshakes_ops = {
+		.hello = consumer_said_hello,
+	};
 	struct consumers *consumers = malloc(sizeof(*consumers));
 	int r;
 
@@ -114,12 +198,22 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	/* The members are set one by one, so that the buffer takes no memory
 	 * before it is used. */
 	consumers->loop = loop;
+	consumers->timer = NULL;
 	consumers->ops = *ops;
 	consumers->user_data = user_data;
 	consumers->list = NULL;
+	consumers->handshakes = NULL;
+	consumers->timeouts = (struct consumers_timeouts){
+		.orphan_ms = ORPHAN_TIMEOUT_MS,
+		.drain_ms = DRAIN_TIMEOUT_MS,
+	};
 	r = loop_timer_new(loop, consumers_timeout, consumers,
 			   &consumers->timer);
+	if (r == 0)
+		r = handshakes_new(loop, &handshakes_ops, consumers,
+				   &consumers->handshakes);
 	if (r < 0) {
+		loop_timer_free(consumers->timer);
 		free(consumers);
 		return r;
 	}
@@ -136,40 +230,52 @@ struct consumers *consumers_free(struct consumers *consumers)
 	LL_FOREACH_SAFE (consumers->list, consumer, tmp) {
 		assert(!consumer->queue &&
 		       !consumer->done); /* the binder closed all before */
-		withdrawals_clear(&consumer->withdrawals);
-		consumer_sockets_clear(&consumer->sockets);
-		loop_source_free(consumer->source);
-		if (consumer->fd >= 0)
-			(void)close(consumer->fd); /* holds no data */
+		while (consumer->connections)
+			consumer_close(consumer->connections);
 		free(consumer->name);
 		free(consumer);
 	}
+	handshakes_free(consumers->handshakes);
 	loop_timer_free(consumers->timer);
 	free(consumers);
 	return NULL;
 }
 
+void consumers_set_timeouts(struct consumers *consumers,
+			    const struct consumers_timeouts *timeouts)
+{
+	consumers->timeouts = *timeouts;
+}
+
 int consumers_attach(struct consumers *consumers, const char *name, int fd,
 		     pid_t pid)
 {
-	struct consumer *consumer = consumer_get(consumers, name);
+	const struct consumer *consumer = consumer_get(consumers, name);
+	const struct consumer_peer peer = {
+		.pid = pid,
+		.uid = geteuid(),
+	};
 
-	if (consumer)
-		return consumer_attach(consumer, fd, pid);
-	(void)close(fd); /* nothing is buffered in it */
-	return -ENOMEM;
+	if (!consumer) {
+		(void)close(fd); /* nothing is buffered in it */
+		return -ENOMEM;
+	}
+	if (consumer->current)
+		consumer_close(consumer->current);
+	return handshakes_add(consumers->handshakes, name, fd, &peer);
 }
 
 void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 {
-	struct consumer *consumer;
+	struct consumer_connection *conn;
 	uint64_t now_us = monotonic_us();
 	bool told = false;
 
-	LL_FOREACH (consumers->list, consumer) {
-		told |= consumer_sockets_netns_gone(&consumer->sockets,
-						    netns_id, now_us);
-		told |= withdrawals_netns_gone(&consumer->withdrawals, netns_id,
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn)) {
+		told |= consumer_sockets_netns_gone(&conn->sockets, netns_id,
+						    now_us);
+		told |= withdrawals_netns_gone(&conn->withdrawals, netns_id,
 					       now_us);
 	}
 	if (told)
@@ -190,18 +296,22 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 			struct consumer_info *ret_info)
 {
 	const struct consumer *consumer = consumers->list;
+	const struct consumer_connection *conn;
 
 	while (index-- > 0)
 		consumer = consumer->next;
 	*ret_info = (struct consumer_info){
 		.name = consumer->name,
-		.connected = consumer->fd >= 0,
-		.pid = consumer->pid,
+		.connected = consumer->current != NULL,
 		.delivered = consumer->n_done,
 		.undelivered = consumer->n_queue,
-		.withdrawn = withdrawals_count(&consumer->withdrawals),
-		.silent = consumer->stats.since_us != 0,
 	};
+	if (consumer->current)
+		ret_info->pid = consumer->current->peer.pid;
+	DL_FOREACH (consumer->connections, conn) {
+		ret_info->withdrawn += withdrawals_count(&conn->withdrawals);
+		ret_info->silent |= conn->stats.since_us != 0;
+	}
 }
 
 bool consumers_delivered(const struct listener *listener)
@@ -214,14 +324,15 @@ bool consumers_delivered(const struct listener *listener)
 const char *consumers_holder(const struct consumers *consumers,
 			     uint64_t netns_id, const struct endpoint *endpoint)
 {
-	const struct consumer *consumer;
+	const struct consumer_connection *conn;
 	const struct withdrawal *withdrawal;
 
-	LL_FOREACH (consumers->list, consumer) {
-		withdrawal = withdrawals_of(&consumer->withdrawals, netns_id);
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn)) {
+		withdrawal = withdrawals_of(&conn->withdrawals, netns_id);
 		for (; withdrawal; withdrawal = withdrawal->netns_next) {
 			if (endpoint_conflict(&withdrawal->endpoint, endpoint))
-				return consumer->name;
+				return conn->consumer->name;
 		}
 	}
 	return NULL;
@@ -229,13 +340,14 @@ const char *consumers_holder(const struct consumers *consumers,
 
 size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id)
 {
-	const struct consumer *consumer;
+	const struct consumer_connection *conn;
 	const struct withdrawal *withdrawal;
 	size_t n = 0;
 
-	LL_FOREACH (consumers->list, consumer) {
-		n += consumer_sockets_hold(&consumer->sockets, netns_id);
-		withdrawal = withdrawals_of(&consumer->withdrawals, netns_id);
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn)) {
+		n += consumer_sockets_hold(&conn->sockets, netns_id);
+		withdrawal = withdrawals_of(&conn->withdrawals, netns_id);
 		for (; withdrawal; withdrawal = withdrawal->netns_next)
 			n++;
 	}

@@ -32,7 +32,7 @@ struct socket_request;
  * @stats_changed: consumers_stats_waiting() may be less now
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
  * @lost:	a consumer's connection ended, or was ended because it did not
- *		let go of a namespace in time
+ *		let go of a namespace in time; @pid is its process
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
@@ -45,7 +45,7 @@ struct consumers_ops {
 	int (*mint)(const struct listener *listener,
 		    const struct socket_request *request, int *ret_fd,
 		    uint64_t *ret_netns_id, void *user_data);
-	void (*lost)(const char *consumer, void *user_data);
+	void (*lost)(const char *consumer, pid_t pid, void *user_data);
 };
 
 /**
@@ -61,13 +61,25 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
  * closed every listener. NULL is fine. Returns NULL. */
 struct consumers *consumers_free(struct consumers *consumers);
 
+/** struct consumers_timeouts - what consumers are told, in milliseconds: when
+ * they let go of everything without berthd, and when connections end whose
+ * listener is withdrawn */
+struct consumers_timeouts {
+	uint64_t orphan_ms;
+	uint64_t drain_ms;
+};
+
+/** consumers_set_timeouts() - for those that connect from now on */
+void consumers_set_timeouts(struct consumers *consumers,
+			    const struct consumers_timeouts *timeouts);
+
 /**
- * consumers_attach() - gives consumer @name its connection
+ * consumers_attach() - gives consumer @name a connection that we made
  * @fd:		SOCK_SEQPACKET, non-blocking; taken, also on failure
  * @pid:	of the peer, for status
  *
- * An earlier connection ends, untold. Every open listener of @name is
- * delivered, starting now.
+ * An earlier connection ends, untold. When the peer has said hello every open
+ * listener of @name is delivered.
  * Return: 0; -ENOMEM; -errno of epoll_ctl(2).
  */
 int consumers_attach(struct consumers *consumers, const char *name, int fd,
@@ -123,6 +135,7 @@ size_t consumers_stats_waiting(const struct consumers *consumers,
 			       uint64_t request);
 
 /** struct consumer_info - for status
+ * @pid:	0: not connected
  * @delivered:	listeners it has
  * @undelivered: listeners it does not have yet
  * @withdrawn:	listeners taken away whose release it has not confirmed

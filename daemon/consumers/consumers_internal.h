@@ -11,6 +11,7 @@
 #include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumer_sockets.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/consumers/handshake.h"
 #include "daemon/consumers/withdrawals.h"
 
 /* How much of a listener its consumer knows, the least first. */
@@ -48,32 +49,44 @@ struct stats_request {
 };
 
 /**
- * struct consumer - one program, connected or not; lives as long as berthd
- * @fd:		-1: not connected
- * @short_limit: of log lines that it is short of something
+ * struct consumer_connection - one connection of a consumer
  * @blocked:	the socket is full: wait for EPOLLOUT
  * @pause_until_us: no listener is sent before
+ * @withdrawals, @sockets: what it holds, and is to let go of one day
+ * @socket_turn: an answer to a socket request goes before the next listener
+ */
+struct consumer_connection {
+	struct consumer *consumer;
+	struct consumer_peer peer;
+	int fd;
+	struct loop_source *source;
+	bool blocked;
+	uint64_t pause_until_us;
+	struct stats_request stats;
+	struct withdrawals withdrawals;
+	struct consumer_sockets sockets;
+	bool socket_turn;
+	struct consumer_connection *prev, *next; /* of its consumer */
+};
+
+/**
+ * struct consumer - one program, connected or not
+ * @short_limit: of log lines that it is short of something
+ * @current:	the connection that gets the listeners; NULL: it is absent
+ * @connections: @current, and those that drain, oldest first
  * @queue, @n_queue: deliveries that are not DONE, in the order of sending
  * @done, @n_done: the others
- * @socket_turn: an answer to a socket request goes before the next listener
  */
 struct consumer {
 	struct consumers *all;
 	char *name;
-	int fd;
-	pid_t pid;
-	struct loop_source *source;
 	struct log_ratelimit short_limit;
-	bool blocked;
-	uint64_t pause_until_us;
-	struct stats_request stats;
+	struct consumer_connection *current;
+	struct consumer_connection *connections;
 	size_t n_done;
 	size_t n_queue;
 	struct delivery *queue;
 	struct delivery *done;
-	struct withdrawals withdrawals;
-	struct consumer_sockets sockets;
-	bool socket_turn;
 	struct consumer *next;
 };
 
@@ -87,6 +100,8 @@ struct consumers {
 	struct consumers_ops ops;
 	void *user_data;
 	struct loop_timer *timer;
+	struct handshakes *handshakes;
+	struct consumers_timeouts timeouts;
 	struct consumer *list;
 	char buffer[CONSUMER_REPLY_MAX];
 };
@@ -97,51 +112,67 @@ struct consumers {
  * memory */
 struct consumer *consumer_get(struct consumers *consumers, const char *name);
 
-/* consumer.c: one connection */
+/** connection_first() - the first connection of all consumers, or NULL */
+struct consumer_connection *connection_first(const struct consumers *consumers);
+
+/** connection_next() - the one after @conn; to be asked before @conn ends */
+struct consumer_connection *
+connection_next(const struct consumer_connection *conn);
+
+/* consumer.c: its connections */
 
 /**
- * consumer_attach() - ends the connection that there is, and begins another
+ * consumer_connect() - begins a connection that is welcome
  * @fd:		taken, also on failure
  *
+ * The consumer must have no other one that gets its listeners.
  * Return: 0; -ENOMEM; -errno of epoll_ctl(2).
  */
-int consumer_attach(struct consumer *consumer, int fd, pid_t pid);
+int consumer_connect(struct consumer *consumer, int fd,
+		     const struct consumer_peer *peer);
 
-/** consumer_close() - ends the connection, if there is one: what the consumer
- * knew is unknown again */
-void consumer_close(struct consumer *consumer);
+/** consumer_close() - ends and frees a connection: what it knew is unknown
+ * again */
+void consumer_close(struct consumer_connection *conn);
 
 /**
  * consumer_lost() - the connection is over: logs why, closes, tells the owner
  * @error:	positive errno; 0: the consumer closed it
  */
-void consumer_lost(struct consumer *consumer, int error, const char *what);
+void consumer_lost(struct consumer_connection *conn, int error,
+		   const char *what);
 
 /** consumer_pause() - no listener is sent for a while: memory or descriptors
  * are short on either side */
-void consumer_pause(struct consumer *consumer);
+void consumer_pause(struct consumer_connection *conn);
 
 /**
  * consumer_wait() - waits for messages, and for room while @blocked
  * Return: 0 or -errno of epoll_ctl(2).
  */
-int consumer_wait(struct consumer *consumer);
+int consumer_wait(struct consumer_connection *conn);
 
 /* consumer_send.c: what is sent */
 
 /** consumer_step() - sends a bounded number of messages
  * Return: true while more could be sent at once. */
-bool consumer_step(struct consumer *consumer);
+bool consumer_step(struct consumer_connection *conn);
 
 /* delivery.c: how much of each listener is known */
 
 /** delivery_set() - gives it another state, and the place that goes with it */
 void delivery_set(struct delivery *delivery, enum delivery_state state);
 
-/** consumer_delivery() - of the open listener @id; NULL: it is not this
- * consumer's */
-struct delivery *consumer_delivery(const struct consumer *consumer,
+/** consumer_next_delivery() - the next that @conn is to be told of, or NULL */
+struct delivery *consumer_next_delivery(const struct consumer_connection *conn);
+
+/** consumer_delivery() - of the open listener @id; NULL: it does not go to this
+ * connection */
+struct delivery *consumer_delivery(const struct consumer_connection *conn,
 				   uint64_t id);
+
+/** consumer_forget_deliveries() - nobody has any of the consumer's listeners */
+void consumer_forget_deliveries(struct consumer *consumer);
 
 /* consumers_stats.c */
 
@@ -149,6 +180,7 @@ struct delivery *consumer_delivery(const struct consumer *consumer,
  * consumer_counted() - a part of an answer to consumers_ask_stats()
  * Return: 0, or -EPROTO.
  */
-int consumer_counted(struct consumer *consumer, struct consumer_reply *reply);
+int consumer_counted(struct consumer_connection *conn,
+		     struct consumer_reply *reply);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* consumers_stats.c - asks consumers what they counted
  *
- * Theory of operation: a consumer has one request at a time. stats.c waits for
- * the answers, not this file. An answer to an earlier request is dropped, and
- * tells only that the consumer may be asked again. What an answer can cost is
- * bounded by what the consumer has: ids of other listeners are ignored, and a
- * listener that comes twice replaces itself.
+ * Theory of operation: a connection has one request at a time. stats.c waits
+ * for the answers, not this file. An answer to an earlier request is dropped,
+ * and tells only that the consumer may be asked again. What an answer can cost
+ * is bounded by what the consumer has: ids of other listeners are ignored, and
+ * a listener that comes twice replaces itself.
  */
 #include "daemon/consumers/consumers_internal.h"
 
@@ -18,54 +18,52 @@
 #define STATS_RETRY_US (10 * USEC_PER_SEC)
 
 /* The service of a listener that the consumer has, or NULL. */
-static struct service *consumer_service(const struct consumer *consumer,
+static struct service *consumer_service(const struct consumer_connection *conn,
 					uint64_t id)
 {
 	struct withdrawal *withdrawal =
-		withdrawals_find(&consumer->withdrawals, id);
+		withdrawals_find(&conn->withdrawals, id);
 	const struct delivery *delivery;
 
 	if (withdrawal)
 		return withdrawal->service;
-	delivery = consumer_delivery(consumer, id);
+	delivery = consumer_delivery(conn, id);
 	if (!delivery || delivery->state == DELIVERY_PENDING)
 		return NULL;
 	return delivery->listener->service;
 }
 
-int consumer_counted(struct consumer *consumer, struct consumer_reply *reply)
+int consumer_counted(struct consumer_connection *conn,
+		     struct consumer_reply *reply)
 {
-	struct consumers *consumers = consumer->all;
+	struct consumers *consumers = conn->consumer->all;
 	struct berth_counts counts;
 	struct service *service;
 	uint64_t id;
 	int r;
 
-	if (!consumer->stats.since_us ||
-	    reply->request != consumer->stats.number)
+	if (!conn->stats.since_us || reply->request != conn->stats.number)
 		return 0; /* nobody waits for it any more */
 	while ((r = consumer_reply_next(reply, &id, &counts)) > 0) {
-		service = consumer_service(consumer, id);
+		service = consumer_service(conn, id);
 		if (service)
 			consumers->ops.counted(id, service, &counts,
 					       /* final= */ false,
 					       consumers->user_data);
 	}
 	if (r == 0 && !reply->more) {
-		consumer->stats.since_us = 0;
-		consumer->stats.answers = true;
+		conn->stats.since_us = 0;
+		conn->stats.answers = true;
 		consumers->ops.stats_changed(consumers->user_data);
 	}
 	return r;
 }
 
-static bool consumer_may_be_asked(const struct consumer *consumer,
-				  uint64_t now_us)
+static bool connection_may_be_asked(const struct consumer_connection *conn,
+				    uint64_t now_us)
 {
-	const struct stats_request *stats = &consumer->stats;
+	const struct stats_request *stats = &conn->stats;
 
-	if (consumer->fd < 0)
-		return false;
 	return !stats->since_us || (stats->answers && !stats->queued &&
 				    stats->since_us + STATS_RETRY_US <= now_us);
 }
@@ -73,25 +71,26 @@ static bool consumer_may_be_asked(const struct consumer *consumer,
 void consumers_ask_stats(struct consumers *consumers, uint64_t request)
 {
 	uint64_t now_us = monotonic_us();
-	struct consumer *consumer;
+	struct consumer_connection *conn;
 
-	LL_FOREACH (consumers->list, consumer) {
-		if (!consumer_may_be_asked(consumer, now_us))
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn)) {
+		if (!connection_may_be_asked(conn, now_us))
 			continue;
-		consumer->stats.number = request;
-		consumer->stats.since_us = now_us;
-		consumer->stats.queued = true;
+		conn->stats.number = request;
+		conn->stats.since_us = now_us;
+		conn->stats.queued = true;
 	}
 }
 
 size_t consumers_stats_waiting(const struct consumers *consumers,
 			       uint64_t request)
 {
-	const struct consumer *consumer;
+	const struct consumer_connection *conn;
 	size_t n = 0;
 
-	LL_FOREACH (consumers->list, consumer)
-		n += consumer->stats.since_us &&
-		     consumer->stats.number == request;
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn))
+		n += conn->stats.since_us && conn->stats.number == request;
 	return n;
 }

@@ -52,14 +52,21 @@ void delivery_set(struct delivery *delivery, enum delivery_state state)
 	delivery_link(delivery, state);
 }
 
-struct delivery *consumer_delivery(const struct consumer *consumer, uint64_t id)
+struct delivery *consumer_next_delivery(const struct consumer_connection *conn)
 {
-	const struct consumers *consumers = consumer->all;
+	return conn->consumer->current == conn ? conn->consumer->queue : NULL;
+}
+
+struct delivery *consumer_delivery(const struct consumer_connection *conn,
+				   uint64_t id)
+{
+	const struct consumers *consumers = conn->consumer->all;
 	const struct listener *listener =
 		consumers->ops.find_listener(id, consumers->user_data);
 	struct delivery *delivery = listener ? listener->user_data : NULL;
 
-	return delivery && delivery->consumer == consumer ? delivery : NULL;
+	return delivery && delivery->consumer->current == conn ? delivery
+							       : NULL;
 }
 
 void consumers_listener_opened(struct consumers *consumers,
@@ -101,16 +108,27 @@ void consumers_listener_changed(struct consumers *consumers,
 		delivery_set(delivery, DELIVERY_STALE);
 }
 
-/* Has @consumer told to let go of @listener. */
-static void consumer_withdraw(struct consumer *consumer,
+void consumer_forget_deliveries(struct consumer *consumer)
+{
+	struct delivery *delivery;
+
+	DL_FOREACH (consumer->queue, delivery)
+		delivery->state = DELIVERY_PENDING;
+	while (consumer->done)
+		delivery_set(consumer->done, DELIVERY_PENDING);
+	DL_FOREACH (consumer->queue, delivery)
+		delivery->sent = false;
+}
+
+/* Has the consumer told to let go of @listener. */
+static void consumer_withdraw(struct consumer_connection *conn,
 			      const struct listener *listener)
 {
-	if (withdrawals_add(&consumer->withdrawals, listener, monotonic_us()) ==
-	    0)
+	if (withdrawals_add(&conn->withdrawals, listener, monotonic_us()) == 0)
 		return;
 	/* Without a withdrawal the consumer would hold the listener for ever.
 	 * Without a connection it lets go of all. */
-	consumer_lost(consumer, ENOMEM, "cannot withdraw a listener");
+	consumer_lost(conn, ENOMEM, "cannot withdraw a listener");
 }
 
 void consumers_listener_closing(struct consumers *consumers,
@@ -123,8 +141,8 @@ void consumers_listener_closing(struct consumers *consumers,
 	if (!delivery)
 		return;
 	consumer = delivery->consumer;
-	if (delivery->sent && consumer->fd >= 0)
-		consumer_withdraw(consumer, listener);
+	if (delivery->sent && consumer->current)
+		consumer_withdraw(consumer->current, listener);
 	delivery_unlink(delivery);
 	listener->user_data = NULL;
 	free(delivery);

@@ -73,14 +73,16 @@ static void stats_changed(void *user_data)
 	(void)user_data;
 }
 
-static void lost(const char *consumer, void *user_data)
+static void lost(const char *consumer, pid_t pid, void *user_data)
 {
+	(void)pid;
 	(void)user_data;
 	assert(strcmp(consumer, SERVICE_RELAY) == 0);
 }
 
 static void attach(struct state *state)
 {
+	static const char hello[] = "{\"type\":\"hello\",\"version\":1}";
 	int fds[2];
 
 	cleanup_close(&state->peer_fd);
@@ -90,6 +92,7 @@ static void attach(struct state *state)
 	state->peer_fd = fds[1];
 	assert(consumers_attach(state->consumers, SERVICE_RELAY, fds[0], 1) ==
 	       0);
+	assert(send(state->peer_fd, hello, strlen(hello), 0) > 0);
 }
 
 static void open_or_close(struct state *state, uint8_t which)

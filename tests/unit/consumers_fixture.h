@@ -101,10 +101,11 @@ static inline int mint(const struct listener *listener,
 	return -ESTALE;
 }
 
-static inline void lost(const char *consumer, void *user_data)
+static inline void lost(const char *consumer, pid_t pid, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
+	assert_int_equal(pid, 42);
 	assert_string_equal(consumer, SERVICE_RELAY);
 	fixture->lost++;
 }
@@ -173,8 +174,29 @@ static inline int teardown(void **state)
 	return 0;
 }
 
+static inline bool quit_now(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	loop_quit(fixture->loop, 0);
+	return false;
+}
+
+/* Lets the loop handle what is ready, without a step of the consumers. */
+static inline void handle_ready(struct fixture *fixture)
+{
+	loop_set_after(fixture->loop, quit_now, fixture);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(loop_run(fixture->loop), 0);
+}
+
+/* A new consumer says hello and hears that it is welcome. */
 static inline void attach(struct fixture *fixture)
 {
+	static const char hello[] = "{\"type\":\"hello\",\"version\":1,"
+				    "\"name\":\"test\"}";
+	char text[256];
+	ssize_t n;
 	int fds[2];
 
 	assert_int_equal(
@@ -185,6 +207,12 @@ static inline void attach(struct fixture *fixture)
 	assert_int_equal(consumers_attach(fixture->consumers, SERVICE_RELAY,
 					  fds[0], 42),
 			 0);
+	assert_int_equal(send(fds[1], hello, strlen(hello), 0), strlen(hello));
+	handle_ready(fixture);
+	n = recv(fds[1], text, sizeof(text) - 1, MSG_DONTWAIT);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "\"welcome\""));
 }
 
 /* Lets the loop run until what is ready has been handled. */

@@ -30,6 +30,8 @@ static void test_reply_parse(void **state)
 		{ "{\"type\":\"hello\",\"version\":1,\"name\":\"x\"}", 0,
 		  CONSUMER_REPLY_HELLO, 0 },
 		{ "{\"type\":\"hello\"}", 0, CONSUMER_REPLY_HELLO, 0 },
+		{ "{\"type\":\"hello\",\"version\":\"1\"}", -EPROTO, 0, 0 },
+		{ "{\"type\":\"hello\",\"name\":1}", -EPROTO, 0, 0 },
 		{ "{\"type\":\"later\",\"more\":[]}", 0, CONSUMER_REPLY_OTHER,
 		  0 },
 		{ "{\"type\":\"socket\",\"request\":-1,\"id\":7,\"to\":63}", 0,
@@ -153,7 +155,7 @@ static void test_long_name_is_cut(void **state)
 	(void)snprintf(text, sizeof(text),
 		       "{\"type\":\"hello\",\"name\":\"%s\"}", name);
 	assert_int_equal(consumer_reply_parse(text, strlen(text), &reply), 0);
-	assert_int_equal(strlen(reply.name), CONSUMER_NAME_MAX - 1);
+	assert_int_equal(strlen(reply.hello.name), CONSUMER_NAME_MAX - 1);
 }
 
 /* A container names its interface in bytes that are not UTF-8. */

@@ -72,8 +72,9 @@ static void stats_changed(void *user_data)
 	stats_consumers_changed(fixture->stats);
 }
 
-static void lost(const char *consumer, void *user_data)
+static void lost(const char *consumer, pid_t pid, void *user_data)
 {
+	(void)pid;
 	(void)consumer;
 	(void)user_data;
 }
@@ -165,8 +166,16 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void run_for_us(struct fixture *fixture, uint64_t us)
+{
+	loop_timer_set(fixture->timer, monotonic_us() + us);
+	assert_int_equal(loop_run(fixture->loop), 0);
+}
+
 static void attach(struct fixture *fixture)
 {
+	static const char hello[] = "{\"type\":\"hello\",\"version\":1}";
+	char text[256];
 	int fds[2];
 
 	assert_int_equal(
@@ -175,6 +184,10 @@ static void attach(struct fixture *fixture)
 	assert_int_equal(consumers_attach(fixture->consumers, SERVICE_RELAY,
 					  fds[0], 42),
 			 0);
+	assert_int_equal(send(fds[1], hello, strlen(hello), 0), strlen(hello));
+	run_for_us(fixture, 0);
+	run_for_us(fixture, 0);
+	assert_true(recv(fds[1], text, sizeof(text), MSG_DONTWAIT) > 0);
 }
 
 static void done(struct stats_result *result, void *user_data)
@@ -184,12 +197,6 @@ static void done(struct stats_result *result, void *user_data)
 	(void)stats_result_unref(fixture->result);
 	fixture->result = stats_result_ref(result);
 	fixture->n_done++;
-}
-
-static void run_for_us(struct fixture *fixture, uint64_t us)
-{
-	loop_timer_set(fixture->timer, monotonic_us() + us);
-	assert_int_equal(loop_run(fixture->loop), 0);
 }
 
 static void final(struct fixture *fixture, int i, uint64_t accepted)
