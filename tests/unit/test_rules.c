@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_rules.c - golden pairs: rule files and their results
- *
- * Each tests/unit/rules/NN-name.in.yaml has a file beside it: either .ok, the
- * rules as status output shows them, or .err, the complete error texts. With
- * BERTH_GOLDEN=write in the environment these files are written instead of
- * compared; look at the difference before committing it.
+/* test_rules.c - golden pairs: rule files and their results, the rules as
+ * status output shows them
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -12,36 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "common/util.h"
 #include "rules/parse_rule.h"
 #include "rules/template.h"
-
-#define GOLDEN_DIR "tests/unit/rules"
-#define INPUT ".in.yaml"
-
-static char *read_text(const char *path, size_t *ret_len)
-{
-	FILE *in = fopen(path, "re");
-	char *text = NULL;
-	size_t size;
-	FILE *out;
-	int c;
-
-	if (!in)
-		return NULL;
-	out = open_memstream(&text, &size);
-	assert_non_null(out);
-	while ((c = fgetc(in)) != EOF)
-		(void)fputc(c, out);
-	(void)fclose(in);
-	assert_int_equal(fclose(out), 0);
-	*ret_len = size;
-	return text;
-}
+#include "tests/unit/golden_fixture.h"
 
 static void print_rules(FILE *f, struct rule_file *file)
 {
@@ -89,77 +62,10 @@ static char *outcome(const char *name, const char *text, size_t len,
 	return result;
 }
 
-static void write_golden(const char *base, const char *result, bool ok)
-{
-	char path[512];
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".err" : ".ok");
-	(void)unlink(path); /* mostly not there */
-	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".ok" : ".err");
-	f = fopen(path, "we");
-	assert_non_null(f);
-	(void)fputs(result, f);
-	assert_int_equal(fclose(f), 0);
-}
-
-static int compare_golden(const char *base, const char *result, bool ok)
-{
-	_cleanup_free_ char *wanted = NULL;
-	char path[512];
-	size_t len;
-
-	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".ok" : ".err");
-	wanted = read_text(path, &len);
-	if (wanted && strcmp(wanted, result) == 0)
-		return 0;
-	print_error("%s: wanted\n%sgot\n%s", path,
-		    wanted ? wanted : "(there is no such file)\n", result);
-	return 1;
-}
-
-static int check_input(const char *name)
-{
-	_cleanup_free_ char *text = NULL;
-	_cleanup_free_ char *result = NULL;
-	char path[256];
-	size_t len = 0;
-	bool ok;
-
-	(void)snprintf(path, sizeof(path), GOLDEN_DIR "/%s", name);
-	text = read_text(path, &len);
-	assert_non_null(text);
-	result = outcome(name, text, len, &ok);
-	path[strlen(path) - strlen(INPUT)] = '\0';
-	if (getenv("BERTH_GOLDEN")) {
-		write_golden(path, result, ok);
-		return 0;
-	}
-	return compare_golden(path, result, ok);
-}
-
-static int is_input(const struct dirent *entry)
-{
-	size_t len = strlen(entry->d_name);
-
-	return len > strlen(INPUT) &&
-	       strcmp(entry->d_name + len - strlen(INPUT), INPUT) == 0;
-}
-
 static void test_golden(void **state)
 {
-	struct dirent **entries;
-	int n = scandir(GOLDEN_DIR, &entries, is_input, alphasort);
-	int failed = 0;
-
 	(void)state;
-	assert_true(n > 0);
-	for (int i = 0; i < n; i++) {
-		failed += check_input(entries[i]->d_name);
-		free(entries[i]);
-	}
-	free(entries);
-	assert_int_equal(failed, 0);
+	assert_int_equal(golden_check("tests/unit/rules", outcome), 0);
 }
 
 static int is_yaml(const struct dirent *entry)
