@@ -38,6 +38,9 @@ struct log_ratelimit {
  */
 void log_init(const char *program, enum log_level level);
 
+/** log_set_level() - lines above @level are dropped from now on */
+void log_set_level(enum log_level level);
+
 /**
  * log_level_parse() - text to level: error, warning, info, debug
  * Return: 0, or -EINVAL with *@ret_level untouched.

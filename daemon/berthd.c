@@ -27,6 +27,7 @@
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/util.h"
+#include "daemon/config.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/control/control.h"
 #include "daemon/consumers/mint.h"
@@ -354,23 +355,23 @@ static int open_signals(struct berthd *berthd)
 			signal_handler, berthd, &berthd->signal_source);
 }
 
-static int find_relay_user(struct berthd *berthd, const struct options *options)
+static int find_relay_user(struct berthd *berthd, const struct config *config)
 {
-	int r = privileges_find_user(options->relay_user, &berthd->relay_user);
+	int r = privileges_find_user(config->relay_user, &berthd->relay_user);
 
-	if (r == -ENOENT && options->relay_user) {
+	if (r == -ENOENT && config->relay_user) {
 		log_error("there is no user '%s' to run berth-relay as",
-			  options->relay_user);
+			  config->relay_user);
 		return r;
 	}
 	if (r < 0)
 		return log_error_errno(r, "user '%s' for berth-relay",
-				       options->relay_user ? options->relay_user
-							   : "nobody");
+				       config->relay_user ? config->relay_user
+							  : "nobody");
 	return 0;
 }
 
-static int open_consumers(struct berthd *berthd, const struct options *options)
+static int open_consumers(struct berthd *berthd, const struct config *config)
 {
 	static const struct consumers_ops consumers_ops = {
 		.find_netns = find_netns,
@@ -384,10 +385,10 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 	static const struct relay_process_ops relay_ops = {
 		.started = relay_started,
 	};
-	struct relay_process_config config = {
-		.program = options->relay_program,
-		.workers = options->workers,
-		.log_level = options->log_level,
+	struct relay_process_config relay_config = {
+		.program = config->relay_program,
+		.workers = (unsigned int)config->workers,
+		.log_level = config->log_level,
 		.user = berthd->relay_user,
 	};
 	int r;
@@ -398,7 +399,7 @@ static int open_consumers(struct berthd *berthd, const struct options *options)
 		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
-	r = relay_process_new(berthd->loop, &config, &relay_ops, berthd,
+	r = relay_process_new(berthd->loop, &relay_config, &relay_ops, berthd,
 			      &berthd->relay);
 	if (r < 0)
 		return log_error_errno(r, "cannot start berth-relay");
@@ -422,7 +423,7 @@ static int log_watch_error(int error, const char *what)
 	return log_error_errno(error, "cannot watch %s", what);
 }
 
-static int open_rules(struct berthd *berthd, const struct options *options)
+static int open_rules(struct berthd *berthd, const struct config *config)
 {
 	static const struct rule_store_ops ops = {
 		.changed = rules_changed,
@@ -430,8 +431,8 @@ static int open_rules(struct berthd *berthd, const struct options *options)
 	int r;
 
 	r = rule_store_new(berthd->loop,
-			   (const char *const *)options->rules_dirs,
-			   options->n_rules_dirs, &ops, berthd, &berthd->rules);
+			   (const char *const *)config->rules_dirs.list,
+			   config->rules_dirs.n, &ops, berthd, &berthd->rules);
 	if (r == 0)
 		r = rule_store_follow_mounts(berthd->rules, berthd->mounts);
 	if (r < 0)
@@ -440,7 +441,7 @@ static int open_rules(struct berthd *berthd, const struct options *options)
 	return set_stats_rules(berthd);
 }
 
-static int open_layers(struct berthd *berthd, const struct options *options,
+static int open_layers(struct berthd *berthd, const struct config *config,
 		       size_t max_listeners)
 {
 	static const struct watcher_ops watcher_ops = {
@@ -457,18 +458,18 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 		.label = label_netns,
 	};
 	const struct reconcile_config reconcile_config = {
-		.max_per_netns = options->max_per_netns,
+		.max_per_netns = config->max_per_netns,
 	};
 	const struct binder_config binder_config = {
-		.max_listeners = options->max_listeners ? options->max_listeners
-							: max_listeners,
+		.max_listeners = config->max_listeners ? config->max_listeners
+						       : max_listeners,
 		.owner = berthd->relay_user.uid,
 	};
 	struct watcher_config watcher_config = {
-		.dirs = (const char *const *)options->netns_dirs,
-		.n_dirs = options->n_netns_dirs,
-		.max_addresses = options->max_addresses,
-		.netlink_buffer_bytes = options->netlink_buffer_bytes,
+		.dirs = (const char *const *)config->netns_dirs.list,
+		.n_dirs = config->netns_dirs.n,
+		.max_addresses = config->max_addresses,
+		.netlink_buffer_bytes = config->netlink_buffer_bytes,
 	};
 	int r;
 
@@ -476,7 +477,7 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 	if (r < 0)
 		return log_watch_error(r, "mounts");
 	watcher_config.mounts = berthd->mounts;
-	r = open_rules(berthd, options);
+	r = open_rules(berthd, config);
 	if (r < 0)
 		return r;
 	r = binder_new(berthd->loop, &binder_config, &binder_ops, berthd,
@@ -495,9 +496,9 @@ static int open_layers(struct berthd *berthd, const struct options *options,
 	return 0;
 }
 
-static int open_control(struct berthd *berthd, const struct options *options)
+static int open_control(struct berthd *berthd, const struct config *config)
 {
-	const struct control_config config = {
+	const struct control_config control_config = {
 		.watcher = berthd->watcher,
 		.binder = berthd->binder,
 		.rules = berthd->rules,
@@ -512,15 +513,15 @@ static int open_control(struct berthd *berthd, const struct options *options)
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/control.sock",
-		       options->runtime_dir); /* too long: bind(2) fails */
-	r = control_new(berthd->loop, path, &config, &berthd->control);
+		       config->runtime_dir); /* too long: bind(2) fails */
+	r = control_new(berthd->loop, path, &control_config, &berthd->control);
 	if (r < 0)
 		return log_error_errno(r, "cannot serve berthctl on '%s'",
 				       path);
 	return 0;
 }
 
-int berthd_new(const struct options *options, struct berthd **ret_berthd)
+int berthd_new(const struct config *config, struct berthd **ret_berthd)
 {
 	struct berthd *berthd = malloc(sizeof(*berthd));
 	size_t max_listeners = listeners_possible();
@@ -530,7 +531,7 @@ int berthd_new(const struct options *options, struct berthd **ret_berthd)
 		return log_error_errno(ENOMEM, "cannot start");
 	*berthd = (struct berthd){ .signal_fd = -1, .lock_fd = -1 };
 	*ret_berthd = berthd; /* berthd_free() takes what is half built */
-	r = runtime_dir_take(options->runtime_dir, &berthd->lock_fd);
+	r = runtime_dir_take(config->runtime_dir, &berthd->lock_fd);
 	if (r < 0)
 		return r;
 	r = loop_new(&berthd->loop);
@@ -538,9 +539,9 @@ int berthd_new(const struct options *options, struct berthd **ret_berthd)
 		r = open_signals(berthd);
 	if (r < 0)
 		return log_error_errno(r, "cannot start");
-	r = find_relay_user(berthd, options);
+	r = find_relay_user(berthd, config);
 	if (r == 0)
-		r = open_consumers(berthd, options);
+		r = open_consumers(berthd, config);
 	if (r < 0)
 		return r;
 	r = privileges_drop(/* starts_relay= */ true);
@@ -548,10 +549,10 @@ int berthd_new(const struct options *options, struct berthd **ret_berthd)
 		return log_error_errno(r, "cannot give up capabilities");
 	unserved_init();
 	berthd->has_sctp = kernel_has_sctp();
-	r = open_layers(berthd, options, max_listeners);
+	r = open_layers(berthd, config, max_listeners);
 	if (r < 0)
 		return r;
-	return open_control(berthd, options);
+	return open_control(berthd, config);
 }
 
 int berthd_run(struct berthd *berthd)

@@ -3,9 +3,8 @@
 #ifndef DAEMON_BERTHD_H
 #define DAEMON_BERTHD_H
 
-#include "daemon/options.h"
-
 struct berthd;
+struct config;
 
 /**
  * berthd_new() - opens everything, in the order in which it depends
@@ -13,7 +12,7 @@ struct berthd;
  * Logs what is wrong.
  * Return: 0 or -errno.
  */
-int berthd_new(const struct options *options, struct berthd **ret_berthd);
+int berthd_new(const struct config *config, struct berthd **ret_berthd);
 
 /** berthd_run() - serves until SIGTERM or SIGINT. Return: 0 or -errno. */
 int berthd_run(struct berthd *berthd);

@@ -5,7 +5,11 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "daemon/config_store.h"
+#include "daemon/options.h"
 #include "rules/rules.h"
+
+#define CONFIG_FILE_NAME "berthd.yaml"
 
 /* What a person names must be there; of directories that are watched, any may
  * be missing. Return: how many are not. */
@@ -23,26 +27,36 @@ static size_t check_paths(const char *const *paths, size_t n)
 	return missing;
 }
 
-int check_rules(const char *const *paths, size_t n, bool must_exist)
+static void print_problems(const struct rules_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++) {
+		_cleanup_free_ char *text = rules_error_fmt(&errors->list[i]);
+
+		fprintf(stderr, "%s\n", text ? text : "out of memory");
+	}
+}
+
+/* Return: the exit status. */
+static int out_of_memory(void)
+{
+	fputs("berthd: out of memory\n", stderr);
+	return 1;
+}
+
+/* Return: the exit status. */
+static int check_rules(const char *const *paths, size_t n)
 {
 	struct rules_errors errors = { 0 };
 	struct ruleset *ruleset = NULL;
 	int status;
 
-	if (must_exist && check_paths(paths, n) > 0)
-		return 1;
 	if (ruleset_load(paths, n, &errors, &ruleset) < 0 ||
 	    ruleset_check(ruleset, &errors) < 0) {
-		fputs("berthd: out of memory\n", stderr);
 		ruleset_unref(ruleset);
 		rules_errors_done(&errors);
-		return 1;
+		return out_of_memory();
 	}
-	for (size_t i = 0; i < errors.n; i++) {
-		_cleanup_free_ char *text = rules_error_fmt(&errors.list[i]);
-
-		fprintf(stderr, "%s\n", text ? text : "out of memory");
-	}
+	print_problems(&errors);
 	status = errors.n > 0;
 	if (status == 0)
 		printf("%zu rule%s, no problems\n", ruleset_size(ruleset),
@@ -50,4 +64,84 @@ int check_rules(const char *const *paths, size_t n, bool must_exist)
 	ruleset_unref(ruleset);
 	rules_errors_done(&errors);
 	return status;
+}
+
+/* Return: the exit status. */
+static int check_store(const struct config_store *store)
+{
+	const struct rules_errors *problems = config_store_problems(store);
+
+	print_problems(problems);
+	if (problems->n > 0)
+		return 1;
+	if (config_store_has_file(store))
+		printf("%s: no problems\n", config_store_path(store));
+	return 0;
+}
+
+/* Return: the exit status. */
+static int check_config(const char *path)
+{
+	static const struct config nothing;
+	const struct config_source source = {
+		.path = path,
+		.must_exist = true,
+		.command_line = &nothing,
+	};
+	struct config_store *store = NULL;
+	int status;
+
+	if (config_store_new(&source, &store) < 0 ||
+	    config_store_load(store) == -ENOMEM)
+		status = out_of_memory();
+	else
+		status = check_store(store);
+	config_store_free(store);
+	return status;
+}
+
+static bool is_config(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, CONFIG_FILE_NAME) == 0;
+}
+
+/* Return: the exit status. */
+static int check_named(const char *const *paths, size_t n)
+{
+	const char **rules = calloc(n, sizeof(*rules));
+	size_t n_rules = 0;
+	int status = 0;
+
+	if (!rules)
+		return out_of_memory();
+	for (size_t i = 0; i < n; i++) {
+		if (!is_config(paths[i]))
+			rules[n_rules++] = paths[i];
+		else if (check_config(paths[i]) != 0)
+			status = 1;
+	}
+	if (n_rules > 0 && check_rules(rules, n_rules) != 0)
+		status = 1;
+	free(rules);
+	return status;
+}
+
+int check(const struct options *options, const struct config_store *store)
+{
+	const struct config *config = config_store_config(store);
+	int status = 0;
+
+	if (check_paths(options->check_paths, options->n_check_paths) > 0)
+		return 1;
+	if (options->config_named || options->n_check_paths == 0)
+		status = check_store(store);
+	if (options->n_check_paths > 0)
+		return check_named(options->check_paths,
+				   options->n_check_paths) |
+		       status;
+	return check_rules((const char *const *)config->rules_dirs.list,
+			   config->rules_dirs.n) |
+	       status;
 }

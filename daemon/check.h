@@ -3,15 +3,19 @@
 #ifndef DAEMON_CHECK_H
 #define DAEMON_CHECK_H
 
-#include <stdbool.h>
-#include <stddef.h>
+struct config_store;
+struct options;
 
 /**
- * check_rules() - reads rules, prints problems to stderr and a summary
- * @paths:	files and directories
- * @must_exist:	a missing one is a problem
+ * check() - reads configuration and rules, prints problems to stderr and a
+ * summary
+ * @options:	which files and directories of rules, or files named
+ *		berthd.yaml: each must exist; none: the configuration, and the
+ *		directories that it names
+ * @store:	its file was read; it is checked, too, when --config named it
+ *
  * Return: the exit status: 0 without a problem, else 1.
  */
-int check_rules(const char *const *paths, size_t n, bool must_exist);
+int check(const struct options *options, const struct config_store *store);
 
 #endif

@@ -3,51 +3,31 @@
 #include "daemon/options.h"
 
 #include <getopt.h>
-#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/command_line.h"
 #include "common/util.h"
+#include "daemon/config_internal.h"
 
-#define DEFAULT_RUNTIME_DIR "/run/berth"
-#define DEFAULT_MAX_PER_NETNS 1024
-#define DEFAULT_MAX_ADDRESSES 4096
+#define DEFAULT_CONFIG_PATH "/etc/berth/berthd.yaml"
 
+/* What getopt_long(3) returns: one of these, or OPTION_SETTING and above for
+ * the settings of config_fields[]. */
 enum option_id {
-	OPTION_NETNS_DIR = 1,
-	OPTION_RULES,
-	OPTION_RUNTIME_DIR,
-	OPTION_RELAY_USER,
-	OPTION_RELAY_PROGRAM,
-	OPTION_WORKERS,
-	OPTION_MAX_LISTENERS,
-	OPTION_MAX_LISTENERS_PER_NETNS,
-	OPTION_MAX_ADDRESSES,
-	OPTION_NETLINK_BUFFER,
-	OPTION_LOG_LEVEL,
+	OPTION_CONFIG = 1,
 	OPTION_CHECK,
 	OPTION_VERSION,
 	OPTION_HELP,
+	OPTION_SETTING,
 };
 
-static const struct option long_options[] = {
-	{ "netns-dir", required_argument, NULL, OPTION_NETNS_DIR },
-	{ "rules", required_argument, NULL, OPTION_RULES },
-	{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
-	{ "relay-user", required_argument, NULL, OPTION_RELAY_USER },
-	{ "relay-program", required_argument, NULL, OPTION_RELAY_PROGRAM },
-	{ "workers", required_argument, NULL, OPTION_WORKERS },
-	{ "max-listeners", required_argument, NULL, OPTION_MAX_LISTENERS },
-	{ "max-listeners-per-netns", required_argument, NULL,
-	  OPTION_MAX_LISTENERS_PER_NETNS },
-	{ "max-addresses", required_argument, NULL, OPTION_MAX_ADDRESSES },
-	{ "netlink-buffer", required_argument, NULL, OPTION_NETLINK_BUFFER },
-	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+static const struct option own_options[] = {
+	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "check", no_argument, NULL, OPTION_CHECK },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
-	{ 0 },
 };
 
 static const char help_text[] =
@@ -56,6 +36,9 @@ static const char help_text[] =
 	"\n"
 	"Gives every network namespace the listeners that the rules ask for.\n"
 	"\n"
+	"  --config FILE        settings, over which this command line wins\n"
+	"                       (default /etc/berth/berthd.yaml, if that "
+	"exists)\n"
 	"  --netns-dir DIR      watch the names in DIR; repeatable, replaces\n"
 	"                       /run/netns and /run/docker/netns\n"
 	"  --rules DIR          read rules from DIR/*.yaml; repeatable, "
@@ -70,8 +53,9 @@ static const char help_text[] =
 	"CPUs\n"
 	"                       it may use)\n"
 	"  --log-level LEVEL    error, warning, info or debug (default info)\n"
-	"  --check              only read the rules, print problems, and exit\n"
-	"                       with 0 or 1\n"
+	"  --check              only read the configuration and the rules, "
+	"print\n"
+	"                       problems, and exit with 0 or 1\n"
 	"  --max-listeners N    open listeners in all (default: as many as "
 	"the\n"
 	"                       limit of descriptors allows)\n"
@@ -106,48 +90,40 @@ static char *path_absolute(const char *path)
 	return absolute;
 }
 
-static int list_append(char ***list, size_t *n, const char *path)
+/* The member of the setting that an option sets; config_fields[] says of what
+ * type it is. */
+static void *target(struct options *options, const struct config_field *field)
 {
-	char **grown = realloc(*list, (*n + 1) * sizeof(**list));
-
-	if (!grown)
-		return -ENOMEM;
-	*list = grown;
-	grown[*n] = path_absolute(path);
-	if (!grown[*n])
-		return -ENOMEM;
-	(*n)++;
-	return 0;
+	return (char *)&options->given + field->offset;
 }
 
-static int number_option(struct options *options, enum option_id option,
-			 const char *name, const char *text)
+static int number_option(struct options *options,
+			 const struct config_field *field, const char *text)
 {
 	unsigned long number;
 	int r;
 
-	r = command_line_number("berthd", name, text, 1,
-				option == OPTION_WORKERS ? RELAY_WORKERS_MAX
-							 : INT_MAX,
-				&number);
-	if (r < 0)
-		return r;
-	if (option == OPTION_WORKERS)
-		options->workers = (unsigned int)number;
-	else if (option == OPTION_MAX_LISTENERS)
-		options->max_listeners = number;
-	else if (option == OPTION_MAX_LISTENERS_PER_NETNS)
-		options->max_per_netns = number;
-	else if (option == OPTION_MAX_ADDRESSES)
-		options->max_addresses = number;
-	else
-		options->netlink_buffer_bytes = number;
-	return 0;
+	r = command_line_number("berthd", field->option, text, field->min,
+				field->max, &number);
+	if (r == 0)
+		*(uint64_t *)target(options, field) = number;
+	return r;
 }
 
-static int dir_option(char ***list, size_t *n, const char *name,
+static int text_option(struct options *options,
+		       const struct config_field *field, const char *text)
+{
+	char **value = target(options, field);
+
+	free(*value);
+	*value = strdup(text);
+	return *value ? 0 : -ENOMEM;
+}
+
+static int dir_option(struct config_dirs *dirs, const char *name,
 		      const char *path)
 {
+	_cleanup_free_ char *absolute = NULL;
 	struct stat st;
 
 	if (!*path) {
@@ -164,37 +140,48 @@ static int dir_option(char ***list, size_t *n, const char *name,
 			"berthd: --%s: '%s' is not a directory; waiting for "
 			"one\n",
 			name, path);
-	return list_append(list, n, path);
+	absolute = path_absolute(path);
+	return absolute ? config_dirs_add(dirs, absolute) : -ENOMEM;
 }
 
-static int option_apply(struct options *options, enum option_id option,
-			const char *name, const char *text)
+static int config_option(struct options *options, const char *path)
+{
+	free(options->config_path);
+	options->config_path = path_absolute(path);
+	options->config_named = true;
+	return options->config_path ? 0 : -ENOMEM;
+}
+
+static int setting_option(struct options *options, enum config_setting setting,
+			  const char *text)
+{
+	const struct config_field *field = &config_fields[setting];
+
+	options->given.given |= UINT32_C(1) << setting;
+	switch (field->kind) {
+	case CONFIG_KIND_NUMBER:
+	case CONFIG_KIND_BYTES:
+		return number_option(options, field, text);
+	case CONFIG_KIND_LEVEL:
+		return command_line_log_level("berthd", text,
+					      target(options, field));
+	case CONFIG_KIND_USER:
+	case CONFIG_KIND_PATH:
+		return text_option(options, field, text);
+	case CONFIG_KIND_DIRS:
+		return dir_option(target(options, field), field->option, text);
+	case CONFIG_KIND_DURATION:
+	case CONFIG_KIND_CONSUMERS:
+		break; /* only in the file */
+	}
+	return -EINVAL;
+}
+
+static int option_apply(struct options *options, int option, const char *text)
 {
 	switch (option) {
-	case OPTION_NETNS_DIR:
-		return dir_option(&options->netns_dirs, &options->n_netns_dirs,
-				  name, text);
-	case OPTION_RULES:
-		return dir_option(&options->rules_dirs, &options->n_rules_dirs,
-				  name, text);
-	case OPTION_RUNTIME_DIR:
-		options->runtime_dir = text;
-		return 0;
-	case OPTION_RELAY_USER:
-		options->relay_user = text;
-		return 0;
-	case OPTION_RELAY_PROGRAM:
-		options->relay_program = text;
-		return 0;
-	case OPTION_WORKERS:
-	case OPTION_MAX_LISTENERS:
-	case OPTION_MAX_LISTENERS_PER_NETNS:
-	case OPTION_MAX_ADDRESSES:
-	case OPTION_NETLINK_BUFFER:
-		return number_option(options, option, name, text);
-	case OPTION_LOG_LEVEL:
-		return command_line_log_level("berthd", text,
-					      &options->log_level);
+	case OPTION_CONFIG:
+		return config_option(options, text);
 	case OPTION_CHECK:
 		options->check = true;
 		return 0;
@@ -204,60 +191,59 @@ static int option_apply(struct options *options, enum option_id option,
 	case OPTION_HELP:
 		fputs(help_text, stdout);
 		return 1;
+	case '?': /* getopt_long(3) has said what is wrong. */
+		return -EINVAL;
+	default:
+		return setting_option(
+			options, (enum config_setting)(option - OPTION_SETTING),
+			text);
 	}
-	return -EINVAL;
 }
 
-/* What was not given gets its default. */
-static int options_complete(struct options *options)
+/* @list: of ARRAY_SIZE(own_options) + CONFIG_SETTINGS + 1, zeroed */
+static void list_options(struct option *list)
 {
-	static const char *const netns_dirs[] = { "/run/netns",
-						  "/run/docker/netns" };
-	static const char *const rules_dirs[] = { "/etc/berth/rules.d",
-						  "/run/berth/rules.d",
-						  "/usr/lib/berth/rules.d" };
-	int r = 0;
-
-	if (!options->n_netns_dirs) {
-		for (size_t i = 0; i < ARRAY_SIZE(netns_dirs) && r == 0; i++)
-			r = list_append(&options->netns_dirs,
-					&options->n_netns_dirs, netns_dirs[i]);
+	memcpy(list, own_options, sizeof(own_options));
+	list += ARRAY_SIZE(own_options);
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
+		if (config_fields[i].option)
+			*list++ = (struct option){
+				.name = config_fields[i].option,
+				.has_arg = required_argument,
+				.val = (int)(OPTION_SETTING + i),
+			};
 	}
-	if (!options->n_rules_dirs) {
-		for (size_t i = 0; i < ARRAY_SIZE(rules_dirs) && r == 0; i++)
-			r = list_append(&options->rules_dirs,
-					&options->n_rules_dirs, rules_dirs[i]);
-	}
-	return r;
 }
 
-int options_parse(int argc, char **argv, struct options *ret_options)
+/* Return: as options_parse(). */
+static int read_arguments(int argc, char **argv, struct options *options)
 {
-	struct options options = {
-		.runtime_dir = DEFAULT_RUNTIME_DIR,
-		.max_per_netns = DEFAULT_MAX_PER_NETNS,
-		.max_addresses = DEFAULT_MAX_ADDRESSES,
-		.log_level = LOG_LEVEL_INFO,
+	struct option list[ARRAY_SIZE(own_options) + CONFIG_SETTINGS + 1] = {
+		0
 	};
-	int option, index = 0, r = 0;
+	int option, r = 0;
 
-	while (r == 0 && (option = getopt_long(argc, argv, "", long_options,
-					       &index)) != -1) {
-		/* getopt_long(3) has said what is wrong. */
-		r = option == '?'
-			    ? -EINVAL
-			    : option_apply(&options, (enum option_id)option,
-					   long_options[index].name, optarg);
-	}
-	if (r == 0 && optind < argc && !options.check) {
+	list_options(list);
+	while (r == 0 &&
+	       (option = getopt_long(argc, argv, "", list, NULL)) != -1)
+		r = option_apply(options, option, optarg);
+	if (r == 0 && optind < argc && !options->check) {
 		fprintf(stderr,
 			"berthd: '%s': no argument is expected here (files "
 			"and directories go with --check)\n",
 			argv[optind]);
 		r = -EINVAL;
 	}
-	if (r == 0)
-		r = options_complete(&options);
+	return r;
+}
+
+int options_parse(int argc, char **argv, struct options *ret_options)
+{
+	struct options options = { .config_path = strdup(DEFAULT_CONFIG_PATH) };
+	int r = -ENOMEM;
+
+	if (options.config_path)
+		r = read_arguments(argc, argv, &options);
 	if (r != 0) {
 		if (r == -EINVAL)
 			fputs("Try 'berthd --help'.\n", stderr);
@@ -270,16 +256,8 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 	return 0;
 }
 
-static void list_done(char ***list, size_t *n)
-{
-	while (*n > 0)
-		free((*list)[--*n]);
-	free(*list);
-	*list = NULL;
-}
-
 void options_done(struct options *options)
 {
-	list_done(&options->netns_dirs, &options->n_netns_dirs);
-	list_done(&options->rules_dirs, &options->n_rules_dirs);
+	config_done(&options->given);
+	free(TAKE_PTR(options->config_path));
 }

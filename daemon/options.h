@@ -6,29 +6,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/log.h"
+#include "daemon/config.h"
 
 /**
- * struct options - what the command line says; texts are borrowed from argv
- * @netns_dirs, @rules_dirs: absolute; owned
- * @relay_user:	NULL: see privileges_find_user()
- * @workers:	0: the relay's default
- * @max_listeners: 0: as many as the descriptor limit lets be
+ * struct options - what the command line says
+ * @given:	the settings among it; owned
+ * @config_path: absolute, of berthd.yaml; owned
+ * @config_named: --config was given
+ * @check_paths: borrowed from argv
  */
 struct options {
-	char **netns_dirs;
-	size_t n_netns_dirs;
-	char **rules_dirs;
-	size_t n_rules_dirs;
-	const char *runtime_dir;
-	const char *relay_user;
-	const char *relay_program;
-	unsigned int workers;
-	size_t max_listeners;
-	size_t max_per_netns;
-	size_t max_addresses;
-	size_t netlink_buffer_bytes;
-	enum log_level log_level;
+	struct config given;
+	char *config_path;
+	bool config_named;
 	bool check;
 	const char *const *check_paths;
 	size_t n_check_paths;

@@ -4,7 +4,6 @@
 
 #include <cap-ng.h>
 #include <grp.h>
-#include <pwd.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "daemon/accounts.h"
 
 #define DEFAULT_RELAY_USER "berth-relay"
 #define FALLBACK_RELAY_USER "nobody"
@@ -86,15 +86,17 @@ int privileges_drop(bool starts_relay)
 
 static int find_user(const char *name, struct relay_user *ret_user)
 {
-	const struct passwd *entry;
+	struct account account;
+	int r = accounts_system.user(name, &account);
 
-	errno = 0;
-	entry = getpwnam(name);
-	if (!entry)
-		return errno ? -errno : -ENOENT;
+	if (r < 0)
+		return r;
+	/* A number that is no user's has no group. */
+	if (!account.known)
+		return -ENOENT;
 	*ret_user = (struct relay_user){
-		.uid = entry->pw_uid,
-		.gid = entry->pw_gid,
+		.uid = account.uid,
+		.gid = account.gid,
 	};
 	return 0;
 }

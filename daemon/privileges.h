@@ -32,9 +32,10 @@ struct relay_user {
 
 /**
  * privileges_find_user() - looks up berth-relay's user
- * @name:	from the command line, or NULL: "berth-relay" where that user
- *		exists, else "nobody"
- * Return: 0; -ENOENT when there is no such user; -errno of getpwnam(3).
+ * @name:	or number, as it was configured; NULL: "berth-relay" where that
+ *		user exists, else "nobody"
+ * Return: 0; -ENOENT when there is no such user; -ERANGE; -errno of
+ * getpwnam(3).
  */
 int privileges_find_user(const char *name, struct relay_user *ret_user);
 

@@ -56,7 +56,8 @@ class Berthd:
     # Life
 
     def command(self):
-        argv = [str(BERTHD), "--runtime-dir", str(self.runtime)]
+        argv = [str(BERTHD), "--config", "/dev/null",
+                "--runtime-dir", str(self.runtime)]
         for path in self.netns_dirs:
             argv += ["--netns-dir", str(path)]
         for path in self.rules_dirs:

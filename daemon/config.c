@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+/* config.c - what can be set: the table of settings, and their values */
+#include "daemon/config.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#include "common/command_line.h"
+#include "common/util.h"
+#include "daemon/config_internal.h"
+#include "daemon/consumers/consumer_config.h"
+
+#define SECOND_MS UINT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS (60 * MINUTE_MS)
+
+static_assert(CONFIG_SETTINGS <= 32, "the sets of settings have 32 bits");
+
+#define MEMBER(name) offsetof(struct config, name)
+#define RESTART true
+
+const struct config_field config_fields[CONFIG_SETTINGS] = {
+	[CONFIG_NETNS_DIR] = { "netns_dir", "netns-dir", CONFIG_KIND_DIRS,
+			       MEMBER(netns_dirs), 0, 0, 0, RESTART },
+	[CONFIG_RULES] = { "rules", "rules", CONFIG_KIND_DIRS,
+			   MEMBER(rules_dirs), 0, 0, 0, RESTART },
+	[CONFIG_RUNTIME_DIR] = { "runtime_dir", "runtime-dir", CONFIG_KIND_PATH,
+				 MEMBER(runtime_dir), 0, 0, 0, RESTART },
+	[CONFIG_RELAY_USER] = { "relay_user", "relay-user", CONFIG_KIND_USER,
+				MEMBER(relay_user), 0, 0, 0, RESTART },
+	[CONFIG_RELAY_PROGRAM] = { "relay_program", "relay-program",
+				   CONFIG_KIND_PATH, MEMBER(relay_program), 0,
+				   0, 0, RESTART },
+	[CONFIG_WORKERS] = { "workers", "workers", CONFIG_KIND_NUMBER,
+			     MEMBER(workers), 1, RELAY_WORKERS_MAX, 0,
+			     RESTART },
+	[CONFIG_MAX_LISTENERS] = { "max_listeners", "max-listeners",
+				   CONFIG_KIND_NUMBER, MEMBER(max_listeners), 1,
+				   INT_MAX, 0, RESTART },
+	[CONFIG_MAX_LISTENERS_PER_NETNS] = { "max_listeners_per_netns",
+					     "max-listeners-per-netns",
+					     CONFIG_KIND_NUMBER,
+					     MEMBER(max_per_netns), 1, INT_MAX,
+					     1024, RESTART },
+	[CONFIG_MAX_ADDRESSES] = { "max_addresses", "max-addresses",
+				   CONFIG_KIND_NUMBER, MEMBER(max_addresses), 1,
+				   INT_MAX, 4096, RESTART },
+	[CONFIG_NETLINK_BUFFER] = { "netlink_buffer", "netlink-buffer",
+				    CONFIG_KIND_BYTES,
+				    MEMBER(netlink_buffer_bytes), 1, INT_MAX, 0,
+				    RESTART },
+	[CONFIG_LOG_LEVEL] = { "log_level", "log-level", CONFIG_KIND_LEVEL,
+			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO,
+			       RESTART },
+	[CONFIG_ORPHAN_TIMEOUT] = { "orphan_timeout", NULL,
+				    CONFIG_KIND_DURATION,
+				    MEMBER(orphan_timeout_us), SECOND_MS,
+				    HOUR_MS, MINUTE_MS *USEC_PER_MSEC },
+	[CONFIG_DRAIN_TIMEOUT] = { "drain_timeout", NULL, CONFIG_KIND_DURATION,
+				   MEMBER(drain_timeout_us), SECOND_MS,
+				   24 * HOUR_MS, 5 * MINUTE_MS *USEC_PER_MSEC },
+	[CONFIG_CONSUMERS] = { "consumers", NULL, CONFIG_KIND_CONSUMERS,
+			       MEMBER(consumers) },
+};
+
+static const char *const default_netns_dirs[] = { "/run/netns",
+						  "/run/docker/netns" };
+static const char *const default_rules_dirs[] = { "/etc/berth/rules.d",
+						  "/run/berth/rules.d",
+						  "/usr/lib/berth/rules.d" };
+static const char default_runtime_dir[] = "/run/berth";
+
+/* The member of a setting; its type follows from the kind. */
+static void *member(struct config *config, enum config_setting setting)
+{
+	return (char *)config + config_fields[setting].offset;
+}
+
+static const void *member_const(const struct config *config,
+				enum config_setting setting)
+{
+	return (const char *)config + config_fields[setting].offset;
+}
+
+const char *config_key(enum config_setting setting)
+{
+	return config_fields[setting].key;
+}
+
+bool config_needs_restart(enum config_setting setting)
+{
+	return config_fields[setting].restart;
+}
+
+bool config_given(const struct config *config, enum config_setting setting)
+{
+	return config->given & (UINT32_C(1) << setting);
+}
+
+int config_dirs_add(struct config_dirs *dirs, const char *path)
+{
+	char **list = reallocarray(dirs->list, dirs->n + 1, sizeof(*list));
+	size_t len = strlen(path);
+
+	if (!list)
+		return -ENOMEM;
+	dirs->list = list;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	list[dirs->n] = strndup(path, len);
+	if (!list[dirs->n])
+		return -ENOMEM;
+	dirs->n++;
+	return 0;
+}
+
+static void dirs_done(struct config_dirs *dirs)
+{
+	while (dirs->n > 0)
+		free(dirs->list[--dirs->n]);
+	free(TAKE_PTR(dirs->list));
+}
+
+static void consumers_done(struct config *config)
+{
+	while (config->n_consumers > 0)
+		free(config->consumers[--config->n_consumers].name);
+	free(TAKE_PTR(config->consumers));
+}
+
+static void value_done(struct config *config, enum config_setting setting)
+{
+	char **text;
+
+	switch (config_fields[setting].kind) {
+	case CONFIG_KIND_NUMBER:
+	case CONFIG_KIND_BYTES:
+	case CONFIG_KIND_DURATION:
+	case CONFIG_KIND_LEVEL:
+		return;
+	case CONFIG_KIND_USER:
+	case CONFIG_KIND_PATH:
+		text = member(config, setting);
+		free(*text);
+		*text = NULL;
+		return;
+	case CONFIG_KIND_DIRS:
+		dirs_done(member(config, setting));
+		return;
+	case CONFIG_KIND_CONSUMERS:
+		consumers_done(config);
+		return;
+	}
+}
+
+void config_done(struct config *config)
+{
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++)
+		value_done(config, (enum config_setting)i);
+	config->given = 0;
+}
+
+static int dirs_copy(struct config_dirs *to, char *const *list, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = config_dirs_add(to, list[i]);
+	return r;
+}
+
+static int text_copy(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+static int consumers_copy(struct config *config, const struct config *from)
+{
+	if (from->n_consumers == 0)
+		return 0;
+	config->consumers =
+		calloc(from->n_consumers, sizeof(*config->consumers));
+	if (!config->consumers)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->n_consumers; i++) {
+		struct consumer_config *copy = &config->consumers[i];
+
+		*copy = from->consumers[i];
+		copy->name = strdup(from->consumers[i].name);
+		if (!copy->name)
+			return -ENOMEM;
+		config->n_consumers++;
+	}
+	return 0;
+}
+
+/* @config has no value of its own there. */
+static int value_copy(struct config *config, enum config_setting setting,
+		      const struct config *from)
+{
+	const void *source = member_const(from, setting);
+	void *target = member(config, setting);
+	const struct config_dirs *dirs;
+
+	switch (config_fields[setting].kind) {
+	case CONFIG_KIND_NUMBER:
+	case CONFIG_KIND_BYTES:
+	case CONFIG_KIND_DURATION:
+		memcpy(target, source, sizeof(uint64_t));
+		return 0;
+	case CONFIG_KIND_LEVEL:
+		memcpy(target, source, sizeof(enum log_level));
+		return 0;
+	case CONFIG_KIND_USER:
+	case CONFIG_KIND_PATH:
+		return text_copy(target, *(char *const *)source);
+	case CONFIG_KIND_DIRS:
+		dirs = source;
+		return dirs_copy(target, dirs->list, dirs->n);
+	case CONFIG_KIND_CONSUMERS:
+		return consumers_copy(config, from);
+	}
+	return -EINVAL;
+}
+
+int config_init(struct config *config)
+{
+	const struct config defaults = {
+		.given = UINT32_C(1) << CONFIG_NETNS_DIR |
+			 UINT32_C(1) << CONFIG_RULES |
+			 UINT32_C(1) << CONFIG_RUNTIME_DIR,
+		.netns_dirs = { (char **)default_netns_dirs,
+				ARRAY_SIZE(default_netns_dirs) },
+		.rules_dirs = { (char **)default_rules_dirs,
+				ARRAY_SIZE(default_rules_dirs) },
+		.runtime_dir = (char *)default_runtime_dir,
+	};
+	int r;
+
+	*config = (struct config){ 0 };
+	r = config_overlay(config, &defaults);
+	config->given = 0;
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
+		void *target = member(config, (enum config_setting)i);
+		uint64_t initial = config_fields[i].initial;
+
+		if (config_fields[i].kind == CONFIG_KIND_LEVEL)
+			*(enum log_level *)target = (enum log_level)initial;
+		else if (initial)
+			*(uint64_t *)target = initial;
+	}
+	return r;
+}
+
+int config_overlay(struct config *config, const struct config *over)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < CONFIG_SETTINGS && r == 0; i++) {
+		enum config_setting setting = (enum config_setting)i;
+
+		if (!config_given(over, setting))
+			continue;
+		value_done(config, setting);
+		r = value_copy(config, setting, over);
+		config->given |= UINT32_C(1) << setting;
+	}
+	return r;
+}
+
+static bool dirs_equal(const struct config_dirs *a, const struct config_dirs *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		if (strcmp(a->list[i], b->list[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool texts_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool consumers_equal(const struct config *a, const struct config *b)
+{
+	if (a->n_consumers != b->n_consumers)
+		return false;
+	for (size_t i = 0; i < a->n_consumers; i++) {
+		const struct consumer_config *x = &a->consumers[i];
+		const struct consumer_config *y = &b->consumers[i];
+
+		if (strcmp(x->name, y->name) != 0 || x->uid != y->uid ||
+		    x->gid != y->gid || x->mode != y->mode ||
+		    x->close_when_absent != y->close_when_absent)
+			return false;
+	}
+	return true;
+}
+
+static bool value_equal(const struct config *a, const struct config *b,
+			enum config_setting setting)
+{
+	const void *x = member_const(a, setting), *y = member_const(b, setting);
+
+	switch (config_fields[setting].kind) {
+	case CONFIG_KIND_NUMBER:
+	case CONFIG_KIND_BYTES:
+	case CONFIG_KIND_DURATION:
+		return memcmp(x, y, sizeof(uint64_t)) == 0;
+	case CONFIG_KIND_LEVEL:
+		return memcmp(x, y, sizeof(enum log_level)) == 0;
+	case CONFIG_KIND_USER:
+	case CONFIG_KIND_PATH:
+		return texts_equal(*(char *const *)x, *(char *const *)y);
+	case CONFIG_KIND_DIRS:
+		return dirs_equal(x, y);
+	case CONFIG_KIND_CONSUMERS:
+		return consumers_equal(a, b);
+	}
+	return false;
+}
+
+uint32_t config_differences(const struct config *a, const struct config *b)
+{
+	uint32_t set = 0;
+
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
+		if (!value_equal(a, b, (enum config_setting)i))
+			set |= UINT32_C(1) << i;
+	}
+	return set;
+}

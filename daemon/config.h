@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.h - what can be set, by the command line and by berthd.yaml */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log.h"
+
+struct consumer_config;
+
+/** enum config_setting - one setting; a set of them has bit 1 << setting */
+enum config_setting {
+	CONFIG_NETNS_DIR,
+	CONFIG_RULES,
+	CONFIG_RUNTIME_DIR,
+	CONFIG_RELAY_USER,
+	CONFIG_RELAY_PROGRAM,
+	CONFIG_WORKERS,
+	CONFIG_MAX_LISTENERS,
+	CONFIG_MAX_LISTENERS_PER_NETNS,
+	CONFIG_MAX_ADDRESSES,
+	CONFIG_NETLINK_BUFFER,
+	CONFIG_LOG_LEVEL,
+	CONFIG_ORPHAN_TIMEOUT,
+	CONFIG_DRAIN_TIMEOUT,
+	CONFIG_CONSUMERS,
+};
+#define CONFIG_SETTINGS (CONFIG_CONSUMERS + 1u)
+
+/** struct config_dirs - absolute paths without slashes at the end; owned */
+struct config_dirs {
+	char **list;
+	size_t n;
+};
+
+/**
+ * struct config - the value of each setting; what it points to is its own
+ * @given:	which settings have a value that somebody wrote
+ * @relay_user:	NULL: see privileges_find_user()
+ * @relay_program: NULL: see struct relay_process_config
+ * @workers:	0: the relay's default
+ * @max_listeners: 0: as many as the descriptor limit lets be
+ * @netlink_buffer_bytes: 0: the watcher's default
+ * @orphan_timeout_us: after which a consumer without berthd lets go of all
+ * @drain_timeout_us: for connections that only end
+ * @consumers:	by name
+ */
+struct config {
+	uint32_t given;
+	struct config_dirs netns_dirs;
+	struct config_dirs rules_dirs;
+	char *runtime_dir;
+	char *relay_user;
+	char *relay_program;
+	uint64_t workers;
+	uint64_t max_listeners;
+	uint64_t max_per_netns;
+	uint64_t max_addresses;
+	uint64_t netlink_buffer_bytes;
+	enum log_level log_level;
+	uint64_t orphan_timeout_us;
+	uint64_t drain_timeout_us;
+	struct consumer_config *consumers;
+	size_t n_consumers;
+};
+
+/** config_key() - how berthd.yaml calls a setting: "max_listeners"; static */
+const char *config_key(enum config_setting setting);
+
+/** config_needs_restart() - can it not be changed while berthd runs? */
+bool config_needs_restart(enum config_setting setting);
+
+/** config_given() - has @config a value for it that somebody wrote? */
+bool config_given(const struct config *config, enum config_setting setting);
+
+/** config_init() - every setting at its default, none given. Return: 0 or
+ * -ENOMEM; config_done() in any case. */
+int config_init(struct config *config);
+
+/** config_overlay() - every setting that @over has given becomes @config's, as
+ * a copy. Return: 0 or -ENOMEM. */
+int config_overlay(struct config *config, const struct config *over);
+
+/** config_differences() - the set of the settings whose values differ */
+uint32_t config_differences(const struct config *a, const struct config *b);
+
+/** config_dirs_add() - appends a copy of @path, without slashes at its end.
+ * Return: 0 or -ENOMEM. */
+int config_dirs_add(struct config_dirs *dirs, const char *path);
+
+/** config_done() - frees what @config points to; it has no values then */
+void config_done(struct config *config);
+
+#endif
