@@ -22,6 +22,7 @@ PR_SET_CHILD_SUBREAPER = 36
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
+SO_COOKIE = 57
 SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -108,5 +109,15 @@ def set_link_up(ifname, up=True):
 
 
 def cookie(sock):
-    return struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET,
-                                               SO_NETNS_COOKIE, 8))[0]
+    """Of the namespace that a socket is in."""
+    return _cookie(sock, SO_NETNS_COOKIE)
+
+
+def socket_cookie(sock):
+    """The same for each copy of a socket, and for no other socket."""
+    return _cookie(sock, SO_COOKIE)
+
+
+def _cookie(sock, option):
+    return struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, option,
+                                               8))[0]

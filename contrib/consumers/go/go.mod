@@ -1,0 +1,3 @@
+module berth/contrib/consumers/go
+
+go 1.19
