@@ -1,293 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
 /* berth.c - libberth: the consumer's end of berthd's protocol
  *
- * Theory of operation: a listener's descriptor travels with its message. When
- * the receiver's descriptor table is full, the kernel drops the descriptor
- * (MSG_CTRUNC) although the message is consumed: the listener would be lost
- * for good. So every message is first looked at (MSG_PEEK gives descriptors
- * too), and taken from the queue only when its descriptor has arrived and
- * there was memory to read it. Asking afterwards whether the table is full
- * would not tell why a descriptor did not arrive, because another thread may
- * have closed something in between; so the message is looked at again. A
- * listener whose descriptor does not arrive for another cause is refused, so
- * that berthd offers it again.
+ * Theory of operation: berth_receive() does everything, in this order: it tells
+ * the program what the library itself withdraws, connects if it is time, sends
+ * what had no room, and takes the next message. After a welcome it hands back,
+ * before all else is sent: the listeners, the namespaces of sockets, and the
+ * requests for sockets that have no answer.
+ *
+ * A connection that ends is read to its end first: a listening socket that
+ * waits in it exists nowhere else, once berthd is gone.
  */
 #include "lib/berth.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-/* How often a message is looked at when its descriptor does not arrive although
- * the table has room: the table may have been full a moment before, and may be
- * again. */
-#define LOOKS_MAX 3
+#include <utlist.h>
 
-/* The size of one datagram of an answer: it holds some hundred listeners,
- * which berthd reads in a fraction of a millisecond before it does something
- * else. */
-#define ANSWER_BYTES 16384
+#include "lib/berth_internal.h"
 
-/* The most that one listener takes in an answer: 11 numbers, and up to 8
- * errnos with a number each. */
-#define COUNTS_BYTES 768
+#define CONSUMERS_DIR "/run/berth/consumers/"
 
-/**
- * struct berth - see berth.h
- * @answer:	the answer to @answer_request so far: @answer_len bytes, not
- *		closed yet
- */
-struct berth {
-	int fd;
-	char buffer[BERTH_MESSAGE_MAX];
-	uint64_t answer_request;
-	size_t answer_len;
-	char answer[ANSWER_BYTES];
-};
+/* Until the first welcome. */
+#define ORPHAN_TIMEOUT_MS 60000
 
-/* The public part first; the rest owns what its pointers point into. */
-struct message {
-	struct berth_message public;
-	json_t *root;
-};
+/* When memory, or the user's number of descriptors on their way, is short. */
+#define PAUSE_MS 10
 
-/* Reads a text member, "" when it is absent. Return: false when it is no text.
- */
-static bool get_text(const json_t *object, const char *key, const char **ret)
+/* The message was not for the program: look at the next one. */
+#define RECEIVE_NEXT 2
+
+/* Beginning and end */
+
+static int open_descriptors(struct berth *berth)
 {
-	const json_t *value = json_object_get(object, key);
+	struct epoll_event event = { .events = EPOLLIN };
 
-	if (!value) {
-		*ret = "";
-		return true;
-	}
-	*ret = json_string_value(value);
-	return *ret != NULL;
-}
-
-/* Reads a number member from 0 to @max, 0 when it is absent. */
-static bool get_number(const json_t *object, const char *key, json_int_t max,
-		       json_int_t *ret)
-{
-	const json_t *value = json_object_get(object, key);
-
-	*ret = json_integer_value(value); /* 0 for NULL */
-	return !value || (json_is_integer(value) && *ret >= 0 && *ret <= max);
-}
-
-static bool get_u32(const json_t *object, const char *key, uint32_t *ret)
-{
-	json_int_t number;
-
-	if (!get_number(object, key, UINT32_MAX, &number))
-		return false;
-	*ret = (uint32_t)number;
-	return true;
-}
-
-static bool get_bool(const json_t *object, const char *key, bool *ret)
-{
-	const json_t *value = json_object_get(object, key);
-
-	*ret = json_is_true(value);
-	return !value || json_is_boolean(value);
-}
-
-/* Reads a 64 bit number. JSON integers have a sign here, so one with the
- * highest bit set, such as a namespace's id, arrives as a negative number. */
-static bool get_id(const json_t *object, const char *key, uint64_t *ret)
-{
-	const json_t *value = json_object_get(object, key);
-
-	*ret = (uint64_t)json_integer_value(value);
-	return json_is_integer(value);
-}
-
-/* Reads an array of texts, empty when it is absent. */
-static int get_texts(const json_t *object, const char *key, const char ***ret,
-		     size_t *ret_n)
-{
-	const json_t *array = json_object_get(object, key);
-	size_t n = json_array_size(array);
-
-	if (!array)
-		return 0;
-	if (!json_is_array(array))
-		return -EBADMSG;
-	*ret = calloc(n ? n : 1, sizeof(**ret));
-	if (!*ret)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		(*ret)[i] = json_string_value(json_array_get(array, i));
-		if (!(*ret)[i])
-			return -EBADMSG;
-	}
-	*ret_n = n;
+	berth->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (berth->fd < 0)
+		return -errno;
+	berth->timer_fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (berth->timer_fd < 0 ||
+	    epoll_ctl(berth->fd, EPOLL_CTL_ADD, berth->timer_fd, &event) < 0)
+		return -errno;
 	return 0;
 }
 
-static int parse_netns(const json_t *root, struct berth_listener *listener)
+static int berth_open(const char *name, struct berth **ret_berth)
 {
-	const json_t *netns = json_object_get(root, "netns");
-
-	if (!json_is_object(netns) ||
-	    !get_id(netns, "id", &listener->netns_id) ||
-	    !get_bool(netns, "host", &listener->netns_host))
-		return -EBADMSG;
-	return get_texts(netns, "names", &listener->names, &listener->n_names);
-}
-
-static int parse_listener(const json_t *root, struct berth_listener *listener)
-{
-	json_int_t port;
+	struct berth *berth = calloc(1, sizeof(*berth));
 	int r;
 
-	if (!get_text(root, "protocol", &listener->protocol) ||
-	    !get_text(root, "address", &listener->address) ||
-	    !get_text(root, "interface", &listener->interface) ||
-	    !get_text(root, "rule", &listener->rule) ||
-	    !get_text(root, "action", &listener->action) ||
-	    !get_text(root, "text", &listener->text) ||
-	    !get_text(root, "proxy_protocol", &listener->proxy_protocol) ||
-	    !get_text(root, "backend_namespace", &listener->backend_netns) ||
-	    !get_bool(root, "transparent", &listener->transparent) ||
-	    !get_number(root, "port", UINT16_MAX, &port) || port == 0 ||
-	    !get_u32(root, "connect_timeout_ms",
-		     &listener->connect_timeout_ms) ||
-	    !get_u32(root, "idle_timeout_ms", &listener->idle_timeout_ms) ||
-	    !get_u32(root, "max_connections", &listener->max_connections))
-		return -EBADMSG;
-	listener->port = (uint16_t)port;
-	r = parse_netns(root, listener);
-	if (r < 0)
-		return r;
-	r = get_texts(root, "from", &listener->from, &listener->n_from);
-	if (r < 0)
-		return r;
-	return get_texts(root, "to", &listener->to, &listener->n_to);
-}
-
-static int parse_socket(const json_t *root, struct berth_message *message)
-{
-	json_int_t error;
-
-	if (!get_id(root, "request", &message->request) ||
-	    !get_number(root, "error", INT_MAX, &error))
-		return -EBADMSG;
-	message->error = (int)error;
-	/* Absent with an error. */
-	(void)get_id(root, "netns", &message->netns_id);
-	return 0;
-}
-
-static enum berth_message_type type_parse(const char *type)
-{
-	static const struct {
-		const char *name;
-		enum berth_message_type type;
-	} types[] = {
-		{ "listener", BERTH_LISTENER },
-		{ "withdraw", BERTH_WITHDRAW },
-		{ "stats", BERTH_STATS },
-		{ "socket", BERTH_SOCKET },
-		{ "netns_gone", BERTH_NETNS_GONE },
-	};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (strcmp(types[i].name, type) == 0)
-			return types[i].type;
-	}
-	return BERTH_UNKNOWN;
-}
-
-static int parse_root(const json_t *root, struct berth_message *message)
-{
-	const char *type;
-	bool good = true;
-
-	if (!json_is_object(root) || !get_text(root, "type", &type))
-		return -EBADMSG;
-	message->type = type_parse(type);
-	switch (message->type) {
-	case BERTH_UNKNOWN:
-		break;
-	case BERTH_LISTENER:
-		if (!get_id(root, "id", &message->id))
-			return -EBADMSG;
-		return parse_listener(root, &message->listener);
-	case BERTH_WITHDRAW:
-		good = get_id(root, "id", &message->id) &&
-		       get_bool(root, "abort", &message->abort);
-		break;
-	case BERTH_STATS:
-		good = get_id(root, "request", &message->request);
-		break;
-	case BERTH_SOCKET:
-		return parse_socket(root, message);
-	case BERTH_NETNS_GONE:
-		good = get_id(root, "netns", &message->netns_id);
-		break;
-	}
-	return good ? 0 : -EBADMSG;
-}
-
-int berth_message_parse(const char *text, size_t size_bytes,
-			struct berth_message **ret_message)
-{
-	struct message *message = calloc(1, sizeof(*message));
-	int r;
-
-	if (!message)
+	if (!berth)
 		return -ENOMEM;
-	message->public.fd = -1;
-	message->root =
-		json_loadb(text, size_bytes, JSON_REJECT_DUPLICATES, NULL);
-	r = parse_root(message->root, &message->public);
-	if (r < 0) {
-		(void)berth_message_free(&message->public);
-		return r;
-	}
-	*ret_message = &message->public;
-	return 0;
-}
-
-struct berth_message *berth_message_free(struct berth_message *public)
-{
-	struct message *message = (struct message *)public;
-
-	if (!message)
-		return NULL;
-	if (public->fd >= 0)
-		(void)close(public->fd); /* a copy: berthd has its own */
-	free(public->listener.names);
-	free(public->listener.to);
-	free(public->listener.from);
-	json_decref(message->root);
-	free(message);
-	return NULL;
-}
-
-static int say_hello(int fd, const char *name)
-{
-	json_t *hello = json_pack("{s:s, s:i, s:s}", "type", "hello", "version",
-				  BERTH_PROTOCOL_VERSION, "name", name);
-	char *text = hello ? json_dumps(hello, JSON_COMPACT) : NULL;
-	int r = 0;
-
-	json_decref(hello);
-	if (!text)
-		return -ENOMEM;
-	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-		r = -errno;
-	free(text);
+	berth->fd = -1;
+	berth->conn_fd = -1;
+	berth->timer_fd = -1;
+	berth->link = LINK_AWAY;
+	berth->lost_ms = berth_link_now_ms();
+	berth->orphan_timeout_ms = ORPHAN_TIMEOUT_MS;
+	berth->orphan_ms = BERTH_NEVER_MS;
+	berth->drain_ms = BERTH_NEVER_MS;
+	berth->timer_ms = BERTH_NEVER_MS;
+	berth->name = strdup(name ? name : program_invocation_short_name);
+	r = berth->name ? open_descriptors(berth) : -ENOMEM;
+	if (r < 0)
+		(void)berth_free(berth);
+	else
+		*ret_berth = berth;
 	return r;
 }
 
@@ -296,44 +83,85 @@ int berth_new(int fd, const char *name, struct berth **ret_berth)
 	struct berth *berth;
 	int r;
 
-	r = say_hello(fd, name);
+	r = berth_open(name, &berth);
 	if (r < 0)
 		return r;
-	berth = malloc(sizeof(*berth));
-	if (!berth)
-		return -ENOMEM;
-	berth->fd = fd;
-	berth->answer_len = 0;
-	*ret_berth = berth;
-	return 0;
+	r = berth_link_greet(berth, fd);
+	if (r < 0)
+		(void)berth_free(berth);
+	else
+		*ret_berth = berth;
+	return r;
 }
 
-int berth_connect(const char *path, const char *name, struct berth **ret_berth)
+/* Return: 0 or -ENAMETOOLONG. */
+static int set_address(struct berth *berth, const char *consumer)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	size_t len = strlen(path);
-	int fd, r = 0;
+	struct sockaddr_un *un = &berth->address;
+	int len;
 
-	if (len >= sizeof(un.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(un.sun_path, path, len + 1);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
-		r = -errno;
-	if (r == 0)
-		r = berth_new(fd, name, ret_berth);
+	un->sun_family = AF_UNIX;
+	len = snprintf(un->sun_path, sizeof(un->sun_path),
+		       strchr(consumer, '/') ? "%s" : CONSUMERS_DIR "%s.sock",
+		       consumer);
+	return (size_t)len < sizeof(un->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+/* Is berthd not there, or not ready, so that waiting may help? */
+static bool may_come(int error)
+{
+	return error == -ENOENT || error == -ECONNREFUSED || error == -EAGAIN ||
+	       error == -EPIPE || error == -ECONNRESET;
+}
+
+int berth_connect(const char *consumer, const char *name, unsigned int flags,
+		  struct berth **ret_berth)
+{
+	struct berth *berth;
+	int r;
+
+	if (flags & ~(BERTH_TAKEOVER | BERTH_WAIT))
+		return -EINVAL;
+	r = berth_open(name, &berth);
 	if (r < 0)
-		(void)close(fd); /* nothing was exchanged that can be lost */
+		return r;
+	berth->takeover = flags & BERTH_TAKEOVER;
+	berth->reconnects = true;
+	r = set_address(berth, consumer);
+	if (r == 0)
+		r = berth_link_attempt(berth);
+	if ((flags & BERTH_WAIT) && may_come(r)) {
+		berth_link_schedule(berth);
+		berth_link_set_timer(berth);
+		r = 0;
+	}
+	if (r < 0)
+		(void)berth_free(berth);
+	else
+		*ret_berth = berth;
 	return r;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd); /* nothing in it matters any more */
 }
 
 struct berth *berth_free(struct berth *berth)
 {
+	struct berth_request *request, *next;
+
 	if (!berth)
 		return NULL;
-	(void)close(berth->fd); /* berthd sees the end in any case */
+	berth_held_done(berth);
+	berth_netns_done(berth);
+	DL_FOREACH_SAFE (berth->requests, request, next)
+		free(request);
+	close_fd(berth->conn_fd);
+	close_fd(berth->timer_fd);
+	close_fd(berth->fd);
+	free(berth->name);
 	free(berth);
 	return NULL;
 }
@@ -343,113 +171,217 @@ int berth_fd(const struct berth *berth)
 	return berth->fd;
 }
 
-/* Takes the descriptor that came along. The buffer for one has room for two
- * because of its padding; if several came, all are closed. Return: -1 when it
- * was not exactly one. */
-static int take_fd(struct msghdr *header)
+const char *berth_problem(const struct berth *berth)
 {
-	const struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
-	int fds[2] = { -1, -1 };
-	size_t len;
-
-	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET ||
-	    cmsg->cmsg_type != SCM_RIGHTS)
-		return -1;
-	len = cmsg->cmsg_len - CMSG_LEN(0);
-	memcpy(fds, CMSG_DATA(cmsg), len < sizeof(fds) ? len : sizeof(fds));
-	if (fds[1] < 0)
-		return fds[0];
-	(void)close(fds[0]); /* copies: the sender has its own */
-	(void)close(fds[1]);
-	return -1;
+	return berth->problem;
 }
 
-/* Looks at the next message. *ret_fd is -1 when no descriptor came. */
-static ssize_t peek(struct berth *berth, int *ret_flags, int *ret_fd)
+/* Nothing is left to do for one whose place another has. What ended and could
+ * not be said yet is said first, for its counts. */
+static bool is_done(const struct berth *berth)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = berth->buffer,
-			     .iov_len = sizeof(berth->buffer) };
-	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
-	ssize_t n;
-
-	*ret_flags = 0;
-	*ret_fd = -1;
-	n = recvmsg(berth->fd, &header,
-		    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return -errno;
-	*ret_flags = header.msg_flags;
-	*ret_fd = take_fd(&header);
-	return n;
+	return berth->taken_over && berth->n_held == 0 &&
+	       (!berth->unsaid || berth->link != LINK_UP);
 }
 
-/* Takes the message that peek() showed from the queue. The kernel closes its
- * descriptors, because there is no room for them here. */
-static void consume(struct berth *berth)
+int berth_reconnect(struct berth *berth)
 {
-	/* This fails only if the message is not there any more. */
-	(void)recv(berth->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
-}
-
-/* Is the table full, so that a descriptor could not arrive? */
-static int descriptor_shortage(const struct berth *berth)
-{
-	int probe_fd = fcntl(berth->fd, F_DUPFD_CLOEXEC, 0);
-
-	if (probe_fd < 0)
-		return -EMFILE;
-	(void)close(probe_fd); /* a copy made just now */
+	if (is_done(berth))
+		return -ESHUTDOWN;
+	if (!berth->reconnects)
+		return -EOPNOTSUPP;
+	if (berth->link != LINK_OVER)
+		return 0;
+	(void)close(berth->conn_fd); /* it was read to its end */
+	berth->conn_fd = -1;
+	berth->link = LINK_AWAY;
+	berth_link_schedule(berth);
+	berth_link_set_timer(berth);
 	return 0;
 }
 
-static int send_text(const struct berth *berth, const char *text, size_t len)
+/* What the library withdraws by itself */
+
+static void withdraw_all(struct berth *berth)
 {
-	if (send(berth->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return -errno;
-	return 0;
+	berth_held_withdraw_all(berth, /* abort= */ true);
+	berth_netns_withdraw_all(berth);
 }
 
-/* Sends a message of this type about one listener. */
-static int say(const struct berth *berth, const char *type, uint64_t id)
+/* Has a time come after which nothing may be held? */
+static void check_deadlines(struct berth *berth)
 {
-	char text[64];
-	int len;
+	uint64_t now_ms;
 
-	len = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"id\":%lld}",
-		       type, (long long)id);
-	return send_text(berth, text, (size_t)len);
-}
-
-/* Looks at the next message until its descriptor arrives. *ret_lost: 0 when it
- * has arrived or the message has none; -EMFILE when the table is full; -EPROTO
- * when it does not arrive although there is room. Return: as peek(). */
-static ssize_t look(struct berth *berth, int *ret_flags, int *ret_fd,
-		    int *ret_lost)
-{
-	ssize_t n = 0;
-
-	for (int i = 0; i < LOOKS_MAX; i++) {
-		n = peek(berth, ret_flags, ret_fd);
-		*ret_lost = 0;
-		if (n < 0 || *ret_fd >= 0 || !(*ret_flags & MSG_CTRUNC))
-			return n;
-		*ret_lost = descriptor_shortage(berth);
-		if (*ret_lost < 0)
-			return n;
+	if (berth->orphan_ms == BERTH_NEVER_MS &&
+	    berth->drain_ms == BERTH_NEVER_MS)
+		return;
+	now_ms = berth_link_now_ms();
+	if (now_ms >= berth->orphan_ms) {
+		berth->orphan_ms = BERTH_NEVER_MS;
+		withdraw_all(berth);
 	}
-	*ret_lost = -EPROTO;
-	return n;
+	if (now_ms >= berth->drain_ms) {
+		berth->drain_ms = BERTH_NEVER_MS;
+		withdraw_all(berth);
+	}
 }
 
-/* Handles a message whose descriptor did not arrive; @lost is why, see look().
- * Return: as berth_receive(). */
+/* Return: 1 with a message, 0 or -ENOMEM. */
+static int yield(struct berth *berth, struct berth_message **ret_message)
+{
+	int r;
+
+	check_deadlines(berth);
+	r = berth_held_yield(berth, ret_message);
+	return r ? r : berth_netns_yield(berth, ret_message);
+}
+
+/* What is sent when it is time */
+
+static int hand_request(struct berth *berth)
+{
+	const struct berth_request *request = berth->hand_request;
+	int r = berth_send_text(berth, request->text, request->len, -1);
+
+	if (r == 0)
+		berth->hand_request = request->next;
+	return r;
+}
+
+/* Return: 0: berthd knows everything; -errno of what could not be sent. */
+static int hand_back(struct berth *berth)
+{
+	int r = 0;
+
+	for (; r == 0 && berth->n_promised > 0; berth->n_promised -= r == 0)
+		r = berth_held_hand(berth);
+	while (r == 0 && berth->hand_netns)
+		r = berth_netns_hand(berth);
+	while (r == 0 && berth->hand_request)
+		r = hand_request(berth);
+	if (r == 0)
+		berth->link = LINK_UP;
+	return r;
+}
+
+/* Sends what is left to be sent, as far as there is room. */
+static void send_rest(struct berth *berth)
+{
+	int r = 0;
+
+	berth_link_watch(berth, EPOLLIN);
+	berth->paused = false;
+	if (berth->link == LINK_HANDING)
+		r = hand_back(berth);
+	if (r == 0 && berth->link == LINK_UP)
+		r = berth_held_flush(berth);
+	/* Room is waited for, and the connection's end is told by receiving. */
+	if (r == 0 || r == -EAGAIN || r == -EPIPE)
+		return;
+	berth->paused = true;
+	berth->attempt_ms = berth_link_now_ms() + PAUSE_MS;
+}
+
+/* What berthd says */
+
+static void become_welcome(struct berth *berth)
+{
+	berth->link = LINK_HANDING;
+	berth->lost_ms = 0;
+	berth->orphan_ms = BERTH_NEVER_MS;
+	berth->takeover = false;
+	berth->problem[0] = '\0';
+	if (berth->hands_back) {
+		berth->hand_held = berth->held;
+		berth->hand_netns = berth->netns;
+		berth->hand_request = berth->requests;
+	}
+	send_rest(berth);
+}
+
+/* Return: 1. */
+static int receive_welcome(struct berth *berth, struct berth_message *message)
+{
+	berth->orphan_timeout_ms = message->orphan_timeout_ms;
+	berth->drain_timeout_ms = message->drain_timeout_ms;
+	if (berth->link == LINK_GREETING)
+		become_welcome(berth);
+	return 1;
+}
+
+/* Return: 1. */
+static int receive_taken_over(struct berth *berth)
+{
+	if (berth->taken_over)
+		return 1;
+	berth->taken_over = true;
+	berth->drain_ms = berth_link_now_ms() + berth->drain_timeout_ms;
+	berth_held_withdraw_all(berth, /* abort= */ false);
+	return 1;
+}
+
+/* Return: as berth_held_receive(). */
+static int receive_socket(struct berth *berth, struct berth_message *message,
+			  int fd)
+{
+	if (fd >= 0 && message->netns_id &&
+	    berth_netns_minted(berth, message->netns_id) < 0)
+		return -ENOMEM;
+	berth_requests_answered(berth, message->request);
+	message->fd = fd;
+	return 1;
+}
+
+/* A message of a berthd that knows the consumer. Return: as
+ * berth_held_receive(). */
+static int receive_known(struct berth *berth, struct berth_message *message,
+			 int fd)
+{
+	if (message->type == BERTH_LISTENER || message->type == BERTH_WITHDRAW)
+		return berth_held_receive(berth, message, fd);
+	if (message->type == BERTH_SOCKET)
+		return receive_socket(berth, message, fd);
+	if (message->type == BERTH_NETNS_GONE &&
+	    berth_netns_gone(berth, message->netns_id) < 0)
+		return -ENOMEM;
+	if (message->type == BERTH_STATS) {
+		berth->stats_void = false;
+		berth->answer_request = message->request;
+		berth->answer_len = 0;
+	}
+	close_fd(fd); /* such a message has none */
+	if (message->type == BERTH_TAKEN_OVER)
+		return receive_taken_over(berth);
+	return 1;
+}
+
+/* Takes @message, with what it means for the library. Return: as
+ * berth_held_receive(); -EPIPE: the connection is over. */
+static int receive_message(struct berth *berth, struct berth_message *message,
+			   int fd)
+{
+	if (message->type == BERTH_WELCOME) {
+		close_fd(fd); /* such a message has none */
+		return receive_welcome(berth, message);
+	}
+	if (message->type == BERTH_DENIED) {
+		close_fd(fd); /* likewise */
+		berth_link_lost(berth, message->text);
+		return 1;
+	}
+	if (berth->link == LINK_GREETING && !berth_may_send(berth)) {
+		berth_link_lost(berth, "berthd said no welcome: its version "
+				       "does not take back what is held");
+		return -EPIPE;
+	}
+	if (berth->link == LINK_GREETING)
+		become_welcome(berth);
+	return receive_known(berth, message, fd);
+}
+
+/* Handles a message whose descriptor did not arrive; @lost is why, see
+ * berth_look(). Return: as berth_receive(), or RECEIVE_NEXT. */
 static int receive_without_fd(struct berth *berth, size_t size_bytes, int lost,
 			      struct berth_message **ret_message)
 {
@@ -459,230 +391,108 @@ static int receive_without_fd(struct berth *berth, size_t size_bytes, int lost,
 	if (r == -ENOMEM)
 		return r;
 	if (r == 0 && message->type == BERTH_SOCKET) {
-		consume(berth);
+		berth_consume(berth);
+		berth_requests_answered(berth, message->request);
 		message->error = -lost;
 		*ret_message = message;
 		return 1;
 	}
 	if (r == 0 && message->type == BERTH_LISTENER && lost == -EPROTO)
-		r = say(berth, "refused", message->id);
+		r = berth_held_refuse(berth, message->id);
 	message = berth_message_free(message);
 	if (lost == -EMFILE || r == -EAGAIN)
 		return -EMFILE; /* the message stays in the queue until there is
 				   room */
-	consume(berth);
+	berth_consume(berth);
 	return -EPROTO;
 }
 
-int berth_receive(struct berth *berth, struct berth_message **ret_message)
+/* Takes the message that was looked at. Return: as above. */
+static int receive_with_fd(struct berth *berth, size_t size_bytes, int fd,
+			   struct berth_message **ret_message)
 {
-	ssize_t n;
-	int flags, fd, lost, r;
+	struct berth_message *message;
+	int r;
 
-	n = look(berth, &flags, &fd, &lost);
+	r = berth_message_parse(berth->buffer, size_bytes, &message);
+	if (r < 0) {
+		close_fd(fd); /* a copy: berthd has its own */
+		if (r != -ENOMEM)
+			berth_consume(berth);
+		return r;
+	}
+	r = receive_message(berth, message, fd);
+	if (r < 0)
+		close_fd(fd); /* the same */
+	if (r == 1)
+		*ret_message = message;
+	else
+		message = berth_message_free(message);
+	if (r == -ENOMEM)
+		return r;
+	berth_consume(berth);
+	return r == 0 ? RECEIVE_NEXT : r;
+}
+
+static int receive_next(struct berth *berth, struct berth_message **ret_message)
+{
+	int flags, fd, lost;
+	ssize_t n;
+
+	n = berth_look(berth, &flags, &fd, &lost);
 	if (n == -EAGAIN || n == -EINTR)
 		return 0;
-	if (n == 0 || n == -ECONNRESET)
+	if (n == -ECONNRESET) /* said once; what is in the queue comes then */
+		return RECEIVE_NEXT;
+	if (n == 0) {
+		berth_link_lost(berth, "berthd closed the connection");
 		return -EPIPE;
+	}
 	if (n < 0)
 		return (int)n;
 	if (lost < 0)
 		return receive_without_fd(berth, (size_t)n, lost, ret_message);
-	r = (flags & MSG_TRUNC) ? -EBADMSG
-				: berth_message_parse(berth->buffer, (size_t)n,
-						      ret_message);
-	if (r != -ENOMEM)
-		consume(berth);
-	if (r < 0) {
-		if (fd >= 0)
-			(void)close(fd); /* a copy: berthd has its own */
+	if (flags & MSG_TRUNC) {
+		close_fd(fd); /* a copy: berthd has its own */
+		berth_consume(berth);
+		return -EBADMSG;
+	}
+	return receive_with_fd(berth, (size_t)n, fd, ret_message);
+}
+
+/* Return: as berth_receive(), or RECEIVE_NEXT. */
+static int receive_step(struct berth *berth, struct berth_message **ret_message)
+{
+	int r = yield(berth, ret_message);
+
+	if (r != 0)
 		return r;
+	if (is_done(berth))
+		return -ESHUTDOWN;
+	if (berth->link == LINK_OVER)
+		return -EPIPE;
+	if (berth->link == LINK_AWAY) {
+		if (berth->taken_over ||
+		    berth_link_now_ms() < berth->attempt_ms)
+			return 0;
+		if (berth_link_attempt(berth) < 0) {
+			berth_link_schedule(berth);
+			return 0;
+		}
 	}
-	(*ret_message)->fd = fd;
-	return 1;
+	send_rest(berth);
+	return receive_next(berth, ret_message);
 }
 
-/* Text that is put together in a buffer that has room for all of it. */
-struct text {
-	char *bytes;
-	size_t len;
-	size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *text,
-						      const char *fmt, ...)
+int berth_receive(struct berth *berth, struct berth_message **ret_message)
 {
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(text->bytes + text->len, text->size - text->len, fmt,
-		      args);
-	va_end(args);
-	text->len += (size_t)n;
-}
-
-/* JSON integers have a sign here; no counter gets that far. */
-static unsigned long long json_number(uint64_t n)
-{
-	return n > INT64_MAX ? INT64_MAX : n;
-}
-
-static void add_count(struct text *text, const char *key, uint64_t n)
-{
-	if (n > 0)
-		add(text, ",\"%s\":%llu", key, json_number(n));
-}
-
-static void add_errors(struct text *text, const struct berth_counts *counts)
-{
-	const char *before = ",\"errors\":{";
-
-	for (size_t i = 0; i < counts->n_errors && i < BERTH_ERRORS_MAX; i++) {
-		add(text, "%s\"%d\":%llu", before, counts->errors[i].error,
-		    json_number(counts->errors[i].n));
-		before = ",";
-	}
-	if (counts->n_errors > 0)
-		add(text, "}");
-}
-
-/* Appends the members of one listener that follow `id`. */
-static void add_counts(struct text *text, const struct berth_counts *counts)
-{
-	add_count(text, "accepted", counts->accepted);
-	add_count(text, "active", counts->active);
-	add_count(text, "limited", counts->limited);
-	add_count(text, "bytes_in", counts->bytes_in);
-	add_count(text, "bytes_out", counts->bytes_out);
-	add_count(text, "messages_in", counts->messages_in);
-	add_count(text, "messages_out", counts->messages_out);
-	add_count(text, "dropped", counts->dropped);
-	add_count(text, "looped", counts->looped);
-	add_errors(text, counts);
-}
-
-int berth_ask_socket(struct berth *berth, uint64_t request,
-		     const struct berth_backend *backend)
-{
-	json_error_t error;
-	json_t *message;
-	char *text;
 	int r;
 
-	message = json_pack_ex(
-		&error, 0, "{s:s, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:o*, s:s*}",
-		"type", "socket", "request", (json_int_t)request, "id",
-		(json_int_t)backend->id, "to", (json_int_t)backend->to,
-		"backend", backend->text, "backend_namespace", backend->netns,
-		"client", backend->client, "client_port",
-		backend->client_port ? json_integer(backend->client_port)
-				     : NULL,
-		"from", backend->from);
-	if (!message)
-		return json_error_code(&error) == json_error_invalid_utf8
-			       ? -EINVAL
-			       : -ENOMEM;
-	text = json_dumps(message, JSON_COMPACT);
-	json_decref(message);
-	if (!text)
-		return -ENOMEM;
-	r = send_text(berth, text, strlen(text));
-	free(text);
+	do {
+		r = receive_step(berth, ret_message);
+	} while (r == RECEIVE_NEXT);
+	berth_link_set_timer(berth);
 	return r;
-}
-
-int berth_netns_closed(struct berth *berth, uint64_t netns_id)
-{
-	char text[64];
-	int len;
-
-	len = snprintf(text, sizeof(text),
-		       "{\"type\":\"netns_closed\",\"netns\":%lld}",
-		       (long long)netns_id);
-	return send_text(berth, text, (size_t)len);
-}
-
-int berth_released(struct berth *berth, uint64_t id)
-{
-	return say(berth, "released", id);
-}
-
-int berth_released_counts(struct berth *berth, uint64_t id,
-			  const struct berth_counts *counts)
-{
-	char bytes[COUNTS_BYTES];
-	struct text text = { .bytes = bytes, .size = sizeof(bytes) };
-
-	if (!counts)
-		return berth_released(berth, id);
-	add(&text, "{\"type\":\"released\",\"id\":%lld", (long long)id);
-	add_counts(&text, counts);
-	add(&text, "}");
-	return send_text(berth, bytes, text.len);
-}
-
-static struct text answer_text(struct berth *berth)
-{
-	return (struct text){ .bytes = berth->answer,
-			      .len = berth->answer_len,
-			      .size = sizeof(berth->answer) };
-}
-
-static void answer_begin(struct berth *berth, uint64_t request)
-{
-	struct text text;
-
-	if (berth->answer_len > 0 && berth->answer_request == request)
-		return;
-	berth->answer_request = request;
-	berth->answer_len = 0;
-	text = answer_text(berth);
-	add(&text, "{\"type\":\"stats\",\"request\":%lld,\"listeners\":[",
-	    (long long)request);
-	berth->answer_len = text.len;
-}
-
-/* Sends the answer so far. If that fails, the answer stays as it is. */
-static int answer_send(struct berth *berth, bool more)
-{
-	struct text text = answer_text(berth);
-	int r;
-
-	add(&text, "]%s}", more ? ",\"more\":true" : "");
-	r = send_text(berth, berth->answer, text.len);
-	if (r == 0)
-		berth->answer_len = 0;
-	return r;
-}
-
-int berth_stats_add(struct berth *berth, uint64_t request, uint64_t id,
-		    const struct berth_counts *counts)
-{
-	struct text text;
-	int r;
-
-	answer_begin(berth, request);
-	if (sizeof(berth->answer) - berth->answer_len < 2 * COUNTS_BYTES) {
-		r = answer_send(berth, /* more= */ true);
-		if (r < 0)
-			return r;
-		answer_begin(berth, request);
-	}
-	text = answer_text(berth);
-	if (text.bytes[text.len - 1] != '[')
-		add(&text, ",");
-	add(&text, "{\"id\":%lld", (long long)id);
-	add_counts(&text, counts);
-	add(&text, "}");
-	berth->answer_len = text.len;
-	return 0;
-}
-
-int berth_stats_end(struct berth *berth, uint64_t request)
-{
-	answer_begin(berth, request);
-	return answer_send(berth, /* more= */ false);
 }
 
 int berth_refuse(struct berth *berth)
@@ -691,26 +501,18 @@ int berth_refuse(struct berth *berth)
 	ssize_t n;
 	int r;
 
-	n = recv(berth->fd, berth->buffer, sizeof(berth->buffer),
+	if (berth->conn_fd < 0)
+		return -EAGAIN;
+	n = recv(berth->conn_fd, berth->buffer, sizeof(berth->buffer),
 		 MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0)
 		return -errno;
 	r = berth_message_parse(berth->buffer, (size_t)n, &message);
 	if (r == 0) {
-		r = say(berth, "refused", message->id);
+		r = berth_held_refuse(berth, message->id);
 		message = berth_message_free(message);
 	}
 	if (r != -EAGAIN && r != -ENOMEM)
-		consume(berth);
+		berth_consume(berth);
 	return r;
-}
-
-int berth_refuse_listener(struct berth *berth, uint64_t id)
-{
-	return say(berth, "refused", id);
-}
-
-int berth_repeat(struct berth *berth, uint64_t id)
-{
-	return say(berth, "repeat", id);
 }

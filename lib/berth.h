@@ -3,17 +3,28 @@
  *
  * A consumer connects to berthd's UNIX socket and is given the listening
  * sockets of all namespaces that the rules name it for, as they come and go.
- * It needs no privilege. See doc/consumer-protocol.md for the protocol.
+ * It needs no privilege. See berth(3), and doc/consumer-protocol.md for the
+ * protocol.
  *
- *	berth_connect("/run/berth/consumers/me.sock", "me", &berth);
- *	while ((r = berth_receive(berth, &message)) >= 0) {
+ *	berth_connect("me", NULL, 0, &berth);
+ *	for (;;) {
+ *		r = berth_receive(berth, &message);
  *		if (r == 0)
  *			poll(berth_fd(berth)) for POLLIN and go on;
+ *		else if (r == -EPIPE)
+ *			berth_reconnect(berth);
  *		...
  *		message = berth_message_free(message);
  *	}
  *
- * A struct berth may be used by one thread at a time.
+ * When berthd restarts, the consumer goes on serving: the library connects
+ * again and hands back what the consumer holds. For that it remembers the
+ * number of each listening descriptor that it gave out. It borrows them: it
+ * makes no duplicate, and never closes one. Whether the number still means that
+ * socket, the library sees by the socket's cookie (SO_COOKIE).
+ *
+ * The library starts no thread and has no global state. A struct berth may be
+ * used by one thread at a time.
  */
 #ifndef BERTH_H
 #define BERTH_H
@@ -30,6 +41,10 @@ extern "C" {
 #define BERTH_MESSAGE_MAX 65536
 #define BERTH_SOCKETS_MAX 128
 
+/* Flags of berth_connect(). */
+#define BERTH_TAKEOVER 1U /* take the place of the one that is connected */
+#define BERTH_WAIT 2U /* if berthd is not there, go on trying */
+
 struct berth;
 
 enum berth_message_type {
@@ -40,6 +55,10 @@ enum berth_message_type {
 	BERTH_SOCKET, /* the answer to berth_ask_socket() */
 	BERTH_NETNS_GONE, /* reset what you got in there, then
 			   * berth_netns_closed() */
+	BERTH_WELCOME, /* berthd knows this consumer from now on */
+	BERTH_DENIED, /* berthd does not: the connection is over */
+	BERTH_TAKEN_OVER, /* another has your place: BERTH_WITHDRAW follows for
+			   * all that you have */
 };
 
 /** An idle_timeout_ms that never ends a connection. */
@@ -136,6 +155,8 @@ struct berth_counts {
 
 /**
  * struct berth_message - one message from berthd
+ *
+ * Texts belong to the message and are never NULL.
  * @id:		of the listener
  * @request:	with BERTH_STATS: to be repeated in the answer; with
  *		BERTH_SOCKET: of the request
@@ -149,6 +170,16 @@ struct berth_counts {
  *		with BERTH_SOCKET: an unconnected socket of that kind. Closed
  *		by berth_message_free() unless you set it to -1.
  * @abort:	with BERTH_WITHDRAW: reset every connection accepted from it
+ * @held_fd:	with BERTH_LISTENER of one that you were sent before, and with
+ *		BERTH_WITHDRAW: the listening descriptor that you hold, still
+ *		yours to close; -1 when it is closed already
+ * @version:	with BERTH_WELCOME: of berthd's protocol
+ * @orphan_timeout_ms: with BERTH_WELCOME: how long you go on serving without
+ *		berthd
+ * @drain_timeout_ms: with BERTH_WELCOME: how long connections may finish
+ * @reason:	with BERTH_DENIED: "busy", "version", "protocol" or "limit"
+ * @text:	with BERTH_DENIED: why, a sentence for people; with
+ *		BERTH_WITHDRAW the same or ""
  */
 struct berth_message {
 	enum berth_message_type type;
@@ -159,6 +190,12 @@ struct berth_message {
 	struct berth_listener listener;
 	int fd;
 	bool abort;
+	int held_fd;
+	uint32_t version;
+	uint32_t orphan_timeout_ms;
+	uint32_t drain_timeout_ms;
+	const char *reason;
+	const char *text;
 };
 
 /**
@@ -190,28 +227,50 @@ struct berth_backend {
 	const char *from;
 };
 
+#pragma GCC visibility push(default)
+
 /**
  * berth_connect() - connects to berthd and says hello
- * @path:	the consumer's socket in berthd's runtime directory
- * @name:	free text for berthd's status and log
+ * @consumer:	the name that rules hand off to, for
+ *		/run/berth/consumers/NAME.sock; or with a slash in it the path
+ *		of such a socket
+ * @name:	free text for berthd's status and log; NULL: the program's name
+ * @flags:	BERTH_TAKEOVER, BERTH_WAIT, or 0
  *
- * Return: 0, or -errno of socket(2), connect(2), send(2); -ENAMETOOLONG;
- * -ENOMEM. Does not block longer than connect(2) of a UNIX socket.
+ * berthd answers by BERTH_WELCOME or BERTH_DENIED. Does not block.
+ * Return: 0; -ENAMETOOLONG; -EINVAL: a flag that is none, or @name is not
+ * UTF-8; -ENOMEM; -errno of socket(2), epoll_create1(2), timerfd_create(2);
+ *without BERTH_WAIT also -errno of connect(2) (-EAGAIN: berthd has too many
+ *that wait) and send(2).
  */
-int berth_connect(const char *path, const char *name, struct berth **ret_berth);
+int berth_connect(const char *consumer, const char *name, unsigned int flags,
+		  struct berth **ret_berth);
 
 /**
  * berth_new() - says hello over a SOCK_SEQPACKET connection that exists
  * @fd:		owned by the struct berth on success only
  *
- * Return: 0; -ENOMEM; -errno of send(2).
+ * Such a connection cannot be made again.
+ * Return: 0; -EINVAL; -ENOMEM; -errno of epoll_create1(2), timerfd_create(2),
+ * send(2).
  */
 int berth_new(int fd, const char *name, struct berth **ret_berth);
 
-/** berth_free() - closes the connection. Returns NULL; NULL is fine. */
+/**
+ * berth_free() - closes the connection. Returns NULL; NULL is fine.
+ *
+ * The listening descriptors that you hold stay open.
+ */
 struct berth *berth_free(struct berth *berth);
 
-/** berth_fd() - to be polled for reading; stays owned by @berth */
+/**
+ * berth_fd() - to be polled for reading; stays owned by @berth
+ *
+ * It is an epoll descriptor, and the same one as long as @berth exists. It is
+ * readable whenever berth_receive() has something to do: a message came, it is
+ * time to connect again or to withdraw everything, or there is room again to
+ * send.
+ */
 int berth_fd(const struct berth *berth);
 
 /**
@@ -222,23 +281,67 @@ int berth_fd(const struct berth *berth);
  * with the kernel, socket and all, and a later call delivers it. But
  * BERTH_SOCKET then comes with EMFILE: such a socket can be asked for again.
  * A listener whose socket does not arrive for another cause is refused, and
- * berthd offers it again.
+ * berthd offers it again. A listener without a socket that you were not sent
+ * before is refused, and the withdrawal of one that you do not have is
+ * answered, without a message for you.
  *
- * Return: 1 with a message; 0 when there is none now; -EPIPE when berthd closed
- * the connection; -EMFILE when the process has no descriptor left, -ENOMEM when
- * it has no memory: free some, or wait, and call again (the connection stays
- * readable: do not poll it meanwhile); -EBADMSG or -EPROTO when a message was
- * dropped because it was malformed or its descriptor could not be received: go
- * on; -errno of recvmsg(2).
+ * If nobody welcomed you for the time of the last welcome's orphan_timeout_ms
+ * (60 s before the first), BERTH_WITHDRAW with abort comes for all that you
+ * have, and BERTH_NETNS_GONE for each namespace that you got sockets of:
+ * because without berthd nobody tells you which namespaces go. So it does when
+ * you were taken over and connections did not finish within drain_timeout_ms.
+ *
+ * Return: 1 with a message; 0 when there is none now; -EPIPE when the
+ * connection is over: berth_reconnect() or berth_free(); -ESHUTDOWN when you
+ * were taken over and have nothing any more: berth_free(), and exit; -EMFILE
+ * when the process has no descriptor left, -ENOMEM when it has no memory: free
+ * some, or wait, and call again (the descriptor stays readable: do not poll it
+ * meanwhile); -EBADMSG or -EPROTO when a message was dropped because it was
+ * malformed or its descriptor could not be received: go on; -errno of
+ * recvmsg(2).
  */
 int berth_receive(struct berth *berth, struct berth_message **ret_message);
+
+/**
+ * berth_reconnect() - connects again after berth_receive() said -EPIPE
+ *
+ * You keep what you hold, and go on serving it. Whether berthd is there or not:
+ * from now on berth_receive() tries by itself, each time berth_fd() is
+ * readable, until somebody answers; after the welcome it hands back what you
+ * hold, and asks again for the sockets that were asked for and not answered.
+ * berthd says of each listener that it goes on (BERTH_LISTENER) or does not
+ * (BERTH_WITHDRAW). Does nothing while there is a connection.
+ *
+ * Return: 0; -EOPNOTSUPP: the connection was one of berth_new(); -ESHUTDOWN:
+ * as of berth_receive().
+ */
+int berth_reconnect(struct berth *berth);
+
+/**
+ * berth_problem() - why the last connection ended, or could not be made
+ *
+ * Return: a sentence for people, "" when there is none; yours until the next
+ * call with @berth.
+ */
+const char *berth_problem(const struct berth *berth);
+
+/**
+ * berth_keep() - says by which descriptor you hold a listener from now on
+ * @id:		of a listener that you have
+ * @fd:		a duplicate of the one that came; stays yours
+ *
+ * For programs that duplicate the descriptor and close the one that came.
+ * Return: 0; -ENOENT: you do not have such a listener; -EBADF: another socket.
+ */
+int berth_keep(struct berth *berth, uint64_t id, int fd);
 
 /**
  * berth_released() - tells berthd that nothing is left of a withdrawn listener
  * @id:		of the listener
  *
- * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
- * again; -errno of send(2).
+ * Without a connection the library tells it after the next welcome.
+ * Return: 0; -EAGAIN when there is no room: poll berth_fd(), berth_receive(),
+ * and call again; -errno of send(2).
  */
 int berth_released(struct berth *berth, uint64_t id);
 
@@ -255,9 +358,10 @@ int berth_released_counts(struct berth *berth, uint64_t id,
  * @id:		of a listener that is not released; those without counts need
  *		not be in the answer
  *
- * What is put in is sent whenever a datagram is full.
- * Return: 0; -EAGAIN when the connection is full: @id is not in the answer yet,
- * poll for writing and call again; -errno of send(2).
+ * What is put in is sent whenever a datagram is full. If the connection that
+ * the request came by is over, nothing is done.
+ * Return: 0; -EAGAIN as of berth_released(): @id is not in the answer yet;
+ * -errno of send(2).
  */
 int berth_stats_add(struct berth *berth, uint64_t request, uint64_t id,
 		    const struct berth_counts *counts);
@@ -273,15 +377,16 @@ int berth_stats_end(struct berth *berth, uint64_t request);
  * @request:	your number, comes back with BERTH_SOCKET
  *
  * At most BERTH_SOCKETS_MAX requests may be without an answer.
- * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
- * again; -ENOMEM; -EINVAL: a text is not UTF-8; -errno of send(2).
+ * Return: 0; -EAGAIN when there is no connection, no room, or too many are
+ * without an answer: poll berth_fd(), berth_receive(), and call again; -ENOMEM;
+ * -EINVAL: a text is not UTF-8; -errno of send(2).
  */
 int berth_ask_socket(struct berth *berth, uint64_t request,
 		     const struct berth_backend *backend);
 
 /**
  * berth_netns_closed() - every socket of BERTH_NETNS_GONE's namespace is closed
- * Return: as of berth_ask_socket().
+ * Return: as of berth_released().
  */
 int berth_netns_closed(struct berth *berth, uint64_t netns_id);
 
@@ -292,8 +397,8 @@ int berth_netns_closed(struct berth *berth, uint64_t netns_id);
  * For when waiting does not help: what follows, maybe a withdraw, waits behind
  * it. berthd offers the listener again later.
  *
- * Return: 0; -EAGAIN when the connection is full; another negative errno as of
- * berth_receive().
+ * Return: 0; -EAGAIN when the connection is full or over; another negative
+ * errno as of berth_receive().
  */
 int berth_refuse(struct berth *berth);
 
@@ -303,10 +408,8 @@ int berth_refuse(struct berth *berth);
  * @id:		of the listener; nothing of it is left here, and it was not
  *		withdrawn
  *
- * So is a listener refused that came without a descriptor and that you do not
- * have. berthd offers it again later, as a new one with the same @id.
- * Return: 0; -EAGAIN when the connection is full: poll it for writing and call
- * again; -errno of send(2).
+ * berthd offers it again later, as a new one with the same @id.
+ * Return: as of berth_released().
  */
 int berth_refuse_listener(struct berth *berth, uint64_t id);
 
@@ -332,6 +435,8 @@ int berth_message_parse(const char *text, size_t size_bytes,
 
 /** berth_message_free() - Returns NULL; NULL is fine. */
 struct berth_message *berth_message_free(struct berth_message *message);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -22,9 +22,9 @@
 #include "relay/core/relay.h"
 #include "relay/protocols.h"
 
-/* Standard streams, berthd's connection, signals, the loop, the outbox, and a
- * few that the C library opens now and then. */
-#define FIXED_FDS 16
+/* Standard streams, berthd's connection with its epoll and timer, signals, the
+ * loop, the outbox, and a few that the C library opens now and then. */
+#define FIXED_FDS 18
 #define FIXED_FDS_PER_WORKER 3 /* epoll, eventfd, timerfd */
 
 #define TRIM_BYTES (128 * 1024 * 1024) /* more than a heap of an arena has */
@@ -138,7 +138,7 @@ static int open_berth(const struct options *options, struct berth **ret_berth)
 	socklen_t len = sizeof(type);
 
 	if (options->socket_path) {
-		r = berth_connect(options->socket_path, "berth-relay",
+		r = berth_connect(options->socket_path, "berth-relay", 0,
 				  ret_berth);
 		if (r < 0)
 			log_error_errno(r, "cannot connect to '%s'",

@@ -53,7 +53,6 @@
  * @rests:	no message is read
  * @n_shed:	how often clients were given up since a descriptor last arrived
  * @shed_ports_us: when a namespace was last told to give local ports back
- * @requester_waits: the connection had no room for all that the requester sends
  * @n_workers:	those that were started
  */
 struct relay {
@@ -71,21 +70,17 @@ struct relay {
 	struct admissions *admissions;
 	struct offers *offers;
 	struct requester requester;
-	bool requester_waits;
 	size_t n_workers;
 	struct worker workers[];
 };
 
-/* Waits for what berthd says, and if there is something to say, for room. */
+/* Waits for what berthd says, and for room if something is to be said. */
 static void relay_watch(struct relay *relay)
 {
-	/* While it rests, the connection's end must be noticed all the same. */
-	uint32_t events = relay->rests ? EPOLLRDHUP : EPOLLIN;
 	int r;
 
-	if (relay->requester_waits || offers_unsent(relay->offers))
-		events |= EPOLLOUT;
-	r = loop_source_set_events(relay->berth_source, events);
+	r = loop_source_set_events(relay->berth_source,
+				   relay->rests ? 0 : EPOLLIN);
 	if (r < 0)
 		log_error_errno(r, "cannot poll berthd's connection");
 }
@@ -93,7 +88,8 @@ static void relay_watch(struct relay *relay)
 /* Asks berthd for sockets, and tells berthd which namespaces are closed. */
 static void send_requests(struct relay *relay)
 {
-	relay->requester_waits = !requester_send(&relay->requester);
+	/* What has no room is sent when berthd's descriptor is readable. */
+	(void)requester_send(&relay->requester);
 }
 
 /* What the workers say */
@@ -229,15 +225,11 @@ static void berth_handler(uint32_t events, void *user_data)
 {
 	struct relay *relay = user_data;
 
-	if (events & (EPOLLHUP | EPOLLRDHUP)) {
-		/* Whatever it said before its end does not matter any more. */
-		relay_quit(relay);
-		return;
-	}
-	if (events & EPOLLOUT)
-		offers_send(relay->offers);
+	(void)events;
 	if (!relay->rests)
 		receive_batch(relay);
+	if (offers_unsent(relay->offers))
+		offers_send(relay->offers);
 	send_requests(relay); /* answers made room for requests */
 	relay_watch(relay);
 	for (size_t i = 0; i < relay->n_workers; i++)
