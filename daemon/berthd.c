@@ -423,6 +423,16 @@ static int log_watch_error(int error, const char *what)
 	return log_error_errno(error, "cannot watch %s", what);
 }
 
+/* Counts of an earlier berthd go on. */
+static int keep_stats(struct berthd *berthd, const struct config *config)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/stats.json",
+		       config->runtime_dir); /* too long: the lock failed */
+	return stats_keep(berthd->stats, path);
+}
+
 static int open_rules(struct berthd *berthd, const struct config *config)
 {
 	static const struct rule_store_ops ops = {
@@ -438,7 +448,8 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 	if (r < 0)
 		return log_watch_error(r, "the rules");
 	log_rules(berthd->rules);
-	return set_stats_rules(berthd);
+	r = set_stats_rules(berthd);
+	return r < 0 ? r : keep_stats(berthd, config);
 }
 
 static int open_layers(struct berthd *berthd, const struct config *config,

@@ -10,6 +10,11 @@
  * leave the collection. Counts that a consumer did not send before its
  * connection ended are lost.
  *
+ * The totals are kept in a file, so that they go on when berthd is started
+ * anew. It is written a moment after they changed: many listeners that are
+ * released together cost one file. What was added in that moment is lost if
+ * berthd is killed.
+ *
  * One collection runs at a time. A request that comes meanwhile waits for the
  * next one, so that its answer has nothing that was counted before the request.
  */
@@ -27,11 +32,21 @@
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats_counts.h"
+#include "daemon/json_build.h"
+#include "daemon/json_file.h"
 #include "rules/rules.h"
 
 /* A consumer answers within milliseconds. The person who waits for the counts
  * does not wait longer than this for one that does not. */
 #define COLLECT_TIMEOUT_US (2 * USEC_PER_SEC)
+
+/* When the totals are written after a change: at least so much later, and this
+ * many times as much as it took last time, with thousands of rules. */
+#define KEEP_US (100 * USEC_PER_MSEC)
+#define KEEP_FACTOR 50
+
+/* Totals of 100,000 rules, each with some hundred bytes. */
+#define KEPT_BYTES_MAX (64 * 1024 * 1024)
 
 /**
  * struct rule_total - of listeners that were released
@@ -67,6 +82,9 @@ struct stats_result {
  * struct stats - see the file's head
  * @totals:	of the rules in @ruleset, by name and file
  * @gone:	of rules that are not in force any more
+ * @kept:	the file of the totals, or NULL
+ * @keep_us:	how long after a change it is written
+ * @keep_timer:	set while the totals are others than those in the file
  * @request:	of the last collection
  * @deadline_us: of the collection that runs; 0: none does
  * @failed:	there was no memory for a sample of it
@@ -80,6 +98,9 @@ struct stats {
 	struct rule_total *totals;
 	size_t n_totals;
 	struct berth_counts gone;
+	char *kept;
+	uint64_t keep_us;
+	struct loop_timer *keep_timer;
 	uint64_t request;
 	uint64_t deadline_us;
 	struct sample *samples;
@@ -154,6 +175,95 @@ static void add_final(struct stats *stats, const struct service *service,
 
 	final.active = 0; /* whatever it says */
 	stats_counts_add(total ? &total->counts : &stats->gone, &final);
+	if (stats->kept)
+		loop_timer_set_earlier(stats->keep_timer,
+				       loop_now_us(stats->loop) +
+					       stats->keep_us);
+}
+
+/* The file of the totals */
+
+static void keep_now(void *user_data)
+{
+	struct stats *stats = user_data;
+	json_t *json = json_object(), *rules = json_array();
+	uint64_t begin_us = monotonic_us();
+	int r;
+
+	for (size_t i = 0; i < stats->n_totals; i++) {
+		const struct rule_total *total = &stats->totals[i];
+		json_t *rule = json_object();
+
+		json_put(&rule, "rule", json_text(total->name));
+		json_put(&rule, "file", json_text(total->file));
+		json_put(&rule, "counts", stats_counts_members(&total->counts));
+		json_add(&rules, rule);
+	}
+	json_put(&json, "rules", rules);
+	json_put(&json, "gone", stats_counts_members(&stats->gone));
+	r = json_file_save(stats->kept, json);
+	if (r < 0)
+		log_warning_errno(-r,
+				  "cannot write '%s'; counts would begin anew "
+				  "if berthd were started anew",
+				  stats->kept);
+	stats->keep_us = (monotonic_us() - begin_us) * KEEP_FACTOR;
+	if (stats->keep_us < KEEP_US)
+		stats->keep_us = KEEP_US;
+}
+
+/* Adds what the file says of one rule; without @json, of those that are gone.
+ * Return: 0, or -EPROTO. */
+static int add_kept(struct stats *stats, json_t *json, const json_t *gone)
+{
+	const json_t *object = json ? json_object_get(json, "counts") : gone;
+	const char *rule = NULL, *file = NULL;
+	struct rule_total *total = NULL;
+	struct berth_counts counts;
+
+	if (json &&
+	    json_unpack(json, "{s:s, s:s}", "rule", &rule, "file", &file) < 0)
+		return -EPROTO;
+	if (!json_is_object(object) || stats_counts_parse(object, &counts) < 0)
+		return -EPROTO;
+	if (json)
+		total = find_total(stats->totals, stats->n_totals, rule, file);
+	stats_counts_add(total ? &total->counts : &stats->gone, &counts);
+	return 0;
+}
+
+static int keep_load(struct stats *stats)
+{
+	json_t *json = NULL, *rules, *rule;
+	int r = json_file_load(stats->kept, KEPT_BYTES_MAX, &json);
+	size_t i;
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	rules = json_object_get(json, "rules");
+	json_array_foreach (rules, i, rule) {
+		if (r == 0)
+			r = add_kept(stats, rule, NULL);
+	}
+	if (r == 0)
+		r = add_kept(stats, NULL, json_object_get(json, "gone"));
+	json_decref(json);
+	return r;
+}
+
+int stats_keep(struct stats *stats, const char *path)
+{
+	int r;
+
+	stats->keep_us = KEEP_US;
+	stats->kept = strdup(path);
+	if (!stats->kept)
+		return -ENOMEM;
+	r = keep_load(stats);
+	if (r < 0)
+		log_warning_errno(-r, "cannot read '%s'; counts begin anew",
+				  path);
+	return 0;
 }
 
 /* Samples */
@@ -435,7 +545,10 @@ int stats_new(struct loop *loop, struct consumers *consumers,
 	stats->loop = loop;
 	stats->consumers = consumers;
 	r = loop_timer_new(loop, collected, stats, &stats->timer);
+	if (r == 0)
+		r = loop_timer_new(loop, keep_now, stats, &stats->keep_timer);
 	if (r < 0) {
+		loop_timer_free(stats->timer);
 		free(stats);
 		return r;
 	}
@@ -447,6 +560,10 @@ struct stats *stats_free(struct stats *stats)
 {
 	if (!stats)
 		return NULL;
+	if (loop_timer_is_set(stats->keep_timer))
+		keep_now(stats);
+	free(stats->kept);
+	loop_timer_free(stats->keep_timer);
 	samples_free(&stats->samples);
 	loop_timer_free(stats->timer);
 	ruleset_unref(stats->ruleset);

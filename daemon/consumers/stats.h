@@ -50,6 +50,17 @@ struct stats *stats_free(struct stats *stats);
 int stats_set_rules(struct stats *stats, struct ruleset *ruleset);
 
 /**
+ * stats_keep() - goes on with the totals of an earlier berthd
+ * @path:	of the file that has them; it is written from now on, a moment
+ *		after each change, and by stats_free()
+ *
+ * To be called once, with the rules in force. A file that cannot be read is
+ * logged, and the totals begin with 0.
+ * Return: 0 or -ENOMEM.
+ */
+int stats_keep(struct stats *stats, const char *path);
+
+/**
  * stats_collect() - asks all consumers
  * @waiter:	the caller's, until it is done or cancelled
  *

@@ -140,6 +140,23 @@ uint64_t stats_counts_failed(const struct berth_counts *counts)
 	return failed;
 }
 
+json_t *stats_counts_members(const struct berth_counts *counts)
+{
+	json_t *object = json_object(), *errors = json_object();
+	char error[16];
+
+	for (size_t i = 0; i < counts->n_errors; i++) {
+		(void)snprintf(error, sizeof(error), "%d",
+			       counts->errors[i].error); /* fits */
+		json_put(&errors, error, json_count(counts->errors[i].n));
+	}
+	json_put(&object, "errors", errors);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		json_put(&object, members[i].name,
+			 json_count(member_value(counts, i)));
+	return object;
+}
+
 static json_t *error_json(int error, uint64_t n)
 {
 	const char *name = error ? strerrorname_np(error) : NULL;

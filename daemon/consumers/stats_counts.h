@@ -24,6 +24,10 @@ void stats_counts_add(struct berth_counts *sum,
 /** stats_counts_failed() - all failures of backends */
 uint64_t stats_counts_failed(const struct berth_counts *counts);
 
+/** stats_counts_members() - as stats_counts_parse() reads them. Return: a new
+ * reference, NULL when out of memory. */
+json_t *stats_counts_members(const struct berth_counts *counts);
+
 /** stats_counts_json() - the type Counters of io.berth. Return: a new
  * reference, NULL when out of memory. */
 json_t *stats_counts_json(const struct berth_counts *counts);

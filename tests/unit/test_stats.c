@@ -402,6 +402,73 @@ static void test_counts_from_text(void **state)
 	json_decref(object);
 }
 
+static uint64_t accepted_by(struct fixture *fixture, size_t rule)
+{
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10 * USEC_PER_MSEC);
+	return stats_result_rule(fixture->result, rule)->accepted;
+}
+
+static void restart(struct fixture *fixture, const char *path, int ruleset)
+{
+	(void)stats_free(fixture->stats);
+	assert_int_equal(stats_new(fixture->loop, fixture->consumers,
+				   &fixture->stats),
+			 0);
+	assert_int_equal(
+		stats_set_rules(fixture->stats, fixture->rulesets[ruleset]), 0);
+	assert_int_equal(stats_keep(fixture->stats, path), 0);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Totals go on in another berthd, also after one that was killed. */
+static void test_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	char dir[] = "/tmp/berth-stats-XXXXXX", path[64], other[64];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/stats.json", dir);
+	snprintf(other, sizeof(other), "%s/copy.json", dir);
+	assert_int_equal(stats_keep(fixture->stats, path), 0);
+	final(fixture, 0, 5);
+	final(fixture, 1, 7);
+	/* Written without an end of berthd. */
+	run_for_us(fixture, 300 * USEC_PER_MSEC);
+	assert_int_equal(link(path, other), 0);
+	restart(fixture, other, 0);
+	assert_int_equal(accepted_by(fixture, 0), 5);
+	assert_int_equal(accepted_by(fixture, 1), 7);
+	final(fixture, 0, 1);
+	restart(fixture, other, 1); /* without rule "two" */
+	assert_int_equal(accepted_by(fixture, 0), 6);
+	assert_int_equal(stats_result_total(fixture->result)->accepted, 13);
+	assert_int_equal(stats_result_total(fixture->result)->active, 0);
+
+	/* What is no file of ours begins anew. */
+	log_init("test", LOG_LEVEL_ERROR);
+	write_text(other, "{\"rules\": [{\"rule\": 1}]}");
+	restart(fixture, path, 0);
+	restart(fixture, other, 0);
+	assert_int_equal(accepted_by(fixture, 0), 0);
+	write_text(other, "[");
+	restart(fixture, other, 0);
+	assert_int_equal(accepted_by(fixture, 0), 0);
+	(void)unlink(path);
+	(void)unlink(other);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -412,6 +479,7 @@ int main(void)
 		TEST(test_rules_come_and_go),
 		TEST(test_second_waits_for_the_next),
 		TEST(test_silent_consumer),
+		TEST(test_kept),
 		cmocka_unit_test(test_sums_do_not_wrap),
 		cmocka_unit_test(test_counts_from_text),
 	};
