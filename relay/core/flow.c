@@ -152,10 +152,10 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset)
 	DL_DELETE2(worker->flows, flow, worker_prev, worker_next);
 	if (!flow->queued)
 		worker_bury(worker, &flow->grave);
-	if (!share->withdrawn)
+	if (share->withdrawn)
+		share_end_if_idle(worker, share);
+	else
 		share_unpark(worker, share);
-	else if (!share->flows)
-		share_ended(worker, share);
 }
 
 void flow_reset(struct worker *worker, struct flow *flow)

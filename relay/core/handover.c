@@ -3,7 +3,9 @@
  *
  * A connection travels through the other worker's inbox. On its way it is a
  * user of the listener, as other mail is, so that the listener is released only
- * when the connection is served or reset.
+ * when the connection is served or reset. It was accepted, so it is served even
+ * if the listener was withdrawn meanwhile: the share to which it comes does not
+ * end before.
  */
 #include "relay/core/handover.h"
 
@@ -27,15 +29,34 @@ struct handover {
 	unsigned int n_fds;
 };
 
+/* Return: may a connection be on its way to @to? A share that closes sets
+ * @open before it looks at @n_coming, so one of both sees the other. */
+static bool announce(struct share *to)
+{
+	atomic_fetch_add(&to->n_coming, 1);
+	if (atomic_load(&to->open))
+		return true;
+	atomic_fetch_sub(&to->n_coming, 1);
+	/* It may wait for what does not come. */
+	inbox_ask(&to->worker->inbox, to, SHARE_RESUME);
+	return false;
+}
+
 int handover_give(struct share *to, int fd, unsigned int n_fds,
 		  const struct sockaddr_storage *from)
 {
 	struct inbox *inbox = &to->worker->inbox;
-	struct handover *handover = malloc(sizeof(*handover));
+	struct handover *handover;
 	bool first;
 
-	if (!handover)
+	if (!announce(to))
+		return -ESHUTDOWN;
+	handover = malloc(sizeof(*handover));
+	if (!handover) {
+		atomic_fetch_sub(&to->n_coming, 1);
+		inbox_ask(inbox, to, SHARE_RESUME);
 		return -ENOMEM;
+	}
 	(void)listener_get(to->listener); /* the giver's share is a user */
 	load_add_conns(&to->worker->load, 1);
 	*handover = (struct handover){
@@ -71,10 +92,13 @@ static void take(struct worker *worker, struct handover *handover, bool open)
 	load_add_conns(&worker->load, -1);
 	/* The rule may have changed meanwhile: then the room that was taken
 	 * may be too little. */
-	if (open && share->attached && admit_fds(share) == handover->n_fds)
+	if (open && !share->aborted && admit_fds(share) == handover->n_fds)
 		share_serve(worker, share, handover->fd, &handover->from);
 	else
 		share_refuse(share, handover->fd, handover->n_fds);
+	atomic_fetch_sub(&share->n_coming, 1);
+	if (share->withdrawn)
+		share_end_if_idle(worker, share);
 	outbox_unuse(worker->outbox, share->listener);
 	free(handover);
 }

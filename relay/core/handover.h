@@ -15,12 +15,13 @@ struct worker;
  * @n_fds:	descriptors that were admitted for it, see admit_fds()
  * @from:	the client's address, AF_UNSPEC if it is not known
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0; -ENOMEM; -ESHUTDOWN: @to takes no client any more.
  */
 int handover_give(struct share *to, int fd, unsigned int n_fds,
 		  const struct sockaddr_storage *from);
 
-/** handover_take() - by the other worker: serves all that it was given */
+/** handover_take() - by the other worker: serves all that it was given, also
+ * for a listener that was withdrawn meanwhile, unless with `abort` */
 void handover_take(struct worker *worker);
 
 /** handover_drop() - by the main thread, for a worker that was joined: resets

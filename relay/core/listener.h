@@ -42,6 +42,8 @@ struct worker;
  *		knows
  * @asked:	another worker asked this one to join; unset when it leaves
  * @open:	it serves connections that are handed over; read by all workers
+ * @n_coming:	connections that were handed over and are on their way; it does
+ *		not end before they arrived
  * @joined:	it accepts because it was asked to; in worker.joined
  * @useful:	it accepted something lately
  * @limited:	a limit stopped accepting, and nobody was accepted since
@@ -50,6 +52,7 @@ struct worker;
  * @parked:	@registered would be true, but accepting rests; in
  *		worker.parked; read by all workers
  * @withdrawn:	it ends with its last client
+ * @aborted:	clients that arrive are reset
  * @released:	it ended, and gives its use of the listener back
  */
 struct share {
@@ -65,6 +68,7 @@ struct share {
 	uint8_t n_accept_turns;
 	atomic_bool asked;
 	atomic_bool open;
+	atomic_uint n_coming;
 	bool joined;
 	bool useful;
 	bool limited;
@@ -72,6 +76,7 @@ struct share {
 	bool registered;
 	atomic_bool parked;
 	bool withdrawn;
+	bool aborted;
 	bool released;
 	struct share *parked_prev, *parked_next;
 	struct share *joined_prev, *joined_next;

@@ -276,7 +276,7 @@ static void share_withdraw(struct worker *worker, struct share *share)
 	const struct relay_protocol *ops = share->listener->ops;
 
 	share->withdrawn = true;
-	atomic_store_explicit(&share->open, false, memory_order_relaxed);
+	atomic_store(&share->open, false); /* see handover.c for the order */
 	share->poll.handler = NULL;
 	share_stop(worker, share);
 	if (ops->close)
@@ -285,10 +285,10 @@ static void share_withdraw(struct worker *worker, struct share *share)
 	share->attached = false;
 }
 
-void share_ended(struct worker *worker, struct share *share)
+void share_end_if_idle(struct worker *worker, struct share *share)
 {
-	assert(share->withdrawn && !share->flows);
-	if (share->released)
+	assert(share->withdrawn);
+	if (share->released || share->flows || atomic_load(&share->n_coming))
 		return;
 	share->released = true;
 	share->next_done = worker->done;
@@ -309,8 +309,7 @@ static void share_failed(struct worker *worker, struct share *share, int error)
 	if (!refuse)
 		return;
 	share_withdraw(worker, share);
-	if (!share->flows)
-		share_ended(worker, share);
+	share_end_if_idle(worker, share);
 }
 
 void share_apply(struct worker *worker, struct share *share,
@@ -329,10 +328,13 @@ void share_apply(struct worker *worker, struct share *share,
 	if (wanted & SHARE_WITHDRAW) {
 		if (!share->withdrawn)
 			share_withdraw(worker, share);
+		if (wanted & SHARE_ABORT)
+			share->aborted = true;
 		if ((wanted & SHARE_ABORT) && ops->abort)
 			ops->abort(worker, share);
-		if (!share->flows)
-			share_ended(worker, share);
+	}
+	if (share->withdrawn) {
+		share_end_if_idle(worker, share);
 		return;
 	}
 	if (begin && (wanted & SHARE_SERVE))

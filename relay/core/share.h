@@ -72,9 +72,9 @@ static inline void share_accepted(struct share *share)
  */
 int share_arrival_hops(struct share *share, struct own_arrival *arrival);
 
-/** share_ended() - the share has no connection left and is withdrawn:
- * releases it after the batch */
-void share_ended(struct worker *worker, struct share *share);
+/** share_end_if_idle() - the share is withdrawn: if it has no connection left,
+ * and none is on its way to it, releases it after the batch */
+void share_end_if_idle(struct worker *worker, struct share *share);
 
 /** share_park() - stops accepting from @share until share_unpark(), or for a
  * moment */
