@@ -142,8 +142,8 @@ static const int allowed[] = {
 	SCMP_SYS(gettid),
 };
 
-/* The sockets to backends. A raw one, or one of another protocol, would be
- * another way out. */
+/* The sockets to backends, and the one to berthd. A raw one, or one of another
+ * protocol, would be another way out. */
 static int allow_sockets(scmp_filter_ctx filter)
 {
 	static const struct {
@@ -159,6 +159,7 @@ static int allow_sockets(scmp_filter_ctx filter)
 		{ AF_INET6, SOCK_DGRAM, 0 },
 		{ AF_UNIX, SOCK_STREAM, 0 },
 		{ AF_UNIX, SOCK_DGRAM, 0 },
+		{ AF_UNIX, SOCK_SEQPACKET, 0 },
 	};
 	static const scmp_datum_t flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 	int r = 0;

@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/command_line.h"
 #include "common/log.h"
@@ -29,9 +31,22 @@
 
 #define TRIM_BYTES (128 * 1024 * 1024) /* more than a heap of an arena has */
 
+#define EXIT_USAGE 2
+#define EXIT_DENIED 3 /* berthd does not take this relay */
+
+/**
+ * struct options - what the command line says
+ * @takeover:	take the place of the relay that runs
+ * @no_wait:	end if berthd is not there, or does not come back in time
+ * @background:	return when the relay has its place, and go on as another
+ *		process
+ */
 struct options {
 	const char *socket_path;
 	int socket_fd;
+	bool takeover;
+	bool no_wait;
+	bool background;
 	unsigned int n_workers;
 	enum log_level log_level;
 };
@@ -42,6 +57,9 @@ static const char usage[] =
 	"\n"
 	"  --socket PATH      connect to berthd's consumer socket\n"
 	"  --socket-fd N      the connection is descriptor N\n"
+	"  --takeover         take the place of the relay that runs\n"
+	"  --no-wait          end when berthd is away, and does not come back\n"
+	"  --background       return when berthd knows the relay\n"
 	"  --workers N        threads (default: the CPUs it may use)\n"
 	"  --log-level LEVEL  error, warning, info, debug (default: info)\n"
 	"  --version          print the version\n"
@@ -60,6 +78,9 @@ static unsigned int default_workers(void)
 enum option_code {
 	OPTION_SOCKET = 1,
 	OPTION_SOCKET_FD,
+	OPTION_TAKEOVER,
+	OPTION_NO_WAIT,
+	OPTION_BACKGROUND,
 	OPTION_WORKERS,
 	OPTION_LOG_LEVEL,
 	OPTION_VERSION,
@@ -69,6 +90,9 @@ enum option_code {
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, OPTION_SOCKET },
 	{ "socket-fd", required_argument, NULL, OPTION_SOCKET_FD },
+	{ "takeover", no_argument, NULL, OPTION_TAKEOVER },
+	{ "no-wait", no_argument, NULL, OPTION_NO_WAIT },
+	{ "background", no_argument, NULL, OPTION_BACKGROUND },
 	{ "workers", required_argument, NULL, OPTION_WORKERS },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -92,6 +116,15 @@ static int option_set(struct options *options, int option, const char *value)
 		if (r == 0)
 			options->socket_fd = (int)number;
 		return r;
+	case OPTION_TAKEOVER:
+		options->takeover = true;
+		return 0;
+	case OPTION_NO_WAIT:
+		options->no_wait = true;
+		return 0;
+	case OPTION_BACKGROUND:
+		options->background = true;
+		return 0;
 	case OPTION_WORKERS:
 		r = command_line_number("berth-relay", "workers", value, 1,
 					RELAY_WORKERS_MAX, &number);
@@ -131,20 +164,28 @@ static int options_parse(int argc, char **argv, struct options *options)
 	return 0;
 }
 
+static int connect_berth(const struct options *options,
+			 struct berth **ret_berth)
+{
+	const unsigned int flags = (options->takeover ? BERTH_TAKEOVER : 0) |
+				   (options->no_wait ? 0 : BERTH_WAIT);
+	int r = berth_connect(options->socket_path, "berth-relay", flags,
+			      ret_berth);
+
+	if (r < 0)
+		log_error_errno(r, "cannot connect to '%s'",
+				options->socket_path);
+	return r;
+}
+
 /* Connects to berthd, or takes the connection that was inherited. */
 static int open_berth(const struct options *options, struct berth **ret_berth)
 {
 	int type = 0, r;
 	socklen_t len = sizeof(type);
 
-	if (options->socket_path) {
-		r = berth_connect(options->socket_path, "berth-relay", 0,
-				  ret_berth);
-		if (r < 0)
-			log_error_errno(r, "cannot connect to '%s'",
-					options->socket_path);
-		return r;
-	}
+	if (options->socket_path)
+		return connect_berth(options, ret_berth);
 	if (getsockopt(options->socket_fd, SOL_SOCKET, SO_TYPE, &type, &len) <
 		    0 ||
 	    fcntl(options->socket_fd, F_SETFD, FD_CLOEXEC) < 0)
@@ -178,8 +219,41 @@ static int open_signals(int *ret_fd)
 	return *ret_fd < 0 ? -errno : 0;
 }
 
-static int serve(struct berth *berth, unsigned int n_workers)
+/**
+ * struct waiters - who wants to know that the relay has its place
+ * @fd:		tells the process that started this one in the background, or -1
+ * @systemd:	the relay is a service of its own, and takes over
+ */
+struct waiters {
+	int fd;
+	bool systemd;
+};
+
+static void welcomed(void *user_data)
 {
+	struct waiters *waiters = user_data;
+
+	if (waiters->systemd)
+		(void)sd_notifyf(0, "MAINPID=%d\nREADY=1",
+				 getpid()); /* nobody may be listening */
+	waiters->systemd = false;
+	if (waiters->fd < 0)
+		return;
+	/* If the parent does not hear this, it sees the end of the pipe. */
+	(void)!write(waiters->fd, "", 1);
+	(void)close(TAKE_FD(waiters->fd)); /* nothing is buffered */
+}
+
+static int serve(struct berth *berth, const struct options *options,
+		 struct waiters *waiters)
+{
+	const struct relay_config config = {
+		.protocols = relay_protocols,
+		.n_workers = options->n_workers,
+		.ends_without_berthd = options->no_wait,
+		.welcomed = welcomed,
+		.user_data = waiters,
+	};
 	_cleanup_close_ int signal_fd = -1;
 	struct loop_source *signals = NULL;
 	struct relay *relay = NULL;
@@ -193,7 +267,7 @@ static int serve(struct berth *berth, unsigned int n_workers)
 		r = loop_add(loop, signal_fd, EPOLLIN, signal_handler, loop,
 			     &signals);
 	if (r == 0)
-		r = relay_new(loop, berth, relay_protocols, n_workers, &relay);
+		r = relay_new(loop, berth, &config, &relay);
 	if (r == 0)
 		r = loop_run(loop);
 	else
@@ -215,7 +289,7 @@ static void tune_malloc(unsigned int n_workers)
 	(void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
-static int start(const struct options *options)
+static int start(const struct options *options, struct waiters *waiters)
 {
 	struct berth *berth = NULL;
 	int r;
@@ -233,24 +307,65 @@ static int start(const struct options *options)
 		return r;
 	r = confine_syscalls();
 	if (r == 0)
-		r = serve(berth, options->n_workers);
+		r = serve(berth, options, waiters);
 	berth = berth_free(berth);
 	return r;
+}
+
+/* Goes on as a child of its own, for --background. Return: in the child 0, and
+ * *@ret_waiter_fd tells the parent; does not return in the parent, which exits
+ * when the child has its place or has ended; a negative errno. */
+static int go_to_background(int *ret_waiter_fd)
+{
+	int fds[2], status;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return log_error_errno(errno, "cannot start");
+	pid = fork();
+	if (pid < 0)
+		return log_error_errno(errno, "cannot start");
+	if (pid == 0) {
+		(void)close(fds[0]); /* the parent's */
+		*ret_waiter_fd = fds[1];
+		return 0;
+	}
+	(void)close(fds[1]); /* the child's */
+	if (read(fds[0], &byte, 1) == 1)
+		exit(EXIT_SUCCESS);
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		exit(WEXITSTATUS(status));
+	exit(EXIT_FAILURE);
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = { .socket_fd = -1,
 				   .log_level = LOG_LEVEL_INFO };
+	struct waiters waiters = { .fd = -1 };
+	bool is_service;
 	int r;
 
 	options.n_workers = default_workers();
 	log_init("berth-relay", options.log_level);
 	r = options_parse(argc, argv, &options);
 	if (r != 0)
-		return r > 0 ? EXIT_SUCCESS : 2;
+		return r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	log_init("berth-relay", options.log_level);
 	(void)signal(SIGPIPE, SIG_IGN); /* valid arguments */
+	if (options.background && go_to_background(&waiters.fd) < 0)
+		return EXIT_FAILURE;
+	/* A relay that berthd starts is no service, and has berthd's
+	 * environment. */
+	is_service = options.socket_path && !options.no_wait;
+	waiters.systemd = is_service && options.takeover;
+	if (is_service && !options.takeover)
+		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
 	tune_malloc(options.n_workers);
-	return start(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	r = start(&options, &waiters);
+	cleanup_close(&waiters.fd);
+	if (r == -ECONNABORTED)
+		return EXIT_DENIED;
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

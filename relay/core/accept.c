@@ -30,6 +30,10 @@
 #define ACCEPT_BATCH 16
 #define ACCEPT_TURNS 4
 
+/* Clients that wait when another relay takes over: no backlog is longer than
+ * net.core.somaxconn, 4096 by default. */
+#define ACCEPT_REST_MAX 4096
+
 /* The kernel reports a listener again while clients wait, and an accept4(2)
  * that finds nobody is to be spared. So one client is accepted; more only if
  * the listener is reported turn after turn without being found empty. */
@@ -135,4 +139,19 @@ void accept_readable(struct worker *worker, struct pollable *pollable,
 		if (!accept_failed(worker, share, -fd))
 			return;
 	}
+}
+
+bool accept_rest(struct worker *worker, struct share *share)
+{
+	struct sockaddr_storage from;
+	int fd;
+
+	for (int i = 0; i < ACCEPT_REST_MAX && admit_take(share); i++) {
+		fd = accept_one(share, &from);
+		if (fd >= 0)
+			serve(worker, share, fd, &from);
+		else if (!accept_failed(worker, share, -fd))
+			break;
+	}
+	return false;
 }

@@ -3,9 +3,11 @@
 #ifndef RELAY_CORE_ACCEPT_H
 #define RELAY_CORE_ACCEPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pollable;
+struct share;
 struct worker;
 
 /**
@@ -19,5 +21,15 @@ struct worker;
  */
 void accept_readable(struct worker *worker, struct pollable *pollable,
 		     uint32_t events);
+
+/**
+ * accept_rest() - the function relay_protocol.drain of such protocols
+ *
+ * The kernel wakes one of those that poll a listening socket for a client
+ * (EPOLLEXCLUSIVE). That may have been this share, and then the relay that
+ * takes over never hears of the client. So all that wait are accepted here.
+ * Return: false: the socket is needed no more.
+ */
+bool accept_rest(struct worker *worker, struct share *share);
 
 #endif

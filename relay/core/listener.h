@@ -26,6 +26,7 @@ struct worker;
 #define SHARE_ABORT 4u /* and reset all that was accepted from it */
 #define SHARE_JOIN 8u /* accept, too, because another worker is busy */
 #define SHARE_RESUME 16u /* look whether a client waits to be accepted */
+#define SHARE_DRAIN 32u /* take no client any more: another relay does */
 
 /**
  * struct share - one worker's part in one listener
@@ -51,6 +52,8 @@ struct worker;
  * @registered:	listener.fd is in the worker's epoll set
  * @parked:	@registered would be true, but accepting rests; in
  *		worker.parked; read by all workers
+ * @draining:	it takes no client any more, and is withdrawn as soon as its
+ *		protocol needs the socket no more
  * @withdrawn:	it ends with its last client
  * @aborted:	clients that arrive are reset
  * @released:	it ended, and gives its use of the listener back
@@ -75,6 +78,7 @@ struct share {
 	bool attached;
 	bool registered;
 	atomic_bool parked;
+	bool draining;
 	bool withdrawn;
 	bool aborted;
 	bool released;

@@ -76,6 +76,7 @@ struct entry {
  *		for
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
  *		next entry for it, NULL at its end
+ * @draining:	another relay takes over
  * @last_serving: a rule's listeners come in a row and share it
  */
 struct offers {
@@ -86,6 +87,7 @@ struct offers {
 	bool stats_open;
 	uint64_t stats_request;
 	struct entry *stats_next;
+	bool draining;
 	struct serving *last_serving;
 	struct log_ratelimit log_limit;
 };
@@ -426,7 +428,7 @@ static int handle_new(struct offers *offers, struct berth_message *message,
 	struct entry *entry = NULL;
 
 	/* A change of what was refused: that offer's socket is gone. */
-	if (message->fd >= 0) {
+	if (message->fd >= 0 && !offers->draining) {
 		entry = entry_new(offers, message->id);
 		if (!entry)
 			log_no_memory(offers, message, NULL);
@@ -498,12 +500,17 @@ int offers_listener(struct offers *offers, struct berth_message *message)
 	return r;
 }
 
-static void entry_withdraw(struct entry *entry, bool abort)
+/* @wanted: SHARE_* bits, should the listener be served */
+static void entry_withdraw(struct offers *offers, struct entry *entry,
+			   unsigned int wanted)
 {
-	unsigned int wanted = SHARE_WITHDRAW | (abort ? SHARE_ABORT : 0);
+	bool first = !entry->withdrawn;
 
 	entry->withdrawn = true;
-	tell_shares(entry->listener, wanted, NULL);
+	if (entry->listener)
+		tell_shares(entry->listener, wanted, NULL);
+	else if (first)
+		entry_end(offers, entry);
 }
 
 int offers_withdraw(struct offers *offers, uint64_t id, bool abort)
@@ -512,13 +519,30 @@ int offers_withdraw(struct offers *offers, uint64_t id, bool abort)
 
 	if (!entry)
 		return say_end(offers, id, /* withdrawn= */ true);
-	if (entry->listener) {
-		entry_withdraw(entry, abort);
-	} else if (!entry->withdrawn) {
-		entry->withdrawn = true;
-		entry_end(offers, entry);
-	}
+	if (abort)
+		entry_withdraw(offers, entry, SHARE_WITHDRAW | SHARE_ABORT);
+	else
+		entry_withdraw(offers, entry,
+			       offers->draining ? SHARE_DRAIN : SHARE_WITHDRAW);
 	return 0;
+}
+
+void offers_drain(struct offers *offers)
+{
+	offers->draining = true;
+}
+
+void offers_withdraw_all(struct offers *offers)
+{
+	struct entry *entry, *next;
+
+	HASH_ITER (hh, offers->entries, entry, next)
+		entry_withdraw(offers, entry, SHARE_DRAIN);
+}
+
+bool offers_empty(const struct offers *offers)
+{
+	return !offers->entries;
 }
 
 /* Beginning and end */

@@ -68,6 +68,22 @@ int offers_listener(struct offers *offers, struct berth_message *message);
  */
 int offers_withdraw(struct offers *offers, uint64_t id, bool abort);
 
+/**
+ * offers_drain() - another relay takes over
+ *
+ * A withdrawal without `abort` means from now on that the other relay serves
+ * the listener: what was accepted may finish, and UDP sessions may go on until
+ * they are idle. What is offered from now on is refused.
+ */
+void offers_drain(struct offers *offers);
+
+/** offers_withdraw_all() - does for each listener, after offers_drain(), what a
+ * withdrawal without `abort` does */
+void offers_withdraw_all(struct offers *offers);
+
+/** offers_empty() - is there no listener, and nothing more to say of one? */
+bool offers_empty(const struct offers *offers);
+
 /** offers_released() - the workers let go of listeners
  * @released:	of outbox_take(); freed as soon as that is said */
 void offers_released(struct offers *offers, struct listener *released);

@@ -43,6 +43,10 @@ struct worker;
  *		unknown. Returns 0, and has taken @fd; or a negative errno, for
  *		share_serve() to refuse it.
  * @changed:	share.serving differs from @old now
+ * @drain:	another relay has the listening socket, too, and serves it from
+ *		now on. The socket is in no epoll set of the worker any more.
+ *		Returns true if the share needs it still, to answer clients;
+ *		share_drained() when it does not. NULL: it does not.
  * @close:	the share lets go of the listening socket, which is open until
  *		this returns. Clients with sockets of their own go on. Called
  *		for a share that never began, too; and by the main thread, after
@@ -72,6 +76,7 @@ struct relay_protocol {
 			const struct sockaddr_storage *from);
 	void (*changed)(struct worker *worker, struct share *share,
 			const struct serving *old);
+	bool (*drain)(struct worker *worker, struct share *share);
 	void (*close)(struct worker *worker, struct share *share);
 	void (*abort)(struct worker *worker, struct share *share);
 

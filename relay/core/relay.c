@@ -9,6 +9,13 @@
  *
  * If descriptors or memory are short, no message is read for a moment: traffic
  * gives way, or something else ends.
+ *
+ * The relay outlives its connection. While berthd is away the listeners are
+ * served as before, and libberth connects again and hands back what there is.
+ * If berthd does not come back, libberth withdraws everything after a while,
+ * because nobody says which namespaces go; a relay that berthd started ends
+ * then. A relay whose place another one has, taken over or after berthd was
+ * away, takes no client any more, and ends with its last one.
  */
 #include "relay/core/relay.h"
 
@@ -44,6 +51,9 @@
  * is asked for more. */
 #define SHED_PORTS_US (10 * USEC_PER_MSEC)
 
+/* Until berthd says how long the listeners are served without it. */
+#define ORPHAN_US (60 * USEC_PER_SEC)
+
 #define LOG_INTERVAL_US (10 * USEC_PER_SEC)
 
 /**
@@ -51,6 +61,10 @@
  * @protocols:	by enum protocol
  * @retry:	set while @rests
  * @rests:	no message is read
+ * @quits:	the loop ends after this turn
+ * @alone:	another relay has this one's place; it ends with its last client
+ * @away:	there is no connection, and a deadline for berthd to come back
+ * @orphan_us:	how long the listeners are served without berthd
  * @n_shed:	how often clients were given up since a descriptor last arrived
  * @shed_ports_us: when a namespace was last told to give local ports back
  * @n_workers:	those that were started
@@ -58,11 +72,15 @@
 struct relay {
 	struct loop *loop;
 	struct berth *berth;
-	const struct relay_protocol *const *protocols;
+	struct relay_config config;
 	struct loop_source *berth_source;
 	struct loop_source *outbox_source;
 	struct loop_timer *retry;
+	struct loop_timer *away;
+	uint64_t orphan_us;
 	bool rests;
+	bool alone;
+	bool quits;
 	unsigned int n_shed;
 	uint64_t shed_ports_us;
 	struct log_ratelimit log_limit;
@@ -74,13 +92,13 @@ struct relay {
 	struct worker workers[];
 };
 
-/* Waits for what berthd says, and for room if something is to be said. */
+/* Waits for what berthd says. libberth's descriptor tells, too, when there is
+ * room again for what the connection had none for. */
 static void relay_watch(struct relay *relay)
 {
-	int r;
+	int r = loop_source_set_events(relay->berth_source,
+				       relay->rests ? 0 : EPOLLIN);
 
-	r = loop_source_set_events(relay->berth_source,
-				   relay->rests ? 0 : EPOLLIN);
 	if (r < 0)
 		log_error_errno(r, "cannot poll berthd's connection");
 }
@@ -88,8 +106,28 @@ static void relay_watch(struct relay *relay)
 /* Asks berthd for sockets, and tells berthd which namespaces are closed. */
 static void send_requests(struct relay *relay)
 {
-	/* What has no room is sent when berthd's descriptor is readable. */
-	(void)requester_send(&relay->requester);
+	(void)requester_send(&relay->requester); /* as soon as there is room */
+}
+
+/* The first reason counts. */
+static void relay_quit(struct relay *relay, int r)
+{
+	if (!relay->quits)
+		loop_quit(relay->loop, r);
+	relay->quits = true;
+}
+
+static void relay_done(struct relay *relay, const char *why)
+{
+	if (!relay->quits)
+		log_info("%s; exiting", why);
+	relay_quit(relay, 0);
+}
+
+static void quit_when_done(struct relay *relay)
+{
+	if (relay->alone && offers_empty(relay->offers))
+		relay_done(relay, "nothing is left to serve");
 }
 
 /* What the workers say */
@@ -117,7 +155,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 	offers_released(relay->offers, outbox_take(&relay->outbox));
 	shed_ports(relay);
 	send_requests(relay);
-	relay_watch(relay);
+	quit_when_done(relay);
 }
 
 /* What berthd says */
@@ -133,13 +171,8 @@ static void retry_handler(void *user_data)
 static void relay_rest(struct relay *relay)
 {
 	relay->rests = true;
+	relay_watch(relay);
 	loop_timer_set(relay->retry, loop_now_us(relay->loop) + REST_US);
-}
-
-static void relay_quit(struct relay *relay)
-{
-	log_info("berthd closed the connection; exiting");
-	loop_quit(relay->loop, 0);
 }
 
 /* The table of descriptors is full and the next message brings one. Traffic
@@ -159,12 +192,77 @@ static bool make_room(struct relay *relay)
 	return false;
 }
 
+/* berthd comes back, or this ends the relay, see away_handler(). */
+static void expect_berthd(struct relay *relay)
+{
+	loop_timer_set(relay->away,
+		       loop_now_us(relay->loop) + relay->orphan_us);
+}
+
+static void connection_over(struct relay *relay)
+{
+	int r = berth_reconnect(relay->berth);
+
+	if (r < 0) {
+		relay_done(relay, "berthd closed the connection");
+		return;
+	}
+	log_warning("berthd is away (%s); serving on, and connecting again",
+		    berth_problem(relay->berth));
+	expect_berthd(relay);
+}
+
+/* Nobody is to be told of anything any more. A relay with clients lets them
+ * finish, but not the listeners of another relay wait. */
+static void denied(struct relay *relay, const struct berth_message *message)
+{
+	log_error("berthd does not take this relay: %s (%s)", message->text,
+		  message->reason);
+	if (offers_empty(relay->offers)) {
+		relay_quit(relay, -ECONNABORTED);
+		return;
+	}
+	relay->alone = true;
+	offers_drain(relay->offers);
+	offers_withdraw_all(relay->offers);
+	expect_berthd(relay);
+	quit_when_done(relay);
+}
+
+static void welcomed(struct relay *relay, const struct berth_message *message)
+{
+	relay->orphan_us = message->orphan_timeout_ms * USEC_PER_MSEC;
+	loop_timer_unset(relay->away);
+	if (relay->config.welcomed)
+		relay->config.welcomed(relay->config.user_data);
+}
+
+static void taken_over(struct relay *relay)
+{
+	log_info("another relay takes over; this one ends with its last "
+		 "client");
+	offers_drain(relay->offers);
+}
+
+static void away_handler(void *user_data)
+{
+	struct relay *relay = user_data;
+
+	if (relay->alone)
+		relay_done(relay, "the clients that are left had their time");
+	else if (relay->config.ends_without_berthd)
+		relay_done(relay, "berthd did not come back");
+}
+
 /* Return: false when there is nothing more to receive now. */
 static bool receive_failed(struct relay *relay, int error)
 {
 	switch (error) {
 	case -EPIPE:
-		relay_quit(relay);
+		connection_over(relay);
+		return false;
+	case -ESHUTDOWN:
+		relay_done(relay, "another relay took over");
 		return false;
 	case -EMFILE:
 		return make_room(relay);
@@ -177,7 +275,7 @@ static bool receive_failed(struct relay *relay, int error)
 		return true;
 	default:
 		log_error_errno(error, "cannot receive from berthd; exiting");
-		loop_quit(relay->loop, error);
+		relay_quit(relay, error);
 		return false;
 	}
 }
@@ -187,17 +285,33 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 {
 	if (message->fd >= 0)
 		relay->n_shed = 0;
-	if (message->type == BERTH_LISTENER)
+	switch (message->type) {
+	case BERTH_LISTENER:
 		return offers_listener(relay->offers, message);
-	if (message->type == BERTH_WITHDRAW)
+	case BERTH_WITHDRAW:
 		return offers_withdraw(relay->offers, message->id,
 				       message->abort);
-	if (message->type == BERTH_STATS)
+	case BERTH_STATS:
 		offers_begin_stats(relay->offers, message->request);
-	else if (message->type == BERTH_SOCKET)
+		break;
+	case BERTH_SOCKET:
 		requester_answered(&relay->requester, message);
-	else if (message->type == BERTH_NETNS_GONE)
+		break;
+	case BERTH_NETNS_GONE:
 		requester_netns_gone(&relay->requester, message->netns_id);
+		break;
+	case BERTH_WELCOME:
+		welcomed(relay, message);
+		break;
+	case BERTH_DENIED:
+		denied(relay, message);
+		break;
+	case BERTH_TAKEN_OVER:
+		taken_over(relay);
+		break;
+	case BERTH_UNKNOWN:
+		break;
+	}
 	return 0;
 }
 
@@ -206,7 +320,7 @@ static void receive_batch(struct relay *relay)
 	struct berth_message *message;
 	int r;
 
-	for (int i = 0; i < MESSAGE_BATCH; i++) {
+	for (int i = 0; i < MESSAGE_BATCH && !relay->quits; i++) {
 		r = berth_receive(relay->berth, &message);
 		if (r == 0 || (r < 0 && !receive_failed(relay, r)))
 			return;
@@ -216,7 +330,7 @@ static void receive_batch(struct relay *relay)
 		message = berth_message_free(message);
 		if (r < 0) {
 			log_error("out of memory; exiting");
-			loop_quit(relay->loop, r);
+			relay_quit(relay, r);
 		}
 	}
 }
@@ -226,12 +340,10 @@ static void berth_handler(uint32_t events, void *user_data)
 	struct relay *relay = user_data;
 
 	(void)events;
-	if (!relay->rests)
-		receive_batch(relay);
+	receive_batch(relay);
 	if (offers_unsent(relay->offers))
 		offers_send(relay->offers);
 	send_requests(relay); /* answers made room for requests */
-	relay_watch(relay);
 	for (size_t i = 0; i < relay->n_workers; i++)
 		inbox_kick(&relay->workers[i].inbox);
 }
@@ -245,7 +357,7 @@ static int start_workers(struct relay *relay, size_t n_workers)
 	for (; relay->n_workers < n_workers; relay->n_workers++) {
 		r = worker_thread_start(&relay->workers[relay->n_workers],
 					relay->n_workers, &relay->outbox,
-					relay->protocols);
+					relay->config.protocols);
 		if (r < 0)
 			return r;
 	}
@@ -256,7 +368,7 @@ static int start_workers(struct relay *relay, size_t n_workers)
 static int start_parts(struct relay *relay)
 {
 	const struct offers_place place = {
-		.protocols = relay->protocols,
+		.protocols = relay->config.protocols,
 		.admissions = relay->admissions,
 		.workers = relay->workers,
 		.n_workers = relay->n_workers,
@@ -272,8 +384,9 @@ static int start_parts(struct relay *relay)
 	return relay->offers ? 0 : -ENOMEM;
 }
 
-static int relay_start(struct relay *relay, size_t n_workers)
+static int relay_start(struct relay *relay)
 {
+	const size_t n_workers = relay->config.n_workers;
 	int r = outbox_init(&relay->outbox);
 
 	if (r < 0)
@@ -288,6 +401,9 @@ static int relay_start(struct relay *relay, size_t n_workers)
 		r = loop_timer_new(relay->loop, retry_handler, relay,
 				   &relay->retry);
 	if (r == 0)
+		r = loop_timer_new(relay->loop, away_handler, relay,
+				   &relay->away);
+	if (r == 0)
 		r = loop_add(relay->loop, relay->outbox.fd, EPOLLIN,
 			     outbox_handler, relay, &relay->outbox_source);
 	if (r < 0)
@@ -297,24 +413,25 @@ static int relay_start(struct relay *relay, size_t n_workers)
 }
 
 int relay_new(struct loop *loop, struct berth *berth,
-	      const struct relay_protocol *const *protocols, size_t n_workers,
-	      struct relay **ret_relay)
+	      const struct relay_config *config, struct relay **ret_relay)
 {
-	struct relay *relay = calloc(
-		1, sizeof(*relay) + n_workers * sizeof(relay->workers[0]));
+	struct relay *relay =
+		calloc(1, sizeof(*relay) + config->n_workers *
+						   sizeof(relay->workers[0]));
 	int r;
 
 	if (!relay)
 		return -ENOMEM;
 	relay->loop = loop;
 	relay->berth = berth;
-	relay->protocols = protocols;
+	relay->config = *config;
 	relay->outbox.fd = -1;
+	relay->orphan_us = ORPHAN_US;
 	relay->log_limit = (struct log_ratelimit){
 		.interval_us = LOG_INTERVAL_US,
 		.burst = 1,
 	};
-	r = relay_start(relay, n_workers);
+	r = relay_start(relay);
 	if (r < 0) {
 		(void)relay_free(relay);
 		return r;
@@ -345,6 +462,7 @@ struct relay *relay_free(struct relay *relay)
 	relay->berth_source = loop_source_free(relay->berth_source);
 	relay->outbox_source = loop_source_free(relay->outbox_source);
 	relay->retry = loop_timer_free(relay->retry);
+	relay->away = loop_timer_free(relay->away);
 	requester_done(&relay->requester);
 	if (relay->outbox.fd >= 0)
 		outbox_done(&relay->outbox);

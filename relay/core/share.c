@@ -58,7 +58,7 @@ static void share_unregister(struct worker *worker, struct share *share)
 
 void share_park(struct worker *worker, struct share *share)
 {
-	if (share->parked || !share->attached)
+	if (share->parked || !share->attached || share->draining)
 		return;
 	share_unregister(worker, share);
 	share->parked = true;
@@ -222,7 +222,7 @@ static void share_stop(struct worker *worker, struct share *share)
 
 static void share_join(struct worker *worker, struct share *share)
 {
-	if (!share->attached || share->joined) {
+	if (!share->attached || share->joined || share->draining) {
 		atomic_store_explicit(&share->asked, share->joined,
 				      memory_order_relaxed);
 		return;
@@ -295,6 +295,26 @@ void share_end_if_idle(struct worker *worker, struct share *share)
 	worker->done = share;
 }
 
+void share_drained(struct worker *worker, struct share *share)
+{
+	share_withdraw(worker, share);
+	share_end_if_idle(worker, share);
+}
+
+static void share_drain(struct worker *worker, struct share *share)
+{
+	const struct relay_protocol *ops = share->listener->ops;
+	bool accepts = share->registered;
+
+	share->draining = true;
+	atomic_store(&share->open, false);
+	share->poll.handler = NULL;
+	share_stop(worker, share);
+	/* A parked share keeps nobody else from accepting. */
+	if (!accepts || !ops->drain || !ops->drain(worker, share))
+		share_drained(worker, share);
+}
+
 /* If there is no memory, the share ends at once, even though berthd has not
  * withdrawn the listener; the main thread then refuses the listener. Only the
  * protocols with one share for each listener can fail. */
@@ -343,7 +363,11 @@ void share_apply(struct worker *worker, struct share *share,
 		share_failed(worker, share, r);
 	else if (wanted & SHARE_JOIN)
 		share_join(worker, share);
-	if (wanted & SHARE_RESUME)
+	if (share->withdrawn)
+		return;
+	if ((wanted & SHARE_DRAIN) && !share->draining)
+		share_drain(worker, share);
+	else if (wanted & SHARE_RESUME)
 		share_look_again(worker, share);
 }
 

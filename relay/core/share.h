@@ -76,6 +76,10 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival);
  * and none is on its way to it, releases it after the batch */
 void share_end_if_idle(struct worker *worker, struct share *share);
 
+/** share_drained() - the share, which drains, needs the listening socket no
+ * more, see relay_protocol.drain */
+void share_drained(struct worker *worker, struct share *share);
+
 /** share_park() - stops accepting from @share until share_unpark(), or for a
  * moment */
 void share_park(struct worker *worker, struct share *share);
@@ -92,7 +96,7 @@ void share_resume(struct timer *timer, void *user_data);
 void share_leave_idle(struct timer *timer, void *user_data);
 
 /** share_release_done() - the batch is over: gives back the shares that ended,
- * see share_ended() */
+ * see share_end_if_idle() */
 void share_release_done(struct worker *worker);
 
 /** share_forget() - by the main thread, when the worker was joined: frees what

@@ -567,6 +567,7 @@ const struct relay_protocol sctp_protocol = {
 	.client_fds = 1,
 	.gives_up = "aborting the association",
 	.readable = accept_readable,
+	.drain = accept_rest,
 	.accepted = sctp_accepted,
 	.changed = sctp_share_follow,
 	.abort = flow_share_abort,

@@ -408,6 +408,7 @@ const struct relay_protocol tcp_protocol = {
 	.gives_up = "resetting the client",
 	.prepare = tcp_prepare,
 	.readable = accept_readable,
+	.drain = accept_rest,
 	.accepted = tcp_accepted,
 	.abort = flow_share_abort,
 };
@@ -417,6 +418,7 @@ const struct relay_protocol mptcp_protocol = {
 	.gives_up = "resetting the client",
 	.prepare = tcp_prepare,
 	.readable = accept_readable,
+	.drain = accept_rest,
 	.accepted = tcp_accepted,
 	.abort = flow_share_abort,
 };

@@ -141,6 +141,21 @@ static int udp_open(struct worker *worker, struct share *share)
 	return 0;
 }
 
+/* Clients ask the relay that takes over from now on. Sessions that were asked
+ * something go on here until they are idle: their answers leave by the
+ * listening socket, which this relay does not read any more. But a session with
+ * its client's address and port keeps the other relay from having one. */
+static bool udp_drain(struct worker *worker, struct share *share)
+{
+	struct udp_front *front = share->protocol_data;
+
+	if (!front || !udp_table_oldest(front->table) ||
+	    share->serving->transparent)
+		return false;
+	timer_set_earlier(&worker->timers, &front->expire, worker->now_us);
+	return true;
+}
+
 static void udp_close(struct worker *worker, struct share *share)
 {
 	struct udp_front *front = TAKE_PTR(share->protocol_data);
@@ -222,6 +237,7 @@ const struct relay_protocol udp_protocol = {
 	.open = udp_open,
 	.readable = udp_listener_readable,
 	.changed = udp_changed,
+	.drain = udp_drain,
 	.close = udp_close,
 	.flush = udp_to_client_flush,
 	.shed = udp_shed,

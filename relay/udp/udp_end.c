@@ -23,8 +23,14 @@
 #include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
+#include "relay/core/share.h"
 #include "relay/core/worker.h"
 #include "relay/udp/udp_front.h"
+
+/* How long a session lasts without a datagram once another relay has the
+ * listener: the client asks there, and what the backend still has to say to the
+ * last question comes within this time. */
+#define DRAIN_IDLE_US (5 * USEC_PER_SEC)
 
 /* Sessions that end per turn if many expire together. */
 #define EXPIRE_BATCH 256
@@ -73,19 +79,31 @@ void udp_end_all(struct worker *worker, struct udp_front *front)
 	timer_unset(&worker->timers, &front->expire);
 }
 
+static uint64_t idle_limit_us(const struct share *share)
+{
+	uint64_t idle_us = share->serving->idle_timeout_us;
+
+	if (share->draining && idle_us > DRAIN_IDLE_US)
+		return DRAIN_IDLE_US;
+	return idle_us;
+}
+
 void udp_end_idle(struct timer *timer, void *user_data)
 {
 	struct udp_front *front = container_of(timer, struct udp_front, expire);
 	struct worker *worker = user_data;
-	uint64_t idle_us = front->share->serving->idle_timeout_us;
+	uint64_t idle_us = idle_limit_us(front->share);
 	struct udp_session *oldest;
 	int budget = EXPIRE_BATCH;
 
 	while ((oldest = udp_table_oldest(front->table)) &&
 	       oldest->active_us + idle_us <= worker->now_us && budget-- > 0)
 		udp_end(worker, oldest);
-	if (!oldest)
+	if (!oldest) {
+		if (front->share->draining)
+			share_drained(worker, front->share);
 		return;
+	}
 	/* With work left: a moment later, so that this turn ends. */
 	timer_set(&worker->timers, timer,
 		  oldest->active_us + idle_us > worker->now_us

@@ -38,6 +38,10 @@ static uint64_t last_id;
 
 static inline void relay_main(int fd, size_t n_workers)
 {
+	const struct relay_config config = {
+		.protocols = relay_protocols,
+		.n_workers = n_workers,
+	};
 	struct relay *relay;
 	struct berth *berth;
 	struct loop *loop;
@@ -49,7 +53,7 @@ static inline void relay_main(int fd, size_t n_workers)
 	log_init("relay", LOG_LEVEL_ERROR);
 	if (admission_init(16, n_workers) < 0 || loop_new(&loop) < 0 ||
 	    berth_new(fd, "test", &berth) < 0 ||
-	    relay_new(loop, berth, relay_protocols, n_workers, &relay) < 0)
+	    relay_new(loop, berth, &config, &relay) < 0)
 		_exit(99);
 	r = loop_run(loop);
 	relay = relay_free(relay);
