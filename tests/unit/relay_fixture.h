@@ -27,7 +27,7 @@
 #include "relay/core/relay.h"
 #include "relay/protocols.h"
 
-#define WAIT_S 10 /* for what must come; a loaded machine is slow */
+#define WAIT_S 60 /* for what must come; an emulated machine is slow */
 #define SOON_MS 300 /* for what must not come */
 
 static int berthd_fd = -1;
