@@ -29,6 +29,7 @@ BASE_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pr
 	-Wformat-security -Wvla $(if $(CI),-Werror) $(SANITIZE) -pthread
 BASE_LDFLAGS = $(SANITIZE) -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
+LIB_CFLAGS = -fPIC -fvisibility=hidden
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Every C file of a folder and its rooms belongs to its program, and each tests/*/*.c is a program of its own.
@@ -43,7 +44,7 @@ names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
-library = $(BUILD)/libberth.a
+libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.0
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
 fuzz_tests = $(addprefix fuzz_,$(call names,tests/fuzz/fuzz_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
@@ -55,7 +56,7 @@ make_step = +$(Q)$(MAKE) --no-print-directory
 make_beside = $(make_step) -j$(or $(1),2) -Otarget
 pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
 
-all: $(programs) $(library)
+all: $(programs) $(libraries)
 test-programs: all $(unit_programs)
 all test-programs: ; @:
 
@@ -75,21 +76,25 @@ $(programs) $(unit_programs) $(fuzz_programs) $(bench_programs):
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The text inside the program; .incbin is no #include that -MMD could see.
 $(BUILD)/daemon/control/interface.o: doc/io.berth.varlink
 
 # Changes when the commands do: another prefix or compiler never leaves stale objects.
-$(BUILD)/flags: export FLAGS = $(COMPILE)
+$(BUILD)/flags: export FLAGS = $(COMPILE) $(LIB_CFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@
 
 # The library; and everything but the main functions: a test takes from it what it calls.
-$(library): $(call objects,$(call src,lib))
+$(libraries): $(call objects,$(call src,lib))
+$(call objects,$(call src,lib)): OBJECT_CFLAGS = $(LIB_CFLAGS)
+$(BUILD)/libberth.so.0: lib/libberth.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(BASE_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=lib/libberth.map -o $@ $(filter %.o,$^) $(LIBS)
 $(BUILD)/berth-test.a: $(call objects,$(filter-out %/main.c,$(all_src)))
-$(library) $(BUILD)/berth-test.a:
+$(BUILD)/libberth.a $(BUILD)/berth-test.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -103,12 +108,9 @@ check: dependencies-build-test
 	$(call make_beside,3) CHOSEN='not alone' integration check-asan unit check-build
 	$(make_step) CHOSEN=alone integration && $(MAKE) --no-print-directory CHOSEN=alone $(asan) integration
 	@echo "make check: everything passed"
-unit: $(unit_programs)
-	$(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
-integration: all
-	$(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
-check-build: all
-	$(pytest) tests/build tests/lint
+unit: $(unit_programs) ; $(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
+integration: all ; $(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
+check-build: all ; $(pytest) tests/build tests/lint
 asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
 	$(make_parallel) $(asan) test-programs
@@ -135,13 +137,11 @@ bench: dependencies-build
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH)
 fuzz: dependencies-build-test
 	+$(Q)MAKE='$(MAKE)' tests/fuzz/run $(BUILD)/fuzz $(fuzz_tests)
-dependencies-%:
-	$(Q)contrib/install-dependencies $(subst -, ,$*)
+dependencies-%: ; $(Q)contrib/install-dependencies $(subst -, ,$*)
 install: all
 install uninstall:
-	$(Q)BUILD='$(BUILD)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' DESTDIR='$(DESTDIR)' contrib/install-files $@
-clean:
-	$(Q)rm -rf $(BUILD)
+	$(Q)BUILD='$(BUILD)' VERSION='$(VERSION)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' DESTDIR='$(DESTDIR)' contrib/install-files $@
+clean: ; $(Q)rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
 .PHONY: all bench check check-asan check-build check-vm clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
