@@ -107,6 +107,8 @@ enum service_proxy {
  *		at least one of the family of each backend without templates
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF
+ * @drain_timeout_ms: how long connections may take to finish when the listener
+ *		is not wanted any more; 0: the configuration's
  * @max_connections: 0: the relay's default
  * @text:	for SERVICE_RESPOND
  */
@@ -126,6 +128,7 @@ struct service {
 	enum service_proxy proxy;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
+	uint32_t drain_timeout_ms;
 	uint32_t max_connections;
 	char *text;
 };
@@ -148,7 +151,7 @@ bool service_sources_equal(const struct backend_source *a, size_t n_a,
 			   const struct backend_source *b, size_t n_b);
 
 /** service_equal() - would a listener with one be served exactly as with the
- * other? */
+ * other, as long as it is open? */
 bool service_equal(const struct service *a, const struct service *b);
 
 /** socket_options_equal() - would a socket be opened with the same options? */

@@ -399,6 +399,12 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
+	consumers_set_timeouts(
+		berthd->consumers,
+		&(struct consumers_timeouts){
+			.orphan_ms = config->orphan_timeout_us / USEC_PER_MSEC,
+			.drain_ms = config->drain_timeout_us / USEC_PER_MSEC,
+		});
 	r = relay_process_new(berthd->loop, &relay_config, &relay_ops, berthd,
 			      &berthd->relay);
 	if (r < 0)

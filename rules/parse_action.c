@@ -14,6 +14,9 @@
 #define NETNS_NAME_MAX 255u
 #define CONNECT_TIMEOUT_MAX_MS (UINT64_C(3600) * 1000)
 #define IDLE_TIMEOUT_MAX_MS (UINT64_C(1000) * 3600 * 1000)
+/* As in berthd.yaml. */
+#define DRAIN_TIMEOUT_MIN_MS UINT64_C(1000)
+#define DRAIN_TIMEOUT_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
 #define BACKEND_EXPECTED \
 	"a backend such as 10.0.0.1:80, tcp://[::1]:80 or unix:/run/x.sock"
@@ -26,6 +29,7 @@ enum forward_key {
 	FORWARD_FROM,
 	FORWARD_CONNECT_TIMEOUT,
 	FORWARD_IDLE_TIMEOUT,
+	FORWARD_DRAIN_TIMEOUT,
 	FORWARD_MAX_CONNECTIONS,
 };
 
@@ -37,6 +41,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_FROM] = "from",
 	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
+	[FORWARD_DRAIN_TIMEOUT] = "drain_timeout",
 	[FORWARD_MAX_CONNECTIONS] = "max_connections",
 };
 
@@ -211,6 +216,11 @@ static void parse_limits(struct parse *parse, const struct field *fields,
 				  &value))
 		service->idle_timeout_ms = value ? (uint32_t)value
 						 : SERVICE_TIMEOUT_OFF;
+	if (fields[FORWARD_DRAIN_TIMEOUT].key &&
+	    parse_duration(parse, fields[FORWARD_DRAIN_TIMEOUT].value,
+			   "drain_timeout", DRAIN_TIMEOUT_MIN_MS,
+			   DRAIN_TIMEOUT_MAX_MS, &value))
+		service->drain_timeout_ms = (uint32_t)value;
 	if (fields[FORWARD_MAX_CONNECTIONS].key &&
 	    parse_number(parse, fields[FORWARD_MAX_CONNECTIONS].value,
 			 "max_connections", 1, UINT32_MAX, &value))

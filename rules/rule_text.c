@@ -234,6 +234,7 @@ static void serve_print(FILE *f, const struct service *service)
 			      backend_source_fmt(&service->from[i], source));
 	duration_print(f, "connect_timeout", service->connect_timeout_ms);
 	duration_print(f, "idle_timeout", service->idle_timeout_ms);
+	duration_print(f, "drain_timeout", service->drain_timeout_ms);
 	if (service->max_connections)
 		(void)fprintf(f, "; max_connections %" PRIu32,
 			      service->max_connections);

@@ -18,6 +18,9 @@
 #define ORPHAN_TIMEOUT_MS 60000
 #define DRAIN_TIMEOUT_MS 300000
 
+/* As many as a namespace may have listeners, by default. */
+#define DRAINING_MAX_PER_NETNS 1024
+
 /* How often it is said that a consumer is short of something. */
 #define SHORT_LOG_US (10 * USEC_PER_SEC)
 
@@ -104,21 +107,36 @@ static uint64_t oldest_abort_us(const struct consumer_connection *conn)
 	return oldest_us;
 }
 
+void consumer_watch(struct consumer_connection *conn)
+{
+	struct loop_timer *timer = conn->consumer->all->timer;
+	uint64_t due_us = withdrawals_due_us(&conn->withdrawals);
+	uint64_t oldest_us = withdrawals_oldest_us(&conn->withdrawals);
+
+	if (due_us)
+		loop_timer_set_earlier(timer, due_us);
+	if (oldest_us)
+		loop_timer_set_earlier(timer, oldest_us + ABORT_TIMEOUT_US);
+}
+
 /* A consumer that does not let go of a dead namespace keeps the kernel from
- * freeing it. So its connection is ended, and the owner, who is told, ends the
- * process. */
+ * freeing it, and one that does not let go of what drained has no bound. So its
+ * connection is ended, and the owner, who is told, ends the process. */
 static void consumer_timeout(struct consumer_connection *conn)
 {
 	struct loop_timer *timer = conn->consumer->all->timer;
-	uint64_t oldest_us = oldest_abort_us(conn);
+	uint64_t oldest_us;
 
 	if (conn->pause_until_us > monotonic_us())
 		loop_timer_set_earlier(timer, conn->pause_until_us);
+	(void)withdrawals_end_due(&conn->withdrawals, monotonic_us());
+	consumer_watch(conn);
+	oldest_us = oldest_abort_us(conn);
 	if (!oldest_us)
 		return;
 	if (oldest_us + ABORT_TIMEOUT_US <= monotonic_us())
 		consumer_lost(conn, ETIMEDOUT,
-			      "does not let go of a namespace that is gone");
+			      "does not let go of what it was told to");
 	else
 		loop_timer_set_earlier(timer, oldest_us + ABORT_TIMEOUT_US);
 }
@@ -203,6 +221,7 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->user_data = user_data;
 	consumers->list = NULL;
 	consumers->handshakes = NULL;
+	consumers->max_draining_per_netns = DRAINING_MAX_PER_NETNS;
 	consumers->timeouts = (struct consumers_timeouts){
 		.orphan_ms = ORPHAN_TIMEOUT_MS,
 		.drain_ms = DRAIN_TIMEOUT_MS,

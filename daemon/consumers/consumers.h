@@ -69,7 +69,8 @@ struct consumers_timeouts {
 	uint64_t drain_ms;
 };
 
-/** consumers_set_timeouts() - for those that connect from now on */
+/** consumers_set_timeouts() - for those that connect, and for listeners that
+ * are withdrawn, from now on */
 void consumers_set_timeouts(struct consumers *consumers,
 			    const struct consumers_timeouts *timeouts);
 

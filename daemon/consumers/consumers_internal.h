@@ -92,6 +92,8 @@ struct consumer {
 
 /**
  * struct consumers - all of them
+ * @max_draining_per_netns: listeners of one namespace that one connection may
+ *		have while they drain
  * @timer:	for withdrawals and for pauses
  * @buffer:	for one message at a time
  */
@@ -99,6 +101,7 @@ struct consumers {
 	struct loop *loop;
 	struct consumers_ops ops;
 	void *user_data;
+	size_t max_draining_per_netns;
 	struct loop_timer *timer;
 	struct handshakes *handshakes;
 	struct consumers_timeouts timeouts;
@@ -118,6 +121,10 @@ struct consumer_connection *connection_first(const struct consumers *consumers);
 /** connection_next() - the one after @conn; to be asked before @conn ends */
 struct consumer_connection *
 connection_next(const struct consumer_connection *conn);
+
+/** consumer_watch() - the timer runs when a withdrawal of @conn is to be ended,
+ * or was to be released */
+void consumer_watch(struct consumer_connection *conn);
 
 /* consumer.c: its connections */
 

@@ -124,8 +124,17 @@ void consumer_forget_deliveries(struct consumer *consumer)
 static void consumer_withdraw(struct consumer_connection *conn,
 			      const struct listener *listener)
 {
-	if (withdrawals_add(&conn->withdrawals, listener, monotonic_us()) == 0)
+	const struct consumers *consumers = conn->consumer->all;
+	const struct withdrawals_limits limits = {
+		.drain_us = consumers->timeouts.drain_ms * USEC_PER_MSEC,
+		.max_per_netns = consumers->max_draining_per_netns,
+	};
+
+	if (withdrawals_add(&conn->withdrawals, listener, &limits,
+			    monotonic_us()) == 0) {
+		consumer_watch(conn);
 		return;
+	}
 	/* Without a withdrawal the consumer would hold the listener for ever.
 	 * Without a connection it lets go of all. */
 	consumer_lost(conn, ENOMEM, "cannot withdraw a listener");

@@ -4,6 +4,11 @@
  * A change of all rules withdraws every listener, and each listener that is
  * opened meanwhile asks which consumer still holds its port. So withdrawals are
  * found by their namespace, too.
+ *
+ * What drains is bounded in time and in number. A namespace can make listeners
+ * drain, by addresses that come and go, so each namespace has a share of its
+ * own: the oldest of them is ended for one above it. The consumer bounds the
+ * connections.
  */
 #include "daemon/consumers/withdrawals.h"
 
@@ -14,10 +19,16 @@
 #include "common/service.h"
 #include "common/util.h"
 
-/** struct withdrawn_netns - exists while there are any of a namespace */
+/**
+ * struct withdrawn_netns - exists while there are any of a namespace
+ * @list:	all of them
+ * @draining, @n_draining: those that drain, oldest first
+ */
 struct withdrawn_netns {
 	uint64_t id;
 	struct withdrawal *list;
+	struct withdrawal *draining;
+	size_t n_draining;
 	UT_hash_handle hh;
 };
 
@@ -73,34 +84,86 @@ static void dequeue(struct withdrawals *withdrawals,
 	withdrawal->queued = false;
 }
 
+static void drain(struct withdrawals *withdrawals,
+		  struct withdrawal *withdrawal, uint64_t end_us)
+{
+	struct withdrawn_netns *netns = withdrawal->netns;
+
+	DL_APPEND2(netns->draining, withdrawal, stage_prev, stage_next);
+	netns->n_draining++;
+	heap_set(&withdrawals->ends, &withdrawal->end, end_us);
+}
+
+/* Return: did it drain until now? */
+static bool undrain(struct withdrawals *withdrawals,
+		    struct withdrawal *withdrawal)
+{
+	struct withdrawn_netns *netns = withdrawal->netns;
+
+	if (!heap_has(&withdrawal->end))
+		return false;
+	DL_DELETE2(netns->draining, withdrawal, stage_prev, stage_next);
+	netns->n_draining--;
+	heap_remove(&withdrawals->ends, &withdrawal->end);
+	return true;
+}
+
+static uint64_t drain_us(const struct service *service,
+			 const struct withdrawals_limits *limits)
+{
+	return service->drain_timeout_ms
+		       ? service->drain_timeout_ms * USEC_PER_MSEC
+		       : limits->drain_us;
+}
+
+/* In the table, in no list. Return: NULL: no memory. */
+static struct withdrawal *withdrawal_new(struct withdrawals *withdrawals,
+					 const struct listener *listener)
+{
+	struct withdrawal *withdrawal = malloc(sizeof(*withdrawal));
+
+	if (!withdrawal)
+		return NULL;
+	*withdrawal = (struct withdrawal){
+		.id = listener->id,
+		.netns_id = listener->netns_id,
+		.endpoint = listener->endpoint,
+	};
+	if (heap_reserve(&withdrawals->ends) < 0) {
+		free(withdrawal);
+		return NULL;
+	}
+	HASH_ADD(hh, withdrawals->by_id, id, sizeof(withdrawal->id),
+		 withdrawal);
+	if (withdrawal->hh.tbl)
+		return withdrawal;
+	heap_unreserve(&withdrawals->ends, &withdrawal->end);
+	free(withdrawal);
+	return NULL;
+}
+
 int withdrawals_add(struct withdrawals *withdrawals,
-		    const struct listener *listener, uint64_t now_us)
+		    const struct listener *listener,
+		    const struct withdrawals_limits *limits, uint64_t now_us)
 {
 	struct withdrawn_netns *netns =
 		netns_get(withdrawals, listener->netns_id);
-	struct withdrawal *withdrawal = netns ? calloc(1, sizeof(*withdrawal))
-					      : NULL;
+	struct withdrawal *withdrawal =
+		netns ? withdrawal_new(withdrawals, listener) : NULL;
 
-	if (!netns)
-		return -ENOMEM;
 	if (!withdrawal) {
-		netns_put(withdrawals, netns);
-		return -ENOMEM;
-	}
-	withdrawal->id = listener->id;
-	withdrawal->netns_id = listener->netns_id;
-	withdrawal->endpoint = listener->endpoint;
-	withdrawal->since_us = now_us;
-	HASH_ADD(hh, withdrawals->by_id, id, sizeof(withdrawal->id),
-		 withdrawal);
-	if (!withdrawal->hh.tbl) {
-		netns_put(withdrawals, netns);
-		free(withdrawal);
+		if (netns)
+			netns_put(withdrawals, netns);
 		return -ENOMEM;
 	}
 	withdrawal->service = service_ref(listener->service);
 	withdrawal->netns = netns;
+	withdrawal->since_us = now_us;
 	DL_APPEND2(netns->list, withdrawal, netns_prev, netns_next);
+	if (netns->n_draining >= limits->max_per_netns && netns->draining)
+		(void)withdrawals_end(withdrawals, netns->draining, now_us);
+	drain(withdrawals, withdrawal,
+	      now_us + drain_us(listener->service, limits));
 	enqueue(withdrawals, withdrawal);
 	return 0;
 }
@@ -125,6 +188,10 @@ void withdrawals_remove(struct withdrawals *withdrawals,
 	struct withdrawn_netns *netns = withdrawal->netns;
 
 	dequeue(withdrawals, withdrawal);
+	if (!undrain(withdrawals, withdrawal))
+		DL_DELETE2(withdrawals->ended, withdrawal, stage_prev,
+			   stage_next);
+	heap_unreserve(&withdrawals->ends, &withdrawal->end);
 	DL_DELETE2(netns->list, withdrawal, netns_prev, netns_next);
 	netns_put(withdrawals, netns);
 	HASH_DEL(withdrawals->by_id, withdrawal);
@@ -138,25 +205,50 @@ void withdrawals_clear(struct withdrawals *withdrawals)
 
 	HASH_ITER (hh, withdrawals->by_id, withdrawal, next)
 		withdrawals_remove(withdrawals, withdrawal);
+	heap_done(&withdrawals->ends);
+}
+
+bool withdrawals_end(struct withdrawals *withdrawals,
+		     struct withdrawal *withdrawal, uint64_t now_us)
+{
+	if (!undrain(withdrawals, withdrawal))
+		return false;
+	withdrawal->abort_since_us = now_us;
+	DL_APPEND2(withdrawals->ended, withdrawal, stage_prev, stage_next);
+	enqueue(withdrawals, withdrawal);
+	return true;
+}
+
+bool withdrawals_end_due(struct withdrawals *withdrawals, uint64_t now_us)
+{
+	bool any = false;
+	uint64_t due_us;
+
+	while ((due_us = withdrawals_due_us(withdrawals)) && due_us <= now_us)
+		any = withdrawals_end(
+			withdrawals,
+			container_of(heap_first(&withdrawals->ends),
+				     struct withdrawal, end),
+			now_us);
+	return any;
+}
+
+uint64_t withdrawals_due_us(const struct withdrawals *withdrawals)
+{
+	const struct heap_node *first = heap_first(&withdrawals->ends);
+
+	return first ? first->key : 0;
 }
 
 bool withdrawals_netns_gone(struct withdrawals *withdrawals, uint64_t netns_id,
 			    uint64_t now_us)
 {
 	struct withdrawn_netns *netns = netns_find(withdrawals, netns_id);
-	struct withdrawal *withdrawal;
-	bool any = false;
+	bool any = netns && netns->draining;
 
-	if (!netns)
-		return false;
-	DL_FOREACH2(netns->list, withdrawal, netns_next)
-	{
-		if (withdrawal->abort_since_us)
-			continue;
-		withdrawal->abort_since_us = now_us;
-		enqueue(withdrawals, withdrawal);
-		any = true;
-	}
+	while (netns && netns->draining)
+		(void)withdrawals_end(withdrawals, netns->draining,
+				      now_us); /* it drains */
 	return any;
 }
 
@@ -175,14 +267,5 @@ size_t withdrawals_count(const struct withdrawals *withdrawals)
 
 uint64_t withdrawals_oldest_us(const struct withdrawals *withdrawals)
 {
-	const struct withdrawal *withdrawal;
-	uint64_t oldest_us = 0;
-
-	for (withdrawal = withdrawals->by_id; withdrawal;
-	     withdrawal = withdrawal->hh.next) {
-		if (withdrawal->abort_since_us &&
-		    (!oldest_us || withdrawal->abort_since_us < oldest_us))
-			oldest_us = withdrawal->abort_since_us;
-	}
-	return oldest_us;
+	return withdrawals->ended ? withdrawals->ended->abort_since_us : 0;
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* withdrawals.h - listeners that a consumer still holds, and berthd closed */
+/* withdrawals.h - listeners that a consumer still holds, and berthd closed
+ *
+ * A withdrawal is draining while the connections of its listener may finish,
+ * and ended once the consumer is to reset them.
+ */
 #ifndef DAEMON_CONSUMERS_WITHDRAWALS_H
 #define DAEMON_CONSUMERS_WITHDRAWALS_H
 
@@ -10,6 +14,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "common/heap.h"
 #include "common/listener_spec.h"
 
 struct listener;
@@ -20,8 +25,11 @@ struct withdrawn_netns;
  * @endpoint:	no other listener can be opened there before the release
  * @service:	a reference; the last counts are added to those of its rule
  * @since_us:	when the listener was withdrawn
- * @abort_since_us: 0: its connections may finish; else when its namespace went
+ * @abort_since_us: 0: it drains; else when it was ended
+ * @end:	in @ends of struct withdrawals while it drains
  * @queued:	in the queue: the consumer is not told yet
+ * @stage_prev, @stage_next: among those that drain in its namespace, or among
+ *		all that are ended
  */
 struct withdrawal {
 	uint64_t id;
@@ -30,9 +38,11 @@ struct withdrawal {
 	struct service *service;
 	uint64_t since_us;
 	uint64_t abort_since_us;
+	struct heap_node end;
 	bool queued;
 	struct withdrawn_netns *netns;
 	struct withdrawal *prev, *next; /* in the queue */
+	struct withdrawal *stage_prev, *stage_next;
 	struct withdrawal *netns_prev, *netns_next; /* of one namespace */
 	UT_hash_handle hh;
 };
@@ -40,11 +50,25 @@ struct withdrawal {
 /**
  * struct withdrawals - those of one consumer; zero-initialize
  * @queue:	those that the consumer is not told of yet, oldest first
+ * @ends:	those that drain, by the time when they are to be ended
+ * @ended:	the longest first
  */
 struct withdrawals {
 	struct withdrawal *by_id;
 	struct withdrawn_netns *by_netns;
 	struct withdrawal *queue;
+	struct heap ends;
+	struct withdrawal *ended;
+};
+
+/**
+ * struct withdrawals_limits - what bounds those that drain
+ * @drain_us:	how long, where the listener's rule does not say
+ * @max_per_netns: how many of one namespace: with one more the oldest is ended
+ */
+struct withdrawals_limits {
+	uint64_t drain_us;
+	size_t max_per_netns;
 };
 
 /**
@@ -53,7 +77,8 @@ struct withdrawals {
  * Return: 0 or -ENOMEM.
  */
 int withdrawals_add(struct withdrawals *withdrawals,
-		    const struct listener *listener, uint64_t now_us);
+		    const struct listener *listener,
+		    const struct withdrawals_limits *limits, uint64_t now_us);
 
 /** withdrawals_find() - of the listener @id, or NULL */
 struct withdrawal *withdrawals_find(const struct withdrawals *withdrawals,
@@ -71,9 +96,21 @@ void withdrawals_remove(struct withdrawals *withdrawals,
  * copies with it */
 void withdrawals_clear(struct withdrawals *withdrawals);
 
+/** withdrawals_end() - if @withdrawal drains, it is ended, and put into the
+ * queue again. Return: did it drain? */
+bool withdrawals_end(struct withdrawals *withdrawals,
+		     struct withdrawal *withdrawal, uint64_t now_us);
+
+/** withdrawals_end_due() - ends those whose time is over. Return: were there
+ * any? */
+bool withdrawals_end_due(struct withdrawals *withdrawals, uint64_t now_us);
+
+/** withdrawals_due_us() - when withdrawals_end_due() has to be called next; 0:
+ * none drains */
+uint64_t withdrawals_due_us(const struct withdrawals *withdrawals);
+
 /** withdrawals_netns_gone() - the namespace goes, so connections in there must
- * not finish: puts each of its withdrawals that let them into the queue again.
- * Return: were there any? */
+ * not finish: ends all of its withdrawals. Return: did any drain? */
 bool withdrawals_netns_gone(struct withdrawals *withdrawals, uint64_t netns_id,
 			    uint64_t now_us);
 

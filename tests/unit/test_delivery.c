@@ -80,6 +80,38 @@ static void test_withdraws_until_released(void **state)
 	assert_int_equal(fixture->lost, 0);
 }
 
+/* Connections may finish, but not for ever. */
+static void test_draining_ends(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct consumers_timeouts timeouts = { .drain_ms = 20 };
+	uint64_t begin_us = monotonic_us();
+	struct arrival arrival;
+
+	consumers_set_timeouts(fixture->consumers, &timeouts);
+	open_listeners(fixture, 1);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 1);
+	close_listener(fixture, 0);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_string_equal(arrival.type, "withdraw");
+	assert_false(arrival.abort);
+	while (!arrive(fixture, &arrival) &&
+	       monotonic_us() - begin_us < 10 * USEC_PER_SEC)
+		run(fixture);
+	assert_string_equal(arrival.type, "withdraw");
+	assert_int_equal(arrival.id, 1);
+	assert_true(arrival.abort);
+	assert_true(monotonic_us() - begin_us >= 20 * USEC_PER_MSEC);
+	release(fixture, 1);
+	run(fixture);
+	run(fixture);
+	assert_int_equal(info(fixture).withdrawn, 0);
+	assert_int_equal(fixture->lost, 0);
+}
+
 /* Until it is released, a withdrawn listener's port is not free. */
 static void test_holder(void **state)
 {
@@ -318,6 +350,7 @@ int main(void)
 		TEST(test_delivers_all),
 		TEST(test_delivers_again_after_a_loss),
 		TEST(test_withdraws_until_released),
+		TEST(test_draining_ends),
 		TEST(test_holder),
 		TEST(test_closed_before_delivery),
 		TEST(test_change_is_sent_without_descriptor),

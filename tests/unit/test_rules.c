@@ -133,7 +133,7 @@ static void test_service(void **state)
 		"rules:\n"
 		"- {name: a, listen: [{protocol: tcp, port: 1, address: each, "
 		"mark: 7}], forward: {to: 'unix:/${namespace}/${port}', "
-		"connect_timeout: 1500ms}}\n"
+		"connect_timeout: 1500ms, drain_timeout: 2m}}\n"
 		"- {name: b, listen: [{protocol: tcp, port: 1}], handoff: c}\n"
 		"- {name: d, listen: [{protocol: tcp, port: 1}], "
 		"respond: ack}\n";
@@ -149,6 +149,7 @@ static void test_service(void **state)
 	assert_string_equal(service->consumer, SERVICE_RELAY);
 	assert_int_equal(service->action, SERVICE_FORWARD);
 	assert_int_equal(service->connect_timeout_ms, 1500);
+	assert_int_equal(service->drain_timeout_ms, 120000);
 	assert_int_equal(service->options.mark, 7);
 	assert_int_equal(service->options.backlog, SERVICE_UNSET);
 	assert_int_equal(file->rules[0].listens[0].uses,
