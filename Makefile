@@ -23,7 +23,7 @@ packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libse
 pkg = $(shell pkg-config $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error run contrib/install-dependencies first))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(packages)))$(PKG_CFLAGS)
 
-BASE_CPPFLAGS = -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' \
+BASE_CPPFLAGS = -I. -Ilib -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' \
 	-DBERTH_LIBEXECDIR='"$(LIBEXECDIR)"' -DPCRE2_CODE_UNIT_WIDTH=8
 BASE_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat-security -Wvla $(if $(CI),-Werror) $(SANITIZE) -pthread
@@ -40,7 +40,6 @@ relay_src = $(foreach folder,relay lib common,$(call src,$(folder)))
 ctl_src = $(foreach folder,ctl lib common,$(call src,$(folder)))
 all_src = $(sort $(berthd_src) $(relay_src) $(ctl_src))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
-
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
@@ -48,6 +47,7 @@ libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.0
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
 fuzz_tests = $(addprefix fuzz_,$(call names,tests/fuzz/fuzz_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
+example = $(BUILD)/contrib/consumers/c/http_name
 bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),$(call names,tests/bench/)))
 
 # Both cores, unless the user said how many.
@@ -57,19 +57,20 @@ make_beside = $(make_step) -j$(or $(1),2) -Otarget
 pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
 
 all: $(programs) $(libraries)
-test-programs: all $(unit_programs)
+test-programs: all $(unit_programs) $(example)
 all test-programs: ; @:
 
 $(BUILD)/berthd: $(call objects,$(berthd_src))
 $(BUILD)/berth-relay: $(call objects,$(relay_src))
 $(BUILD)/berthctl: $(call objects,$(ctl_src))
 $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
+$(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
 
 # --as-needed leaves each program the libraries that it uses.
 LIBS = $(call pkg,--libs $(packages))
 $(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) cmocka)
-$(programs) $(unit_programs) $(fuzz_programs) $(bench_programs):
+$(programs) $(unit_programs) $(fuzz_programs) $(bench_programs) $(example):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -109,7 +110,7 @@ check: dependencies-build-test
 	$(make_step) CHOSEN=alone integration && $(MAKE) --no-print-directory CHOSEN=alone $(asan) integration
 	@echo "make check: everything passed"
 unit: $(unit_programs) ; $(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
-integration: all ; $(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
+integration: all $(example) ; $(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
 check-build: all ; $(pytest) tests/build tests/lint
 asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
@@ -133,7 +134,7 @@ demo: dependencies-build
 	$(make_parallel) all
 	$(Q)BERTH_BUILD=$(BUILD) contrib/demo
 bench: dependencies-build
-	$(make_parallel) all $(bench_programs)
+	$(make_parallel) all $(bench_programs) $(example)
 	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH)
 fuzz: dependencies-build-test
 	+$(Q)MAKE='$(MAKE)' tests/fuzz/run $(BUILD)/fuzz $(fuzz_tests)
@@ -143,6 +144,6 @@ install uninstall:
 	$(Q)BUILD='$(BUILD)' VERSION='$(VERSION)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' DESTDIR='$(DESTDIR)' contrib/install-files $@
 clean: ; $(Q)rm -rf $(BUILD)
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d) $(example).d
 .PHONY: all bench check check-asan check-build check-vm clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
 .DELETE_ON_ERROR:

@@ -24,6 +24,8 @@ LAYERS = {
     "relay/udp": {"common", "relay/core", "relay/backend"},
     "relay/sctp": {"common", "relay/core", "relay/backend"},
     "ctl": {"common", "lib"},
+    # Built as its copies are, from <berth.h> alone.
+    "contrib/consumers/c": set(),
 }
 
 # rules is pure: of the kernel it may know addresses, nothing more. Their

@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 
 from . import kernel
+from .berthd import BUILD
 from .wait import GUARD
 
 _ROOT = Path(__file__).resolve().parents[3]
 SOURCES = _ROOT / "contrib" / "consumers"
 # Nobody, who may do nothing.
 USER = 65534
-NAMES = ["go", "python"]
+NAMES = ["c", "go", "python"]
 _GO_SECONDS = 300
 
 
@@ -46,7 +47,8 @@ def _go_program():
 
 def command(world, name):
     """How to run the example; as a copy that every user can reach."""
-    original = {"go": _go_program,
+    original = {"c": lambda: BUILD / "contrib/consumers/c/http_name",
+                "go": _go_program,
                 "python": lambda: SOURCES / "python/http_name.py"}[name]()
     copy = world.base / f"consumer-{name}"
     if not copy.exists():
