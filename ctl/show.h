@@ -88,6 +88,8 @@ struct show_attempt {
 	int64_t blocked_by;
 	int64_t attempts;
 	bool delivered;
+	int64_t draining_us;
+	int64_t ends_us;
 };
 
 /** show_detail() - a cell: why a listener is not open, or not delivered */

@@ -64,16 +64,22 @@ static const struct json_member counters[] = {
 	{ .name = NULL },
 };
 
+static const struct json_member draining[] = {
+	MEMBER("since_us", NUMBER, attempt.draining_us),
+	MEMBER("ends_us", NUMBER, attempt.ends_us),
+	{ .name = NULL },
+};
+
 static const struct json_member members[] = {
 	MEMBER("id", NUMBER, id),
 	MEMBER("namespace", TEXT, namespace),
 	MEMBER("protocol", TEXT, protocol),
 	MEMBER("address", TEXT, address),
 	MEMBER("port", NUMBER, port),
-	MEMBER("interface", TEXT, interface),
 	MEMBER("rule", TEXT, rule),
 	MEMBER("action", TEXT, action),
 	MEMBER("consumer", TEXT, consumer),
+	MEMBER("interface", TEXT, interface),
 	MEMBER("state", TEXT, attempt.state),
 	MEMBER("reason", TEXT, attempt.reason),
 	MEMBER("error", TEXT, attempt.error),
@@ -81,6 +87,7 @@ static const struct json_member members[] = {
 	MEMBER("delivered", FLAG, attempt.delivered),
 	MEMBER("blocked_by", NUMBER, attempt.blocked_by),
 	MEMBER("attempts", NUMBER, attempt.attempts),
+	{ "draining", JSON_KIND_OBJECT, 0, draining },
 	{ "counters", JSON_KIND_OBJECT, 0, counters },
 	{ .name = NULL },
 };
@@ -118,6 +125,21 @@ static char *waiting_text(const struct show_attempt *attempt)
 	return NULL;
 }
 
+/* "its connections may finish; since 4.0 s, for 4 min 56 s more" */
+static void draining_cell(struct table *table,
+			  const struct show_attempt *attempt)
+{
+	char since[TEXT_DURATION_MAX], ends[TEXT_DURATION_MAX];
+
+	if (attempt->ends_us)
+		table_cell(table, "%s; since %s, for %s more", attempt->reason,
+			   text_duration(attempt->draining_us, since),
+			   text_duration(attempt->ends_us, ends));
+	else
+		table_cell(table, "%s; since %s", attempt->reason,
+			   text_duration(attempt->draining_us, since));
+}
+
 void show_detail(struct table *table, const struct show_attempt *attempt)
 {
 	_cleanup_free_ char *waiting = NULL;
@@ -132,6 +154,8 @@ void show_detail(struct table *table, const struct show_attempt *attempt)
 		table_text(table, waiting ? waiting : "?");
 	} else if (strcmp(attempt->state, "absent") == 0) {
 		table_text(table, "not tried yet");
+	} else if (strcmp(attempt->state, "draining") == 0) {
+		draining_cell(table, attempt);
 	} else {
 		table_text(table, attempt->reason);
 	}

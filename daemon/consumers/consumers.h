@@ -173,6 +173,41 @@ const char *consumers_holder(const struct consumers *consumers,
 			     uint64_t netns_id,
 			     const struct endpoint *endpoint);
 
+/**
+ * struct consumer_draining - a listener that is closed, and that a consumer
+ * still holds; everything is borrowed
+ * @pid:	of the consumer
+ * @since_us:	when it was withdrawn; monotonic
+ * @ends_us:	until when its connections may finish; 0: the consumer was told
+ *		to reset them
+ */
+struct consumer_draining {
+	uint64_t id;
+	uint64_t netns_id;
+	const struct endpoint *endpoint;
+	const struct service *service;
+	pid_t pid;
+	uint64_t since_us;
+	uint64_t ends_us;
+};
+
+/** consumers_draining_t - is told one. Return: 0 to go on. */
+typedef int (*consumers_draining_t)(const struct consumer_draining *info,
+				    void *user_data);
+
+/**
+ * consumers_each_draining() - all of one namespace, or with @netns_id 0 of all
+ * Return: 0, or what @handler returned.
+ */
+int consumers_each_draining(const struct consumers *consumers,
+			    uint64_t netns_id, consumers_draining_t handler,
+			    void *user_data);
+
+/** consumers_find_draining() - the listener @id that process @pid holds.
+ * Return: does it? */
+bool consumers_find_draining(const struct consumers *consumers, uint64_t id,
+			     pid_t pid, struct consumer_draining *ret_info);
+
 /** consumers_holds() - how many withdrawn listeners of @netns_id some consumer
  * has not confirmed to have released; and one more for each that may have other
  * sockets in there */

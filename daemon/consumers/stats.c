@@ -452,6 +452,18 @@ stats_result_listener(const struct stats_result *result,
 	return &none;
 }
 
+const struct berth_counts *
+stats_result_draining(const struct stats_result *result, uint64_t id,
+		      const char *consumer)
+{
+	static const struct berth_counts none;
+	const struct sample *sample = find_sample(result->samples, id);
+
+	if (sample)
+		return &sample->counts;
+	return result_is_silent(result, consumer) ? NULL : &none;
+}
+
 struct ruleset *stats_result_ruleset(const struct stats_result *result)
 {
 	return result->ruleset;

@@ -106,6 +106,12 @@ const struct berth_counts *
 stats_result_listener(const struct stats_result *result,
 		      const struct listener *listener);
 
+/** stats_result_draining() - as stats_result_listener(), for a listener that
+ * the consumer still holds */
+const struct berth_counts *
+stats_result_draining(const struct stats_result *result, uint64_t id,
+		      const char *consumer);
+
 /** stats_result_ruleset() - the rules that it was made for, borrowed */
 struct ruleset *stats_result_ruleset(const struct stats_result *result);
 

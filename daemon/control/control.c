@@ -53,7 +53,7 @@ static void list_listeners(struct varlink_call *call, void *user_data)
 	const struct control *control = user_data;
 
 	control_listeners(call, control->config.binder, control->config.watcher,
-			  control->config.stats);
+			  control->config.consumers, control->config.stats);
 }
 
 static void get_stats(struct varlink_call *call, void *user_data)

@@ -4,6 +4,7 @@
 
 #include "binder/binder.h"
 #include "common/util.h"
+#include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/control/control_stats.h"
 #include "daemon/control/describe.h"
@@ -15,12 +16,18 @@
 /**
  * struct listeners - the state of one list
  * @counted:	what the consumers answered: a reference
+ * @ids:	of the table
+ * @draining, @pids: of listeners that are closed, and who holds each: after a
+ *		takeover one that is open may drain, too
  */
 struct listeners {
 	struct binder *binder;
 	struct watcher *watcher;
+	struct consumers *consumers;
 	struct stats_result *counted;
 	struct id_list ids;
+	struct id_list draining;
+	struct id_list pids;
 };
 
 static void listeners_free(void *state)
@@ -29,7 +36,36 @@ static void listeners_free(void *state)
 
 	stats_result_unref(list->counted);
 	id_list_done(&list->ids);
+	id_list_done(&list->draining);
+	id_list_done(&list->pids);
 	free(list);
+}
+
+/* Return: 1; 0: that was all; -ENOMEM. A namespace that is gone has no name to
+ * be listed under, and its connections are reset: those that are left count
+ * for it where it lingers. */
+static int draining_next(struct listeners *list, json_t **ret_element)
+{
+	const struct netns *netns;
+	struct consumer_draining info;
+	uint64_t id;
+
+	while ((id = id_list_next(&list->draining))) {
+		if (!consumers_find_draining(list->consumers, id,
+					     (pid_t)id_list_next(&list->pids),
+					     &info))
+			continue;
+		netns = watcher_find(list->watcher, info.netns_id);
+		if (!netns)
+			continue;
+		*ret_element = describe_draining(
+			&info, netns_label(netns),
+			stats_result_draining(list->counted, id,
+					      info.service->consumer),
+			monotonic_us());
+		return *ret_element ? 1 : -ENOMEM;
+	}
+	return 0;
 }
 
 static int listeners_next(void *state, json_t **ret_element)
@@ -42,12 +78,21 @@ static int listeners_next(void *state, json_t **ret_element)
 	while (!listener && (id = id_list_next(&list->ids)))
 		listener = binder_find(list->binder, id);
 	if (!listener)
-		return 0;
+		return draining_next(list, ret_element);
 	netns = watcher_find(list->watcher, listener->netns_id);
 	*ret_element = describe_listener(
 		listener, netns ? netns_label(netns) : "",
 		stats_result_listener(list->counted, listener), monotonic_us());
 	return *ret_element ? 1 : -ENOMEM;
+}
+
+static int add_draining(const struct consumer_draining *info, void *user_data)
+{
+	struct listeners *list = user_data;
+
+	if (id_list_add(&list->draining, info->id) < 0)
+		return -ENOMEM;
+	return id_list_add(&list->pids, (uint64_t)info->pid);
 }
 
 static int add_all(struct listeners *list)
@@ -58,7 +103,7 @@ static int add_all(struct listeners *list)
 		if (id_list_add(&list->ids, listener->id) < 0)
 			return -ENOMEM;
 	}
-	return 0;
+	return consumers_each_draining(list->consumers, 0, add_draining, list);
 }
 
 static int add_in(struct listeners *list, uint64_t netns_id)
@@ -69,7 +114,8 @@ static int add_in(struct listeners *list, uint64_t netns_id)
 		if (id_list_add(&list->ids, listener->id) < 0)
 			return -ENOMEM;
 	}
-	return 0;
+	return consumers_each_draining(list->consumers, netns_id, add_draining,
+				       list);
 }
 
 /* All listeners, or those of the namespaces that @text means. */
@@ -110,7 +156,8 @@ static void listeners_reply(struct varlink_call *call,
 }
 
 void control_listeners(struct varlink_call *call, struct binder *binder,
-		       struct watcher *watcher, struct stats *stats)
+		       struct watcher *watcher, struct consumers *consumers,
+		       struct stats *stats)
 {
 	const char *text = varlink_call_string(call, "namespace");
 	struct listeners *list = calloc(1, sizeof(*list));
@@ -127,6 +174,7 @@ void control_listeners(struct varlink_call *call, struct binder *binder,
 	}
 	list->binder = binder;
 	list->watcher = watcher;
+	list->consumers = consumers;
 	r = add_wanted(list, text);
 	if (r == 0) {
 		control_ask(call, stats, &asking);

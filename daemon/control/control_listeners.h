@@ -4,15 +4,17 @@
 #define DAEMON_CONTROL_CONTROL_LISTENERS_H
 
 struct binder;
+struct consumers;
 struct stats;
 struct varlink_call;
 struct watcher;
 
 /**
  * control_listeners() - replies to @call, once the consumers were asked
- * @binder, @watcher, @stats: outlive the reply
+ * @binder, @watcher, @consumers, @stats: outlive the reply
  */
 void control_listeners(struct varlink_call *call, struct binder *binder,
-		       struct watcher *watcher, struct stats *stats);
+		       struct watcher *watcher, struct consumers *consumers,
+		       struct stats *stats);
 
 #endif

@@ -183,32 +183,80 @@ void describe_attempt(json_t **object, const struct listener *listener,
 
 /* Put together without json_pack(), which takes twice as long: there may be
  * very many of them. */
-json_t *describe_listener(const struct listener *listener, const char *label,
-			  const struct berth_counts *counts, uint64_t now_us)
+static json_t *describe_served(uint64_t id, uint64_t netns_id,
+			       const char *label,
+			       const struct endpoint *endpoint,
+			       const struct service *service)
 {
-	const struct endpoint *endpoint = &listener->endpoint;
-	const struct service *service = listener->service;
 	json_t *object = json_object();
 	char address[IP_TEXT_MAX];
 
-	json_put(&object, "id", json_count(listener->id));
+	json_put(&object, "id", json_count(id));
 	json_put(&object, "namespace", json_text(label));
-	json_put(&object, "namespace_id", json_count(listener->netns_id));
+	json_put(&object, "namespace_id", json_count(netns_id));
 	json_put(&object, "protocol",
 		 json_string(protocol_name(endpoint->protocol)));
 	json_put(&object, "address",
 		 json_string(endpoint_addr_fmt(endpoint, address)));
 	json_put(&object, "port", json_count(endpoint->port));
-	json_put(&object, "interface", json_text(listener->ifname));
 	json_put(&object, "rule", json_text(service->rule));
 	json_put(&object, "action",
 		 json_string(service_action_name(service->action)));
 	json_put(&object, "consumer", json_text(service->consumer));
+	return object;
+}
+
+json_t *describe_listener(const struct listener *listener, const char *label,
+			  const struct berth_counts *counts, uint64_t now_us)
+{
+	json_t *object = describe_served(listener->id, listener->netns_id,
+					 label, &listener->endpoint,
+					 listener->service);
+
+	json_put(&object, "interface", json_text(listener->ifname));
 	describe_attempt(&object, listener, now_us);
 	json_put(&object, "blocked_by",
 		 listener->blocked_by ? json_count(listener->blocked_by)
 				      : json_null());
 	json_put(&object, "attempts", json_count(listener->attempts));
+	json_put(&object, "draining", json_null());
+	json_put(&object, "counters",
+		 counts ? stats_counts_json(counts) : json_null());
+	return object;
+}
+
+static json_t *describe_drain(const struct consumer_draining *info,
+			      uint64_t now_us)
+{
+	uint64_t ends_us = info->ends_us;
+
+	return json_pack(
+		"{s:i, s:o, s:o}", "pid", (int)info->pid, "since_us",
+		json_count(now_us - info->since_us), "ends_us",
+		!ends_us ? json_null()
+			 : json_count(ends_us > now_us ? ends_us - now_us : 0));
+}
+
+json_t *describe_draining(const struct consumer_draining *info,
+			  const char *label, const struct berth_counts *counts,
+			  uint64_t now_us)
+{
+	json_t *object = describe_served(info->id, info->netns_id, label,
+					 info->endpoint, info->service);
+
+	json_put(&object, "interface", json_string(""));
+	json_put(&object, "state", json_string("draining"));
+	json_put(&object, "reason",
+		 json_string(info->ends_us ? "the listener is closed, its "
+					     "connections may finish"
+					   : "the listener is closed, its "
+					     "connections are being reset"));
+	json_put(&object, "error", json_null());
+	json_put(&object, "next_attempt_us", json_null());
+	json_put(&object, "delivered", json_true());
+	json_put(&object, "blocked_by", json_null());
+	json_put(&object, "attempts", json_integer(0));
+	json_put(&object, "draining", describe_drain(info, now_us));
 	json_put(&object, "counters",
 		 counts ? stats_counts_json(counts) : json_null());
 	return object;

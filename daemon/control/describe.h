@@ -13,6 +13,7 @@
 
 struct berth_counts;
 struct binder;
+struct consumer_draining;
 struct endpoint;
 struct listener;
 struct netns;
@@ -81,5 +82,11 @@ void describe_attempt(json_t **object, const struct listener *listener,
  */
 json_t *describe_listener(const struct listener *listener, const char *label,
 			  const struct berth_counts *counts, uint64_t now_us);
+
+/** describe_draining() - the type Listener, of one that drains; else as
+ * describe_listener() */
+json_t *describe_draining(const struct consumer_draining *info,
+			  const char *label, const struct berth_counts *counts,
+			  uint64_t now_us);
 
 #endif

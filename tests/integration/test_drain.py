@@ -53,3 +53,23 @@ def test_connections_may_finish(world, netns, backend):
     server.close()
     wait_equal(lambda: berthd.status()["consumers"][0]["withdrawn"], 0,
                "nothing to be left of it")
+
+
+def test_is_listed(world, netns, backend):
+    berthd = world.berthd(to(backend))
+    client, server = pair(netns, backend)
+    assert works(client, server)
+    berthd.remove_rules("50-test.yaml")
+    row = berthd.wait_state(netns.cookie(), "draining")
+    assert (row["rule"], row["consumer"]) == ("web", "relay")
+    assert row["draining"]["pid"] == berthd.relay_pid()
+    assert 3500e6 < row["draining"]["ends_us"] <= 3600e6
+    wait_equal(lambda: berthd.listener(netns.cookie())["counters"]["active"], 1,
+               "its connection to be counted")
+    text = berthd.ctl_text("listeners", "n")
+    assert "draining" in text and "its connections may finish" in text
+    assert works(client, server)
+    client.close()
+    server.close()
+    wait_equal(lambda: berthd.listeners(netns.cookie()), [],
+               "nothing to be listed")
