@@ -456,6 +456,12 @@ struct listener *binder_find(struct binder *binder, uint64_t id)
 	return row ? &row->listener : NULL;
 }
 
+void binder_set_max_listeners(struct binder *binder, size_t max_listeners)
+{
+	binder->opener.config.max_listeners = max_listeners;
+	binder_opener_arm(&binder->opener);
+}
+
 void binder_get_stats(const struct binder *binder,
 		      struct binder_stats *ret_stats)
 {

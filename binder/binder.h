@@ -109,6 +109,10 @@ struct binder_stats {
 	unsigned long failed;
 };
 
+/** binder_set_max_listeners() - as in struct binder_config, from now on; what
+ * is open above it stays open */
+void binder_set_max_listeners(struct binder *binder, size_t max_listeners);
+
 /** binder_get_stats() - fills in all counts */
 void binder_get_stats(const struct binder *binder,
 		      struct binder_stats *ret_stats);

@@ -79,9 +79,9 @@ static const struct command commands[] = {
 	{ "rules", INTERFACE "ListRules", NULL, false, show_rules, NULL,
 	  "the rules in force" },
 	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,
-	  NULL, "problems in the rules berthd reads, or in these" },
+	  NULL, "problems in what berthd reads, or in these files" },
 	{ "reload", INTERFACE "Reload", NULL, false, show_reload, NULL,
-	  "have berthd read the rules again" },
+	  "have berthd read its configuration and the rules again" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
 	  "why a namespace has its listeners, and lacks others" },
 };
@@ -196,6 +196,7 @@ static enum exit_code print_error(const struct client_reply *reply)
 static int judge(const struct command *command, const json_t *reply)
 {
 	const json_t *files = json_object_get(reply, "files");
+	const json_t *config = json_object_get(reply, "config");
 	json_t *file;
 	size_t i;
 
@@ -205,6 +206,8 @@ static int judge(const struct command *command, const json_t *reply)
 		return strcmp(show_text(reply, "state"), "present") != 0;
 	if (command->show != show_check)
 		return 0;
+	if (json_array_size(json_object_get(config, "problems")) > 0)
+		return 1;
 	json_array_foreach (files, i, file) {
 		if (json_array_size(json_object_get(file, "problems")) > 0)
 			return 1;

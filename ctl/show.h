@@ -33,6 +33,9 @@ int show_stats(const json_t *reply);
 /** show_check() - the problems of the rule files, or that there are none */
 int show_check(const json_t *reply);
 
+/** show_config_problems() - those of the type Config. Return: how many. */
+size_t show_config_problems(const json_t *config);
+
 /** show_reload() - what the reload found: problems, or how many rules are in
  * force */
 int show_reload(const json_t *reply);

@@ -93,6 +93,33 @@ static void print_rules(const json_t *reply)
 	(void)putchar('\n');
 }
 
+static void print_settings(const char *what, const json_t *settings)
+{
+	json_t *setting;
+	size_t i;
+
+	json_array_foreach (settings, i, setting)
+		(void)printf("%s%s", i == 0 ? what : ", ",
+			     json_string_value(setting));
+}
+
+static void print_config(const json_t *reply)
+{
+	const json_t *config = json_object_get(reply, "config");
+	const json_t *restart = json_object_get(config, "restart");
+	size_t problems = json_array_size(json_object_get(config, "problems"));
+
+	print_label("config");
+	print_text(show_text(config, "path"));
+	if (!show_flag(config, "exists"))
+		(void)printf(" (does not exist)");
+	if (problems > 0)
+		(void)printf(", %zu problem%s", problems,
+			     plural((json_int_t)problems));
+	print_settings("; berthd must be started again for ", restart);
+	(void)putchar('\n');
+}
+
 static void print_consumer(const json_t *consumer)
 {
 	print_text(show_text(consumer, "name"));
@@ -154,6 +181,7 @@ int show_status(const json_t *reply)
 	print_text(show_text(reply, "version"));
 	(void)printf(", pid " NUMBER ", up for %s\n", show_number(reply, "pid"),
 		     text_duration(show_number(reply, "uptime_us"), uptime));
+	print_config(reply);
 	print_directories(reply);
 	print_counts(reply);
 	print_rules(reply);
@@ -204,12 +232,30 @@ size_t show_problems(const json_t *files, const char *before)
 	return n;
 }
 
+size_t show_config_problems(const json_t *config)
+{
+	const json_t *problems = json_object_get(config, "problems");
+	json_t *problem;
+	size_t i;
+
+	json_array_foreach (problems, i, problem) {
+		print_problem(problem);
+	}
+	if (json_array_size(problems) > 0) {
+		print_text(show_text(config, "path"));
+		(void)printf(": the last good version stays in force\n");
+	}
+	return json_array_size(problems);
+}
+
 int show_check(const json_t *reply)
 {
 	const json_t *files = json_object_get(reply, "files");
 	json_int_t n = (json_int_t)json_array_size(files);
+	size_t problems =
+		show_config_problems(json_object_get(reply, "config"));
 
-	if (show_problems(files, "") > 0)
+	if (show_problems(files, "") + problems > 0)
 		return 1;
 	(void)printf("%zu rules in " NUMBER " file%s, no problems\n",
 		     json_array_size(json_object_get(reply, "rules")), n,
@@ -217,11 +263,27 @@ int show_check(const json_t *reply)
 	return 0;
 }
 
+static void print_reloaded_config(const json_t *reply)
+{
+	const json_t *config = json_object_get(reply, "config");
+	const json_t *changed = json_object_get(reply, "changed");
+	const json_t *restart = json_object_get(config, "restart");
+
+	(void)show_config_problems(config);
+	print_settings("changed: ", changed);
+	if (json_array_size(changed) > 0)
+		(void)putchar('\n');
+	print_settings("berthd must be started again for: ", restart);
+	if (json_array_size(restart) > 0)
+		(void)putchar('\n');
+}
+
 int show_reload(const json_t *reply)
 {
 	json_int_t rules = show_number(reply, "rules");
 	json_int_t problems = show_number(reply, "problems");
 
+	print_reloaded_config(reply);
 	(void)printf(NUMBER " rule%s in force, ", rules, plural(rules));
 	if (problems == 0)
 		(void)puts("no problems");

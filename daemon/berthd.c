@@ -27,7 +27,8 @@
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/util.h"
-#include "daemon/config.h"
+#include "daemon/config_apply.h"
+#include "daemon/config_store.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/control/control.h"
 #include "daemon/consumers/mint.h"
@@ -45,6 +46,7 @@
 #define RESERVED_FDS 256
 
 struct berthd {
+	struct config_store *config;
 	struct loop *loop;
 	struct loop_source *signal_source;
 	struct mounts *mounts;
@@ -57,6 +59,7 @@ struct berthd {
 	struct relay_process *relay;
 	struct control *control;
 	struct relay_user relay_user;
+	size_t listeners_possible;
 	int signal_fd;
 	int lock_fd;
 	bool ready;
@@ -273,26 +276,57 @@ static void relay_started(int fd, pid_t pid, void *user_data)
 		log_error_errno(r, "cannot talk to berth-relay");
 }
 
-static int reload(void *user_data)
+static void apply_config(struct berthd *berthd, uint32_t changed)
+{
+	const struct config_targets targets = {
+		.binder = berthd->binder,
+		.consumers = berthd->consumers,
+		.reconcile = berthd->reconcile,
+		.relay = berthd->relay,
+		.watcher = berthd->watcher,
+		.listeners_possible = berthd->listeners_possible,
+	};
+
+	config_apply(&targets, config_store_config(berthd->config), changed);
+}
+
+static int reload_config(struct berthd *berthd, uint32_t *ret_changed)
+{
+	int r;
+
+	*ret_changed = 0;
+	r = config_store_reload(berthd->config, ret_changed);
+	if (r == -ENOMEM)
+		return r;
+	apply_config(berthd, *ret_changed); /* the log's level, too */
+	config_store_log(berthd->config, *ret_changed);
+	return 0;
+}
+
+/* Problems in what was read are no failure: what was in force stays. */
+static int reload(uint32_t *ret_changed, void *user_data)
 {
 	struct berthd *berthd = user_data;
+	int r = reload_config(berthd, ret_changed);
 
-	return rule_store_reload(berthd->rules);
+	return r < 0 ? r : rule_store_reload(berthd->rules);
 }
 
 static void signal_handler(uint32_t events, void *user_data)
 {
 	struct berthd *berthd = user_data;
 	struct signalfd_siginfo info;
+	uint32_t changed;
 
 	(void)events;
 	if (read(berthd->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	switch (info.ssi_signo) {
 	case SIGHUP:
-		log_info("SIGHUP: reading the rules again");
-		if (reload(berthd) < 0)
-			log_error("out of memory: the rules in force stay");
+		log_info("SIGHUP: reading the configuration and the rules "
+			 "again");
+		if (reload(&changed, berthd) < 0)
+			log_error("out of memory: what is in force stays");
 		break;
 	case SIGCHLD:
 		relay_process_reap(berthd->relay);
@@ -371,6 +405,14 @@ static int find_relay_user(struct berthd *berthd, const struct config *config)
 	return 0;
 }
 
+/* What no part was given when it was made. */
+static void apply_first(struct berthd *berthd)
+{
+	apply_config(berthd, UINT32_C(1) << CONFIG_ORPHAN_TIMEOUT |
+				     UINT32_C(1) << CONFIG_DRAIN_TIMEOUT |
+				     UINT32_C(1) << CONFIG_CONSUMERS);
+}
+
 static int open_consumers(struct berthd *berthd, const struct config *config)
 {
 	static const struct consumers_ops consumers_ops = {
@@ -399,12 +441,7 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
-	consumers_set_timeouts(
-		berthd->consumers,
-		&(struct consumers_timeouts){
-			.orphan_ms = config->orphan_timeout_us / USEC_PER_MSEC,
-			.drain_ms = config->drain_timeout_us / USEC_PER_MSEC,
-		});
+	apply_first(berthd);
 	r = relay_process_new(berthd->loop, &relay_config, &relay_ops, berthd,
 			      &berthd->relay);
 	if (r < 0)
@@ -458,8 +495,7 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 	return r < 0 ? r : keep_stats(berthd, config);
 }
 
-static int open_layers(struct berthd *berthd, const struct config *config,
-		       size_t max_listeners)
+static int open_layers(struct berthd *berthd, const struct config *config)
 {
 	static const struct watcher_ops watcher_ops = {
 		.changed = netns_changed,
@@ -478,8 +514,8 @@ static int open_layers(struct berthd *berthd, const struct config *config,
 		.max_per_netns = config->max_per_netns,
 	};
 	const struct binder_config binder_config = {
-		.max_listeners = config->max_listeners ? config->max_listeners
-						       : max_listeners,
+		.max_listeners = config_max_listeners(
+			config, berthd->listeners_possible),
 		.owner = berthd->relay_user.uid,
 	};
 	struct watcher_config watcher_config = {
@@ -522,6 +558,7 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.reconcile = berthd->reconcile,
 		.consumers = berthd->consumers,
 		.stats = berthd->stats,
+		.config = berthd->config,
 		.reload = reload,
 		.user_data = berthd,
 		.started_us = monotonic_us(),
@@ -538,15 +575,20 @@ static int open_control(struct berthd *berthd, const struct config *config)
 	return 0;
 }
 
-int berthd_new(const struct config *config, struct berthd **ret_berthd)
+int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 {
+	const struct config *config = config_store_config(store);
 	struct berthd *berthd = malloc(sizeof(*berthd));
-	size_t max_listeners = listeners_possible();
 	int r;
 
 	if (!berthd)
 		return log_error_errno(ENOMEM, "cannot start");
-	*berthd = (struct berthd){ .signal_fd = -1, .lock_fd = -1 };
+	*berthd = (struct berthd){
+		.config = store,
+		.listeners_possible = listeners_possible(),
+		.signal_fd = -1,
+		.lock_fd = -1,
+	};
 	*ret_berthd = berthd; /* berthd_free() takes what is half built */
 	r = runtime_dir_take(config->runtime_dir, &berthd->lock_fd);
 	if (r < 0)
@@ -566,7 +608,7 @@ int berthd_new(const struct config *config, struct berthd **ret_berthd)
 		return log_error_errno(r, "cannot give up capabilities");
 	unserved_init();
 	berthd->has_sctp = kernel_has_sctp();
-	r = open_layers(berthd, config, max_listeners);
+	r = open_layers(berthd, config);
 	if (r < 0)
 		return r;
 	return open_control(berthd, config);

@@ -4,15 +4,16 @@
 #define DAEMON_BERTHD_H
 
 struct berthd;
-struct config;
+struct config_store;
 
 /**
  * berthd_new() - opens everything, in the order in which it depends
+ * @config:	was loaded; outlives the berthd, which loads it again
  *
  * Logs what is wrong.
  * Return: 0 or -errno.
  */
-int berthd_new(const struct config *config, struct berthd **ret_berthd);
+int berthd_new(struct config_store *config, struct berthd **ret_berthd);
 
 /** berthd_run() - serves until SIGTERM or SIGINT. Return: 0 or -errno. */
 int berthd_run(struct berthd *berthd);

@@ -18,7 +18,8 @@
 static_assert(CONFIG_SETTINGS <= 32, "the sets of settings have 32 bits");
 
 #define MEMBER(name) offsetof(struct config, name)
-#define RESTART true
+#define NEXT_RELAY CONFIG_NEXT_RELAY
+#define RESTART CONFIG_RESTART
 
 const struct config_field config_fields[CONFIG_SETTINGS] = {
 	[CONFIG_NETNS_DIR] = { "netns_dir", "netns-dir", CONFIG_KIND_DIRS,
@@ -34,25 +35,24 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 				   0, 0, RESTART },
 	[CONFIG_WORKERS] = { "workers", "workers", CONFIG_KIND_NUMBER,
 			     MEMBER(workers), 1, RELAY_WORKERS_MAX, 0,
-			     RESTART },
+			     NEXT_RELAY },
 	[CONFIG_MAX_LISTENERS] = { "max_listeners", "max-listeners",
 				   CONFIG_KIND_NUMBER, MEMBER(max_listeners), 1,
-				   INT_MAX, 0, RESTART },
+				   INT_MAX, 0 },
 	[CONFIG_MAX_LISTENERS_PER_NETNS] = { "max_listeners_per_netns",
 					     "max-listeners-per-netns",
 					     CONFIG_KIND_NUMBER,
 					     MEMBER(max_per_netns), 1, INT_MAX,
-					     1024, RESTART },
+					     1024 },
 	[CONFIG_MAX_ADDRESSES] = { "max_addresses", "max-addresses",
 				   CONFIG_KIND_NUMBER, MEMBER(max_addresses), 1,
-				   INT_MAX, 4096, RESTART },
+				   INT_MAX, 4096 },
 	[CONFIG_NETLINK_BUFFER] = { "netlink_buffer", "netlink-buffer",
 				    CONFIG_KIND_BYTES,
 				    MEMBER(netlink_buffer_bytes), 1, INT_MAX, 0,
 				    RESTART },
 	[CONFIG_LOG_LEVEL] = { "log_level", "log-level", CONFIG_KIND_LEVEL,
-			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO,
-			       RESTART },
+			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO },
 	[CONFIG_ORPHAN_TIMEOUT] = { "orphan_timeout", NULL,
 				    CONFIG_KIND_DURATION,
 				    MEMBER(orphan_timeout_us), SECOND_MS,
@@ -88,9 +88,20 @@ const char *config_key(enum config_setting setting)
 	return config_fields[setting].key;
 }
 
-bool config_needs_restart(enum config_setting setting)
+enum config_effect config_effect_of(enum config_setting setting)
 {
-	return config_fields[setting].restart;
+	return config_fields[setting].effect;
+}
+
+uint32_t config_settings(enum config_effect effect)
+{
+	uint32_t set = 0;
+
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
+		if (config_fields[i].effect == effect)
+			set |= UINT32_C(1) << i;
+	}
+	return set;
 }
 
 bool config_given(const struct config *config, enum config_setting setting)
@@ -225,6 +236,19 @@ static int value_copy(struct config *config, enum config_setting setting,
 	return -EINVAL;
 }
 
+int config_copy(struct config *config, const struct config *from, uint32_t set)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < CONFIG_SETTINGS && r == 0; i++) {
+		if (!(set & UINT32_C(1) << i))
+			continue;
+		value_done(config, (enum config_setting)i);
+		r = value_copy(config, (enum config_setting)i, from);
+	}
+	return r;
+}
+
 int config_init(struct config *config)
 {
 	const struct config defaults = {
@@ -256,17 +280,9 @@ int config_init(struct config *config)
 
 int config_overlay(struct config *config, const struct config *over)
 {
-	int r = 0;
+	int r = config_copy(config, over, over->given);
 
-	for (unsigned int i = 0; i < CONFIG_SETTINGS && r == 0; i++) {
-		enum config_setting setting = (enum config_setting)i;
-
-		if (!config_given(over, setting))
-			continue;
-		value_done(config, setting);
-		r = value_copy(config, setting, over);
-		config->given |= UINT32_C(1) << setting;
-	}
+	config->given |= over->given;
 	return r;
 }
 

@@ -70,8 +70,18 @@ struct config {
 /** config_key() - how berthd.yaml calls a setting: "max_listeners"; static */
 const char *config_key(enum config_setting setting);
 
-/** config_needs_restart() - can it not be changed while berthd runs? */
-bool config_needs_restart(enum config_setting setting);
+/** enum config_effect - when a change of a setting takes effect */
+enum config_effect {
+	CONFIG_AT_ONCE,
+	CONFIG_NEXT_RELAY, /* when a berth-relay is started the next time */
+	CONFIG_RESTART, /* when berthd is */
+};
+
+/** config_effect_of() - when a change of @setting takes effect */
+enum config_effect config_effect_of(enum config_setting setting);
+
+/** config_settings() - the set of the settings with that effect */
+uint32_t config_settings(enum config_effect effect);
 
 /** config_given() - has @config a value for it that somebody wrote? */
 bool config_given(const struct config *config, enum config_setting setting);
@@ -79,6 +89,10 @@ bool config_given(const struct config *config, enum config_setting setting);
 /** config_init() - every setting at its default, none given. Return: 0 or
  * -ENOMEM; config_done() in any case. */
 int config_init(struct config *config);
+
+/** config_copy() - the values of @set in @config become those of @from. Return:
+ * 0 or -ENOMEM. */
+int config_copy(struct config *config, const struct config *from, uint32_t set);
 
 /** config_overlay() - every setting that @over has given becomes @config's, as
  * a copy. Return: 0 or -ENOMEM. */

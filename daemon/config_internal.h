@@ -31,7 +31,7 @@ enum config_kind {
  * @option:	on the command line, without the dashes; NULL: none
  * @offset:	of its member in struct config
  * @min, @max:	of numbers; @initial is the default
- * @restart:	a change needs a restart
+ * @effect:	of a change
  */
 struct config_field {
 	const char *key;
@@ -41,7 +41,7 @@ struct config_field {
 	uint64_t min;
 	uint64_t max;
 	uint64_t initial;
-	bool restart;
+	enum config_effect effect;
 };
 
 extern const struct config_field config_fields[CONFIG_SETTINGS];

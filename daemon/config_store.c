@@ -2,8 +2,10 @@
 /* config_store.c - the configuration in force, and the file on the disk */
 #include "daemon/config_store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "common/util.h"
 #include "daemon/accounts.h"
 #include "daemon/config_parse.h"
@@ -14,6 +16,7 @@ struct config_store {
 	struct config_source source;
 	struct config config;
 	struct rules_errors problems;
+	uint32_t pending;
 	bool has_file;
 };
 
@@ -108,6 +111,42 @@ int config_store_load(struct config_store *store)
 	return r;
 }
 
+int config_store_reload(struct config_store *store, uint32_t *ret_changed)
+{
+	const uint32_t fixed = config_settings(CONFIG_RESTART);
+	struct reading reading = { 0 };
+	uint32_t differences = 0;
+	int r = read_all(&store->source, &reading);
+
+	if (r == 0) {
+		differences =
+			config_differences(&store->config, &reading.config);
+		r = config_copy(&reading.config, &store->config,
+				differences & fixed);
+	}
+	if (r == -ENOMEM) {
+		reading_done(&reading);
+		return r;
+	}
+	rules_errors_done(&store->problems);
+	store->problems = reading.problems;
+	store->has_file = reading.has_file;
+	if (r < 0) {
+		config_done(&reading.config);
+		return r;
+	}
+	config_done(&store->config);
+	store->config = reading.config;
+	store->pending = differences & fixed;
+	*ret_changed = differences & ~fixed;
+	return 0;
+}
+
+uint32_t config_store_pending(const struct config_store *store)
+{
+	return store->pending;
+}
+
 const struct config *config_store_config(const struct config_store *store)
 {
 	return &store->config;
@@ -117,6 +156,42 @@ const struct rules_errors *
 config_store_problems(const struct config_store *store)
 {
 	return &store->problems;
+}
+
+/* Names the settings of @set, in one line. */
+static void log_settings(const char *what, uint32_t set)
+{
+	char text[512] = "";
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
+		if (set & UINT32_C(1) << i)
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used, "%s%s",
+				used ? ", " : "",
+				config_key((enum config_setting)
+						   i)); /* fits: all keys do */
+	}
+	if (set)
+		log_info("%s: %s", what, text);
+}
+
+void config_store_log(const struct config_store *store, uint32_t changed)
+{
+	const uint32_t relay = config_settings(CONFIG_NEXT_RELAY);
+
+	for (size_t i = 0; i < store->problems.n; i++) {
+		_cleanup_free_ char *text =
+			rules_error_fmt(&store->problems.list[i]);
+
+		log_error("%s; the configuration in force stays",
+			  text ? text : store->source.path);
+	}
+	log_settings("settings that changed", changed & ~relay);
+	log_settings("settings that hold for the next berth-relay",
+		     changed & relay);
+	log_settings("settings that hold when berthd is started again",
+		     store->pending);
 }
 
 const char *config_store_path(const struct config_store *store)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_store.h - the configuration in force
  *
- * The defaults, over them berthd.yaml, over that the command line. A file with
- * problems changes nothing.
+ * The defaults, over them berthd.yaml, over that the command line. Read again,
+ * a file with problems changes nothing.
  */
 #ifndef DAEMON_CONFIG_STORE_H
 #define DAEMON_CONFIG_STORE_H
@@ -48,6 +48,20 @@ struct config_store *config_store_free(struct config_store *store);
  */
 int config_store_load(struct config_store *store);
 
+/**
+ * config_store_reload() - reads the file again
+ * @ret_changed: the settings that are others now, see config_differences()
+ *
+ * Settings that need a restart keep their values, and wait.
+ * Return: 0; -EINVAL: see config_store_problems(), and nothing changed;
+ * -ENOMEM: likewise, without a look at the file.
+ */
+int config_store_reload(struct config_store *store, uint32_t *ret_changed);
+
+/** config_store_pending() - the set of the settings that were written other
+ * values since the start, which take effect when berthd is started again */
+uint32_t config_store_pending(const struct config_store *store);
+
 /** config_store_config() - what is in force, borrowed until the next change */
 const struct config *config_store_config(const struct config_store *store);
 
@@ -55,6 +69,10 @@ const struct config *config_store_config(const struct config_store *store);
  * the next time */
 const struct rules_errors *
 config_store_problems(const struct config_store *store);
+
+/** config_store_log() - tells the log of problems, of what @changed, and of
+ * what waits for a restart */
+void config_store_log(const struct config_store *store, uint32_t changed);
 
 /** config_store_path() - of the file; borrowed */
 const char *config_store_path(const struct config_store *store);

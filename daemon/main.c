@@ -14,7 +14,7 @@
 
 #define EXIT_USAGE 2 /* the command line or berthd.yaml is wrong */
 
-static int serve(const struct config *config)
+static int serve(struct config_store *config)
 {
 	struct berthd *berthd = NULL;
 	int r;
@@ -62,18 +62,16 @@ static void log_problems(const struct config_store *store)
 }
 
 /* Return: the exit status. */
-static int run(const struct options *options, const struct config_store *store)
+static int run(const struct options *options, struct config_store *store)
 {
-	const struct config *config = config_store_config(store);
-
 	if (options->check)
 		return check(options, store);
 	if (config_store_problems(store)->n > 0) {
 		log_problems(store);
 		return EXIT_USAGE;
 	}
-	log_set_level(config->log_level);
-	return serve(config) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	log_set_level(config_store_config(store)->log_level);
+	return serve(store) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

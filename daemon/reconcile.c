@@ -237,6 +237,12 @@ void reconcile_mark_all(struct reconcile *reconcile)
 	}
 }
 
+void reconcile_set_max_per_netns(struct reconcile *reconcile, size_t max)
+{
+	reconcile->config.max_per_netns = max;
+	reconcile_mark_all(reconcile);
+}
+
 void reconcile_rules_changed(struct reconcile *reconcile)
 {
 	said_clear(reconcile);

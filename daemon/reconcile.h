@@ -28,6 +28,10 @@ struct reconcile_config {
 int reconcile_new(struct loop *loop, const struct reconcile_config *config,
 		  struct reconcile **ret_reconcile);
 
+/** reconcile_set_max_per_netns() - as in struct reconcile_config, from now on;
+ * every namespace is looked at again */
+void reconcile_set_max_per_netns(struct reconcile *reconcile, size_t max);
+
 /** reconcile_free() - NULL is fine. Returns NULL. */
 struct reconcile *reconcile_free(struct reconcile *reconcile);
 

@@ -205,6 +205,13 @@ static void relay_log_end(const struct relay_process *relay, int status)
 			    relay->pid, WEXITSTATUS(status), later_ms);
 }
 
+void relay_process_set(struct relay_process *relay, unsigned int workers,
+		       enum log_level log_level)
+{
+	relay->config.workers = workers;
+	relay->config.log_level = log_level;
+}
+
 void relay_process_reap(struct relay_process *relay)
 {
 	int status;

@@ -47,6 +47,11 @@ int relay_process_new(struct loop *loop,
 		      const struct relay_process_ops *ops, void *user_data,
 		      struct relay_process **ret_relay);
 
+/** relay_process_set() - for those that are started from now on; as in struct
+ * relay_process_config */
+void relay_process_set(struct relay_process *relay, unsigned int workers,
+		       enum log_level log_level);
+
 /** relay_process_reap() - to be called on SIGCHLD; restarts it when it ended */
 void relay_process_reap(struct relay_process *relay);
 

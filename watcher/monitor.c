@@ -354,9 +354,19 @@ static int nsids_compare(struct monitor *monitor)
 	return 0;
 }
 
-static void resync(struct monitor *monitor)
+static void read_all(struct monitor *monitor)
 {
 	struct tracked *tracked;
+
+	for (tracked = monitor->registry->by_id; tracked;
+	     tracked = tracked->by_id.next) {
+		if (tracked->netns.addresses_known)
+			read_at_once(monitor, tracked);
+	}
+}
+
+static void resync(struct monitor *monitor)
+{
 	int r = nsids_compare(monitor);
 
 	monitor->resync_at_us = 0;
@@ -367,11 +377,7 @@ static void resync(struct monitor *monitor)
 		monitor->resync_at_us = loop_now_us(monitor->loop) + RETRY_US;
 		loop_timer_set_earlier(monitor->timer, monitor->resync_at_us);
 	}
-	for (tracked = monitor->registry->by_id; tracked;
-	     tracked = tracked->by_id.next) {
-		if (tracked->netns.addresses_known)
-			read_at_once(monitor, tracked);
-	}
+	read_all(monitor);
 }
 
 static void lost_told(void *user_data)
@@ -531,6 +537,12 @@ size_t monitor_lingering(const struct monitor *monitor,
 			 struct watcher_lingering *ret_lingering, size_t max)
 {
 	return lingering_list(&monitor->lingering, ret_lingering, max);
+}
+
+void monitor_set_max_addresses(struct monitor *monitor, size_t max_addresses)
+{
+	monitor->max_addresses = max_addresses;
+	read_all(monitor);
 }
 
 void monitor_get_stats(const struct monitor *monitor,

@@ -95,6 +95,10 @@ int monitor_observe(struct monitor *monitor, struct tracked *tracked);
 size_t monitor_lingering(const struct monitor *monitor,
 			 struct watcher_lingering *ret_lingering, size_t max);
 
+/** monitor_set_max_addresses() - as in struct monitor_config, from now on; all
+ * addresses that are kept are read again */
+void monitor_set_max_addresses(struct monitor *monitor, size_t max_addresses);
+
 /** monitor_get_stats() - fills in all counters but those of names */
 void monitor_get_stats(const struct monitor *monitor,
 		       struct watcher_stats *ret_stats);

@@ -230,6 +230,11 @@ size_t watcher_lingering(const struct watcher *watcher,
 	return monitor_lingering(watcher->monitor, ret_lingering, max);
 }
 
+void watcher_set_max_addresses(struct watcher *watcher, size_t max_addresses)
+{
+	monitor_set_max_addresses(watcher->monitor, max_addresses);
+}
+
 void watcher_get_stats(const struct watcher *watcher,
 		       struct watcher_stats *ret_stats)
 {

@@ -159,6 +159,10 @@ size_t watcher_pending_names(const struct watcher *watcher,
 size_t watcher_lingering(const struct watcher *watcher,
 			 struct watcher_lingering *ret_lingering, size_t max);
 
+/** watcher_set_max_addresses() - as in struct watcher_config, from now on; all
+ * addresses that are kept are read again */
+void watcher_set_max_addresses(struct watcher *watcher, size_t max_addresses);
+
 /** watcher_get_stats() - fills in all counters */
 void watcher_get_stats(const struct watcher *watcher,
 		       struct watcher_stats *ret_stats);

@@ -29,6 +29,7 @@ static void get_status(struct varlink_call *call, void *user_data)
 		.binder = control->config.binder,
 		.rules = control->config.rules,
 		.consumers = control->config.consumers,
+		.config = control->config.config,
 		.started_us = control->config.started_us,
 	};
 
@@ -67,16 +68,22 @@ static void list_rules(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
 
-	control_rules(call, control->config.rules, control->config.binder);
+	control_rules(call, control->config.rules, control->config.config,
+		      control->config.binder);
 }
 
-static void reload(struct varlink_call *call, void *user_data)
+static void reload_all(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
+	struct control_reload reload = {
+		.rules = control->config.rules,
+		.config = control->config.config,
+	};
 
 	log_info("control: a client asks to reload");
-	control_reloaded(call, control->config.rules,
-			 control->config.reload(control->config.user_data));
+	reload.result = control->config.reload(&reload.changed,
+					       control->config.user_data);
+	control_reloaded(call, &reload);
 }
 
 static void explain(struct varlink_call *call, void *user_data)
@@ -110,7 +117,7 @@ static const struct varlink_method methods[] = {
 	  .handler = list_listeners },
 	{ .name = "GetStats", .handler = get_stats },
 	{ .name = "ListRules", .handler = list_rules },
-	{ .name = "Reload", .handler = reload },
+	{ .name = "Reload", .handler = reload_all },
 	{ .name = "Explain",
 	  .parameters = explain_parameters,
 	  .n_parameters = ARRAY_SIZE(explain_parameters),

@@ -8,6 +8,7 @@
 #include "common/loop.h"
 
 struct binder;
+struct config_store;
 struct consumers;
 struct control;
 struct reconcile;
@@ -17,7 +18,8 @@ struct watcher;
 
 /**
  * struct control_config - whom the service asks; all outlive it
- * @reload:	does what SIGHUP does, before it returns. Return: 0 or -errno.
+ * @reload:	does what SIGHUP does, before it returns; *@ret_changed: which
+ *		settings are others then. Return: 0 or -errno.
  * @started_us:	monotonic
  */
 struct control_config {
@@ -27,7 +29,8 @@ struct control_config {
 	struct reconcile *reconcile;
 	struct consumers *consumers;
 	struct stats *stats;
-	int (*reload)(void *user_data);
+	const struct config_store *config;
+	int (*reload)(uint32_t *ret_changed, void *user_data);
 	void *user_data;
 	uint64_t started_us;
 };

@@ -6,7 +6,9 @@
 
 #include "binder/binder.h"
 #include "common/util.h"
+#include "daemon/config_store.h"
 #include "daemon/control/describe.h"
+#include "daemon/control/describe_config.h"
 #include "daemon/control/describe_rules.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
@@ -118,7 +120,7 @@ static struct rule_list *rule_list_new(struct ruleset *ruleset,
 }
 
 void control_rules(struct varlink_call *call, const struct rule_store *rules,
-		   struct binder *binder)
+		   const struct config_store *config, struct binder *binder)
 {
 	static const struct varlink_array arrays[] = {
 		{ "rules", rules_next },
@@ -134,8 +136,9 @@ void control_rules(struct varlink_call *call, const struct rule_store *rules,
 
 	if (list)
 		varlink_reply_list(call,
-				   json_pack("{s:o}", "files",
-					     describe_files(rules)),
+				   json_pack("{s:o, s:o}", "files",
+					     describe_files(rules), "config",
+					     describe_config(config)),
 				   &reply);
 	else
 		varlink_reply(call, NULL);
@@ -154,19 +157,24 @@ static size_t count_problems(const struct rule_store *rules)
 	return problems;
 }
 
-void control_reloaded(struct varlink_call *call, const struct rule_store *rules,
-		      int result)
+void control_reloaded(struct varlink_call *call,
+		      const struct control_reload *reload)
 {
-	if (result < 0)
+	size_t problems = count_problems(reload->rules) +
+			  config_store_problems(reload->config)->n;
+
+	if (reload->result < 0)
 		varlink_error(call, "ReloadFailed",
 			      json_pack("{s:o, s:s}", "error",
-					describe_errno(-result), "message",
-					strerror(-result)));
+					describe_errno(-reload->result),
+					"message", strerror(-reload->result)));
 	else
-		varlink_reply(call,
-			      json_pack("{s:o, s:o}", "rules",
-					json_count(ruleset_size(
-						rule_store_ruleset(rules))),
-					"problems",
-					json_count(count_problems(rules))));
+		varlink_reply(
+			call,
+			json_pack("{s:o, s:o, s:o, s:o}", "rules",
+				  json_count(ruleset_size(
+					  rule_store_ruleset(reload->rules))),
+				  "problems", json_count(problems), "changed",
+				  describe_settings(reload->changed), "config",
+				  describe_config(reload->config)));
 }

@@ -3,18 +3,32 @@
 #ifndef DAEMON_CONTROL_CONTROL_RULES_H
 #define DAEMON_CONTROL_CONTROL_RULES_H
 
+#include <stdint.h>
+
 struct binder;
+struct config_store;
 struct rule_store;
 struct varlink_call;
 
 /** control_rules() - replies to @call with the rules in force, each with the
  * number of its listeners in @binder */
 void control_rules(struct varlink_call *call, const struct rule_store *rules,
-		   struct binder *binder);
+		   const struct config_store *config, struct binder *binder);
 
-/** control_reloaded() - replies to @call with what is in force after a reload
- * @result:	0, or what was wrong: a negative errno */
-void control_reloaded(struct varlink_call *call, const struct rule_store *rules,
-		      int result);
+/**
+ * struct control_reload - the outcome of a reload
+ * @result:	0, or what was wrong: a negative errno
+ * @changed:	settings
+ */
+struct control_reload {
+	const struct rule_store *rules;
+	const struct config_store *config;
+	int result;
+	uint32_t changed;
+};
+
+/** control_reloaded() - replies to @call with what is in force after it */
+void control_reloaded(struct varlink_call *call,
+		      const struct control_reload *reload);
 
 #endif

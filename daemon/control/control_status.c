@@ -6,6 +6,7 @@
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/control/absent.h"
+#include "daemon/control/describe_config.h"
 #include "daemon/control/describe_rules.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
@@ -100,10 +101,11 @@ static json_t *describe_status(const struct control_status *status)
 	watcher_get_stats(status->watcher, &stats);
 	return json_pack(
 		"{s:s, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:o}",
+		" s:o, s:o}",
 		"version", BERTH_VERSION, "pid", (int)getpid(), "uptime_us",
 		json_count(monotonic_us() - status->started_us), "settled",
-		watcher_settled(status->watcher), "directories",
+		watcher_settled(status->watcher), "config",
+		describe_config(status->config), "directories",
 		describe_directories(status->watcher), "namespaces",
 		json_count(count_namespaces(status->watcher)), "pending",
 		json_count(watcher_pending_names(status->watcher, NULL, 0)),

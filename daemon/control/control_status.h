@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct binder;
+struct config_store;
 struct consumers;
 struct rule_store;
 struct varlink_call;
@@ -20,6 +21,7 @@ struct control_status {
 	struct binder *binder;
 	struct rule_store *rules;
 	struct consumers *consumers;
+	const struct config_store *config;
 	uint64_t started_us;
 };
 

@@ -26,7 +26,7 @@ static json_t *describe_problem(const struct rules_error *error)
 			 json_text(error->message));
 }
 
-static json_t *describe_problems(const struct rules_errors *errors)
+json_t *describe_problems(const struct rules_errors *errors)
 {
 	json_t *array = json_array();
 

@@ -11,6 +11,7 @@
 
 struct rule_info;
 struct rule_store;
+struct rules_errors;
 
 /** describe_rule() - the type Rule; @counts: its listeners
  * Return: a new reference, or NULL: no memory. */
@@ -20,5 +21,9 @@ json_t *describe_rule(const struct rule_info *info,
 /** describe_files() - an array of RuleFile: all that were read
  * Return: a new reference, or NULL: no memory. */
 json_t *describe_files(const struct rule_store *rules);
+
+/** describe_problems() - an array of Problem. Return: a new reference, or NULL:
+ * no memory. */
+json_t *describe_problems(const struct rules_errors *errors);
 
 #endif

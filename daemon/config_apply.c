@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/* config_apply.c - makes changed settings take effect in a running berthd */
+#include "daemon/config_apply.h"
+
+#include "binder/binder.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "daemon/config.h"
+#include "daemon/consumers/consumers.h"
+#include "daemon/reconcile.h"
+#include "daemon/relay_process.h"
+#include "watcher/watcher.h"
+
+size_t config_max_listeners(const struct config *config,
+			    size_t listeners_possible)
+{
+	return config->max_listeners ? config->max_listeners
+				     : listeners_possible;
+}
+
+static void apply_timeouts(const struct config_targets *targets,
+			   const struct config *config)
+{
+	const struct consumers_timeouts timeouts = {
+		.orphan_ms = config->orphan_timeout_us / USEC_PER_MSEC,
+		.drain_ms = config->drain_timeout_us / USEC_PER_MSEC,
+	};
+
+	consumers_set_timeouts(targets->consumers, &timeouts);
+}
+
+static void apply_relay(const struct config_targets *targets,
+			const struct config *config)
+{
+	if (targets->relay)
+		relay_process_set(targets->relay, (unsigned int)config->workers,
+				  config->log_level);
+}
+
+static void apply_setting(const struct config_targets *targets,
+			  const struct config *config,
+			  enum config_setting setting)
+{
+	switch (setting) {
+	case CONFIG_WORKERS:
+		apply_relay(targets, config);
+		break;
+	case CONFIG_MAX_LISTENERS:
+		binder_set_max_listeners(
+			targets->binder,
+			config_max_listeners(config,
+					     targets->listeners_possible));
+		break;
+	case CONFIG_MAX_LISTENERS_PER_NETNS:
+		reconcile_set_max_per_netns(targets->reconcile,
+					    config->max_per_netns);
+		break;
+	case CONFIG_MAX_ADDRESSES:
+		watcher_set_max_addresses(targets->watcher,
+					  config->max_addresses);
+		break;
+	case CONFIG_LOG_LEVEL:
+		log_set_level(config->log_level);
+		apply_relay(targets, config);
+		break;
+	case CONFIG_ORPHAN_TIMEOUT:
+	case CONFIG_DRAIN_TIMEOUT:
+		apply_timeouts(targets, config);
+		break;
+	case CONFIG_CONSUMERS:
+	case CONFIG_NETNS_DIR:
+	case CONFIG_RULES:
+	case CONFIG_RUNTIME_DIR:
+	case CONFIG_RELAY_USER:
+	case CONFIG_RELAY_PROGRAM:
+	case CONFIG_NETLINK_BUFFER:
+		break;
+	}
+}
+
+void config_apply(const struct config_targets *targets,
+		  const struct config *config, uint32_t changed)
+{
+	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
+		if (changed & UINT32_C(1) << i)
+			apply_setting(targets, config, (enum config_setting)i);
+	}
+}
