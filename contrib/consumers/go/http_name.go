@@ -83,6 +83,10 @@ func (c *conn) ReadFrom(reader io.Reader) (int64, error) {
 // everything: a socket that is closed before lives on in the kernel, where
 // nothing can reset it any more, and keeps a deleted namespace alive.
 func (c *conn) Close() error {
+	if c.isAborted() {
+		c.reset()
+		return nil
+	}
 	c.once.Do(func() {
 		_ = c.TCPConn.CloseWrite()
 		go c.end()
@@ -96,7 +100,7 @@ func (c *conn) end() {
 	for time.Now().Before(deadline) && unsent(c.TCPConn) > 0 && !c.isAborted() {
 		time.Sleep(throughEvery)
 	}
-	if unsent(c.TCPConn) > 0 {
+	if unsent(c.TCPConn) > 0 || c.isAborted() {
 		_ = c.TCPConn.SetLinger(0) // a reset
 	}
 	c.close()
@@ -234,13 +238,13 @@ func (s *server) Counts() Counts {
 	return counts
 }
 
-// Withdraw ends it, with abort at once.
+// Withdraw ends it, with abort at once: before net/http ends anything its way.
 func (s *server) Withdraw(abort bool) {
-	closeOnce(s.withdrew)
 	if abort {
 		closeOnce(s.aborted)
 		s.resetAll()
 	}
+	closeOnce(s.withdrew)
 }
 
 // Of one goroutine: the one that berthd's messages come to.
