@@ -108,12 +108,20 @@ static int set_stats_rules(struct berthd *berthd)
 	return r;
 }
 
+static void set_consumers_rules(struct berthd *berthd)
+{
+	if (consumers_set_rules(berthd->consumers,
+				rule_store_ruleset(berthd->rules)) < 0)
+		log_error("out of memory: a consumer has no socket");
+}
+
 static void rules_changed(void *user_data)
 {
 	struct berthd *berthd = user_data;
 
 	log_rules(berthd->rules);
 	(void)set_stats_rules(berthd); /* it counts for the earlier ones */
+	set_consumers_rules(berthd);
 	reconcile_rules_changed(berthd->reconcile);
 }
 
@@ -232,13 +240,12 @@ static struct listener *find_listener(uint64_t id, void *user_data)
 	return binder_find(berthd->binder, id);
 }
 
-static void consumer_counted(uint64_t id, struct service *service,
-			     const struct berth_counts *counts, bool final,
+static void consumer_counted(const struct consumer_count *count,
 			     void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	stats_counted(berthd->stats, id, service, counts, final);
+	stats_counted(berthd->stats, count);
 }
 
 static void consumer_stats_changed(void *user_data)
@@ -491,6 +498,11 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 	if (r < 0)
 		return log_watch_error(r, "the rules");
 	log_rules(berthd->rules);
+	set_consumers_rules(berthd);
+	r = consumers_open_doors(berthd->consumers, config->runtime_dir);
+	if (r < 0)
+		return log_error_errno(r, "cannot make '%s/consumers'",
+				       config->runtime_dir);
 	r = set_stats_rules(berthd);
 	return r < 0 ? r : keep_stats(berthd, config);
 }

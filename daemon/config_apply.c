@@ -68,6 +68,10 @@ static void apply_setting(const struct config_targets *targets,
 		apply_timeouts(targets, config);
 		break;
 	case CONFIG_CONSUMERS:
+		if (consumers_configure(targets->consumers, config->consumers,
+					config->n_consumers) < 0)
+			log_error("out of memory: a consumer has no socket");
+		break;
 	case CONFIG_NETNS_DIR:
 	case CONFIG_RULES:
 	case CONFIG_RUNTIME_DIR:

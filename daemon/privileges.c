@@ -36,6 +36,7 @@ static const struct {
 	  "to open names that others created" },
 	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false,
 	  "to follow links into /proc/PID/ns/net" },
+	{ CAP_CHOWN, "CAP_CHOWN", false, "to give consumers their sockets" },
 	{ CAP_SETUID, "CAP_SETUID", true,
 	  "to start berth-relay as its own user" },
 	{ CAP_SETGID, "CAP_SETGID", true,

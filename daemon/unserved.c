@@ -34,8 +34,6 @@ const char *unserved_reason(const struct listener_spec *spec)
 	const struct service *service = spec->service;
 	const char *reason;
 
-	if (service->action == SERVICE_HANDOFF)
-		return "not yet: handoff to other programs";
 	if (!service_proxy_fits(service->proxy, spec->endpoint.protocol))
 		return "not served: proxy_protocol, which has no SCTP";
 	if (service->transparent && !may_be_transparent)

@@ -12,8 +12,7 @@ void unserved_init(void);
 
 /**
  * unserved_reason() - may a listener for @spec be opened?
- * Return: NULL, or a static text: "not yet: …", "not served: …", or what is
- * missing.
+ * Return: NULL, or a static text: "not served: …", or what is missing.
  */
 const char *unserved_reason(const struct listener_spec *spec);
 

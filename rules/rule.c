@@ -145,9 +145,12 @@ void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		       struct rule_info *ret_info)
 {
 	const struct rule *rule;
+	const char *consumer = NULL;
 
 	assert(index < ruleset->n_rules);
 	rule = ruleset->rules[index];
+	if (rule->action == SERVICE_HANDOFF && rule->n_listens > 0)
+		consumer = rule->listens[0].service->consumer;
 	*ret_info = (struct rule_info){
 		.name = rule->name,
 		.file = rule->file,
@@ -156,5 +159,6 @@ void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		.match = rule->match_text,
 		.listen = rule->listen_text,
 		.serve = rule->serve_text,
+		.consumer = consumer,
 	};
 }

@@ -24,6 +24,16 @@
  * about a millisecond's work. */
 #define RECEIVE_BYTES (16 * 1024)
 
+void consumer_free_connection(struct consumer_connection *conn)
+{
+	DL_DELETE(conn->consumer->connections, conn);
+	loop_source_free(conn->source);
+	(void)close(conn->fd); /* nothing is buffered in it */
+	consumer_sockets_clear(&conn->sockets);
+	withdrawals_clear(&conn->withdrawals);
+	free(conn);
+}
+
 void consumer_close(struct consumer_connection *conn)
 {
 	struct consumer *consumer = conn->consumer;
@@ -32,12 +42,7 @@ void consumer_close(struct consumer_connection *conn)
 		consumer_forget_deliveries(consumer);
 		consumer->current = NULL;
 	}
-	DL_DELETE(consumer->connections, conn);
-	loop_source_free(conn->source);
-	(void)close(conn->fd); /* nothing is buffered in it */
-	consumer_sockets_clear(&conn->sockets);
-	withdrawals_clear(&conn->withdrawals);
-	free(conn);
+	consumer_free_connection(conn);
 	consumer->all->ops.stats_changed(consumer->all->user_data);
 }
 
@@ -64,13 +69,19 @@ static void consumer_released(struct consumer_connection *conn,
 	struct withdrawal *withdrawal =
 		withdrawals_find(&conn->withdrawals, reply->id);
 	struct consumers *consumers = conn->consumer->all;
+	struct consumer_count count = {
+		.id = reply->id,
+		.connection = conn->number,
+		.counts = &reply->counts,
+		.final = true,
+	};
 	uint64_t netns_id;
 
 	if (!withdrawal)
 		return;
 	netns_id = withdrawal->netns_id;
-	consumers->ops.counted(reply->id, withdrawal->service, &reply->counts,
-			       /* final= */ true, consumers->user_data);
+	count.service = withdrawal->service;
+	consumers->ops.counted(&count, consumers->user_data);
 	withdrawals_remove(&conn->withdrawals, withdrawal);
 	consumers->ops.released(netns_id, consumers->user_data);
 }
@@ -193,6 +204,37 @@ static void consumer_ready(uint32_t events, void *user_data)
 		consumer_lost(conn, EIO, "cannot wait for it");
 }
 
+static void consumer_end_oldest(struct consumer *consumer)
+{
+	struct consumer_connection *conn, *oldest = NULL;
+	size_t n = 0;
+
+	DL_FOREACH (consumer->connections, conn) {
+		if (!conn->draining_since_us)
+			continue;
+		if (!oldest)
+			oldest = conn;
+		n++;
+	}
+	if (n > CONSUMER_DRAINING_MAX)
+		consumer_lost(oldest, EBUSY,
+			      "others have taken over again and again");
+}
+
+void consumer_take_over(struct consumer *consumer)
+{
+	struct consumer_connection *conn = consumer->current;
+	int r = consumer_withdraw_all(conn);
+
+	consumer_forget_deliveries(consumer);
+	consumer->current = NULL;
+	conn->draining_since_us = loop_now_us(consumer->all->loop);
+	conn->taken_over_queued = true;
+	if (r < 0) /* without a connection it lets go of all */
+		consumer_lost(conn, ENOMEM, "cannot withdraw its listeners");
+	consumer_end_oldest(consumer);
+}
+
 int consumer_connect(struct consumer *consumer, int fd,
 		     const struct consumer_peer *peer)
 {
@@ -203,7 +245,9 @@ int consumer_connect(struct consumer *consumer, int fd,
 	if (conn) {
 		*conn = (struct consumer_connection){
 			.consumer = consumer,
+			.number = ++consumer->all->last_connection,
 			.peer = *peer,
+			.since_us = loop_now_us(consumer->all->loop),
 			.fd = fd,
 		};
 		r = loop_add(consumer->all->loop, fd, EPOLLIN, consumer_ready,

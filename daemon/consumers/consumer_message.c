@@ -99,12 +99,14 @@ static int parse_hello(json_t *message, struct consumer_reply *reply)
 	struct consumer_hello *hello = &reply->hello;
 	json_int_t version = 0;
 	const char *name = "";
+	int takeover = 0;
 
-	if (json_unpack(message, "{s?I, s?s}", "version", &version, "name",
-			&name) < 0)
+	if (json_unpack(message, "{s?I, s?s, s?b}", "version", &version, "name",
+			&name, "takeover", &takeover) < 0)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_HELLO;
 	hello->version = version;
+	hello->takeover = takeover;
 	(void)snprintf(hello->name, sizeof(hello->name), "%s",
 		       name); /* cut is fine: for people */
 	return 0;

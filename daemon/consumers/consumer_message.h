@@ -21,6 +21,9 @@ struct netns;
 #define CONSUMER_NETNS_GONE_MAX 64
 #define CONSUMER_NAME_MAX 64 /* of the free text in `hello` */
 
+/** The message that says that another connection has taken over. */
+#define CONSUMER_TAKEN_OVER_TEXT "{\"type\":\"taken_over\"}"
+
 enum consumer_reply_type {
 	CONSUMER_REPLY_HELLO,
 	CONSUMER_REPLY_RELEASED,
@@ -36,10 +39,12 @@ enum consumer_reply_type {
  * struct consumer_hello - what a consumer says first
  * @version:	of the protocol; 0: it said none
  * @name:	free text, cut to what there is room for
+ * @takeover:	it wants the listeners of the connection that has them
  */
 struct consumer_hello {
 	int64_t version;
 	char name[CONSUMER_NAME_MAX];
+	bool takeover;
 };
 
 /**

@@ -2,10 +2,11 @@
 /* consumer_send.c - what goes out on one connection, and in which order
  *
  * Theory of operation: nothing is queued as a message. What is to be sent next
- * is derived from what the consumer does not know yet: first what frees a
- * namespace (withdrawals, and sockets to be closed), then a request for counts,
- * then listeners and answers to socket requests in turns. Sending never blocks:
- * what the socket does not take now is derived again later.
+ * is derived from what the consumer does not know yet: first that another
+ * connection has taken over, then what frees a namespace (withdrawals, and
+ * sockets to be closed), then a request for counts, then listeners and answers
+ * to socket requests in turns. Sending never blocks: what the socket does not
+ * take now is derived again later.
  */
 #include "daemon/consumers/consumers_internal.h"
 
@@ -43,6 +44,15 @@ static int consumer_send(struct consumer_connection *conn, const char *text,
 			 int fd)
 {
 	return consumer_sent(conn, consumer_message_send(conn->fd, text, fd));
+}
+
+static int consumer_send_taken_over(struct consumer_connection *conn)
+{
+	int r = consumer_send(conn, CONSUMER_TAKEN_OVER_TEXT, -1);
+
+	if (r > 0)
+		conn->taken_over_queued = false;
+	return r;
 }
 
 static int consumer_send_withdrawal(struct consumer_connection *conn)
@@ -174,8 +184,9 @@ bool consumer_step(struct consumer_connection *conn)
 	if (conn->blocked)
 		return false;
 	for (int i = 0; i < SLICE_MESSAGES && r > 0; i++) {
-		/* First what frees a namespace. */
-		if (conn->withdrawals.queue)
+		if (conn->taken_over_queued)
+			r = consumer_send_taken_over(conn);
+		else if (conn->withdrawals.queue)
 			r = consumer_send_withdrawal(conn);
 		else if (conn->sockets.gone)
 			r = consumer_sent(

@@ -54,8 +54,19 @@ struct consumer *consumer_get(struct consumers *consumers, const char *name)
 		free(consumer);
 		return NULL;
 	}
+	consumer_init_access(consumer);
 	LL_APPEND(consumers->list, consumer);
 	return consumer;
+}
+
+void consumer_free(struct consumer *consumer)
+{
+	assert(!consumer->queue && !consumer->done);
+	while (consumer->connections)
+		consumer_free_connection(consumer->connections);
+	door_free(consumer->door);
+	free(consumer->name);
+	free(consumer);
 }
 
 struct consumer_connection *connection_first(const struct consumers *consumers)
@@ -150,6 +161,13 @@ static void consumers_timeout(void *user_data)
 		next = connection_next(conn);
 		consumer_timeout(conn);
 	}
+	if (!consumers->doors_retry_us)
+		return;
+	if (consumers->doors_retry_us <= loop_now_us(consumers->loop))
+		consumers_update_doors(consumers);
+	else
+		loop_timer_set_earlier(consumers->timer,
+				       consumers->doors_retry_us);
 }
 
 static void consumer_welcome(struct consumer *consumer, int fd,
@@ -193,13 +211,21 @@ static void consumer_said_hello(const char *name, int fd,
 	struct consumers *consumers = user_data;
 	struct consumer *consumer = consumer_get(consumers, name);
 
-	(void)hello;
-	if (!consumer)
+	if (!consumer) {
 		(void)close(fd); /* no memory: it tries again */
-	else if (consumer->current)
+		return;
+	}
+	if (consumer->current && !hello->takeover) {
 		consumer_busy(consumer, fd);
-	else
-		consumer_welcome(consumer, fd, peer);
+		return;
+	}
+	if (consumer->current) {
+		log_info("consumer '%s': pid %d takes over from pid %d",
+			 consumer->name, peer->pid,
+			 consumer->current->peer.pid);
+		consumer_take_over(consumer);
+	}
+	consumer_welcome(consumer, fd, peer);
 }
 
 int consumers_new(struct loop *loop, const struct consumers_ops *ops,
@@ -220,8 +246,11 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->ops = *ops;
 	consumers->user_data = user_data;
 	consumers->list = NULL;
+	consumers->last_connection = 0;
 	consumers->handshakes = NULL;
 	consumers->max_draining_per_netns = DRAINING_MAX_PER_NETNS;
+	consumers->dir = NULL;
+	consumers->doors_retry_us = 0;
 	consumers->timeouts = (struct consumers_timeouts){
 		.orphan_ms = ORPHAN_TIMEOUT_MS,
 		.drain_ms = DRAIN_TIMEOUT_MS,
@@ -246,15 +275,11 @@ struct consumers *consumers_free(struct consumers *consumers)
 
 	if (!consumers)
 		return NULL;
-	LL_FOREACH_SAFE (consumers->list, consumer, tmp) {
-		assert(!consumer->queue &&
-		       !consumer->done); /* the binder closed all before */
-		while (consumer->connections)
-			consumer_close(consumer->connections);
-		free(consumer->name);
-		free(consumer);
-	}
+	/* The binder closed all listeners before. */
+	LL_FOREACH_SAFE (consumers->list, consumer, tmp)
+		consumer_free(consumer);
 	handshakes_free(consumers->handshakes);
+	free(consumers->dir);
 	loop_timer_free(consumers->timer);
 	free(consumers);
 	return NULL;
@@ -273,6 +298,7 @@ int consumers_attach(struct consumers *consumers, const char *name, int fd,
 	const struct consumer_peer peer = {
 		.pid = pid,
 		.uid = geteuid(),
+		.gid = getegid(),
 	};
 
 	if (!consumer) {

@@ -16,10 +16,27 @@
 #include "common/loop.h"
 
 struct berth_counts;
+struct consumer_config;
 struct consumers;
 struct endpoint;
 struct netns;
+struct ruleset;
 struct socket_request;
+
+/**
+ * struct consumer_count - what one connection counted of a listener
+ * @id:		of the listener, which has or had @service
+ * @connection:	a number; a consumer that was taken over and the one that took
+ *		over both count for the same listener
+ * @final:	the listener is released, and no more will come
+ */
+struct consumer_count {
+	uint64_t id;
+	uint64_t connection;
+	struct service *service;
+	const struct berth_counts *counts;
+	bool final;
+};
 
 /**
  * struct consumers_ops - what the consumers' owner provides
@@ -27,8 +44,7 @@ struct socket_request;
  * @find_listener: the open listener with that id; may return NULL
  * @released:	a consumer let go of a listener of that namespace: its port may
  *		be free for another one now
- * @counted:	what a consumer counted of the listener @id, which has or had
- *		@service; when @final it is released, and no more will come
+ * @counted:	what a consumer counted of a listener
  * @stats_changed: consumers_stats_waiting() may be less now
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
  * @lost:	a consumer's connection ended, or was ended because it did not
@@ -38,9 +54,7 @@ struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
 	struct listener *(*find_listener)(uint64_t id, void *user_data);
 	void (*released)(uint64_t netns_id, void *user_data);
-	void (*counted)(uint64_t id, struct service *service,
-			const struct berth_counts *counts, bool final,
-			void *user_data);
+	void (*counted)(const struct consumer_count *count, void *user_data);
 	void (*stats_changed)(void *user_data);
 	int (*mint)(const struct listener *listener,
 		    const struct socket_request *request, int *ret_fd,
@@ -60,6 +74,33 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 /** consumers_free() - closes all connections; to be called when the binder has
  * closed every listener. NULL is fine. Returns NULL. */
 struct consumers *consumers_free(struct consumers *consumers);
+
+/**
+ * consumers_configure() - sets the entries of the configuration, all of them
+ * @list:	borrowed for the call
+ *
+ * A consumer without an entry has a socket that only root and our own user may
+ * use. Sockets change at once; connections stay.
+ * Return: 0; -ENOMEM: some have no socket.
+ */
+int consumers_configure(struct consumers *consumers,
+			const struct consumer_config *list, size_t n);
+
+/**
+ * consumers_set_rules() - another ruleset is in force: the consumers that it
+ * names have a socket
+ * Return: 0; -ENOMEM: some have none.
+ */
+int consumers_set_rules(struct consumers *consumers,
+			const struct ruleset *ruleset);
+
+/**
+ * consumers_open_doors() - makes the directory RUNTIME_DIR/consumers; from now
+ * on consumers may connect there
+ * Return: 0; -ENOMEM; as doors_dir_make(). A socket that cannot be opened is
+ * logged and tried again.
+ */
+int consumers_open_doors(struct consumers *consumers, const char *runtime_dir);
 
 /** struct consumers_timeouts - what consumers are told, in milliseconds: when
  * they let go of everything without berthd, and when connections end whose

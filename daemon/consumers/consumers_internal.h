@@ -11,6 +11,7 @@
 #include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumer_sockets.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/consumers/door.h"
 #include "daemon/consumers/handshake.h"
 #include "daemon/consumers/withdrawals.h"
 
@@ -50,6 +51,11 @@ struct stats_request {
 
 /**
  * struct consumer_connection - one connection of a consumer
+ * @number:	of no other connection
+ * @since_us:	when it was welcomed
+ * @draining_since_us: when another connection has taken over the listeners; 0:
+ *		this one gets them
+ * @taken_over_queued: it is not told so yet
  * @blocked:	the socket is full: wait for EPOLLOUT
  * @pause_until_us: no listener is sent before
  * @withdrawals, @sockets: what it holds, and is to let go of one day
@@ -57,7 +63,11 @@ struct stats_request {
  */
 struct consumer_connection {
 	struct consumer *consumer;
+	uint64_t number;
 	struct consumer_peer peer;
+	uint64_t since_us;
+	uint64_t draining_since_us;
+	bool taken_over_queued;
 	int fd;
 	struct loop_source *source;
 	bool blocked;
@@ -71,6 +81,10 @@ struct consumer_connection {
 
 /**
  * struct consumer - one program, connected or not
+ * @named:	a rule in force names it
+ * @configured:	so does the configuration
+ * @access:	who may be this consumer
+ * @door:	where it connects; NULL: nowhere
  * @short_limit: of log lines that it is short of something
  * @current:	the connection that gets the listeners; NULL: it is absent
  * @connections: @current, and those that drain, oldest first
@@ -80,6 +94,10 @@ struct consumer_connection {
 struct consumer {
 	struct consumers *all;
 	char *name;
+	bool named;
+	bool configured;
+	struct door_access access;
+	struct door *door;
 	struct log_ratelimit short_limit;
 	struct consumer_connection *current;
 	struct consumer_connection *connections;
@@ -94,7 +112,10 @@ struct consumer {
  * struct consumers - all of them
  * @max_draining_per_netns: listeners of one namespace that one connection may
  *		have while they drain
- * @timer:	for withdrawals and for pauses
+ * @timer:	for withdrawals, for pauses, and for @doors_retry_us
+ * @dir:	where the sockets are; NULL: nowhere yet
+ * @doors_retry_us: when to open those that could not be opened; 0: all are
+ * @last_connection: the number of the newest one
  * @buffer:	for one message at a time
  */
 struct consumers {
@@ -105,15 +126,27 @@ struct consumers {
 	struct loop_timer *timer;
 	struct handshakes *handshakes;
 	struct consumers_timeouts timeouts;
+	char *dir;
+	uint64_t doors_retry_us;
 	struct consumer *list;
+	uint64_t last_connection;
 	char buffer[CONSUMER_REPLY_MAX];
 };
 
 /* consumers.c: all of them */
 
+/** Connections of one consumer that drain at a time. A program that upgrades
+ * itself leaves one; more are there only if it does so while connections that
+ * are hours old go on. */
+#define CONSUMER_DRAINING_MAX 4
+
 /** consumer_get() - the consumer named @name, made when missing; NULL: no
  * memory */
 struct consumer *consumer_get(struct consumers *consumers, const char *name);
+
+/** consumer_free() - closes what it has, and tells nobody. It must have no
+ * delivery, and be taken from the list. */
+void consumer_free(struct consumer *consumer);
 
 /** connection_first() - the first connection of all consumers, or NULL */
 struct consumer_connection *connection_first(const struct consumers *consumers);
@@ -126,6 +159,15 @@ connection_next(const struct consumer_connection *conn);
  * or was to be released */
 void consumer_watch(struct consumer_connection *conn);
 
+/* consumers_doors.c: where they connect */
+
+/** consumer_init_access() - only we and root may be this consumer */
+void consumer_init_access(struct consumer *consumer);
+
+/** consumers_update_doors() - opens and closes sockets, and forgets consumers
+ * that nobody names and that have nothing */
+void consumers_update_doors(struct consumers *consumers);
+
 /* consumer.c: its connections */
 
 /**
@@ -137,6 +179,18 @@ void consumer_watch(struct consumer_connection *conn);
  */
 int consumer_connect(struct consumer *consumer, int fd,
 		     const struct consumer_peer *peer);
+
+/**
+ * consumer_take_over() - has the current connection give way to another
+ *
+ * It is told, asked to let go of every listener that it was ever sent, and
+ * drains. If there are too many such connections, the oldest ends.
+ */
+void consumer_take_over(struct consumer *consumer);
+
+/** consumer_free_connection() - ends and frees a connection, and tells nobody
+ */
+void consumer_free_connection(struct consumer_connection *conn);
 
 /** consumer_close() - ends and frees a connection: what it knew is unknown
  * again */
@@ -177,6 +231,12 @@ struct delivery *consumer_next_delivery(const struct consumer_connection *conn);
  * connection */
 struct delivery *consumer_delivery(const struct consumer_connection *conn,
 				   uint64_t id);
+
+/**
+ * consumer_withdraw_all() - has a connection let go of all that it was sent
+ * Return: 0 or -ENOMEM.
+ */
+int consumer_withdraw_all(struct consumer_connection *conn);
 
 /** consumer_forget_deliveries() - nobody has any of the consumer's listeners */
 void consumer_forget_deliveries(struct consumer *consumer);

@@ -38,18 +38,18 @@ int consumer_counted(struct consumer_connection *conn,
 {
 	struct consumers *consumers = conn->consumer->all;
 	struct berth_counts counts;
-	struct service *service;
-	uint64_t id;
+	struct consumer_count count = {
+		.connection = conn->number,
+		.counts = &counts,
+	};
 	int r;
 
 	if (!conn->stats.since_us || reply->request != conn->stats.number)
 		return 0; /* nobody waits for it any more */
-	while ((r = consumer_reply_next(reply, &id, &counts)) > 0) {
-		service = consumer_service(conn, id);
-		if (service)
-			consumers->ops.counted(id, service, &counts,
-					       /* final= */ false,
-					       consumers->user_data);
+	while ((r = consumer_reply_next(reply, &count.id, &counts)) > 0) {
+		count.service = consumer_service(conn, count.id);
+		if (count.service)
+			consumers->ops.counted(&count, consumers->user_data);
 	}
 	if (r == 0 && !reply->more) {
 		conn->stats.since_us = 0;

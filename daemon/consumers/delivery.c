@@ -120,9 +120,8 @@ void consumer_forget_deliveries(struct consumer *consumer)
 		delivery->sent = false;
 }
 
-/* Has the consumer told to let go of @listener. */
-static void consumer_withdraw(struct consumer_connection *conn,
-			      const struct listener *listener)
+static int withdraw(struct consumer_connection *conn,
+		    const struct listener *listener)
 {
 	const struct consumers *consumers = conn->consumer->all;
 	const struct withdrawals_limits limits = {
@@ -130,8 +129,38 @@ static void consumer_withdraw(struct consumer_connection *conn,
 		.max_per_netns = consumers->max_draining_per_netns,
 	};
 
-	if (withdrawals_add(&conn->withdrawals, listener, &limits,
-			    monotonic_us()) == 0) {
+	return withdrawals_add(&conn->withdrawals, listener, &limits,
+			       monotonic_us());
+}
+
+static int withdraw_sent(struct consumer_connection *conn,
+			 const struct delivery *list)
+{
+	const struct delivery *delivery;
+
+	DL_FOREACH (list, delivery) {
+		if (delivery->sent && withdraw(conn, delivery->listener) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int consumer_withdraw_all(struct consumer_connection *conn)
+{
+	int r = withdraw_sent(conn, conn->consumer->queue);
+
+	if (r == 0)
+		r = withdraw_sent(conn, conn->consumer->done);
+	if (r == 0)
+		consumer_watch(conn);
+	return r;
+}
+
+/* Has the consumer told to let go of @listener. */
+static void consumer_withdraw(struct consumer_connection *conn,
+			      const struct listener *listener)
+{
+	if (withdraw(conn, listener) == 0) {
 		consumer_watch(conn);
 		return;
 	}

@@ -42,6 +42,7 @@ enum denial {
 struct consumer_peer {
 	pid_t pid;
 	uid_t uid;
+	gid_t gid;
 	char name[CONSUMER_NAME_MAX];
 };
 

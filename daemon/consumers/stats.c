@@ -60,10 +60,23 @@ struct rule_total {
 	struct berth_counts counts;
 };
 
-/** struct sample - what was collected of listener @id */
+/** struct sample_part - what one connection counted */
+struct sample_part {
+	uint64_t connection;
+	struct berth_counts counts;
+	struct sample_part *next;
+};
+
+/**
+ * struct sample - what was collected of listener @id
+ * @service:	a reference
+ * @parts:	of the connections that have it or still have connections of it
+ * @counts:	their sum
+ */
 struct sample {
 	uint64_t id;
-	struct service *service; /* a reference */
+	struct service *service;
+	struct sample_part *parts;
 	struct berth_counts counts;
 	UT_hash_handle hh;
 };
@@ -278,6 +291,12 @@ static struct sample *find_sample(struct sample *samples, uint64_t id)
 
 static void sample_free(struct sample **samples, struct sample *sample)
 {
+	struct sample_part *part;
+
+	while ((part = sample->parts)) {
+		LL_DELETE(sample->parts, part);
+		free(part);
+	}
 	HASH_DEL(*samples, sample);
 	service_unref(sample->service);
 	free(sample);
@@ -308,24 +327,75 @@ static struct sample *sample_new(struct sample **samples, uint64_t id,
 	return sample;
 }
 
-void stats_counted(struct stats *stats, uint64_t id, struct service *service,
-		   const struct berth_counts *counts, bool final)
+static struct sample_part *find_part(const struct sample *sample,
+				     uint64_t connection)
 {
-	struct sample *sample = find_sample(stats->samples, id);
+	struct sample_part *part;
 
-	if (final) {
+	LL_FOREACH (sample->parts, part) {
+		if (part->connection == connection)
+			return part;
+	}
+	return NULL;
+}
+
+static void sample_add_up(struct sample *sample)
+{
+	const struct sample_part *part;
+
+	sample->counts = (struct berth_counts){ .accepted = 0 };
+	LL_FOREACH (sample->parts, part)
+		stats_counts_add(&sample->counts, &part->counts);
+}
+
+/* A connection counted this of the listener so far. */
+static int sample_set(struct sample *sample, const struct consumer_count *count)
+{
+	struct sample_part *part = find_part(sample, count->connection);
+
+	if (!part) {
+		part = malloc(sizeof(*part));
+		if (!part)
+			return -ENOMEM;
+		part->connection = count->connection;
+		LL_PREPEND(sample->parts, part);
+	}
+	part->counts = *count->counts;
+	sample_add_up(sample);
+	return 0;
+}
+
+/* A connection counts no more of the listener. */
+static void sample_end(struct stats *stats, struct sample *sample,
+		       uint64_t connection)
+{
+	struct sample_part *part = find_part(sample, connection);
+
+	if (part) {
+		LL_DELETE(sample->parts, part);
+		free(part);
+	}
+	if (sample->parts)
+		sample_add_up(sample);
+	else
+		sample_free(&stats->samples, sample);
+}
+
+void stats_counted(struct stats *stats, const struct consumer_count *count)
+{
+	struct sample *sample = find_sample(stats->samples, count->id);
+
+	if (count->final) {
 		if (sample)
-			sample_free(&stats->samples, sample);
-		add_final(stats, service, counts);
+			sample_end(stats, sample, count->connection);
+		add_final(stats, count->service, count->counts);
 		return;
 	}
 	if (!stats->deadline_us)
 		return; /* too late for the collection that it answers */
 	if (!sample)
-		sample = sample_new(&stats->samples, id, service);
-	if (sample)
-		sample->counts = *counts;
-	else
+		sample = sample_new(&stats->samples, count->id, count->service);
+	if (!sample || sample_set(sample, count) < 0)
 		stats->failed = true;
 }
 

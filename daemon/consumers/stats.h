@@ -10,10 +10,10 @@
 #include "common/loop.h"
 
 struct berth_counts;
+struct consumer_count;
 struct consumers;
 struct listener;
 struct ruleset;
-struct service;
 struct stats;
 struct stats_result;
 
@@ -76,8 +76,7 @@ void stats_cancel(struct stats *stats, struct stats_waiter *waiter);
 
 /** stats_counted() - from the consumers, see @counted of struct consumers_ops
  */
-void stats_counted(struct stats *stats, uint64_t id, struct service *service,
-		   const struct berth_counts *counts, bool final);
+void stats_counted(struct stats *stats, const struct consumer_count *count);
 
 /** stats_consumers_changed() - from the consumers: when none of those that were
  * asked is waited for any more, the waiters are told, from the loop */

@@ -57,15 +57,10 @@ static void released(uint64_t netns_id, void *user_data)
 	assert(netns_id == NETNS_ID || netns_id == NETNS_ID + 1);
 }
 
-static void counted(uint64_t id, struct service *service,
-		    const struct berth_counts *counts, bool final,
-		    void *user_data)
+static void counted(const struct consumer_count *count, void *user_data)
 {
-	(void)id;
-	(void)counts;
-	(void) final;
 	(void)user_data;
-	assert(service);
+	assert(count->service && count->connection);
 }
 
 static void stats_changed(void *user_data)

@@ -384,11 +384,11 @@ def test_relay_user_by_default(world):
 
 
 # include/uapi/linux/capability.h
-CAPABILITIES = {"DAC_READ_SEARCH": 2, "KILL": 5, "SETGID": 6, "SETUID": 7,
-                "SETPCAP": 8, "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11,
+CAPABILITIES = {"CHOWN": 0, "DAC_READ_SEARCH": 2, "KILL": 5, "SETGID": 6,
+                "SETUID": 7, "SETPCAP": 8, "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11,
                 "NET_ADMIN": 12, "SYS_PTRACE": 19, "SYS_ADMIN": 21}
 # SYS_PTRACE is what links into /proc/PID/ns/net need.
-NEEDED = {"DAC_READ_SEARCH", "NET_BIND_SERVICE", "NET_BROADCAST",
+NEEDED = {"CHOWN", "DAC_READ_SEARCH", "NET_BIND_SERVICE", "NET_BROADCAST",
           "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"}
 # To start the relay as another user again after a crash, and to end it.
 FOR_THE_RELAY = {"SETUID", "SETGID", "SETPCAP", "KILL"}

@@ -31,7 +31,8 @@ def berthd(world, netns):
                  match={"address": "10.0.0.0/8"}),
             rule(name="other", namespace="red-*", port=9001),
             rule(name="shadowed"),
-            rule(name="hand", port=9002, handoff="envoy")),
+            rule(name="refused", port=9002, forward={
+                "to": "127.0.0.1:9002", "namespace": "n"})),
         "b.yaml": "rules:\n  - bogus: 1\n"})
 
 
@@ -95,8 +96,8 @@ def test_listeners(berthd, netns):
     assert web["namespace_id"] == netns.cookie()
     assert web["protocol"] == "tcp" and web["action"] == "respond"
     assert rows["late", "10.0.0.1", 9000]["interface"] == "lo"
-    hand = rows["hand", "*", 9002]
-    assert hand["state"] == "refused" and "not yet" in hand["reason"]
+    refused = rows["refused", "*", 9002]
+    assert refused["state"] == "refused" and "to itself" in refused["reason"]
     assert len(rows) == 3
     assert netns.listeners() == {"tcp *:8080", "tcp 10.0.0.1:9000"}
 
@@ -135,13 +136,13 @@ def test_addresses_that_are_not_shown(world, netns):
 def test_rules(berthd):
     shown = berthd.ctl("rules")
     assert [r["name"] for r in shown["rules"]] \
-        == ["web", "late", "other", "shadowed", "hand"]
+        == ["web", "late", "other", "shadowed", "refused"]
     assert [(os.path.basename(f["path"]), len(f["problems"]))
             for f in shown["files"]] == [("a.yaml", 0), ("b.yaml", 1)] or \
         [len(f["problems"]) > 0 for f in shown["files"]] == [False, True]
     counts = {r["name"]: r["listeners"]["open"] for r in shown["rules"]}
     assert counts == {"web": 1, "late": 1, "other": 0, "shadowed": 0,
-                      "hand": 0}
+                      "refused": 0}
 
 
 def test_rules_of_one_name_are_counted_apart(world, netns):
@@ -196,15 +197,15 @@ def test_explain(berthd):
     verdicts = {r["name"]: (r["matches"], r["reason"])
                 for r in shown["rules"]}
     assert {n for n, (matches, _) in verdicts.items() if matches} \
-        == {"web", "late", "shadowed", "hand"}
+        == {"web", "late", "shadowed", "refused"}
     assert "red-*" in verdicts["other"][1]
     assert {(w["rule"], w["state"]) for w in shown["listeners"]} \
         == {("web", "listening"), ("late", "listening"),
-            ("hand", "refused")}
+            ("refused", "refused")}
     assert [(s["rule"], s["winner"]) for s in shown["shadowed"]] \
         == [("shadowed", "web")]
     text = berthd.ctl_text("explain", "n")
-    for word in ("web", "red-*", "shadowed", "not yet"):
+    for word in ("web", "red-*", "shadowed", "to itself"):
         assert word in text, text
 
 

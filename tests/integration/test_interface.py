@@ -115,7 +115,8 @@ def berthd(world):
             rule(name="each", address="each", port=9000,
                  match={"address": "10.0.0.0/8"}),
             rule(name="shadowed", port=8081),
-            rule(name="hand", port=9002, handoff="envoy")),
+            rule(name="refused", port=9002, forward={
+                "to": "127.0.0.1:9002", "namespace": "n"})),
         "b.yaml": "rules:\n  - bogus: 1\n"})
     world.name("slow").create_file()
     wait_for(lambda: "slow" in daemon.pending(), "the pending name")

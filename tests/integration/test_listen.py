@@ -363,18 +363,6 @@ def test_hello_rule_as_people_write_it(world):
     assert world.host.ask("127.0.0.1", 8080) == b"ack"
 
 
-def test_what_nothing_serves_yet(world):
-    """Valid, listed, explained, and not opened; the rest is."""
-    netns = world.netns("n")
-    berthd = world.berthd(rules(
-        rule(name="later", port=9000, handoff="envoy"), rule()))
-    wait_open(netns, "tcp *:8080")
-    row = berthd.listener(netns.cookie(), port=9000, protocol="tcp")
-    assert row["state"] == "refused"
-    assert row["reason"].startswith("not ")
-    assert "handoff" in berthd.ctl_text("explain", "n").lower()
-
-
 def test_limits_by_option(world):
     """In all, and per namespace; what is above it takes what gets free."""
     made = [world.netns(f"n{i}") for i in range(4)]

@@ -56,13 +56,11 @@ static void released(uint64_t id, void *user_data)
 	(void)user_data;
 }
 
-static void counted(uint64_t id, struct service *service,
-		    const struct berth_counts *counts, bool final,
-		    void *user_data)
+static void counted(const struct consumer_count *count, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
-	stats_counted(fixture->stats, id, service, counts, final);
+	stats_counted(fixture->stats, count);
 }
 
 static void stats_changed(void *user_data)
@@ -199,21 +197,45 @@ static void done(struct stats_result *result, void *user_data)
 	fixture->n_done++;
 }
 
-static void final(struct fixture *fixture, int i, uint64_t accepted)
+/* One connection says this of listener @id. */
+static void count(struct fixture *fixture, uint64_t connection, uint64_t id,
+		  int i, uint64_t accepted)
+{
+	struct berth_counts counts = { .accepted = accepted, .active = 1 };
+	const struct consumer_count said = {
+		.id = id,
+		.connection = connection,
+		.service = fixture->services[i],
+		.counts = &counts,
+	};
+
+	stats_counted(fixture->stats, &said);
+}
+
+static void final_of(struct fixture *fixture, uint64_t connection, int i,
+		     uint64_t accepted)
 {
 	struct berth_counts counts = { .accepted = accepted, .active = 3 };
+	const struct consumer_count said = {
+		.id = 1,
+		.connection = connection,
+		.service = fixture->services[i],
+		.counts = &counts,
+		.final = true,
+	};
 
-	stats_counted(fixture->stats, 1, fixture->services[i], &counts,
-		      /* final= */ true);
+	stats_counted(fixture->stats, &said);
+}
+
+static void final(struct fixture *fixture, int i, uint64_t accepted)
+{
+	final_of(fixture, 1, i, accepted);
 }
 
 static void sample(struct fixture *fixture, uint64_t id, int i,
 		   uint64_t accepted)
 {
-	struct berth_counts counts = { .accepted = accepted, .active = 1 };
-
-	stats_counted(fixture->stats, id, fixture->services[i], &counts,
-		      /* final= */ false);
+	count(fixture, 1, id, i, accepted);
 }
 
 static void assert_rule(const struct fixture *fixture, size_t index,
@@ -270,6 +292,32 @@ static void test_released_while_collecting(void **state)
 	stats_collect(fixture->stats, &waiter);
 	run_for_us(fixture, 10000);
 	assert_rule(fixture, 1, 0, 0);
+}
+
+/* One that was taken over and the one that took over count for the same
+ * listener, and neither replaces the other. */
+static void test_two_connections(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+	struct listener listener = { .id = 1, .service = fixture->services[0] };
+
+	stats_collect(fixture->stats, &waiter);
+	count(fixture, 1, 1, 0, 10);
+	count(fixture, 2, 1, 0, 100);
+	count(fixture, 2, 1, 0, 101);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 111, 2);
+	assert_int_equal(
+		stats_result_listener(fixture->result, &listener)->accepted,
+		111);
+	stats_collect(fixture->stats, &waiter);
+	count(fixture, 1, 1, 0, 10);
+	count(fixture, 2, 1, 0, 101);
+	final_of(fixture, 1, 0, 11);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 112, 1);
+	assert_total(fixture, 112);
 }
 
 static void test_rules_come_and_go(void **state)
@@ -476,6 +524,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_without_consumers),
 		TEST(test_released_while_collecting),
+		TEST(test_two_connections),
 		TEST(test_rules_come_and_go),
 		TEST(test_second_waits_for_the_next),
 		TEST(test_silent_consumer),

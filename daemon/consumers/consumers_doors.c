@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+/* consumers_doors.c - which consumers there are, and who may be each
+ *
+ * A consumer has a socket while a rule in force or the configuration names it.
+ * It stays known for as long as it is connected or has listeners.
+ */
+#include "daemon/consumers/consumers_internal.h"
+
+#include <string.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "daemon/consumers/consumer_config.h"
+#include "rules/rules.h"
+
+/* A socket that cannot be opened (no descriptor, no space) is tried again. */
+#define DOOR_RETRY_US (5 * USEC_PER_SEC)
+
+static void consumer_entered(int fd, const struct consumer_peer *peer,
+			     void *user_data)
+{
+	const struct consumer *consumer = user_data;
+	int r = handshakes_add(consumer->all->handshakes, consumer->name, fd,
+			       peer);
+
+	if (r < 0)
+		log_warning_errno(r, "consumer '%s': ignoring a connection",
+				  consumer->name);
+}
+
+static void consumer_open_door(struct consumer *consumer)
+{
+	struct consumers *consumers = consumer->all;
+	int r = door_open(consumers->loop, consumers->dir, consumer->name,
+			  &consumer->access, consumer_entered, consumer,
+			  &consumer->door);
+
+	if (r == 0)
+		return;
+	log_error_errno(r,
+			"consumer '%s': cannot listen on '%s/%s.sock'; trying "
+			"again in 5 s",
+			consumer->name, consumers->dir, consumer->name);
+	consumers->doors_retry_us =
+		loop_now_us(consumers->loop) + DOOR_RETRY_US;
+	loop_timer_set_earlier(consumers->timer, consumers->doors_retry_us);
+}
+
+static void consumer_close_door(struct consumer *consumer)
+{
+	consumer->door = door_free(consumer->door);
+	handshakes_end(consumer->all->handshakes, consumer->name);
+}
+
+static bool consumer_used(const struct consumer *consumer)
+{
+	return consumer->named || consumer->configured ||
+	       consumer->connections || consumer->queue || consumer->done ||
+	       strcmp(consumer->name, SERVICE_RELAY) == 0;
+}
+
+void consumers_update_doors(struct consumers *consumers)
+{
+	struct consumer *consumer, *next;
+	bool wanted;
+
+	consumers->doors_retry_us = 0;
+	LL_FOREACH_SAFE (consumers->list, consumer, next) {
+		wanted = consumers->dir &&
+			 (consumer->named || consumer->configured);
+		if (wanted && !consumer->door)
+			consumer_open_door(consumer);
+		else if (!wanted && consumer->door)
+			consumer_close_door(consumer);
+		if (!consumer_used(consumer)) {
+			LL_DELETE(consumers->list, consumer);
+			consumer_free(consumer);
+		}
+	}
+}
+
+static bool access_equal(const struct door_access *a,
+			 const struct door_access *b)
+{
+	return a->uid == b->uid && a->gid == b->gid && a->mode == b->mode;
+}
+
+static void consumer_set_access(struct consumer *consumer,
+				const struct door_access *access)
+{
+	if (access_equal(&consumer->access, access))
+		return;
+	consumer->access = *access;
+	if (consumer->door)
+		door_set_access(consumer->door, access);
+}
+
+void consumer_init_access(struct consumer *consumer)
+{
+	consumer->access = (struct door_access){
+		.uid = geteuid(),
+		.gid = getegid(),
+		.mode = CONSUMER_MODE_DEFAULT,
+	};
+}
+
+/* The consumer has no entry in the configuration. */
+static void consumer_unconfigure(struct consumer *consumer)
+{
+	struct consumer without;
+
+	consumer_init_access(&without);
+	consumer_set_access(consumer, &without.access);
+}
+
+int consumers_configure(struct consumers *consumers,
+			const struct consumer_config *list, size_t n)
+{
+	struct consumer *consumer;
+	int r = 0;
+
+	LL_FOREACH (consumers->list, consumer)
+		consumer->configured = false;
+	for (size_t i = 0; i < n; i++) {
+		const struct door_access access = {
+			.uid = list[i].uid,
+			.gid = list[i].gid,
+			.mode = list[i].mode,
+		};
+
+		consumer = consumer_get(consumers, list[i].name);
+		if (!consumer) {
+			r = -ENOMEM;
+			continue;
+		}
+		consumer->configured = true;
+		consumer_set_access(consumer, &access);
+	}
+	LL_FOREACH (consumers->list, consumer) {
+		if (!consumer->configured)
+			consumer_unconfigure(consumer);
+	}
+	consumers_update_doors(consumers);
+	return r;
+}
+
+int consumers_set_rules(struct consumers *consumers,
+			const struct ruleset *ruleset)
+{
+	struct consumer *consumer;
+	int r = 0;
+
+	LL_FOREACH (consumers->list, consumer)
+		consumer->named = false;
+	for (size_t i = 0; i < ruleset_size(ruleset); i++) {
+		struct rule_info info;
+
+		ruleset_rule_info(ruleset, i, &info);
+		if (!info.consumer)
+			continue;
+		consumer = consumer_get(consumers, info.consumer);
+		if (consumer)
+			consumer->named = true;
+		else
+			r = -ENOMEM;
+	}
+	consumers_update_doors(consumers);
+	return r;
+}
+
+int consumers_open_doors(struct consumers *consumers, const char *runtime_dir)
+{
+	char *dir = NULL;
+	int r;
+
+	if (asprintf(&dir, "%s/consumers", runtime_dir) < 0)
+		return -ENOMEM;
+	r = doors_dir_make(dir);
+	if (r < 0) {
+		free(dir);
+		return r;
+	}
+	consumers->dir = dir;
+	consumers_update_doors(consumers);
+	return 0;
+}

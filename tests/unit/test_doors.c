@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_doors.c - consumers that connect to their sockets, and take over */
+#include "consumers_fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "daemon/consumers/consumer_config.h"
+#include "daemon/consumers/door.h"
+
+static char base[] = "/tmp/berth-test-doors-XXXXXX";
+
+static int setup_doors(void **state)
+{
+	static const struct consumer_config relay = {
+		.name = (char *)SERVICE_RELAY,
+		.mode = 0600,
+	};
+	struct fixture *fixture;
+
+	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
+	if (!mkdtemp(base) || setup(state) != 0)
+		return 1;
+	fixture = *state;
+	fixture->any_pid = true;
+	assert_int_equal(consumers_configure(fixture->consumers, &relay, 1), 0);
+	return consumers_open_doors(fixture->consumers, base);
+}
+
+static int teardown_doors(void **state)
+{
+	char path[128];
+
+	teardown(state);
+	(void)snprintf(path, sizeof(path), "%s/consumers", base);
+	assert_int_equal(rmdir(path), 0); /* no socket is left */
+	return rmdir(base);
+}
+
+static const char *socket_path(const char *name)
+{
+	static char path[108];
+
+	(void)snprintf(path, sizeof(path), "%s/consumers/%s.sock", base, name);
+	return path;
+}
+
+static mode_t socket_mode(const char *name)
+{
+	struct stat st;
+
+	if (lstat(socket_path(name), &st) < 0)
+		return 0;
+	assert_true(S_ISSOCK(st.st_mode));
+	return st.st_mode & 0777;
+}
+
+static int enter(struct fixture *fixture, const char *hello)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s",
+		       socket_path(SERVICE_RELAY));
+	assert_int_equal(
+		connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(send(fd, hello, strlen(hello), 0), strlen(hello));
+	handle_ready(fixture);
+	handle_ready(fixture);
+	return fd;
+}
+
+static int enter_plainly(struct fixture *fixture)
+{
+	return enter(fixture, "{\"type\":\"hello\",\"version\":1}");
+}
+
+static int take_over(struct fixture *fixture)
+{
+	return enter(fixture, "{\"type\":\"hello\",\"version\":1,"
+			      "\"takeover\":true}");
+}
+
+/* The next message at @fd is of this type. Return: its id. */
+static json_int_t expect(struct fixture *fixture, int fd, const char *type)
+{
+	struct arrival arrival;
+
+	fixture->peer_fd = fd;
+	assert_true(arrive(fixture, &arrival));
+	fixture->peer_fd = -1;
+	cleanup_close(&arrival.fd);
+	assert_string_equal(arrival.type, type);
+	return arrival.id;
+}
+
+static int count_all(struct fixture *fixture, int fd, const char *type)
+{
+	int n;
+
+	fixture->peer_fd = fd;
+	n = arrive_all(fixture, type);
+	fixture->peer_fd = -1;
+	return n;
+}
+
+static void test_sockets_follow_the_configuration(void **state)
+{
+	static const struct consumer_config list[] = {
+		{ .name = (char *)"a.b-c_1", .mode = 0666 },
+		{ .name = (char *)SERVICE_RELAY, .mode = 0660 },
+	};
+	struct fixture *fixture = *state;
+
+	assert_int_equal(socket_mode(SERVICE_RELAY), 0600);
+	assert_int_equal(consumers_configure(fixture->consumers, list, 2), 0);
+	assert_int_equal(socket_mode(SERVICE_RELAY), 0660);
+	assert_int_equal(socket_mode("a.b-c_1"), 0666);
+	assert_int_equal(consumers_count(fixture->consumers), 2);
+	assert_int_equal(consumers_configure(fixture->consumers, NULL, 0), 0);
+	assert_int_equal(socket_mode(SERVICE_RELAY), 0);
+	assert_int_equal(socket_mode("a.b-c_1"), 0);
+	assert_int_equal(consumers_count(fixture->consumers), 1);
+}
+
+static void test_second_is_denied(void **state)
+{
+	struct fixture *fixture = *state;
+	int first, second;
+
+	open_listeners(fixture, 2);
+	first = enter_plainly(fixture);
+	second = enter_plainly(fixture);
+	run(fixture);
+	(void)expect(fixture, first, "welcome");
+	assert_int_equal(count_all(fixture, first, "listener"), 2);
+	(void)expect(fixture, second, "denied");
+	assert_int_equal(info(fixture).pid, getpid());
+	/* Its place is free when it goes. */
+	(void)close(first);
+	(void)close(second);
+	handle_ready(fixture);
+	second = enter_plainly(fixture);
+	(void)expect(fixture, second, "welcome");
+	(void)close(second);
+}
+
+/* The first is told, asked for all that it was ever sent, and answers when it
+ * is through; what the second is given does not depend on that. */
+static void test_take_over(void **state)
+{
+	struct fixture *fixture = *state;
+	int first, second;
+
+	open_listeners(fixture, 3);
+	first = enter_plainly(fixture);
+	run(fixture);
+	(void)expect(fixture, first, "welcome");
+	assert_int_equal(count_all(fixture, first, "listener"), 3);
+	second = take_over(fixture);
+	run(fixture);
+	(void)expect(fixture, second, "welcome");
+	assert_int_equal(count_all(fixture, second, "listener"), 3);
+	(void)expect(fixture, first, "taken_over");
+	assert_int_equal(count_all(fixture, first, "withdraw"), 3);
+	assert_int_equal(info(fixture).delivered, 3);
+	assert_int_equal(info(fixture).withdrawn, 3);
+
+	/* A namespace that goes is asked of both, at once. */
+	close_listener(fixture, 0);
+	consumers_netns_gone(fixture->consumers, 6);
+	run(fixture);
+	assert_int_equal(expect(fixture, second, "withdraw"), 1);
+	assert_int_equal(count_all(fixture, first, "withdraw"), 2); /* 1, 3 */
+
+	fixture->peer_fd = first;
+	for (uint64_t id = 1; id <= 3; id++)
+		release(fixture, id);
+	run(fixture);
+	assert_int_equal(info(fixture).withdrawn, 1);
+	assert_int_equal(fixture->n_final, 3);
+	(void)close(first);
+	fixture->peer_fd = -1;
+	run(fixture);
+	assert_int_equal(info(fixture).delivered, 2);
+	assert_true(info(fixture).connected);
+	(void)close(second);
+}
+
+/* Whoever takes over again and again has a bounded number of predecessors. */
+static void test_take_over_often(void **state)
+{
+	struct fixture *fixture = *state;
+	int fds[10];
+	char byte;
+
+	open_listeners(fixture, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = take_over(fixture);
+		run(fixture);
+		(void)expect(fixture, fds[i], "welcome");
+		(void)expect(fixture, fds[i], "listener");
+	}
+	assert_int_equal(info(fixture).withdrawn, 4);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (i < 5) {
+			while (recv(fds[i], &byte, 1, MSG_DONTWAIT) > 0)
+				;
+			assert_int_not_equal(errno, EAGAIN);
+			errno = 0;
+		}
+		(void)close(fds[i]);
+	}
+}
+
+/* Owner and mode say who may connect, as they do for a file. */
+static void test_who_may_enter(void **state)
+{
+	static const struct {
+		mode_t mode;
+		uid_t uid;
+		gid_t gid;
+		bool may;
+	} cases[] = {
+		{ 0600, 12345, 9, true },     { 0600, 54321, 12345, false },
+		{ 0660, 54321, 12345, true }, { 0660, 54321, 9, false },
+		{ 0606, 54321, 9, true },     { 0606, 54321, 12345, false },
+		{ 0066, 12345, 9, false },    { 0000, 0, 9, true },
+	};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct door_access access = {
+			.uid = 12345,
+			.gid = 12345,
+			.mode = cases[i].mode,
+		};
+		const struct consumer_peer peer = {
+			.uid = cases[i].uid,
+			.gid = cases[i].gid,
+		};
+
+		assert_int_equal(door_may_enter(&access, fds[0], &peer),
+				 cases[i].may);
+	}
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+#undef TEST
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, setup_doors, teardown_doors)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_sockets_follow_the_configuration),
+		TEST(test_second_is_denied),
+		TEST(test_take_over),
+		TEST(test_take_over_often),
+		cmocka_unit_test(test_who_may_enter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
