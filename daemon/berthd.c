@@ -265,6 +265,27 @@ static int consumer_mint(const struct listener *listener,
 			   ret_netns_id);
 }
 
+static void consumer_presence(void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	if (berthd->watcher) /* else the first pass is still to come */
+		reconcile_mark_all(berthd->reconcile);
+}
+
+static const char *listener_refusal(const struct listener_spec *spec,
+				    void *user_data)
+{
+	const struct berthd *berthd = user_data;
+	const char *reason = unserved_reason(spec);
+
+	if (!reason &&
+	    consumers_closed(berthd->consumers, spec->service->consumer))
+		return "its consumer is not connected, and is configured with "
+		       "when_absent: close";
+	return reason;
+}
+
 static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -429,6 +450,7 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		.counted = consumer_counted,
 		.stats_changed = consumer_stats_changed,
 		.mint = consumer_mint,
+		.presence = consumer_presence,
 		.lost = consumer_lost,
 	};
 	static const struct relay_process_ops relay_ops = {
@@ -524,6 +546,8 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 	};
 	const struct reconcile_config reconcile_config = {
 		.max_per_netns = config->max_per_netns,
+		.refusal = listener_refusal,
+		.user_data = berthd,
 	};
 	const struct binder_config binder_config = {
 		.max_listeners = config_max_listeners(

@@ -22,7 +22,6 @@
 #include "common/log.h"
 #include "common/log_teller.h"
 #include "common/util.h"
-#include "daemon/unserved.h"
 #include "rules/circles.h"
 
 #define SLICE_US (2 * USEC_PER_MSEC)
@@ -370,7 +369,9 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		for (size_t i = 0; i < plan.n_specs; i++) {
 			if (!plan.specs[i].refusal)
 				plan.specs[i].refusal =
-					unserved_reason(&plan.specs[i]);
+					reconcile->config.refusal(
+						&plan.specs[i],
+						reconcile->config.user_data);
 		}
 		reconcile_log(reconcile, netns, &plan);
 		if (plan.omitted > 0 && subject->omitted == 0 &&

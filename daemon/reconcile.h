@@ -17,11 +17,15 @@
 struct reconcile;
 
 /**
- * struct reconcile_config - limits
+ * struct reconcile_config - limits, and whom to ask
  * @max_per_netns: listeners of one namespace
+ * @refusal:	may a listener be opened? Returns NULL, or a static text why not
  */
 struct reconcile_config {
 	size_t max_per_netns;
+	const char *(*refusal)(const struct listener_spec *spec,
+			       void *user_data);
+	void *user_data;
 };
 
 /** reconcile_new() - Return: 0 or -ENOMEM. */

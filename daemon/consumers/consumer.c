@@ -41,6 +41,7 @@ void consumer_close(struct consumer_connection *conn)
 	if (consumer->current == conn) {
 		consumer_forget_deliveries(consumer);
 		consumer->current = NULL;
+		consumer_came_or_went(consumer);
 	}
 	consumer_free_connection(conn);
 	consumer->all->ops.stats_changed(consumer->all->user_data);
@@ -260,5 +261,6 @@ int consumer_connect(struct consumer *consumer, int fd,
 	}
 	DL_APPEND(consumer->connections, conn);
 	consumer->current = conn;
+	consumer_came_or_went(consumer);
 	return 0;
 }

@@ -24,8 +24,8 @@
 /* How often it is said that a consumer is short of something. */
 #define SHORT_LOG_US (10 * USEC_PER_SEC)
 
-static struct consumer *consumer_find(const struct consumers *consumers,
-				      const char *name)
+struct consumer *consumer_find(const struct consumers *consumers,
+			       const char *name)
 {
 	struct consumer *consumer;
 
@@ -182,12 +182,14 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 		r = consumer_connect(consumer, TAKE_FD(fd), peer);
 	if (fd >= 0)
 		(void)close(fd); /* nothing is buffered in it */
-	if (r < 0)
+	if (r < 0) {
 		log_warning_errno(r, "consumer '%s' (pid %d): cannot begin",
 				  consumer->name, peer->pid);
-	else
+		consumer_came_or_went(consumer);
+	} else {
 		log_info("consumer '%s' is here: '%s', pid %d, uid %u",
 			 consumer->name, peer->name, peer->pid, peer->uid);
+	}
 }
 
 static void consumer_busy(const struct consumer *consumer, int fd)

@@ -47,6 +47,8 @@ struct consumer_count {
  * @counted:	what a consumer counted of a listener
  * @stats_changed: consumers_stats_waiting() may be less now
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
+ * @presence:	a consumer whose listeners are closed while nobody is connected
+ *		has come or gone: consumers_closed() may say otherwise now
  * @lost:	a consumer's connection ended, or was ended because it did not
  *		let go of a namespace in time; @pid is its process
  */
@@ -59,6 +61,7 @@ struct consumers_ops {
 	int (*mint)(const struct listener *listener,
 		    const struct socket_request *request, int *ret_fd,
 		    uint64_t *ret_netns_id, void *user_data);
+	void (*presence)(void *user_data);
 	void (*lost)(const char *consumer, pid_t pid, void *user_data);
 };
 
@@ -85,6 +88,10 @@ struct consumers *consumers_free(struct consumers *consumers);
  */
 int consumers_configure(struct consumers *consumers,
 			const struct consumer_config *list, size_t n);
+
+/** consumers_closed() - are the listeners of this consumer to be closed,
+ * because nobody is connected and the configuration says so? */
+bool consumers_closed(const struct consumers *consumers, const char *name);
 
 /**
  * consumers_set_rules() - another ruleset is in force: the consumers that it

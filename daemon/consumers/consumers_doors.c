@@ -104,6 +104,24 @@ void consumer_init_access(struct consumer *consumer)
 	};
 }
 
+void consumer_came_or_went(const struct consumer *consumer)
+{
+	const struct consumers *consumers = consumer->all;
+
+	if (consumer->close_when_absent)
+		consumers->ops.presence(consumers->user_data);
+}
+
+static void consumer_set_close(struct consumer *consumer, bool close_it)
+{
+	const struct consumers *consumers = consumer->all;
+
+	if (consumer->close_when_absent == close_it)
+		return;
+	consumer->close_when_absent = close_it;
+	consumers->ops.presence(consumers->user_data);
+}
+
 /* The consumer has no entry in the configuration. */
 static void consumer_unconfigure(struct consumer *consumer)
 {
@@ -111,6 +129,14 @@ static void consumer_unconfigure(struct consumer *consumer)
 
 	consumer_init_access(&without);
 	consumer_set_access(consumer, &without.access);
+	consumer_set_close(consumer, false);
+}
+
+bool consumers_closed(const struct consumers *consumers, const char *name)
+{
+	const struct consumer *consumer = consumer_find(consumers, name);
+
+	return consumer && consumer->close_when_absent && !consumer->current;
 }
 
 int consumers_configure(struct consumers *consumers,
@@ -135,6 +161,7 @@ int consumers_configure(struct consumers *consumers,
 		}
 		consumer->configured = true;
 		consumer_set_access(consumer, &access);
+		consumer_set_close(consumer, list[i].close_when_absent);
 	}
 	LL_FOREACH (consumers->list, consumer) {
 		if (!consumer->configured)

@@ -83,6 +83,7 @@ struct consumer_connection {
  * struct consumer - one program, connected or not
  * @named:	a rule in force names it
  * @configured:	so does the configuration
+ * @close_when_absent: its listeners are closed while there is no @current
  * @access:	who may be this consumer
  * @door:	where it connects; NULL: nowhere
  * @short_limit: of log lines that it is short of something
@@ -96,6 +97,7 @@ struct consumer {
 	char *name;
 	bool named;
 	bool configured;
+	bool close_when_absent;
 	struct door_access access;
 	struct door *door;
 	struct log_ratelimit short_limit;
@@ -140,6 +142,10 @@ struct consumers {
  * are hours old go on. */
 #define CONSUMER_DRAINING_MAX 4
 
+/** consumer_find() - the consumer named @name, or NULL */
+struct consumer *consumer_find(const struct consumers *consumers,
+			       const char *name);
+
 /** consumer_get() - the consumer named @name, made when missing; NULL: no
  * memory */
 struct consumer *consumer_get(struct consumers *consumers, const char *name);
@@ -163,6 +169,10 @@ void consumer_watch(struct consumer_connection *conn);
 
 /** consumer_init_access() - only we and root may be this consumer */
 void consumer_init_access(struct consumer *consumer);
+
+/** consumer_came_or_went() - it has a current connection now, or none any more:
+ * tells the owner if that opens or closes listeners */
+void consumer_came_or_went(const struct consumer *consumer);
 
 /** consumers_update_doors() - opens and closes sockets, and forgets consumers
  * that nobody names and that have nothing */

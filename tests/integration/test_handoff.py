@@ -280,3 +280,29 @@ def test_the_socket_of_a_user(world):
     done = subprocess.run([*as_user, str(path), "1"],
                           capture_output=True, text=True, check=False)
     assert "PermissionError" in done.stderr
+
+
+def test_closed_when_absent(world):
+    """Without its consumer the listener is closed, and clients are refused;
+    it opens when the consumer is there."""
+    netns = world.netns("n")
+    config = world.mkdir("etc") / "berthd.yaml"
+    config.write_text("consumers:\n  front: { when_absent: close }\n")
+    berthd = world.berthd(rules(handoff()), args=["--config", config])
+    for _ in range(2):
+        row = berthd.wait_state(netns.cookie(), "refused")
+        assert "not connected" in row["reason"]
+        assert netns.refuses("127.0.0.1", 8080)
+        with Consumer(berthd, "front").welcome() as consumer:
+            consumer.until_listening()
+            berthd.wait_state(netns.cookie(), "listening")
+            netns.connect("127.0.0.1", 8080).close()
+
+
+def test_berthd_ends_before_its_consumer(world):
+    world.netns("n")
+    berthd = world.berthd(rules(handoff()))
+    with Consumer(berthd, "front").welcome() as consumer:
+        consumer.until_listening()
+        berthd.stop()
+        assert consumer.ended()

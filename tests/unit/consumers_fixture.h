@@ -35,6 +35,7 @@ struct fixture {
 	int n_counted;
 	int n_final;
 	int n_minted;
+	int n_presence;
 	bool any_pid; /* consumers connect themselves */
 };
 
@@ -100,6 +101,13 @@ static inline int mint(const struct listener *listener,
 	return -ESTALE;
 }
 
+static inline void presence(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	fixture->n_presence++;
+}
+
 static inline void lost(const char *consumer, pid_t pid, void *user_data)
 {
 	struct fixture *fixture = user_data;
@@ -118,6 +126,7 @@ static inline int setup(void **state)
 		.counted = counted,
 		.stats_changed = stats_changed,
 		.mint = mint,
+		.presence = presence,
 		.lost = lost,
 	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));

@@ -214,6 +214,35 @@ static void test_take_over_often(void **state)
 	}
 }
 
+/* Told when it comes and when it goes, and whenever the configuration says
+ * otherwise. */
+static void test_closed_when_absent(void **state)
+{
+	static const struct consumer_config relay = {
+		.name = (char *)SERVICE_RELAY,
+		.mode = 0600,
+		.close_when_absent = true,
+	};
+	struct fixture *fixture = *state;
+	int fd;
+
+	assert_false(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	assert_int_equal(consumers_configure(fixture->consumers, &relay, 1), 0);
+	assert_true(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	assert_false(consumers_closed(fixture->consumers, "other"));
+	assert_int_equal(fixture->n_presence, 1);
+	fd = enter_plainly(fixture);
+	assert_false(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	assert_int_equal(fixture->n_presence, 2);
+	(void)close(fd);
+	handle_ready(fixture);
+	assert_true(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	assert_int_equal(fixture->n_presence, 3);
+	assert_int_equal(consumers_configure(fixture->consumers, NULL, 0), 0);
+	assert_false(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	assert_int_equal(fixture->n_presence, 4);
+}
+
 /* Owner and mode say who may connect, as they do for a file. */
 static void test_who_may_enter(void **state)
 {
@@ -261,6 +290,7 @@ int main(void)
 		TEST(test_second_is_denied),
 		TEST(test_take_over),
 		TEST(test_take_over_often),
+		TEST(test_closed_when_absent),
 		cmocka_unit_test(test_who_may_enter),
 	};
 
