@@ -20,6 +20,7 @@ static_assert(CONFIG_SETTINGS <= 32, "the sets of settings have 32 bits");
 #define MEMBER(name) offsetof(struct config, name)
 #define NEXT_RELAY CONFIG_NEXT_RELAY
 #define RESTART CONFIG_RESTART
+#define AT_ONCE CONFIG_AT_ONCE
 
 const struct config_field config_fields[CONFIG_SETTINGS] = {
 	[CONFIG_NETNS_DIR] = { "netns_dir", "netns-dir", CONFIG_KIND_DIRS,
@@ -38,30 +39,33 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 			     NEXT_RELAY },
 	[CONFIG_MAX_LISTENERS] = { "max_listeners", "max-listeners",
 				   CONFIG_KIND_NUMBER, MEMBER(max_listeners), 1,
-				   INT_MAX, 0 },
+				   INT_MAX, 0, AT_ONCE },
 	[CONFIG_MAX_LISTENERS_PER_NETNS] = { "max_listeners_per_netns",
 					     "max-listeners-per-netns",
 					     CONFIG_KIND_NUMBER,
 					     MEMBER(max_per_netns), 1, INT_MAX,
-					     1024 },
+					     1024, AT_ONCE },
 	[CONFIG_MAX_ADDRESSES] = { "max_addresses", "max-addresses",
 				   CONFIG_KIND_NUMBER, MEMBER(max_addresses), 1,
-				   INT_MAX, 4096 },
+				   INT_MAX, 4096, AT_ONCE },
 	[CONFIG_NETLINK_BUFFER] = { "netlink_buffer", "netlink-buffer",
 				    CONFIG_KIND_BYTES,
 				    MEMBER(netlink_buffer_bytes), 1, INT_MAX, 0,
 				    RESTART },
 	[CONFIG_LOG_LEVEL] = { "log_level", "log-level", CONFIG_KIND_LEVEL,
-			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO },
+			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO,
+			       AT_ONCE },
 	[CONFIG_ORPHAN_TIMEOUT] = { "orphan_timeout", NULL,
 				    CONFIG_KIND_DURATION,
 				    MEMBER(orphan_timeout_us), SECOND_MS,
-				    HOUR_MS, MINUTE_MS *USEC_PER_MSEC },
+				    HOUR_MS, MINUTE_MS *USEC_PER_MSEC,
+				    AT_ONCE },
 	[CONFIG_DRAIN_TIMEOUT] = { "drain_timeout", NULL, CONFIG_KIND_DURATION,
 				   MEMBER(drain_timeout_us), SECOND_MS,
-				   24 * HOUR_MS, 5 * MINUTE_MS *USEC_PER_MSEC },
+				   24 * HOUR_MS, 5 * MINUTE_MS *USEC_PER_MSEC,
+				   AT_ONCE },
 	[CONFIG_CONSUMERS] = { "consumers", NULL, CONFIG_KIND_CONSUMERS,
-			       MEMBER(consumers) },
+			       MEMBER(consumers), 0, 0, 0, AT_ONCE },
 };
 
 static const char *const default_netns_dirs[] = { "/run/netns",
