@@ -290,6 +290,27 @@ def test_reload_of_a_bad_file(world, how):
     assert berthd.ctl("check")["config"]["problems"] == []
 
 
+def test_reload_of_consumers(world):
+    """Their sockets come, change and go at once."""
+    berthd, reload = running(world, "")
+    path = berthd.runtime / "consumers" / "front.sock"
+
+    def mode():
+        return path.stat().st_mode & 0o777 if path.exists() else None
+
+    assert mode() is None
+    done = reload("consumers:\n  front: { mode: 0666 }\n")
+    assert done["changed"] == ["consumers"]
+    wait_equal(mode, 0o666, "the socket")
+    reload("consumers:\n  front: { user: 4711, group: 4712 }\n")
+    wait_equal(lambda: (mode(), path.stat().st_uid, path.stat().st_gid),
+               (0o660, 4711, 4712), "another owner")
+    reload("consumers: {front: {mode: 660}}\n", code=1)
+    assert mode() == 0o660
+    reload("")
+    wait_equal(mode, None, "no socket that nobody names")
+
+
 def test_the_command_line_wins_at_a_reload(world):
     netns = world.netns("n")
     path = config(world, "")
