@@ -22,6 +22,7 @@
 
 #define DEFAULT_RUNTIME_DIR "/run/berth"
 #define INTERFACE "io.berth."
+#define TARGET "RULE|LISTENER"
 
 /**
  * struct show_list - shows a list that is too long to be kept as JSON
@@ -82,6 +83,12 @@ static const struct command commands[] = {
 	  NULL, "problems in what berthd reads, or in these files" },
 	{ "reload", INTERFACE "Reload", NULL, false, show_reload, NULL,
 	  "have berthd read its configuration and the rules again" },
+	{ "drain", INTERFACE "Drain", TARGET, true, show_drain, NULL,
+	  "close listeners; their connections may finish" },
+	{ "close", INTERFACE "Close", TARGET, true, show_drain, NULL,
+	  "close listeners, and reset their connections" },
+	{ "undrain", INTERFACE "Undrain", TARGET, false, show_undrain, NULL,
+	  "open again what was drained or closed, or this only" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
 	  "why a namespace has its listeners, and lacks others" },
 };
@@ -183,7 +190,8 @@ static enum exit_code print_error(const struct client_reply *reply)
 	if (strcmp(reply->error, INTERFACE "ReloadFailed") == 0)
 		(void)fprintf(stderr, "berthctl: berthd cannot reload: %s\n",
 			      text ? text : "?");
-	else if (strcmp(reply->error, INTERFACE "NoSuchNamespace") == 0)
+	else if (strcmp(reply->error, INTERFACE "NoSuchNamespace") == 0 ||
+		 strcmp(reply->error, INTERFACE "NoSuchTarget") == 0)
 		(void)fprintf(stderr, "berthctl: %s\n", text ? text : "?");
 	else
 		(void)fprintf(stderr, "berthctl: berthd refuses: %s\n",
@@ -296,14 +304,20 @@ static void answer_done(struct answer *answer)
 
 /* The parameters of a call; NULL when memory is short. A name that is not
  * UTF-8 is escaped as in replies, which berthd understands. */
-static json_t *make_parameters(const char *argument)
+static json_t *make_parameters(const struct command *command,
+			       const char *argument)
 {
 	_cleanup_free_ char *text = NULL;
 
 	if (!argument)
 		return json_object();
 	text = utf8_escape(argument);
-	return text ? json_pack("{s:s}", "namespace", text) : NULL;
+	return text ? json_pack("{s:s}",
+				strcmp(command->argument, TARGET) == 0
+					? "target"
+					: "namespace",
+				text)
+		    : NULL;
 }
 
 /* Reads all replies to the call. Return: 0, or the -errno of client_next(). */
@@ -351,7 +365,7 @@ static enum exit_code run(const struct command *command,
 		r = -ENOMEM;
 	} else {
 		r = client_call(path, command->method,
-				make_parameters(argument), &client);
+				make_parameters(command, argument), &client);
 	}
 	if (r == 0)
 		r = read_replies(client, command, options->json, &code);
@@ -385,7 +399,10 @@ static enum exit_code run_words(const struct options *options, char **words,
 		return EXIT_USAGE;
 	}
 	if (command->required && n < 2) {
-		usage_error("a namespace is missing after", words[0]);
+		usage_error(strcmp(command->argument, TARGET) == 0
+				    ? "a rule or listener is missing after"
+				    : "a namespace is missing after",
+			    words[0]);
 		return EXIT_USAGE;
 	}
 	return run(command, options, n > 1 ? words[1] : NULL);

@@ -40,6 +40,12 @@ size_t show_config_problems(const json_t *config);
  * force */
 int show_reload(const json_t *reply);
 
+/** show_drain() - what Drain or Close did. Return: 0. */
+int show_drain(const json_t *reply);
+
+/** show_undrain() - what Undrain did. Return: 0. */
+int show_undrain(const json_t *reply);
+
 /** show_explain() - a namespace: each rule with whether it matches and why, and
  * each listener with its state */
 int show_explain(const json_t *reply);

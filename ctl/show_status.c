@@ -292,3 +292,25 @@ int show_reload(const json_t *reply)
 			     problems, plural(problems));
 	return problems > 0;
 }
+
+int show_drain(const json_t *reply)
+{
+	json_int_t listeners = show_number(reply, "listeners");
+	json_int_t draining = show_number(reply, "draining");
+
+	(void)printf(NUMBER " open listener%s closed", listeners,
+		     plural(listeners));
+	if (draining > 0)
+		(void)printf(", " NUMBER " that drained told to end", draining);
+	(void)puts("; 'berthctl undrain' opens them again");
+	return 0;
+}
+
+int show_undrain(const json_t *reply)
+{
+	json_int_t targets = show_number(reply, "targets");
+
+	(void)printf(NUMBER " rule%s or listener%s opened again\n", targets,
+		     plural(targets), plural(targets));
+	return 0;
+}

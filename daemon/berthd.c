@@ -30,6 +30,7 @@
 #include "daemon/config_apply.h"
 #include "daemon/config_store.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/by_hand.h"
 #include "daemon/control/control.h"
 #include "daemon/consumers/mint.h"
 #include "daemon/privileges.h"
@@ -192,7 +193,14 @@ static void listener_closing(struct listener *listener, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
+	const struct by_hand_entry *by_hand = by_hand_find(
+		reconcile_by_hand(berthd->reconcile), listener->service->rule,
+		listener->netns_id, &listener->endpoint);
+
 	consumers_listener_closing(berthd->consumers, listener);
+	if (by_hand && by_hand->reset)
+		(void)consumers_end_draining(berthd->consumers, NULL,
+					     listener->id);
 }
 
 static const char *label_netns(uint64_t netns_id, void *user_data)

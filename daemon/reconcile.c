@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/log_teller.h"
 #include "common/util.h"
+#include "daemon/by_hand.h"
 #include "rules/circles.h"
 
 #define SLICE_US (2 * USEC_PER_MSEC)
@@ -65,6 +66,7 @@ struct reconcile {
 	struct subject *events;
 	struct subject *pass;
 	struct log_teller *teller;
+	struct by_hand by_hand;
 	struct said *said; /* by rule; no more than there are rules */
 };
 
@@ -170,6 +172,7 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 	HASH_ITER (hh, reconcile->subjects, subject, tmp)
 		subject_free(reconcile, subject);
 	said_clear(reconcile);
+	(void)by_hand_clear(&reconcile->by_hand); /* however many */
 	loop_timer_free(reconcile->observe_timer);
 	(void)log_teller_free(reconcile->teller); /* is always NULL */
 	free(reconcile);
@@ -254,6 +257,7 @@ void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id)
 
 	if (subject)
 		subject_free(reconcile, subject);
+	by_hand_forget(&reconcile->by_hand, netns_id);
 	binder_forget(reconcile->binder, netns_id);
 }
 
@@ -351,6 +355,18 @@ static void reconcile_log(struct reconcile *reconcile,
 	}
 }
 
+static void refuse_by_hand(const struct reconcile *reconcile,
+			   const struct netns *netns, struct plan *plan)
+{
+	for (size_t i = 0; reconcile->by_hand.list && i < plan->n_specs; i++) {
+		struct listener_spec *spec = &plan->specs[i];
+
+		if (by_hand_find(&reconcile->by_hand, spec->service->rule,
+				 netns->id, &spec->endpoint))
+			spec->refusal = BY_HAND_REASON;
+	}
+}
+
 static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 {
 	struct netns *netns;
@@ -374,6 +390,7 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 						reconcile->config.user_data);
 		}
 		reconcile_log(reconcile, netns, &plan);
+		refuse_by_hand(reconcile, netns, &plan);
 		if (plan.omitted > 0 && subject->omitted == 0 &&
 		    log_teller_ok(reconcile->teller, "netns '%s'",
 				  netns_label(netns)))
@@ -425,6 +442,11 @@ bool reconcile_step(struct reconcile *reconcile)
 
 	return reconcile_serve(reconcile, &reconcile->events, deadline_us) ||
 	       reconcile_serve(reconcile, &reconcile->pass, deadline_us);
+}
+
+struct by_hand *reconcile_by_hand(struct reconcile *reconcile)
+{
+	return &reconcile->by_hand;
 }
 
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)

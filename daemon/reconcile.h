@@ -14,6 +14,7 @@
 #include "rules/rules.h"
 #include "watcher/watcher.h"
 
+struct by_hand;
 struct reconcile;
 
 /**
@@ -70,6 +71,10 @@ bool reconcile_step(struct reconcile *reconcile);
  */
 int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 		   struct plan *ret_plan);
+
+/** reconcile_by_hand() - what people closed: such listeners are refused. After
+ * a change reconcile_mark_all() applies it. */
+struct by_hand *reconcile_by_hand(struct reconcile *reconcile);
 
 /** reconcile_omitted() - wanted listeners above the limit in @netns_id */
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id);

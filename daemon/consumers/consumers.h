@@ -256,6 +256,14 @@ int consumers_each_draining(const struct consumers *consumers,
 bool consumers_find_draining(const struct consumers *consumers, uint64_t id,
 			     pid_t pid, struct consumer_draining *ret_info);
 
+/**
+ * consumers_end_draining() - connections of listeners that drain are reset now
+ * @rule:	listeners of all rules of this name; NULL: the listener @id
+ * Return: of how many listeners that drained.
+ */
+size_t consumers_end_draining(struct consumers *consumers, const char *rule,
+			      uint64_t id);
+
 /** consumers_holds() - how many withdrawn listeners of @netns_id some consumer
  * has not confirmed to have released; and one more for each that may have other
  * sockets in there */

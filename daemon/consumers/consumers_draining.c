@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* consumers_draining.c - tells which listeners drain, of all consumers */
+/* consumers_draining.c - listeners that drain, of all consumers */
 #include "daemon/consumers/consumers_internal.h"
+
+#include <string.h>
+
+#include "common/util.h"
 
 static struct consumer_draining info_of(const struct consumer_connection *conn,
 					const struct withdrawal *withdrawal)
@@ -66,4 +70,39 @@ bool consumers_find_draining(const struct consumers *consumers, uint64_t id,
 		return true;
 	}
 	return false;
+}
+
+static size_t end_of_rule(struct consumer_connection *conn, const char *rule)
+{
+	struct withdrawal *withdrawal = conn->withdrawals.by_id;
+	size_t n = 0;
+
+	for (; withdrawal; withdrawal = withdrawal->hh.next)
+		n += strcmp(withdrawal->service->rule, rule) == 0 &&
+		     withdrawals_end(&conn->withdrawals, withdrawal,
+				     monotonic_us());
+	return n;
+}
+
+static size_t end_of_id(struct consumer_connection *conn, uint64_t id)
+{
+	struct withdrawal *withdrawal =
+		withdrawals_find(&conn->withdrawals, id);
+
+	return withdrawal &&
+	       withdrawals_end(&conn->withdrawals, withdrawal, monotonic_us());
+}
+
+size_t consumers_end_draining(struct consumers *consumers, const char *rule,
+			      uint64_t id)
+{
+	struct consumer_connection *conn;
+	size_t n = 0;
+
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn)) {
+		n += rule ? end_of_rule(conn, rule) : end_of_id(conn, id);
+		consumer_watch(conn);
+	}
+	return n;
 }

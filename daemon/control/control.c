@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "daemon/control/control_drain.h"
 #include "daemon/control/control_explain.h"
 #include "daemon/control/control_listeners.h"
 #include "daemon/control/control_namespaces.h"
@@ -100,6 +101,45 @@ static void explain(struct varlink_call *call, void *user_data)
 	control_explain(call, &from);
 }
 
+static struct control_drain drain_of(const struct control *control)
+{
+	return (struct control_drain){
+		.binder = control->config.binder,
+		.rules = control->config.rules,
+		.reconcile = control->config.reconcile,
+		.consumers = control->config.consumers,
+	};
+}
+
+static void drain(struct varlink_call *call, void *user_data)
+{
+	const struct control_drain from = drain_of(user_data);
+
+	control_drain(call, &from, /* reset= */ false);
+}
+
+static void close_now(struct varlink_call *call, void *user_data)
+{
+	const struct control_drain from = drain_of(user_data);
+
+	control_drain(call, &from, /* reset= */ true);
+}
+
+static void undrain(struct varlink_call *call, void *user_data)
+{
+	const struct control_drain from = drain_of(user_data);
+
+	control_undrain(call, &from);
+}
+
+static const struct varlink_parameter drain_parameters[] = {
+	{ "target", true },
+};
+
+static const struct varlink_parameter undrain_parameters[] = {
+	{ "target", false },
+};
+
 static const struct varlink_parameter listeners_parameters[] = {
 	{ "namespace", false },
 };
@@ -118,6 +158,18 @@ static const struct varlink_method methods[] = {
 	{ .name = "GetStats", .handler = get_stats },
 	{ .name = "ListRules", .handler = list_rules },
 	{ .name = "Reload", .handler = reload_all },
+	{ .name = "Drain",
+	  .parameters = drain_parameters,
+	  .n_parameters = ARRAY_SIZE(drain_parameters),
+	  .handler = drain },
+	{ .name = "Close",
+	  .parameters = drain_parameters,
+	  .n_parameters = ARRAY_SIZE(drain_parameters),
+	  .handler = close_now },
+	{ .name = "Undrain",
+	  .parameters = undrain_parameters,
+	  .n_parameters = ARRAY_SIZE(undrain_parameters),
+	  .handler = undrain },
 	{ .name = "Explain",
 	  .parameters = explain_parameters,
 	  .n_parameters = ARRAY_SIZE(explain_parameters),

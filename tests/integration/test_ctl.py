@@ -88,6 +88,7 @@ def test_tables_are_aligned(berthd):
 
 
 def test_listeners(berthd, netns):
+    berthd.wait_delivered()
     rows = {(r["rule"], r["address"], r["port"]): r
             for r in berthd.listeners()}
     web = rows["web", "*", 8080]

@@ -5,7 +5,7 @@ import pytest
 
 from harness.rules import forward
 from harness.traffic import pair, was_reset, works
-from harness.wait import GUARD, wait_equal
+from harness.wait import GUARD, wait_equal, wait_for
 
 
 @pytest.fixture
@@ -73,3 +73,55 @@ def test_is_listed(world, netns, backend):
     server.close()
     wait_equal(lambda: berthd.listeners(netns.cookie()), [],
                "nothing to be listed")
+
+
+def test_drained_by_hand(world, netns, backend):
+    berthd = world.berthd(to(backend))
+    client, server = pair(netns, backend)
+    assert works(client, server)
+    berthd.ctl("drain", "web")
+    wait_closed(netns)
+    row = wait_for(lambda: [r for r in berthd.listeners()
+                            if r["state"] == "refused"], "a refusal")[0]
+    assert "by hand" in row["reason"]
+    assert works(client, server)
+    # Neither another namespace nor a reload opens it.
+    other = world.netns("m")
+    berthd.ctl("reload")
+    wait_for(lambda: berthd.listeners(other.cookie()), "the namespace")
+    assert other.listeners() == set() == netns.listeners()
+    assert berthd.ctl("undrain", "web") == {"targets": 1}
+    wait_equal(netns.listeners, {"tcp *:8080"}, "the listener")
+    wait_equal(other.listeners, {"tcp *:8080"}, "the listener")
+    assert works(client, server)
+    assert "no such rule" in berthd.ctl_process("undrain", "web").stderr
+
+
+def test_closed_by_hand(world, netns, backend):
+    berthd = world.berthd(to(backend))
+    other = world.netns("m")
+    wait_equal(other.listeners, {"tcp *:8080"}, "the listener")
+    client, server = pair(netns, backend)
+    kept, kept_server = pair(other, backend)
+    assert works(client, server) and works(kept, kept_server)
+    berthd.ctl("close", str(berthd.listener(netns.cookie())["id"]))
+    client.settimeout(GUARD)
+    assert was_reset(client)
+    wait_closed(netns)
+    assert works(kept, kept_server)
+    assert other.listeners() == {"tcp *:8080"}
+    assert berthd.ctl("undrain") == {"targets": 1}
+    wait_equal(netns.listeners, {"tcp *:8080"}, "the listener")
+
+
+def test_what_drains_is_closed_by_hand(world, netns, backend):
+    berthd = world.berthd(to(backend))
+    client, server = pair(netns, backend)
+    assert works(client, server)
+    berthd.remove_rules("50-test.yaml")
+    berthd.wait_state(netns.cookie(), "draining")
+    assert "no rule" in berthd.ctl_process("drain", "web").stderr
+    assert berthd.ctl("close", "web") == {"listeners": 0, "draining": 1}
+    client.settimeout(GUARD)
+    assert was_reset(client)
+    wait_equal(berthd.listeners, [], "nothing to be left")

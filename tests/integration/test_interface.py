@@ -256,6 +256,7 @@ def test_more_replies_than_one(world, interface):
     world.netns("n")
     daemon = world.berthd(ack(port="1000-1499"))
     wait_for(lambda: len(daemon.listeners()) == 500, "the listeners")
+    daemon.wait_delivered()
     connection = Connection(daemon, interface)
     replies = list(connection.replies("ListListeners"))
     assert len(replies) > 5
