@@ -6,11 +6,13 @@ berthd."""
 import os
 import re
 import socket
+import sys
 
 import pytest
 
 from harness import example, kernel
 from harness.example import StandIn, curl
+from harness.rules import rule, rules
 from harness.traffic import ended, was_reset
 from harness.wait import GUARD, wait_exit, wait_for
 
@@ -217,3 +219,85 @@ def test_denied(world, name):
     berthd.say(type="denied", version=1, reason="busy",
                error="consumer 'test' is connected already")
     assert program.wait(GUARD) == 1
+
+
+# With a real berthd
+
+CONFIG = """\
+consumers:
+  front: { user: nobody }
+"""
+
+
+@pytest.fixture
+def berthd(world):
+    config = world.base / "berthd.yaml"
+    config.write_text(CONFIG, encoding="utf-8")
+    return world.berthd(rules(rule(handoff="front")),
+                        args=["--config", str(config)])
+
+
+def door(berthd):
+    return berthd.runtime / "consumers" / "front.sock"
+
+
+def test_berthd_hands_off(world, name, berthd, monitor):
+    """Namespaces that were there, and that come and go."""
+    first = world.netns("green")
+    program = example.start(world, name, door(berthd))
+    for number in range(5):
+        netns = world.netns(f"blue-{number}")
+        berthd.wait_state(netns.cookie(), "listening")
+        assert curl(netns) == netns.name
+        with open_client(netns) as client:
+            gone = monitor.track(netns)
+            netns.delete()
+            assert was_reset(client)
+        monitor.wait_freed(gone)
+    assert curl(first) == "green"
+    berthd.remove_rules("50-test.yaml")
+    wait_for(lambda: first.refuses("127.0.0.1", 8080), "the listener's end")
+    assert program.poll() is None
+
+
+def test_consumer_is_killed(world, name, berthd):
+    """Clients wait in the backlog until it is there again."""
+    netns = world.netns("blue")
+    berthd.wait_state(netns.cookie(), "listening")
+    for _ in range(2):
+        program = example.start(world, name, door(berthd))
+        assert curl(netns) == "blue"
+        program.kill()
+        program.wait()
+        with netns.connect("127.0.0.1", 8080) as client:
+            client.sendall(GET)
+            program = example.start(world, name, door(berthd))
+            assert client.recv(4096).endswith(b"\r\n\r\nblue\n")
+        program.kill()
+        program.wait()
+
+
+def test_consumer_takes_over(world, name, berthd):
+    netns = world.netns("blue")
+    first = example.start(world, name, door(berthd))
+    with open_client(netns):
+        second = example.start(world, name, door(berthd), "--takeover")
+        assert first.wait(GUARD) == 0
+    assert curl(netns) == "blue"
+    assert second.poll() is None
+
+
+def test_readme_consumer(world):
+    """The consumer that README shows, word by word."""
+    readme = (example.SOURCES.parents[1] / "README.md").read_text("utf-8")
+    program, = re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S)
+    rule_text, = re.findall(r"^```yaml\n(rules:\n  - name: ask.*?)^```",
+                            readme, re.M | re.S)
+    berthd = world.berthd(rule_text)
+    path = "/run/berth/consumers/who.sock"
+    assert path in program
+    netns = world.netns("blue")
+    berthd.wait_state(netns.cookie(), "listening", port=8080)
+    world.popen(sys.executable, "-c", program.replace(
+        path, str(berthd.runtime / "consumers" / "who.sock")))
+    assert netns.ask("127.0.0.1", 8080) == b"blue\n"
