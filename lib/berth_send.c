@@ -133,14 +133,14 @@ void berth_requests_answered(struct berth *berth, uint64_t request)
 static int ask(struct berth *berth, uint64_t request, const char *text)
 {
 	size_t len = strlen(text);
-	struct berth_request *asked = malloc(sizeof(*asked) + len);
+	struct berth_request *asked = malloc(sizeof(*asked) + len + 1);
 	int r;
 
 	if (!asked)
 		return -ENOMEM;
 	asked->request = request;
 	asked->len = len;
-	memcpy(asked->text, text, len);
+	memcpy(asked->text, text, len + 1);
 	r = berth_send_text(berth, asked->text, asked->len, -1);
 	if (r < 0) {
 		free(asked);

@@ -163,7 +163,7 @@ static void pass(enum berth_message_type type)
 {
 	struct berth_message *message = expect(type);
 
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 }
 
 /* Return: the listening socket, now the program's. */
@@ -173,7 +173,7 @@ static int take_listener(void)
 	int fd = TAKE_FD(message->fd);
 
 	assert_true(fd >= 0);
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	return fd;
 }
 
@@ -184,7 +184,7 @@ static void expect_withdraw(uint64_t id, bool abort, int held_fd)
 	assert_int_equal(message->id, id);
 	assert_int_equal(message->abort, abort);
 	assert_int_equal(message->held_fd, held_fd);
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 }
 
 static void expect_nothing(void)
@@ -296,7 +296,7 @@ static void test_hands_back(void **state)
 	message = expect(BERTH_LISTENER);
 	assert_int_equal(message->fd, -1);
 	assert_int_equal(message->held_fd, fd);
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	says("{\"type\":\"withdraw\",\"id\":7}", -1);
 	expect_withdraw(7, /* abort= */ false, fd);
 	(void)close(fd);
@@ -443,7 +443,7 @@ static void test_orphan_withdraws(void **state)
 	expect_withdraw(7, /* abort= */ true, fd);
 	message = expect(BERTH_NETNS_GONE);
 	assert_int_equal(message->netns_id, 5);
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	expect_nothing(); /* once is enough */
 	(void)close(fd);
 	assert_int_equal(berth_netns_closed(berth, 5), 0);
@@ -492,7 +492,7 @@ static void test_taken_over_and_alone(void **state)
 		assert_int_equal(berth_reconnect(berth), 0);
 	assert_int_equal(message->type, BERTH_WITHDRAW);
 	assert_true(message->abort);
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	assert_int_equal(berth_reconnect(berth), 0);
 	expect_nothing();
 	assert_int_equal(poll(&poll_fd, 1, 0), 0); /* nobody connected */
@@ -521,7 +521,7 @@ static void test_asks_again(void **state)
 	berthd_dies();
 	message = expect(BERTH_SOCKET);
 	assert_int_equal(message->request, 1);
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	expect_end();
 	assert_int_equal(berth_ask_socket(berth, 4, &backend), -EAGAIN);
 	berthd_listens();
@@ -627,7 +627,7 @@ static void test_denied(void **state)
 	message = expect(BERTH_DENIED);
 	assert_string_equal(message->reason, "busy");
 	assert_string_equal(message->text, "no");
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	expect_end();
 	assert_string_equal(berth_problem(berth), "no");
 	(void)close(peer_fd);
@@ -637,7 +637,7 @@ static void test_denied(void **state)
 	message = expect(BERTH_DENIED);
 	assert_string_equal(message->reason, "version");
 	assert_non_null(strstr(message->text, "version 2"));
-	message = berth_message_free(message);
+	(void)berth_message_free(message);
 	expect_end();
 }
 
@@ -650,7 +650,7 @@ static void test_takes_over(void **state)
 	assert_int_equal(berth_connect(path, "test", BERTH_TAKEOVER, &second),
 			 0);
 	berthd_accepts(HELLO(",\"takeover\":true"));
-	second = berth_free(second);
+	(void)berth_free(second);
 	(void)close(first_fd);
 }
 
@@ -685,7 +685,7 @@ static void test_inherited_connection(void **state)
 	(void)close(fds[1]);
 	assert_int_equal(berth_receive(other, &message), -EPIPE);
 	assert_int_equal(berth_reconnect(other), -EOPNOTSUPP);
-	other = berth_free(other);
+	(void)berth_free(other);
 }
 
 #define restart_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
