@@ -114,7 +114,20 @@ static void consumer_short(struct consumer_connection *conn, uint64_t id,
 			    conn->consumer->name);
 }
 
-/* Return: 0; -EPROTO; -ENOMEM. */
+/* A listener of an earlier berthd is not adopted. While the consumer has its
+ * socket, none can be opened in its place, and nothing would end its
+ * connections when the namespace goes. So it is withdrawn at once. Without room
+ * in the connection that ends: the consumer does what it was told, and hands
+ * back the rest next time. Return: 0 or -errno. */
+static int consumer_refuse_held(struct consumer_connection *conn, uint64_t id)
+{
+	char text[CONSUMER_WITHDRAW_MAX];
+
+	consumer_withdraw_fmt(id, /* abort_connections= */ true, text);
+	return consumer_message_send(conn->fd, text, -1);
+}
+
+/* Return: 0; -EPROTO; -ENOMEM; as of consumer_refuse_held(). */
 static int consumer_handle(struct consumer_connection *conn,
 			   struct consumer_reply *reply)
 {
@@ -130,6 +143,8 @@ static int consumer_handle(struct consumer_connection *conn,
 	case CONSUMER_REPLY_REPEAT:
 		consumer_short(conn, reply->id, DELIVERY_STALE);
 		break;
+	case CONSUMER_REPLY_HELD:
+		return consumer_refuse_held(conn, reply->id);
 	case CONSUMER_REPLY_STATS:
 		return consumer_counted(conn, reply);
 	case CONSUMER_REPLY_SOCKET:
@@ -143,7 +158,7 @@ static int consumer_handle(struct consumer_connection *conn,
 	return 0;
 }
 
-/* Return: 0, or -EPROTO. */
+/* Return: 0 or -errno. */
 static int consumer_read(struct consumer_connection *conn, const char *text,
 			 size_t len)
 {
@@ -162,6 +177,7 @@ static bool consumer_receive(struct consumer_connection *conn)
 {
 	char *buffer = conn->consumer->all->buffer;
 	size_t read = 0;
+	int r;
 
 	for (int i = 0; i < RECEIVE_MESSAGES && read < RECEIVE_BYTES; i++) {
 		ssize_t n = recv(conn->fd, buffer, CONSUMER_REPLY_MAX,
@@ -177,9 +193,13 @@ static bool consumer_receive(struct consumer_connection *conn)
 			consumer_lost(conn, 0, "connection closed");
 			return false;
 		}
-		if ((size_t)n > CONSUMER_REPLY_MAX ||
-		    consumer_read(conn, buffer, (size_t)n) < 0) {
-			consumer_lost(conn, EPROTO, "unreadable message");
+		r = (size_t)n > CONSUMER_REPLY_MAX
+			    ? -EPROTO
+			    : consumer_read(conn, buffer, (size_t)n);
+		if (r < 0) {
+			consumer_lost(conn, -r,
+				      r == -EPROTO ? "unreadable message"
+						   : "cannot take its message");
 			return false;
 		}
 		read += (size_t)n;

@@ -129,6 +129,8 @@ static int parse_by_type(const char *type, json_t *message,
 		reply->type = CONSUMER_REPLY_REFUSED;
 	else if (strcmp(type, "repeat") == 0)
 		reply->type = CONSUMER_REPLY_REPEAT;
+	else if (strcmp(type, "held") == 0)
+		reply->type = CONSUMER_REPLY_HELD;
 	return 0;
 }
 

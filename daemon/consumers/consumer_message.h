@@ -29,6 +29,7 @@ enum consumer_reply_type {
 	CONSUMER_REPLY_RELEASED,
 	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
 	CONSUMER_REPLY_REPEAT, /* nor its change */
+	CONSUMER_REPLY_HELD, /* it has this listener from an earlier berthd */
 	CONSUMER_REPLY_STATS, /* a part of what it counted */
 	CONSUMER_REPLY_SOCKET, /* it asks for one */
 	CONSUMER_REPLY_NETNS_CLOSED, /* it has no more of them in there */

@@ -241,6 +241,11 @@ def door(berthd):
     return berthd.runtime / "consumers" / "front.sock"
 
 
+def wait_answer(netns):
+    wait_for(lambda: not netns.refuses("127.0.0.1", 8080), "a listener")
+    return curl(netns)
+
+
 def test_berthd_hands_off(world, name, berthd, monitor):
     """Namespaces that were there, and that come and go."""
     first = world.netns("green")
@@ -301,3 +306,22 @@ def test_readme_consumer(world):
     world.popen(sys.executable, "-c", program.replace(
         path, str(berthd.runtime / "consumers" / "who.sock")))
     assert netns.ask("127.0.0.1", 8080) == b"blue\n"
+
+
+def test_berthd_is_killed(world, name, berthd, monitor):
+    """The consumer serves all namespaces of the next berthd, too, and lets
+    go of what went while there was none."""
+    stays, goes = world.netns("blue"), world.netns("green")
+    program = example.start(world, name, door(berthd))
+    for netns in (stays, goes):
+        assert wait_answer(netns) == netns.name
+    berthd.kill9()
+    assert curl(stays) == "blue"
+    tracked = monitor.track(goes)
+    goes.delete()
+    berthd.start()
+    monitor.wait_freed(tracked)
+    comes = world.netns("red")
+    for netns in (stays, comes):
+        assert wait_answer(netns) == netns.name
+    assert program.poll() is None

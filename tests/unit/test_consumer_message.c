@@ -27,6 +27,7 @@ static void test_reply_parse(void **state)
 		  CONSUMER_REPLY_RELEASED, 7 },
 		{ "{\"type\":\"repeat\",\"id\":7}", 0, CONSUMER_REPLY_REPEAT,
 		  7 },
+		{ "{\"type\":\"held\",\"id\":7}", 0, CONSUMER_REPLY_HELD, 7 },
 		{ "{\"type\":\"hello\",\"version\":1,\"name\":\"x\"}", 0,
 		  CONSUMER_REPLY_HELLO, 0 },
 		{ "{\"type\":\"hello\"}", 0, CONSUMER_REPLY_HELLO, 0 },
