@@ -42,9 +42,12 @@ struct handshakes {
 /* Ends the waiting. Return: the descriptor. */
 static int handshake_free(struct handshake *handshake)
 {
+	struct handshakes *all = handshake->all;
 	int fd = handshake->fd;
 
-	DL_DELETE(handshake->all->list, handshake);
+	DL_DELETE(all->list, handshake);
+	if (!all->list)
+		loop_timer_unset(all->timer); /* nobody is to be awaited */
 	loop_source_free(handshake->source);
 	free(handshake->consumer);
 	free(handshake);
