@@ -75,6 +75,8 @@ static const struct command commands[] = {
 	  show_namespaces, NULL, "the namespaces berthd knows" },
 	{ "listeners", INTERFACE "ListListeners", "NAMESPACE", false, NULL,
 	  &list_listeners, "the listeners of all namespaces, or of one" },
+	{ "consumers", INTERFACE "ListConsumers", NULL, false, show_consumers,
+	  NULL, "the programs that get the listeners" },
 	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
 	  "what was accepted and transferred, by rule" },
 	{ "rules", INTERFACE "ListRules", NULL, false, show_rules, NULL,

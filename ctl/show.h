@@ -24,6 +24,10 @@ int show_status(const json_t *reply);
  * namespaces that are not freed */
 int show_namespaces(const json_t *reply);
 
+/** show_consumers() - a row for each connection of a consumer, and for each
+ * consumer that is absent */
+int show_consumers(const json_t *reply);
+
 /** show_rules() - a row for each rule, then problems of files */
 int show_rules(const json_t *reply);
 

@@ -352,6 +352,7 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 		.connected = consumer->current != NULL,
 		.delivered = consumer->n_done,
 		.undelivered = consumer->n_queue,
+		.close_when_absent = consumer->close_when_absent,
 	};
 	if (consumer->current)
 		ret_info->pid = consumer->current->peer.pid;
@@ -359,6 +360,30 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
 		ret_info->withdrawn += withdrawals_count(&conn->withdrawals);
 		ret_info->silent |= conn->stats.since_us != 0;
 	}
+}
+
+bool consumers_connection_info(const struct consumers *consumers, size_t index,
+			       size_t n,
+			       struct consumer_connection_info *ret_info)
+{
+	const struct consumer *consumer = consumers->list;
+	const struct consumer_connection *conn;
+
+	while (index-- > 0)
+		consumer = consumer->next;
+	conn = consumer->connections;
+	while (conn && n-- > 0)
+		conn = conn->next;
+	if (!conn)
+		return false;
+	*ret_info = (struct consumer_connection_info){
+		.peer = &conn->peer,
+		.since_us = conn->since_us,
+		.draining_since_us = conn->draining_since_us,
+		.withdrawn = withdrawals_count(&conn->withdrawals),
+		.overdue = withdrawals_ended(&conn->withdrawals),
+	};
+	return true;
 }
 
 bool consumers_delivered(const struct listener *listener)

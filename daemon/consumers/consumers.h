@@ -17,6 +17,7 @@
 
 struct berth_counts;
 struct consumer_config;
+struct consumer_peer;
 struct consumers;
 struct endpoint;
 struct netns;
@@ -188,6 +189,7 @@ size_t consumers_stats_waiting(const struct consumers *consumers,
  * @delivered:	listeners it has
  * @undelivered: listeners it does not have yet
  * @withdrawn:	listeners taken away whose release it has not confirmed
+ * @close_when_absent: its listeners are closed while nobody is connected
  * @silent:	it did not answer the last request for its counts
  */
 struct consumer_info {
@@ -197,6 +199,7 @@ struct consumer_info {
 	size_t delivered;
 	size_t undelivered;
 	size_t withdrawn;
+	bool close_when_absent;
 	bool silent;
 };
 
@@ -208,6 +211,31 @@ size_t consumers_count(const struct consumers *consumers);
  * consumers_count(); its name is borrowed */
 void consumers_get_info(const struct consumers *consumers, size_t index,
 			struct consumer_info *ret_info);
+
+/**
+ * struct consumer_connection_info - for status
+ * @peer:	borrowed
+ * @draining_since_us: 0: it gets the listeners
+ * @withdrawn:	listeners taken away whose release it has not confirmed
+ * @overdue:	those of them that it was to release at once
+ */
+struct consumer_connection_info {
+	const struct consumer_peer *peer;
+	uint64_t since_us;
+	uint64_t draining_since_us;
+	size_t withdrawn;
+	size_t overdue;
+};
+
+/**
+ * consumers_connection_info() - describes one connection of a consumer
+ * @index:	of the consumer
+ * @n:		of the connection, from 0
+ * Return: is there one?
+ */
+bool consumers_connection_info(const struct consumers *consumers, size_t index,
+			       size_t n,
+			       struct consumer_connection_info *ret_info);
 
 /** consumers_delivered() - does its consumer have this listener? */
 bool consumers_delivered(const struct listener *listener);

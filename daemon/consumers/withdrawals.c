@@ -265,6 +265,15 @@ size_t withdrawals_count(const struct withdrawals *withdrawals)
 	return HASH_COUNT(withdrawals->by_id);
 }
 
+size_t withdrawals_ended(const struct withdrawals *withdrawals)
+{
+	const struct withdrawal *withdrawal;
+	size_t n;
+
+	DL_COUNT2(withdrawals->ended, withdrawal, n, stage_next);
+	return n;
+}
+
 uint64_t withdrawals_oldest_us(const struct withdrawals *withdrawals)
 {
 	return withdrawals->ended ? withdrawals->ended->abort_since_us : 0;

@@ -122,6 +122,9 @@ const struct withdrawal *withdrawals_of(const struct withdrawals *withdrawals,
 /** withdrawals_count() - how many there are, in all namespaces */
 size_t withdrawals_count(const struct withdrawals *withdrawals);
 
+/** withdrawals_ended() - how many have @abort_since_us */
+size_t withdrawals_ended(const struct withdrawals *withdrawals);
+
 /** withdrawals_oldest_us() - the earliest @abort_since_us; 0: there is none */
 uint64_t withdrawals_oldest_us(const struct withdrawals *withdrawals);
 

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "daemon/control/control_consumers.h"
 #include "daemon/control/control_drain.h"
 #include "daemon/control/control_explain.h"
 #include "daemon/control/control_listeners.h"
@@ -48,6 +49,13 @@ static void list_namespaces(struct varlink_call *call, void *user_data)
 	};
 
 	control_namespaces(call, &from);
+}
+
+static void list_consumers(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+
+	control_consumers(call, control->config.consumers);
 }
 
 static void list_listeners(struct varlink_call *call, void *user_data)
@@ -151,6 +159,7 @@ static const struct varlink_parameter explain_parameters[] = {
 static const struct varlink_method methods[] = {
 	{ .name = "GetStatus", .handler = get_status },
 	{ .name = "ListNamespaces", .handler = list_namespaces },
+	{ .name = "ListConsumers", .handler = list_consumers },
 	{ .name = "ListListeners",
 	  .parameters = listeners_parameters,
 	  .n_parameters = ARRAY_SIZE(listeners_parameters),

@@ -4,6 +4,7 @@
 import errno
 import os
 import pwd
+import re
 import socket
 import subprocess
 import sys
@@ -148,6 +149,41 @@ def test_the_socket_is_roots_alone(world):
     path = berthd.runtime / "consumers" / "front.sock"
     assert file_of(path) == (0, 0, 0o600)
     assert file_of(path.parent) == (0, 0, 0o755)
+
+
+def test_who_is_there(world):
+    """berthctl consumers: absent, connected, taken over, and what of it."""
+    netns = world.netns("n")
+    berthd = world.berthd(rules(handoff()))
+
+    def shown():
+        return {entry["name"]: entry
+                for entry in berthd.ctl("consumers")["consumers"]}["front"]
+
+    assert shown()["connections"] == []
+    assert shown()["when_absent"] == "hold"
+    assert re.search(r"^front +absent \(hold\)",
+                     berthd.ctl_text("consumers"), re.M)
+    with Consumer(berthd, "front").welcome() as first:
+        first.until_listening()
+        (connection,) = shown()["connections"]
+        assert connection["pid"] == os.getpid()
+        assert connection["uid"] == os.getuid()
+        assert connection["program"] == "harness"
+        assert connection["draining_since_us"] is None
+        assert shown()["delivered"] == 1
+        with Consumer(berthd, "front", takeover=True).welcome() as second:
+            second.until_listening()
+            first.until_withdrawn()
+            old, new = shown()["connections"]
+            assert old["draining_since_us"] and old["withdrawn"] == 1
+            assert not new["draining_since_us"] and new["withdrawn"] == 0
+            text = berthd.ctl_text("consumers")
+            assert re.search(r"^front +draining .* harness +1$", text, re.M)
+            assert re.search(r"^front +connected .* harness +1", text, re.M)
+            netns.destroy()
+            wait_for(lambda: shown()["connections"][0]["overdue"] == 1,
+                     "the first to be late")
 
 
 def test_one_at_a_time(world):
