@@ -219,6 +219,17 @@ static inline uint16_t port_of(int fd)
 	return ntohs(in.sin_port);
 }
 
+/* A port that refuses connections, and is nobody else's meanwhile */
+static inline int refusing_socket(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
 /* Opens a listener on 127.0.0.1 and hands it to the relay as berthd would. */
 static inline int open_listener(const char *protocol, const char *members,
 				uint64_t *ret_id)

@@ -129,7 +129,7 @@ static void test_resets_travel(void **state)
 
 static void test_next_backend_is_tried(void **state)
 {
-	int dead = bound_socket(SOCK_STREAM, "127.0.0.1");
+	int refusing = refusing_socket();
 	int backend = bound_socket(SOCK_STREAM, "127.0.0.1");
 	int listener, client, server;
 	char members[256];
@@ -139,8 +139,7 @@ static void test_next_backend_is_tried(void **state)
 	(void)snprintf(members, sizeof(members),
 		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\","
 		       "\"tcp://127.0.0.1:%u\"]",
-		       port_of(dead), port_of(backend));
-	(void)close(dead);
+		       port_of(refusing), port_of(backend));
 	listener = open_listener("tcp", members, &id);
 	for (int i = 0; i < 4; i++) {
 		client = connect_listener(listener);
@@ -152,6 +151,7 @@ static void test_next_backend_is_tried(void **state)
 	}
 	withdraw(id, /* abort= */ false);
 	(void)close(listener);
+	(void)close(refusing);
 	(void)close(backend);
 }
 

@@ -225,7 +225,7 @@ static void test_stale_request_and_headers(void **state)
 /* The header was read behind by a backend that did not take it. */
 static void test_stale_request_after_a_refusal(void **state)
 {
-	int gone_fd = bound_socket(SOCK_STREAM, "127.0.0.1"), server_fd;
+	int refusing_fd = refusing_socket(), server_fd;
 	unsigned long long request;
 	char to[256];
 	int client_fd;
@@ -234,8 +234,7 @@ static void test_stale_request_after_a_refusal(void **state)
 	(void)snprintf(to, sizeof(to),
 		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\","
 		       "\"127.0.0.1:%u\"]" PLACE HEADER,
-		       port_of(gone_fd), port_of(gone_fd));
-	(void)close(gone_fd);
+		       port_of(refusing_fd), port_of(refusing_fd));
 	send_listener(LISTENER_ID, -1, "tcp", to);
 	client_fd = client();
 	say(client_fd, "?");
@@ -248,6 +247,7 @@ static void test_stale_request_after_a_refusal(void **state)
 	exchange_said(client_fd, server_fd);
 	(void)close(client_fd);
 	(void)close(server_fd);
+	(void)close(refusing_fd);
 }
 
 /* There is no backend any more, but an answer. */
