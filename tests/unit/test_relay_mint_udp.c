@@ -6,6 +6,9 @@
  */
 #include "relay_mint_fixture.h"
 
+#include <poll.h>
+#include <sys/ioctl.h>
+
 #define SENT_MAX 16 /* as in relay/udp/udp_ask.c */
 #define SESSIONS_MAX 20 /* of the rule */
 #define CLIENTS 100
@@ -150,21 +153,56 @@ static void test_keeps_what_is_said_meanwhile(void **state)
 	(void)close(fd);
 }
 
-/* Return: the last request; the first is number 1. */
-static unsigned long long ask_all(int *clients)
+/* Waits until the relay has read all that was said to the listener. */
+static void wait_read(void)
 {
-	unsigned long long request = 0;
+	uint64_t end_us = monotonic_us() + WAIT_S * USEC_PER_SEC;
+	int next_bytes;
 
+	for (;;) {
+		assert_int_equal(ioctl(listener_fd, FIONREAD, &next_bytes), 0);
+		if (next_bytes == 0)
+			return;
+		assert_true(monotonic_us() < end_us);
+		(void)usleep(1000);
+	}
+}
+
+/* The first SENT_MAX requests come; the first is number 1. */
+static void ask_all(int *clients)
+{
 	for (size_t i = 0; i < CLIENTS; i++) {
 		clients[i] = client();
 		say_byte(clients[i], '?');
 	}
-	for (unsigned int i = 1; i <= SENT_MAX; i++) {
-		request = next_request(WAIT_S * 1000);
-		assert_int_equal(request, i);
-	}
+	for (unsigned int i = 1; i <= SENT_MAX; i++)
+		assert_int_equal(next_request(WAIT_S * 1000), i);
+	wait_read();
 	assert_int_equal(next_request(SOON_MS), 0);
-	return request;
+}
+
+/* Answers all that is asked until the backend has heard of @n sessions. Return:
+ * the last request. */
+static unsigned long long answer_until_heard(int n)
+{
+	struct pollfd fds[] = { { .fd = berthd_fd, .events = POLLIN },
+				{ .fd = backend_fd, .events = POLLIN } };
+	unsigned long long last = SENT_MAX;
+
+	for (unsigned int i = 1; i <= SENT_MAX; i++)
+		answer(i);
+	while (n > 0) {
+		assert_true(poll(fds, ARRAY_SIZE(fds), WAIT_S * 1000) > 0);
+		if (fds[0].revents) {
+			last = next_request(WAIT_S * 1000);
+			answer(last);
+		}
+		if (fds[1].revents) {
+			expect(backend_fd, "?");
+			n--;
+		}
+	}
+	return last;
 }
 
 /* More clients than may have sessions push each other out while berthd does not
@@ -173,19 +211,13 @@ static unsigned long long ask_all(int *clients)
 static void test_few_requests(void **state)
 {
 	int clients[CLIENTS];
-	unsigned long long request, answered = 0, last;
 
 	(void)state;
-	last = ask_all(clients);
-	while (answered < last) {
-		answer(++answered);
-		while ((request = next_request(answered < last ? 1 : SOON_MS)))
-			last = request;
-	}
+	ask_all(clients);
 	/* The first requests, and those of the sessions that are left. */
-	assert_true(last <= SENT_MAX + SESSIONS_MAX);
-	for (int i = 0; i < SESSIONS_MAX; i++)
-		expect(backend_fd, "?");
+	assert_true(answer_until_heard(SESSIONS_MAX) <=
+		    SENT_MAX + SESSIONS_MAX);
+	assert_int_equal(next_request(SOON_MS), 0);
 	expect_silence(backend_fd);
 	for (size_t i = 0; i < CLIENTS; i++)
 		(void)close(clients[i]);
@@ -198,7 +230,7 @@ static void test_berthd_goes(void **state)
 	int clients[CLIENTS];
 
 	(void)state;
-	(void)ask_all(clients);
+	ask_all(clients);
 	for (size_t i = 0; i < CLIENTS; i++)
 		(void)close(clients[i]);
 }
