@@ -20,7 +20,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 
-#define WAIT_MS 10000 /* for what must come; a loaded machine is slow */
+#define WAIT_MS 60000 /* for what must come; a loaded machine is slow */
 #define TEXT_MAX 1024
 #define N_MANY 400
 

@@ -16,7 +16,7 @@
 #include "common/util.h"
 #include "relay/udp/udp_socket.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 /* C: connect, S: send, T: told; each with the first letter of what is said. */
 struct said {
