@@ -25,6 +25,7 @@
 #include "common/util.h"
 
 #define GOLDEN_INPUT ".in.yaml"
+#define GOLDEN_PATH_MAX 512 /* of an input */
 
 /* What the parser makes of the text, as the golden files have it; allocated. */
 typedef char *(*golden_outcome)(const char *name, const char *text, size_t len,
@@ -52,7 +53,7 @@ static inline char *golden_read(const char *path, size_t *ret_len)
 
 static inline void golden_write(const char *base, const char *result, bool ok)
 {
-	char path[512];
+	char path[GOLDEN_PATH_MAX + sizeof(".err")];
 	FILE *f;
 
 	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".err" : ".ok");
@@ -67,7 +68,7 @@ static inline void golden_write(const char *base, const char *result, bool ok)
 static inline int golden_compare(const char *base, const char *result, bool ok)
 {
 	_cleanup_free_ char *wanted = NULL;
-	char path[512];
+	char path[GOLDEN_PATH_MAX + sizeof(".err")];
 	size_t len;
 
 	(void)snprintf(path, sizeof(path), "%s%s", base, ok ? ".ok" : ".err");
@@ -84,7 +85,7 @@ static inline int golden_check_input(const char *dir, const char *name,
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_free_ char *result = NULL;
-	char path[512];
+	char path[GOLDEN_PATH_MAX];
 	size_t len = 0;
 	bool ok;
 
