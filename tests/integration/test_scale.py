@@ -31,6 +31,9 @@ def test_constant_in_the_number_of_namespaces(world):
         wait_for(lambda: berthd.status()["listeners"]["open"] == len(made)
                  and berthd.status()["consumers"][0]["delivered"]
                  == len(made), f"{number} listeners")
+        # What is sent may still lie in the relay's connection.
+        wait_for(lambda: shape(relay)[1].get("socket:", 0) > number,
+                 f"the relay to have {number} listeners")
         shapes[number] = []
         for pid in (berthd.pid, relay):
             threads, kinds = shape(pid)
