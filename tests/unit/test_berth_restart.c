@@ -479,7 +479,10 @@ static void test_taken_over_and_alone(void **state)
 	int fd;
 
 	(void)state;
-	says("{\"type\":\"welcome\",\"version\":1,\"drain_timeout_ms\":1}", -1);
+	/* Long enough for what is read before it is over. */
+	says("{\"type\":\"welcome\",\"version\":1,"
+	     "\"drain_timeout_ms\":1500}",
+	     -1);
 	pass(BERTH_WELCOME);
 	fd = give_listener();
 	says("{\"type\":\"taken_over\"}", -1);

@@ -9,7 +9,9 @@
 #include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/door.h"
 
-static char base[] = "/tmp/berth-test-doors-XXXXXX";
+#define BASE "/tmp/berth-test-doors-XXXXXX"
+
+static char base[] = BASE;
 
 static int setup_doors(void **state)
 {
@@ -19,7 +21,7 @@ static int setup_doors(void **state)
 	};
 	struct fixture *fixture;
 
-	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
+	memcpy(base, BASE, sizeof(BASE));
 	if (!mkdtemp(base) || setup(state) != 0)
 		return 1;
 	fixture = *state;

@@ -396,18 +396,16 @@ static unsigned long long asked_for(void)
  * which has asked or waits for its turn to ask; no request is on its way. */
 static unsigned long long accepted_by(unsigned long long listener_id)
 {
-	unsigned long long n = 0;
 	char text[1024], member[64];
 	const char *found;
 
 	berthd_says("{\"type\":\"stats\",\"request\":1}", -1);
 	assert_true(berthd_hears(text, sizeof(text), WAIT_S * 1000));
 	assert_non_null(strstr(text, "\"stats\""));
-	(void)snprintf(member, sizeof(member), "\"id\":%llu,", listener_id);
+	(void)snprintf(member, sizeof(member),
+		       "\"id\":%llu,\"accepted\":", listener_id);
 	found = strstr(text, member);
-	if (found)
-		(void)sscanf(found + strlen(member), "\"accepted\":%llu", &n);
-	return n;
+	return found ? strtoull(found + strlen(member), NULL, 10) : 0;
 }
 
 /* Many clients of one namespace do not stand before the first of another. */
