@@ -400,7 +400,7 @@ static enum exit_code run_words(const struct options *options, char **words,
 		usage_error("unexpected argument", words[n - 1]);
 		return EXIT_USAGE;
 	}
-	if (command->required && n < 2) {
+	if (command->argument && command->required && n < 2) {
 		usage_error(strcmp(command->argument, TARGET) == 0
 				    ? "a rule or listener is missing after"
 				    : "a namespace is missing after",

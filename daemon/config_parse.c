@@ -20,14 +20,18 @@ static bool parse_path(struct parse *parse, const struct yaml_node *node,
 
 	if (!parse_text(parse, node, what, expected, &text))
 		return false;
-	if (text[0] != '/')
-		return parse_error(parse, node, "%s is %s, expected %s", what,
-				   FOUND(node), expected);
-	if (strlen(text) >= PATH_MAX)
-		return parse_error(parse, node,
-				   "%s is a path of %zu bytes, expected fewer "
-				   "than %d",
-				   what, strlen(text), PATH_MAX);
+	if (text[0] != '/') {
+		(void)parse_error(parse, node, "%s is %s, expected %s", what,
+				  FOUND(node), expected);
+		return false;
+	}
+	if (strlen(text) >= PATH_MAX) {
+		(void)parse_error(
+			parse, node,
+			"%s is a path of %zu bytes, expected fewer than %d",
+			what, strlen(text), PATH_MAX);
+		return false;
+	}
 	*ret_path = text;
 	return true;
 }

@@ -259,7 +259,7 @@ bool parse_consumer_name(struct parse *parse, const struct yaml_node *node,
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789._-";
-	const char *text;
+	const char *text = "";
 
 	if (!parse_text(parse, node, what, "the name of a consumer", &text))
 		return false;
