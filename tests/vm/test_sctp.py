@@ -248,7 +248,7 @@ def test_the_namespace_goes(world, monitor, netns, backend, protocol):
         netns.delete()
         assert sctp.was_aborted(server)
     monitor.wait_freed(tracked)
-    wait_for(lambda: not berthd.listeners(), "no listener")
+    wait_for(lambda: not berthd.wanted_listeners(), "no listener")
 
 
 @pytest.mark.kernel

@@ -100,7 +100,7 @@ def test_the_rule_is_gone(world, netns, backend):  # noqa: F811
     with server:
         assert works(client, server)
         berthd.remove_rules("50-test.yaml")
-        wait_for(lambda: not berthd.listeners(), "no listener")
+        wait_for(lambda: not berthd.wanted_listeners(), "no listener")
         assert works(client, server)
         forget(netns, client)
         assert sctp.is_turned_away(netns, source=SOURCE)

@@ -303,11 +303,18 @@ class Berthd:
         return [row for row in self.ctl("listeners")["listeners"]
                 if cookie in (None, row["namespace_id"])]
 
+    def wanted_listeners(self, cookie=None):
+        """Those that a rule wants; of the others connections drain."""
+        return [row for row in self.listeners(cookie)
+                if row["state"] != "draining"]
+
     def listener(self, cookie, address="*", port=8080, protocol="tcp"):
-        """The one row with this endpoint, or None."""
+        """The one row with this endpoint, or None. What drains has it only
+        where nothing else does."""
         rows = [row for row in self.listeners(cookie)
                 if (row["protocol"], row["address"], row["port"])
                 == (protocol, address, port)]
+        rows = [row for row in rows if row["state"] != "draining"] or rows
         assert len(rows) < 2, rows
         return rows[0] if rows else None
 
