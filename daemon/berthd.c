@@ -294,6 +294,30 @@ static const char *listener_refusal(const struct listener_spec *spec,
 	return reason;
 }
 
+static int consumer_hand_back(struct handed_back *handed_back, int fd,
+			      const char **ret_reason, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	return binder_hand_back(berthd->binder, handed_back, fd, ret_reason);
+}
+
+static void consumer_not_awaited(void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	/* A consumer may end before there is a binder. */
+	if (berthd->binder)
+		binder_await_end(berthd->binder);
+}
+
+static bool consumer_awaits(const struct listener *listener, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	return consumers_awaits(berthd->consumers, listener->service->consumer);
+}
+
 static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -374,13 +398,28 @@ static void signal_handler(uint32_t events, void *user_data)
 	}
 }
 
+/* Has everything that existed been looked at, and taken back what consumers had
+ * of an earlier berthd? */
+static bool start_is_complete(const struct berthd *berthd)
+{
+	struct binder_stats stats;
+
+	if (!watcher_settled(berthd->watcher) ||
+	    !consumers_settled(berthd->consumers))
+		return false;
+	binder_get_stats(berthd->binder, &stats);
+	return stats.awaited == 0;
+}
+
 static bool berthd_after(void *user_data)
 {
 	struct berthd *berthd = user_data;
 	bool left = watcher_step(berthd->watcher);
 
 	left = reconcile_step(berthd->reconcile) || left;
-	if (!berthd->ready && !left && watcher_settled(berthd->watcher)) {
+	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
+		consumers_take_back(berthd->consumers);
+	if (!berthd->ready && !left && start_is_complete(berthd)) {
 		berthd->ready = true;
 		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
 		log_info("ready");
@@ -459,6 +498,8 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		.stats_changed = consumer_stats_changed,
 		.mint = consumer_mint,
 		.presence = consumer_presence,
+		.hand_back = consumer_hand_back,
+		.not_awaited = consumer_not_awaited,
 		.lost = consumer_lost,
 	};
 	static const struct relay_process_ops relay_ops = {
@@ -470,12 +511,17 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		.log_level = config->log_level,
 		.user = berthd->relay_user,
 	};
+	char path[PATH_MAX];
 	int r;
 
 	r = consumers_new(berthd->loop, &consumers_ops, berthd,
 			  &berthd->consumers);
 	if (r == 0)
 		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
+	(void)snprintf(path, sizeof(path), "%s/consumers.json",
+		       config->runtime_dir); /* too long: the lock failed */
+	if (r == 0)
+		r = consumers_remember(berthd->consumers, path);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
 	apply_first(berthd);
@@ -550,6 +596,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 		.changed = listener_changed,
 		.closing = listener_closing,
 		.holder = listener_holder,
+		.awaits = consumer_awaits,
 		.label = label_netns,
 	};
 	const struct reconcile_config reconcile_config = {

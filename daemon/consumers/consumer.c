@@ -42,6 +42,7 @@ void consumer_close(struct consumer_connection *conn)
 		consumer_forget_deliveries(consumer);
 		consumer->current = NULL;
 		consumer_came_or_went(consumer);
+		hand_back_closed(consumer->all, consumer->name);
 	}
 	consumer_free_connection(conn);
 	consumer->all->ops.stats_changed(consumer->all->user_data);
@@ -114,22 +115,9 @@ static void consumer_short(struct consumer_connection *conn, uint64_t id,
 			    conn->consumer->name);
 }
 
-/* A listener of an earlier berthd is not adopted. While the consumer has its
- * socket, none can be opened in its place, and nothing would end its
- * connections when the namespace goes. So it is withdrawn at once. Without room
- * in the connection that ends: the consumer does what it was told, and hands
- * back the rest next time. Return: 0 or -errno. */
-static int consumer_refuse_held(struct consumer_connection *conn, uint64_t id)
-{
-	char text[CONSUMER_WITHDRAW_MAX];
-
-	consumer_withdraw_fmt(id, /* abort_connections= */ true, text);
-	return consumer_message_send(conn->fd, text, -1);
-}
-
-/* Return: 0; -EPROTO; -ENOMEM; as of consumer_refuse_held(). */
+/* Return: 0; -EPROTO; -ENOMEM. */
 static int consumer_handle(struct consumer_connection *conn,
-			   struct consumer_reply *reply)
+			   struct consumer_reply *reply, int *fd)
 {
 	switch (reply->type) {
 	case CONSUMER_REPLY_HELLO: /* it was said before */
@@ -143,8 +131,6 @@ static int consumer_handle(struct consumer_connection *conn,
 	case CONSUMER_REPLY_REPEAT:
 		consumer_short(conn, reply->id, DELIVERY_STALE);
 		break;
-	case CONSUMER_REPLY_HELD:
-		return consumer_refuse_held(conn, reply->id);
 	case CONSUMER_REPLY_STATS:
 		return consumer_counted(conn, reply);
 	case CONSUMER_REPLY_SOCKET:
@@ -152,24 +138,59 @@ static int consumer_handle(struct consumer_connection *conn,
 	case CONSUMER_REPLY_NETNS_CLOSED:
 		consumer_sockets_netns_closed(&conn->sockets, reply->netns_id);
 		break;
+	case CONSUMER_REPLY_HELD:
+		return hand_back_take(conn, &reply->held, TAKE_FD(*fd));
+	case CONSUMER_REPLY_HELD_NETNS:
+		return hand_back_netns(conn, reply->netns_id);
 	case CONSUMER_REPLY_OTHER:
 		break;
 	}
 	return 0;
 }
 
-/* Return: 0 or -errno. */
+/* @fd:	came with it; -1 when it is taken. Return: 0, or -errno. */
 static int consumer_read(struct consumer_connection *conn, const char *text,
-			 size_t len)
+			 size_t len, int *fd)
 {
 	struct consumer_reply reply;
 	int r = consumer_reply_parse(text, len, &reply);
 
 	if (r < 0)
 		return r;
-	r = consumer_handle(conn, &reply);
+	r = consumer_handle(conn, &reply, fd);
 	consumer_reply_done(&reply);
 	return r;
+}
+
+/* Receives a message, and the one descriptor that may come with it, or -1. The
+ * kernel closes what there is no room for. Return: as recvmsg(2). */
+static ssize_t receive_message(int socket_fd, char *buffer, int *ret_fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = buffer,
+			     .iov_len = CONSUMER_REPLY_MAX };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		/* Not CMSG_SPACE(): there two would fit. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
+	};
+	const struct cmsghdr *cmsg;
+	ssize_t n = recvmsg(socket_fd, &message,
+			    MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return n;
+	cmsg = CMSG_FIRSTHDR(&message);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
+	    cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(int));
+	return n;
 }
 
 /* Reads a bounded number of messages. Return: is the connection still there? */
@@ -180,8 +201,8 @@ static bool consumer_receive(struct consumer_connection *conn)
 	int r;
 
 	for (int i = 0; i < RECEIVE_MESSAGES && read < RECEIVE_BYTES; i++) {
-		ssize_t n = recv(conn->fd, buffer, CONSUMER_REPLY_MAX,
-				 MSG_DONTWAIT | MSG_TRUNC);
+		_cleanup_close_ int fd = -1;
+		ssize_t n = receive_message(conn->fd, buffer, &fd);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
@@ -195,7 +216,7 @@ static bool consumer_receive(struct consumer_connection *conn)
 		}
 		r = (size_t)n > CONSUMER_REPLY_MAX
 			    ? -EPROTO
-			    : consumer_read(conn, buffer, (size_t)n);
+			    : consumer_read(conn, buffer, (size_t)n, &fd);
 		if (r < 0) {
 			consumer_lost(conn, -r,
 				      r == -EPROTO ? "unreadable message"
@@ -209,8 +230,10 @@ static bool consumer_receive(struct consumer_connection *conn)
 
 int consumer_wait(struct consumer_connection *conn)
 {
+	uint32_t in = hand_back_waits(conn) ? 0 : EPOLLIN;
+
 	return loop_source_set_events(conn->source,
-				      EPOLLIN | (conn->blocked ? EPOLLOUT : 0));
+				      in | (conn->blocked ? EPOLLOUT : 0));
 }
 
 static void consumer_ready(uint32_t events, void *user_data)

@@ -94,19 +94,98 @@ static int parse_netns_closed(json_t *message, struct consumer_reply *reply)
 	return 0;
 }
 
+static int parse_held_netns(json_t *message, struct consumer_reply *reply)
+{
+	int r = parse_netns_closed(message, reply);
+
+	reply->type = CONSUMER_REPLY_HELD_NETNS;
+	return r;
+}
+
+/* The reverse of endpoint_addr_fmt(). */
+static int parse_address(const char *text, struct endpoint *endpoint)
+{
+	const char *scope = strchr(text, '%');
+	char bare[IP_TEXT_MAX];
+	struct ip_addr addr;
+	char *end;
+	unsigned long ifindex = 0;
+
+	endpoint->multihomed = strcmp(text, "all") == 0;
+	if (endpoint->multihomed || strcmp(text, "*") == 0)
+		return 0;
+	if (scope) {
+		ifindex = strtoul(scope + 1, &end, 10);
+		if (scope[1] < '1' || scope[1] > '9' || *end != '\0' ||
+		    ifindex > INT32_MAX)
+			return -EPROTO;
+	}
+	if (snprintf(bare, sizeof(bare), "%.*s",
+		     (int)(scope ? scope - text : (ptrdiff_t)strlen(text)),
+		     text) >= (int)sizeof(bare) ||
+	    ip_addr_parse(bare, &addr) < 0)
+		return -EPROTO;
+	endpoint->scope_id = (uint32_t)ifindex;
+	endpoint->family = addr.family;
+	memcpy(endpoint->addr, addr.bytes, sizeof(endpoint->addr));
+	return 0;
+}
+
+static int parse_held_endpoint(const char *name, const char *address,
+			       json_int_t port, struct endpoint *endpoint)
+{
+	enum protocol protocol;
+
+	if (port <= 0 || port > UINT16_MAX ||
+	    protocol_parse(name, &protocol) < 0)
+		return -EPROTO;
+	endpoint->protocol = (uint8_t)protocol;
+	endpoint->port = (uint16_t)port;
+	return parse_address(address, endpoint);
+}
+
+static int parse_held(json_t *message, struct consumer_reply *reply)
+{
+	const char *protocol = "tcp", *address = "*", *rule = "";
+	struct consumer_held *held = &reply->held;
+	json_int_t id, netns_id, port = 1;
+	int draining = 0;
+
+	if (json_unpack(message, "{s:I, s:I, s?s, s?s, s?I, s?s, s?b}", "id",
+			&id, "netns", &netns_id, "protocol", &protocol,
+			"address", &address, "port", &port, "rule", &rule,
+			"draining", &draining) < 0)
+		return -EPROTO;
+	*held = (struct consumer_held){
+		.claim.id = (uint64_t)id,
+		.claim.netns_id = (uint64_t)netns_id,
+		.rule = rule,
+		.draining = draining,
+	};
+	if (parse_held_endpoint(protocol, address, port,
+				&held->claim.endpoint) < 0)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_HELD;
+	reply->message = json_incref(message);
+	return 0;
+}
+
 static int parse_hello(json_t *message, struct consumer_reply *reply)
 {
 	struct consumer_hello *hello = &reply->hello;
-	json_int_t version = 0;
+	json_int_t version = 0, held = 0;
 	const char *name = "";
 	int takeover = 0;
 
-	if (json_unpack(message, "{s?I, s?s, s?b}", "version", &version, "name",
-			&name, "takeover", &takeover) < 0)
+	if (json_unpack(message, "{s?I, s?s, s?b, s?I}", "version", &version,
+			"name", &name, "takeover", &takeover, "held",
+			&held) < 0 ||
+	    held < 0)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_HELLO;
 	hello->version = version;
 	hello->takeover = takeover;
+	hello->held = (uint64_t)held;
 	(void)snprintf(hello->name, sizeof(hello->name), "%s",
 		       name); /* cut is fine: for people */
 	return 0;
@@ -125,12 +204,14 @@ static int parse_by_type(const char *type, json_t *message,
 		return parse_netns_closed(message, reply);
 	if (strcmp(type, "hello") == 0)
 		return parse_hello(message, reply);
+	if (strcmp(type, "held") == 0)
+		return parse_held(message, reply);
+	if (strcmp(type, "held_netns") == 0)
+		return parse_held_netns(message, reply);
 	if (strcmp(type, "refused") == 0)
 		reply->type = CONSUMER_REPLY_REFUSED;
 	else if (strcmp(type, "repeat") == 0)
 		reply->type = CONSUMER_REPLY_REPEAT;
-	else if (strcmp(type, "held") == 0)
-		reply->type = CONSUMER_REPLY_HELD;
 	return 0;
 }
 

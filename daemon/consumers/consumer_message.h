@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "binder/adopt.h"
 #include "daemon/consumers/socket_request.h"
 #include "lib/berth.h"
 
@@ -29,36 +30,53 @@ enum consumer_reply_type {
 	CONSUMER_REPLY_RELEASED,
 	CONSUMER_REPLY_REFUSED, /* it could not take the listener now */
 	CONSUMER_REPLY_REPEAT, /* nor its change */
-	CONSUMER_REPLY_HELD, /* it has this listener from an earlier berthd */
 	CONSUMER_REPLY_STATS, /* a part of what it counted */
 	CONSUMER_REPLY_SOCKET, /* it asks for one */
 	CONSUMER_REPLY_NETNS_CLOSED, /* it has no more of them in there */
+	CONSUMER_REPLY_HELD, /* it hands a listener back */
+	CONSUMER_REPLY_HELD_NETNS, /* it has sockets of a namespace */
 	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
 };
 
 /**
  * struct consumer_hello - what a consumer says first
  * @version:	of the protocol; 0: it said none
+ * @held:	how many listeners it is going to hand back
  * @name:	free text, cut to what there is room for
  * @takeover:	it wants the listeners of the connection that has them
  */
 struct consumer_hello {
 	int64_t version;
+	uint64_t held;
 	char name[CONSUMER_NAME_MAX];
 	bool takeover;
 };
 
 /**
+ * struct consumer_held - a listener of an earlier berthd, or of an earlier
+ * connection
+ * @claim:	where it listens, without the interface that it is bound to
+ * @rule:	the name of its rule, of the reply's @message
+ * @draining:	it does not listen any more: only its connections finish
+ */
+struct consumer_held {
+	struct adopt_claim claim;
+	const char *rule;
+	bool draining;
+};
+
+/**
  * struct consumer_reply - see the types
- * @id:		RELEASED, REFUSED, REPEAT, SOCKET: the listener
+ * @id:		RELEASED, REFUSED, REPEAT, SOCKET, HELD: the listener
  * @hello:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
  * @request:	STATS: the number of the request that this answers
  * @socket:	SOCKET: with texts of @message
- * @netns_id:	NETNS_CLOSED
+ * @netns_id:	NETNS_CLOSED, HELD_NETNS
+ * @held:	HELD
  * @more:	STATS: another part follows
  * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
- * @message:	SOCKET: owned, else NULL
+ * @message:	SOCKET, HELD: owned, else NULL
  */
 struct consumer_reply {
 	enum consumer_reply_type type;
@@ -67,6 +85,7 @@ struct consumer_reply {
 	struct berth_counts counts;
 	uint64_t request;
 	struct socket_request socket;
+	struct consumer_held held;
 	uint64_t netns_id;
 	bool more;
 	json_t *listeners;

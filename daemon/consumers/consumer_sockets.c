@@ -34,6 +34,10 @@
  * nothing that exists. */
 #define TEXT_MAX 1024
 
+/* Of how many namespaces a consumer may say that it has sockets: more than a
+ * host has, and a few megabytes here. */
+#define HAVE_MAX 65536
+
 /**
  * struct waiting_request - a request that is not answered yet
  * @request:	its texts are @backend and @netns
@@ -258,6 +262,13 @@ uint64_t consumer_sockets_oldest_us(const struct consumer_sockets *sockets)
 			oldest_us = grant->gone_since_us;
 	}
 	return oldest_us;
+}
+
+int consumer_sockets_have(struct consumer_sockets *sockets, uint64_t netns_id)
+{
+	if (HASH_COUNT(sockets->grants) >= HAVE_MAX)
+		return -EPROTO;
+	return grant_add(sockets, netns_id);
 }
 
 bool consumer_sockets_hold(const struct consumer_sockets *sockets,

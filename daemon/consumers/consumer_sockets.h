@@ -88,6 +88,13 @@ int consumer_sockets_send_answer(struct consumer_sockets *sockets,
  * 0: none is */
 uint64_t consumer_sockets_oldest_us(const struct consumer_sockets *sockets);
 
+/**
+ * consumer_sockets_have() - the consumer says that it has sockets of that
+ * namespace, from an earlier connection
+ * Return: 0; -EPROTO: of more namespaces than there may be; -ENOMEM.
+ */
+int consumer_sockets_have(struct consumer_sockets *sockets, uint64_t netns_id);
+
 /** consumer_sockets_hold() - may the consumer have sockets of that namespace?
  */
 bool consumer_sockets_hold(const struct consumer_sockets *sockets,

@@ -171,7 +171,8 @@ static void consumers_timeout(void *user_data)
 }
 
 static void consumer_welcome(struct consumer *consumer, int fd,
-			     const struct consumer_peer *peer)
+			     const struct consumer_peer *peer,
+			     const struct consumer_hello *hello)
 {
 	const struct consumers_timeouts *timeouts = &consumer->all->timeouts;
 	_cleanup_free_ char *text = consumer_welcome_text(
@@ -180,6 +181,11 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 
 	if (r == 0)
 		r = consumer_connect(consumer, TAKE_FD(fd), peer);
+	if (r == 0) {
+		r = hand_back_begin(consumer->current, hello->held);
+		if (r < 0)
+			consumer_close(consumer->current);
+	}
 	if (fd >= 0)
 		(void)close(fd); /* nothing is buffered in it */
 	if (r < 0) {
@@ -221,13 +227,19 @@ static void consumer_said_hello(const char *name, int fd,
 		consumer_busy(consumer, fd);
 		return;
 	}
+	if (hello->held > HAND_BACK_MAX) {
+		handshake_deny(
+			fd, DENIAL_LIMIT,
+			"it hands back more listeners than there may be");
+		return;
+	}
 	if (consumer->current) {
 		log_info("consumer '%s': pid %d takes over from pid %d",
 			 consumer->name, peer->pid,
 			 consumer->current->peer.pid);
 		consumer_take_over(consumer);
 	}
-	consumer_welcome(consumer, fd, peer);
+	consumer_welcome(consumer, fd, peer, hello);
 }
 
 int consumers_new(struct loop *loop, const struct consumers_ops *ops,
@@ -253,6 +265,10 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->max_draining_per_netns = DRAINING_MAX_PER_NETNS;
 	consumers->dir = NULL;
 	consumers->doors_retry_us = 0;
+	consumers->awaited = NULL;
+	consumers->known_path = NULL;
+	consumers->gate_closed = false;
+	consumers->release_until_us = 0;
 	consumers->timeouts = (struct consumers_timeouts){
 		.orphan_ms = ORPHAN_TIMEOUT_MS,
 		.drain_ms = DRAIN_TIMEOUT_MS,
@@ -262,7 +278,10 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	if (r == 0)
 		r = handshakes_new(loop, &handshakes_ops, consumers,
 				   &consumers->handshakes);
+	if (r == 0)
+		r = hand_back_init(consumers);
 	if (r < 0) {
+		handshakes_free(consumers->handshakes);
 		loop_timer_free(consumers->timer);
 		free(consumers);
 		return r;
@@ -277,6 +296,9 @@ struct consumers *consumers_free(struct consumers *consumers)
 
 	if (!consumers)
 		return NULL;
+	/* The next berthd is to know who is connected now. */
+	hand_back_done(consumers);
+	consumers->known_path = NULL;
 	/* The binder closed all listeners before. */
 	LL_FOREACH_SAFE (consumers->list, consumer, tmp)
 		consumer_free(consumer);

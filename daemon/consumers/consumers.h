@@ -50,6 +50,9 @@ struct consumer_count {
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
  * @presence:	a consumer whose listeners are closed while nobody is connected
  *		has come or gone: consumers_closed() may say otherwise now
+ * @hand_back:	as binder_hand_back(). It calls consumers_listener_opened(), if
+ *it adopts the listener
+ * @not_awaited: consumers_awaits() may be false now for some consumer
  * @lost:	a consumer's connection ended, or was ended because it did not
  *		let go of a namespace in time; @pid is its process
  */
@@ -63,6 +66,9 @@ struct consumers_ops {
 		    const struct socket_request *request, int *ret_fd,
 		    uint64_t *ret_netns_id, void *user_data);
 	void (*presence)(void *user_data);
+	int (*hand_back)(struct handed_back *handed_back, int fd,
+			 const char **ret_reason, void *user_data);
+	void (*not_awaited)(void *user_data);
 	void (*lost)(const char *consumer, pid_t pid, void *user_data);
 };
 
@@ -134,6 +140,27 @@ void consumers_set_timeouts(struct consumers *consumers,
  */
 int consumers_attach(struct consumers *consumers, const char *name, int fd,
 		     pid_t pid);
+
+/**
+ * consumers_remember() - waits for those of an earlier berthd, and writes down
+ * who is connected
+ * @path:	of the file
+ *
+ * From now on nothing is read of consumers until consumers_take_back().
+ * Return: 0 or -ENOMEM.
+ */
+int consumers_remember(struct consumers *consumers, const char *path);
+
+/** consumers_take_back() - all namespaces are known, and planned: what
+ * consumers hand back is read from now on */
+void consumers_take_back(struct consumers *consumers);
+
+/** consumers_awaits() - may the consumer @name still hand back what it has? */
+bool consumers_awaits(const struct consumers *consumers, const char *name);
+
+/** consumers_settled() - has everybody handed back what they had, and let go of
+ * what is not wanted, or had the time to? */
+bool consumers_settled(const struct consumers *consumers);
 
 /* From the binder; see struct binder_ops. */
 

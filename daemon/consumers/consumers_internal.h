@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "common/log.h"
+#include "daemon/consumers/awaited.h"
 #include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumer_sockets.h"
 #include "daemon/consumers/consumers.h"
@@ -60,6 +61,7 @@ struct stats_request {
  * @pause_until_us: no listener is sent before
  * @withdrawals, @sockets: what it holds, and is to let go of one day
  * @socket_turn: an answer to a socket request goes before the next listener
+ * @held_left:	how many listeners it is still to hand back
  */
 struct consumer_connection {
 	struct consumer *consumer;
@@ -76,6 +78,7 @@ struct consumer_connection {
 	struct withdrawals withdrawals;
 	struct consumer_sockets sockets;
 	bool socket_turn;
+	uint64_t held_left;
 	struct consumer_connection *prev, *next; /* of its consumer */
 };
 
@@ -118,6 +121,11 @@ struct consumer {
  * @dir:	where the sockets are; NULL: nowhere yet
  * @doors_retry_us: when to open those that could not be opened; 0: all are
  * @last_connection: the number of the newest one
+ * @awaited:	those that may still hand something back
+ * @known_path:	of the file that says who is connected; NULL: none does
+ * @gate_closed: nothing is read of consumers yet: berthd does not know what is
+ *		wanted
+ * @release_until_us: how long consumers_settled() waits for what they release
  * @buffer:	for one message at a time
  */
 struct consumers {
@@ -132,6 +140,10 @@ struct consumers {
 	uint64_t doors_retry_us;
 	struct consumer *list;
 	uint64_t last_connection;
+	struct awaited *awaited;
+	char *known_path;
+	bool gate_closed;
+	uint64_t release_until_us;
 	char buffer[CONSUMER_REPLY_MAX];
 };
 
@@ -247,9 +259,58 @@ struct delivery *consumer_delivery(const struct consumer_connection *conn,
  * Return: 0 or -ENOMEM.
  */
 int consumer_withdraw_all(struct consumer_connection *conn);
+/** consumer_withdraw() - has the consumer told to let go of @listener, which is
+ * closed, or is none of berthd's. Return: 0 or -ENOMEM. */
+int consumer_withdraw(struct consumer_connection *conn,
+		      const struct listener *listener);
 
 /** consumer_forget_deliveries() - nobody has any of the consumer's listeners */
 void consumer_forget_deliveries(struct consumer *consumer);
+
+/* hand_back.c */
+
+/** The most listeners that a consumer may hand back: more than a host has. Each
+ * may cost a withdrawal, of some hundred bytes. */
+#define HAND_BACK_MAX 131072u
+
+/** hand_back_init() - nobody is awaited. Return: 0 or -ENOMEM. */
+int hand_back_init(struct consumers *consumers);
+
+/** hand_back_done() - awaits nobody, and writes down nothing any more */
+void hand_back_done(struct consumers *consumers);
+
+/**
+ * hand_back_begin() - a connection is welcome
+ * @n_held:	how many listeners the consumer hands back, HAND_BACK_MAX at
+ * most
+ *
+ * Return: 0; -ENOMEM; -errno of epoll_ctl(2).
+ */
+int hand_back_begin(struct consumer_connection *conn, uint64_t n_held);
+
+/**
+ * hand_back_take() - a listener is handed back: it is adopted, or withdrawn
+ * @fd:		taken; -1: none came with it
+ *
+ * Return: 0; -EPROTO; -ENOMEM.
+ */
+int hand_back_take(struct consumer_connection *conn,
+		   const struct consumer_held *held, int fd);
+
+/** hand_back_netns() - the consumer has sockets of a namespace that an earlier
+ * berthd minted. Return: 0; -EPROTO; -ENOMEM. */
+int hand_back_netns(struct consumer_connection *conn, uint64_t netns_id);
+
+/** hand_back_waits() - is nothing to be read of the connection yet? */
+bool hand_back_waits(const struct consumer_connection *conn);
+
+/** hand_back_goes_on() - is nothing to be given to the connection yet? */
+bool hand_back_goes_on(const struct consumer_connection *conn);
+
+/** hand_back_closed() - the connection that got the consumer's listeners is
+ * over
+ */
+void hand_back_closed(struct consumers *consumers, const char *name);
 
 /* consumers_stats.c */
 

@@ -58,7 +58,9 @@ void delivery_set(struct delivery *delivery, enum delivery_state state)
 
 struct delivery *consumer_next_delivery(const struct consumer_connection *conn)
 {
-	return conn->consumer->current == conn ? conn->consumer->queue : NULL;
+	if (conn->consumer->current != conn || hand_back_goes_on(conn))
+		return NULL;
+	return conn->consumer->queue;
 }
 
 struct delivery *consumer_delivery(const struct consumer_connection *conn,
@@ -160,17 +162,14 @@ int consumer_withdraw_all(struct consumer_connection *conn)
 	return r;
 }
 
-/* Has the consumer told to let go of @listener. */
-static void consumer_withdraw(struct consumer_connection *conn,
-			      const struct listener *listener)
+int consumer_withdraw(struct consumer_connection *conn,
+		      const struct listener *listener)
 {
-	if (withdraw(conn, listener) == 0) {
+	int r = withdraw(conn, listener);
+
+	if (r == 0)
 		consumer_watch(conn);
-		return;
-	}
-	/* Without a withdrawal the consumer would hold the listener for ever.
-	 * Without a connection it lets go of all. */
-	consumer_lost(conn, ENOMEM, "cannot withdraw a listener");
+	return r;
 }
 
 void consumers_listener_closing(struct consumers *consumers,
@@ -183,8 +182,12 @@ void consumers_listener_closing(struct consumers *consumers,
 	if (!delivery)
 		return;
 	consumer = delivery->consumer;
-	if (delivery->sent && consumer->current)
-		consumer_withdraw(consumer->current, listener);
+	/* Without a withdrawal the consumer would hold the listener for ever.
+	 * Without a connection it lets go of all. */
+	if (delivery->sent && consumer->current &&
+	    consumer_withdraw(consumer->current, listener) < 0)
+		consumer_lost(consumer->current, ENOMEM,
+			      "cannot withdraw a listener");
 	delivery_unlink(delivery);
 	listener->user_data = NULL;
 	free(delivery);

@@ -179,6 +179,17 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
 	return 0;
 }
 
+/* The total of a rule of which only the name is known. */
+static struct rule_total *find_by_name(const struct stats *stats,
+				       const char *name)
+{
+	for (size_t i = 0; i < stats->n_totals; i++) {
+		if (strcmp(stats->totals[i].name, name) == 0)
+			return &stats->totals[i];
+	}
+	return NULL;
+}
+
 static void add_final(struct stats *stats, const struct service *service,
 		      const struct berth_counts *counts)
 {
@@ -186,6 +197,8 @@ static void add_final(struct stats *stats, const struct service *service,
 					      service->rule, service->file);
 	struct berth_counts final = *counts;
 
+	if (!total && service->file[0] == '\0')
+		total = find_by_name(stats, service->rule);
 	final.active = 0; /* whatever it says */
 	stats_counts_add(total ? &total->counts : &stats->gone, &final);
 	if (stats->kept)

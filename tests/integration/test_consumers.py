@@ -309,18 +309,24 @@ def test_readme_consumer(world):
 
 
 def test_berthd_is_killed(world, name, berthd, monitor):
-    """The consumer serves all namespaces of the next berthd, too, and lets
-    go of what went while there was none."""
+    """The next berthd adopts what the consumer has, without a connection
+    being cut, and the consumer lets go of what went while there was none."""
     stays, goes = world.netns("blue"), world.netns("green")
     program = example.start(world, name, door(berthd))
     for netns in (stays, goes):
         assert wait_answer(netns) == netns.name
+    listener = berthd.listener(stays.cookie())["id"]
+    client = open_client(stays)
     berthd.kill9()
     assert curl(stays) == "blue"
     tracked = monitor.track(goes)
     goes.delete()
     berthd.start()
+    assert berthd.listener(stays.cookie())["id"] == listener
     monitor.wait_freed(tracked)
+    client.sendall(GET)
+    assert client.recv(4096).endswith(b"\r\n\r\nblue\n")
+    client.close()
     comes = world.netns("red")
     for netns in (stays, comes):
         assert wait_answer(netns) == netns.name

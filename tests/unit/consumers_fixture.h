@@ -4,6 +4,7 @@
 #define TESTS_UNIT_CONSUMERS_FIXTURE_H
 
 #include <setjmp.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "common/log.h"
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
@@ -37,6 +39,11 @@ struct fixture {
 	int n_minted;
 	int n_presence;
 	bool any_pid; /* consumers connect themselves */
+	int hand_back_result;
+	struct handed_back handed_back;
+	int n_handed_back;
+	int n_not_awaited;
+	bool any_service;
 };
 
 /* What arrived at the consumer. */
@@ -75,7 +82,8 @@ static inline void counted(const struct consumer_count *count, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
-	assert_ptr_equal(count->service, fixture->service);
+	if (!fixture->any_service)
+		assert_ptr_equal(count->service, fixture->service);
 	fixture->counted_id = count->id;
 	fixture->counted = *count->counts;
 	fixture->n_counted += !count->final;
@@ -108,6 +116,36 @@ static inline void presence(void *user_data)
 	fixture->n_presence++;
 }
 
+/* Adopts the descriptor as the listener with the claimed id, if told to. */
+static inline int hand_back(struct handed_back *handed_back, int fd,
+			    const char **ret_reason, void *user_data)
+{
+	struct fixture *fixture = user_data;
+	uint64_t id = handed_back->claim.id;
+	int r = fixture->hand_back_result;
+
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	fixture->handed_back = *handed_back;
+	fixture->n_handed_back++;
+	*ret_reason = "so it is";
+	if (r < 0 || find_listener(id, fixture)) {
+		close(fd);
+		return r < 0 ? r : 1;
+	}
+	assert_in_range(id, 1, LISTENERS);
+	fixture->listeners[id - 1].fd = fd;
+	consumers_listener_opened(fixture->consumers,
+				  &fixture->listeners[id - 1]);
+	return 0;
+}
+
+static inline void not_awaited(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	fixture->n_not_awaited++;
+}
+
 static inline void lost(const char *consumer, pid_t pid, void *user_data)
 {
 	struct fixture *fixture = user_data;
@@ -127,6 +165,8 @@ static inline int setup(void **state)
 		.stats_changed = stats_changed,
 		.mint = mint,
 		.presence = presence,
+		.hand_back = hand_back,
+		.not_awaited = not_awaited,
 		.lost = lost,
 	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -198,14 +238,17 @@ static inline void handle_ready(struct fixture *fixture)
 		assert_int_equal(loop_run(fixture->loop), 0);
 }
 
-/* A new consumer says hello and hears that it is welcome. */
-static inline void attach(struct fixture *fixture)
+/* A new consumer says hello, and that it is going to hand back listeners. */
+static inline void attach_holding(struct fixture *fixture, int n_held)
 {
-	static const char hello[] = "{\"type\":\"hello\",\"version\":1,"
-				    "\"name\":\"test\"}";
-	char text[256];
+	char hello[128], text[256];
 	ssize_t n;
 	int fds[2];
+
+	(void)snprintf(hello, sizeof(hello),
+		       "{\"type\":\"hello\",\"version\":1,"
+		       "\"name\":\"test\",\"held\":%d}",
+		       n_held); /* fits */
 
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
@@ -221,6 +264,11 @@ static inline void attach(struct fixture *fixture)
 	assert_true(n > 0);
 	text[n] = '\0';
 	assert_non_null(strstr(text, "\"welcome\""));
+}
+
+static inline void attach(struct fixture *fixture)
+{
+	attach_holding(fixture, 0);
 }
 
 /* Lets the loop run until what is ready has been handled. */
