@@ -129,15 +129,51 @@ static int show_shadowed(const json_t *shadowed)
 	return table_print(table, stdout);
 }
 
+static int show_draining(const json_t *draining)
+{
+	static const struct table_column columns[] = {
+		{ .name = "DRAINING" },
+		{ .name = "ADDRESS" },
+		{ .name = "PORT", .right = true },
+		{ .name = "RULE" },
+		{ .name = "DETAIL" },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *listener;
+	size_t i;
+
+	json_array_foreach (draining, i, listener) {
+		const json_t *times = json_object_get(listener, "draining");
+		const struct show_attempt attempt = {
+			.state = show_text(listener, "state"),
+			.reason = show_text(listener, "reason"),
+			.draining_us = show_number(times, "since_us"),
+			.ends_us = show_number(times, "ends_us"),
+		};
+
+		cell_endpoint(table, listener);
+		table_text(table, show_text(listener, "rule"));
+		show_detail(table, &attempt);
+	}
+	return table_print(table, stdout);
+}
+
 static int show_present(const json_t *reply)
 {
 	const json_t *rules = json_object_get(reply, "rules");
 	const json_t *listeners = json_object_get(reply, "listeners");
+	const json_t *draining = json_object_get(reply, "draining");
 	const json_t *shadowed = json_object_get(reply, "shadowed");
 	json_int_t omitted = show_number(reply, "omitted");
 	int r;
 
 	print_heading(reply);
+	if (json_array_size(draining) > 0) {
+		(void)putchar('\n');
+		r = show_draining(draining);
+		if (r < 0)
+			return r;
+	}
 	if (json_array_size(rules) == 0) {
 		(void)puts("There are no rules.");
 		return 0;

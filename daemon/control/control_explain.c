@@ -193,6 +193,32 @@ static json_t *explain_namespace(const struct control_explain *from,
 		reconcile_omitted(from->reconcile, netns->id));
 }
 
+/** struct drains - a list in the making */
+struct drains {
+	const struct netns *netns;
+	json_t *array;
+};
+
+static int add_drain(const struct consumer_draining *info, void *user_data)
+{
+	struct drains *drains = user_data;
+
+	json_add(&drains->array,
+		 describe_draining(info, netns_label(drains->netns), NULL,
+				   monotonic_us()));
+	return drains->array ? 0 : -ENOMEM;
+}
+
+static json_t *explain_draining(const struct control_explain *from,
+				const struct netns *netns)
+{
+	struct drains drains = { .netns = netns, .array = json_array() };
+
+	(void)consumers_each_draining(from->consumers, netns->id, add_drain,
+				      &drains); /* then it has no array */
+	return drains.array;
+}
+
 /* May have addresses observed. */
 static json_t *explain_present(const struct control_explain *from,
 			       struct netns *netns)
@@ -203,14 +229,15 @@ static json_t *explain_present(const struct control_explain *from,
 	if (reconcile_plan(from->reconcile, netns, &plan) < 0)
 		return NULL;
 	reply = json_pack(
-		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o}", "state",
+		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
 		"present", "namespace", explain_namespace(from, netns),
 		"pending", "lingering", "rules",
 		explain_rules(rule_store_ruleset(from->rules), netns),
 		"listeners",
 		explain_specs(from->binder, netns, &plan, monotonic_us()),
-		"shadowed", explain_shadows(&plan), "omitted",
-		json_count(plan.omitted), "files", describe_files(from->rules));
+		"draining", explain_draining(from, netns), "shadowed",
+		explain_shadows(&plan), "omitted", json_count(plan.omitted),
+		"files", describe_files(from->rules));
 	plan_done(&plan);
 	return reply;
 }
@@ -220,11 +247,11 @@ static json_t *explain_absent(const struct control_explain *from,
 			      const char *state, json_t *pending,
 			      json_t *lingering)
 {
-	return json_pack("{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:i, s:o}",
-			 "state", state, "namespace", "pending", pending,
-			 "lingering", lingering, "rules", "listeners",
-			 "shadowed", "omitted", 0, "files",
-			 describe_files(from->rules));
+	return json_pack(
+		"{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:[], s:i, s:o}",
+		"state", state, "namespace", "pending", pending, "lingering",
+		lingering, "rules", "listeners", "draining", "shadowed",
+		"omitted", 0, "files", describe_files(from->rules));
 }
 
 static json_t *explain_lingering(const struct control_explain *from,

@@ -68,6 +68,9 @@ def test_is_listed(world, netns, backend):
                "its connection to be counted")
     text = berthd.ctl_text("listeners", "n")
     assert "draining" in text and "its connections may finish" in text
+    explained = berthd.ctl("explain", "n")["draining"]
+    assert [(r["rule"], r["port"]) for r in explained] == [("web", 8080)]
+    assert "DRAINING" in berthd.ctl_text("explain", "n")
     assert works(client, server)
     client.close()
     server.close()
