@@ -91,6 +91,8 @@ static const struct command commands[] = {
 	  "close listeners, and reset their connections" },
 	{ "undrain", INTERFACE "Undrain", TARGET, false, show_undrain, NULL,
 	  "open again what was drained or closed, or this only" },
+	{ "restart-relay", INTERFACE "RestartRelay", NULL, false, show_nothing,
+	  NULL, "have a new berth-relay take over" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
 	  "why a namespace has its listeners, and lacks others" },
 };
@@ -191,6 +193,11 @@ static enum exit_code print_error(const struct client_reply *reply)
 	text = text_printable(*message ? message : reply->error, NULL);
 	if (strcmp(reply->error, INTERFACE "ReloadFailed") == 0)
 		(void)fprintf(stderr, "berthctl: berthd cannot reload: %s\n",
+			      text ? text : "?");
+	else if (strcmp(reply->error, INTERFACE "RestartFailed") == 0)
+		(void)fprintf(stderr,
+			      "berthctl: berthd cannot restart berth-relay: "
+			      "%s\n",
 			      text ? text : "?");
 	else if (strcmp(reply->error, INTERFACE "NoSuchNamespace") == 0 ||
 		 strcmp(reply->error, INTERFACE "NoSuchTarget") == 0)

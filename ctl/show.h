@@ -40,6 +40,9 @@ int show_check(const json_t *reply);
 /** show_config_problems() - those of the type Config. Return: how many. */
 size_t show_config_problems(const json_t *config);
 
+/** show_nothing() - of a reply that says only that it is done. Returns 0. */
+int show_nothing(const json_t *reply);
+
 /** show_reload() - what the reload found: problems, or how many rules are in
  * force */
 int show_reload(const json_t *reply);

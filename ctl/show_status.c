@@ -278,6 +278,12 @@ static void print_reloaded_config(const json_t *reply)
 		(void)putchar('\n');
 }
 
+int show_nothing(const json_t *reply)
+{
+	(void)reply;
+	return 0;
+}
+
 int show_reload(const json_t *reply)
 {
 	json_int_t rules = show_number(reply, "rules");

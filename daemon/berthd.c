@@ -61,6 +61,7 @@ struct berthd {
 	struct control *control;
 	struct relay_user relay_user;
 	size_t listeners_possible;
+	char *socket_dir;
 	int signal_fd;
 	int lock_fd;
 	bool ready;
@@ -327,13 +328,11 @@ static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
 		relay_process_kill(berthd->relay, pid);
 }
 
-static void relay_started(int fd, pid_t pid, void *user_data)
+static int restart_relay(void *user_data)
 {
 	struct berthd *berthd = user_data;
-	int r = consumers_attach(berthd->consumers, SERVICE_RELAY, fd, pid);
 
-	if (r < 0)
-		log_error_errno(r, "cannot talk to berth-relay");
+	return relay_process_restart(berthd->relay);
 }
 
 static void apply_config(struct berthd *berthd, uint32_t changed)
@@ -343,6 +342,7 @@ static void apply_config(struct berthd *berthd, uint32_t changed)
 		.consumers = berthd->consumers,
 		.reconcile = berthd->reconcile,
 		.relay = berthd->relay,
+		.relay_user = berthd->relay_user,
 		.watcher = berthd->watcher,
 		.listeners_possible = berthd->listeners_possible,
 	};
@@ -502,15 +502,6 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		.not_awaited = consumer_not_awaited,
 		.lost = consumer_lost,
 	};
-	static const struct relay_process_ops relay_ops = {
-		.started = relay_started,
-	};
-	struct relay_process_config relay_config = {
-		.program = config->relay_program,
-		.workers = (unsigned int)config->workers,
-		.log_level = config->log_level,
-		.user = berthd->relay_user,
-	};
 	char path[PATH_MAX];
 	int r;
 
@@ -525,8 +516,25 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare for consumers");
 	apply_first(berthd);
-	r = relay_process_new(berthd->loop, &relay_config, &relay_ops, berthd,
-			      &berthd->relay);
+	return 0;
+}
+
+/* After the consumers' sockets were opened, which it connects to. */
+static int start_relay(struct berthd *berthd, const struct config *config)
+{
+	struct relay_process_config relay_config = {
+		.program = config->relay_program,
+		.workers = (unsigned int)config->workers,
+		.log_level = config->log_level,
+		.user = berthd->relay_user,
+	};
+	int r;
+
+	if (asprintf(&berthd->socket_dir, "%s/consumers", config->runtime_dir) <
+	    0)
+		return log_error_errno(ENOMEM, "cannot start berth-relay");
+	relay_config.socket_dir = berthd->socket_dir;
+	r = relay_process_new(berthd->loop, &relay_config, &berthd->relay);
 	if (r < 0)
 		return log_error_errno(r, "cannot start berth-relay");
 	return 0;
@@ -651,6 +659,7 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.stats = berthd->stats,
 		.config = berthd->config,
 		.reload = reload,
+		.restart_relay = restart_relay,
 		.user_data = berthd,
 		.started_us = monotonic_us(),
 	};
@@ -700,6 +709,8 @@ int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 	unserved_init();
 	berthd->has_sctp = kernel_has_sctp();
 	r = open_layers(berthd, config);
+	if (r == 0)
+		r = start_relay(berthd, config);
 	if (r < 0)
 		return r;
 	return open_control(berthd, config);
@@ -733,6 +744,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	stats_free(berthd->stats);
 	consumers_free(berthd->consumers);
 	relay_process_free(relay);
+	free(berthd->socket_dir);
 	loop_source_free(berthd->signal_source);
 	if (berthd->signal_fd >= 0)
 		(void)close(berthd->signal_fd); /* holds no data */

@@ -4,8 +4,10 @@
 
 #include "binder/binder.h"
 #include "common/log.h"
+#include "common/service.h"
 #include "common/util.h"
 #include "daemon/config.h"
+#include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
@@ -35,6 +37,31 @@ static void apply_relay(const struct config_targets *targets,
 	if (targets->relay)
 		relay_process_set(targets->relay, (unsigned int)config->workers,
 				  config->log_level);
+}
+
+/* Those of the configuration, and berth-relay, whose socket is its user's
+ * alone. */
+static void apply_consumers(const struct config_targets *targets,
+			    const struct config *config)
+{
+	size_t n = config->n_consumers;
+	_cleanup_free_ struct consumer_config *list =
+		calloc(n + 1, sizeof(*list));
+	int r = -ENOMEM;
+
+	if (list) {
+		for (size_t i = 0; i < n; i++)
+			list[i] = config->consumers[i];
+		list[n] = (struct consumer_config){
+			.name = (char *)SERVICE_RELAY,
+			.uid = targets->relay_user.uid,
+			.gid = targets->relay_user.gid,
+			.mode = CONSUMER_MODE_DEFAULT,
+		};
+		r = consumers_configure(targets->consumers, list, n + 1);
+	}
+	if (r < 0)
+		log_error("out of memory: a consumer has no socket");
 }
 
 static void apply_setting(const struct config_targets *targets,
@@ -68,9 +95,7 @@ static void apply_setting(const struct config_targets *targets,
 		apply_timeouts(targets, config);
 		break;
 	case CONFIG_CONSUMERS:
-		if (consumers_configure(targets->consumers, config->consumers,
-					config->n_consumers) < 0)
-			log_error("out of memory: a consumer has no socket");
+		apply_consumers(targets, config);
 		break;
 	case CONFIG_NETNS_DIR:
 	case CONFIG_RULES:

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/privileges.h"
+
 struct binder;
 struct config;
 struct consumers;
@@ -23,6 +25,7 @@ struct config_targets {
 	struct consumers *consumers;
 	struct reconcile *reconcile;
 	struct relay_process *relay;
+	struct relay_user relay_user;
 	struct watcher *watcher;
 	size_t listeners_possible;
 };

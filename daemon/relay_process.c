@@ -13,19 +13,29 @@
 
 #include "common/util.h"
 
-#define RELAY_SOCKET_FD 3
+/* In the directory of sockets, which is the relay's working directory. */
+#define RELAY_SOCKET "./relay.sock"
+#define STDERR_LAST 2
 #define RESTART_MIN_US (100 * USEC_PER_MSEC)
 #define RESTART_MAX_US (5 * USEC_PER_SEC)
 #define STABLE_US (10 * USEC_PER_SEC) /* lived this long: not a crash loop */
 #define END_TIMEOUT_MS 500
+#define END_SLICE_MS 50
 
+/**
+ * struct relay_process - see relay_process.h
+ * @program_fd:	what is started after a crash
+ * @pids:	@n_pids processes that run; the last one is the relay, unless
+ *		@running is unset
+ * @started_us:	when the last one was started
+ */
 struct relay_process {
 	struct relay_process_config config;
-	struct relay_process_ops ops;
-	void *user_data;
 	struct loop_timer *timer;
 	int program_fd;
-	pid_t pid; /* 0: not running */
+	pid_t pids[RELAY_PROCESSES_MAX];
+	size_t n_pids;
+	bool running;
 	uint64_t started_us;
 	uint64_t backoff_us;
 };
@@ -67,20 +77,27 @@ static int open_default_program(void)
 	return open_program(BERTH_LIBEXECDIR "/berth-relay");
 }
 
+static int open_relay_program(const struct relay_process_config *config)
+{
+	return config->program ? open_program(config->program)
+			       : open_default_program();
+}
+
 /* In the child: only calls that are safe after fork(2) in one thread. */
 __attribute__((noreturn)) static void
-relay_exec(const struct relay_process *relay, int socket_fd)
+relay_exec(const struct relay_process *relay)
 {
 	char workers[16];
 	char *argv[] = { (char *)"berth-relay",
-			 (char *)"--socket-fd",
-			 (char *)"3",
+			 (char *)"--socket",
+			 (char *)RELAY_SOCKET,
+			 (char *)"--no-wait",
+			 (char *)"--takeover",
 			 (char *)"--log-level",
 			 (char *)log_level_name(relay->config.log_level),
 			 (char *)(relay->config.workers ? "--workers" : NULL),
 			 workers,
 			 NULL };
-	int program_fd = relay->program_fd;
 	sigset_t none;
 	int r;
 
@@ -89,50 +106,41 @@ relay_exec(const struct relay_process *relay, int socket_fd)
 	(void)sigemptyset(&none); /* cannot fail */
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		_exit(127);
-	/* The program's descriptor must not be where the socket goes. */
-	if (program_fd == RELAY_SOCKET_FD)
-		program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, 10);
-	if (program_fd < 0 || (socket_fd == RELAY_SOCKET_FD
-				       ? fcntl(socket_fd, F_SETFD, 0)
-				       : dup2(socket_fd, RELAY_SOCKET_FD)) < 0)
-		_exit(127);
 	/* Whoever started berthd may have left descriptors open, and berthd's
 	 * privileges do not go to the relay in this shape either. Before Linux
 	 * 5.11 only berthd's own are closed, by their flag. */
-	(void)close_range(RELAY_SOCKET_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	(void)close_range(STDERR_LAST + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	/* While there are privileges: its user need not be able to walk there.
+	 */
+	if (chdir(relay->config.socket_dir) < 0) {
+		log_error_errno(errno, "cannot enter '%s' for berth-relay",
+				relay->config.socket_dir);
+		_exit(127);
+	}
 	r = privileges_become(&relay->config.user);
 	if (r < 0) {
 		log_error_errno(r, "cannot give up privileges for berth-relay");
 		_exit(127);
 	}
 	/* By descriptor: the user need not be able to walk to the file. */
-	(void)fexecve(program_fd, argv, environ);
+	(void)fexecve(relay->program_fd, argv, environ);
 	log_error_errno(errno, "cannot execute berth-relay");
 	_exit(127);
 }
 
+/* Return: 0 or -errno of fork(2). */
 static int relay_start(struct relay_process *relay)
 {
-	_cleanup_close_ int own_fd = -1;
-	_cleanup_close_ int child_fd = -1;
-	int fds[2];
-	pid_t pid;
+	pid_t pid = fork();
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return -errno;
-	own_fd = fds[0];
-	child_fd = fds[1];
-	if (fcntl(own_fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		relay_exec(relay, child_fd);
-	relay->pid = pid;
+		relay_exec(relay);
+	relay->pids[relay->n_pids++] = pid;
+	relay->running = true;
 	relay->started_us = monotonic_us();
 	log_debug("started berth-relay, pid %d", pid);
-	relay->ops.started(TAKE_FD(own_fd), pid, relay->user_data);
 	return 0;
 }
 
@@ -150,8 +158,10 @@ static void relay_start_later(struct relay_process *relay)
 static void relay_start_handler(void *user_data)
 {
 	struct relay_process *relay = user_data;
-	int r = relay_start(relay);
+	int r;
 
+	/* One of those that end has to be waited for. */
+	r = relay->n_pids < RELAY_PROCESSES_MAX ? relay_start(relay) : -EBUSY;
 	if (r < 0) {
 		log_error_errno(r, "cannot start berth-relay; trying again");
 		relay_start_later(relay);
@@ -160,7 +170,6 @@ static void relay_start_handler(void *user_data)
 
 int relay_process_new(struct loop *loop,
 		      const struct relay_process_config *config,
-		      const struct relay_process_ops *ops, void *user_data,
 		      struct relay_process **ret_relay)
 {
 	struct relay_process *relay = malloc(sizeof(*relay));
@@ -170,12 +179,9 @@ int relay_process_new(struct loop *loop,
 		return -ENOMEM;
 	*relay = (struct relay_process){
 		.config = *config,
-		.ops = *ops,
-		.user_data = user_data,
 		.program_fd = -1,
 	};
-	relay->program_fd = config->program ? open_program(config->program)
-					    : open_default_program();
+	relay->program_fd = open_relay_program(config);
 	r = relay->program_fd;
 	if (r >= 0)
 		r = loop_timer_new(loop, relay_start_handler, relay,
@@ -189,20 +195,70 @@ int relay_process_new(struct loop *loop,
 	return 0;
 }
 
-static void relay_log_end(const struct relay_process *relay, int status)
+int relay_process_restart(struct relay_process *relay)
 {
-	unsigned int later_ms =
-		(unsigned int)(relay->backoff_us / USEC_PER_MSEC);
+	_cleanup_close_ int old_fd = -1;
+	int fd, r;
 
+	if (relay->n_pids == RELAY_PROCESSES_MAX)
+		return -EBUSY;
+	fd = open_relay_program(&relay->config);
+	if (fd < 0)
+		return fd;
+	old_fd = relay->program_fd;
+	relay->program_fd = fd;
+	r = relay_start(relay);
+	if (r < 0) {
+		relay->program_fd = TAKE_FD(old_fd);
+		(void)close(fd); /* read only */
+		return r;
+	}
+	loop_timer_unset(relay->timer);
+	return 0;
+}
+
+static const char *end_fmt(int status, char *text, size_t size)
+{
 	if (WIFSIGNALED(status))
-		log_warning("berth-relay (pid %d) was ended by signal %d (%s); "
-			    "starting it again in %u ms",
-			    relay->pid, WTERMSIG(status),
-			    strsignal(WTERMSIG(status)), later_ms);
+		(void)snprintf(text, size, "was ended by signal %d (%s)",
+			       WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		log_warning("berth-relay (pid %d) exited with status %d; "
-			    "starting it again in %u ms",
-			    relay->pid, WEXITSTATUS(status), later_ms);
+		(void)snprintf(text, size, "exited with status %d",
+			       WEXITSTATUS(status));
+	return text;
+}
+
+static void relay_ended(struct relay_process *relay, pid_t pid, int status)
+{
+	char how[128];
+
+	if (monotonic_us() - relay->started_us >= STABLE_US)
+		relay->backoff_us = 0;
+	log_warning("berth-relay (pid %d) %s; starting it again in %u ms", pid,
+		    end_fmt(status, how, sizeof(how)),
+		    (unsigned int)(relay->backoff_us / USEC_PER_MSEC));
+	relay->running = false;
+	relay_start_later(relay);
+}
+
+/* One that another took over from. */
+static void earlier_ended(pid_t pid, int status)
+{
+	char how[128];
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		log_debug("berth-relay (pid %d) let its clients finish", pid);
+	else
+		log_warning("berth-relay (pid %d), which another one has taken "
+			    "over from, %s",
+			    pid, end_fmt(status, how, sizeof(how)));
+}
+
+static void forget_pid(struct relay_process *relay, size_t i)
+{
+	relay->n_pids--;
+	memmove(&relay->pids[i], &relay->pids[i + 1],
+		(relay->n_pids - i) * sizeof(relay->pids[0]));
 }
 
 void relay_process_set(struct relay_process *relay, unsigned int workers,
@@ -214,50 +270,66 @@ void relay_process_set(struct relay_process *relay, unsigned int workers,
 
 void relay_process_reap(struct relay_process *relay)
 {
+	bool is_relay;
 	int status;
+	pid_t pid;
 
-	if (!relay->pid || waitpid(relay->pid, &status, WNOHANG) != relay->pid)
-		return;
-	if (monotonic_us() - relay->started_us >= STABLE_US)
-		relay->backoff_us = 0;
-	relay_log_end(relay, status);
-	relay->pid = 0;
-	relay_start_later(relay);
+	for (size_t i = relay->n_pids; i-- > 0;) {
+		pid = relay->pids[i];
+		if (waitpid(pid, &status, WNOHANG) != pid)
+			continue;
+		is_relay = relay->running && i + 1 == relay->n_pids;
+		forget_pid(relay, i);
+		if (is_relay)
+			relay_ended(relay, pid, status);
+		else
+			earlier_ended(pid, status);
+	}
 }
 
 void relay_process_kill(struct relay_process *relay, pid_t pid)
 {
-	if (relay->pid && relay->pid == pid)
-		(void)kill(relay->pid, SIGKILL); /* gone already: reaped */
+	for (size_t i = 0; i < relay->n_pids; i++) {
+		if (relay->pids[i] == pid)
+			(void)kill(pid, SIGKILL); /* gone already: reaped */
+	}
 }
 
-/* Waits for the end of the child; SIGCHLD is blocked for the signalfd. */
-static bool relay_wait(pid_t pid)
+static void kill_all(struct relay_process *relay, int number)
 {
-	const struct timespec slice = { .tv_nsec = 50 * 1000 * 1000 };
+	for (size_t i = 0; i < relay->n_pids; i++)
+		(void)kill(relay->pids[i], number); /* it may be gone already */
+}
+
+/* Waits for the end of the children, at most @timeout_ms; SIGCHLD is blocked
+ * for the signalfd. Return: did all end? */
+static bool wait_all(struct relay_process *relay, int timeout_ms)
+{
+	const struct timespec slice = { .tv_nsec = END_SLICE_MS * 1000 * 1000 };
 	sigset_t child;
 
 	(void)sigemptyset(&child); /* cannot fail */
 	(void)sigaddset(&child, SIGCHLD); /* cannot fail */
-	for (int waited_ms = 0; waited_ms < END_TIMEOUT_MS; waited_ms += 50) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return true;
+	for (int waited_ms = 0;; waited_ms += END_SLICE_MS) {
+		for (size_t i = relay->n_pids; i-- > 0;) {
+			if (waitpid(relay->pids[i], NULL, WNOHANG) != 0)
+				forget_pid(relay, i);
+		}
+		if (relay->n_pids == 0 || waited_ms >= timeout_ms)
+			return relay->n_pids == 0;
 		(void)sigtimedwait(&child, NULL, &slice); /* or the timeout */
 	}
-	return waitpid(pid, NULL, WNOHANG) == pid;
 }
 
 struct relay_process *relay_process_free(struct relay_process *relay)
 {
 	if (!relay)
 		return NULL;
-	if (relay->pid) {
-		(void)kill(relay->pid, SIGTERM); /* it may be gone already */
-		if (!relay_wait(relay->pid)) {
-			log_warning("berth-relay does not end; killing it");
-			(void)kill(relay->pid, SIGKILL);
-			(void)waitpid(relay->pid, NULL, 0);
-		}
+	kill_all(relay, SIGTERM);
+	if (!wait_all(relay, END_TIMEOUT_MS)) {
+		log_warning("berth-relay does not end; killing it");
+		kill_all(relay, SIGKILL);
+		(void)wait_all(relay, INT_MAX);
 	}
 	loop_timer_free(relay->timer);
 	if (relay->program_fd >= 0)

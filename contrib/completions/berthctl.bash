@@ -13,7 +13,7 @@ _berthctl()
 {
 	local current=${COMP_WORDS[COMP_CWORD]}
 	local previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='status namespaces listeners consumers stats rules check reload drain close undrain explain'
+	local commands='status namespaces listeners consumers stats rules check reload restart-relay drain close undrain explain'
 	local options='--runtime-dir --json --version --help'
 	local command='' i
 	local -a ask=(berthctl) words=()

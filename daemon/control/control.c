@@ -5,6 +5,8 @@
  */
 #include "daemon/control/control.h"
 
+#include <string.h>
+
 #include "common/log.h"
 #include "common/util.h"
 #include "daemon/control/control_consumers.h"
@@ -15,6 +17,7 @@
 #include "daemon/control/control_rules.h"
 #include "daemon/control/control_stats.h"
 #include "daemon/control/control_status.h"
+#include "daemon/control/describe.h"
 #include "daemon/control/interface.h"
 #include "daemon/control/varlink_server.h"
 
@@ -93,6 +96,29 @@ static void reload_all(struct varlink_call *call, void *user_data)
 	reload.result = control->config.reload(&reload.changed,
 					       control->config.user_data);
 	control_reloaded(call, &reload);
+}
+
+static const char *restart_problem(int error)
+{
+	if (error == -EBUSY)
+		return "too many earlier ones still let their clients finish";
+	return strerror(-error);
+}
+
+static void restart_relay(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	int r;
+
+	log_info("control: a client asks to restart berth-relay");
+	r = control->config.restart_relay(control->config.user_data);
+	if (r == 0)
+		varlink_reply(call, json_object());
+	else
+		varlink_error(call, "RestartFailed",
+			      json_pack("{s:o, s:s}", "error",
+					describe_errno(-r), "message",
+					restart_problem(r)));
 }
 
 static void explain(struct varlink_call *call, void *user_data)
@@ -179,6 +205,7 @@ static const struct varlink_method methods[] = {
 	  .parameters = undrain_parameters,
 	  .n_parameters = ARRAY_SIZE(undrain_parameters),
 	  .handler = undrain },
+	{ .name = "RestartRelay", .handler = restart_relay },
 	{ .name = "Explain",
 	  .parameters = explain_parameters,
 	  .n_parameters = ARRAY_SIZE(explain_parameters),

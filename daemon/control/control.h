@@ -20,6 +20,8 @@ struct watcher;
  * struct control_config - whom the service asks; all outlive it
  * @reload:	does what SIGHUP does, before it returns; *@ret_changed: which
  *		settings are others then. Return: 0 or -errno.
+ * @restart_relay: has a new berth-relay take over from the one that runs.
+ *		Return: 0 or -errno; -EBUSY: too many let their clients finish.
  * @started_us:	monotonic
  */
 struct control_config {
@@ -31,6 +33,7 @@ struct control_config {
 	struct stats *stats;
 	const struct config_store *config;
 	int (*reload)(uint32_t *ret_changed, void *user_data);
+	int (*restart_relay)(void *user_data);
 	void *user_data;
 	uint64_t started_us;
 };

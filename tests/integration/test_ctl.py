@@ -182,7 +182,7 @@ def test_action_is_shown_once(world):
 
 
 def test_status(berthd):
-    berthd.wait_delivered()
+    berthd.wait_delivered()  # the relay connects by itself, maybe after READY
     status = berthd.status()
     assert status["pid"] == berthd.pid and status["settled"] is True
     assert status["rules"] == 5

@@ -121,12 +121,15 @@ class Berthd:
     def pid(self):
         return self.process.pid
 
+    def relays(self):
+        """The pids of all relays that run, the oldest first: all but the last
+        let their clients finish."""
+        return [pid for pid in process.children(self.pid)
+                if os.path.basename(process.command(pid)) == "berth-relay"]
+
     def relay_now(self):
         """The pid of the relay that runs now, or 0."""
-        for pid in process.children(self.pid):
-            if os.path.basename(process.command(pid)) == "berth-relay":
-                return pid
-        return 0
+        return (self.relays() or [0])[-1]
 
     def relay_pid(self, other_than=0):
         """Waits for a relay that runs. READY=1 does not wait for it: its
@@ -178,25 +181,19 @@ class Berthd:
         """SIGTERM must end both processes within a second, cleanly."""
         if self.process is None:
             return
-        relay = self.relay_now() if self.process.poll() is None else 0
-        relay_pidfd = os.pidfd_open(relay) if relay else -1
+        relays = _Relays(self.relays() if self.process.poll() is None else [])
         try:
             self.process.terminate()
             ended = wait_exit(self.pidfd, EXIT_SECONDS)
-            relay_ended = relay_pidfd < 0 or wait_exit(relay_pidfd,
-                                                       EXIT_SECONDS)
+            relays_ended = relays.wait(EXIT_SECONDS)
             if not ended:
                 self.process.kill()
-            if not relay_ended:
-                signal.pidfd_send_signal(relay_pidfd, signal.SIGKILL)
             self._reap()
             assert ended, f"berthd runs {EXIT_SECONDS} s after SIGTERM"
-            assert relay_ended, f"relay runs {EXIT_SECONDS} s after SIGTERM"
+            assert relays_ended, f"relay runs {EXIT_SECONDS} s after SIGTERM"
             assert self.exit_code == 0, f"berthd: exit {self.exit_code}"
         finally:
-            if relay_pidfd >= 0:
-                os.close(relay_pidfd)
-                _reap_orphan(relay)
+            relays.close()
         self.check_log()
 
     def wait_failure(self, guard=GUARD):
@@ -209,18 +206,13 @@ class Berthd:
 
     def kill9(self):
         """A crash: the relay then ends by itself."""
-        relay = self.relay_now()
-        relay_pidfd = os.pidfd_open(relay) if relay else -1
+        relays = _Relays(self.relays())
         self.process.kill()
         assert wait_exit(self.pidfd)
         self._reap()
-        if relay_pidfd >= 0:
-            ended = wait_exit(relay_pidfd)
-            if not ended:
-                signal.pidfd_send_signal(relay_pidfd, signal.SIGKILL)
-            os.close(relay_pidfd)
-            _reap_orphan(relay)
-            assert ended, "the relay outlives a killed berthd"
+        ended = relays.wait(GUARD)
+        relays.close()
+        assert ended, "the relay outlives a killed berthd"
 
     def kill_relay(self, number=signal.SIGKILL):
         """Return: the pid it had."""
@@ -323,6 +315,35 @@ class Berthd:
         return wait_for(
             lambda: (row := self.listener(cookie, **which))
             and row["state"] == state and row, f"{which} to be {state}")
+
+
+class _Relays:
+    """The relays of a berthd that ends."""
+
+    def __init__(self, pids):
+        self._pidfds = {}
+        for pid in pids:
+            try:
+                self._pidfds[pid] = os.pidfd_open(pid)
+            except ProcessLookupError:
+                pass
+
+    def wait(self, seconds):
+        """Return: did all of them end in time?"""
+        deadline = time.monotonic() + seconds
+        return all([wait_exit(fd, max(0, deadline - time.monotonic()))
+                    for fd in self._pidfds.values()])
+
+    def close(self):
+        """Kills those that did not."""
+        for pid, fd in self._pidfds.items():
+            try:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            os.close(fd)
+            _reap_orphan(pid)
+        self._pidfds = {}
 
 
 def _reap_orphan(pid):
