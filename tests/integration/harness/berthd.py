@@ -204,12 +204,16 @@ class Berthd:
         assert self.exit_code > 0, f"killed by signal {-self.exit_code}"
         return self.log()
 
-    def kill9(self):
-        """A crash: the relay then ends by itself."""
-        relays = _Relays(self.relays())
+    def crash(self):
+        """SIGKILL, whatever state it is in."""
         self.process.kill()
         assert wait_exit(self.pidfd)
         self._reap()
+
+    def kill9(self):
+        """A crash: the relay then ends by itself."""
+        relays = _Relays(self.relays())
+        self.crash()
         ended = relays.wait(GUARD)
         relays.close()
         assert ended, "the relay outlives a killed berthd"
