@@ -138,8 +138,8 @@ static void reason_compose(const struct binder_failure *failure,
 	else if (failure->step == BINDER_STEP_AWAIT)
 		(void)snprintf(
 			buffer, REASON_MAX,
-			"its consumer may have it from before berthd was "
-			"started, and is waited for");
+			"its consumer, or the service manager, may have it "
+			"from before berthd was started, and is waited for");
 	else if (failure->step == BINDER_STEP_OPTION)
 		(void)snprintf(buffer, REASON_MAX,
 			       "option %s cannot be set: %s", failure->option,

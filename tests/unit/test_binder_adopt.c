@@ -139,6 +139,27 @@ static void test_adopted(void **state)
 	}
 }
 
+/* What an earlier berthd left behind is of no consumer. */
+static void test_left_behind(void **state)
+{
+	struct fixture *f = *state;
+	struct held held;
+	uint64_t netns_id = own_netns();
+
+	apply_one(f, netns_id, spec_make(PROTOCOL_TCP, "any", 80));
+	held = restart(f);
+	held.back.consumer = NULL;
+	assert_int_equal(hand_back(f, &held), -ENOENT); /* no rule wants it */
+	apply_one(f, netns_id, spec_make(PROTOCOL_TCP, "any", 80));
+	assert_int_equal(hand_back(f, &held), 0);
+	assert_told(f, "+80");
+	assert_int_equal(first(f, netns_id)->id, held.back.claim.id);
+	/* Its consumer may have it, too. */
+	held.back.consumer = "relay";
+	assert_int_equal(hand_back(f, &held), 1);
+	close(held.fd);
+}
+
 static void test_backlog_is_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -403,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_id_is_the_sockets_cookie),
 		TEST(test_adopted),
+		TEST(test_left_behind),
 		TEST(test_backlog_is_kept),
 		TEST(test_other_options),
 		TEST(test_false_claims),
