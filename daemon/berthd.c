@@ -32,6 +32,8 @@
 #include "daemon/consumers/consumers.h"
 #include "daemon/by_hand.h"
 #include "daemon/control/control.h"
+#include "daemon/fd_leave.h"
+#include "daemon/fd_store.h"
 #include "daemon/consumers/mint.h"
 #include "daemon/privileges.h"
 #include "daemon/reconcile.h"
@@ -59,12 +61,14 @@ struct berthd {
 	struct stats *stats;
 	struct relay_process *relay;
 	struct control *control;
+	struct fd_store *store;
 	struct relay_user relay_user;
 	size_t listeners_possible;
 	char *socket_dir;
 	int signal_fd;
 	int lock_fd;
 	bool ready;
+	bool restarts;
 	bool has_sctp;
 };
 
@@ -139,6 +143,7 @@ static void netns_gone(struct netns *netns, void *user_data)
 	struct berthd *berthd = user_data;
 
 	reconcile_forget(berthd->reconcile, netns->id);
+	fd_store_forget(berthd->store, netns->id);
 	consumers_netns_gone(berthd->consumers, netns->id);
 }
 
@@ -312,11 +317,12 @@ static void consumer_not_awaited(void *user_data)
 		binder_await_end(berthd->binder);
 }
 
-static bool consumer_awaits(const struct listener *listener, void *user_data)
+static bool listener_awaits(const struct listener *listener, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	return consumers_awaits(berthd->consumers, listener->service->consumer);
+	return fd_store_awaits(berthd->store, listener) ||
+	       consumers_awaits(berthd->consumers, listener->service->consumer);
 }
 
 static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
@@ -393,22 +399,34 @@ static void signal_handler(uint32_t events, void *user_data)
 		break;
 	default:
 		log_info("%s: ending", strsignal((int)info.ssi_signo));
+		berthd->restarts = info.ssi_signo == SIGTERM;
 		loop_quit(berthd->loop, 0);
 		break;
 	}
 }
 
-/* Has everything that existed been looked at, and taken back what consumers had
- * of an earlier berthd? */
+/* Has everything that existed been looked at, and taken back what consumers and
+ * the service manager had of an earlier berthd? */
 static bool start_is_complete(const struct berthd *berthd)
 {
 	struct binder_stats stats;
 
 	if (!watcher_settled(berthd->watcher) ||
-	    !consumers_settled(berthd->consumers))
+	    !consumers_settled(berthd->consumers) ||
+	    !fd_store_is_done(berthd->store))
 		return false;
 	binder_get_stats(berthd->binder, &stats);
 	return stats.awaited == 0;
+}
+
+/* All is planned now: takes back a slice of what an earlier berthd had. Return:
+ * is there more? */
+static bool take_back(struct berthd *berthd)
+{
+	if (fd_store_decide(berthd->store, berthd->binder))
+		return true;
+	consumers_take_back(berthd->consumers);
+	return false;
 }
 
 static bool berthd_after(void *user_data)
@@ -418,7 +436,7 @@ static bool berthd_after(void *user_data)
 
 	left = reconcile_step(berthd->reconcile) || left;
 	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
-		consumers_take_back(berthd->consumers);
+		left = take_back(berthd);
 	if (!berthd->ready && !left && start_is_complete(berthd)) {
 		berthd->ready = true;
 		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
@@ -604,7 +622,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 		.changed = listener_changed,
 		.closing = listener_closing,
 		.holder = listener_holder,
-		.awaits = consumer_awaits,
+		.awaits = listener_awaits,
 		.label = label_netns,
 	};
 	const struct reconcile_config reconcile_config = {
@@ -695,6 +713,8 @@ int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 		return r;
 	r = loop_new(&berthd->loop);
 	if (r == 0)
+		r = fd_store_take(berthd->loop, &berthd->store);
+	if (r == 0)
 		r = open_signals(berthd);
 	if (r < 0)
 		return log_error_errno(r, "cannot start");
@@ -723,6 +743,8 @@ int berthd_run(struct berthd *berthd)
 	loop_set_after(berthd->loop, berthd_after, berthd);
 	r = loop_run(berthd->loop);
 	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+	if (berthd->restarts)
+		fd_leave(berthd->store, berthd->binder, consumers_delivered);
 	return r;
 }
 
@@ -737,6 +759,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	 * closes its own copies. */
 	relay = TAKE_PTR(berthd->relay);
 	binder_free(berthd->binder);
+	fd_store_free(berthd->store);
 	watcher_free(berthd->watcher);
 	reconcile_free(berthd->reconcile);
 	rule_store_free(berthd->rules);

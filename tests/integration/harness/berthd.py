@@ -47,6 +47,7 @@ class Berthd:
         self.env = dict(env or {})
         self.limits = dict(limits or {})
         self.netns = netns
+        self.pass_fds = ()
         self.log_path = self.base / "log"
         self.process = None
         self.pidfd = -1
@@ -85,7 +86,8 @@ class Berthd:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 argv or self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env=env, preexec_fn=in_child)
+                stderr=log, env=env, preexec_fn=in_child,
+                pass_fds=self.pass_fds)
         self.pidfd = os.pidfd_open(self.process.pid)
         return self
 

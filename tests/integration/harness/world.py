@@ -95,7 +95,7 @@ class World:
     # Daemons
 
     def berthd(self, rules=None, start=True, netns_dirs=None, rules_dirs=None,
-               args=(), **kwargs):
+               args=(), kind=Berthd, **kwargs):
         """A berthd on this world's directory with the rules given.
 
         rules: text of 50-test.yaml, or {file name: text}, or None.
@@ -104,8 +104,8 @@ class World:
         if rules_dirs is None:
             rules_dirs = [base / "rules"]
             rules_dirs[0].mkdir()
-        daemon = Berthd(base, netns_dirs or [self.dir], rules_dirs, args,
-                        **kwargs)
+        daemon = kind(base, netns_dirs or [self.dir], rules_dirs, args,
+                      **kwargs)
         self.daemons.append(daemon)
         if isinstance(rules, str):
             rules = {"50-test.yaml": rules}
