@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
@@ -32,6 +31,7 @@
 #include "daemon/consumers/consumers.h"
 #include "daemon/by_hand.h"
 #include "daemon/control/control.h"
+#include "daemon/ending.h"
 #include "daemon/fd_leave.h"
 #include "daemon/fd_store.h"
 #include "daemon/consumers/mint.h"
@@ -39,15 +39,18 @@
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
 #include "daemon/runtime_dir.h"
+#include "daemon/startup_log.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/unserved.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
 
-/* Of the descriptor limit, kept for everything that is no listener: names
- * being opened, control connections, sockets being made. */
-#define RESERVED_FDS 256
-
+/**
+ * struct berthd - see the file's head
+ * @ending:	NULL: what berthd leaves goes on without it
+ * @relays_path: of the file of relay_process
+ * @keeps_relay: the relay outlives this berthd
+ */
 struct berthd {
 	struct config_store *config;
 	struct loop *loop;
@@ -64,11 +67,14 @@ struct berthd {
 	struct fd_store *store;
 	struct relay_user relay_user;
 	size_t listeners_possible;
+	struct ending *ending;
 	char *socket_dir;
+	char *relays_path;
 	int signal_fd;
 	int lock_fd;
 	bool ready;
 	bool restarts;
+	bool keeps_relay;
 	bool has_sctp;
 };
 
@@ -79,29 +85,6 @@ static bool kernel_has_sctp(void)
 		socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
 
 	return fd >= 0;
-}
-
-static void log_rules(const struct rule_store *rules)
-{
-	struct rule_file_info info;
-	size_t n_rules;
-
-	for (size_t i = 0; i < rule_store_files(rules); i++) {
-		rule_store_file_info(rules, i, &info);
-		for (size_t j = 0; j < info.errors->n; j++) {
-			_cleanup_free_ char *text =
-				rules_error_fmt(&info.errors->list[j]);
-
-			log_error(
-				"%s; %s", text ? text : info.path,
-				info.last_good
-					? "the file's last good version stays "
-					  "in force"
-					: "the file is ignored");
-		}
-	}
-	n_rules = ruleset_size(rule_store_ruleset(rules));
-	log_info("%zu rule%s in force", n_rules, n_rules == 1 ? "" : "s");
 }
 
 static int set_stats_rules(struct berthd *berthd)
@@ -125,7 +108,7 @@ static void rules_changed(void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	log_rules(berthd->rules);
+	startup_log_rules(berthd->rules);
 	(void)set_stats_rules(berthd); /* it counts for the earlier ones */
 	set_consumers_rules(berthd);
 	reconcile_rules_changed(berthd->reconcile);
@@ -334,6 +317,27 @@ static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
 		relay_process_kill(berthd->relay, pid);
 }
 
+/* Only the relays that berthd has started are berth-relay: its user's other
+ * processes get nothing. */
+static const char *consumer_refusal(const char *consumer, pid_t pid,
+				    void *user_data)
+{
+	const struct berthd *berthd = user_data;
+
+	if (!berthd->relay || strcmp(consumer, SERVICE_RELAY) != 0 ||
+	    relay_process_has(berthd->relay, pid))
+		return NULL;
+	return "berthd starts berth-relay itself, and did not start this "
+	       "process";
+}
+
+static bool relay_connected(pid_t pid, void *user_data)
+{
+	const struct berthd *berthd = user_data;
+
+	return consumers_connected(berthd->consumers, SERVICE_RELAY, pid);
+}
+
 static int restart_relay(void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -378,6 +382,15 @@ static int reload(uint32_t *ret_changed, void *user_data)
 	return r < 0 ? r : rule_store_reload(berthd->rules);
 }
 
+/* Has everything end: relays, and what other consumers serve. */
+static void end_all(struct berthd *berthd)
+{
+	berthd->keeps_relay = false;
+	if (!berthd->ending && ending_new(berthd->loop, berthd->consumers,
+					  berthd->relay, &berthd->ending) < 0)
+		loop_quit(berthd->loop, 0); /* then it ends at once */
+}
+
 static void signal_handler(uint32_t events, void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -394,12 +407,13 @@ static void signal_handler(uint32_t events, void *user_data)
 		if (reload(&changed, berthd) < 0)
 			log_error("out of memory: what is in force stays");
 		break;
-	case SIGCHLD:
-		relay_process_reap(berthd->relay);
+	case SIGINT:
+		log_info("SIGINT: ending, with all that is served");
+		end_all(berthd);
 		break;
 	default:
-		log_info("%s: ending", strsignal((int)info.ssi_signo));
-		berthd->restarts = info.ssi_signo == SIGTERM;
+		log_info("SIGTERM: ending; consumers go on");
+		berthd->restarts = !berthd->ending;
 		loop_quit(berthd->loop, 0);
 		break;
 	}
@@ -432,8 +446,11 @@ static bool take_back(struct berthd *berthd)
 static bool berthd_after(void *user_data)
 {
 	struct berthd *berthd = user_data;
-	bool left = watcher_step(berthd->watcher);
+	bool left;
 
+	if (berthd->ending)
+		return ending_step(berthd->ending);
+	left = watcher_step(berthd->watcher);
 	left = reconcile_step(berthd->reconcile) || left;
 	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
 		left = take_back(berthd);
@@ -447,22 +464,6 @@ static bool berthd_after(void *user_data)
 	return watcher_batch_end(berthd->watcher, /* idle= */ !left) || left;
 }
 
-/* Raises the descriptor limit as far as it goes. Return: how many of them
- * may be listeners. */
-static size_t listeners_possible(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return RESERVED_FDS;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then the old one holds */
-	if (limit.rlim_cur <= 2 * RESERVED_FDS)
-		return limit.rlim_cur / 2;
-	/* berth-relay has the same limit and needs some for connections. */
-	return limit.rlim_cur - limit.rlim_cur / 8 - RESERVED_FDS;
-}
-
 static int open_signals(struct berthd *berthd)
 {
 	sigset_t set;
@@ -471,7 +472,6 @@ static int open_signals(struct berthd *berthd)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
@@ -519,6 +519,7 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 		.hand_back = consumer_hand_back,
 		.not_awaited = consumer_not_awaited,
 		.lost = consumer_lost,
+		.refusal = consumer_refusal,
 	};
 	char path[PATH_MAX];
 	int r;
@@ -545,34 +546,23 @@ static int start_relay(struct berthd *berthd, const struct config *config)
 		.workers = (unsigned int)config->workers,
 		.log_level = config->log_level,
 		.user = berthd->relay_user,
+		.orphan_us = config->orphan_timeout_us,
+		.connected = relay_connected,
+		.user_data = berthd,
 	};
 	int r;
 
 	if (asprintf(&berthd->socket_dir, "%s/consumers", config->runtime_dir) <
-	    0)
+		    0 ||
+	    asprintf(&berthd->relays_path, "%s/relays.json",
+		     config->runtime_dir) < 0)
 		return log_error_errno(ENOMEM, "cannot start berth-relay");
 	relay_config.socket_dir = berthd->socket_dir;
+	relay_config.known_path = berthd->relays_path;
 	r = relay_process_new(berthd->loop, &relay_config, &berthd->relay);
 	if (r < 0)
 		return log_error_errno(r, "cannot start berth-relay");
 	return 0;
-}
-
-static int log_watch_error(int error, const char *what)
-{
-	if (error == -EMFILE)
-		return log_error_errno(error,
-				       "cannot watch %s: inotify instances are "
-				       "used up, raise "
-				       "fs.inotify.max_user_instances",
-				       what);
-	if (error == -ENOSPC)
-		return log_error_errno(error,
-				       "cannot watch %s: inotify watches are "
-				       "used up, raise "
-				       "fs.inotify.max_user_watches",
-				       what);
-	return log_error_errno(error, "cannot watch %s", what);
 }
 
 /* Counts of an earlier berthd go on. */
@@ -598,8 +588,8 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 	if (r == 0)
 		r = rule_store_follow_mounts(berthd->rules, berthd->mounts);
 	if (r < 0)
-		return log_watch_error(r, "the rules");
-	log_rules(berthd->rules);
+		return startup_log_watch_error(r, "the rules");
+	startup_log_rules(berthd->rules);
 	set_consumers_rules(berthd);
 	r = consumers_open_doors(berthd->consumers, config->runtime_dir);
 	if (r < 0)
@@ -645,7 +635,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 
 	r = mounts_new(berthd->loop, 0, &berthd->mounts);
 	if (r < 0)
-		return log_watch_error(r, "mounts");
+		return startup_log_watch_error(r, "mounts");
 	watcher_config.mounts = berthd->mounts;
 	r = open_rules(berthd, config);
 	if (r < 0)
@@ -660,7 +650,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 	r = watcher_new(berthd->loop, &watcher_config, &watcher_ops, berthd,
 			&berthd->watcher);
 	if (r < 0)
-		return log_watch_error(r, "network namespaces");
+		return startup_log_watch_error(r, "network namespaces");
 	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
 			  berthd->rules);
 	return 0;
@@ -703,7 +693,7 @@ int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 		return log_error_errno(ENOMEM, "cannot start");
 	*berthd = (struct berthd){
 		.config = store,
-		.listeners_possible = listeners_possible(),
+		.listeners_possible = config_listeners_possible(),
 		.signal_fd = -1,
 		.lock_fd = -1,
 	};
@@ -741,6 +731,7 @@ int berthd_run(struct berthd *berthd)
 	int r;
 
 	loop_set_after(berthd->loop, berthd_after, berthd);
+	berthd->keeps_relay = true;
 	r = loop_run(berthd->loop);
 	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
 	if (berthd->restarts)
@@ -750,14 +741,13 @@ int berthd_run(struct berthd *berthd)
 
 struct berthd *berthd_free(struct berthd *berthd)
 {
-	struct relay_process *relay;
-
 	if (!berthd)
 		return NULL;
 	control_free(berthd->control);
-	/* The relay closes what it has when its connection ends, while berthd
-	 * closes its own copies. */
-	relay = TAKE_PTR(berthd->relay);
+	/* It was started in vain: a later step of the start failed. */
+	if (berthd->relay && !berthd->keeps_relay)
+		relay_process_undo(berthd->relay);
+	berthd->relay = relay_process_free(berthd->relay);
 	binder_free(berthd->binder);
 	fd_store_free(berthd->store);
 	watcher_free(berthd->watcher);
@@ -766,8 +756,9 @@ struct berthd *berthd_free(struct berthd *berthd)
 	mounts_free(berthd->mounts);
 	stats_free(berthd->stats);
 	consumers_free(berthd->consumers);
-	relay_process_free(relay);
 	free(berthd->socket_dir);
+	free(berthd->relays_path);
+	ending_free(berthd->ending);
 	loop_source_free(berthd->signal_source);
 	if (berthd->signal_fd >= 0)
 		(void)close(berthd->signal_fd); /* holds no data */

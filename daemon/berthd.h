@@ -15,10 +15,15 @@ struct config_store;
  */
 int berthd_new(struct config_store *config, struct berthd **ret_berthd);
 
-/** berthd_run() - serves until SIGTERM or SIGINT. Return: 0 or -errno. */
+/**
+ * berthd_run() - serves until SIGTERM, which leaves berth-relay and other
+ * consumers to the next berthd, or SIGINT, which ends what they serve, too
+ * Return: 0 or -errno.
+ */
 int berthd_run(struct berthd *berthd);
 
-/** berthd_free() - closes everything, ends berth-relay. NULL is fine. */
+/** berthd_free() - closes everything; a berth-relay goes on if berthd has run.
+ * NULL is fine. */
 struct berthd *berthd_free(struct berthd *berthd);
 
 #endif

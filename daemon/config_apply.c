@@ -2,6 +2,8 @@
 /* config_apply.c - makes changed settings take effect in a running berthd */
 #include "daemon/config_apply.h"
 
+#include <sys/resource.h>
+
 #include "binder/binder.h"
 #include "common/log.h"
 #include "common/service.h"
@@ -12,6 +14,24 @@
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
 #include "watcher/watcher.h"
+
+/* Of the descriptor limit, kept for everything that is no listener: names
+ * being opened, control connections, sockets being made. */
+#define RESERVED_FDS 256
+
+size_t config_listeners_possible(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return RESERVED_FDS;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then the old one holds */
+	if (limit.rlim_cur <= 2 * RESERVED_FDS)
+		return limit.rlim_cur / 2;
+	/* berth-relay has the same limit and needs some for connections. */
+	return limit.rlim_cur - limit.rlim_cur / 8 - RESERVED_FDS;
+}
 
 size_t config_max_listeners(const struct config *config,
 			    size_t listeners_possible)

@@ -38,6 +38,10 @@ struct config_targets {
 void config_apply(const struct config_targets *targets,
 		  const struct config *config, uint32_t changed);
 
+/** config_listeners_possible() - raises the descriptor limit as far as it goes.
+ * Return: how many descriptors may be listeners. */
+size_t config_listeners_possible(void);
+
 /** config_max_listeners() - the value, or as many as descriptors let be */
 size_t config_max_listeners(const struct config *config,
 			    size_t listeners_possible);

@@ -43,7 +43,7 @@ int privileges_find_user(const char *name, struct relay_user *ret_user);
  * privileges_become() - becomes @user with no capability, for good
  *
  * For a child between fork(2) and exec: no_new_privs, no supplementary group,
- * empty capability sets, and an end together with the parent.
+ * and empty capability sets.
  * Return: 0 or -errno of the step that failed.
  */
 int privileges_become(const struct relay_user *user);

@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/* relay_process.c - starts berth-relay, restarts it, ends it */
+/* relay_process.c - starts berth-relay, restarts it, ends it
+ *
+ * Theory of operation: each process is held by a pidfd, whether berthd started
+ * it or an earlier berthd did: so its end is heard in one way, and a signal
+ * never reaches another process that got its number. Which ones there are
+ * stands in a file, for the next berthd, which takes them over instead of
+ * starting another one.
+ *
+ * A relay that an earlier berthd left connects again by itself. One that does
+ * not hangs, and nobody else can have its listeners: it is killed.
+ */
 #include "daemon/relay_process.h"
 
 #include <fcntl.h>
@@ -8,10 +18,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "common/service.h"
 #include "common/util.h"
+#include "daemon/consumers/known.h"
 
 /* In the directory of sockets, which is the relay's working directory. */
 #define RELAY_SOCKET "./relay.sock"
@@ -19,23 +33,46 @@
 #define RESTART_MIN_US (100 * USEC_PER_MSEC)
 #define RESTART_MAX_US (5 * USEC_PER_SEC)
 #define STABLE_US (10 * USEC_PER_SEC) /* lived this long: not a crash loop */
-#define END_TIMEOUT_MS 500
-#define END_SLICE_MS 50
+
+/* A relay tries to connect a hundred times in a second at first. */
+#define HELLO_US (5 * USEC_PER_SEC)
+
+/**
+ * struct process - one that runs
+ * @pid_fd:	readable when it has ended
+ * @child:	berthd started it; else an earlier berthd did
+ * @deadline_us: when it is killed if it has no connection; 0: never
+ */
+struct process {
+	struct relay_process *all;
+	struct loop_source *source;
+	pid_t pid;
+	int pid_fd;
+	uint64_t started;
+	bool child;
+	uint64_t deadline_us;
+};
 
 /**
  * struct relay_process - see relay_process.h
+ * @timer:	for the next start
+ * @hello_timer: for the deadlines of processes
  * @program_fd:	what is started after a crash
- * @pids:	@n_pids processes that run; the last one is the relay, unless
+ * @list:	@n processes that run; the last one is the relay, unless
  *		@running is unset
+ * @ending:	none is started any more
  * @started_us:	when the last one was started
  */
 struct relay_process {
 	struct relay_process_config config;
+	struct loop *loop;
 	struct loop_timer *timer;
+	struct loop_timer *hello_timer;
 	int program_fd;
-	pid_t pids[RELAY_PROCESSES_MAX];
-	size_t n_pids;
+	struct process *list[RELAY_PROCESSES_MAX];
+	size_t n;
 	bool running;
+	bool ending;
 	uint64_t started_us;
 	uint64_t backoff_us;
 };
@@ -128,18 +165,98 @@ relay_exec(const struct relay_process *relay)
 	_exit(127);
 }
 
-/* Return: 0 or -errno of fork(2). */
+/* Writes down which ones run. */
+static void remember(const struct relay_process *relay)
+{
+	struct known_consumer list[RELAY_PROCESSES_MAX] = { 0 };
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < relay->n; i++) {
+		if (!relay->list[i]->started)
+			continue; /* the next berthd could not tell it */
+		list[n].pid = relay->list[i]->pid;
+		list[n].started = relay->list[i]->started;
+		(void)snprintf(list[n].name, sizeof(list[n].name), "%s",
+			       SERVICE_RELAY); /* fits */
+		n++;
+	}
+	r = known_save(relay->config.known_path, list, n);
+	if (r < 0)
+		log_warning_errno(r,
+				  "cannot write '%s'; a berthd that is started "
+				  "anew would not know berth-relay",
+				  relay->config.known_path);
+}
+
+static void process_free(struct process *process)
+{
+	loop_source_free(process->source);
+	if (process->pid_fd >= 0)
+		(void)close(process->pid_fd); /* holds no data */
+	free(process);
+}
+
+static void process_kill(const struct process *process, int number)
+{
+	/* It may be gone already. */
+	(void)syscall(SYS_pidfd_send_signal, process->pid_fd, number, NULL, 0);
+}
+
+static void process_ended(uint32_t events, void *user_data);
+
+/* Puts a process into the list, as the relay. Return: 0; -errno of
+ * pidfd_open(2); -ESRCH: it is another one by now; -ENOMEM. */
+static int process_add(struct relay_process *relay, pid_t pid, bool child,
+		       uint64_t started)
+{
+	struct process *process = calloc(1, sizeof(*process));
+	int r = 0;
+
+	if (!process)
+		return -ENOMEM;
+	process->all = relay;
+	process->pid = pid;
+	process->child = child;
+	process->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (process->pid_fd < 0)
+		r = -errno;
+	/* Looked at behind the descriptor, which would be of another process if
+	 * this one had ended before. */
+	process->started = known_started(pid);
+	if (r == 0 && started && process->started != started)
+		r = -ESRCH;
+	if (r == 0)
+		r = loop_add(relay->loop, process->pid_fd, EPOLLIN,
+			     process_ended, process, &process->source);
+	if (r < 0) {
+		process_free(process);
+		return r;
+	}
+	relay->list[relay->n++] = process;
+	relay->running = true;
+	relay->started_us = monotonic_us();
+	return 0;
+}
+
+/* Return: 0; -errno of fork(2), or as process_add(). */
 static int relay_start(struct relay_process *relay)
 {
 	pid_t pid = fork();
+	int r;
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
 		relay_exec(relay);
-	relay->pids[relay->n_pids++] = pid;
-	relay->running = true;
-	relay->started_us = monotonic_us();
+	r = process_add(relay, pid, /* child= */ true, /* started= */ 0);
+	if (r < 0) {
+		/* It is not waited for yet, so the number is its own. */
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		return r;
+	}
+	remember(relay);
 	log_debug("started berth-relay, pid %d", pid);
 	return 0;
 }
@@ -160,11 +277,136 @@ static void relay_start_handler(void *user_data)
 	struct relay_process *relay = user_data;
 	int r;
 
+	if (relay->ending)
+		return;
 	/* One of those that end has to be waited for. */
-	r = relay->n_pids < RELAY_PROCESSES_MAX ? relay_start(relay) : -EBUSY;
+	r = relay->n < RELAY_PROCESSES_MAX ? relay_start(relay) : -EBUSY;
 	if (r < 0) {
 		log_error_errno(r, "cannot start berth-relay; trying again");
 		relay_start_later(relay);
+	}
+}
+
+/* How a child ended. */
+static const char *end_fmt(const struct process *process, char *text,
+			   size_t size)
+{
+	int status;
+
+	if (!process->child || waitpid(process->pid, &status, WNOHANG) < 1)
+		(void)snprintf(text, size, "ended");
+	else if (WIFSIGNALED(status))
+		(void)snprintf(text, size, "was ended by signal %d (%s)",
+			       WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		(void)snprintf(text, size, "exited with status %d",
+			       WEXITSTATUS(status));
+	return text;
+}
+
+static void relay_ended(struct relay_process *relay, pid_t pid, const char *how)
+{
+	relay->running = false;
+	if (relay->ending)
+		return;
+	if (monotonic_us() - relay->started_us >= STABLE_US)
+		relay->backoff_us = 0;
+	log_warning("berth-relay (pid %d) %s; starting it again in %u ms", pid,
+		    how, (unsigned int)(relay->backoff_us / USEC_PER_MSEC));
+	relay_start_later(relay);
+}
+
+/* One that another took over from. */
+static void earlier_ended(const struct relay_process *relay, pid_t pid,
+			  const char *how)
+{
+	if (relay->ending || strcmp(how, "exited with status 0") == 0 ||
+	    strcmp(how, "ended") == 0)
+		log_debug("berth-relay (pid %d) let its clients finish", pid);
+	else
+		log_warning("berth-relay (pid %d), which another one has taken "
+			    "over from, %s",
+			    pid, how);
+}
+
+static void process_ended(uint32_t events, void *user_data)
+{
+	struct process *process = user_data;
+	struct relay_process *relay = process->all;
+	bool is_relay = relay->running && relay->list[relay->n - 1] == process;
+	size_t i = 0;
+	char how[128];
+
+	(void)events;
+	(void)end_fmt(process, how, sizeof(how));
+	while (relay->list[i] != process)
+		i++;
+	relay->n--;
+	memmove(&relay->list[i], &relay->list[i + 1],
+		(relay->n - i) * sizeof(relay->list[0]));
+	remember(relay);
+	if (is_relay)
+		relay_ended(relay, process->pid, how);
+	else
+		earlier_ended(relay, process->pid, how);
+	process_free(process);
+}
+
+/* Kills those that have no connection and had the time to make one. */
+static void hello_handler(void *user_data)
+{
+	struct relay_process *relay = user_data;
+	uint64_t now_us = monotonic_us();
+
+	for (size_t i = 0; i < relay->n; i++) {
+		struct process *process = relay->list[i];
+
+		if (!process->deadline_us)
+			continue;
+		if (process->deadline_us > now_us) {
+			loop_timer_set_earlier(relay->hello_timer,
+					       process->deadline_us);
+			continue;
+		}
+		process->deadline_us = 0;
+		if (relay->config.connected(process->pid,
+					    relay->config.user_data))
+			continue;
+		log_warning("berth-relay (pid %d), which an earlier berthd "
+			    "started, does not connect; killing it",
+			    process->pid);
+		process_kill(process, SIGKILL);
+	}
+}
+
+/* Takes over what an earlier berthd started. The last one was its relay; the
+ * others have nothing that they could hand back, and end after the time that
+ * consumers go on without berthd. */
+static void adopt_all(struct relay_process *relay)
+{
+	_cleanup_free_ struct known_consumer *known =
+		calloc(KNOWN_MAX, sizeof(*known));
+	int n = known ? known_load(relay->config.known_path, known) : -ENOMEM;
+	uint64_t now_us = monotonic_us();
+
+	if (n < 0)
+		log_warning_errno(n,
+				  "cannot read '%s'; a berth-relay of an "
+				  "earlier berthd is not taken over",
+				  relay->config.known_path);
+	for (int i = 0; i < n && relay->n < RELAY_PROCESSES_MAX; i++) {
+		if (process_add(relay, known[i].pid, /* child= */ false,
+				known[i].started) < 0)
+			continue; /* it has ended meanwhile */
+		log_info("berth-relay of an earlier berthd goes on, pid %d",
+			 known[i].pid);
+	}
+	for (size_t i = 0; i < relay->n; i++) {
+		relay->list[i]->deadline_us = now_us + HELLO_US;
+		if (i + 1 < relay->n)
+			relay->list[i]->deadline_us += relay->config.orphan_us;
+		loop_timer_set_earlier(relay->hello_timer,
+				       relay->list[i]->deadline_us);
 	}
 }
 
@@ -179,6 +421,7 @@ int relay_process_new(struct loop *loop,
 		return -ENOMEM;
 	*relay = (struct relay_process){
 		.config = *config,
+		.loop = loop,
 		.program_fd = -1,
 	};
 	relay->program_fd = open_relay_program(config);
@@ -186,11 +429,16 @@ int relay_process_new(struct loop *loop,
 	if (r >= 0)
 		r = loop_timer_new(loop, relay_start_handler, relay,
 				   &relay->timer);
+	if (r == 0)
+		r = loop_timer_new(loop, hello_handler, relay,
+				   &relay->hello_timer);
 	if (r < 0) {
 		relay_process_free(relay);
 		return r;
 	}
-	relay_start_handler(relay);
+	adopt_all(relay);
+	if (!relay->running)
+		relay_start_handler(relay);
 	*ret_relay = relay;
 	return 0;
 }
@@ -200,7 +448,7 @@ int relay_process_restart(struct relay_process *relay)
 	_cleanup_close_ int old_fd = -1;
 	int fd, r;
 
-	if (relay->n_pids == RELAY_PROCESSES_MAX)
+	if (relay->n == RELAY_PROCESSES_MAX || relay->ending)
 		return -EBUSY;
 	fd = open_relay_program(&relay->config);
 	if (fd < 0)
@@ -217,50 +465,6 @@ int relay_process_restart(struct relay_process *relay)
 	return 0;
 }
 
-static const char *end_fmt(int status, char *text, size_t size)
-{
-	if (WIFSIGNALED(status))
-		(void)snprintf(text, size, "was ended by signal %d (%s)",
-			       WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		(void)snprintf(text, size, "exited with status %d",
-			       WEXITSTATUS(status));
-	return text;
-}
-
-static void relay_ended(struct relay_process *relay, pid_t pid, int status)
-{
-	char how[128];
-
-	if (monotonic_us() - relay->started_us >= STABLE_US)
-		relay->backoff_us = 0;
-	log_warning("berth-relay (pid %d) %s; starting it again in %u ms", pid,
-		    end_fmt(status, how, sizeof(how)),
-		    (unsigned int)(relay->backoff_us / USEC_PER_MSEC));
-	relay->running = false;
-	relay_start_later(relay);
-}
-
-/* One that another took over from. */
-static void earlier_ended(pid_t pid, int status)
-{
-	char how[128];
-
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		log_debug("berth-relay (pid %d) let its clients finish", pid);
-	else
-		log_warning("berth-relay (pid %d), which another one has taken "
-			    "over from, %s",
-			    pid, end_fmt(status, how, sizeof(how)));
-}
-
-static void forget_pid(struct relay_process *relay, size_t i)
-{
-	relay->n_pids--;
-	memmove(&relay->pids[i], &relay->pids[i + 1],
-		(relay->n_pids - i) * sizeof(relay->pids[0]));
-}
-
 void relay_process_set(struct relay_process *relay, unsigned int workers,
 		       enum log_level log_level)
 {
@@ -268,70 +472,61 @@ void relay_process_set(struct relay_process *relay, unsigned int workers,
 	relay->config.log_level = log_level;
 }
 
-void relay_process_reap(struct relay_process *relay)
+static struct process *find(const struct relay_process *relay, pid_t pid)
 {
-	bool is_relay;
-	int status;
-	pid_t pid;
-
-	for (size_t i = relay->n_pids; i-- > 0;) {
-		pid = relay->pids[i];
-		if (waitpid(pid, &status, WNOHANG) != pid)
-			continue;
-		is_relay = relay->running && i + 1 == relay->n_pids;
-		forget_pid(relay, i);
-		if (is_relay)
-			relay_ended(relay, pid, status);
-		else
-			earlier_ended(pid, status);
+	for (size_t i = 0; i < relay->n; i++) {
+		if (relay->list[i]->pid == pid)
+			return relay->list[i];
 	}
+	return NULL;
+}
+
+bool relay_process_has(const struct relay_process *relay, pid_t pid)
+{
+	const struct process *process = find(relay, pid);
+
+	/* It may have ended, and the number be another one's by now. */
+	return process &&
+	       syscall(SYS_pidfd_send_signal, process->pid_fd, 0, NULL, 0) == 0;
 }
 
 void relay_process_kill(struct relay_process *relay, pid_t pid)
 {
-	for (size_t i = 0; i < relay->n_pids; i++) {
-		if (relay->pids[i] == pid)
-			(void)kill(pid, SIGKILL); /* gone already: reaped */
+	const struct process *process = find(relay, pid);
+
+	if (process)
+		process_kill(process, SIGKILL);
+}
+
+void relay_process_end(struct relay_process *relay, int number)
+{
+	relay->ending = true;
+	for (size_t i = 0; i < relay->n; i++)
+		process_kill(relay->list[i], number);
+}
+
+void relay_process_undo(struct relay_process *relay)
+{
+	relay->ending = true;
+	for (size_t i = 0; i < relay->n; i++) {
+		if (relay->list[i]->child)
+			process_kill(relay->list[i], SIGKILL);
 	}
 }
 
-static void kill_all(struct relay_process *relay, int number)
+size_t relay_process_count(const struct relay_process *relay)
 {
-	for (size_t i = 0; i < relay->n_pids; i++)
-		(void)kill(relay->pids[i], number); /* it may be gone already */
-}
-
-/* Waits for the end of the children, at most @timeout_ms; SIGCHLD is blocked
- * for the signalfd. Return: did all end? */
-static bool wait_all(struct relay_process *relay, int timeout_ms)
-{
-	const struct timespec slice = { .tv_nsec = END_SLICE_MS * 1000 * 1000 };
-	sigset_t child;
-
-	(void)sigemptyset(&child); /* cannot fail */
-	(void)sigaddset(&child, SIGCHLD); /* cannot fail */
-	for (int waited_ms = 0;; waited_ms += END_SLICE_MS) {
-		for (size_t i = relay->n_pids; i-- > 0;) {
-			if (waitpid(relay->pids[i], NULL, WNOHANG) != 0)
-				forget_pid(relay, i);
-		}
-		if (relay->n_pids == 0 || waited_ms >= timeout_ms)
-			return relay->n_pids == 0;
-		(void)sigtimedwait(&child, NULL, &slice); /* or the timeout */
-	}
+	return relay->n;
 }
 
 struct relay_process *relay_process_free(struct relay_process *relay)
 {
 	if (!relay)
 		return NULL;
-	kill_all(relay, SIGTERM);
-	if (!wait_all(relay, END_TIMEOUT_MS)) {
-		log_warning("berth-relay does not end; killing it");
-		kill_all(relay, SIGKILL);
-		(void)wait_all(relay, INT_MAX);
-	}
+	while (relay->n > 0)
+		process_free(relay->list[--relay->n]);
 	loop_timer_free(relay->timer);
+	loop_timer_free(relay->hello_timer);
 	if (relay->program_fd >= 0)
 		(void)close(relay->program_fd); /* read only */
 	free(relay);

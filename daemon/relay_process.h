@@ -3,10 +3,16 @@
  *
  * A relay connects to its consumer socket by itself. The one that was started
  * last is the relay; earlier ones let their clients finish, and end.
+ *
+ * A relay outlives berthd, unless berthd ends it: the next berthd takes it
+ * over.
  */
 #ifndef DAEMON_RELAY_PROCESS_H
 #define DAEMON_RELAY_PROCESS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/log.h"
@@ -21,18 +27,26 @@ struct relay_process;
  *		BERTH_LIBEXECDIR
  * @socket_dir:	absolute path of the directory of its socket; borrowed. The
  *		relay's user need not be able to walk to it
+ * @known_path:	of the file that says which ones run; borrowed
  * @workers:	0: the relay's default
+ * @orphan_us:	how long a relay goes on without berthd
+ * @connected:	is that process connected as a consumer?
  */
 struct relay_process_config {
 	const char *program;
 	const char *socket_dir;
+	const char *known_path;
 	struct relay_user user;
 	unsigned int workers;
 	enum log_level log_level;
+	uint64_t orphan_us;
+	bool (*connected)(pid_t pid, void *user_data);
+	void *user_data;
 };
 
 /**
- * relay_process_new() - opens the program and starts it
+ * relay_process_new() - opens the program, and starts it if no relay of an
+ * earlier berthd runs
  *
  * The program's file is opened once, so that a restart after a crash needs no
  * path and runs the same file. A relay that cannot be started is tried again,
@@ -49,9 +63,6 @@ int relay_process_new(struct loop *loop,
 void relay_process_set(struct relay_process *relay, unsigned int workers,
 		       enum log_level log_level);
 
-/** relay_process_reap() - to be called on SIGCHLD; restarts it when it ended */
-void relay_process_reap(struct relay_process *relay);
-
 /**
  * relay_process_restart() - starts another one, which takes over
  *
@@ -65,14 +76,25 @@ int relay_process_restart(struct relay_process *relay);
  * connections of that let their clients finish. */
 #define RELAY_PROCESSES_MAX 5
 
+/** relay_process_has() - does the process @pid run, and is it one of these? */
+bool relay_process_has(const struct relay_process *relay, pid_t pid);
+
 /** relay_process_kill() - ends the process @pid at once (SIGKILL), if it is one
- * of these; relay_process_reap() starts the next one */
+ * of these; the next one is started when it has ended */
 void relay_process_kill(struct relay_process *relay, pid_t pid);
 
-/**
- * relay_process_free() - ends them and waits, half a second at the most, before
- * they are killed. Their connections must be closed already. NULL is fine.
- */
+/** relay_process_end() - sends all of them the signal @number; none is started
+ * any more */
+void relay_process_end(struct relay_process *relay, int number);
+
+/** relay_process_undo() - kills those that this berthd has started, and not
+ * those of an earlier one: it cannot run */
+void relay_process_undo(struct relay_process *relay);
+
+/** relay_process_count() - how many run */
+size_t relay_process_count(const struct relay_process *relay);
+
+/** relay_process_free() - forgets them; those that run go on. NULL is fine. */
 struct relay_process *relay_process_free(struct relay_process *relay);
 
 #endif

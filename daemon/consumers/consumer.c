@@ -265,7 +265,7 @@ static void consumer_end_oldest(struct consumer *consumer)
 			      "others have taken over again and again");
 }
 
-void consumer_take_over(struct consumer *consumer)
+void consumer_retire(struct consumer *consumer)
 {
 	struct consumer_connection *conn = consumer->current;
 	int r = consumer_withdraw_all(conn);
@@ -273,9 +273,14 @@ void consumer_take_over(struct consumer *consumer)
 	consumer_forget_deliveries(consumer);
 	consumer->current = NULL;
 	conn->draining_since_us = loop_now_us(consumer->all->loop);
-	conn->taken_over_queued = true;
 	if (r < 0) /* without a connection it lets go of all */
 		consumer_lost(conn, ENOMEM, "cannot withdraw its listeners");
+}
+
+void consumer_take_over(struct consumer *consumer)
+{
+	consumer->current->taken_over_queued = true;
+	consumer_retire(consumer);
 	consumer_end_oldest(consumer);
 }
 

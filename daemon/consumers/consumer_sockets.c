@@ -181,12 +181,10 @@ uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets)
 	return sockets->requests ? sockets->requests->request.id : 0;
 }
 
-bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
-				 uint64_t netns_id, uint64_t now_us)
+static bool grant_gone(struct consumer_sockets *sockets,
+		       struct consumer_grant *grant, uint64_t now_us)
 {
-	struct consumer_grant *grant = grant_find(sockets, netns_id);
-
-	if (!grant || !grant->fresh || grant->queued)
+	if (!grant->fresh || grant->queued)
 		return false;
 	grant->fresh = false;
 	grant->queued = true;
@@ -195,6 +193,23 @@ bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
 	if (!grant->gone_since_us)
 		grant->gone_since_us = now_us;
 	return true;
+}
+
+bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
+				 uint64_t netns_id, uint64_t now_us)
+{
+	struct consumer_grant *grant = grant_find(sockets, netns_id);
+
+	return grant && grant_gone(sockets, grant, now_us);
+}
+
+void consumer_sockets_all_gone(struct consumer_sockets *sockets,
+			       uint64_t now_us)
+{
+	struct consumer_grant *grant = sockets->grants;
+
+	for (; grant; grant = grant->hh.next)
+		(void)grant_gone(sockets, grant, now_us); /* or told already */
 }
 
 void consumer_sockets_netns_closed(struct consumer_sockets *sockets,

@@ -63,6 +63,10 @@ uint64_t consumer_sockets_listener(const struct consumer_sockets *sockets);
 bool consumer_sockets_netns_gone(struct consumer_sockets *sockets,
 				 uint64_t netns_id, uint64_t now_us);
 
+/** consumer_sockets_all_gone() - the same for all of its namespaces */
+void consumer_sockets_all_gone(struct consumer_sockets *sockets,
+			       uint64_t now_us);
+
 /** consumer_sockets_netns_closed() - the consumer answers that it has closed
  * what it had of a namespace */
 void consumer_sockets_netns_closed(struct consumer_sockets *sockets,

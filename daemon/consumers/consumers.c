@@ -218,9 +218,17 @@ static void consumer_said_hello(const char *name, int fd,
 {
 	struct consumers *consumers = user_data;
 	struct consumer *consumer = consumer_get(consumers, name);
+	const char *refusal =
+		consumers->ops.refusal(name, peer->pid, consumers->user_data);
 
 	if (!consumer) {
 		(void)close(fd); /* no memory: it tries again */
+		return;
+	}
+	if (refusal) {
+		log_debug("consumer '%s': pid %d (uid %u) is denied: %s", name,
+			  peer->pid, peer->uid, refusal);
+		handshake_deny(fd, DENIAL_PERMISSION, refusal);
 		return;
 	}
 	if (consumer->current && !hello->takeover) {
@@ -406,6 +414,17 @@ bool consumers_connection_info(const struct consumers *consumers, size_t index,
 		.overdue = withdrawals_ended(&conn->withdrawals),
 	};
 	return true;
+}
+
+bool consumers_connected(const struct consumers *consumers, const char *name,
+			 pid_t pid)
+{
+	const struct consumer *consumer = consumer_find(consumers, name);
+	const struct consumer_connection *conn = NULL;
+
+	if (consumer)
+		DL_SEARCH_SCALAR(consumer->connections, conn, peer.pid, pid);
+	return conn != NULL;
 }
 
 bool consumers_delivered(const struct listener *listener)

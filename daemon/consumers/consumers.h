@@ -55,6 +55,8 @@ struct consumer_count {
  * @not_awaited: consumers_awaits() may be false now for some consumer
  * @lost:	a consumer's connection ended, or was ended because it did not
  *		let go of a namespace in time; @pid is its process
+ * @refusal:	why process @pid may not be the consumer, for people; NULL: it
+ *		may
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
@@ -70,6 +72,8 @@ struct consumers_ops {
 			 const char **ret_reason, void *user_data);
 	void (*not_awaited)(void *user_data);
 	void (*lost)(const char *consumer, pid_t pid, void *user_data);
+	const char *(*refusal)(const char *consumer, pid_t pid,
+			       void *user_data);
 };
 
 /**
@@ -263,6 +267,22 @@ struct consumer_connection_info {
 bool consumers_connection_info(const struct consumers *consumers, size_t index,
 			       size_t n,
 			       struct consumer_connection_info *ret_info);
+
+/** consumers_connected() - is process @pid connected as the consumer @name? */
+bool consumers_connected(const struct consumers *consumers, const char *name,
+			 pid_t pid);
+
+/**
+ * consumers_end() - berthd ends, and with it all that is served
+ *
+ * Nobody can connect any more. Every consumer is told to reset what it has, by
+ * a withdrawal of each listener. The listeners themselves stay open.
+ */
+void consumers_end(struct consumers *consumers);
+
+/** consumers_hold() - has any consumer something that it was told to let go
+ * of? */
+bool consumers_hold(const struct consumers *consumers);
 
 /** consumers_delivered() - does its consumer have this listener? */
 bool consumers_delivered(const struct listener *listener);

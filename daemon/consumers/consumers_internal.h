@@ -203,6 +203,13 @@ int consumer_connect(struct consumer *consumer, int fd,
 		     const struct consumer_peer *peer);
 
 /**
+ * consumer_retire() - the current connection gets no listener any more
+ *
+ * It is asked to let go of every listener that it was ever sent, and drains.
+ */
+void consumer_retire(struct consumer *consumer);
+
+/**
  * consumer_take_over() - has the current connection give way to another
  *
  * It is told, asked to let go of every listener that it was ever sent, and

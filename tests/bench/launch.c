@@ -4,7 +4,7 @@
  * launch NOTIFY_SOCKET PROGRAM ARGUMENT... prints "exec NS ready NS pid PID",
  * both by the monotonic clock, when the program said READY=1 on the socket, see
  * sd_notify(3). Then it waits for its own standard input to end, ends the
- * program with SIGTERM (after three seconds with SIGKILL), and prints its wait
+ * program with SIGINT (after three seconds with SIGKILL), and prints its wait
  * status. Nothing stays behind when the driver dies: that ends the input, too.
  */
 #include "tests/bench/bench.h"
@@ -17,7 +17,7 @@
 
 #define READY_TIMEOUT_MS 30000
 #define CHECK_MS 100 /* does the program still live? */
-#define TERM_TIMEOUT_MS 3000
+#define END_TIMEOUT_MS 3000
 
 static int notify_open(const char *path)
 {
@@ -28,7 +28,7 @@ static int notify_open(const char *path)
 		errno = ENAMETOOLONG;
 		bench_die("%s", path);
 	}
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
 	(void)unlink(path);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		bench_die("%s", path);
@@ -66,8 +66,8 @@ static int end(pid_t pid)
 {
 	int status = 0;
 
-	kill(pid, SIGTERM);
-	for (int ms = 0; ms < TERM_TIMEOUT_MS; ms++) {
+	kill(pid, SIGINT);
+	for (int ms = 0; ms < END_TIMEOUT_MS; ms++) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return status;
 		usleep(1000);

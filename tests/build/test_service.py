@@ -52,6 +52,14 @@ def test_no_network_namespace_of_its_own():
     assert values("RestrictNamespaces") == ["net"]
 
 
+def test_restart_leaves_consumers_what_they_have():
+    """berthd(8), SIGNALS: SIGTERM ends berthd alone, SIGINT everything."""
+    assert values("RestartKillSignal") == ["SIGTERM"]
+    assert values("KillSignal") == ["SIGINT"]
+    assert values("KillMode") == ["process"]
+    assert values("RuntimeDirectoryPreserve") == ["yes"]
+
+
 def test_systemd_accepts_it(tmp_path):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze on this machine")

@@ -5,6 +5,7 @@ import errno
 import os
 import pwd
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -340,5 +341,20 @@ def test_berthd_ends_before_its_consumer(world):
     berthd = world.berthd(rules(handoff()))
     with Consumer(berthd, "front").welcome() as consumer:
         consumer.until_listening()
-        berthd.stop()
+        berthd.leave()
         assert consumer.ended()
+    berthd.stop()
+
+
+def test_berthd_is_interrupted(world):
+    """SIGINT: a consumer is told to let go of everything."""
+    netns = world.netns("n")
+    berthd = world.berthd(rules(handoff()))
+    with Consumer(berthd, "front").welcome() as consumer:
+        consumer.until_listening()
+        berthd.send_signal(signal.SIGINT)
+        number, = consumer.until_withdrawn()
+        assert consumer.closed[number], "its connections may finish"
+        consumer.release(number)
+        assert consumer.ended()
+        assert netns.listeners() == set()

@@ -155,6 +155,15 @@ static inline void lost(const char *consumer, pid_t pid, void *user_data)
 	fixture->lost++;
 }
 
+static inline const char *refusal(const char *consumer, pid_t pid,
+				  void *user_data)
+{
+	(void)consumer;
+	(void)pid;
+	(void)user_data;
+	return NULL;
+}
+
 static inline int setup(void **state)
 {
 	static const struct consumers_ops ops = {
@@ -168,6 +177,7 @@ static inline int setup(void **state)
 		.hand_back = hand_back,
 		.not_awaited = not_awaited,
 		.lost = lost,
+		.refusal = refusal,
 	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 

@@ -282,6 +282,26 @@ static void test_several_namespaces(void **state)
 	assert_false(consumer_sockets_hold(&f->sockets, UINT64_MAX - 2));
 }
 
+static void test_all_namespaces_go(void **state)
+{
+	struct fixture *f = *state;
+
+	consumer_sockets_all_gone(&f->sockets, 100);
+	assert_null(f->sockets.gone);
+	for (uint64_t id = 5; id <= 6; id++)
+		assert_int_equal(consumer_sockets_have(&f->sockets, id), 0);
+	assert_true(consumer_sockets_netns_gone(&f->sockets, 5, 200));
+	consumer_sockets_all_gone(&f->sockets, 300);
+	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 200);
+	/* The one that was told before is not told again. */
+	assert_int_equal(consumer_sockets_send_gone(&f->sockets, f->fd), 0);
+	assert_int_equal(consumer_sockets_send_gone(&f->sockets, f->fd), 0);
+	assert_null(f->sockets.gone);
+	consumer_sockets_netns_closed(&f->sockets, 5);
+	consumer_sockets_netns_closed(&f->sockets, 6);
+	assert_null(f->sockets.grants);
+}
+
 /* berthd's own namespace does not go. */
 static void test_own_namespace(void **state)
 {
@@ -305,6 +325,7 @@ int main(void)
 		T(test_namespace_goes),
 		T(test_several_namespaces),
 		T(test_namespace_comes_back),
+		T(test_all_namespaces_go),
 		T(test_own_namespace),
 	};
 #undef T

@@ -114,6 +114,14 @@ static void make_rulesets(struct fixture *fixture)
 	}
 }
 
+static const char *refusal(const char *consumer, pid_t pid, void *user_data)
+{
+	(void)consumer;
+	(void)pid;
+	(void)user_data;
+	return NULL;
+}
+
 static int setup(void **state)
 {
 	static const struct consumers_ops ops = {
@@ -123,6 +131,7 @@ static int setup(void **state)
 		.counted = counted,
 		.stats_changed = stats_changed,
 		.lost = lost,
+		.refusal = refusal,
 	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 

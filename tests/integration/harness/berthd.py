@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from . import kernel, process
@@ -125,9 +126,15 @@ class Berthd:
 
     def relays(self):
         """The pids of all relays that run, the oldest first: all but the last
-        let their clients finish."""
-        return [pid for pid in process.children(self.pid)
-                if os.path.basename(process.command(pid)) == "berth-relay"]
+        let their clients finish. It needs no berthd that runs."""
+        try:
+            known = json.loads((self.runtime / "relays.json").read_text())
+        except OSError:
+            return []
+        return [one["pid"] for one in known["consumers"]
+                if process.started(one["pid"]) == one["started"]
+                and os.path.basename(
+                    process.command(one["pid"])) == "berth-relay"]
 
     def relay_now(self):
         """The pid of the relay that runs now, or 0."""
@@ -180,23 +187,42 @@ class Berthd:
         os.kill(self.pid, number)
 
     def stop(self):
-        """SIGTERM must end both processes within a second, cleanly."""
-        if self.process is None:
-            return
-        relays = _Relays(self.relays() if self.process.poll() is None else [])
+        """SIGINT must end both processes within a second, cleanly."""
+        relays = _Relays(self.relays())
         try:
-            self.process.terminate()
-            ended = wait_exit(self.pidfd, EXIT_SECONDS)
-            relays_ended = relays.wait(EXIT_SECONDS)
-            if not ended:
-                self.process.kill()
-            self._reap()
-            assert ended, f"berthd runs {EXIT_SECONDS} s after SIGTERM"
-            assert relays_ended, f"relay runs {EXIT_SECONDS} s after SIGTERM"
-            assert self.exit_code == 0, f"berthd: exit {self.exit_code}"
+            if self.process is not None:
+                self._interrupt(relays)
         finally:
             relays.close()
-        self.check_log()
+        if self.log_path.exists():
+            self.check_log()
+
+    def _interrupt(self, relays):
+        self.process.send_signal(signal.SIGINT)
+        ended = wait_exit(self.pidfd, EXIT_SECONDS)
+        relays_ended = relays.wait(EXIT_SECONDS)
+        if not ended:
+            self.process.kill()
+        self._reap()
+        assert ended, f"berthd runs {EXIT_SECONDS} s after SIGINT"
+        assert relays_ended, f"relay runs {EXIT_SECONDS} s after SIGINT"
+        assert self.exit_code == 0, f"berthd: exit {self.exit_code}"
+
+    def leave(self, number=signal.SIGTERM):
+        """Ends berthd alone, as a restart does, or a crash by SIGKILL."""
+        self.process.send_signal(number)
+        wait_for(self._exited, "berthd to end")
+        self._reap()
+        assert self.exit_code == (0 if number == signal.SIGTERM else -number)
+
+    def _exited(self):
+        """Also reads what it tells the service manager, and forgets it: it
+        waits for that at its end."""
+        self._notify.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self._notify.recv(4096)
+        return wait_exit(self.pidfd, 0)
 
     def wait_failure(self, guard=GUARD):
         """For a berthd that must refuse to run. Return: its log."""
@@ -207,18 +233,16 @@ class Berthd:
         return self.log()
 
     def crash(self):
-        """SIGKILL, whatever state it is in."""
+        """SIGKILL, whatever state it is in. Its relays go on."""
         self.process.kill()
         assert wait_exit(self.pidfd)
         self._reap()
 
     def kill9(self):
-        """A crash: the relay then ends by itself."""
-        relays = _Relays(self.relays())
+        """Everything crashes: berthd, and all its relays."""
         self.crash()
-        ended = relays.wait(GUARD)
+        relays = _Relays(self.relays())
         relays.close()
-        assert ended, "the relay outlives a killed berthd"
 
     def kill_relay(self, number=signal.SIGKILL):
         """Return: the pid it had."""
@@ -347,6 +371,7 @@ class _Relays:
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            assert wait_exit(fd), "a killed relay does not end"
             os.close(fd)
             _reap_orphan(pid)
         self._pidfds = {}

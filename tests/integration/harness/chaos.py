@@ -354,7 +354,12 @@ class Chaos:
         self.restarts += 1
         self.feed()
         self._forget_dead_links()
-        self.berthd.kill9()
+        # With its relay, or without; killed, or told to end.
+        how = self.random.choice((None, signal.SIGKILL, signal.SIGTERM))
+        if how is None:
+            self.berthd.kill9()
+        else:
+            self.berthd.leave(how)
         for name in list(self.files):
             path = self.berthd.rules_dirs[0] / name
             try:
@@ -364,7 +369,7 @@ class Chaos:
                 # Nothing outlives berthd: there is no good version now.
                 self.files[name] = [None, True]
         self.berthd.start()
-        return "kill -9 berthd and start it again"
+        return f"end berthd ({how or 'both killed'}) and start it again"
 
     # The run
 

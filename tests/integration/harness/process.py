@@ -44,6 +44,17 @@ def command(pid):
         return ""
 
 
+def started(pid):
+    """When it was started, since boot in clock ticks; 0: there is none, or it
+    has ended and is not waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
 def status(pid, key):
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
         for line in file:

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/* startup_log.c - what people are told of the rules, and of a failed start */
+#include "daemon/startup_log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "rules/rules.h"
+
+void startup_log_rules(const struct rule_store *rules)
+{
+	struct rule_file_info info;
+	size_t n_rules;
+
+	for (size_t i = 0; i < rule_store_files(rules); i++) {
+		rule_store_file_info(rules, i, &info);
+		for (size_t j = 0; j < info.errors->n; j++) {
+			_cleanup_free_ char *text =
+				rules_error_fmt(&info.errors->list[j]);
+
+			log_error(
+				"%s; %s", text ? text : info.path,
+				info.last_good
+					? "the file's last good version stays "
+					  "in force"
+					: "the file is ignored");
+		}
+	}
+	n_rules = ruleset_size(rule_store_ruleset(rules));
+	log_info("%zu rule%s in force", n_rules, n_rules == 1 ? "" : "s");
+}
+
+int startup_log_watch_error(int error, const char *what)
+{
+	if (error == -EMFILE)
+		return log_error_errno(error,
+				       "cannot watch %s: inotify instances are "
+				       "used up, raise "
+				       "fs.inotify.max_user_instances",
+				       what);
+	if (error == -ENOSPC)
+		return log_error_errno(error,
+				       "cannot watch %s: inotify watches are "
+				       "used up, raise "
+				       "fs.inotify.max_user_watches",
+				       what);
+	return log_error_errno(error, "cannot watch %s", what);
+}
