@@ -13,11 +13,13 @@
 
 /**
  * struct absent - one that is awaited
+ * @known:	who it is; of one that was not awaited before it was connected
+ *		only the name
  * @pid_fd:	of the process; -1: it is connected
  */
 struct absent {
 	struct awaited *all;
-	char *name;
+	struct known_consumer known;
 	int pid_fd;
 	struct loop_source *source;
 	uint64_t deadline_us;
@@ -38,7 +40,7 @@ static struct absent *absent_find(const struct awaited *awaited,
 	struct absent *absent;
 
 	DL_FOREACH (awaited->list, absent) {
-		if (strcmp(absent->name, name) == 0)
+		if (strcmp(absent->known.name, name) == 0)
 			return absent;
 	}
 	return NULL;
@@ -55,17 +57,16 @@ static void absent_free(struct absent *absent)
 {
 	DL_DELETE(absent->all->list, absent);
 	absent_forget_process(absent);
-	free(absent->name);
 	free(absent);
 }
 
 static void absent_end(struct absent *absent, bool late)
 {
 	struct awaited *awaited = absent->all;
-	_cleanup_free_ char *name = TAKE_PTR(absent->name);
+	const struct known_consumer known = absent->known;
 
 	absent_free(absent);
-	awaited->ended(name, late, awaited->user_data);
+	awaited->ended(known.name, late, awaited->user_data);
 }
 
 static void awaited_timeout(void *user_data)
@@ -88,11 +89,13 @@ static void process_ended(uint32_t events, void *user_data)
 	struct absent *absent = user_data;
 
 	(void)events;
-	log_debug("consumer '%s' has ended; waiting no longer", absent->name);
+	log_debug("consumer '%s' has ended; waiting no longer",
+		  absent->known.name);
 	absent_end(absent, /* late= */ false);
 }
 
-static struct absent *absent_new(struct awaited *awaited, const char *name,
+static struct absent *absent_new(struct awaited *awaited,
+				 const struct known_consumer *known,
 				 uint64_t wait_us)
 {
 	struct absent *absent = calloc(1, sizeof(*absent));
@@ -102,11 +105,7 @@ static struct absent *absent_new(struct awaited *awaited, const char *name,
 	absent->all = awaited;
 	absent->pid_fd = -1;
 	absent->deadline_us = loop_now_us(awaited->loop) + wait_us;
-	absent->name = strdup(name);
-	if (!absent->name) {
-		free(absent);
-		return NULL;
-	}
+	absent->known = *known;
 	DL_APPEND(awaited->list, absent);
 	loop_timer_set_earlier(awaited->timer, absent->deadline_us);
 	return absent;
@@ -128,7 +127,7 @@ void awaited_process(struct awaited *awaited,
 			(void)close(fd); /* holds no data */
 		return;
 	}
-	absent = absent_new(awaited, known->name, AWAITED_HELLO_US);
+	absent = absent_new(awaited, known, AWAITED_HELLO_US);
 	if (!absent) {
 		(void)close(fd); /* holds no data */
 		return;
@@ -142,9 +141,13 @@ void awaited_process(struct awaited *awaited,
 int awaited_extend(struct awaited *awaited, const char *name)
 {
 	struct absent *absent = absent_find(awaited, name);
+	struct known_consumer known = { .pid = 0 };
 
-	if (!absent)
-		absent = absent_new(awaited, name, AWAITED_HANDING_US);
+	if (!absent) {
+		(void)snprintf(known.name, sizeof(known.name), "%s",
+			       name); /* a file has that name: it fits */
+		absent = absent_new(awaited, &known, AWAITED_HANDING_US);
+	}
 	if (!absent)
 		return -ENOMEM;
 	absent_forget_process(absent);
@@ -156,6 +159,19 @@ int awaited_extend(struct awaited *awaited, const char *name)
 bool awaited_has(const struct awaited *awaited, const char *name)
 {
 	return absent_find(awaited, name) != NULL;
+}
+
+size_t awaited_processes(const struct awaited *awaited,
+			 struct known_consumer *ret_list, size_t max)
+{
+	const struct absent *absent;
+	size_t n = 0;
+
+	DL_FOREACH (awaited->list, absent) {
+		if (absent->pid_fd >= 0 && n < max)
+			ret_list[n++] = absent->known;
+	}
+	return n;
 }
 
 bool awaited_any(const struct awaited *awaited)

@@ -51,6 +51,15 @@ int awaited_extend(struct awaited *awaited, const char *name);
 /** awaited_has() - is it awaited? */
 bool awaited_has(const struct awaited *awaited, const char *name);
 
+/**
+ * awaited_processes() - those of awaited_process() that are not connected yet
+ * @ret_list:	filled, with room for @max
+ *
+ * Return: how many.
+ */
+size_t awaited_processes(const struct awaited *awaited,
+			 struct known_consumer *ret_list, size_t max);
+
 /** awaited_any() - is anybody? */
 bool awaited_any(const struct awaited *awaited);
 

@@ -14,8 +14,8 @@
  * that may still hand something back wait in the binder (awaited.h), those of
  * others are opened at once.
  *
- * Who was connected stands in a file, so that the next berthd knows for whom to
- * wait.
+ * Who is connected or awaited stands in a file, so that the next berthd knows
+ * for whom to wait.
  */
 #include "daemon/consumers/consumers_internal.h"
 
@@ -160,7 +160,8 @@ bool hand_back_waits(const struct consumer_connection *conn)
 	return conn->consumer->all->gate_closed;
 }
 
-/* Writes down who is connected. */
+/* Writes down who is connected, or may still have something: berthd may be
+ * killed before they are back, and the next one has to wait for them. */
 static void remember(const struct consumers *consumers)
 {
 	_cleanup_free_ struct known_consumer *list =
@@ -181,8 +182,11 @@ static void remember(const struct consumers *consumers)
 		list[n].started = known_started(list[n].pid);
 		n += list[n].started != 0;
 	}
-	if (r == 0)
+	if (r == 0) {
+		n += awaited_processes(consumers->awaited, list + n,
+				       KNOWN_MAX - n);
 		r = known_save(consumers->known_path, list, n);
+	}
 	if (r < 0)
 		log_warning_errno(-r,
 				  "cannot write '%s'; a berthd that is started "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_hand_back.c - consumers that hand back what they have from before */
 #include "consumers_fixture.h"
+#include "daemon/consumers/known.h"
 
 static void send_with(struct fixture *fixture, const char *text, const int *fds,
 		      size_t n_fds)
@@ -310,12 +311,44 @@ static void test_gate(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* A berthd that is killed before a consumer is back leaves its name to the
+ * next one. */
+static void test_absent_is_remembered(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct known_consumer list[KNOWN_MAX];
+	struct known_consumer absent = { .name = "absent", .pid = getpid() };
+	char dir[] = "/tmp/berth-back-XXXXXX", path[64];
+	int n;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/consumers.json", dir);
+	absent.started = known_started(absent.pid);
+	assert_int_equal(known_save(path, &absent, 1), 0);
+	assert_int_equal(consumers_remember(fixture->consumers, path), 0);
+	attach_holding(fixture, 0);
+	/* The pid of the one that is connected is made up. */
+	n = known_load(path, list);
+	assert_true(n >= 1);
+	assert_string_equal(list[n - 1].name, "absent");
+	assert_int_equal(list[n - 1].pid, absent.pid);
+	assert_true(list[n - 1].started == absent.started);
+	(void)unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_adopted),  TEST(test_same_berthd), TEST(test_refused),
-		TEST(test_draining), TEST(test_netns),	     TEST(test_lies),
-		TEST(test_late),     TEST(test_gate),
+		TEST(test_adopted),
+		TEST(test_same_berthd),
+		TEST(test_refused),
+		TEST(test_draining),
+		TEST(test_netns),
+		TEST(test_lies),
+		TEST(test_late),
+		TEST(test_gate),
+		TEST(test_absent_is_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
