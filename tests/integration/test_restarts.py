@@ -58,6 +58,12 @@ def test_relay_is_killed(world, load, restarts):
     assert load.counts["held"] > 0
 
 
+def test_program_is_killed(world, load, restarts):
+    """The same with a program that a rule hands off to."""
+    run(world, load, restarts.kill_consumer)
+    assert load.counts["held"] > 0
+
+
 def test_relay_is_restarted(world, load, restarts):
     run(world, load, restarts.restart_relay)
     assert not load.counts["held"]

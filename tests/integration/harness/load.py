@@ -7,6 +7,8 @@ namespace after the other. Every client is accounted for:
     answered    it had all its answers, and ended
     refused     a listener that had answered before was not there
     cut         the connection ended before it had all its answers
+    unserved    the same, where nobody had answered before: berthd had opened
+                the listener, and was killed before it gave it to anybody
     held        the same, where excuse() said before that it may
     gone        the same, because its namespace was deleted
     stuck       nothing happened for GUARD seconds
@@ -28,7 +30,7 @@ from .nsid import give_nsid
 from .rules import rule, rules
 from .wait import GUARD, wait_for
 
-ECHO, FORWARD, HANDOFF, EACH, DATAGRAMS = range(7101, 7106)
+ECHO, FORWARD, HANDOFF, EACH, DATAGRAMS, AT_TIMES = range(7101, 7107)
 SERVED = (ECHO, FORWARD, HANDOFF, EACH)
 # The consumer's name: contrib/consumers/c/http_name is to serve HANDOFF.
 CONSUMER = "http"
@@ -143,6 +145,8 @@ class _Client:
             how = "gone"
         elif refused:
             how = "too early" if self.first else "refused"
+        elif self.first:
+            how = "unserved"
         else:
             how = "held" if self.excused else "cut"
         self.load.over(self, how, str(error))
@@ -188,6 +192,7 @@ class Load:
         self.counts = Counter()
         self.longest = 0.0  # from connect(2) to an answer, in seconds
         self.problems = []
+        self.more = False  # rules() has one rule more
         self.began = time.monotonic()
         self._objects = {}
         self._timers = []
@@ -202,8 +207,9 @@ class Load:
     def rules(self):
         """What berthd is to listen on."""
         to = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        more = [rule("more", port=AT_TIMES)] if self.more else []
         return rules(
-            rule("echo", port=ECHO, respond="echo"),
+            *more, rule("echo", port=ECHO, respond="echo"),
             rule("forward", port=FORWARD, forward={"to": to}),
             rule("handoff", port=HANDOFF, handoff=CONSUMER),
             rule("each", port=EACH, address="each", respond="echo",
@@ -265,12 +271,13 @@ class Load:
         with kernel.inside(slot.fd):
             found = sock_diag.listeners()
         expected = Counter([("tcp", port) for port in SERVED]
-                           + [("udp", DATAGRAMS)])
+                           + [("udp", DATAGRAMS)]
+                           + [("tcp", AT_TIMES)] * self.more)
         there = Counter(key for key, _ in found)
         for key, cookie in found:
             self.counts["other sockets"] += \
-                slot.seen.setdefault(key, cookie) != cookie
-            slot.seen[key] = cookie
+                slot.seen.get(key, cookie) != cookie
+        slot.seen = dict(found)
         name = slot.netns.name
         return [f"{name}: no {key}" for key in expected - there] + \
             [f"{name}: {key} too many" for key in there - expected]

@@ -17,7 +17,8 @@ from .load import CONSUMER
 from .wait import GUARD, wait_exit, wait_for
 
 EXAMPLE = BUILD / "contrib/consumers/c/http_name"
-_AGAIN = 0.25  # the share of berthd's starts that are not finished
+_LATER = 0.25  # the share of starts of berthd that come late, with other rules
+_AGAIN = 0.25  # the share of them that are not finished
 
 
 class Restarts:
@@ -28,61 +29,93 @@ class Restarts:
         self._random, self._load, self._pause = load.random, load, pause
         self.berthd = world.berthd(load.rules(), args=["--log-level", "info"])
         self.ready_seconds = []  # from the end of a berthd to READY=1
+        self.history = []  # of what was done, with times like the load's
         self.unfinished = 0  # starts of berthd that ended before READY=1
         world.defer(self._end_relays)
-        self._consumer = world.popen(
+        self._world = world
+        self._start_consumer()
+
+    def _start_consumer(self):
+        self._consumer = self._world.popen(
             EXAMPLE, self.berthd.runtime / f"consumers/{CONSUMER}.sock")
 
-    def relay(self):
-        """The pid of the relay that has all listeners."""
-        return wait_for(self._relay_with_all, "a relay with all listeners")
+    def _note(self, what):
+        self.history.append(
+            f"{time.monotonic() - self._load.began:.3f} s: {what}")
 
-    def _relay_with_all(self):
-        relay = next(one for one in self.berthd.status()["consumers"]
-                     if one["name"] == "relay")
-        return relay["connected"] and not relay["undelivered"] and \
-            relay["pid"]
+    def consumer(self, name):
+        """The pid of the consumer of that name that has all listeners."""
+        return wait_for(lambda: self._with_all(name),
+                        f"consumer '{name}' to have all listeners")
+
+    def _with_all(self, name):
+        """Return: None until every consumer has them."""
+        consumers = self.berthd.status()["consumers"]
+        return all(one["connected"] and not one["undelivered"]
+                   for one in consumers) and next(
+                       one["pid"] for one in consumers if one["name"] == name)
 
     def pause(self):
         """What comes next may come at any moment."""
         time.sleep(self._random.uniform(0, self._pause))
 
     def kill_berthd(self):
-        """Return: the monotonic time at which it was gone."""
-        self.relay()
+        """Return: the monotonic time at which it was started again."""
+        self.consumer("relay")
         self.pause()
+        self._note("killing berthd")
         self.berthd.crash()
-        gone = time.monotonic()
+        if self._random.random() < _LATER:
+            self.pause()
+            self._note("changing the rules")
+            self._load.more = not self._load.more
+            self.berthd.write_rules("50-test.yaml", self._load.rules())
         while self._random.random() < _AGAIN:
             self.unfinished += 1
             self.berthd.spawn()
+            self._note(f"started berthd, pid {self.berthd.pid}")
             time.sleep(self._random.uniform(
                 0, max(self.ready_seconds, default=0.1)))
+            self._note("killing berthd, which is not ready")
             self.berthd.crash()
         begun = time.monotonic()
-        self.berthd.start()
+        self.berthd.spawn()
+        self._note(f"started berthd, pid {self.berthd.pid}")
+        self.berthd.wait_ready()
+        self._note("berthd is ready")
         self.ready_seconds.append(time.monotonic() - begun)
-        return gone
+        return begun
 
     def kill_relay(self):
-        """Its clients may be cut, and only they. Return: as above."""
-        relay = self.relay()
+        """Its clients may be cut, and only they. Return: when it was."""
+        return self._kill(self.consumer("relay"))
+
+    def kill_consumer(self):
+        """The same with the program that rules hand off to."""
+        gone = self._kill(self.consumer(CONSUMER))
+        self._consumer.wait()
+        self._start_consumer()
+        return gone
+
+    def _kill(self, pid):
         self.pause()
-        with process.stopped(relay):
-            self._load.excuse(sock_diag.peers(relay))
-            pidfd = os.pidfd_open(relay)
-            os.kill(relay, signal.SIGKILL)
+        pidfd = os.pidfd_open(pid)
+        with process.stopped(pid):
+            self._load.excuse(sock_diag.peers(pid))
+            os.kill(pid, signal.SIGKILL)
         gone = time.monotonic()
+        self._note(f"killed process {pid}")
         assert wait_exit(pidfd)
         os.close(pidfd)
         return gone
 
     def restart_relay(self):
         """Return: when another one had taken over."""
-        relay = self.relay()
+        relay = self.consumer("relay")
         self.pause()
         self.berthd.ctl("restart-relay")
-        wait_for(lambda: self.relay() != relay, "another relay")
+        wait_for(lambda: self.consumer("relay") != relay, "another relay")
+        self._note(f"another relay took over from process {relay}")
         return time.monotonic()
 
     @staticmethod
