@@ -131,7 +131,7 @@ void fd_leave(struct fd_store *store, struct binder *binder,
 	int r;
 
 	/* It has what it gave, and that may be more than the binder has. */
-	if (!fd_store_is_decided(store))
+	if (!fd_store_is_decided(store) || leaving.n_left == 0)
 		return;
 	binder_get_stats(binder, &stats);
 	r = notify_open(&leaving.notify_fd);

@@ -178,7 +178,7 @@ def test_namespace_goes_meanwhile(world, netns, monitor):
 
 def test_rules_change_meanwhile(world, netns):
     """What no rule wants is closed, and its port is free for what one
-    wants, before berthd is ready."""
+    wants."""
     berthd = managed(world, rules(
         rule(name="gone"), rule(name="wide", port=8081),
         rule(name="stays", port=8082)))
@@ -188,7 +188,7 @@ def test_rules_change_meanwhile(world, netns):
         rule(name="narrow", address="127.0.0.1", port=8081),
         rule(name="stays", port=8082)))
     berthd.start()
-    after = ids(berthd)
+    after = wait_listening(berthd, 2)
     assert sorted((key[2], key[3]) for key in after) == \
         [("*", 8082), ("127.0.0.1", 8081)]
     stays = (netns.cookie(), "tcp", "*", 8082)

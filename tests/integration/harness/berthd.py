@@ -74,10 +74,13 @@ class Berthd:
         if os.path.exists(notify_path):
             os.unlink(notify_path)
         self._notify.bind(notify_path)
-        env = dict(os.environ, NOTIFY_SOCKET=notify_path, LC_ALL="C")
+        # Nobody here keeps descriptors; manager.py does.
+        env = dict(os.environ, NOTIFY_SOCKET=notify_path, FDSTORE="0",
+                   LC_ALL="C")
         env["ASAN_OPTIONS"] = ":".join(filter(None, (
             env.get("ASAN_OPTIONS"), f"quarantine_size_mb={QUARANTINE_MIB}")))
         env.update(self.env)
+        env = {key: env[key] for key in env if env[key] is not None}
 
         def in_child():
             kernel.die_with_parent()

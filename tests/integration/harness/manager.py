@@ -113,8 +113,8 @@ class ManagedBerthd(Berthd):
         super().__init__(*args, **kwargs)
         self.manager = Manager(self.base / "manager")
         self.env["NOTIFY_SOCKET"] = self.manager.path
-        if tell_max:
-            self.env["FDSTORE"] = str(self.manager.store_max)
+        self.env["FDSTORE"] = \
+            str(self.manager.store_max) if tell_max else None
 
     def spawn(self, argv=None):
         self.manager.messages = []
