@@ -34,7 +34,10 @@ int runtime_dir_take(const char *path, int *ret_lock_fd)
 	char lock_path[PATH_MAX], pid[16];
 	int len;
 
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+	/* Whatever the umask: users of consumers must get to their sockets. */
+	if (mkdir(path, 0755) == 0)
+		(void)chmod(path, 0755); /* it is ours, and new */
+	else if (errno != EEXIST)
 		return log_error_errno(
 			errno, "cannot make the runtime directory '%s'", path);
 	len = snprintf(lock_path, sizeof(lock_path), "%s/berthd.lock", path);

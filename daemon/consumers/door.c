@@ -185,7 +185,10 @@ int doors_dir_make(const char *path)
 	DIR *dir;
 	int fd;
 
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+	/* Whatever the umask: users of consumers must get to their sockets. */
+	if (mkdir(path, 0755) == 0)
+		(void)chmod(path, 0755); /* it is ours, and new */
+	else if (errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
