@@ -342,6 +342,8 @@ static int restart_relay(void *user_data)
 {
 	struct berthd *berthd = user_data;
 
+	if (!berthd->relay)
+		return -EOPNOTSUPP;
 	return relay_process_restart(berthd->relay);
 }
 
@@ -713,13 +715,14 @@ int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 		r = open_consumers(berthd, config);
 	if (r < 0)
 		return r;
-	r = privileges_drop(/* starts_relay= */ true);
+	r = privileges_drop(/* starts_relay= */ config->relay ==
+			    CONFIG_RELAY_OWN);
 	if (r < 0)
 		return log_error_errno(r, "cannot give up capabilities");
 	unserved_init();
 	berthd->has_sctp = kernel_has_sctp();
 	r = open_layers(berthd, config);
-	if (r == 0)
+	if (r == 0 && config->relay == CONFIG_RELAY_OWN)
 		r = start_relay(berthd, config);
 	if (r < 0)
 		return r;

@@ -29,6 +29,8 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 			   MEMBER(rules_dirs), 0, 0, 0, RESTART },
 	[CONFIG_RUNTIME_DIR] = { "runtime_dir", "runtime-dir", CONFIG_KIND_PATH,
 				 MEMBER(runtime_dir), 0, 0, 0, RESTART },
+	[CONFIG_RELAY] = { "relay", "relay", CONFIG_KIND_RELAY, MEMBER(relay),
+			   0, 0, CONFIG_RELAY_OWN, RESTART },
 	[CONFIG_RELAY_USER] = { "relay_user", "relay-user", CONFIG_KIND_USER,
 				MEMBER(relay_user), 0, 0, 0, RESTART },
 	[CONFIG_RELAY_PROGRAM] = { "relay_program", "relay-program",
@@ -85,6 +87,14 @@ static const void *member_const(const struct config *config,
 				enum config_setting setting)
 {
 	return (const char *)config + config_fields[setting].offset;
+}
+
+int config_relay_parse(const char *text, enum config_relay *ret_relay)
+{
+	if (strcmp(text, "own") != 0 && strcmp(text, "unit") != 0)
+		return -EINVAL;
+	*ret_relay = text[0] == 'o' ? CONFIG_RELAY_OWN : CONFIG_RELAY_UNIT;
+	return 0;
 }
 
 const char *config_key(enum config_setting setting)
@@ -153,6 +163,7 @@ static void value_done(struct config *config, enum config_setting setting)
 	case CONFIG_KIND_BYTES:
 	case CONFIG_KIND_DURATION:
 	case CONFIG_KIND_LEVEL:
+	case CONFIG_KIND_RELAY:
 		return;
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
@@ -227,6 +238,9 @@ static int value_copy(struct config *config, enum config_setting setting,
 		return 0;
 	case CONFIG_KIND_LEVEL:
 		memcpy(target, source, sizeof(enum log_level));
+		return 0;
+	case CONFIG_KIND_RELAY:
+		memcpy(target, source, sizeof(enum config_relay));
 		return 0;
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
@@ -334,6 +348,8 @@ static bool value_equal(const struct config *a, const struct config *b,
 		return memcmp(x, y, sizeof(uint64_t)) == 0;
 	case CONFIG_KIND_LEVEL:
 		return memcmp(x, y, sizeof(enum log_level)) == 0;
+	case CONFIG_KIND_RELAY:
+		return a->relay == b->relay;
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
 		return texts_equal(*(char *const *)x, *(char *const *)y);

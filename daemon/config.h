@@ -16,6 +16,7 @@ enum config_setting {
 	CONFIG_NETNS_DIR,
 	CONFIG_RULES,
 	CONFIG_RUNTIME_DIR,
+	CONFIG_RELAY,
 	CONFIG_RELAY_USER,
 	CONFIG_RELAY_PROGRAM,
 	CONFIG_WORKERS,
@@ -29,6 +30,15 @@ enum config_setting {
 	CONFIG_CONSUMERS,
 };
 #define CONFIG_SETTINGS (CONFIG_CONSUMERS + 1u)
+
+/** enum config_relay - who starts berth-relay */
+enum config_relay {
+	CONFIG_RELAY_OWN, /* berthd */
+	CONFIG_RELAY_UNIT, /* the service manager: it is a unit of its own */
+};
+
+/** config_relay_parse() - "own" or "unit". Return: 0 or -EINVAL. */
+int config_relay_parse(const char *text, enum config_relay *ret_relay);
 
 /** struct config_dirs - absolute paths without slashes at the end; owned */
 struct config_dirs {
@@ -53,6 +63,7 @@ struct config {
 	struct config_dirs netns_dirs;
 	struct config_dirs rules_dirs;
 	char *runtime_dir;
+	enum config_relay relay;
 	char *relay_user;
 	char *relay_program;
 	uint64_t workers;

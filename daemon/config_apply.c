@@ -120,6 +120,7 @@ static void apply_setting(const struct config_targets *targets,
 	case CONFIG_NETNS_DIR:
 	case CONFIG_RULES:
 	case CONFIG_RUNTIME_DIR:
+	case CONFIG_RELAY:
 	case CONFIG_RELAY_USER:
 	case CONFIG_RELAY_PROGRAM:
 	case CONFIG_NETLINK_BUFFER:

@@ -87,6 +87,18 @@ static bool parse_level(struct parse *parse, const struct yaml_node *node,
 			   what, FOUND(node));
 }
 
+static bool parse_relay(struct parse *parse, const struct yaml_node *node,
+			const char *what, enum config_relay *ret_relay)
+{
+	if (node->kind == NODE_SCALAR &&
+	    config_relay_parse(node->text, ret_relay) == 0)
+		return true;
+	return parse_error(parse, node,
+			   "%s is %s, expected own (berthd starts berth-relay) "
+			   "or unit (the service manager does)",
+			   what, FOUND(node));
+}
+
 bool config_parse_user(struct parse *parse, const struct yaml_node *node,
 		       const struct accounts *accounts, const char *what,
 		       struct account *ret_account)
@@ -151,6 +163,8 @@ static bool parse_value(struct parse *parse, const struct yaml_node *node,
 		return true;
 	case CONFIG_KIND_LEVEL:
 		return parse_level(parse, node, field->key, target);
+	case CONFIG_KIND_RELAY:
+		return parse_relay(parse, node, field->key, target);
 	case CONFIG_KIND_USER:
 		return parse_relay_user(parse, node, accounts, field->key,
 					target);

@@ -29,6 +29,17 @@ struct ending {
 	bool killed;
 };
 
+static size_t count_relays(const struct ending *ending)
+{
+	return ending->relay ? relay_process_count(ending->relay) : 0;
+}
+
+static void end_relays(const struct ending *ending, int number)
+{
+	if (ending->relay)
+		relay_process_end(ending->relay, number);
+}
+
 static void ending_timeout(void *user_data)
 {
 	struct ending *ending = user_data;
@@ -39,9 +50,9 @@ static void ending_timeout(void *user_data)
 		return;
 	}
 	ending->killed = true;
-	if (relay_process_count(ending->relay) > 0)
+	if (count_relays(ending) > 0)
 		log_warning("berth-relay does not end; killing it");
-	relay_process_end(ending->relay, SIGKILL);
+	end_relays(ending, SIGKILL);
 	loop_timer_set(ending->timer, monotonic_us() + END_US);
 }
 
@@ -64,7 +75,7 @@ int ending_new(struct loop *loop, struct consumers *consumers,
 		return r;
 	}
 	consumers_end(consumers);
-	relay_process_end(relay, SIGTERM);
+	end_relays(ending, SIGTERM);
 	loop_timer_set(ending->timer, monotonic_us() + END_US);
 	*ret_ending = ending;
 	return 0;
@@ -74,7 +85,7 @@ bool ending_step(struct ending *ending)
 {
 	bool left = consumers_step(ending->consumers);
 
-	if (relay_process_count(ending->relay) == 0 &&
+	if (count_relays(ending) == 0 &&
 	    (ending->killed || !consumers_hold(ending->consumers)))
 		loop_quit(ending->loop, 0);
 	return left;

@@ -12,6 +12,7 @@ struct relay_process;
 
 /**
  * ending_new() - asks them all to end
+ * @relay:	NULL: berthd starts none
  * @loop:	quits when they have, or had their time: a second at the most
  *
  * Return: 0 or -ENOMEM; then nobody is asked.

@@ -19,7 +19,9 @@ static int serve(struct config_store *config)
 	struct berthd *berthd = NULL;
 	int r;
 
-	r = privileges_check(/* starts_relay= */ true);
+	r = privileges_check(/* starts_relay= */
+			     config_store_config(config)->relay ==
+			     CONFIG_RELAY_OWN);
 	if (r < 0)
 		return r;
 	r = netns_enter_init();

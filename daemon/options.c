@@ -47,6 +47,9 @@ static const char help_text[] =
 	"                       /etc/berth/rules.d, /run/berth/rules.d and\n"
 	"                       /usr/lib/berth/rules.d\n"
 	"  --runtime-dir DIR    berthd's sockets (default /run/berth)\n"
+	"  --relay own|unit     who starts berth-relay: berthd (default), or "
+	"the\n"
+	"                       service manager, as a unit of its own\n"
 	"  --relay-user USER    berth-relay runs as USER (default berth-relay\n"
 	"                       if that user exists, else nobody)\n"
 	"  --workers N          berth-relay's worker threads (default: the "
@@ -120,6 +123,16 @@ static int text_option(struct options *options,
 	return *value ? 0 : -ENOMEM;
 }
 
+static int relay_option(struct options *options,
+			const struct config_field *field, const char *text)
+{
+	if (config_relay_parse(text, target(options, field)) == 0)
+		return 0;
+	fprintf(stderr, "berthd: --%s: '%s': expected own or unit\n",
+		field->option, text);
+	return -EINVAL;
+}
+
 static int dir_option(struct config_dirs *dirs, const char *name,
 		      const char *path)
 {
@@ -165,6 +178,8 @@ static int setting_option(struct options *options, enum config_setting setting,
 	case CONFIG_KIND_LEVEL:
 		return command_line_log_level("berthd", text,
 					      target(options, field));
+	case CONFIG_KIND_RELAY:
+		return relay_option(options, field, text);
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
 		return text_option(options, field, text);

@@ -222,7 +222,7 @@ static int open_signals(int *ret_fd)
 /**
  * struct waiters - who wants to know that the relay has its place
  * @fd:		tells the process that started this one in the background, or -1
- * @systemd:	the relay is a service of its own, and takes over
+ * @systemd:	the relay becomes the main process of a service
  */
 struct waiters {
 	int fd;
@@ -359,8 +359,8 @@ int main(int argc, char **argv)
 	/* A relay that berthd starts is no service, and has berthd's
 	 * environment. */
 	is_service = options.socket_path && !options.no_wait;
-	waiters.systemd = is_service && options.takeover;
-	if (is_service && !options.takeover)
+	waiters.systemd = is_service && options.background;
+	if (is_service && !options.background)
 		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
 	tune_malloc(options.n_workers);
 	r = start(&options, &waiters);

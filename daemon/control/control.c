@@ -102,6 +102,9 @@ static const char *restart_problem(int error)
 {
 	if (error == -EBUSY)
 		return "too many earlier ones still let their clients finish";
+	if (error == -EOPNOTSUPP)
+		return "berth-relay is a unit of its own here (relay: unit); "
+		       "use systemctl reload berth-relay";
 	return strerror(-error);
 }
 

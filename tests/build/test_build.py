@@ -94,11 +94,16 @@ def test_install_and_uninstall(built, tmp_path):
                  "usr/local/lib/libberth.so", "usr/local/lib/libberth.so.0",
                  "usr/local/lib/pkgconfig/berth.pc",
                  "usr/local/lib/systemd/system/berthd.service",
+                 "usr/local/lib/systemd/system/berth-relay.service",
                  "usr/local/lib/sysusers.d/berth.conf"]:
         assert path in installed
     unit = (tmp_path / "usr/local/lib/systemd/system/berthd.service")
     assert "ExecStart=/usr/local/sbin/berthd" in unit.read_text()
-    assert not re.search(r"@[A-Z]+@", unit.read_text())
+    relay_unit = unit.with_name("berth-relay.service")
+    assert "ExecStart=/usr/local/libexec/berth/berth-relay" \
+        in relay_unit.read_text()
+    for one in (unit, relay_unit):
+        assert not re.search(r"@[A-Z]+@", one.read_text())
     make(*args, "uninstall")
     assert tree(tmp_path) == []
     assert [p for p in tmp_path.rglob("*berth*")] == []

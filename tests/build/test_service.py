@@ -9,8 +9,15 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = (ROOT / "contrib/berthd.service").read_text()
-SETTINGS = [line.split("=", 1) for line in UNIT.splitlines()
+RELAY_UNIT = (ROOT / "contrib/berth-relay.service").read_text()
+
+
+def settings(unit):
+    return [line.split("=", 1) for line in unit.splitlines()
             if "=" in line and not line.startswith("#")]
+
+
+SETTINGS = settings(UNIT)
 
 # systemd.exec(5): each gives the service a mount namespace, in which a name
 # of a network namespace would not appear as it does on the host.
@@ -43,8 +50,25 @@ def test_readme_names_every_capability():
         assert name in text, name
 
 
-def test_no_mount_namespace_of_its_own():
-    assert {key for key, _ in SETTINGS} & MOUNT_NAMESPACE == set()
+@pytest.mark.parametrize("unit", [UNIT, RELAY_UNIT])
+def test_no_mount_namespace_of_its_own(unit):
+    assert {key for key, _ in settings(unit)} & MOUNT_NAMESPACE == set()
+
+
+def test_relay_has_nothing():
+    """From the start: its own user, no capability, no namespace."""
+    relay = dict(settings(RELAY_UNIT))
+    assert relay["User"] == "berth-relay"
+    assert relay["CapabilityBoundingSet"] == relay["AmbientCapabilities"] == ""
+    assert relay["NoNewPrivileges"] == relay["RestrictNamespaces"] == "yes"
+
+
+def test_relay_can_be_reloaded():
+    """The new main process is no child of the old one."""
+    relay = dict(settings(RELAY_UNIT))
+    assert (relay["Type"], relay["NotifyAccess"]) == ("notify", "all")
+    reload = RELAY_UNIT[RELAY_UNIT.index("ExecReload="):]
+    assert "--takeover --background" in reload[:reload.index("\n#")]
 
 
 def test_no_network_namespace_of_its_own():
@@ -60,13 +84,16 @@ def test_restart_leaves_consumers_what_they_have():
     assert values("RuntimeDirectoryPreserve") == ["yes"]
 
 
-def test_systemd_accepts_it(tmp_path):
+@pytest.mark.parametrize("name,text", [
+    ("berthd.service", UNIT), ("berth-relay.service", RELAY_UNIT)])
+def test_systemd_accepts_it(tmp_path, name, text):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze on this machine")
-    unit = tmp_path / "berthd.service"
-    unit.write_text(UNIT.replace("@SBINDIR@/berthd", "/bin/true")
+    unit = tmp_path / name
+    unit.write_text(text.replace("@SBINDIR@/berthd", "/bin/true")
+                    .replace("@LIBEXECDIR@/berth-relay", "/bin/true")
                     .replace("@DOCDIR@", "/usr/share/doc/berth"))
     result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
                             text=True, capture_output=True)
     assert result.returncode == 0, result.stderr
-    assert "berthd.service" not in result.stderr
+    assert name not in result.stderr

@@ -14,7 +14,7 @@ from harness.berthd import BERTHD, RELAY, SANITIZED
 from harness.rules import ack
 from harness.wait import GUARD, stays, wait_equal, wait_for
 
-OPTIONS = ["--netns-dir", "--rules", "--runtime-dir", "--relay-user",
+OPTIONS = ["--netns-dir", "--rules", "--runtime-dir", "--relay", "--relay-user",
            "--workers", "--log-level", "--check", "--version", "--help"]
 GOOD = ack()
 BROKEN = GOOD.replace("listen:", "lissten:")
@@ -48,6 +48,7 @@ def test_version():
     (["--workers", "-1"], "-1"),
     (["--workers", "99999999"], "99999999"),
     (["--log-level", "loud"], "loud"),
+    (["--relay", "systemd"], "expected own or unit"),
     (["--relay-user", "no-such-user-here"], "no-such-user-here"),
     (["extra"], "extra"),
 ])

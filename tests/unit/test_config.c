@@ -79,6 +79,11 @@ static void print_value(FILE *f, const struct config *config,
 		(void)fprintf(f, " %s",
 			      log_level_name(*(const enum log_level *)value));
 		break;
+	case CONFIG_KIND_RELAY:
+		(void)fprintf(f, " %s",
+			      *(const enum config_relay *)value ? "unit"
+								: "own");
+		break;
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
 		(void)fprintf(f, " %s", *(char *const *)value);
@@ -184,6 +189,7 @@ static void test_differences(void **state)
 		[CONFIG_NETNS_DIR] = "netns_dir: [/run/netns, /run/x]",
 		[CONFIG_RULES] = "rules: /etc/berth/rules.d",
 		[CONFIG_RUNTIME_DIR] = "runtime_dir: /run/other",
+		[CONFIG_RELAY] = "relay: unit",
 		[CONFIG_RELAY_USER] = "relay_user: web",
 		[CONFIG_RELAY_PROGRAM] = "relay_program: /bin/true",
 		[CONFIG_WORKERS] = "workers: 2",
