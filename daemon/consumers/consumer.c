@@ -279,7 +279,11 @@ void consumer_retire(struct consumer *consumer)
 
 void consumer_take_over(struct consumer *consumer)
 {
+	struct consumers *consumers = consumer->all;
+
 	consumer->current->taken_over_queued = true;
+	loop_timer_set_earlier(consumers->timer, loop_now_us(consumers->loop) +
+							 CONSUMER_KEEPS_US);
 	consumer_retire(consumer);
 	consumer_end_oldest(consumer);
 }

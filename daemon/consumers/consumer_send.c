@@ -3,10 +3,10 @@
  *
  * Theory of operation: nothing is queued as a message. What is to be sent next
  * is derived from what the consumer does not know yet: first that another
- * connection has taken over, then what frees a namespace (withdrawals, and
- * sockets to be closed), then a request for counts, then listeners and answers
- * to socket requests in turns. Sending never blocks: what the socket does not
- * take now is derived again later.
+ * connection has taken over and has everything, then what frees a namespace
+ * (withdrawals, and sockets to be closed), then a request for counts, then
+ * listeners and answers to socket requests in turns. Sending never blocks: what
+ * the socket does not take now is derived again later.
  */
 #include "daemon/consumers/consumers_internal.h"
 
@@ -177,11 +177,23 @@ static int consumer_serve(struct consumer_connection *conn)
 	return next ? consumer_send_listener(conn, next) : 0;
 }
 
+/* Another connection has taken over, and was not sent all listeners yet. If
+ * berthd were killed now, what nobody else has would be lost with its backlog:
+ * the earlier connection keeps its copies a moment longer. */
+static bool consumer_keeps_on(const struct consumer_connection *conn)
+{
+	const struct consumer *consumer = conn->consumer;
+
+	return conn->taken_over_queued && consumer->current &&
+	       consumer->n_queue > 0 &&
+	       monotonic_us() < conn->draining_since_us + CONSUMER_KEEPS_US;
+}
+
 bool consumer_step(struct consumer_connection *conn)
 {
 	int r = 1;
 
-	if (conn->blocked)
+	if (conn->blocked || consumer_keeps_on(conn))
 		return false;
 	for (int i = 0; i < SLICE_MESSAGES && r > 0; i++) {
 		if (conn->taken_over_queued)

@@ -96,12 +96,16 @@ connection_next(const struct consumer_connection *conn)
 
 bool consumers_step(struct consumers *consumers)
 {
-	struct consumer_connection *conn = connection_first(consumers), *next;
+	struct consumer_connection *conn, *next;
 	bool left = false;
 
-	for (; conn; conn = next) {
-		next = connection_next(conn);
-		left = consumer_step(conn) || left;
+	/* Those that get listeners first: others wait until they have them. */
+	for (int draining = 0; draining < 2; draining++) {
+		for (conn = connection_first(consumers); conn; conn = next) {
+			next = connection_next(conn);
+			if ((conn != conn->consumer->current) == draining)
+				left = consumer_step(conn) || left;
+		}
 	}
 	return left;
 }
@@ -140,6 +144,10 @@ static void consumer_timeout(struct consumer_connection *conn)
 
 	if (conn->pause_until_us > monotonic_us())
 		loop_timer_set_earlier(timer, conn->pause_until_us);
+	if (conn->taken_over_queued &&
+	    conn->draining_since_us + CONSUMER_KEEPS_US > monotonic_us())
+		loop_timer_set_earlier(timer, conn->draining_since_us +
+						      CONSUMER_KEEPS_US);
 	(void)withdrawals_end_due(&conn->withdrawals, monotonic_us());
 	consumer_watch(conn);
 	oldest_us = oldest_abort_us(conn);

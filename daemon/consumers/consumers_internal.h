@@ -154,6 +154,11 @@ struct consumers {
  * are hours old go on. */
 #define CONSUMER_DRAINING_MAX 4
 
+/** How long a connection keeps its listeners, at most, until the one that has
+ * taken over from it was sent all of them. That takes some milliseconds, unless
+ * the new one does not read. */
+#define CONSUMER_KEEPS_US UINT64_C(1000000)
+
 /** consumer_find() - the consumer named @name, or NULL */
 struct consumer *consumer_find(const struct consumers *consumers,
 			       const char *name);
@@ -212,8 +217,9 @@ void consumer_retire(struct consumer *consumer);
 /**
  * consumer_take_over() - has the current connection give way to another
  *
- * It is told, asked to let go of every listener that it was ever sent, and
- * drains. If there are too many such connections, the oldest ends.
+ * It drains. When the other one has all listeners, or CONSUMER_KEEPS_US later,
+ * it is told, and asked to let go of every listener that it was ever sent. If
+ * there are too many such connections, the oldest ends.
  */
 void consumer_take_over(struct consumer *consumer);
 

@@ -190,6 +190,67 @@ static void test_take_over(void **state)
 	(void)close(second);
 }
 
+static bool heard_nothing(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
+}
+
+/* The second does not read: the first keeps what the second was not sent yet,
+ * because nobody else has it when berthd is killed. */
+static void test_take_over_from_whom(void **state)
+{
+	struct fixture *fixture = *state;
+	int first, second, n_first = 0, n_second = 0;
+
+	first = enter_plainly(fixture);
+	(void)expect(fixture, first, "welcome");
+	open_listeners(fixture, LISTENERS);
+	while (n_first < LISTENERS) {
+		run(fixture);
+		n_first += count_all(fixture, first, "listener");
+	}
+	second = take_over(fixture);
+	run(fixture);
+	assert_true(heard_nothing(first));
+	(void)expect(fixture, second, "welcome");
+	while (n_second < LISTENERS) {
+		n_second += count_all(fixture, second, "listener");
+		handle_ready(fixture); /* there is room */
+		run(fixture);
+	}
+	(void)expect(fixture, first, "taken_over");
+	(void)close(first);
+	(void)close(second);
+}
+
+/* It never reads: the first is not kept for ever. */
+static void test_take_over_without_reading(void **state)
+{
+	struct fixture *fixture = *state;
+	int first, second, n = 0;
+	uint64_t since_us;
+
+	first = enter_plainly(fixture);
+	(void)expect(fixture, first, "welcome");
+	open_listeners(fixture, LISTENERS);
+	while (n < LISTENERS) {
+		run(fixture);
+		n += count_all(fixture, first, "listener");
+	}
+	since_us = monotonic_us();
+	second = take_over(fixture);
+	do
+		run(fixture);
+	while (heard_nothing(first));
+	(void)expect(fixture, first, "taken_over");
+	assert_true(monotonic_us() - since_us >= USEC_PER_SEC);
+	(void)close(first);
+	(void)close(second);
+}
+
 /* Whoever takes over again and again has a bounded number of predecessors. */
 static void test_take_over_often(void **state)
 {
@@ -291,6 +352,8 @@ int main(void)
 		TEST(test_sockets_follow_the_configuration),
 		TEST(test_second_is_denied),
 		TEST(test_take_over),
+		TEST(test_take_over_from_whom),
+		TEST(test_take_over_without_reading),
 		TEST(test_take_over_often),
 		TEST(test_closed_when_absent),
 		cmocka_unit_test(test_who_may_enter),
