@@ -206,6 +206,10 @@ static bool consumer_receive(struct consumer_connection *conn)
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
+		/* The peer ended without reading all. This is said once, and
+		 * before what it had sent. */
+		if (n < 0 && errno == ECONNRESET)
+			continue;
 		if (n < 0) {
 			consumer_lost(conn, errno, "cannot read");
 			return false;

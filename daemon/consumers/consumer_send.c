@@ -29,7 +29,9 @@ static int consumer_sent(struct consumer_connection *conn, int r)
 		consumer_pause(conn);
 		return 0;
 	}
-	if (r == -EAGAIN) {
+	/* When the peer has ended, what it said last is still to be read, and
+	 * the end comes after it. */
+	if (r == -EAGAIN || r == -EPIPE || r == -ECONNRESET) {
 		conn->blocked = true;
 		if (consumer_wait(conn) == 0)
 			return 0;

@@ -112,9 +112,31 @@ static void test_wrong_counts_end_the_connection(void **state)
 	}
 }
 
+/* It ends without reading what it was told last: the kernel says so before what
+ * it had said itself. */
+static void test_last_words(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 2);
+	attach(fixture);
+	run(fixture);
+	close_listener(fixture, 0);
+	run(fixture);
+	says(fixture, "{\"type\":\"released\",\"id\":1,\"accepted\":7}");
+	(void)close(TAKE_FD(fixture->peer_fd));
+	close_listener(fixture, 1);
+	consumers_step(fixture->consumers); /* cannot be sent any more */
+	handle_ready(fixture);
+	assert_int_equal(fixture->n_final, 1);
+	assert_int_equal(fixture->counted.accepted, 7);
+	assert_false(info(fixture).connected);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_last_words),
 		TEST(test_counts),
 		TEST(test_silent_consumer_is_asked_once),
 		TEST(test_wrong_counts_end_the_connection),
