@@ -52,6 +52,12 @@ def run(world, load, restart):
     wait_equal(lambda: unfreed(world), "", "every namespace to be freed")
 
 
+def test_berthd_is_killed(world, load, restarts):
+    """Again before it is ready, or with other rules, now and then."""
+    run(world, load, restarts.kill_berthd)
+    assert not load.counts["held"]
+
+
 def test_relay_is_killed(world, load, restarts):
     """Only those are cut that it had accepted."""
     run(world, load, restarts.kill_relay)

@@ -145,10 +145,10 @@ class _Client:
             how = "gone"
         elif refused:
             how = "too early" if self.first else "refused"
-        elif self.first:
-            how = "unserved"
+        elif self.excused:
+            how = "held"
         else:
-            how = "held" if self.excused else "cut"
+            how = "unserved" if self.first else "cut"
         self.load.over(self, how, str(error))
 
     def is_stuck(self, now):
@@ -327,7 +327,7 @@ class Load:
     def over(self, client, how, why=""):
         if client.sock is None:
             return
-        if how in BAD and len(self.problems) < _PROBLEMS_MAX:
+        if how in (*BAD, "unserved") and len(self.problems) < _PROBLEMS_MAX:
             self.problems.append(self._describe(client, how, why))
         self.forget(client)
         self.counts[how] += 1
