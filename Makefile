@@ -45,8 +45,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
 libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.0
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
-fuzz_tests = $(addprefix fuzz_,$(call names,tests/fuzz/fuzz_))
-fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/,$(fuzz_tests))
+fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/fuzz_,$(call names,tests/fuzz/fuzz_))
 example = $(BUILD)/contrib/consumers/c/http_name
 bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),$(call names,tests/bench/)))
 
@@ -54,7 +53,8 @@ bench_programs = $(addprefix $(BUILD)/tests/bench/,$(filter-out $(bench_common),
 make_parallel = +$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 make_step = +$(Q)$(MAKE) --no-print-directory
 make_beside = $(make_step) -j$(or $(1),2) -Otarget
-pytest = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider -q -ra
+python = $(Q)BERTH_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON)
+pytest = $(python) -m pytest -p no:cacheprovider -q -ra
 
 all: $(programs) $(libraries)
 test-programs: all $(unit_programs) $(example)
@@ -133,11 +133,11 @@ lint: dependencies-build-test-lint
 demo: dependencies-build
 	$(make_parallel) all
 	$(Q)BERTH_BUILD=$(BUILD) contrib/demo
-bench: dependencies-build
+bench soak: dependencies-build-test
 	$(make_parallel) all $(bench_programs) $(example)
-	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH)
+	$(python) tests/bench/$(if $(filter soak,$@),restarts.py $(SOAK),bench.py --build $(BUILD) $(BENCH))
 fuzz: dependencies-build-test
-	+$(Q)MAKE='$(MAKE)' tests/fuzz/run $(BUILD)/fuzz $(fuzz_tests)
+	+$(Q)MAKE='$(MAKE)' tests/fuzz/run $(BUILD)/fuzz $(notdir $(fuzz_programs))
 dependencies-%: ; $(Q)contrib/install-dependencies $(subst -, ,$*)
 install: all
 install uninstall:
@@ -145,5 +145,5 @@ install uninstall:
 clean: ; $(Q)rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d) $(example).d
-.PHONY: all bench check check-asan check-build check-vm clean demo fuzz headers install integration lint test-programs uninstall unit FORCE
+.PHONY: all bench check check-asan check-build check-vm clean demo fuzz headers install integration lint soak test-programs uninstall unit FORCE
 .DELETE_ON_ERROR:
