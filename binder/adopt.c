@@ -49,13 +49,22 @@ static uint64_t cookie(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : 0;
 }
 
-uint64_t adopt_id(int fd)
+/* Return: the id of the listener that has this socket, if the kernel tells
+ * namespaces by cookies, too; 0: its cookie is no usable id. */
+static uint64_t socket_id(int fd)
 {
 	uint64_t id = cookie(fd, SO_COOKIE);
 
+	return id < COOKIE_MAX ? id : 0;
+}
+
+uint64_t adopt_id(int fd)
+{
+	uint64_t id = socket_id(fd);
+
 	/* Older kernels count for each namespace; but for those a listener
 	 * cannot be adopted anyway. */
-	return id < COOKIE_MAX && cookie(fd, SO_NETNS_COOKIE) ? id : 0;
+	return id && cookie(fd, SO_NETNS_COOKIE) ? id : 0;
 }
 
 /* Return: AF_INET, AF_INET6; or -1: the descriptor is no IP socket. */
@@ -148,7 +157,7 @@ const char *adopt_check(int fd, struct adopt_claim *claim)
 		return "this kernel does not tell the namespace of a socket";
 	if (netns_id != claim->netns_id)
 		return "the socket is of another namespace";
-	if (adopt_id(fd) != claim->id)
+	if (claim->id == 0 || socket_id(fd) != claim->id)
 		return "the socket is not the one that has this id";
 	if (!protocol_fits(fd, endpoint->protocol))
 		return "the socket is of another protocol";
@@ -161,5 +170,6 @@ const char *adopt_check(int fd, struct adopt_claim *claim)
 	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, &len) < 0)
 		return "this kernel does not tell the interface of a socket";
 	endpoint->bound_ifindex = (uint32_t)ifindex;
+	claim->family = domain;
 	return NULL;
 }

@@ -12,17 +12,19 @@
  * @id:		of the listener: the kernel's cookie of its socket
  * @netns_id:	the cookie of the namespace that it was born in
  * @endpoint:	without @bound_ifindex, of which only the kernel knows
+ * @family:	of the socket, which only the kernel knows: AF_INET, AF_INET6
  */
 struct adopt_claim {
 	uint64_t id;
 	uint64_t netns_id;
 	struct endpoint endpoint;
+	int family;
 };
 
 /**
  * adopt_check() - compares a claim with what the kernel says of the socket
  * @fd:		may be anything; stays the caller's
- * @claim:	gets the interface that the socket is bound to
+ * @claim:	gets the interface that the socket is bound to, and its family
  *
  * The addresses of a multihomed endpoint are not part of the claim.
  * Return: NULL when all of it is true; else static text that says what is not.

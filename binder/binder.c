@@ -408,7 +408,7 @@ int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
 		break;
 	}
 	return binder_opener_adopt(&binder->opener, row, TAKE_FD(owned_fd),
-				   ret_reason);
+				   &handed_back->claim, ret_reason);
 }
 
 void binder_await_end(struct binder *binder)

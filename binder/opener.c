@@ -21,7 +21,6 @@
 #include <inttypes.h>
 #include <utlist.h>
 
-#include "binder/adopt.h"
 #include "binder/reason.h"
 #include "binder/socket.h"
 #include "common/log.h"
@@ -387,7 +386,8 @@ int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 }
 
 int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
-			int fd, const char **ret_reason)
+			int fd, const struct adopt_claim *claim,
+			const char **ret_reason)
 {
 	_cleanup_close_ int owned_fd = fd;
 	struct binder_failure failure;
@@ -396,10 +396,11 @@ int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
 	if (opener->table->open >= opener->config.max_listeners)
 		return -EMFILE;
 	*ret_reason = "it cannot get the options or addresses of its rule";
-	if (binder_socket_adopt(fd, row, opener->config.owner, &failure) < 0)
+	if (binder_socket_adopt(fd, claim->family, row, opener->config.owner,
+				&failure) < 0)
 		return -ECANCELED;
 	*ret_reason = "out of memory";
-	if (row_identify(opener, row, fd) < 0)
+	if (binder_row_set_id(opener->table, row, claim->id) < 0)
 		return -ENOMEM;
 	row_opened(opener, row, TAKE_FD(owned_fd));
 	return 0;

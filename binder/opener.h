@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "binder/adopt.h"
 #include "binder/config.h"
 #include "binder/sctp_follow.h"
 #include "binder/table.h"
@@ -58,13 +59,14 @@ int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 
 /**
  * binder_opener_adopt() - makes a listener of a socket that listens already
- * @fd:		adopt_check() found that it is on the endpoint of @row, which
- *		waits; taken in any case
+ * @fd:		adopt_check() found that it is what @claim says: on the
+ *		endpoint of @row, which waits; taken in any case
  *
  * Return: 0; -EMFILE, -ENOMEM, -ECANCELED: *@ret_reason says why not.
  */
 int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
-			int fd, const char **ret_reason);
+			int fd, const struct adopt_claim *claim,
+			const char **ret_reason);
 
 /** binder_opener_await_end() - tries the rows that waited to be handed back,
  * soon; those that a consumer is still awaited for wait again */

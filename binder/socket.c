@@ -106,6 +106,14 @@ static bool option_is(int fd, int level, int name, int expected)
 	       value == expected;
 }
 
+static int setup_set(struct setup *setup, int level, int name, int value,
+		     const char *option)
+{
+	if (setsockopt(setup->fd, level, name, &value, sizeof(value)) < 0)
+		return setup_fail(setup, BINDER_STEP_OPTION, option);
+	return 0;
+}
+
 static int setup_option(struct setup *setup, int level, int name, int value,
 			const char *option)
 {
@@ -113,9 +121,7 @@ static int setup_option(struct setup *setup, int level, int name, int value,
 	 * only to be changed. */
 	if (setup->adopted && option_is(setup->fd, level, name, value))
 		return 0;
-	if (setsockopt(setup->fd, level, name, &value, sizeof(value)) < 0)
-		return setup_fail(setup, BINDER_STEP_OPTION, option);
-	return 0;
+	return setup_set(setup, level, name, value, option);
 }
 
 /* The limit of the system (net.core.rmem_max) is meant for other programs;
@@ -224,9 +230,9 @@ static int setup_unset(struct setup *setup, int level, int name,
 	socklen_t len = sizeof(int);
 	int value;
 
-	if (getsockopt(setup->fd, level, name, &value, &len) < 0)
+	if (getsockopt(setup->fd, level, name, &value, &len) < 0 || value == 0)
 		return 0;
-	return setup_option(setup, level, name, 0, option);
+	return setup_set(setup, level, name, 0, option);
 }
 
 static int reset_ip(struct setup *setup)
@@ -333,8 +339,9 @@ static int setup_kind(struct setup *setup)
 	bool v6 = setup->family == AF_INET6;
 	int r = 0;
 
-	/* Dual-stack, whatever net.ipv6.bindv6only of the namespace says. */
-	if (v6)
+	/* Dual-stack, whatever net.ipv6.bindv6only of the namespace says. Of an
+	 * adopted one adopt_check() has found that it is. */
+	if (v6 && !setup->adopted)
 		r = setup_option(setup, IPPROTO_IPV6, IPV6_V6ONLY,
 				 endpoint->family == AF_INET6, "address");
 	/* If one of several addresses has just come, or is just going, the
@@ -499,12 +506,25 @@ static int adopt_addresses(struct setup *setup)
 	return r < 0 ? setup_fail(setup, BINDER_STEP_BIND, NULL) : 0;
 }
 
-int binder_socket_adopt(int fd, struct binder_row *row, uid_t owner,
+/* The program that had it may have made it a blocking one. */
+static int adopt_flags(struct setup *setup)
+{
+	int flags = fcntl(setup->fd, F_GETFL);
+
+	if (flags >= 0 && flags & O_NONBLOCK)
+		return 0;
+	if (flags < 0 || fcntl(setup->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return setup_fail(setup, BINDER_STEP_SOCKET, NULL);
+	return 0;
+}
+
+int binder_socket_adopt(int fd, int family, struct binder_row *row, uid_t owner,
 			struct binder_failure *ret_failure)
 {
 	struct setup setup = {
 		.fd = fd,
 		.adopted = true,
+		.family = family,
 		.row = row,
 		.options = &row->listener.service->options,
 		.failure = ret_failure,
@@ -512,12 +532,10 @@ int binder_socket_adopt(int fd, struct binder_row *row, uid_t owner,
 	int r;
 
 	row->ipv4_only = row->listener.endpoint.family == AF_UNSPEC &&
-			 option_is(fd, SOL_SOCKET, SO_DOMAIN, AF_INET);
-	setup.family = socket_family(row);
-	r = fcntl(fd, F_GETFL);
-	if (r < 0 || fcntl(fd, F_SETFL, r | O_NONBLOCK) < 0)
-		return setup_fail(&setup, BINDER_STEP_SOCKET, NULL);
-	r = adopt_owner(&setup, owner);
+			 family == AF_INET;
+	r = adopt_flags(&setup);
+	if (r == 0)
+		r = adopt_owner(&setup, owner);
 	if (r == 0)
 		r = setup_reset(&setup);
 	if (r == 0)

@@ -47,8 +47,8 @@ int binder_socket_setup(int fd, const struct binder_row *row,
 
 /**
  * binder_socket_adopt() - makes a socket that listens already what a row wants
- * @fd:		adopt_check() found that it is on the row's endpoint; stays the
- *		caller's
+ * @fd:		adopt_check() found that it is on the row's endpoint, and of
+ *		@family; stays the caller's
  * @owner:	as in struct binder_config
  *
  * Options that the row's rule does not set are as in a new socket, except those
@@ -56,7 +56,7 @@ int binder_socket_setup(int fd, const struct binder_row *row,
  * size of a buffer. Connections that wait in the backlog stay.
  * Return: 0; -errno, with *@ret_failure filled: another socket is needed.
  */
-int binder_socket_adopt(int fd, struct binder_row *row, uid_t owner,
+int binder_socket_adopt(int fd, int family, struct binder_row *row, uid_t owner,
 			struct binder_failure *ret_failure);
 
 /**
