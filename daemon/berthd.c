@@ -463,7 +463,10 @@ static bool berthd_after(void *user_data)
 	}
 	if (berthd->ready || !left)
 		left = consumers_step(berthd->consumers) || left;
-	return watcher_batch_end(berthd->watcher, /* idle= */ !left) || left;
+	/* Before it is ready it is not idle, though it waits for consumers. */
+	return watcher_batch_end(berthd->watcher,
+				 /* idle= */ berthd->ready && !left) ||
+	       left;
 }
 
 static int open_signals(struct berthd *berthd)
