@@ -111,7 +111,7 @@ check: dependencies-build-test
 	@echo "make check: everything passed"
 unit: $(unit_programs) ; $(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
 integration: all $(example) ; $(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
-check-build: all ; $(pytest) tests/build tests/lint
+check-build: all $(example) ; $(pytest) tests/build tests/lint
 asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
 	$(make_parallel) $(asan) test-programs

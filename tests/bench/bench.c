@@ -72,7 +72,7 @@ void bench_notify(void)
 
 	if (!path || strlen(path) >= sizeof(sa.sun_path))
 		return;
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		bench_die("%s", path);
@@ -197,7 +197,7 @@ int bench_listen_in(int netns_fd, uint32_t addr4, uint16_t port)
 	return fd;
 }
 
-uint64_t bench_connect_spin(uint32_t addr4, uint16_t port)
+uint64_t bench_connect_spin(uint32_t addr4, uint16_t port, int *ret_fd)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = address_of(addr4, port, &sa);
@@ -213,6 +213,6 @@ uint64_t bench_connect_spin(uint32_t addr4, uint16_t port)
 			bench_die("nobody listens on port %u after 10 s", port);
 	}
 	now_ns = bench_now_ns();
-	close(fd);
+	*ret_fd = fd;
 	return now_ns;
 }

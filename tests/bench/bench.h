@@ -61,8 +61,9 @@ void bench_netns_home(void);
 int bench_listen_in(int netns_fd, uint32_t addr4, uint16_t port);
 
 /** bench_connect_spin() - tries without a pause until it works
- * Return: when it did; dies after ten seconds. */
-uint64_t bench_connect_spin(uint32_t addr4, uint16_t port);
+ * Return: when it did; dies after ten seconds. The connection is the caller's.
+ */
+uint64_t bench_connect_spin(uint32_t addr4, uint16_t port, int *ret_fd);
 
 /* rtnetlink */
 

@@ -28,9 +28,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import berthd as control  # noqa: E402  (beside this file)
+import handoff  # noqa: E402
 import relay  # noqa: E402
 import relay_spread  # noqa: E402
 from report import Report  # noqa: E402
+from turns import take_turns  # noqa: E402
 
 PORTS = ("7101", "7102", "7103")
 BACKEND_PORT = "7199"
@@ -87,6 +89,10 @@ class Program:
                 sys.exit(f"{name} did not start:\n{log.read()}")
         self.exec_ns, self.ready_ns = int(words[1]), int(words[3])
         self.pid = int(words[5])
+
+    def kill(self):
+        """Nothing it does at its end is done; stop() is still to be called."""
+        os.kill(self.pid, signal.SIGKILL)
 
     def stop(self):
         if self.launch.poll() is None:
@@ -187,40 +193,6 @@ class Bench:
             yield path
         finally:
             self.run("world", "remove", path)
-
-
-@contextlib.contextmanager
-def alone(program, others):
-    """Only @program runs; the others are paused, not ended."""
-    for other in others:
-        if other is not program:
-            os.kill(other.pid, signal.SIGSTOP)
-    os.kill(program.pid, signal.SIGCONT)
-    time.sleep(0.05)
-    try:
-        yield
-    finally:
-        for other in others:
-            os.kill(other.pid, signal.SIGCONT)
-
-
-def take_turns(subjects, rounds, measure):
-    """Samples of each subject; who begins changes with each round.
-
-    subjects: {name: (program, directory)};
-    measure(name, directory, round) returns a list of samples.
-    """
-    programs = [program for program, _ in subjects.values()]
-    samples = {name: [] for name in subjects}
-    for number in range(rounds):
-        names = list(subjects)
-        if number % 2:
-            names.reverse()
-        for name in names:
-            program, directory = subjects[name]
-            with alone(program, programs):
-                samples[name] += measure(name, directory, number)
-    return samples
 
 
 def bench_appears(bench, args):
@@ -480,6 +452,7 @@ FIGURES = {
     "listing": bench_listing,
     **relay.FIGURES,
     **relay_spread.FIGURES,
+    **handoff.FIGURES,
 }
 
 

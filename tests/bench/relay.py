@@ -31,6 +31,7 @@ NETNS_DIR = "/run/netns"
 NETNS = "bench"
 HOST_ADDRESS, NETNS_ADDRESS = "192.0.2.1", "192.0.2.2"
 BACKEND_PORT = 7199
+HTTP_PORT = 7198
 FIRST_PORT = 7101
 IN_FLIGHT = 16
 PEERS = ("HAProxy", "Go", "nginx")

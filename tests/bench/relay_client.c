@@ -6,6 +6,9 @@
  * where WORK is
  *   connect COUNT IN_FLIGHT [PORTS OTHER...]
  *				connect, 64 bytes there and back, close
+ *   http COUNT IN_FLIGHT [PORTS OTHER...]
+ *				connect, one request of HTTP and its answer,
+ *				close
  *   pingpong COUNT		64 bytes there and back on one connection
  *   down MIB | up MIB		one connection, one direction
  *
@@ -27,6 +30,7 @@
 #define MIX_SEED 1
 #define TIMEOUT_S 20 /* a relay that hangs ends the benchmark */
 #define BUFFER_BYTES ((size_t)256 * 1024)
+#define ANSWER_BYTES 1024
 
 struct target {
 	int netns_fd;
@@ -37,6 +41,7 @@ static struct target *targets;
 static uint64_t *samples_ns;
 static unsigned int total, n_threads, n_targets;
 static char buffer[BUFFER_BYTES];
+static void (*exchange_one)(int fd); /* on each connection */
 
 static int connect_to(const struct target *target)
 {
@@ -65,6 +70,32 @@ static void exchange(int fd)
 		bench_die("recv");
 }
 
+/* Takes the answer whole: what the server has not sent when the client closes
+ * would be answered with a reset. */
+static void ask(int fd)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
+	static const char ok[] = "HTTP/1.1 200 ";
+	char answer[ANSWER_BYTES], *body;
+	size_t n_received = 0;
+	ssize_t n;
+
+	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) !=
+	    (ssize_t)sizeof(request) - 1)
+		bench_die("send");
+	do {
+		n = recv(fd, answer + n_received,
+			 sizeof(answer) - 1 - n_received, 0);
+		if (n <= 0)
+			bench_die("recv");
+		n_received += (size_t)n;
+		answer[n_received] = '\0';
+		body = strstr(answer, "\r\n\r\n");
+	} while (!body || !strchr(body + strlen("\r\n\r\n"), '\n'));
+	if (strncmp(answer, ok, strlen(ok)) != 0)
+		bench_die("the answer begins with %.20s", answer);
+}
+
 static void *connect_many(void *user_data)
 {
 	unsigned int begin = (unsigned int)(size_t)user_data;
@@ -78,7 +109,7 @@ static void *connect_many(void *user_data)
 			bench_netns_enter(target->netns_fd);
 		begin_ns = bench_now_ns();
 		fd = connect_to(target);
-		exchange(fd);
+		exchange_one(fd);
 		close(fd);
 		samples_ns[i] = bench_now_ns() - begin_ns;
 	}
@@ -212,7 +243,11 @@ int main(int argc, char **argv)
 	n_threads = argc > 7 ? bench_number(argv[7]) : 1;
 	samples_ns = calloc(total, sizeof(*samples_ns));
 	find_targets(argc, argv);
-	if (strcmp(work, "connect") == 0) {
+	if (strcmp(work, "connect") == 0)
+		exchange_one = exchange;
+	else if (strcmp(work, "http") == 0)
+		exchange_one = ask;
+	if (exchange_one) {
 		begin_ns = bench_now_ns();
 		run_connect();
 		print(bench_now_ns() - begin_ns);

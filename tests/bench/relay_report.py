@@ -59,20 +59,21 @@ class Turns:
         for subject in self.subjects:
             subject.resume()
 
-    def report(self, report, title, figure, goal):
+    def report(self, report, title, figure, goal, subject="berth"):
+        """How @subject compares with the goal's peers."""
         medians = {name: statistics.median(values)
                    for name, values in self.samples[figure].items()}
         larger = goal.at_least is not None
         rivals = {name: value for name, value in medians.items()
                   if name.split()[0] in goal.peers}
-        count = len(self.samples[figure]["berth"])
+        count = len(self.samples[figure][subject])
         best, ratio = None, ""
         if rivals:
             best = (max if larger else min)(rivals, key=rivals.get)
             if rivals[best]:
-                ratio = f"{medians['berth'] / rivals[best]:.2f} x {best}"
+                ratio = f"{medians[subject] / rivals[best]:.2f} x {best}"
         report.relays(
             f"{title} (n = {count})",
             {name: number(value) for name, value in medians.items()},
             ratio, str(goal), {True: "met", False: "MISSED", None: ""}[
-                goal.met(medians["berth"], rivals.get(best))])
+                goal.met(medians[subject], rivals.get(best))])

@@ -70,7 +70,7 @@ def test_unknown_figure_is_refused():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
-def test_a_figure_of_the_relay_without_peers(tmp_path):
+def test_figures_without_peers(tmp_path):
     """PATH has neither HAProxy nor Go, and nothing looks for them."""
     tools = tmp_path / "build"
     make = run("make", "CI=1", f"BUILD={tools}",
@@ -81,7 +81,8 @@ def test_a_figure_of_the_relay_without_peers(tmp_path):
         (tmp_path / name).symlink_to(shutil.which(name))
     result = run(sys.executable, BENCH / "bench.py", "--build", BUILD,
                  "--tools", tools,
-                 "--only", "connect", "--peers", "", "--quick",
+                 "--only", "connect,handoff", "--peers", "", "--quick",
                  env={**os.environ, "PATH": f"{tmp_path}:/bin/nowhere"})
     assert result.returncode == 0, result.stdout + result.stderr
     assert "CPU of the relay, us (n = 3): berth " in result.stdout
+    assert "CPU of the proxy, us (n = 3): handoff " in result.stdout
