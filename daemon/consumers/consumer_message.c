@@ -12,6 +12,7 @@
 #include "common/netns.h"
 #include "common/util.h"
 #include "daemon/json_build.h"
+#include "daemon/consumers/held_text.h"
 #include "daemon/consumers/stats_counts.h"
 
 /* A message has room for 64 KiB, and a namespace may have any number of names.
@@ -131,42 +132,85 @@ static int parse_address(const char *text, struct endpoint *endpoint)
 	return 0;
 }
 
-static int parse_held_endpoint(const char *name, const char *address,
-			       json_int_t port, struct endpoint *endpoint)
+static int parse_held_endpoint(const struct held_members *members,
+			       struct endpoint *endpoint)
 {
 	enum protocol protocol;
 
-	if (port <= 0 || port > UINT16_MAX ||
-	    protocol_parse(name, &protocol) < 0)
+	if (members->port <= 0 || members->port > UINT16_MAX ||
+	    protocol_parse(members->protocol, &protocol) < 0)
 		return -EPROTO;
 	endpoint->protocol = (uint8_t)protocol;
-	endpoint->port = (uint16_t)port;
-	return parse_address(address, endpoint);
+	endpoint->port = (uint16_t)members->port;
+	return parse_address(members->address, endpoint);
 }
+
+static int take_held(const struct held_members *members,
+		     struct consumer_reply *reply)
+{
+	struct consumer_held *held = &reply->held;
+
+	*held = (struct consumer_held){
+		.claim.id = (uint64_t)members->id,
+		.claim.netns_id = (uint64_t)members->netns_id,
+		.rule = members->rule,
+		.draining = members->draining,
+	};
+	reply->type = CONSUMER_REPLY_HELD;
+	reply->id = held->claim.id;
+	return parse_held_endpoint(members, &held->claim.endpoint);
+}
+
+/* What `held` leaves out. A draining one has no address and no port. */
+static const struct held_members held_defaults = {
+	.protocol = "tcp",
+	.address = "*",
+	.rule = "",
+	.port = 1,
+};
 
 static int parse_held(json_t *message, struct consumer_reply *reply)
 {
-	const char *protocol = "tcp", *address = "*", *rule = "";
-	struct consumer_held *held = &reply->held;
-	json_int_t id, netns_id, port = 1;
+	struct held_members members = held_defaults;
+	json_int_t id, netns_id, port = members.port;
 	int draining = 0;
 
 	if (json_unpack(message, "{s:I, s:I, s?s, s?s, s?I, s?s, s?b}", "id",
-			&id, "netns", &netns_id, "protocol", &protocol,
-			"address", &address, "port", &port, "rule", &rule,
-			"draining", &draining) < 0)
+			&id, "netns", &netns_id, "protocol", &members.protocol,
+			"address", &members.address, "port", &port, "rule",
+			&members.rule, "draining", &draining) < 0)
 		return -EPROTO;
-	*held = (struct consumer_held){
-		.claim.id = (uint64_t)id,
-		.claim.netns_id = (uint64_t)netns_id,
-		.rule = rule,
-		.draining = draining,
-	};
-	if (parse_held_endpoint(protocol, address, port,
-				&held->claim.endpoint) < 0)
+	members.id = id;
+	members.netns_id = netns_id;
+	members.port = port;
+	members.draining = draining;
+	if (take_held(&members, reply) < 0)
 		return -EPROTO;
-	reply->type = CONSUMER_REPLY_HELD;
 	reply->message = json_incref(message);
+	return 0;
+}
+
+/* Reads a `held` without jansson, if that is possible. Return: 0; -EPROTO;
+ * -EOPNOTSUPP: jansson is to read it. */
+static int parse_plain_held(const char *text, size_t len,
+			    struct consumer_reply *ret_reply)
+{
+	struct consumer_reply reply = { .type = CONSUMER_REPLY_HELD };
+	struct held_members members = held_defaults;
+	_cleanup_free_ char *copy = NULL;
+
+	if (!held_text_likely(text, len))
+		return -EOPNOTSUPP;
+	copy = malloc(len);
+	if (!copy)
+		return -EPROTO;
+	memcpy(copy, text, len);
+	if (held_text_read(copy, len, &members) < 0)
+		return -EOPNOTSUPP;
+	if (take_held(&members, &reply) < 0)
+		return -EPROTO;
+	reply.text = TAKE_PTR(copy);
+	*ret_reply = reply;
 	return 0;
 }
 
@@ -222,7 +266,10 @@ int consumer_reply_parse(const char *text, size_t len,
 	_cleanup_json_ json_t *message = NULL;
 	const char *type;
 	json_int_t id = 0;
+	int r = parse_plain_held(text, len, ret_reply);
 
+	if (r != -EOPNOTSUPP)
+		return r;
 	message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	if (!message ||
 	    json_unpack(message, "{s:s, s?I}", "type", &type, "id", &id) < 0)
@@ -240,6 +287,7 @@ void consumer_reply_done(struct consumer_reply *reply)
 	reply->listeners = NULL;
 	json_decref(reply->message);
 	reply->message = NULL;
+	free(TAKE_PTR(reply->text));
 }
 
 int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,

@@ -56,7 +56,7 @@ struct consumer_hello {
  * struct consumer_held - a listener of an earlier berthd, or of an earlier
  * connection
  * @claim:	where it listens, without the interface that it is bound to
- * @rule:	the name of its rule, of the reply's @message
+ * @rule:	the name of its rule, of the reply's @text or @message
  * @draining:	it does not listen any more: only its connections finish
  */
 struct consumer_held {
@@ -76,7 +76,8 @@ struct consumer_held {
  * @held:	HELD
  * @more:	STATS: another part follows
  * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
- * @message:	SOCKET, HELD: owned, else NULL
+ * @message:	SOCKET, HELD: owned, or NULL
+ * @text:	HELD: owned, or NULL
  */
 struct consumer_reply {
 	enum consumer_reply_type type;
@@ -90,6 +91,7 @@ struct consumer_reply {
 	bool more;
 	json_t *listeners;
 	json_t *message;
+	char *text;
 	size_t next;
 };
 

@@ -146,6 +146,54 @@ static void test_socket(void **state)
 	}
 }
 
+/* However it is written. */
+static void test_held_is_read(void **state)
+{
+	static const char *const texts[] = {
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"protocol\":\"udp\","
+		"\"address\":\"10.0.0.1\",\"port\":53,\"rule\":\"dns\"}",
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"protocol\":\"udp\","
+		"\"address\":\"10.0.0.1\",\"port\":53,\"rule\":\"d\\u006es\"}",
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"protocol\":\"udp\","
+		"\"address\":\"10.0.0.1\",\"port\":53,\"rule\":\"dns\","
+		"\"later\":{}}",
+	};
+	static const char *const refused[] = {
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"port\":0}",
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"protocol\":\"x\"}",
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"address\":\"x\"}",
+		"{\"type\":\"held\",\"id\":7,\"netns\":5,\"id\":7}",
+		"{\"type\":\"held\",\"id\":7}",
+	};
+	struct consumer_reply reply;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const struct adopt_claim *claim = &reply.held.claim;
+		char address[IP_TEXT_MAX];
+
+		assert_int_equal(consumer_reply_parse(texts[i],
+						      strlen(texts[i]), &reply),
+				 0);
+		assert_int_equal(reply.type, CONSUMER_REPLY_HELD);
+		assert_int_equal(reply.id, 7);
+		assert_int_equal(claim->id, 7);
+		assert_int_equal(claim->netns_id, 5);
+		assert_int_equal(claim->endpoint.protocol, PROTOCOL_UDP);
+		assert_int_equal(claim->endpoint.port, 53);
+		assert_string_equal(endpoint_addr_fmt(&claim->endpoint,
+						      address),
+				    "10.0.0.1");
+		assert_string_equal(reply.held.rule, "dns");
+		consumer_reply_done(&reply);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		assert_int_equal(consumer_reply_parse(refused[i],
+						      strlen(refused[i]),
+						      &reply),
+				 -EPROTO);
+}
+
 static void test_long_name_is_cut(void **state)
 {
 	char text[256], name[200];
@@ -268,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reply_parse),
 		cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_held_is_read),
 		cmocka_unit_test(test_long_name_is_cut),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_forward),
