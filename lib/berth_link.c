@@ -18,10 +18,11 @@
 #define NS_PER_MS 1000000
 
 /* Between two attempts: a share of the time that berthd is away, so that a
- * restart is noticed at once and a long absence costs nothing. */
+ * restart is noticed at once and a long absence costs little; and well below
+ * the second that a berthd waits which was just started. */
 #define RETRY_SHARE 16
 #define RETRY_MIN_MS 10
-#define RETRY_MAX_MS 1000
+#define RETRY_MAX_MS 250
 
 uint64_t berth_link_now_ms(void)
 {

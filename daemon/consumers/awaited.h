@@ -17,7 +17,7 @@
 struct awaited;
 
 /** How long a living process is waited for that was connected before berthd was
- * started. It tries again every few milliseconds. */
+ * started. It tries again after a quarter of this at most. */
 #define AWAITED_HELLO_US UINT64_C(1000000)
 
 /** How long one that is connected may take to hand back what it has. */

@@ -24,7 +24,7 @@ const (
 	messageMax    = 65536
 	statsAtOnce   = 100 // listeners in one datagram
 	retryFirst    = 10 * time.Millisecond
-	retryLongest  = time.Second
+	retryLongest  = 250 * time.Millisecond // berthd waits for a second
 	orphanDefault = 60 * time.Second
 )
 

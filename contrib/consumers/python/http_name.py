@@ -38,7 +38,7 @@ ACCEPTS_AT_ONCE = 32  # then others have their turn
 REQUEST_MAX = 8192
 IDLE_SECONDS = 60  # of a client that neither asks nor takes its answer
 PAUSE_SECONDS = 1.0  # when the process has no descriptor left
-RETRY_SECONDS = (0.01, 1.0)  # the first and the longest pause
+RETRY_SECONDS = (0.01, 0.25)  # the first and the longest pause
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close(2) resets
 
 
