@@ -8,6 +8,7 @@ berth, which it is given by a few lines here that say to it what berthd would.
 """
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -43,6 +44,7 @@ rules:
 """
 RESPOND_ONLY = HANDOFF_ONLY.replace("handoff: server", "respond: ack")
 HANDOFF_PORT, RELAY_PORT, ALONE_PORT, FIRST_PORT = 7101, 7102, 7103, 7104
+RESTART_PORTS = ("7101", "7102", "7103")
 BACKLOG = 4096  # as many clients as ever wait
 CLONE_NEWNET = 0x40000000
 HELLO_MAX = 4096
@@ -258,45 +260,59 @@ def listener_ids(runtime_dir):
                 connection.call("ListListeners")["listeners"]}
 
 
-def start_twice(bench, directory, rules, listeners, add):
+def start_twice(bench, directory, server, listeners, add):
     """A first start, then SIGKILL and another one, which takes back what the
-    consumer has. How many listeners are other ones then is checked."""
+    server has. Return: how many listeners are other ones then."""
+    rules, serving, wait = RESTARTED[server]
+    rules = rules.format(ports=", ".join(RESTART_PORTS))
     runtime = f"{bench.top}/run"
     shutil.rmtree(runtime, ignore_errors=True)
     with contextlib.ExitStack() as stack:
         with bench.berthd(directory, rules) as berthd:
             add("first", (berthd.ready_ns - berthd.exec_ns) / 1e6)
             add("first cpu", control.cpu_ms(berthd.pid))
-            stack.enter_context(consuming(bench, "consumer", door(bench)))
-            wait_given(runtime, listeners)
+            stack.enter_context(serving(bench))
+            wait(runtime, listeners)
             before = listener_ids(runtime)
             berthd.kill()
         with bench.berthd(directory, rules) as berthd:
             add("restart", (berthd.ready_ns - berthd.exec_ns) / 1e6)
             add("restart cpu", control.cpu_ms(berthd.pid))
-            wait_given(runtime, listeners)
+            wait(runtime, listeners)
             return len(before - listener_ids(runtime))
+
+
+# The rules, what serves beside berthd, and how it is known to have all.
+RESTARTED = {
+    "a consumer": (HANDOFF_ONLY,
+                   lambda bench: consuming(bench, "consumer", door(bench)),
+                   wait_given),
+    "the relay": (RESPOND_ONLY, contextlib.nullcontext,
+                  control.wait_delivered),
+}
 
 
 def bench_restart(bench, args):
     runs, n = (3, 1000) if args.quick else (15, 1000)
-    ports = ("7101", "7102", "7103")
-    rules = HANDOFF_ONLY.format(ports=", ".join(ports))
-    samples, others = {}, 0
+    samples, others = {server: {} for server in RESTARTED}, 0
     with bench.namespaces("s") as directory:
         bench.run("world", "make", directory, n)
-        for _ in range(runs):
+        for server, _ in itertools.product(RESTARTED, range(runs)):
+            found = samples[server]
             others += start_twice(
-                bench, directory, rules, n * len(ports),
-                lambda name, value: samples.setdefault(name, []).append(value))
-    title = (f"restart beside a first start, {n} namespaces x {len(ports)} "
-             "listeners")
-    bench.report.check(f"restart: {others} listeners were opened anew", others == 0)
-    for suffix, unit, goal in (("", title, 1.2),
-                               (" cpu", "  its time on a CPU", None)):
-        bench.report.compare(unit, "ms", {
-            "berth": samples[f"restart{suffix}"],
-            "floor": samples[f"first{suffix}"]}, goal)
+                bench, directory, server, n * len(RESTART_PORTS),
+                lambda name, value, found=found: found.setdefault(
+                    name, []).append(value))
+    bench.report.check(f"restart: {others} listeners were opened anew",
+                       others == 0)
+    for server, found in samples.items():
+        title = (f"restart beside a first start, {n} namespaces x "
+                 f"{len(RESTART_PORTS)} listeners that {server} has")
+        for suffix, name, goal in (("", title, 1.2),
+                                   (" cpu", "  its time on a CPU", None)):
+            bench.report.compare(name, "ms", {
+                "berth": found[f"restart{suffix}"],
+                "floor": found[f"first{suffix}"]}, goal)
 
 
 FIGURES = {
