@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,6 +34,9 @@
 #define RESTART_MIN_US (100 * USEC_PER_MSEC)
 #define RESTART_MAX_US (5 * USEC_PER_SEC)
 #define STABLE_US (10 * USEC_PER_SEC) /* lived this long: not a crash loop */
+
+/* From fork(2) to the new program it is a millisecond. */
+#define EXEC_MS 1000
 
 /* A relay tries to connect a hundred times in a second at first. */
 #define HELLO_US (5 * USEC_PER_SEC)
@@ -239,10 +243,34 @@ static int process_add(struct relay_process *relay, pid_t pid, bool child,
 	return 0;
 }
 
+/* As fork(2), but returns in the parent only when the child has executed
+ * another program, or ended. Until then the child has copies of all
+ * descriptors, also of listeners that are closed meanwhile because their
+ * namespace goes. (Not vfork(2) or clone(2): libcap-ng has to be told of a
+ * fork.) */
+static pid_t fork_until_exec(void)
+{
+	struct pollfd executed = { .events = POLLIN };
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		return 0; /* exec closes both ends */
+	cleanup_close(&fds[1]); /* the child's */
+	executed.fd = fds[0];
+	if (pid > 0)
+		(void)poll(&executed, 1, EXEC_MS); /* or it is late */
+	cleanup_close(&fds[0]);
+	return pid;
+}
+
 /* Return: 0; -errno of fork(2), or as process_add(). */
 static int relay_start(struct relay_process *relay)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_until_exec();
 	int r;
 
 	if (pid < 0)

@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from harness import process
 from harness.rules import ack, forward, rule, rules
 from harness.traffic import ended, pair, works
 from harness.wait import GUARD, stays, wait_equal, wait_exit, wait_for
@@ -293,6 +294,22 @@ def test_stranger_gets_nothing(world, netns):
         assert sock.recv(1) == b""
     assert relay_connection(berthd) == relay
     assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_nothing_of_berthds_own_is_left_in_a_child(world):
+    """A child has copies of all descriptors until it executes berth-relay:
+    listeners of dead namespaces among them. berthd waits for that moment."""
+    berthd = world.berthd(ack(), start=False)
+    path = berthd.runtime / "relays.json"
+    for _ in range(5):
+        berthd.spawn()
+        while not path.exists():
+            assert berthd.process.poll() is None
+        one, = json.loads(path.read_text())["consumers"]
+        assert os.path.basename(process.command(one["pid"])) == "berth-relay"
+        berthd.wait_ready()
+        berthd.stop()
+        path.unlink()
 
 
 def test_pid_of_another(world, netns):
