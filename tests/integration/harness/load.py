@@ -167,7 +167,7 @@ class _Backend:
     def ready(self):
         try:
             if self.accepts:
-                _Backend(self.load, self.sock.accept()[0])
+                self._accept_all()
             elif data := self.sock.recv(4096):
                 self.sock.send(data)
             else:
@@ -176,6 +176,12 @@ class _Backend:
             pass
         except OSError:
             self.load.forget(self)
+
+    def _accept_all(self):
+        """One for each turn would be too slow behind a relay that has just
+        found many clients waiting."""
+        while True:
+            _Backend(self.load, self.sock.accept()[0])
 
 
 class Load:
@@ -251,7 +257,8 @@ class Load:
         """The clients with these keys may be cut."""
         with self._lock:
             for client in self._clients():
-                client.excused = client.key() in keys
+                # It may not have seen yet what an earlier call excused.
+                client.excused = client.excused or client.key() in keys
 
     def bad(self):
         """How many clients noticed something."""
