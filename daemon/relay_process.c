@@ -32,7 +32,7 @@
 #define RELAY_SOCKET "./relay.sock"
 #define STDERR_LAST 2
 #define RESTART_MIN_US (100 * USEC_PER_MSEC)
-#define RESTART_MAX_US (5 * USEC_PER_SEC)
+#define RESTART_MAX_US USEC_PER_SEC
 #define STABLE_US (10 * USEC_PER_SEC) /* lived this long: not a crash loop */
 
 /* From fork(2) to the new program it is a millisecond. */

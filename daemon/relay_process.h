@@ -50,7 +50,7 @@ struct relay_process_config {
  *
  * The program's file is opened once, so that a restart after a crash needs no
  * path and runs the same file. A relay that cannot be started is tried again,
- * later and later up to 5 s.
+ * later and later up to a second.
  * Return: 0; -errno of open(2) when there is no such program; -EACCES when the
  * file is no program; -ENOMEM.
  */

@@ -115,6 +115,9 @@ def test_relay_crash_loop_does_not_burn_the_host(world, netns):
                 pass
         time.sleep(0.002)
     assert 1 < killed < 40, killed
+    pauses = [int(ms) for ms in re.findall(r"again in (\d+) ms",
+                                           berthd.log())]
+    assert 100 <= max(pauses) <= 1000, pauses
     assert netns.listeners() == {"tcp *:8080"}
     assert netns.ask("127.0.0.1", 8080) == b"ack"
 
