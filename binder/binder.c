@@ -411,6 +411,16 @@ int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
 				   &handed_back->claim, ret_reason);
 }
 
+void binder_port_freed(struct binder *binder, uint64_t netns_id)
+{
+	struct binder_netns *netns =
+		binder_netns_find(&binder->table, netns_id);
+
+	/* What waits in the namespace may have waited for just that. */
+	if (netns)
+		netns->quiet_until_us = 0;
+}
+
 void binder_await_end(struct binder *binder)
 {
 	binder_opener_await_end(&binder->opener);

@@ -76,6 +76,10 @@ struct handed_back {
 int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
 		     int fd, const char **ret_reason);
 
+/** binder_port_freed() - a consumer has let go of a socket of berth's in this
+ * namespace: the next binder_apply() tries what waits, at once */
+void binder_port_freed(struct binder *binder, uint64_t netns_id);
+
 /** binder_await_end() - @awaits may have other answers now: tries what waited
  * to be handed back, soon */
 void binder_await_end(struct binder *binder);

@@ -226,8 +226,10 @@ static void consumer_released(uint64_t netns_id, void *user_data)
 	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
 
 	/* Another endpoint may have waited for that very port. */
-	if (netns)
-		reconcile_mark(berthd->reconcile, netns);
+	if (!netns)
+		return;
+	binder_port_freed(berthd->binder, netns_id);
+	reconcile_mark(berthd->reconcile, netns);
 }
 
 static struct listener *find_listener(uint64_t id, void *user_data)

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 
-from .wait import GUARD
+from .wait import GUARD, wait_for
 
 
 class Consumer:
@@ -15,17 +15,57 @@ class Consumer:
 
     def __init__(self, berthd, name, hello=None, takeover=False):
         self.path = berthd.runtime / "consumers" / f"{name}.sock"
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(None)  # else a full backlog is an error
-        self.socket.connect(str(self.path))
         self.listeners = {}  # by id: (the message, the socket)
         self.closed = {}  # by id: whether with abort
+        self.reasons = {}  # by id: why it was taken away, if that was said
+        self._connect()
         if hello is None:
             hello = {"type": "hello", "version": 1, "name": "harness"}
             if takeover:
                 hello["takeover"] = True
         if hello:
             self.say(**hello)
+
+    def _connect(self):
+        """Waits for a berthd that is being started."""
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(None)  # else a full backlog is an error
+        wait_for(lambda: self.socket.connect_ex(str(self.path)) == 0,
+                 f"somebody at {self.path}")
+
+    def again(self, n_held=None, **hello):
+        """Connects another time, with all listeners that it has. n_held: how
+        many it says that it hands back, if not these."""
+        self.socket.close()
+        self._connect()
+        if n_held is None:
+            n_held = len(self.listeners)
+        self.say(**{"type": "hello", "version": 1, "name": "harness",
+                    "held": n_held, **hello})
+        return self
+
+    def hand_back(self, number, fds=None, **changes):
+        """Says `held` of one listener. fds: what to attach instead of its
+        socket; changes: members that are not what berthd said."""
+        told, sock = self.listeners.get(number, (None, None))
+        message = {"type": "held", "id": number}
+        if told:
+            message.update((key, told[key]) for key in (
+                "protocol", "address", "port", "interface", "rule"))
+            message["netns"] = told["netns"]["id"]
+        message.update(changes)
+        if fds is None:
+            fds = [sock.fileno()] if sock else []
+        self.say_with(fds, **message)
+
+    def hand_back_all(self):
+        for number in self.listeners:
+            self.hand_back(number)
+        return self
+
+    def say_with(self, fds, **message):
+        """Says it with descriptors attached."""
+        socket.send_fds(self.socket, [json.dumps(message).encode()], fds)
 
     def __enter__(self):
         return self
@@ -69,6 +109,16 @@ class Consumer:
         """Has berthd ended the connection, after what it said before?"""
         return self.receive() is None
 
+    def was_ended(self):
+        """Waits until berthd has ended the connection, whatever it says
+        before."""
+        try:
+            while self.receive():
+                pass
+        except ConnectionResetError:
+            pass  # some of what this side said was not read
+        return True
+
     def _apply(self, message, listener):
         if message["type"] == "listener":
             had = self.listeners.get(message["id"], (None, None))[1]
@@ -78,6 +128,7 @@ class Consumer:
         elif message["type"] == "withdraw":
             number = message["id"]
             self.closed[number] = message["abort"]
+            self.reasons[number] = message.get("reason")
             held = self.listeners.pop(number, None)
             if held:
                 held[1].close()
