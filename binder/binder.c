@@ -28,6 +28,7 @@
 #include "binder/sctp_follow.h"
 #include "binder/socket.h"
 #include "binder/table.h"
+#include "common/close_safely.h"
 #include "common/log_teller.h"
 #include "common/util.h"
 
@@ -380,7 +381,7 @@ static int refuse_handed_back(int error, const char *reason,
 int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
 		     int fd, const char **ret_reason)
 {
-	_cleanup_close_ int owned_fd = fd;
+	_cleanup_foreign_ int owned_fd = fd;
 	const char *reason = adopt_check(fd, &handed_back->claim);
 	struct binder_row *row;
 

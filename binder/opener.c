@@ -23,6 +23,7 @@
 
 #include "binder/reason.h"
 #include "binder/socket.h"
+#include "common/close_safely.h"
 #include "common/log.h"
 #include "common/netns_enter.h"
 #include "common/util.h"
@@ -389,7 +390,7 @@ int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
 			int fd, const struct adopt_claim *claim,
 			const char **ret_reason)
 {
-	_cleanup_close_ int owned_fd = fd;
+	_cleanup_foreign_ int owned_fd = fd;
 	struct binder_failure failure;
 
 	*ret_reason = "berth's limit of open listeners is reached";

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "common/close_safely.h"
 #include "common/util.h"
 
 /*
@@ -235,7 +236,7 @@ int binder_row_new(struct binder_table *table, struct binder_netns *netns,
 void binder_row_free(struct binder_table *table, struct binder_row *row)
 {
 	if (row->listener.state == LISTENER_OPEN)
-		(void)close(row->listener.fd); /* a socket: nothing to flush */
+		close_foreign(row->listener.fd); /* consumers had it */
 	--*row_counter(table, row->listener.state);
 	heap_unreserve(&table->retries, &row->retry);
 	binder_row_starve(table, row, /* starved= */ false);

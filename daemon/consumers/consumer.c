@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/close_safely.h"
 #include "common/log.h"
 #include "common/util.h"
 
@@ -28,7 +29,7 @@ void consumer_free_connection(struct consumer_connection *conn)
 {
 	DL_DELETE(conn->consumer->connections, conn);
 	loop_source_free(conn->source);
-	(void)close(conn->fd); /* nothing is buffered in it */
+	close_unread(conn->fd);
 	consumer_sockets_clear(&conn->sockets);
 	withdrawals_clear(&conn->withdrawals);
 	free(conn);
@@ -157,40 +158,13 @@ static int consumer_read(struct consumer_connection *conn, const char *text,
 
 	if (r < 0)
 		return r;
-	r = consumer_handle(conn, &reply, fd);
+	/* Closing it may cost a process: it is not for every message. */
+	if (*fd >= 0 && reply.type != CONSUMER_REPLY_HELD)
+		r = -EPROTO;
+	else
+		r = consumer_handle(conn, &reply, fd);
 	consumer_reply_done(&reply);
 	return r;
-}
-
-/* Receives a message, and the one descriptor that may come with it, or -1. The
- * kernel closes what there is no room for. Return: as recvmsg(2). */
-static ssize_t receive_message(int socket_fd, char *buffer, int *ret_fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = buffer,
-			     .iov_len = CONSUMER_REPLY_MAX };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		/* Not CMSG_SPACE(): there two would fit. */
-		.msg_controllen = CMSG_LEN(sizeof(int)),
-	};
-	const struct cmsghdr *cmsg;
-	ssize_t n = recvmsg(socket_fd, &message,
-			    MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-
-	if (n < 0)
-		return n;
-	cmsg = CMSG_FIRSTHDR(&message);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(int));
-	return n;
 }
 
 /* Reads a bounded number of messages. Return: is the connection still there? */
@@ -201,17 +175,18 @@ static bool consumer_receive(struct consumer_connection *conn)
 	int r;
 
 	for (int i = 0; i < RECEIVE_MESSAGES && read < RECEIVE_BYTES; i++) {
-		_cleanup_close_ int fd = -1;
-		ssize_t n = receive_message(conn->fd, buffer, &fd);
+		_cleanup_foreign_ int fd = -1;
+		ssize_t n = receive_safely(conn->fd, buffer, CONSUMER_REPLY_MAX,
+					   &fd);
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		if (n == -EAGAIN || n == -EINTR)
 			return true;
 		/* The peer ended without reading all. This is said once, and
 		 * before what it had sent. */
 		if (n < 0 && errno == ECONNRESET)
 			continue;
 		if (n < 0) {
-			consumer_lost(conn, errno, "cannot read");
+			consumer_lost(conn, (int)-n, "cannot read");
 			return false;
 		}
 		if (n == 0) {
@@ -311,7 +286,7 @@ int consumer_connect(struct consumer *consumer, int fd,
 			     conn, &conn->source);
 	}
 	if (r < 0) {
-		(void)close(fd); /* nothing is buffered in it */
+		close_unread(fd);
 		free(conn);
 		return r;
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "common/close_safely.h"
 #include "common/util.h"
 
 #define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
@@ -195,7 +196,7 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 			consumer_close(consumer->current);
 	}
 	if (fd >= 0)
-		(void)close(fd); /* nothing is buffered in it */
+		close_unread(fd);
 	if (r < 0) {
 		log_warning_errno(r, "consumer '%s' (pid %d): cannot begin",
 				  consumer->name, peer->pid);
@@ -230,7 +231,7 @@ static void consumer_said_hello(const char *name, int fd,
 		consumers->ops.refusal(name, peer->pid, consumers->user_data);
 
 	if (!consumer) {
-		(void)close(fd); /* no memory: it tries again */
+		close_unread(fd);
 		return;
 	}
 	if (refusal) {
@@ -342,7 +343,7 @@ int consumers_attach(struct consumers *consumers, const char *name, int fd,
 	};
 
 	if (!consumer) {
-		(void)close(fd); /* nothing is buffered in it */
+		close_unread(fd);
 		return -ENOMEM;
 	}
 	if (consumer->current)

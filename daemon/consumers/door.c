@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "common/close_safely.h"
 #include "common/log.h"
 #include "common/util.h"
 
@@ -121,7 +122,7 @@ static void door_enter(struct door *door, int fd)
 	struct consumer_peer peer;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
-		(void)close(fd); /* nothing was sent or read */
+		close_unread(fd);
 		return;
 	}
 	peer = (struct consumer_peer){
@@ -306,7 +307,7 @@ struct door *door_free(struct door *door)
 	if (door->path[0])
 		(void)unlink(door->path); /* gone already is as good */
 	if (door->fd >= 0)
-		(void)close(door->fd); /* only accepts */
+		close_elsewhere(door->fd); /* not accepted, and unread */
 	free(door->name);
 	free(door);
 	return NULL;

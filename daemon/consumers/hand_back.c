@@ -23,6 +23,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "common/close_safely.h"
 #include "common/netns.h"
 #include "common/service.h"
 #include "common/util.h"
@@ -103,7 +104,7 @@ static int take(struct consumer_connection *conn,
 
 	if (withdrawals_find(&conn->withdrawals, held->claim.id)) {
 		if (fd >= 0)
-			(void)close(fd); /* unknown: nothing of ours */
+			close_foreign(fd);
 		return -EPROTO;
 	}
 	if (fd >= 0)
@@ -128,13 +129,13 @@ int hand_back_take(struct consumer_connection *conn,
 
 	if (conn->held_left == 0 || conn->consumer->current != conn) {
 		if (fd >= 0)
-			(void)close(fd); /* unknown: nothing of ours */
+			close_foreign(fd);
 		return -EPROTO;
 	}
 	conn->held_left--;
 	if (held->draining) {
 		if (fd >= 0)
-			(void)close(fd); /* unknown: nothing of ours */
+			close_foreign(fd);
 		r = withdraw(conn, held);
 	} else {
 		r = take(conn, held, fd);

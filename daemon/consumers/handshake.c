@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/close_safely.h"
 #include "common/log.h"
 #include "common/util.h"
 
@@ -76,10 +77,7 @@ void handshake_deny(int fd, enum denial denial, const char *error)
 	if (text)
 		(void)consumer_message_send(fd, text, -1); /* as far as it is
 							      heard */
-	(void)shutdown(fd, SHUT_RDWR); /* so nothing more arrives */
-	while (recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC) > 0)
-		;
-	(void)close(fd); /* all is said */
+	close_unread(fd);
 }
 
 static void handshake_refuse(struct handshake *handshake, enum denial denial,
@@ -138,15 +136,21 @@ static void handshake_ready(uint32_t events, void *user_data)
 {
 	struct handshake *handshake = user_data;
 	struct consumer_reply reply;
+	_cleanup_foreign_ int fd = -1;
 	char text[HELLO_MAX];
 	ssize_t n;
 
 	(void)events;
-	n = recv(handshake->fd, text, sizeof(text), MSG_DONTWAIT | MSG_TRUNC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = receive_safely(handshake->fd, text, sizeof(text), &fd);
+	if (n == -EAGAIN || n == -EINTR)
 		return;
+	if (n == -EPROTO || fd >= 0) {
+		handshake_refuse(handshake, DENIAL_PROTOCOL,
+				 "a descriptor came with the first message");
+		return;
+	}
 	if (n <= 0) {
-		(void)close(handshake_free(handshake)); /* nobody is there */
+		close_unread(handshake_free(handshake));
 		return;
 	}
 	if ((size_t)n > sizeof(text) ||
@@ -221,7 +225,7 @@ int handshakes_add(struct handshakes *handshakes, const char *consumer, int fd,
 		if (handshake)
 			free(handshake->consumer);
 		free(handshake);
-		(void)close(fd); /* nothing is buffered in it */
+		close_unread(fd);
 		return r;
 	}
 	DL_APPEND(handshakes->list, handshake);
@@ -235,7 +239,7 @@ void handshakes_end(struct handshakes *handshakes, const char *consumer)
 
 	DL_FOREACH_SAFE (handshakes->list, handshake, next) {
 		if (strcmp(handshake->consumer, consumer) == 0)
-			(void)close(handshake_free(handshake)); /* unheard */
+			close_unread(handshake_free(handshake));
 	}
 }
 
@@ -267,7 +271,7 @@ struct handshakes *handshakes_free(struct handshakes *handshakes)
 	if (!handshakes)
 		return NULL;
 	while (handshakes->list)
-		(void)close(handshake_free(handshakes->list)); /* unheard */
+		close_unread(handshake_free(handshakes->list));
 	loop_timer_free(handshakes->timer);
 	free(handshakes);
 	return NULL;

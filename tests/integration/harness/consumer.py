@@ -33,11 +33,15 @@ class Consumer:
         wait_for(lambda: self.socket.connect_ex(str(self.path)) == 0,
                  f"somebody at {self.path}")
 
+    def connect_again(self):
+        """Connects another time, and says nothing yet."""
+        self.socket.close()
+        self._connect()
+
     def again(self, n_held=None, **hello):
         """Connects another time, with all listeners that it has. n_held: how
         many it says that it hands back, if not these."""
-        self.socket.close()
-        self._connect()
+        self.connect_again()
         if n_held is None:
             n_held = len(self.listeners)
         self.say(**{"type": "hello", "version": 1, "name": "harness",
