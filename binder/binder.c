@@ -142,8 +142,24 @@ struct binder *binder_free(struct binder *binder)
 	return NULL;
 }
 
+/* Would one consumer get what another has? That one could go on accepting, shut
+ * the socket down, or have put a filter on it: consumers do not trust each
+ * other. */
+static bool row_would_pass_on(const struct binder *binder,
+			      const struct binder_row *row,
+			      const struct listener_spec *spec)
+{
+	const struct listener *listener = &row->listener;
+
+	return listener->state == LISTENER_OPEN &&
+	       strcmp(listener->service->consumer, spec->service->consumer) !=
+		       0 &&
+	       (!binder->ops->given ||
+		binder->ops->given(listener, binder->user_data));
+}
+
 /* Can the row become what @spec says without another socket? */
-static bool row_fits(const struct binder_row *row,
+static bool row_fits(const struct binder *binder, const struct binder_row *row,
 		     const struct listener_spec *spec)
 {
 	const struct listener *listener = &row->listener;
@@ -153,7 +169,8 @@ static bool row_fits(const struct binder_row *row,
 		return false;
 	if ((listener->state == LISTENER_REFUSED) != (spec->refusal != NULL))
 		return false;
-	return socket_options_equal(options, &spec->service->options);
+	return socket_options_equal(options, &spec->service->options) &&
+	       !row_would_pass_on(binder, row, spec);
 }
 
 /* Are they the same addresses in the same order? The order means nothing, but
@@ -210,7 +227,7 @@ static bool apply_sweep(struct binder *binder, struct binder_netns *netns,
 	for (size_t i = 0; i < n; i++) {
 		row = binder_row_find(&binder->table, netns->id,
 				      &specs[i].endpoint);
-		if (row && row_fits(row, &specs[i]) &&
+		if (row && row_fits(binder, row, &specs[i]) &&
 		    (addrs_equal(row, &specs[i]) ||
 		     row_readdress(binder, row, &specs[i]) == 0))
 			row->pass = binder->pass;

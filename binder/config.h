@@ -26,6 +26,8 @@
  *		people, borrowed; NULL: none does. May itself be NULL.
  * @awaits:	may a consumer have this listener, and hand it back soon? Then
  *it waits for binder_hand_back() or binder_await_end(). May itself be NULL.
+ * @given:	has a consumer, or had one, this open listener's socket? Then
+ *another consumer gets another socket. May itself be NULL: always.
  * @label:	how log lines name a namespace. Return: the name, borrowed;
  *		NULL: its number is printed. May itself be NULL.
  */
@@ -37,6 +39,7 @@ struct binder_ops {
 	const char *(*holder)(uint64_t netns_id,
 			      const struct endpoint *endpoint, void *user_data);
 	bool (*awaits)(const struct listener *listener, void *user_data);
+	bool (*given)(const struct listener *listener, void *user_data);
 	const char *(*label)(uint64_t netns_id, void *user_data);
 };
 

@@ -272,6 +272,12 @@ static void consumer_presence(void *user_data)
 		reconcile_mark_all(berthd->reconcile);
 }
 
+static bool listener_given(const struct listener *listener, void *user_data)
+{
+	(void)user_data;
+	return consumers_given(listener);
+}
+
 static const char *listener_refusal(const struct listener_spec *spec,
 				    void *user_data)
 {
@@ -620,6 +626,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 		.closing = listener_closing,
 		.holder = listener_holder,
 		.awaits = listener_awaits,
+		.given = listener_given,
 		.label = label_netns,
 	};
 	const struct reconcile_config reconcile_config = {

@@ -104,6 +104,7 @@ static int consumer_send_listener(struct consumer_connection *conn,
 	if (r > 0) {
 		delivery_set(delivery, DELIVERY_DONE);
 		delivery->sent = true;
+		delivery->given = true;
 	}
 	return r;
 }

@@ -436,6 +436,13 @@ bool consumers_connected(const struct consumers *consumers, const char *name,
 	return conn != NULL;
 }
 
+bool consumers_given(const struct listener *listener)
+{
+	const struct delivery *delivery = listener->user_data;
+
+	return delivery && delivery->given;
+}
+
 bool consumers_delivered(const struct listener *listener)
 {
 	const struct delivery *delivery = listener->user_data;

@@ -284,6 +284,10 @@ void consumers_end(struct consumers *consumers);
  * of? */
 bool consumers_hold(const struct consumers *consumers);
 
+/** consumers_given() - has its consumer, or had it, the socket of this open
+ * listener? */
+bool consumers_given(const struct listener *listener);
+
 /** consumers_delivered() - does its consumer have this listener? */
 bool consumers_delivered(const struct listener *listener);
 

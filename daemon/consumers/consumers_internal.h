@@ -27,12 +27,15 @@ enum delivery_state {
  * struct delivery - an open listener and the consumer that is to serve it
  * @sent:	the consumer was sent the listener and may have it, whatever
  *		@state says: a `refused` may answer an earlier offer
+ * @given:	so was an earlier connection of the consumer, perhaps: there may
+ *		be copies of the socket that nobody knows of
  */
 struct delivery {
 	struct listener *listener;
 	struct consumer *consumer;
 	enum delivery_state state;
 	bool sent;
+	bool given;
 	struct delivery *prev, *next; /* in the queue, or when DONE in done */
 };
 

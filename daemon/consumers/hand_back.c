@@ -119,6 +119,7 @@ static int take(struct consumer_connection *conn,
 		return delivery ? -EPROTO : -ENOMEM;
 	delivery_set(delivery, DELIVERY_STALE);
 	delivery->sent = true;
+	delivery->given = true;
 	return 0;
 }
 

@@ -259,6 +259,43 @@ def test_rule_gives_it_to_another(world, netns):
     assert accepts(netns, sockets(two)[8080])
 
 
+def test_rule_is_changed_to_another(world, netns):
+    """Without a restart: what one consumer has is never another's, which
+    could not know who else accepts from it, or by what filter."""
+    berthd, one = begin(world, rules(handoff(to="one")), name="one")
+    old, = one.listeners
+    cookie = kernel.socket_cookie(sockets(one)[8080])
+    kept = sockets(one)[8080].dup()
+    berthd.write_rules("50-test.yaml", rules(
+        handoff(to="two"), handoff("more", to="one", port=9001)))
+    assert one.until_withdrawn() == [old]
+    row = berthd.wait_state(netns.cookie(), "waiting", port=8080)
+    assert row["reason"].startswith("one has not let go")
+    two = world.close_later(Consumer(berthd, "two").welcome())
+    kept.close()
+    one.release(old)
+    two.until_listening()
+    assert kernel.socket_cookie(sockets(two)[8080]) != cookie
+    assert accepts(netns, sockets(two)[8080])
+
+
+def test_nobody_had_it_yet(world, netns):
+    """Then the same socket serves another, and clients wait in it."""
+    berthd = world.berthd(rules(handoff(to="one")))
+    number = berthd.wait_state(netns.cookie(), "listening")["id"]
+    with netns.connect("127.0.0.1", 8080) as client:
+        berthd.write_rules("50-test.yaml", rules(handoff(to="two")))
+        wait_for(lambda: (berthd.runtime / "consumers/two.sock").exists(),
+                 "the change")
+        with Consumer(berthd, "two").welcome() as two:
+            two.until_listening()
+            assert list(two.listeners) == [number]
+            sockets(two)[8080].setblocking(True)
+            server, peer = sockets(two)[8080].accept()
+            assert peer[1] == client.getsockname()[1]
+            server.close()
+
+
 def test_two_consumers(world, netns):
     """Each with what is its own."""
     berthd, one = begin(world, rules(

@@ -34,6 +34,7 @@
  * @open_error:	what open_netns returns; or a descriptor is duplicated
  * @holder:	what holder returns
  * @awaits:	what awaits returns
+ * @given:	what given returns
  * @netns_fd:	namespace 2; every other id is the process's own
  */
 struct fixture {
@@ -45,6 +46,7 @@ struct fixture {
 	int open_error;
 	const char *holder;
 	bool awaits;
+	bool given;
 	int netns_fd;
 	bool (*until)(struct fixture *fixture);
 	bool timed_out;
@@ -134,6 +136,15 @@ static inline bool fixture_awaits(const struct listener *listener,
 	return f->awaits;
 }
 
+static inline bool fixture_given(const struct listener *listener,
+				 void *user_data)
+{
+	struct fixture *f = user_data;
+
+	(void)listener;
+	return f->given;
+}
+
 static inline void fixture_timeout(void *user_data)
 {
 	struct fixture *f = user_data;
@@ -179,6 +190,7 @@ static inline void fixture_init(struct fixture *f, size_t max_listeners,
 		.closing = fixture_closing,
 		.holder = fixture_holder,
 		.awaits = fixture_awaits,
+		.given = fixture_given,
 	};
 	struct binder_config config = {
 		.max_listeners = max_listeners,

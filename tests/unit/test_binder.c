@@ -144,6 +144,28 @@ static void test_other_options_reopen(void **state)
 	assert_int_equal(option(first(f, 1)->fd, SOL_SOCKET, SO_MARK), 7);
 }
 
+/* What a consumer was given is never another's; what none has seen may be. */
+static void test_another_consumer(void **state)
+{
+	struct fixture *f = *state;
+	struct listener_spec spec;
+	uint64_t id;
+
+	for (int given = 0; given < 2; given++) {
+		apply_one(f, 1, spec_make(PROTOCOL_TCP, "any", 80));
+		assert_told(f, given ? "-80 +80" : "+80");
+		id = first(f, 1)->id;
+		f->given = given;
+		spec = spec_make(PROTOCOL_TCP, "any", 80);
+		free(spec.service->consumer);
+		spec.service->consumer = strdup("other");
+		apply_one(f, 1, spec);
+		assert_told(f, given ? "-80 +80" : "~80");
+		assert_int_equal(first(f, 1)->id == id, !given);
+		f->given = true;
+	}
+}
+
 static void test_taken_port(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +399,7 @@ int main(void)
 		TEST(test_iteration_is_grouped),
 		TEST(test_another_service_keeps_the_socket),
 		TEST(test_other_options_reopen),
+		TEST(test_another_consumer),
 		TEST(test_taken_port),
 		TEST(test_held_port),
 		TEST(test_blocked_by_own_listener),
