@@ -3,13 +3,12 @@
  *
  * The input is a script: a byte opens, changes or closes a listener, ends a
  * namespace or the connection, asks for counts, or has the consumer send the
- * bytes up to the next newline as a datagram. What berthd counts must be right
- * all the time.
+ * bytes up to the next newline as a datagram; those after a '~' with a
+ * descriptor. What berthd counts must be right all the time.
  */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -19,6 +18,10 @@
 
 #define LISTENERS 8
 #define NETNS_ID 5
+
+/* Listeners that are handed back have smaller ids than those that are opened.
+ */
+#define FIRST_ID 1000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,8 +56,9 @@ static struct listener *find_listener(uint64_t id, void *user_data)
 
 static void released(uint64_t netns_id, void *user_data)
 {
+	/* The consumer may have said any. */
+	(void)netns_id;
 	(void)user_data;
-	assert(netns_id == NETNS_ID || netns_id == NETNS_ID + 1);
 }
 
 static void counted(const struct consumer_count *count, void *user_data)
@@ -68,15 +72,29 @@ static void stats_changed(void *user_data)
 	(void)user_data;
 }
 
-/* Adopts nothing: the binder has its own tests. */
+/* Adopts whatever there is room for: the binder has its own tests. */
 static int hand_back(struct handed_back *handed_back, int fd,
 		     const char **ret_reason, void *user_data)
 {
-	(void)handed_back;
-	(void)user_data;
-	(void)close(fd);
-	*ret_reason = "not wanted";
-	return -ENOENT;
+	struct state *state = user_data;
+	const struct adopt_claim *claim = &handed_back->claim;
+	struct listener *listener =
+		&state->listeners[claim->endpoint.port % LISTENERS];
+
+	if (find_listener(claim->id, state)) {
+		(void)close(fd);
+		return 1;
+	}
+	if (listener->fd >= 0 || claim->id >= FIRST_ID) {
+		(void)close(fd);
+		*ret_reason = "not wanted";
+		return -ENOENT;
+	}
+	listener->id = claim->id;
+	listener->fd = fd;
+	consumers_listener_opened(state->consumers, listener);
+	state->n_open++;
+	return 0;
 }
 
 static void not_awaited(void *user_data)
@@ -89,6 +107,14 @@ static void lost(const char *consumer, pid_t pid, void *user_data)
 	(void)pid;
 	(void)user_data;
 	assert(strcmp(consumer, SERVICE_RELAY) == 0);
+}
+
+static const char *refusal(const char *consumer, pid_t pid, void *user_data)
+{
+	(void)consumer;
+	(void)pid;
+	(void)user_data;
+	return NULL;
 }
 
 static void attach(struct state *state)
@@ -107,6 +133,51 @@ static void attach(struct state *state)
 	assert(send(state->peer_fd, hello, strlen(hello), 0) > 0);
 }
 
+/* One that is closed without a process, see close_safely.h. */
+static int new_descriptor(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert(fd >= 0);
+	return fd;
+}
+
+static void send_with_descriptor(int socket_fd, const char *text, size_t len)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (char *)text, .iov_len = len };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+	_cleanup_close_ int fd = new_descriptor();
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	(void)sendmsg(socket_fd, &message,
+		      MSG_DONTWAIT | MSG_NOSIGNAL); /* or not */
+}
+
+static void say(const struct state *state, const uint8_t *data, size_t len)
+{
+	if (state->peer_fd < 0)
+		return;
+	if (data[0] == '~')
+		send_with_descriptor(state->peer_fd, (const char *)data + 1,
+				     len - 1);
+	else
+		(void)send(state->peer_fd, data, len,
+			   MSG_DONTWAIT | MSG_NOSIGNAL); /* or not */
+}
+
 static void open_or_close(struct state *state, uint8_t which)
 {
 	struct listener *listener = &state->listeners[which % LISTENERS];
@@ -118,9 +189,8 @@ static void open_or_close(struct state *state, uint8_t which)
 		state->n_open--;
 		return;
 	}
-	listener->id = ++state->last_id;
-	listener->fd = eventfd(0, EFD_CLOEXEC);
-	assert(listener->fd >= 0);
+	listener->id = FIRST_ID + state->last_id++;
+	listener->fd = new_descriptor();
 	consumers_listener_opened(state->consumers, listener);
 	state->n_open++;
 }
@@ -173,9 +243,7 @@ static size_t do_one(struct state *state, const uint8_t *data, size_t size)
 		cleanup_close(&state->peer_fd);
 		state->peer_fd = -1;
 	} else {
-		if (state->peer_fd >= 0)
-			(void)send(state->peer_fd, data, len,
-				   MSG_DONTWAIT | MSG_NOSIGNAL); /* or not */
+		say(state, data, len);
 		return end ? len + 1 : len;
 	}
 	return 1;
@@ -192,6 +260,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.hand_back = hand_back,
 		.not_awaited = not_awaited,
 		.lost = lost,
+		.refusal = refusal,
 	};
 	struct state state = { .peer_fd = -1 };
 	struct service *service = service_new();

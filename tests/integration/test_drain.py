@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_drain.py - connections of listeners that no rule wants any more."""
 
+import socket
+
 import pytest
 
 from harness.rules import forward
@@ -128,3 +130,49 @@ def test_what_drains_is_closed_by_hand(world, netns, backend):
     client.settimeout(GUARD)
     assert was_reset(client)
     wait_equal(berthd.listeners, [], "nothing to be left")
+
+
+@pytest.fixture
+def datagrams(world):
+    server = world.close_later(world.host.new_socket(kind=socket.SOCK_DGRAM))
+    server.bind(("127.0.0.1", 0))
+    return server
+
+
+@pytest.fixture
+def asker(world, netns):
+    client = world.close_later(netns.new_socket(kind=socket.SOCK_DGRAM))
+    client.connect(("127.0.0.1", 8080))
+    return client
+
+
+def ask(client, datagrams):
+    client.send(b"ask")
+    assert datagrams.recv(100) == b"ask"
+
+
+@pytest.mark.parametrize("how", ["rule", "drain", "close"])
+def test_sessions_end_at_once(world, netns, datagrams, asker, how):
+    """A UDP session has no socket of its own: it goes with its listener, is
+    never said to drain, and begins anew with the next."""
+    text = to(datagrams, protocol="udp")
+    berthd = world.berthd(text)
+    ask(asker, datagrams)
+    if how == "rule":
+        berthd.remove_rules("50-test.yaml")
+    else:
+        berthd.ctl(how, "web")
+    wait_closed(netns)
+    wait_equal(lambda: berthd.status()["consumers"][0]["withdrawn"], 0,
+               "nothing to be left of it")
+    assert not [row for row in berthd.listeners(netns.cookie())
+                if row["state"] != "refused"]
+    asker.send(b"nobody is there")
+    with pytest.raises(ConnectionRefusedError):
+        asker.recv(100)
+    if how == "rule":
+        berthd.write_rules("50-test.yaml", text)
+    else:
+        berthd.ctl("undrain", "web")
+    berthd.wait_state(netns.cookie(), "listening", protocol="udp")
+    ask(asker, datagrams)
