@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <netinet/in.h>
@@ -142,6 +143,41 @@ static bool is_listening(int fd, enum protocol protocol)
 	/* A connected one hears a single peer. */
 	return getpeername(fd, (struct sockaddr *)&sa, &len) < 0 &&
 	       errno == ENOTCONN;
+}
+
+/* Return: 0, -EINVAL. */
+static int protocol_of(int fd, enum protocol *ret_protocol)
+{
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		if (!protocol_fits(fd, (enum protocol)i))
+			continue;
+		*ret_protocol = (enum protocol)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int adopt_describe(int fd, struct adopt_claim *ret_claim)
+{
+	struct adopt_claim claim = { .id = adopt_id(fd) };
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
+	enum protocol protocol;
+	struct ip_addr addr;
+
+	claim.netns_id = cookie(fd, SO_NETNS_COOKIE);
+	if (ip_domain(fd) < 0 || protocol_of(fd, &protocol) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+	    ip_addr_from_sockaddr(&sa, &addr, &claim.endpoint.port) < 0)
+		return -EINVAL;
+	claim.endpoint.protocol = (uint8_t)protocol;
+	claim.endpoint.family = addr.family;
+	memcpy(claim.endpoint.addr, addr.bytes, sizeof(addr.bytes));
+	if (sa.ss_family == AF_INET6)
+		claim.endpoint.scope_id =
+			((const struct sockaddr_in6 *)&sa)->sin6_scope_id;
+	*ret_claim = claim;
+	return 0;
 }
 
 const char *adopt_check(int fd, struct adopt_claim *claim)

@@ -22,6 +22,15 @@ struct adopt_claim {
 };
 
 /**
+ * adopt_describe() - what the kernel says of a socket, as a claim that
+ * adopt_check() may still refuse
+ * @fd:		may be anything
+ *
+ * Return: 0; -EINVAL: it is no socket that could be a listener.
+ */
+int adopt_describe(int fd, struct adopt_claim *ret_claim);
+
+/**
  * adopt_check() - compares a claim with what the kernel says of the socket
  * @fd:		may be anything; stays the caller's
  * @claim:	gets the interface that the socket is bound to, and its family

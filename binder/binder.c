@@ -408,8 +408,7 @@ int binder_hand_back(struct binder *binder, struct handed_back *handed_back,
 	if (!row)
 		return refuse_handed_back(-ENOENT, "no rule wants it",
 					  ret_reason);
-	if (handed_back->consumer &&
-	    strcmp(row->listener.service->consumer, handed_back->consumer) != 0)
+	if (strcmp(row->listener.service->consumer, handed_back->consumer) != 0)
 		return refuse_handed_back(
 			-EPERM, "its rule gives it to another consumer",
 			ret_reason);

@@ -53,9 +53,9 @@ void binder_renamed(struct binder *binder, uint64_t netns_id);
 void binder_forget(struct binder *binder, uint64_t netns_id);
 
 /**
- * struct handed_back - a listener that a consumer has, as it says; or one that
- * an earlier berthd left behind
- * @consumer:	its name, borrowed; NULL: it is of no consumer
+ * struct handed_back - a listener that a consumer has, as it says; or may have,
+ * and an earlier berthd left behind
+ * @consumer:	its name, borrowed
  */
 struct handed_back {
 	struct adopt_claim claim;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* fd_leave.c - listeners for the next berthd, left with the service manager
  *
+ * Those of one name go together, as many as one message can carry: systemd
+ * tells its bus about each message, which takes it milliseconds.
+ *
  * A manager that has no store, or that stops berthd for good, closes what it
  * gets: berthd need not know which it is.
  */
@@ -29,16 +32,15 @@
 #define NAMES_BYTES_MAX (128 * 1024 - 64)
 
 /**
- * struct leaving - while listeners are left
- * @n_left, @bytes_left: how many more the manager can take, and how long their
- *		names may be
+ * struct leaving - a listener that is to be left
+ * @served:	a program has it, too
+ * @consumer:	borrowed
  */
 struct leaving {
-	int notify_fd;
-	uint64_t deadline_us;
-	size_t n_left;
-	size_t bytes_left;
-	size_t sent;
+	bool served;
+	enum fd_kind kind;
+	const char *consumer;
+	int fd;
 };
 
 static size_t store_max(void)
@@ -53,99 +55,141 @@ static size_t store_max(void)
 	return end > text && *end == '\0' ? n : 0;
 }
 
-/* Return: 0, also when there is no room for it; -errno. */
-static int leave_one(struct leaving *leaving, const struct listener *listener)
+static int name_compare(const struct leaving *a, const struct leaving *b)
 {
-	const struct adopt_claim claim = {
-		.id = listener->id,
-		.netns_id = listener->netns_id,
-		.endpoint = listener->endpoint,
-	};
-	char name[FD_NAME_MAX], text[FD_NAME_MAX + 64];
-	size_t bytes;
-	int r;
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return strcmp(a->consumer, b->consumer);
+}
 
-	bytes = strlen(fd_name_fmt(&claim, name)) + 1;
-	if (leaving->n_left == 0 || leaving->bytes_left < bytes)
-		return 0;
-	/* On Linux before 5.14 the next berthd could not check what it is. */
-	if (adopt_id(listener->fd) != listener->id)
-		return 0;
+static int leaving_compare(const void *left, const void *right)
+{
+	const struct leaving *a = left, *b = right;
+
+	if (a->served != b->served)
+		return a->served ? 1 : -1;
+	return name_compare(a, b);
+}
+
+/* Return: all open listeners, sorted, to be freed; NULL: out of memory. */
+static struct leaving *
+list_open(struct binder *binder,
+	  bool (*served)(const struct listener *listener), size_t *ret_n)
+{
+	struct listener *listener = NULL;
+	struct binder_stats stats;
+	struct leaving *list;
+	size_t n = 0;
+
+	binder_get_stats(binder, &stats);
+	list = calloc(stats.open + 1, sizeof(*list));
+	while (list && (listener = binder_next(binder, listener))) {
+		/* On Linux before 5.14 the next berthd could not check it. */
+		if (listener->state != LISTENER_OPEN || n == stats.open ||
+		    adopt_id(listener->fd) != listener->id)
+			continue;
+		list[n++] = (struct leaving){
+			.served = served(listener),
+			.kind = fd_kind_of(&listener->endpoint),
+			.consumer = listener->service->consumer,
+			.fd = listener->fd,
+		};
+	}
+	if (n > 0)
+		qsort(list, n, sizeof(*list), leaving_compare);
+	*ret_n = n;
+	return list;
+}
+
+/* Return: of how many listeners, of the first @n of @list, the names and the
+ * store have room. */
+static size_t how_many(const struct leaving *list, size_t n)
+{
+	size_t bytes = NAMES_BYTES_MAX, max = store_max();
+	char name[FD_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < n && i < max; i++) {
+		size_t len = strlen(fd_name_fmt(list[i].kind, list[i].consumer,
+						name)) +
+			     1;
+
+		if (bytes < len)
+			break;
+		bytes -= len;
+	}
+	return i;
+}
+
+/* Leaves the first ones, which have the same name. Return: how many; -errno. */
+static int leave_some(int notify_fd, const struct leaving *list, size_t n,
+		      uint64_t deadline_us)
+{
+	char name[FD_NAME_MAX], text[FD_NAME_MAX + 64];
+	int fds[NOTIFY_FDS_MAX], n_fds = 0, r;
+
+	while ((size_t)n_fds < n && n_fds < NOTIFY_FDS_MAX &&
+	       name_compare(&list[0], &list[n_fds]) == 0) {
+		fds[n_fds] = list[n_fds].fd;
+		n_fds++;
+	}
 	/* Without FDPOLL=0 an error that waits on a UDP socket would make the
 	 * manager close it. */
 	(void)snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s",
-		       name); /* fits */
-	r = notify_send_until(leaving->notify_fd, text, listener->fd,
-			      leaving->deadline_us);
-	if (r < 0)
-		return r;
-	leaving->n_left--;
-	leaving->bytes_left -= bytes;
-	leaving->sent++;
-	return 0;
+		       fd_name_fmt(list->kind, list->consumer,
+				   name)); /* fits */
+	r = notify_send_until(notify_fd, text, fds, (size_t)n_fds, deadline_us);
+	return r < 0 ? r : n_fds;
 }
 
-/* Leaves the listeners that some program has, or those that none has. */
-static int leave_some(struct leaving *leaving, struct binder *binder,
-		      bool (*served)(const struct listener *listener),
-		      bool with_program)
+/* Return: 0; -errno; *@ret_sent is set in any case. */
+static int leave_all(int notify_fd, const struct leaving *list, size_t n,
+		     uint64_t deadline_us, size_t *ret_sent)
 {
-	struct listener *listener = NULL;
+	size_t sent = 0;
 	int r = 0;
 
-	while (r == 0 && (listener = binder_next(binder, listener))) {
-		if (listener->state == LISTENER_OPEN &&
-		    served(listener) == with_program)
-			r = leave_one(leaving, listener);
+	while (r >= 0 && sent < n) {
+		r = leave_some(notify_fd, list + sent, n - sent, deadline_us);
+		if (r > 0)
+			sent += (size_t)r;
 	}
-	return r;
-}
-
-static int leave_all(struct leaving *leaving, struct fd_store *store,
-		     struct binder *binder,
-		     bool (*served)(const struct listener *listener))
-{
-	/* So that their names do not count. */
-	int r = fd_store_finish(store, leaving->notify_fd,
-				leaving->deadline_us);
-
-	if (r == 0)
-		r = leave_some(leaving, binder, served, false);
-	if (r == 0)
-		r = leave_some(leaving, binder, served, true);
-	if (r == 0 && leaving->sent > 0)
-		r = notify_wait_read(leaving->notify_fd, leaving->deadline_us);
-	return r;
+	if (r >= 0 && sent > 0)
+		r = notify_wait_read(notify_fd, deadline_us);
+	*ret_sent = sent;
+	return r < 0 ? r : 0;
 }
 
 void fd_leave(struct fd_store *store, struct binder *binder,
 	      bool (*served)(const struct listener *listener))
 {
-	struct leaving leaving = {
-		.notify_fd = -1,
-		.deadline_us = monotonic_us() + LEAVE_US,
-		.n_left = store_max(),
-		.bytes_left = NAMES_BYTES_MAX,
-	};
-	struct binder_stats stats;
+	_cleanup_free_ struct leaving *list = NULL;
+	_cleanup_close_ int notify_fd = -1;
+	uint64_t deadline_us = monotonic_us() + LEAVE_US;
+	size_t n_open = 0, sent = 0;
 	int r;
 
 	/* It has what it gave, and that may be more than the binder has. */
-	if (!fd_store_is_decided(store) || leaving.n_left == 0)
+	if (!fd_store_is_decided(store) || store_max() == 0)
 		return;
-	binder_get_stats(binder, &stats);
-	r = notify_open(&leaving.notify_fd);
+	r = notify_open(&notify_fd);
 	if (r == -ENOENT)
 		return;
+	list = list_open(binder, served, &n_open);
+	if (r == 0 && !list)
+		r = -ENOMEM;
+	/* First, so that those names do not count. */
 	if (r == 0)
-		r = leave_all(&leaving, store, binder, served);
-	cleanup_close(&leaving.notify_fd);
+		r = fd_store_finish(store, notify_fd, deadline_us);
+	if (r == 0)
+		r = leave_all(notify_fd, list, how_many(list, n_open),
+			      deadline_us, &sent);
 	if (r < 0)
 		log_warning_errno(r,
 				  "cannot leave all listeners with the service "
 				  "manager, only %zu of %zu",
-				  leaving.sent, stats.open);
+				  sent, n_open);
 	else
 		log_info("left %zu of %zu listeners with the service manager",
-			 leaving.sent, stats.open);
+			 sent, n_open);
 }

@@ -8,9 +8,10 @@
  * that need its port, wait so long (fd_store_awaits()). Then the binder adopts
  * it, or it is closed.
  *
- * A candidate is not trusted more than what consumers hand back: the kernel
- * must confirm each word of its name. The manager gives whatever somebody put
- * into its store, and the name may be of an earlier boot.
+ * A candidate is not trusted more than what consumers hand back: the manager
+ * gives whatever somebody put into its store. So the kernel is asked what it
+ * is; the name only says what the kernel does not know. The consumer that it
+ * names may have a copy of the socket, so that no other one gets it.
  *
  * The manager keeps its own copies, and so would pin namespaces as long as
  * berthd lives. So berthd has it forget every name, before it says READY; not
@@ -45,11 +46,13 @@
 
 /**
  * struct candidate - a listener that came back
+ * @consumer:	may have it, too: so no other one gets it; end of a name
  * @fd:		-1: it is decided, or its namespace went
  * @adopted:	the binder has it
  */
 struct candidate {
 	struct adopt_claim claim;
+	const char *consumer;
 	int fd;
 	bool adopted;
 };
@@ -108,10 +111,20 @@ static const char *candidate_take(struct fd_store *store, const char *name,
 				  int fd)
 {
 	struct candidate candidate = { .fd = fd };
+	struct endpoint *endpoint = &candidate.claim.endpoint;
 	const char *reason;
+	enum fd_kind kind;
 
-	if (!name || fd_name_parse(name, &candidate.claim) < 0)
+	if (!name || fd_name_parse(name, &kind, &candidate.consumer) < 0)
 		return "its name is none that berthd gives";
+	if (adopt_describe(fd, &candidate.claim) < 0)
+		return "it is no IP socket";
+	if (kind != FD_KIND_ADDRESS) {
+		endpoint->family = AF_UNSPEC;
+		endpoint->scope_id = 0;
+		endpoint->multihomed = kind == FD_KIND_ALL;
+		memset(endpoint->addr, 0, sizeof(endpoint->addr));
+	}
 	reason = adopt_check(fd, &candidate.claim);
 	if (!reason)
 		store->candidates[store->n_candidates++] = candidate;
@@ -188,6 +201,14 @@ static void forget_timeout(void *user_data)
 	forget_end(user_data, -ETIMEDOUT);
 }
 
+/* Was the next name the last one, too? */
+static bool is_repeated(const struct fd_store *store)
+{
+	size_t i = store->next_name;
+
+	return i > 0 && strcmp(store->names[i], store->names[i - 1]) == 0;
+}
+
 /* Return: 1: there is none left; 0; -EAGAIN, -errno. */
 static int forget_next(struct fd_store *store, int notify_fd)
 {
@@ -198,10 +219,10 @@ static int forget_next(struct fd_store *store, int notify_fd)
 	if (store->next_name == store->n_names)
 		return 1;
 	name = store->names[store->next_name];
-	if (fd_name_is_valid(name)) {
+	if (fd_name_is_valid(name) && !is_repeated(store)) {
 		(void)snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s",
 			       name); /* fits */
-		r = notify_send(notify_fd, text, -1);
+		r = notify_send(notify_fd, text, NULL, 0);
 		if (r < 0)
 			return r;
 	}
@@ -255,22 +276,6 @@ static void forget_begin(struct fd_store *store)
 		forget_end(store, r == -ENOENT ? 0 : r);
 }
 
-/* Return: how many names are left. */
-static size_t sort_names(char **names, size_t n)
-{
-	size_t left = 0;
-
-	if (n > 0)
-		qsort(names, n, sizeof(*names), name_compare);
-	for (size_t i = 0; i < n; i++) {
-		if (left > 0 && strcmp(names[i], names[left - 1]) == 0)
-			free(names[i]);
-		else
-			names[left++] = names[i];
-	}
-	return left;
-}
-
 /* Return: how many descriptors there are, close-on-exec, from
  * SD_LISTEN_FDS_START on. */
 static size_t listen_fds(char ***ret_names)
@@ -306,8 +311,11 @@ int fd_store_take(struct loop *loop, struct fd_store **ret_store)
 		return -ENOMEM;
 	}
 	take_all(store);
-	if (store->names)
-		store->n_names = sort_names(store->names, store->n_given);
+	if (store->names) {
+		store->n_names = store->n_given;
+		qsort(store->names, store->n_names, sizeof(*store->names),
+		      name_compare);
+	}
 	qsort(store->candidates, store->n_candidates,
 	      sizeof(*store->candidates), candidate_compare);
 	*ret_store = store;
@@ -364,7 +372,10 @@ void fd_store_forget(struct fd_store *store, uint64_t netns_id)
 
 static void decide(struct candidate *candidate, struct binder *binder)
 {
-	struct handed_back back = { .claim = candidate->claim };
+	struct handed_back back = {
+		.claim = candidate->claim,
+		.consumer = candidate->consumer,
+	};
 	char endpoint[ENDPOINT_TEXT_MAX];
 	const char *reason = "berthd has it already";
 

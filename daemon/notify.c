@@ -54,23 +54,23 @@ int notify_open(int *ret_fd)
 	return 0;
 }
 
-int notify_send(int fd, const char *text, int attached_fd)
+int notify_send(int fd, const char *text, const int *fds, size_t n)
 {
 	union {
 		struct cmsghdr header; /* aligns it */
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(NOTIFY_FDS_MAX * sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { (void *)text, strlen(text) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cmsg = &control.header;
 
-	if (attached_fd >= 0) {
+	if (n > 0) {
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &attached_fd, sizeof(int));
+		cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, n * sizeof(int));
 	}
 	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
@@ -96,12 +96,12 @@ int notify_wait_room(int fd, uint64_t deadline_us)
 	return wait_for(fd, POLLOUT, deadline_us);
 }
 
-int notify_send_until(int fd, const char *text, int attached_fd,
+int notify_send_until(int fd, const char *text, const int *fds, size_t n,
 		      uint64_t deadline_us)
 {
 	int r;
 
-	while ((r = notify_send(fd, text, attached_fd)) == -EAGAIN) {
+	while ((r = notify_send(fd, text, fds, n)) == -EAGAIN) {
 		r = notify_wait_room(fd, deadline_us);
 		if (r < 0)
 			return r;
@@ -119,7 +119,7 @@ int notify_barrier(int fd, int *ret_read_fd)
 	read_fd = fds[0];
 	write_fd = fds[1];
 	/* The manager closes its end when it has come to this message. */
-	r = notify_send(fd, "BARRIER=1", write_fd);
+	r = notify_send(fd, "BARRIER=1", &write_fd, 1);
 	if (r < 0)
 		return r;
 	*ret_read_fd = TAKE_FD(read_fd);

@@ -3,7 +3,11 @@
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/** The most descriptors of one message (SCM_MAX_FD). */
+#define NOTIFY_FDS_MAX 253
 
 /**
  * notify_open() - connects to the socket that $NOTIFY_SOCKET names
@@ -16,17 +20,18 @@ int notify_open(int *ret_fd);
 /**
  * notify_send() - sends one message, see sd_notify(3)
  * @fd:		of notify_open()
- * @attached_fd: goes with it, and stays the caller's; -1: none
+ * @fds:	go with it, and stay the caller's
+ * @n:		of them; NOTIFY_FDS_MAX at most
  *
  * sd_pid_notify_with_fds(3) would block as long as the manager does not read.
  * Return: 0; -EAGAIN: not now, @fd is to be polled for EPOLLOUT; -errno.
  */
-int notify_send(int fd, const char *text, int attached_fd);
+int notify_send(int fd, const char *text, const int *fds, size_t n);
 
 /** notify_send_until() - as notify_send(), but blocks until it is sent, or
  * until
  * @deadline_us (monotonic). Return: 0; -ETIMEDOUT; -errno. */
-int notify_send_until(int fd, const char *text, int attached_fd,
+int notify_send_until(int fd, const char *text, const int *fds, size_t n,
 		      uint64_t deadline_us);
 
 /** notify_wait_room() - blocks until another message may be sent, or until

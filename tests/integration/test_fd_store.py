@@ -39,10 +39,10 @@ def wait_listening(berthd, n):
 
 
 def stored_everything(manager, n):
-    """n messages, each with a name of its own, and then the barrier."""
+    """n listeners, with a message for each name, and then the barrier."""
     kept = [message for message in manager.messages if "FDSTORE" in message]
-    assert len(kept) == n
-    assert len({message["FDNAME"] for message in kept}) == n
+    assert len(manager.store) == n
+    assert {message["FDNAME"] for message in kept} == set(manager.names())
     assert all(message["FDPOLL"] == "0" for message in kept)
     assert "BARRIER" in manager.messages[-1]
     return True
@@ -84,12 +84,30 @@ def test_manager_forgets_before_ready(world, netns):
     wait_listening(berthd, 2)
     berthd.down()
     names = berthd.manager.names()
+    assert set(names) == {"berth.any.relay"} and len(names) == 2
     berthd.start()
     said = berthd.manager.messages
     removed = [message["FDNAME"] for message in said
                if "FDSTOREREMOVE" in message]
-    assert sorted(removed) == sorted(names)
+    assert removed == [names[0]]
     assert "READY" in said[-1]
+    assert berthd.manager.store == []
+
+
+def test_relay_lives_on(world, netns):
+    """It hands back the very listeners that the manager has kept."""
+    berthd = managed(world, rules(rule(), rule(name="udp", protocol="udp")))
+    before = wait_listening(berthd, 2)
+    berthd.wait_delivered()
+    relay = berthd.relay_pid()
+    berthd.leave()
+    assert stored_everything(berthd.manager, 2)
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
+    berthd.start()
+    assert ids(berthd) == before
+    assert berthd.relay_pid() == relay
+    berthd.wait_delivered()
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
     assert berthd.manager.store == []
 
 
@@ -196,24 +214,37 @@ def test_rules_change_meanwhile(world, netns):
     assert netns.refuses("127.0.0.1", 8080)
 
 
+def test_another_consumer_meanwhile(world, netns):
+    """The one that had the listener may still have its socket: the other one
+    gets a socket of its own."""
+    berthd = managed(world, rules(rule(handoff="one")))
+    before = wait_listening(berthd, 1)
+    berthd.down()
+    berthd.write_rules("50-test.yaml", rules(rule(handoff="two")))
+    berthd.start()
+    after = wait_listening(berthd, 1)
+    assert after.keys() == before.keys()
+    assert after != before
+    assert berthd.manager.store == []
+
+
 def garbage(netns):
-    """{name: descriptor} of what is not what its name says."""
-    found = {}
-    good = netns.listen("127.0.0.1", 9000)
-    cookie = kernel.socket_cookie(good)
-    here = f"berth1.{netns.cookie():x}.{cookie:x}."
-    for name in (here + "tcp.47f000001.2329", here + "tcp.any.2328",
-                 here + "udp.47f000001.2328", here + "mptcp.47f000001.2328",
-                 f"berth1.{netns.cookie() + 1:x}.{cookie:x}."
-                 "tcp.47f000001.2328",
-                 f"berth1.{netns.cookie():x}.{cookie + 1:x}."
-                 "tcp.47f000001.2328", "stored", "berth1", "a.socket"):
-        found[name] = os.dup(good.fileno())
-    good.close()
+    """[(name, descriptor)] of what is no listener of berth."""
+    found = []
+    with netns.listen("127.0.0.1", 9000) as sock:
+        for name in ("berth.any.relay", "berth.none.relay", "berth.addr.",
+                     "stored", "a.socket"):
+            found.append((name, os.dup(sock.fileno())))
+    with netns.new_socket() as sock:
+        found.append(("berth.any.relay", os.dup(sock.fileno())))
+        sock.bind(("127.0.0.1", 9001))
+        found.append(("berth.addr.relay", os.dup(sock.fileno())))
+    with netns.new_socket(kind=socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", 9002))
+        found.append(("berth.addr.relay", os.dup(sock.fileno())))
     reader, writer = os.pipe()
-    found[here + "tcp.any.50"] = reader
-    found["pipe"] = writer
-    found["file"] = os.open("/dev/null", os.O_RDONLY)
+    found += [("berth.any.relay", reader), ("berth.all.relay", writer),
+              ("berth.addr.relay", os.open("/dev/null", os.O_RDONLY))]
     return found
 
 
@@ -222,7 +253,7 @@ def test_garbage(world, netns):
     forgotten by the manager."""
     berthd = managed(world, ack(), start=False)
     found = garbage(netns)
-    for name, fd in found.items():
+    for name, fd in found:
         berthd.manager.put(name, fd)
     berthd.start()
     assert berthd.manager.store == []
@@ -250,6 +281,23 @@ def test_ten_thousand_descriptors(world, netns):
     assert netns.ask("127.0.0.1", 8080) == b"ack"
 
 
+def test_more_than_one_message_carries(world, netns):
+    """253 descriptors."""
+    berthd = managed(world, rules(
+        *(rule(name=f"r{port}", port=port) for port in range(8000, 8260))),
+        start=False)
+    berthd.manager.store_max = 1000
+    berthd.env["FDSTORE"] = "1000"
+    berthd.start()
+    before = wait_listening(berthd, 260)
+    berthd.down()
+    assert stored_everything(berthd.manager, 260)
+    assert len(berthd.manager.said("FDSTORE")) == 2
+    berthd.start()
+    assert berthd.manager.said("FDSTOREREMOVE") == ["1"]
+    assert ids(berthd) == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_only_sigterm_leaves_anything(world, netns, number):
     berthd = managed(world, ack())
@@ -275,8 +323,8 @@ def test_more_than_fits(world, netns):
     berthd.wait_delivered()
     berthd.down()
     assert stored_everything(berthd.manager, 6)
-    ports = {int(name.split(".")[-1], 16) for name in berthd.manager.names()}
-    assert ports > set(range(8090, 8094))
+    assert berthd.manager.names() == \
+        4 * ["berth.any.absent"] + 2 * ["berth.any.relay"]
     berthd.start()
     after = wait_listening(berthd, 14)
     assert sum(after[key] == before[key] for key in after) == 6
@@ -340,7 +388,7 @@ def test_relay_does_not_inherit(world, netns):
     wait_listening(berthd, 1)
     berthd.down()
     berthd.start()
-    berthd.wait_delivered()
+    assert netns.ask("127.0.0.1", 8080) == b"ack"
     relay = berthd.relay_pid()
     with open(f"/proc/{relay}/environ", "rb") as file:
         assert b"LISTEN_" not in file.read()

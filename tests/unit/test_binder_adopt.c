@@ -37,6 +37,20 @@ struct held {
 	int fd;
 };
 
+/* The kernel alone knows all of it, but for `any`. */
+static void assert_described(const struct held *held)
+{
+	struct endpoint expected = held->back.claim.endpoint;
+	struct adopt_claim claim;
+
+	assert_int_equal(adopt_describe(held->fd, &claim), 0);
+	if (expected.family == AF_UNSPEC)
+		claim.endpoint.family = AF_UNSPEC;
+	assert_int_equal(claim.id, held->back.claim.id);
+	assert_int_equal(claim.netns_id, own_netns());
+	assert_memory_equal(&claim.endpoint, &expected, sizeof(expected));
+}
+
 /* Ends the binder, of whose only listener the consumer has a copy. */
 static struct held restart(struct fixture *f)
 {
@@ -52,6 +66,7 @@ static struct held restart(struct fixture *f)
 
 	assert_true(held.fd >= 0);
 	held.back.claim.endpoint.bound_ifindex = 0;
+	assert_described(&held);
 	fixture_done(f);
 	fixture_init(f, 1000, FIXTURE_RETRY_MIN_US);
 	f->netns_fd = netns_fd;
@@ -140,27 +155,6 @@ static void test_adopted(void **state)
 	}
 }
 
-/* What an earlier berthd left behind is of no consumer. */
-static void test_left_behind(void **state)
-{
-	struct fixture *f = *state;
-	struct held held;
-	uint64_t netns_id = own_netns();
-
-	apply_one(f, netns_id, spec_make(PROTOCOL_TCP, "any", 80));
-	held = restart(f);
-	held.back.consumer = NULL;
-	assert_int_equal(hand_back(f, &held), -ENOENT); /* no rule wants it */
-	apply_one(f, netns_id, spec_make(PROTOCOL_TCP, "any", 80));
-	assert_int_equal(hand_back(f, &held), 0);
-	assert_told(f, "+80");
-	assert_int_equal(first(f, netns_id)->id, held.back.claim.id);
-	/* Its consumer may have it, too. */
-	held.back.consumer = "relay";
-	assert_int_equal(hand_back(f, &held), 1);
-	close(held.fd);
-}
-
 static void test_backlog_is_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -243,11 +237,13 @@ static void test_false_claims(void **state)
 	bad = held;
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
 	bad.fd = pair[0];
+	assert_int_equal(adopt_describe(pair[0], &bad.back.claim), -EINVAL);
 	assert_int_equal(hand_back(f, &bad), -EPERM);
 	close(pair[0]);
 	close(pair[1]);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	bad.fd = pair[0];
+	assert_int_equal(adopt_describe(pair[0], &bad.back.claim), -EINVAL);
 	assert_int_equal(hand_back(f, &bad), -EPERM);
 	close(pair[0]);
 	close(pair[1]);
@@ -425,7 +421,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_id_is_the_sockets_cookie),
 		TEST(test_adopted),
-		TEST(test_left_behind),
 		TEST(test_backlog_is_kept),
 		TEST(test_other_options),
 		TEST(test_false_claims),

@@ -84,10 +84,10 @@ static void test_message(void **state)
 	char text[64];
 	int fd;
 
-	assert_int_equal(notify_send(f->fd, "A=1\nB=2", -1), 0);
+	assert_int_equal(notify_send(f->fd, "A=1\nB=2", NULL, 0), 0);
 	assert_int_equal(receive(f->manager_fd, text, sizeof(text)), -1);
 	assert_string_equal(text, "A=1\nB=2");
-	assert_int_equal(notify_send(f->fd, "C=3", f->manager_fd), 0);
+	assert_int_equal(notify_send(f->fd, "C=3", &f->manager_fd, 1), 0);
 	fd = receive(f->manager_fd, text, sizeof(text));
 	assert_string_equal(text, "C=3");
 	assert_int_equal(fstat(f->manager_fd, &sent), 0);
@@ -100,7 +100,7 @@ static void fill(struct fixture *f)
 {
 	int r;
 
-	while ((r = notify_send(f->fd, "A=1", -1)) == 0)
+	while ((r = notify_send(f->fd, "A=1", NULL, 0)) == 0)
 		;
 	assert_int_equal(r, -EAGAIN);
 }
@@ -112,10 +112,11 @@ static void test_manager_that_does_not_read(void **state)
 	assert_int_equal(notify_wait_read(f->fd, monotonic_us() + SOON_US),
 			 -ETIMEDOUT);
 	fill(f);
-	assert_int_equal(notify_send_until(f->fd, "A=1", -1,
+	assert_int_equal(notify_send_until(f->fd, "A=1", NULL, 0,
 					   monotonic_us() + SOON_US),
 			 -ETIMEDOUT);
-	assert_int_equal(notify_send_until(f->fd, "A=1", -1, 0), -ETIMEDOUT);
+	assert_int_equal(notify_send_until(f->fd, "A=1", NULL, 0, 0),
+			 -ETIMEDOUT);
 	assert_int_equal(notify_wait_read(f->fd, monotonic_us() + SOON_US),
 			 -ETIMEDOUT);
 }
@@ -143,8 +144,9 @@ static void test_manager_that_reads_late(void **state)
 	fill(f);
 	assert_int_equal(pthread_create(&thread, NULL, read_on, f), 0);
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(
-			notify_send_until(f->fd, "A=1", f->fd, deadline_us), 0);
+		assert_int_equal(notify_send_until(f->fd, "A=1", &f->fd, 1,
+						   deadline_us),
+				 0);
 	assert_int_equal(notify_wait_read(f->fd, deadline_us), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
@@ -155,7 +157,7 @@ static void test_manager_that_is_gone(void **state)
 
 	close(f->manager_fd);
 	f->manager_fd = -1;
-	assert_int_equal(notify_send(f->fd, "A=1", -1), -ECONNREFUSED);
+	assert_int_equal(notify_send(f->fd, "A=1", NULL, 0), -ECONNREFUSED);
 	/* The kernel has taken the connection back. */
 	assert_int_equal(notify_wait_read(f->fd, monotonic_us() + GUARD_US),
 			 -ENOTCONN);
@@ -177,7 +179,7 @@ static void test_socket_by_path(void **state)
 		bind(f->manager_fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
 	assert_int_equal(notify_open(&f->fd), 0);
-	assert_int_equal(notify_send(f->fd, "A=1", -1), 0);
+	assert_int_equal(notify_send(f->fd, "A=1", NULL, 0), 0);
 	assert_int_equal(receive(f->manager_fd, text, sizeof(text)), -1);
 	assert_string_equal(text, "A=1");
 	assert_int_equal(unlink(sa.sun_path), 0);
