@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
@@ -66,6 +67,7 @@ struct berthd {
 	struct control *control;
 	struct fd_store *store;
 	struct relay_user relay_user;
+	size_t started_nofile;
 	size_t listeners_possible;
 	struct ending *ending;
 	char *socket_dir;
@@ -697,16 +699,26 @@ static int open_control(struct berthd *berthd, const struct config *config)
 	return 0;
 }
 
+/* Return: the descriptor limit. */
+static size_t nofile_now(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur;
+}
+
 int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 {
 	const struct config *config = config_store_config(store);
 	struct berthd *berthd = malloc(sizeof(*berthd));
+	size_t started_nofile = nofile_now();
 	int r;
 
 	if (!berthd)
 		return log_error_errno(ENOMEM, "cannot start");
 	*berthd = (struct berthd){
 		.config = store,
+		.started_nofile = started_nofile,
 		.listeners_possible = config_listeners_possible(),
 		.signal_fd = -1,
 		.lock_fd = -1,
@@ -750,7 +762,8 @@ int berthd_run(struct berthd *berthd)
 	r = loop_run(berthd->loop);
 	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
 	if (berthd->restarts)
-		fd_leave(berthd->store, berthd->binder, consumers_delivered);
+		fd_leave(berthd->store, berthd->binder, consumers_delivered,
+			 berthd->started_nofile);
 	return r;
 }
 

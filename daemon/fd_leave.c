@@ -25,7 +25,11 @@
 
 /* As FileDescriptorStoreMax in berthd.service; for systemd older than 254,
  * which does not say what it is. */
-#define DEFAULT_STORE_MAX 4096
+#define DEFAULT_STORE_MAX 1024
+
+/* Of the next berthd's descriptors before it can raise its limit, kept for
+ * those that systemd needs to execute it. */
+#define RESERVED_FDS 64
 
 /* The next berthd is executed with all names in $LISTEN_FDNAMES, and Linux
  * executes nothing with a longer variable (MAX_ARG_STRLEN, with its name). */
@@ -43,16 +47,21 @@ struct leaving {
 	int fd;
 };
 
-static size_t store_max(void)
+/* As many as the manager takes, and can start the next berthd with. */
+static size_t store_max(size_t nofile)
 {
 	const char *text = getenv("FDSTORE");
-	unsigned long n;
+	size_t possible = nofile > RESERVED_FDS ? nofile - RESERVED_FDS : 0;
+	size_t n = DEFAULT_STORE_MAX;
 	char *end;
 
-	if (!text)
-		return DEFAULT_STORE_MAX;
-	n = strtoul(text, &end, 10);
-	return end > text && *end == '\0' ? n : 0;
+	if (text) {
+		n = strtoul(text, &end, 10);
+		if (end == text || *end != '\0')
+			n = 0;
+	}
+	possible /= 2; /* systemd duplicates each to its new number */
+	return n < possible ? n : possible;
 }
 
 static int name_compare(const struct leaving *a, const struct leaving *b)
@@ -101,11 +110,11 @@ list_open(struct binder *binder,
 	return list;
 }
 
-/* Return: of how many listeners, of the first @n of @list, the names and the
- * store have room. */
-static size_t how_many(const struct leaving *list, size_t n)
+/* Return: how many of the first @n of @list fit, @max at most, when the names
+ * have room. */
+static size_t how_many(const struct leaving *list, size_t n, size_t max)
 {
-	size_t bytes = NAMES_BYTES_MAX, max = store_max();
+	size_t bytes = NAMES_BYTES_MAX;
 	char name[FD_NAME_MAX];
 	size_t i;
 
@@ -161,8 +170,9 @@ static int leave_all(int notify_fd, const struct leaving *list, size_t n,
 }
 
 void fd_leave(struct fd_store *store, struct binder *binder,
-	      bool (*served)(const struct listener *listener))
+	      bool (*served)(const struct listener *listener), size_t nofile)
 {
+	size_t max = store_max(nofile);
 	_cleanup_free_ struct leaving *list = NULL;
 	_cleanup_close_ int notify_fd = -1;
 	uint64_t deadline_us = monotonic_us() + LEAVE_US;
@@ -170,7 +180,7 @@ void fd_leave(struct fd_store *store, struct binder *binder,
 	int r;
 
 	/* It has what it gave, and that may be more than the binder has. */
-	if (!fd_store_is_decided(store) || store_max() == 0)
+	if (!fd_store_is_decided(store) || max == 0)
 		return;
 	r = notify_open(&notify_fd);
 	if (r == -ENOENT)
@@ -182,7 +192,7 @@ void fd_leave(struct fd_store *store, struct binder *binder,
 	if (r == 0)
 		r = fd_store_finish(store, notify_fd, deadline_us);
 	if (r == 0)
-		r = leave_all(notify_fd, list, how_many(list, n_open),
+		r = leave_all(notify_fd, list, how_many(list, n_open, max),
 			      deadline_us, &sent);
 	if (r < 0)
 		log_warning_errno(r,

@@ -5,6 +5,7 @@ program has them meanwhile: the service manager does."""
 import json
 import os
 import re
+import resource
 import signal
 import socket
 
@@ -279,6 +280,17 @@ def test_ten_thousand_descriptors(world, netns):
                           "with", berthd.log())) == 1
     assert berthd.manager.said("FDSTOREREMOVE") == ["1"]
     assert netns.ask("127.0.0.1", 8080) == b"ack"
+
+
+def test_more_than_the_next_can_be_started_with(world, netns):
+    """systemd gives no process more descriptors than its limit is, which
+    berthd itself raises."""
+    berthd = managed(world, rules(
+        *(rule(name=f"r{port}", port=port) for port in range(8080, 8100))),
+        limits={resource.RLIMIT_NOFILE: (76, 4096)})
+    wait_listening(berthd, 20)
+    berthd.down()
+    assert stored_everything(berthd.manager, 6)
 
 
 def test_more_than_one_message_carries(world, netns):
