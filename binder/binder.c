@@ -154,7 +154,7 @@ static bool row_would_pass_on(const struct binder *binder,
 	return listener->state == LISTENER_OPEN &&
 	       strcmp(listener->service->consumer, spec->service->consumer) !=
 		       0 &&
-	       (!binder->ops->given ||
+	       (row->adopted || !binder->ops->given ||
 		binder->ops->given(listener, binder->user_data));
 }
 

@@ -403,6 +403,7 @@ int binder_opener_adopt(struct binder_opener *opener, struct binder_row *row,
 	*ret_reason = "out of memory";
 	if (binder_row_set_id(opener->table, row, claim->id) < 0)
 		return -ENOMEM;
+	row->adopted = true;
 	row_opened(opener, row, TAKE_FD(owned_fd));
 	return 0;
 }

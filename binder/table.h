@@ -30,6 +30,8 @@ struct sctp_settings;
  * @starved:	waits for one of max_listeners, not for a time
  * @awaited:	waits to be handed back, or for the attempt after that
  * @held:	waits for a consumer to let go of berth's earlier socket
+ * @adopted:	its socket is older than this berthd: its consumer may have it,
+ *		whether it was given it now or not
  * @warned:	it was said that it could not be opened, since it was last open
  */
 struct binder_row {
@@ -50,6 +52,7 @@ struct binder_row {
 	bool starved;
 	bool awaited;
 	bool held;
+	bool adopted;
 	bool warned;
 };
 

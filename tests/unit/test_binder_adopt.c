@@ -155,6 +155,30 @@ static void test_adopted(void **state)
 	}
 }
 
+/* Whoever had the socket before may still have it, also if it was not given it
+ * by this binder. */
+static void test_adopted_is_passed_on_to_nobody(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t netns_id = own_netns();
+	struct listener_spec spec;
+	struct held held;
+
+	apply_one(f, netns_id, spec_make(PROTOCOL_TCP, "any", 80));
+	held = restart(f);
+	apply_one(f, netns_id, spec_make(PROTOCOL_TCP, "any", 80));
+	assert_int_equal(hand_back(f, &held), 0);
+	assert_told(f, "+80");
+	close(held.fd);
+	f->given = false;
+	f->awaits = false;
+	spec = spec_make(PROTOCOL_TCP, "any", 80);
+	free(spec.service->consumer);
+	spec.service->consumer = strdup("other");
+	apply_one(f, netns_id, spec);
+	assert_told(f, "-80 +80");
+}
+
 static void test_backlog_is_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -421,6 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_id_is_the_sockets_cookie),
 		TEST(test_adopted),
+		TEST(test_adopted_is_passed_on_to_nobody),
 		TEST(test_backlog_is_kept),
 		TEST(test_other_options),
 		TEST(test_false_claims),
