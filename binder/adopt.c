@@ -100,16 +100,27 @@ static bool family_fits(int fd, int domain, const struct endpoint *endpoint)
 			 endpoint->family == AF_INET6);
 }
 
-/* Does a socket on one address have no others? */
-static bool is_alone(int fd, const struct endpoint *endpoint)
+/* Of how many addresses does the kernel tell? On all addresses: those of the
+ * namespace. */
+static size_t n_sctp_addrs(int fd)
 {
 	_cleanup_free_ struct ip_addr *addrs = NULL;
 	size_t n;
 
-	if (!protocol_is_sctp(endpoint->protocol) ||
-	    endpoint_is_wildcard(endpoint))
-		return true;
-	return sctp_addrs_get(fd, &addrs, &n) == 0 && n == 1;
+	return sctp_addrs_get(fd, &addrs, &n) == 0 ? n : 0;
+}
+
+/* @addr is what getsockname(2) says. Of an SCTP socket on all addresses that is
+ * the one of its latest association. Where the namespace has a single address,
+ * such a socket is not told from one on that address, and does not fit. */
+static bool addr_is(int fd, const struct endpoint *endpoint,
+		    const struct ip_addr *addr, const struct ip_addr *wanted)
+{
+	if (!protocol_is_sctp(endpoint->protocol))
+		return ip_addr_equal(addr, wanted);
+	if (endpoint_is_wildcard(endpoint))
+		return ip_addr_equal(addr, wanted) || n_sctp_addrs(fd) > 1;
+	return ip_addr_equal(addr, wanted) && n_sctp_addrs(fd) == 1;
 }
 
 static bool address_fits(int fd, int domain, const struct endpoint *endpoint)
@@ -129,8 +140,8 @@ static bool address_fits(int fd, int domain, const struct endpoint *endpoint)
 	if (sa.ss_family == AF_INET6)
 		scope_id = ((const struct sockaddr_in6 *)&sa)->sin6_scope_id;
 	wanted.family = (uint8_t)domain;
-	return ip_addr_equal(&addr, &wanted) &&
-	       scope_id == endpoint->scope_id && is_alone(fd, endpoint);
+	return addr_is(fd, endpoint, &addr, &wanted) &&
+	       scope_id == endpoint->scope_id;
 }
 
 static bool is_listening(int fd, enum protocol protocol)
