@@ -350,6 +350,11 @@ static int receive_known(struct berth *berth, struct berth_message *message,
 		berth->answer_request = message->request;
 		berth->answer_len = 0;
 	}
+	if (message->type == BERTH_CONNECTIONS) {
+		berth->part_open = true;
+		berth->part_request = message->request;
+		berth->part_len = 0;
+	}
 	close_fd(fd); /* such a message has none */
 	if (message->type == BERTH_TAKEN_OVER)
 		return receive_taken_over(berth);

@@ -59,6 +59,8 @@ enum berth_message_type {
 	BERTH_DENIED, /* berthd does not: the connection is over */
 	BERTH_TAKEN_OVER, /* another has your place: BERTH_WITHDRAW follows for
 			   * all that you have */
+	BERTH_CONNECTIONS, /* list some of them: berth_connections_add() */
+	BERTH_CLOSE, /* reset one, then berth_connection_closed() */
 };
 
 /** An idle_timeout_ms that never ends a connection. */
@@ -154,12 +156,42 @@ struct berth_counts {
 };
 
 /**
+ * struct berth_connection - what you say of a connection, association or
+ * session
+ * @id:		your number for it, below 2^53, of no other one as long as it
+ *		lives
+ * @listener:	id of the listener that it was accepted from
+ * @client:	where it comes from, such as "10.0.0.2:40000" or "[fd00::2]:53"
+ * @local:	the address and port that the client connected to, likewise;
+ *		NULL: the listener's
+ * @backend:	whom you connected to, as the listener's list has it; NULL:
+ *		nobody
+ * @state:	a word, such as "connecting", "open" or "closing"; NULL: "open"
+ * @age_ms:	since it was accepted
+ * @idle_ms:	since something was last received or sent
+ * @bytes_in, @bytes_out: from the client, and to it
+ */
+struct berth_connection {
+	uint64_t id;
+	uint64_t listener;
+	const char *client;
+	const char *local;
+	const char *backend;
+	const char *state;
+	uint64_t age_ms;
+	uint64_t idle_ms;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+};
+
+/**
  * struct berth_message - one message from berthd
  *
  * Texts belong to the message and are never NULL.
- * @id:		of the listener
- * @request:	with BERTH_STATS: to be repeated in the answer; with
- *		BERTH_SOCKET: of the request
+ * @id:		of the listener; with BERTH_CONNECTIONS: list those accepted
+ *		from this one only; 0: all
+ * @request:	with BERTH_STATS, BERTH_CONNECTIONS and BERTH_CLOSE: to be
+ *		repeated in the answer; with BERTH_SOCKET: of the request
  * @netns_id:	with BERTH_SOCKET: the namespace it was made in, or 0 when that
  *		is berthd's own and outlives you; with BERTH_NETNS_GONE
  * @error:	with BERTH_SOCKET: 0, or the positive errno of why there is none
@@ -180,6 +212,10 @@ struct berth_counts {
  * @reason:	with BERTH_DENIED: "busy", "version", "protocol" or "limit"
  * @text:	with BERTH_DENIED: why, a sentence for people; with
  *		BERTH_WITHDRAW the same or ""
+ * @after:	with BERTH_CONNECTIONS: where the last part of the list ended,
+ *		as you said it with berth_connections_end(); 0: begin
+ * @min_age_ms:	with BERTH_CONNECTIONS: younger ones need not be listed
+ * @connection:	with BERTH_CLOSE: your number for it
  */
 struct berth_message {
 	enum berth_message_type type;
@@ -196,6 +232,9 @@ struct berth_message {
 	uint32_t drain_timeout_ms;
 	const char *reason;
 	const char *text;
+	uint64_t after;
+	uint64_t min_age_ms;
+	uint64_t connection;
 };
 
 /**
@@ -371,6 +410,39 @@ int berth_stats_add(struct berth *berth, uint64_t request, uint64_t id,
  * Return: as of berth_stats_add().
  */
 int berth_stats_end(struct berth *berth, uint64_t request);
+
+/**
+ * berth_connections_add() - puts a connection into the answer to
+ * BERTH_CONNECTIONS
+ * @request:	of the message; nothing is done if it is not the last one, or if
+ *		the connection that it came by is over
+ *
+ * One message is answered by one part of the list, of some kilobytes; berthd
+ * asks for the next part with what berth_connections_end() says.
+ * Return: 0; -ENOSPC: the part is full, and @connection is not in it;
+ * -EINVAL: a text is not UTF-8; -ENOMEM.
+ */
+int berth_connections_add(struct berth *berth, uint64_t request,
+			  const struct berth_connection *connection);
+
+/**
+ * berth_connections_end() - sends the part
+ * @next:	where the next part begins, a number for yourself, below 2^63;
+ *		0: there is no more
+ *
+ * Return: as of berth_stats_add().
+ */
+int berth_connections_end(struct berth *berth, uint64_t request, uint64_t next);
+
+/**
+ * berth_connection_closed() - answers BERTH_CLOSE
+ * @connection:	of the message
+ * @closed:	there was one of this number, and it is reset
+ *
+ * Return: as of berth_stats_add().
+ */
+int berth_connection_closed(struct berth *berth, uint64_t request,
+			    uint64_t connection, bool closed);
 
 /**
  * berth_ask_socket() - asks for a socket to connect to a backend with

@@ -26,6 +26,10 @@ struct minted_netns;
  * else. */
 #define ANSWER_BYTES 16384
 
+/* What one connection takes in an answer without its texts: their names, and
+ * six numbers. */
+#define CONNECTION_BYTES 256
+
 #define PROBLEM_BYTES 256
 
 /**
@@ -81,6 +85,9 @@ struct berth_request {
  * @stats_void:	the answer to @answer_request is for nobody
  * @answer:	the answer to @answer_request so far: @answer_len bytes, not
  *		closed yet
+ * @part_open:	BERTH_CONNECTIONS with @part_request came by this connection,
+ *		and is not answered
+ * @part:	the answer so far: @part_len bytes
  */
 struct berth {
 	int fd;
@@ -117,9 +124,13 @@ struct berth {
 	bool stats_void;
 	uint64_t answer_request;
 	size_t answer_len;
+	bool part_open;
+	uint64_t part_request;
+	size_t part_len;
 	char *name;
 	char problem[PROBLEM_BYTES];
 	char answer[ANSWER_BYTES];
+	char part[ANSWER_BYTES];
 	char buffer[BERTH_MESSAGE_MAX];
 };
 

@@ -157,4 +157,5 @@ void berth_link_lost(struct berth *berth, const char *problem)
 	berth->hand_request = NULL;
 	berth->stats_void = true;
 	berth->answer_len = 0;
+	berth->part_open = false;
 }

@@ -190,6 +190,20 @@ static int parse_welcome(const json_t *root, struct berth_message *message)
 	return 0;
 }
 
+static bool parse_connections(const json_t *root, struct berth_message *message)
+{
+	json_int_t after, min_age_ms;
+
+	if (!get_id(root, "request", &message->request) ||
+	    !get_number(root, "after", INT64_MAX, &after) ||
+	    !get_number(root, "min_age_ms", INT64_MAX, &min_age_ms))
+		return false;
+	message->after = (uint64_t)after;
+	message->min_age_ms = (uint64_t)min_age_ms;
+	return !json_object_get(root, "listener") ||
+	       get_id(root, "listener", &message->id);
+}
+
 static enum berth_message_type type_parse(const char *type)
 {
 	static const struct {
@@ -204,6 +218,8 @@ static enum berth_message_type type_parse(const char *type)
 		{ "welcome", BERTH_WELCOME },
 		{ "denied", BERTH_DENIED },
 		{ "taken_over", BERTH_TAKEN_OVER },
+		{ "connections", BERTH_CONNECTIONS },
+		{ "close", BERTH_CLOSE },
 	};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -241,6 +257,13 @@ static int parse_root(const json_t *root, struct berth_message *message)
 		return parse_socket(root, message);
 	case BERTH_NETNS_GONE:
 		good = get_id(root, "netns", &message->netns_id);
+		break;
+	case BERTH_CONNECTIONS:
+		good = parse_connections(root, message);
+		break;
+	case BERTH_CLOSE:
+		good = get_id(root, "request", &message->request) &&
+		       get_id(root, "connection", &message->connection);
 		break;
 	case BERTH_WELCOME:
 		return parse_welcome(root, message);

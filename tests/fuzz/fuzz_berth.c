@@ -51,6 +51,25 @@ static void send_message(int fd, const uint8_t *data, size_t size, size_t n_fds)
 	assert(sendmsg(fd, &message, MSG_DONTWAIT) == (ssize_t)size);
 }
 
+/* What a consumer that has one connection would do. */
+static void answer(struct berth *berth, const struct berth_message *message)
+{
+	const struct berth_connection connection = {
+		.id = 1,
+		.listener = 2,
+		.client = "10.0.0.2:99",
+	};
+
+	if (message->type == BERTH_CONNECTIONS) {
+		assert(berth_connections_add(berth, message->request,
+					     &connection) == 0);
+		assert(berth_connections_end(berth, message->request, 0) == 0);
+	}
+	if (message->type == BERTH_CLOSE)
+		assert(berth_connection_closed(berth, message->request,
+					       message->connection, true) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct berth_message *message = NULL;
@@ -65,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = lowest_free_fd(fds[1]);
 	r = berth_receive(berth, &message);
 	assert(r == 1 || (r <= 0 && !message));
+	if (message)
+		answer(berth, message);
 	message = berth_message_free(message);
 	assert(lowest_free_fd(fds[1]) == before);
 	r = berth_receive(berth, &message); /* it was taken */

@@ -76,6 +76,8 @@ static void handle_message(struct berth_message *message)
 	case BERTH_WELCOME:
 	case BERTH_DENIED:
 	case BERTH_TAKEN_OVER:
+	case BERTH_CONNECTIONS:
+	case BERTH_CLOSE:
 		break;
 	}
 }

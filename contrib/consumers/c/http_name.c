@@ -469,7 +469,10 @@ static void handle(struct berth_message *message)
 	case BERTH_NETNS_GONE:
 	case BERTH_WELCOME:
 	case BERTH_TAKEN_OVER: /* the listeners are withdrawn next */
+	case BERTH_CONNECTIONS: /* optional, as BERTH_STATS */
+	case BERTH_CLOSE:
 	case BERTH_UNKNOWN:
+	default: /* a newer library's */
 		break;
 	}
 }
