@@ -2,8 +2,8 @@
 /* flow.c - the life of one client's conversation, whatever its protocol
  *
  * Theory of operation: a flow is in the list of its share and in the list of
- * its worker from flow_new() to flow_end(). The table flow.ops tells what its
- * protocol does differently.
+ * the roster of its worker from flow_new() to flow_end(). The table flow.ops
+ *tells what its protocol does differently.
  *
  *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> dead
  *
@@ -109,6 +109,53 @@ void flow_hasten(struct worker *worker, struct flow *flow)
 	timer_set_earlier(&worker->timers, &flow->timer, flow_deadline(flow));
 }
 
+/* In the roster */
+
+static struct flow *flow_of(struct roster_entry *entry)
+{
+	return container_of(entry, struct flow, entry);
+}
+
+static const char *state_name(enum flow_state state)
+{
+	switch (state) {
+	case FLOW_CONNECTING:
+		return "connecting";
+	case FLOW_WAITING:
+		return "waiting";
+	case FLOW_OPEN:
+		return "open";
+	case FLOW_DRAINING:
+	case FLOW_ENDING:
+		return "closing";
+	}
+	return "";
+}
+
+static void flow_describe(const struct worker *worker,
+			  const struct roster_entry *entry,
+			  struct roster_record *record)
+{
+	const struct flow *flow = container_of(entry, const struct flow, entry);
+
+	record->listener = flow->share->listener->id;
+	record->serving = serving_ref(flow->serving);
+	record->backend = flow->upstream.index;
+	record->state = state_name((enum flow_state)flow->state);
+	record->idle_us = worker->now_us - flow->active_us;
+	flow->ops->describe(flow, record);
+}
+
+static void flow_end_listed(struct worker *worker, struct roster_entry *entry)
+{
+	flow_reset(worker, flow_of(entry));
+}
+
+static const struct roster_ops roster_ops = {
+	.describe = flow_describe,
+	.end = flow_end_listed,
+};
+
 /* Beginning and end */
 
 struct flow *flow_new(struct worker *worker, struct share *share,
@@ -129,13 +176,26 @@ struct flow *flow_new(struct worker *worker, struct share *share,
 	share_accepted(share);
 	load_add_conns(&worker->load, 1);
 	DL_APPEND(share->flows, flow);
-	DL_APPEND2(worker->flows, flow, worker_prev, worker_next);
+	roster_add(&worker->rosters[ROSTER_FLOWS], &roster_ops, &flow->entry,
+		   worker->now_us);
 	return flow;
 }
 
 void flow_count(const struct flow *flow, enum counter which, uint64_t n)
 {
 	counters_add(share_counters(flow->share), which, n);
+}
+
+void flow_count_in(struct flow *flow, uint64_t n)
+{
+	flow->entry.bytes_in += n;
+	flow_count(flow, COUNTER_BYTES_IN, n);
+}
+
+void flow_count_out(struct flow *flow, uint64_t n)
+{
+	flow->entry.bytes_out += n;
+	flow_count(flow, COUNTER_BYTES_OUT, n);
 }
 
 void flow_end(struct worker *worker, struct flow *flow, bool reset)
@@ -149,7 +209,7 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset)
 	admit_give(share, flow->n_fds);
 	load_add_conns(&worker->load, -1);
 	DL_DELETE(share->flows, flow);
-	DL_DELETE2(worker->flows, flow, worker_prev, worker_next);
+	roster_remove(&worker->rosters[ROSTER_FLOWS], &flow->entry);
 	if (!flow->queued)
 		worker_bury(worker, &flow->grave);
 	if (share->withdrawn)
@@ -171,14 +231,22 @@ void flow_give_fd(struct flow *flow)
 
 bool flow_shed(struct worker *worker)
 {
-	struct flow *oldest = worker->flows;
-	struct flow *victim = oldest ? oldest->worker_prev : NULL; /* a ring */
+	struct roster_entry *oldest = worker->rosters[ROSTER_FLOWS].entries;
+	struct roster_entry *victim = oldest ? oldest->prev : NULL; /* a ring */
 
-	while (victim && victim->n_fds == 0)
-		victim = victim == oldest ? NULL : victim->worker_prev;
+	while (victim && flow_of(victim)->n_fds == 0)
+		victim = victim == oldest ? NULL : victim->prev;
 	if (victim)
-		flow_reset(worker, victim);
+		flow_reset(worker, flow_of(victim));
 	return victim;
+}
+
+void flow_reset_all(struct worker *worker)
+{
+	struct roster_entry *entry;
+
+	while ((entry = worker->rosters[ROSTER_FLOWS].entries))
+		flow_reset(worker, flow_of(entry));
 }
 
 void flow_share_abort(struct worker *worker, struct share *share)

@@ -12,6 +12,7 @@
 
 #include "relay/core/counters.h"
 #include "relay/core/pollable.h"
+#include "relay/core/roster.h"
 #include "relay/core/timer.h"
 #include "relay/core/upstream.h"
 
@@ -59,6 +60,7 @@ enum flow_result {
  * @connected:	notes that the backend's side is connected
  * @close_backend: closes the backend's side, if it is there, and forgets what
  *		was read from it
+ * @describe:	fills the addresses of both ends
  * @renewed:	NULL; or adapts to flow.serving, which was @old, what the next
  *		backend is told first. Return: 0 or -errno
  */
@@ -77,6 +79,7 @@ struct flow_ops {
 	void (*connected)(struct flow *flow);
 	void (*close_backend)(struct worker *worker, struct flow *flow,
 			      bool reset);
+	void (*describe)(const struct flow *flow, struct roster_record *record);
 	int (*renewed)(struct worker *worker, struct flow *flow,
 		       const struct serving *old);
 };
@@ -85,7 +88,7 @@ struct flow_ops {
  * struct flow - first member of what a protocol has for a client
  * @serving:	what the client gets; one reference. NULL: the flow is dead
  * @prev, @next: in share.flows
- * @worker_prev, @worker_next: in worker.flows
+ * @entry:	in the worker's roster of flows
  * @ready_prev, @ready_next: in worker.ready, if @queued
  * @since_us:	beginning of @state; while draining or ending: the last time
  *		that a peer was seen to have taken something
@@ -101,7 +104,7 @@ struct flow {
 	struct share *share;
 	struct serving *serving;
 	struct flow *prev, *next;
-	struct flow *worker_prev, *worker_next;
+	struct roster_entry entry;
 	struct flow *ready_prev, *ready_next;
 	uint64_t since_us;
 	uint64_t active_us;
@@ -165,6 +168,12 @@ void flow_handle(struct worker *worker, struct flow *flow, const int *fd,
 /** flow_count() - counts @n of @which for the flow's listener */
 void flow_count(const struct flow *flow, enum counter which, uint64_t n);
 
+/** flow_count_in() - @n bytes were read from the client */
+void flow_count_in(struct flow *flow, uint64_t n);
+
+/** flow_count_out() - @n bytes were written to the client */
+void flow_count_out(struct flow *flow, uint64_t n);
+
 /** flow_give_fd() - one of its descriptors is not needed any more */
 void flow_give_fd(struct flow *flow);
 
@@ -181,6 +190,9 @@ void flow_run_ready(struct worker *worker);
  * Return: false: there is none.
  */
 bool flow_shed(struct worker *worker);
+
+/** flow_reset_all() - resets all flows of the worker */
+void flow_reset_all(struct worker *worker);
 
 /** flow_share_abort() - resets all flows of @share */
 void flow_share_abort(struct worker *worker, struct share *share);

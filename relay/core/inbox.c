@@ -94,6 +94,14 @@ void inbox_shed_netns(struct inbox *inbox, const struct admission *greedy)
 	inbox_wake(inbox);
 }
 
+void inbox_census(struct inbox *inbox, struct census *census)
+{
+	pthread_mutex_lock(&inbox->lock);
+	inbox->census = census;
+	pthread_mutex_unlock(&inbox->lock);
+	inbox_wake(inbox);
+}
+
 void inbox_stop(struct inbox *inbox)
 {
 	pthread_mutex_lock(&inbox->lock);
@@ -125,6 +133,7 @@ void inbox_take_orders(struct inbox *inbox, struct inbox_orders *ret_orders)
 	pthread_mutex_lock(&inbox->lock);
 	ret_orders->n_shed = inbox->n_shed;
 	ret_orders->greedy = TAKE_PTR(inbox->greedy);
+	ret_orders->census = TAKE_PTR(inbox->census);
 	ret_orders->stop = inbox->stop;
 	inbox->n_shed = 0;
 	if (!STAILQ_EMPTY(&inbox->shares))

@@ -18,6 +18,7 @@
 #include "relay/core/pollable.h"
 
 struct admission;
+struct census;
 struct handover;
 struct minted_mail;
 struct serving;
@@ -33,6 +34,7 @@ struct share;
  * @n_shed:	how many clients to give up
  * @greedy:	the namespace that is to give up some of its clients, or NULL.
  *		Only compared, as it may be gone.
+ * @census:	the main thread's, or NULL; it goes back by outbox_census()
  * @stop:	the worker is to end
  * @told:	the main thread's own: it put mail here and did not kick yet
  */
@@ -45,6 +47,7 @@ struct inbox {
 	struct handover *handovers;
 	unsigned int n_shed;
 	const struct admission *greedy;
+	struct census *census;
 	bool stop;
 	bool told;
 };
@@ -55,6 +58,7 @@ struct inbox {
 struct inbox_orders {
 	unsigned int n_shed;
 	const struct admission *greedy;
+	struct census *census;
 	bool stop;
 };
 
@@ -89,6 +93,9 @@ void inbox_shed(struct inbox *inbox, unsigned int n);
 /** inbox_shed_netns() - the clients of namespace @greedy give up a part of
  * their local ports */
 void inbox_shed_netns(struct inbox *inbox, const struct admission *greedy);
+
+/** inbox_census() - the worker does what @census wants; it has none already */
+void inbox_census(struct inbox *inbox, struct census *census);
 
 /** inbox_stop() - the worker resets all its connections and ends */
 void inbox_stop(struct inbox *inbox);

@@ -38,6 +38,17 @@ struct listener *outbox_take(struct outbox *outbox)
 	return released;
 }
 
+struct census *outbox_take_census(struct outbox *outbox)
+{
+	return atomic_exchange(&outbox->census, NULL);
+}
+
+void outbox_census(struct outbox *outbox, struct census *census)
+{
+	atomic_store(&outbox->census, census);
+	outbox_kick(outbox);
+}
+
 void outbox_kick(struct outbox *outbox)
 {
 	wakeup_kick(outbox->fd);

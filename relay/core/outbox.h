@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+struct census;
 struct listener;
 struct minted;
 struct netns_gone;
@@ -18,6 +19,7 @@ struct netns_gone;
  * @released:	listeners that nobody uses any more
  * @requests:	for sockets that berthd is to make, in order; see minted.h
  * @closed:	namespaces that no worker has anything of any more
+ * @census:	a worker is done with it, or NULL
  * @ports_short: the port space in which the kernel has no port left, or 0
  */
 struct outbox {
@@ -26,6 +28,7 @@ struct outbox {
 	struct listener *released;
 	STAILQ_HEAD(, minted) requests;
 	struct netns_gone *closed;
+	_Atomic(struct census *) census;
 	_Atomic uint32_t ports_short;
 };
 
@@ -39,6 +42,10 @@ void outbox_done(struct outbox *outbox);
  * by @next_released; the caller frees them. Return: NULL: there are none. */
 struct listener *outbox_take(struct outbox *outbox);
 
+/** outbox_take_census() - main thread: takes the census out; NULL: no worker
+ * is done with it */
+struct census *outbox_take_census(struct outbox *outbox);
+
 /* By the workers */
 
 /** outbox_kick() - wakes the main thread */
@@ -47,6 +54,9 @@ void outbox_kick(struct outbox *outbox);
 /** outbox_ports_short() - the kernel has no local port left in @space, and the
  * namespace that has most is to give some back, whichever workers serve it */
 void outbox_ports_short(struct outbox *outbox, uint32_t space);
+
+/** outbox_census() - the worker has done what the census wants */
+void outbox_census(struct outbox *outbox, struct census *census);
 
 /** outbox_unuse() - takes a user of the listener away; the last one gives the
  * listener back to the main thread */

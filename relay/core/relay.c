@@ -4,8 +4,8 @@
  * Theory of operation: the main thread takes berthd's messages and what the
  * workers put into the outbox, a bounded part of both in each turn, and serves
  * no traffic itself. offers.c knows what to do with listeners, requester.c with
- * requests for sockets. What they have to say and the connection has no room
- * for, they say when it has.
+ * requests for sockets, lister.c with lists of clients. What they have to say
+ * and the connection has no room for, they say when it has.
  *
  * If descriptors or memory are short, no message is read for a moment: traffic
  * gives way, or something else ends.
@@ -28,6 +28,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
+#include "relay/core/lister.h"
 #include "relay/core/offers.h"
 #include "relay/core/outbox.h"
 #include "relay/core/requester.h"
@@ -88,6 +89,7 @@ struct relay {
 	struct admissions *admissions;
 	struct offers *offers;
 	struct requester requester;
+	struct lister lister;
 	size_t n_workers;
 	struct worker workers[];
 };
@@ -154,6 +156,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 	(void)events;
 	offers_released(relay->offers, outbox_take(&relay->outbox));
 	shed_ports(relay);
+	lister_collect(&relay->lister);
 	send_requests(relay);
 	quit_when_done(relay);
 }
@@ -309,6 +312,10 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 	case BERTH_TAKEN_OVER:
 		taken_over(relay);
 		break;
+	case BERTH_CONNECTIONS:
+	case BERTH_CLOSE:
+		lister_asked(&relay->lister, message);
+		break;
 	case BERTH_UNKNOWN:
 		break;
 	}
@@ -343,6 +350,7 @@ static void berth_handler(uint32_t events, void *user_data)
 	receive_batch(relay);
 	if (offers_unsent(relay->offers))
 		offers_send(relay->offers);
+	lister_send(&relay->lister);
 	send_requests(relay); /* answers made room for requests */
 	for (size_t i = 0; i < relay->n_workers; i++)
 		inbox_kick(&relay->workers[i].inbox);
@@ -375,6 +383,12 @@ static int start_parts(struct relay *relay)
 	};
 
 	relay->requester = (struct requester){
+		.berth = relay->berth,
+		.outbox = &relay->outbox,
+		.workers = relay->workers,
+		.n_workers = relay->n_workers,
+	};
+	relay->lister = (struct lister){
 		.berth = relay->berth,
 		.outbox = &relay->outbox,
 		.workers = relay->workers,
@@ -464,6 +478,7 @@ struct relay *relay_free(struct relay *relay)
 	relay->retry = loop_timer_free(relay->retry);
 	relay->away = loop_timer_free(relay->away);
 	requester_done(&relay->requester);
+	lister_done(&relay->lister);
 	if (relay->outbox.fd >= 0)
 		outbox_done(&relay->outbox);
 	free(relay);

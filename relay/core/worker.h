@@ -19,6 +19,7 @@
 #include "relay/core/load.h"
 #include "relay/core/pipe.h"
 #include "relay/core/pollable.h"
+#include "relay/core/roster.h"
 #include "relay/core/timer.h"
 
 struct backend_queue;
@@ -37,7 +38,7 @@ struct relay_protocol;
  * @turn:	counts batches of events
  * @now_us:	monotonic, read once for each batch
  * @scratch:	BUFFER_MAX_BYTES, for what is read and passed on at once
- * @flows:	all that this worker has, newest last
+ * @rosters:	all clients that this worker has
  * @ready:	those whose work was cut short, in order; see flow_run_ready()
  * @messages:	what messages that wait may take, see admission_messages()
  * @graves:	memory to be freed after the batch
@@ -69,7 +70,7 @@ struct worker {
 	struct timers timers;
 	struct buffer_pool buffers;
 	struct pipe_pool pipes;
-	struct flow *flows;
+	struct roster rosters[ROSTER_KINDS];
 	struct flow *ready;
 	struct budget messages;
 	struct grave *graves;

@@ -91,6 +91,17 @@ static void handle_mail(struct worker *worker)
 	}
 }
 
+static void handle_census(struct worker *worker, struct census *census)
+{
+	const struct roster_turn turn = {
+		.worker = worker,
+		.now_us = worker->now_us,
+	};
+
+	roster_census(&worker->rosters[census->kind], census, &turn);
+	outbox_census(worker->outbox, census);
+}
+
 static void inbox_handler(struct worker *worker, struct pollable *pollable,
 			  uint32_t events)
 {
@@ -108,6 +119,8 @@ static void inbox_handler(struct worker *worker, struct pollable *pollable,
 		shed_netns(worker, orders.greedy);
 	while (orders.n_shed > 0 && shed_client(worker))
 		orders.n_shed--;
+	if (orders.census)
+		handle_census(worker, orders.census);
 }
 
 /* The thread */
@@ -139,8 +152,7 @@ static void *thread_main(void *user_data)
 		after_batch(worker);
 	}
 	/* The kernel would end them politely, and slowly. */
-	while (worker->flows)
-		flow_reset(worker, worker->flows);
+	flow_reset_all(worker);
 	flow_run_ready(worker); /* frees those that were in it */
 	after_batch(worker);
 	return NULL;

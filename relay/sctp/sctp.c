@@ -411,6 +411,24 @@ static int conn_client_address(const struct flow *flow,
 	return 0;
 }
 
+static void conn_describe(const struct flow *flow, struct roster_record *record)
+{
+	const struct sctp_conn *conn =
+		container_of(flow, struct sctp_conn, flow);
+	const struct sctp_side *client = &conn->client;
+	struct ip_addr addrs[SCTP_ENDS_MAX];
+
+	record->client = conn->from;
+	if (sctp_socket_peers(client->fd, client->assoc_id, addrs,
+			      &record->client_port) > 0 &&
+	    record->client.family == AF_UNSPEC)
+		record->client = addrs[0];
+	if (sctp_socket_locals(client->fd, client->assoc_id, addrs) > 0) {
+		record->local = addrs[0];
+		record->local_port = flow->share->listener->port;
+	}
+}
+
 static const struct flow_ops sctp_flow_ops = {
 	.size = sizeof(struct sctp_conn),
 	.step = conn_step,
@@ -423,6 +441,7 @@ static const struct flow_ops sctp_flow_ops = {
 	.connecting = conn_connecting,
 	.connected = conn_connected,
 	.close_backend = conn_close_backend,
+	.describe = conn_describe,
 };
 
 /* The beginning */

@@ -158,8 +158,7 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 		/* EPIPE: the peer's SHUTDOWN came, and we have not read it. */
 		if (n != -EPIPE || dst->kind == SCTP_SIDE_STREAM) {
 			if (n > 0 && dst == &conn->client) {
-				flow_count(&conn->flow, COUNTER_BYTES_OUT,
-					   (uint64_t)n);
+				flow_count_out(&conn->flow, (uint64_t)n);
 				flow_count(&conn->flow, COUNTER_MESSAGES_OUT,
 					   1);
 			}
@@ -221,7 +220,7 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 	conn->flow.active_us = worker->now_us;
 	admit_bytes(worker, conn->flow.share, received->len);
 	if (src == &conn->client) {
-		flow_count(&conn->flow, COUNTER_BYTES_IN, received->len);
+		flow_count_in(&conn->flow, received->len);
 		if (received->last)
 			flow_count(&conn->flow, COUNTER_MESSAGES_IN, 1);
 	}

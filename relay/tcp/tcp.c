@@ -320,6 +320,22 @@ static int conn_client_address(const struct flow *flow,
 	return ip_addr_from_sockaddr(&sa, ret_addr, NULL);
 }
 
+/* Of a client that is gone the kernel knows no address. */
+static void conn_describe(const struct flow *flow, struct roster_record *record)
+{
+	int fd = container_of(flow, struct conn, flow)->client.fd;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+		(void)ip_addr_from_sockaddr(&sa, &record->client,
+					    &record->client_port);
+	len = sizeof(sa);
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
+		(void)ip_addr_from_sockaddr(&sa, &record->local,
+					    &record->local_port);
+}
+
 static int conn_renewed(struct worker *worker, struct flow *flow,
 			const struct serving *old)
 {
@@ -337,6 +353,7 @@ static const struct flow_ops tcp_flow_ops = {
 	.connecting = conn_connecting,
 	.connected = conn_connected,
 	.close_backend = conn_close_backend,
+	.describe = conn_describe,
 	.renewed = conn_renewed,
 };
 

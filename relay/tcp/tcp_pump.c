@@ -159,8 +159,7 @@ static void count_given(struct worker *worker, struct conn *conn,
 {
 	conn->flow.active_us = worker->now_us;
 	if (dst == &conn->client)
-		counters_add(share_counters(conn->flow.share),
-			     COUNTER_BYTES_OUT, (uint64_t)n);
+		flow_count_out(&conn->flow, (uint64_t)n);
 }
 
 static void count_read(struct worker *worker, struct conn *conn,
@@ -170,7 +169,7 @@ static void count_read(struct worker *worker, struct conn *conn,
 	src->cut_off = false;
 	admit_bytes(worker, conn->flow.share, (size_t)n);
 	if (src == &conn->client)
-		flow_count(&conn->flow, COUNTER_BYTES_IN, (uint64_t)n);
+		flow_count_in(&conn->flow, (uint64_t)n);
 }
 
 ssize_t tcp_send(struct side *dst, const void *data, size_t len)

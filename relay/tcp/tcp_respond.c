@@ -25,8 +25,7 @@ static enum flow_result respond_text(struct worker *worker, struct conn *conn)
 			return FLOW_FAILED;
 		conn->flow.sent += (uint32_t)n;
 		conn->flow.active_us = worker->now_us;
-		counters_add(share_counters(conn->flow.share),
-			     COUNTER_BYTES_OUT, (uint64_t)n);
+		flow_count_out(&conn->flow, (uint64_t)n);
 	}
 	tcp_shut(&conn->client);
 	flow_set_state(worker, &conn->flow, FLOW_DRAINING);

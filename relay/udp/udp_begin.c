@@ -237,6 +237,35 @@ static int begin_in_room(struct worker *worker, struct udp_front *front,
 	return 0;
 }
 
+static void session_describe(const struct worker *worker,
+			     const struct roster_entry *entry,
+			     struct roster_record *record)
+{
+	const struct udp_session *session =
+		container_of(entry, const struct udp_session, entry);
+	const struct listener *listener =
+		udp_front_of(session)->share->listener;
+
+	record->listener = listener->id;
+	record->serving = serving_ref(udp_front_serving(session));
+	record->backend = session->upstream.index;
+	record->state = session->ask ? "waiting" : "open";
+	record->idle_us = worker->now_us - session->active_us;
+	udp_key_ends(&session->key, &record->client, &record->local);
+	record->client_port = ntohs(session->key.port);
+	record->local_port = listener->port;
+}
+
+static void session_end(struct worker *worker, struct roster_entry *entry)
+{
+	udp_end(worker, container_of(entry, struct udp_session, entry));
+}
+
+static const struct roster_ops roster_ops = {
+	.describe = session_describe,
+	.end = session_end,
+};
+
 struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 			      const struct udp_key *key)
 {
@@ -257,6 +286,8 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 		return NULL;
 	}
 	counters_add(udp_front_counters(front), COUNTER_ACCEPTED, 1);
+	roster_add(&worker->rosters[ROSTER_SESSIONS], &roster_ops,
+		   &session->entry, worker->now_us);
 	timer_set_earlier(&worker->timers, &front->expire,
 			  worker->now_us + share->serving->idle_timeout_us);
 	return session;

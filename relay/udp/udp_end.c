@@ -56,6 +56,7 @@ void udp_end(struct worker *worker, struct udp_session *session)
 	if (held > 0)
 		counters_add(udp_front_counters(front), COUNTER_DROPPED, held);
 	session->poll.handler = NULL;
+	roster_remove(&worker->rosters[ROSTER_SESSIONS], &session->entry);
 	udp_end_socket(worker, session);
 	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
 	counters_add(udp_front_counters(front), COUNTER_ENDED, 1);

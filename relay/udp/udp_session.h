@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "relay/core/pollable.h"
+#include "relay/core/roster.h"
 #include "relay/core/upstream.h"
 #include "relay/udp/udp_address.h"
 
@@ -34,6 +35,7 @@ enum udp_stage {
 /**
  * struct udp_session - one client's conversation
  * @poll:	for events of @fd
+ * @entry:	in the worker's roster of sessions
  * @active_us:	when the last datagram came, of either direction; all times are
  *		monotonic
  * @began_us:	when the session began, or was connected after it waited
@@ -61,6 +63,7 @@ struct udp_session {
 	struct udp_session *prev, *next; /* in the table, oldest first */
 	struct udp_session *group_prev,
 		*group_next; /* in the group, likewise */
+	struct roster_entry entry;
 	uint64_t active_us;
 	uint64_t began_us;
 	uint64_t answered_us;

@@ -220,6 +220,7 @@ static size_t forward_once(struct worker *worker, struct udp_front *front,
 		.session = session_find(worker, front, key),
 		.again = TOLD_AGAIN_MAX,
 	};
+	uint64_t bytes;
 
 	outcome->stopped = false;
 	if (!sending.session)
@@ -229,7 +230,9 @@ static size_t forward_once(struct worker *worker, struct udp_front *front,
 				     first, end);
 		return first;
 	}
+	bytes = outcome->bytes;
 	first = send_slots(&sending, first, end, &header, outcome);
+	sending.session->entry.bytes_in += outcome->bytes - bytes;
 	if (outcome->stopped)
 		udp_end_judged(worker, sending.session, sending.verdict,
 			       sending.error);
@@ -270,6 +273,7 @@ void udp_to_backend_held(struct worker *worker, struct udp_session *session,
 	udp_held_load(held, in);
 	n = udp_batch_datagrams(in, 0, in->n);
 	(void)send_slots(&sending, 0, in->n, &header, &outcome);
+	session->entry.bytes_in += outcome.bytes;
 	udp_batch_clear(in);
 	if (outcome.sent < n)
 		counters_add(udp_front_counters(front), COUNTER_DROPPED,

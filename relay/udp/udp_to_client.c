@@ -76,6 +76,7 @@ static void compose_answers(struct worker *worker, struct udp_session *session,
 		bytes += udp->out.iov[i].iov_len;
 	}
 	admit_bytes(worker, front->share, bytes);
+	session->entry.bytes_out += bytes;
 	if (n > 0)
 		counters_add(udp_front_counters(front), COUNTER_DROPPED, n);
 	udp_front_answers(worker, front, &session->key);

@@ -133,8 +133,7 @@ static size_t free_graves(void)
 static int tear_down(void **state)
 {
 	(void)state;
-	while (relay.worker.flows)
-		flow_reset(&relay.worker, relay.worker.flows);
+	flow_reset_all(&relay.worker);
 	flow_run_ready(&relay.worker);
 	(void)free_graves();
 	assert_int_equal(atomic_load(&relay.serving.refs), 1);
