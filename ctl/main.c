@@ -24,6 +24,9 @@
 #define INTERFACE "io.berth."
 #define TARGET "RULE|LISTENER"
 
+/* Of a command and its argument, where the explanation begins beside them. */
+#define WORDS_WIDTH 24
+
 /**
  * struct show_list - shows a list that is too long to be kept as JSON
  * @array:	the member of the replies that is the list
@@ -68,6 +71,14 @@ static const struct show_list list_listeners = {
 	.free = show_listeners_free,
 };
 
+static const struct show_list list_connections = {
+	.array = "connections",
+	.begin = show_connections_begin,
+	.add = show_connections_add,
+	.end = show_connections_end,
+	.free = show_connections_free,
+};
+
 static const struct command commands[] = {
 	{ "status", INTERFACE "GetStatus", NULL, false, show_status, NULL,
 	  "what berthd is doing, in numbers" },
@@ -75,6 +86,9 @@ static const struct command commands[] = {
 	  show_namespaces, NULL, "the namespaces berthd knows" },
 	{ "listeners", INTERFACE "ListListeners", "NAMESPACE", false, NULL,
 	  &list_listeners, "the listeners of all namespaces, or of one" },
+	{ "connections", INTERFACE "ListConnections", "NAMESPACE|" TARGET,
+	  false, NULL, &list_connections,
+	  "the clients of all listeners, or of these" },
 	{ "consumers", INTERFACE "ListConsumers", NULL, false, show_consumers,
 	  NULL, "the programs that get the listeners" },
 	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
@@ -87,8 +101,8 @@ static const struct command commands[] = {
 	  "have berthd read its configuration and the rules again" },
 	{ "drain", INTERFACE "Drain", TARGET, true, show_drain, NULL,
 	  "close listeners; their connections may finish" },
-	{ "close", INTERFACE "Close", TARGET, true, show_drain, NULL,
-	  "close listeners, and reset their connections" },
+	{ "close", INTERFACE "Close", TARGET "|CONNECTION", true, show_drain,
+	  NULL, "close listeners, and reset connections, or one" },
 	{ "undrain", INTERFACE "Undrain", TARGET, false, show_undrain, NULL,
 	  "open again what was drained or closed, or this only" },
 	{ "restart-relay", INTERFACE "RestartRelay", NULL, false, show_nothing,
@@ -111,7 +125,14 @@ static void print_usage(FILE *out)
 			       : command->argument ? "%s [%s]"
 						   : "%s",
 			       command->name, command->argument);
-		(void)fprintf(out, "  %-24s %s\n", words, command->help);
+		(void)fprintf(out,
+			      strlen(words) > WORDS_WIDTH ? "  %s\n%*s%s\n"
+							  : "  %s%*s%s\n",
+			      words,
+			      strlen(words) > WORDS_WIDTH
+				      ? WORDS_WIDTH + 3
+				      : WORDS_WIDTH + 1 - (int)strlen(words),
+			      "", command->help);
 	}
 	(void)fprintf(
 		out,
@@ -311,6 +332,11 @@ static void answer_done(struct answer *answer)
 	json_decref(answer->whole);
 }
 
+static bool takes_namespace(const struct command *command)
+{
+	return strcmp(command->argument, "NAMESPACE") == 0;
+}
+
 /* The parameters of a call; NULL when memory is short. A name that is not
  * UTF-8 is escaped as in replies, which berthd understands. */
 static json_t *make_parameters(const struct command *command,
@@ -322,9 +348,8 @@ static json_t *make_parameters(const struct command *command,
 		return json_object();
 	text = utf8_escape(argument);
 	return text ? json_pack("{s:s}",
-				strcmp(command->argument, TARGET) == 0
-					? "target"
-					: "namespace",
+				takes_namespace(command) ? "namespace"
+							 : "target",
 				text)
 		    : NULL;
 }
@@ -408,9 +433,9 @@ static enum exit_code run_words(const struct options *options, char **words,
 		return EXIT_USAGE;
 	}
 	if (command->argument && command->required && n < 2) {
-		usage_error(strcmp(command->argument, TARGET) == 0
-				    ? "a rule or listener is missing after"
-				    : "a namespace is missing after",
+		usage_error(takes_namespace(command)
+				    ? "a namespace is missing after"
+				    : "a rule or listener is missing after",
 			    words[0]);
 		return EXIT_USAGE;
 	}

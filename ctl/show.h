@@ -47,7 +47,8 @@ int show_nothing(const json_t *reply);
  * force */
 int show_reload(const json_t *reply);
 
-/** show_drain() - what Drain or Close did. Return: 0. */
+/** show_drain() - what Drain or Close did, to listeners or a connection.
+ * Return: 0. */
 int show_drain(const json_t *reply);
 
 /** show_undrain() - what Undrain did. Return: 0. */
@@ -76,6 +77,21 @@ int show_listeners_end(void *state);
 
 /** show_listeners_free() - before or after the end */
 void show_listeners_free(void *state);
+
+/* The same of connections. */
+
+/** show_connections_begin() - as show_listeners_begin() */
+void *show_connections_begin(void);
+
+/** show_connections_add() - as show_listeners_add() */
+int show_connections_add(void *state, const json_t *reply,
+			 struct json_span connections);
+
+/** show_connections_end() - as show_listeners_end() */
+int show_connections_end(void *state);
+
+/** show_connections_free() - before or after the end */
+void show_connections_free(void *state);
 
 /* Parts that several of them show. */
 

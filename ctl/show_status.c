@@ -304,6 +304,10 @@ int show_drain(const json_t *reply)
 	json_int_t listeners = show_number(reply, "listeners");
 	json_int_t draining = show_number(reply, "draining");
 
+	if (show_number(reply, "connections") > 0) {
+		(void)puts("closed");
+		return 0;
+	}
 	(void)printf(NUMBER " open listener%s closed", listeners,
 		     plural(listeners));
 	if (draining > 0)

@@ -9,11 +9,37 @@ _berthctl_namespaces()
 		sed -n 's/^ *"name": "\([^"\\]*\)",\{0,1\}$/\1/p'
 }
 
+# The values of a member that is a text or a number, of a list, one a line.
+_berthctl_values()
+{
+	local member=$1
+	shift
+	"$@" --json 2>/dev/null |
+		sed -n "s/^ *\"$member\": \"\{0,1\}\([^\"\\\\,]*\)\"\{0,1\},\{0,1\}\$/\1/p"
+}
+
+# What else the command takes.
+_berthctl_targets()
+{
+	local command=$1
+	shift
+	case $command in
+	listeners | connections | explain) _berthctl_namespaces "$@" ;;
+	esac
+	case $command in
+	connections | drain | close | undrain)
+		_berthctl_values rule "$@" listeners | sort -u
+		_berthctl_values id "$@" listeners
+		;;
+	esac
+	[[ $command != close ]] || _berthctl_values id "$@" connections
+}
+
 _berthctl()
 {
 	local current=${COMP_WORDS[COMP_CWORD]}
 	local previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='status namespaces listeners consumers stats rules check reload restart-relay drain close undrain explain'
+	local commands='status namespaces listeners connections consumers stats rules check reload restart-relay drain close undrain explain'
 	local options='--runtime-dir --json --version --help'
 	local command='' i
 	local -a ask=(berthctl) words=()
@@ -47,8 +73,8 @@ _berthctl()
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
-	listeners | explain)
-		mapfile -t words < <(_berthctl_namespaces "${ask[@]}")
+	listeners | connections | explain | drain | close | undrain)
+		mapfile -t words < <(_berthctl_targets "$command" "${ask[@]}")
 		for i in "${words[@]}"; do
 			[[ $i != "$current"* ]] ||
 				COMPREPLY+=("$(printf '%q' "$i")")

@@ -28,6 +28,7 @@
 void consumer_free_connection(struct consumer_connection *conn)
 {
 	DL_DELETE(conn->consumer->connections, conn);
+	questions_lost(conn);
 	loop_source_free(conn->source);
 	close_unread(conn->fd);
 	consumer_sockets_clear(&conn->sockets);
@@ -143,6 +144,10 @@ static int consumer_handle(struct consumer_connection *conn,
 		return hand_back_take(conn, &reply->held, TAKE_FD(*fd));
 	case CONSUMER_REPLY_HELD_NETNS:
 		return hand_back_netns(conn, reply->netns_id);
+	case CONSUMER_REPLY_CONNECTIONS:
+	case CONSUMER_REPLY_CLOSED:
+		questions_answered(conn, reply);
+		break;
 	case CONSUMER_REPLY_OTHER:
 		break;
 	}

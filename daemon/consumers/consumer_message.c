@@ -19,6 +19,13 @@
  * Consumers use them as a label, for which the first ones will do. */
 #define NAMES_MAX 32
 
+/* What a consumer may say of a client: a backend may be a list of addresses.
+ * Times of up to centuries. */
+#define CLIENT_TEXT_MAX 127
+#define BACKEND_TEXT_MAX 1023
+#define STATE_TEXT_MAX 31
+#define AGE_MAX_MS (INT64_C(1) << 43)
+
 static void json_cleanup(json_t **json)
 {
 	json_decref(*json);
@@ -46,6 +53,82 @@ static int parse_stats(json_t *message, struct consumer_reply *reply)
 	reply->request = (uint64_t)request;
 	reply->more = more;
 	reply->listeners = json_incref(listeners);
+	return 0;
+}
+
+static bool fits(const char *text, size_t max)
+{
+	return strlen(text) <= max;
+}
+
+int consumer_client_parse(json_t *object, struct consumer_client *ret_client)
+{
+	struct consumer_client client = {
+		.local = "",
+		.backend = "",
+		.state = "open",
+	};
+	json_int_t id, listener, age = 0, idle = 0, in = 0, out = 0;
+
+	if (json_unpack(object,
+			"{s:I, s:I, s:s, s?s, s?s, s?s, s?I, s?I, s?I, s?I}",
+			"id", &id, "listener", &listener, "client",
+			&client.client, "local", &client.local, "backend",
+			&client.backend, "state", &client.state, "age_ms", &age,
+			"idle_ms", &idle, "bytes_in", &in, "bytes_out",
+			&out) < 0)
+		return -EPROTO;
+	if (id < 0 || age < 0 || idle < 0 || in < 0 || out < 0 ||
+	    age > AGE_MAX_MS || idle > AGE_MAX_MS ||
+	    !fits(client.client, CLIENT_TEXT_MAX) ||
+	    !fits(client.local, CLIENT_TEXT_MAX) ||
+	    !fits(client.backend, BACKEND_TEXT_MAX) ||
+	    !fits(client.state, STATE_TEXT_MAX))
+		return -EPROTO;
+	client.id = (uint64_t)id;
+	client.listener = (uint64_t)listener;
+	client.age_ms = (uint64_t)age;
+	client.idle_ms = (uint64_t)idle;
+	client.bytes_in = (uint64_t)in;
+	client.bytes_out = (uint64_t)out;
+	*ret_client = client;
+	return 0;
+}
+
+static int parse_connections(json_t *message, struct consumer_reply *reply)
+{
+	json_int_t request, next = 0;
+	struct consumer_client client;
+	json_t *array, *object;
+	size_t i;
+
+	if (json_unpack(message, "{s:I, s?I, s:o}", "request", &request, "next",
+			&next, "connections", &array) < 0 ||
+	    !json_is_array(array) || next < 0)
+		return -EPROTO;
+	json_array_foreach (array, i, object) {
+		if (consumer_client_parse(object, &client) < 0)
+			return -EPROTO;
+	}
+	reply->type = CONSUMER_REPLY_CONNECTIONS;
+	reply->request = (uint64_t)request;
+	reply->cursor = (uint64_t)next;
+	reply->connections = json_incref(array);
+	return 0;
+}
+
+static int parse_closed(json_t *message, struct consumer_reply *reply)
+{
+	json_int_t request, connection;
+	int closed;
+
+	if (json_unpack(message, "{s:I, s:I, s:b}", "request", &request,
+			"connection", &connection, "closed", &closed) < 0)
+		return -EPROTO;
+	reply->type = CONSUMER_REPLY_CLOSED;
+	reply->request = (uint64_t)request;
+	reply->cursor = (uint64_t)connection;
+	reply->closed = closed;
 	return 0;
 }
 
@@ -252,6 +335,10 @@ static int parse_by_type(const char *type, json_t *message,
 		return parse_held(message, reply);
 	if (strcmp(type, "held_netns") == 0)
 		return parse_held_netns(message, reply);
+	if (strcmp(type, "connections") == 0)
+		return parse_connections(message, reply);
+	if (strcmp(type, "closed") == 0)
+		return parse_closed(message, reply);
 	if (strcmp(type, "refused") == 0)
 		reply->type = CONSUMER_REPLY_REFUSED;
 	else if (strcmp(type, "repeat") == 0)
@@ -285,6 +372,8 @@ void consumer_reply_done(struct consumer_reply *reply)
 {
 	json_decref(reply->listeners);
 	reply->listeners = NULL;
+	json_decref(reply->connections);
+	reply->connections = NULL;
 	json_decref(reply->message);
 	reply->message = NULL;
 	free(TAKE_PTR(reply->text));
@@ -423,6 +512,31 @@ void consumer_stats_fmt(uint64_t request, char *buffer)
 	(void)snprintf(buffer, CONSUMER_STATS_MAX,
 		       "{\"type\":\"stats\",\"request\":%" PRIu64 "}",
 		       request); /* fits */
+}
+
+void consumer_connections_fmt(uint64_t request, uint64_t after,
+			      uint64_t min_age_ms, uint64_t listener,
+			      char *buffer)
+{
+	char only[40] = "";
+
+	/* Both fit. An id above INT64_MAX is written as a negative number, and
+	 * the consumer reads it the same way. */
+	if (listener)
+		(void)snprintf(only, sizeof(only), ",\"listener\":%" PRId64,
+			       (int64_t)listener);
+	(void)snprintf(buffer, CONSUMER_QUESTION_MAX,
+		       "{\"type\":\"connections\",\"request\":%" PRIu64
+		       ",\"after\":%" PRIu64 ",\"min_age_ms\":%" PRIu64 "%s}",
+		       request, after, min_age_ms, only);
+}
+
+void consumer_close_fmt(uint64_t request, uint64_t number, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_QUESTION_MAX,
+		       "{\"type\":\"close\",\"request\":%" PRIu64
+		       ",\"connection\":%" PRIu64 "}",
+		       request, number); /* fits */
 }
 
 void consumer_socket_fmt(uint64_t request, uint64_t netns_id, int error,

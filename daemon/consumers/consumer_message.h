@@ -20,6 +20,7 @@ struct netns;
 #define CONSUMER_STATS_MAX 64 /* a literal and such a number */
 #define CONSUMER_SOCKET_MAX 128 /* two literals and two of those */
 #define CONSUMER_NETNS_GONE_MAX 64
+#define CONSUMER_QUESTION_MAX 192 /* five literals and four numbers */
 #define CONSUMER_NAME_MAX 64 /* of the free text in `hello` */
 
 /** The message that says that another connection has taken over. */
@@ -35,6 +36,8 @@ enum consumer_reply_type {
 	CONSUMER_REPLY_NETNS_CLOSED, /* it has no more of them in there */
 	CONSUMER_REPLY_HELD, /* it hands a listener back */
 	CONSUMER_REPLY_HELD_NETNS, /* it has sockets of a namespace */
+	CONSUMER_REPLY_CONNECTIONS, /* some of its clients */
+	CONSUMER_REPLY_CLOSED, /* it was told to reset one */
 	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
 };
 
@@ -70,12 +73,18 @@ struct consumer_held {
  * @id:		RELEASED, REFUSED, REPEAT, SOCKET, HELD: the listener
  * @hello:	HELLO
  * @counts:	RELEASED: what the consumer counted of the listener in the end
- * @request:	STATS: the number of the request that this answers
+ * @request:	STATS, CONNECTIONS, CLOSED: the number of the request that this
+ *		answers
  * @socket:	SOCKET: with texts of @message
  * @netns_id:	NETNS_CLOSED, HELD_NETNS
  * @held:	HELD
  * @more:	STATS: another part follows
  * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
+ * @connections: CONNECTIONS: an array, all of which consumer_client_parse()
+ *		can read; owned, else NULL
+ * @cursor:	CONNECTIONS: where the next part begins, 0: that was all;
+ *		CLOSED: the number of the client
+ * @closed:	CLOSED: there was such a client
  * @message:	SOCKET, HELD: owned, or NULL
  * @text:	HELD: owned, or NULL
  */
@@ -90,9 +99,30 @@ struct consumer_reply {
 	uint64_t netns_id;
 	bool more;
 	json_t *listeners;
+	json_t *connections;
+	uint64_t cursor;
+	bool closed;
 	json_t *message;
 	char *text;
 	size_t next;
+};
+
+/**
+ * struct consumer_client - a client, as its consumer says; texts are borrowed
+ * @id:		the consumer's number
+ * @local, @backend: "": it does not say
+ */
+struct consumer_client {
+	uint64_t id;
+	uint64_t listener;
+	const char *client;
+	const char *local;
+	const char *backend;
+	const char *state;
+	uint64_t age_ms;
+	uint64_t idle_ms;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
 };
 
 /**
@@ -112,6 +142,10 @@ void consumer_reply_done(struct consumer_reply *reply);
  */
 int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
 			struct berth_counts *ret_counts);
+
+/** consumer_client_parse() - one of a CONNECTIONS reply. Return: 0 or -EPROTO.
+ */
+int consumer_client_parse(json_t *object, struct consumer_client *ret_client);
 
 /**
  * consumer_listener_text() - the `listener` message
@@ -143,6 +177,18 @@ void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer);
 
 /** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
 void consumer_stats_fmt(uint64_t request, char *buffer);
+
+/**
+ * consumer_connections_fmt() - the `connections` message, to
+ * CONSUMER_QUESTION_MAX
+ * @listener:	0: of all
+ */
+void consumer_connections_fmt(uint64_t request, uint64_t after,
+			      uint64_t min_age_ms, uint64_t listener,
+			      char *buffer);
+
+/** consumer_close_fmt() - the `close` message, to CONSUMER_QUESTION_MAX */
+void consumer_close_fmt(uint64_t request, uint64_t number, char *buffer);
 
 /**
  * consumer_socket_fmt() - the answer to `socket`, to CONSUMER_SOCKET_MAX

@@ -83,6 +83,21 @@ static int consumer_send_stats_request(struct consumer_connection *conn)
 	return r;
 }
 
+/* What is asked about clients has the same place as requests for counts.
+ * Return: as consumer_sent(); 1 too if nobody wants to know any more. */
+static int consumer_send_question(struct consumer_connection *conn)
+{
+	char text[CONSUMER_QUESTION_MAX];
+	int r;
+
+	if (!questions_fmt(conn, text))
+		return 1;
+	r = consumer_send(conn, text, -1);
+	if (r > 0)
+		conn->questions.queued = false;
+	return r;
+}
+
 static int consumer_send_listener(struct consumer_connection *conn,
 				  struct delivery *delivery)
 {
@@ -209,6 +224,8 @@ bool consumer_step(struct consumer_connection *conn)
 								 conn->fd));
 		else if (conn->stats.queued)
 			r = consumer_send_stats_request(conn);
+		else if (conn->questions.queued)
+			r = consumer_send_question(conn);
 		else
 			r = consumer_serve(conn);
 	}

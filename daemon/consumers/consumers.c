@@ -168,8 +168,10 @@ static void consumers_timeout(void *user_data)
 
 	for (; conn; conn = next) {
 		next = connection_next(conn);
+		questions_timeout(conn);
 		consumer_timeout(conn);
 	}
+	questions_tell_failed(consumers);
 	if (!consumers->doors_retry_us)
 		return;
 	if (consumers->doors_retry_us <= loop_now_us(consumers->loop))
@@ -278,6 +280,7 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->user_data = user_data;
 	consumers->list = NULL;
 	consumers->last_connection = 0;
+	consumers->failed = (struct questions){ .list = NULL };
 	consumers->handshakes = NULL;
 	consumers->max_draining_per_netns = DRAINING_MAX_PER_NETNS;
 	consumers->dir = NULL;

@@ -12,6 +12,7 @@
 #include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumer_sockets.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/consumers/questions.h"
 #include "daemon/consumers/door.h"
 #include "daemon/consumers/handshake.h"
 #include "daemon/consumers/withdrawals.h"
@@ -54,6 +55,24 @@ struct stats_request {
 };
 
 /**
+ * struct questions - to one connection, one after the other
+ * @list:	those that are not answered
+ * @asked:	the one whose answer is awaited; NULL: none, or it was cancelled
+ * @request:	the answer bears it
+ * @since_us:	when it was asked; 0: no answer is awaited
+ * @queued:	it is not sent yet
+ * @answers:	the consumer has answered one before
+ */
+struct questions {
+	struct consumer_question *list;
+	struct consumer_question *asked;
+	uint64_t request;
+	uint64_t since_us;
+	bool queued;
+	bool answers;
+};
+
+/**
  * struct consumer_connection - one connection of a consumer
  * @number:	of no other connection
  * @since_us:	when it was welcomed
@@ -78,6 +97,7 @@ struct consumer_connection {
 	bool blocked;
 	uint64_t pause_until_us;
 	struct stats_request stats;
+	struct questions questions;
 	struct withdrawals withdrawals;
 	struct consumer_sockets sockets;
 	bool socket_turn;
@@ -124,6 +144,7 @@ struct consumer {
  * @dir:	where the sockets are; NULL: nowhere yet
  * @doors_retry_us: when to open those that could not be opened; 0: all are
  * @last_connection: the number of the newest one
+ * @failed:	questions whose askers are not told so yet
  * @awaited:	those that may still hand something back
  * @known_path:	of the file that says who is connected; NULL: none does
  * @gate_closed: nothing is read of consumers yet: berthd does not know what is
@@ -143,6 +164,7 @@ struct consumers {
 	uint64_t doors_retry_us;
 	struct consumer *list;
 	uint64_t last_connection;
+	struct questions failed;
 	struct awaited *awaited;
 	char *known_path;
 	bool gate_closed;
@@ -184,6 +206,27 @@ connection_next(const struct consumer_connection *conn);
 /** consumer_watch() - the timer runs when a withdrawal of @conn is to be ended,
  * or was to be released */
 void consumer_watch(struct consumer_connection *conn);
+
+/* consumers_questions.c */
+
+/** questions_lost() - the connection is over */
+void questions_lost(struct consumer_connection *conn);
+
+/** questions_timeout() - ends those that were not answered in time, or has the
+ * timer run when it is time */
+void questions_timeout(struct consumer_connection *conn);
+
+/** questions_tell_failed() - tells the askers, from the loop */
+void questions_tell_failed(struct consumers *consumers);
+
+/** questions_fmt() - the message that is queued. Return: false: there is none
+ * any more. */
+bool questions_fmt(struct consumer_connection *conn,
+		   char buffer[static CONSUMER_QUESTION_MAX]);
+
+/** questions_answered() - a reply CONNECTIONS or CLOSED came */
+void questions_answered(struct consumer_connection *conn,
+			struct consumer_reply *reply);
 
 /* consumers_doors.c: where they connect */
 

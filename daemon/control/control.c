@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "daemon/control/control_connections.h"
 #include "daemon/control/control_consumers.h"
 #include "daemon/control/control_drain.h"
 #include "daemon/control/control_explain.h"
@@ -67,6 +68,19 @@ static void list_listeners(struct varlink_call *call, void *user_data)
 
 	control_listeners(call, control->config.binder, control->config.watcher,
 			  control->config.consumers, control->config.stats);
+}
+
+static void list_connections(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct control_connections from = {
+		.watcher = control->config.watcher,
+		.binder = control->config.binder,
+		.rules = control->config.rules,
+		.consumers = control->config.consumers,
+	};
+
+	control_connections(call, &from);
 }
 
 static void get_stats(struct varlink_call *call, void *user_data)
@@ -181,6 +195,12 @@ static const struct varlink_parameter listeners_parameters[] = {
 	{ "namespace", false },
 };
 
+static const struct varlink_parameter connections_parameters[] = {
+	{ "target", false },
+	{ "namespace", false },
+	{ "rule", false },
+};
+
 static const struct varlink_parameter explain_parameters[] = {
 	{ "namespace", true },
 };
@@ -193,6 +213,10 @@ static const struct varlink_method methods[] = {
 	  .parameters = listeners_parameters,
 	  .n_parameters = ARRAY_SIZE(listeners_parameters),
 	  .handler = list_listeners },
+	{ .name = "ListConnections",
+	  .parameters = connections_parameters,
+	  .n_parameters = ARRAY_SIZE(connections_parameters),
+	  .handler = list_connections },
 	{ .name = "GetStats", .handler = get_stats },
 	{ .name = "ListRules", .handler = list_rules },
 	{ .name = "Reload", .handler = reload_all },

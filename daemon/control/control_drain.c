@@ -9,6 +9,7 @@
 #include "common/util.h"
 #include "daemon/by_hand.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/control/control_connections.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
 #include "daemon/reconcile.h"
@@ -96,6 +97,18 @@ static int hold(const struct control_drain *from, const struct target *target,
 			   listener ? &listener->endpoint : NULL, reset);
 }
 
+static void reply_drained(struct varlink_call *call, size_t n, size_t n_reset,
+			  bool reset)
+{
+	json_t *reply = json_object();
+
+	json_put(&reply, "listeners", json_count(n));
+	json_put(&reply, "draining", json_count(n_reset));
+	if (reset)
+		json_put(&reply, "connections", json_integer(0));
+	varlink_reply(call, reply);
+}
+
 void control_drain(struct varlink_call *call, const struct control_drain *from,
 		   bool reset)
 {
@@ -103,8 +116,12 @@ void control_drain(struct varlink_call *call, const struct control_drain *from,
 	struct target target;
 	bool found = find_target(from, text, &target);
 	size_t n = found ? count_open(from->binder, &target) : 0, n_reset = 0;
-	int r = found ? hold(from, &target, reset) : 0;
+	int r;
 
+	if (reset && !found &&
+	    control_close_connection(call, from->consumers, text))
+		return;
+	r = found ? hold(from, &target, reset) : 0;
 	if (r == -ENOSPC)
 		varlink_error(call, "TooMany", json_object());
 	else if (r < 0)
@@ -121,8 +138,7 @@ void control_drain(struct varlink_call *call, const struct control_drain *from,
 	log_info("control: a client closes '%s'%s", text,
 		 reset ? " and resets its connections" : "");
 	reconcile_mark_all(from->reconcile);
-	varlink_reply(call, json_pack("{s:o, s:o}", "listeners", json_count(n),
-				      "draining", json_count(n_reset)));
+	reply_drained(call, n, n_reset, reset);
 }
 
 void control_undrain(struct varlink_call *call,

@@ -20,7 +20,8 @@ struct control_drain {
 };
 
 /** control_drain() - replies to @call, which closes a rule or a listener; with
- * @reset connections of it are reset, too, also those that drain already */
+ * @reset connections of it are reset, too, also those that drain already, and
+ * one connection can be meant */
 void control_drain(struct varlink_call *call, const struct control_drain *from,
 		   bool reset);
 

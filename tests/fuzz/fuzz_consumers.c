@@ -14,7 +14,9 @@
 #include "common/log.h"
 #include "common/netns.h"
 #include "common/util.h"
+#include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/consumers/questions.h"
 
 #define LISTENERS 8
 #define NETNS_ID 5
@@ -33,6 +35,8 @@ struct state {
 	uint64_t last_request;
 	size_t n_open;
 	int peer_fd;
+	uint64_t party;
+	struct consumer_question questions[2];
 };
 
 static const struct netns *find_netns(uint64_t netns_id, void *user_data)
@@ -195,6 +199,52 @@ static void open_or_close(struct state *state, uint8_t which)
 	state->n_open++;
 }
 
+static void answered(const struct consumer_answer *answer, void *user_data)
+{
+	struct consumer_question *question = user_data;
+	struct consumer_client client;
+	json_t *object;
+	size_t i;
+
+	json_array_foreach (answer->connections, i, object)
+		assert(consumer_client_parse(object, &client) == 0);
+	assert(question->user_data);
+	question->user_data = NULL;
+}
+
+static int ask_party(const struct consumer_party *party, void *user_data)
+{
+	struct state *state = user_data;
+	struct consumer_held_listener held;
+
+	(void)consumers_find_held(state->consumers, party->number,
+				  state->last_id, &held); /* or not */
+	state->party = party->number;
+	return 0;
+}
+
+/* Two bytes of the script ask a question each, or cancel it. */
+static void ask_or_cancel(struct state *state,
+			  struct consumer_question *question)
+{
+	if (question->user_data) {
+		consumers_cancel(question);
+		question->user_data = NULL;
+		return;
+	}
+	state->party = 0;
+	(void)consumers_each_connection(state->consumers, ask_party,
+					state); /* 0 */
+	*question = (struct consumer_question){
+		.closes = question == &state->questions[1],
+		.number = 1,
+		.answered = answered,
+		.user_data = question,
+	};
+	if (consumers_ask(state->consumers, state->party, question) < 0)
+		question->user_data = NULL;
+}
+
 static void check(const struct state *state)
 {
 	struct consumer_info info;
@@ -233,8 +283,10 @@ static size_t do_one(struct state *state, const uint8_t *data, size_t size)
 	} else if (data[0] < 0x18) {
 		if (listener->fd >= 0)
 			consumers_listener_changed(state->consumers, listener);
-	} else if (data[0] < 0x1d) {
+	} else if (data[0] < 0x1b) {
 		consumers_netns_gone(state->consumers, NETNS_ID + data[0] % 2);
+	} else if (data[0] < 0x1d) {
+		ask_or_cancel(state, &state->questions[data[0] - 0x1b]);
 	} else if (data[0] == 0x1d) {
 		consumers_ask_stats(state->consumers, ++state->last_request);
 	} else if (data[0] == 0x1e) {
@@ -289,6 +341,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < LISTENERS; i++) {
 		if (state.listeners[i].fd >= 0)
 			open_or_close(&state, (uint8_t)i);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(state.questions); i++) {
+		if (state.questions[i].user_data)
+			ask_or_cancel(&state, &state.questions[i]);
 	}
 	state.consumers = consumers_free(state.consumers);
 	cleanup_close(&state.peer_fd);

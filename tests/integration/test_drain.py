@@ -126,7 +126,8 @@ def test_what_drains_is_closed_by_hand(world, netns, backend):
     berthd.remove_rules("50-test.yaml")
     berthd.wait_state(netns.cookie(), "draining")
     assert "no rule" in berthd.ctl_process("drain", "web").stderr
-    assert berthd.ctl("close", "web") == {"listeners": 0, "draining": 1}
+    assert berthd.ctl("close", "web") == {"listeners": 0, "draining": 1,
+                                            "connections": 0}
     client.settimeout(GUARD)
     assert was_reset(client)
     wait_equal(berthd.listeners, [], "nothing to be left")

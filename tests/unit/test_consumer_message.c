@@ -78,6 +78,110 @@ static void test_reply_parse(void **state)
 	}
 }
 
+static void test_connections(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		enum consumer_reply_type type;
+	} cases[] = {
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[]}",
+		  0, CONSUMER_REPLY_CONNECTIONS },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[],"
+		  "\"next\":7}",
+		  0, CONSUMER_REPLY_CONNECTIONS },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":1,\"listener\":1,\"client\":\"c\"}]}",
+		  0, CONSUMER_REPLY_CONNECTIONS },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":-1,\"listener\":1,\"client\":\"c\"}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":\"1\",\"listener\":1,\"client\":\"c\"}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":1,\"listener\":1,\"client\":\"c\",\"state\":7}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":1,\"listener\":1,\"client\":\"c\",\"idle_ms\":-1}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":1,\"listener\":1,\"client\":\"c\",\"age_ms\":"
+		  "9223372036854775807}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":1,\"listener\":1}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[{"
+		  "\"id\":1,\"client\":\"c\"}]}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[7]"
+		  "}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":{}}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"request\":1,\"connections\":[],"
+		  "\"next\":-1}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"connections\",\"connections\":[]}", -EPROTO, 0 },
+		{ "{\"type\":\"closed\",\"request\":1,\"connection\":2,"
+		  "\"closed\":true}",
+		  0, CONSUMER_REPLY_CLOSED },
+		{ "{\"type\":\"closed\",\"request\":1,\"connection\":2,"
+		  "\"closed\":1}",
+		  -EPROTO, 0 },
+		{ "{\"type\":\"closed\",\"request\":1,\"closed\":true}",
+		  -EPROTO, 0 },
+	};
+	struct consumer_reply reply;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (consumer_reply_parse(cases[i].text, strlen(cases[i].text),
+					 &reply) != cases[i].result)
+			fail_msg("%s", cases[i].text);
+		if (cases[i].result < 0)
+			continue;
+		assert_int_equal(reply.type, cases[i].type);
+		consumer_reply_done(&reply);
+	}
+}
+
+/* No text is longer than a table can show. */
+static void test_client_texts(void **state)
+{
+	static const struct {
+		const char *member;
+		int max;
+	} cases[] = {
+		{ "client", 127 },
+		{ "local", 127 },
+		{ "backend", 1023 },
+		{ "state", 31 },
+	};
+	struct consumer_client client;
+	char text[1100];
+	json_t *object;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		object = json_pack("{s:i, s:i, s:s}", "id", 1, "listener", -1,
+				   "client", "");
+		assert_int_equal(consumer_client_parse(object, &client), 0);
+		assert_true(client.listener == UINT64_MAX);
+		json_object_set_new(object, cases[i].member,
+				    json_stringn(text, (size_t)cases[i].max));
+		assert_int_equal(consumer_client_parse(object, &client), 0);
+		json_object_set_new(object, cases[i].member,
+				    json_stringn(text,
+						 (size_t)cases[i].max + 1));
+		assert_int_equal(consumer_client_parse(object, &client),
+				 -EPROTO);
+		json_decref(object);
+	}
+}
+
 static void test_socket(void **state)
 {
 	static const char text[] = "{\"type\":\"socket\",\"request\":-1,"
@@ -315,6 +419,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reply_parse),
+		cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_client_texts),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_held_is_read),
 		cmocka_unit_test(test_long_name_is_cut),
