@@ -196,46 +196,6 @@ int show_pending(const json_t *pending)
 	return table_print(table, stdout);
 }
 
-int show_lingering(const json_t *lingering)
-{
-	static const struct table_column columns[] = {
-		{ .name = "LINGERING" },
-		{ .name = "ID", .right = true },
-		{ .name = "NSID", .right = true },
-		{ .name = "FOR", .right = true },
-		{ .name = "HELD BY BERTH" },
-	};
-	struct table *table = table_new(columns, ARRAY_SIZE(columns));
-	char duration[TEXT_DURATION_MAX];
-	json_t *netns;
-	size_t i;
-
-	json_array_foreach (lingering, i, netns) {
-		json_int_t open = show_number(netns, "open_listeners");
-		json_int_t withdrawn =
-			show_number(netns, "withdrawn_listeners");
-
-		table_text(table, show_text(netns, "name"));
-		table_cell(table, "%" PRIu64,
-			   (uint64_t)show_number(netns, "id"));
-		if (json_is_integer(json_object_get(netns, "nsid")))
-			show_cell_number(table, show_number(netns, "nsid"));
-		else
-			table_text(table, "-");
-		table_text(table, text_duration(show_number(netns, "since_us"),
-						duration));
-		if (open || withdrawn)
-			table_cell(table,
-				   "%" JSON_INTEGER_FORMAT
-				   " open, %" JSON_INTEGER_FORMAT
-				   " not released by consumers",
-				   open, withdrawn);
-		else
-			table_text(table, "nothing");
-	}
-	return table_print(table, stdout);
-}
-
 int show_namespaces(const json_t *reply)
 {
 	const json_t *pending = json_object_get(reply, "pending");

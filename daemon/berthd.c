@@ -134,7 +134,9 @@ static void netns_gone(struct netns *netns, void *user_data)
 
 static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
 {
-	(void)user_data;
+	struct berthd *berthd = user_data;
+
+	consumers_netns_freed(berthd->consumers, netns_id);
 	log_debug("the kernel freed netns %llu, %llu ms after its last name "
 		  "went",
 		  (unsigned long long)netns_id,
@@ -200,6 +202,14 @@ static const char *label_netns(uint64_t netns_id, void *user_data)
 	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
 
 	return netns ? netns_label(netns) : NULL;
+}
+
+static const char *label_any_netns(uint64_t netns_id, void *user_data)
+{
+	const struct berthd *berthd = user_data;
+	const char *label = label_netns(netns_id, user_data);
+
+	return label ? label : watcher_last_name(berthd->watcher, netns_id);
 }
 
 static const char *listener_holder(uint64_t netns_id,
@@ -525,6 +535,7 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 {
 	static const struct consumers_ops consumers_ops = {
 		.find_netns = find_netns,
+		.label_netns = label_any_netns,
 		.find_listener = find_listener,
 		.released = consumer_released,
 		.counted = consumer_counted,

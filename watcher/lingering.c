@@ -140,6 +140,13 @@ size_t lingering_list(const struct lingering *lingering,
 	return lingering_count(lingering);
 }
 
+const char *lingering_name(const struct lingering *lingering, uint64_t netns_id)
+{
+	const struct remnant *remnant = find_id(lingering, netns_id);
+
+	return remnant ? remnant->name : NULL;
+}
+
 void lingering_done(struct lingering *lingering)
 {
 	struct remnant *remnant, *next;

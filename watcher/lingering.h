@@ -94,6 +94,11 @@ size_t lingering_count(const struct lingering *lingering);
 size_t lingering_list(const struct lingering *lingering,
 		      struct watcher_lingering *ret_list, size_t max);
 
+/** lingering_name() - the last name of a namespace; NULL: it is not known here,
+ * or there was no memory for its name */
+const char *lingering_name(const struct lingering *lingering,
+			   uint64_t netns_id);
+
 /** lingering_done() - forgets all of them */
 void lingering_done(struct lingering *lingering);
 

@@ -533,6 +533,11 @@ int monitor_observe(struct monitor *monitor, struct tracked *tracked)
 	return r == -EINTR ? 0 : r;
 }
 
+const char *monitor_last_name(const struct monitor *monitor, uint64_t netns_id)
+{
+	return lingering_name(&monitor->lingering, netns_id);
+}
+
 size_t monitor_lingering(const struct monitor *monitor,
 			 struct watcher_lingering *ret_lingering, size_t max)
 {

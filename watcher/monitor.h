@@ -86,6 +86,10 @@ void monitor_gone(struct monitor *monitor, struct tracked *tracked);
  */
 int monitor_observe(struct monitor *monitor, struct tracked *tracked);
 
+/** monitor_last_name() - what a namespace without a name was called; borrowed
+ * until the next event. NULL: unknown */
+const char *monitor_last_name(const struct monitor *monitor, uint64_t netns_id);
+
 /**
  * monitor_lingering() - lists the namespaces without a name that still live
  * @ret_lingering: the first @max of them, the oldest first

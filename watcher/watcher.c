@@ -224,6 +224,11 @@ size_t watcher_pending_names(const struct watcher *watcher,
 	return follow_pending(watcher->follow, ret_pending, max);
 }
 
+const char *watcher_last_name(const struct watcher *watcher, uint64_t netns_id)
+{
+	return monitor_last_name(watcher->monitor, netns_id);
+}
+
 size_t watcher_lingering(const struct watcher *watcher,
 			 struct watcher_lingering *ret_lingering, size_t max)
 {

@@ -149,6 +149,10 @@ int watcher_nsid(const struct watcher *watcher, const struct netns *netns);
 size_t watcher_pending_names(const struct watcher *watcher,
 			     struct watcher_pending *ret_pending, size_t max);
 
+/** watcher_last_name() - what a namespace without a name that still lives was
+ * called; borrowed until the next event. NULL: unknown */
+const char *watcher_last_name(const struct watcher *watcher, uint64_t netns_id);
+
 /**
  * watcher_lingering() - lists the namespaces without a name that still live
  * @ret_lingering: the first @max of them, the oldest first; their names are

@@ -40,6 +40,7 @@ void consumer_close(struct consumer_connection *conn)
 {
 	struct consumer *consumer = conn->consumer;
 
+	consumer_keep_pins(conn);
 	if (consumer->current == conn) {
 		consumer_forget_deliveries(consumer);
 		consumer->current = NULL;
@@ -284,6 +285,7 @@ int consumer_connect(struct consumer *consumer, int fd,
 			.consumer = consumer,
 			.number = ++consumer->all->last_connection,
 			.peer = *peer,
+			.started = known_started(peer->pid),
 			.since_us = loop_now_us(consumer->all->loop),
 			.fd = fd,
 		};
@@ -297,6 +299,7 @@ int consumer_connect(struct consumer *consumer, int fd,
 	}
 	DL_APPEND(consumer->connections, conn);
 	consumer->current = conn;
+	pinners_returned(&consumer->all->pinners, peer->pid, conn->started);
 	consumer_came_or_went(consumer);
 	return 0;
 }

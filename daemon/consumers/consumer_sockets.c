@@ -287,7 +287,33 @@ int consumer_sockets_have(struct consumer_sockets *sockets, uint64_t netns_id)
 }
 
 bool consumer_sockets_hold(const struct consumer_sockets *sockets,
-			   uint64_t netns_id)
+			   uint64_t netns_id, uint64_t *ret_due_us)
 {
-	return grant_find(sockets, netns_id) != NULL;
+	const struct consumer_grant *grant = grant_find(sockets, netns_id);
+
+	if (!grant)
+		return false;
+	*ret_due_us = grant->gone_since_us;
+	return true;
+}
+
+size_t consumer_sockets_due(const struct consumer_sockets *sockets)
+{
+	const struct consumer_grant *grant;
+	size_t n = 0;
+
+	for (grant = sockets->grants; grant; grant = grant->hh.next)
+		n += grant->gone_since_us != 0;
+	return n;
+}
+
+void consumer_sockets_each(const struct consumer_sockets *sockets,
+			   void (*handler)(uint64_t netns_id, uint64_t due_us,
+					   void *user_data),
+			   void *user_data)
+{
+	const struct consumer_grant *grant;
+
+	for (grant = sockets->grants; grant; grant = grant->hh.next)
+		handler(grant->netns_id, grant->gone_since_us, user_data);
 }

@@ -100,8 +100,21 @@ uint64_t consumer_sockets_oldest_us(const struct consumer_sockets *sockets);
 int consumer_sockets_have(struct consumer_sockets *sockets, uint64_t netns_id);
 
 /** consumer_sockets_hold() - may the consumer have sockets of that namespace?
+ * @ret_due_us:	since when its `netns_closed` is due; 0: it is not
  */
 bool consumer_sockets_hold(const struct consumer_sockets *sockets,
-			   uint64_t netns_id);
+			   uint64_t netns_id, uint64_t *ret_due_us);
+
+/** consumer_sockets_due() - of how many namespaces is `netns_closed` due? */
+size_t consumer_sockets_due(const struct consumer_sockets *sockets);
+
+/** consumer_sockets_each() - calls @handler for each namespace that the
+ * consumer may have sockets of
+ * @handler:	@due_us as of consumer_sockets_hold()
+ */
+void consumer_sockets_each(const struct consumer_sockets *sockets,
+			   void (*handler)(uint64_t netns_id, uint64_t due_us,
+					   void *user_data),
+			   void *user_data);
 
 #endif

@@ -141,24 +141,27 @@ void consumer_watch(struct consumer_connection *conn)
 static void consumer_timeout(struct consumer_connection *conn)
 {
 	struct loop_timer *timer = conn->consumer->all->timer;
+	uint64_t now_us = monotonic_us();
 	uint64_t oldest_us;
 
-	if (conn->pause_until_us > monotonic_us())
+	if (conn->pause_until_us > now_us)
 		loop_timer_set_earlier(timer, conn->pause_until_us);
 	if (conn->taken_over_queued &&
-	    conn->draining_since_us + CONSUMER_KEEPS_US > monotonic_us())
+	    conn->draining_since_us + CONSUMER_KEEPS_US > now_us)
 		loop_timer_set_earlier(timer, conn->draining_since_us +
 						      CONSUMER_KEEPS_US);
-	(void)withdrawals_end_due(&conn->withdrawals, monotonic_us());
+	(void)withdrawals_end_due(&conn->withdrawals, now_us);
 	consumer_watch(conn);
 	oldest_us = oldest_abort_us(conn);
 	if (!oldest_us)
 		return;
-	if (oldest_us + ABORT_TIMEOUT_US <= monotonic_us())
-		consumer_lost(conn, ETIMEDOUT,
-			      "does not let go of what it was told to");
-	else
+	if (oldest_us + ABORT_TIMEOUT_US > now_us) {
 		loop_timer_set_earlier(timer, oldest_us + ABORT_TIMEOUT_US);
+		return;
+	}
+	consumer_log_pins(conn, now_us - ABORT_TIMEOUT_US);
+	consumer_lost(conn, ETIMEDOUT,
+		      "does not let go of what it was told to");
 }
 
 static void consumers_timeout(void *user_data)
@@ -289,6 +292,7 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->known_path = NULL;
 	consumers->gate_closed = false;
 	consumers->release_until_us = 0;
+	consumers->pinners = (struct pinners){ .n = 0 };
 	consumers->timeouts = (struct consumers_timeouts){
 		.orphan_ms = ORPHAN_TIMEOUT_MS,
 		.drain_ms = DRAIN_TIMEOUT_MS,
@@ -322,6 +326,7 @@ struct consumers *consumers_free(struct consumers *consumers)
 	/* The binder closed all listeners before. */
 	LL_FOREACH_SAFE (consumers->list, consumer, tmp)
 		consumer_free(consumer);
+	pinners_done(&consumers->pinners);
 	handshakes_free(consumers->handshakes);
 	free(consumers->dir);
 	loop_timer_free(consumers->timer);
@@ -423,7 +428,8 @@ bool consumers_connection_info(const struct consumers *consumers, size_t index,
 		.since_us = conn->since_us,
 		.draining_since_us = conn->draining_since_us,
 		.withdrawn = withdrawals_count(&conn->withdrawals),
-		.overdue = withdrawals_ended(&conn->withdrawals),
+		.overdue = withdrawals_ended(&conn->withdrawals) +
+			   consumer_sockets_due(&conn->sockets),
 	};
 	return true;
 }
@@ -474,11 +480,12 @@ size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id)
 {
 	const struct consumer_connection *conn;
 	const struct withdrawal *withdrawal;
+	uint64_t due_us;
 	size_t n = 0;
 
 	for (conn = connection_first(consumers); conn;
 	     conn = connection_next(conn)) {
-		n += consumer_sockets_hold(&conn->sockets, netns_id);
+		n += consumer_sockets_hold(&conn->sockets, netns_id, &due_us);
 		withdrawal = withdrawals_of(&conn->withdrawals, netns_id);
 		for (; withdrawal; withdrawal = withdrawal->netns_next)
 			n++;

@@ -14,6 +14,7 @@
 
 #include "binder/binder.h"
 #include "common/loop.h"
+#include "daemon/consumers/pins.h"
 
 struct berth_counts;
 struct consumer_config;
@@ -42,6 +43,8 @@ struct consumer_count {
 /**
  * struct consumers_ops - what the consumers' owner provides
  * @find_netns:	the namespace of a listener, for its names; may return NULL
+ * @label_netns: what a namespace is called, or was before it lost its last
+ *name; may return NULL
  * @find_listener: the open listener with that id; may return NULL
  * @released:	a consumer let go of a listener of that namespace: its port may
  *		be free for another one now
@@ -60,6 +63,7 @@ struct consumer_count {
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
+	const char *(*label_netns)(uint64_t netns_id, void *user_data);
 	struct listener *(*find_listener)(uint64_t id, void *user_data);
 	void (*released)(uint64_t netns_id, void *user_data);
 	void (*counted)(const struct consumer_count *count, void *user_data);
@@ -193,6 +197,10 @@ void consumers_listener_closing(struct consumers *consumers,
  */
 void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id);
 
+/** consumers_netns_freed() - the kernel has freed the namespace: nobody has
+ * anything of it any more */
+void consumers_netns_freed(struct consumers *consumers, uint64_t netns_id);
+
 /**
  * consumers_step() - sends a bounded slice of what is not delivered yet
  * Return: true while a further call would send more at once.
@@ -248,7 +256,8 @@ void consumers_get_info(const struct consumers *consumers, size_t index,
  * @peer:	borrowed
  * @draining_since_us: 0: it gets the listeners
  * @withdrawn:	listeners taken away whose release it has not confirmed
- * @overdue:	those of them that it was to release at once
+ * @overdue:	those of them that it was to release at once, and namespaces of
+ *		which it was to close sockets for backends at once
  */
 struct consumer_connection_info {
 	const struct consumer_peer *peer;
@@ -347,5 +356,35 @@ size_t consumers_end_draining(struct consumers *consumers, const char *rule,
  * has not confirmed to have released; and one more for each that may have other
  * sockets in there */
 size_t consumers_holds(const struct consumers *consumers, uint64_t netns_id);
+
+/** How many consumers consumers_pins() names for one namespace. */
+#define CONSUMER_PINS_MAX 8
+
+/**
+ * struct consumer_pin - what a consumer's process has, or had, of a namespace
+ * @peer:	who it is; borrowed, as @consumer
+ * @ended_us:	since when its connection is over, so that it cannot be asked;
+ *		0: it is connected
+ * @alive:	the process exists
+ */
+struct consumer_pin {
+	const char *consumer;
+	const struct consumer_peer *peer;
+	uint64_t ended_us;
+	bool alive;
+	struct pin pin;
+};
+
+/**
+ * consumers_pins() - lists who has something of a namespace, or had when its
+ * connection ended
+ * @ret_list:	of CONSUMER_PINS_MAX
+ *
+ * A process that ended is named only if it did not do what it was told before:
+ * another may have its descriptors.
+ * Return: how many.
+ */
+size_t consumers_pins(const struct consumers *consumers, uint64_t netns_id,
+		      struct consumer_pin *ret_list);
 
 #endif

@@ -15,6 +15,7 @@
 #include "daemon/consumers/questions.h"
 #include "daemon/consumers/door.h"
 #include "daemon/consumers/handshake.h"
+#include "daemon/consumers/pins.h"
 #include "daemon/consumers/withdrawals.h"
 
 /* How much of a listener its consumer knows, the least first. */
@@ -75,6 +76,7 @@ struct questions {
 /**
  * struct consumer_connection - one connection of a consumer
  * @number:	of no other connection
+ * @started:	when its process was, as of known_started(); 0: unknown
  * @since_us:	when it was welcomed
  * @draining_since_us: when another connection has taken over the listeners; 0:
  *		this one gets them
@@ -89,6 +91,7 @@ struct consumer_connection {
 	struct consumer *consumer;
 	uint64_t number;
 	struct consumer_peer peer;
+	uint64_t started;
 	uint64_t since_us;
 	uint64_t draining_since_us;
 	bool taken_over_queued;
@@ -150,6 +153,7 @@ struct consumer {
  * @gate_closed: nothing is read of consumers yet: berthd does not know what is
  *		wanted
  * @release_until_us: how long consumers_settled() waits for what they release
+ * @pinners:	whose connection is over, and who had something
  * @buffer:	for one message at a time
  */
 struct consumers {
@@ -169,6 +173,7 @@ struct consumers {
 	char *known_path;
 	bool gate_closed;
 	uint64_t release_until_us;
+	struct pinners pinners;
 	char buffer[CONSUMER_REPLY_MAX];
 };
 
@@ -370,6 +375,17 @@ bool hand_back_goes_on(const struct consumer_connection *conn);
  * over
  */
 void hand_back_closed(struct consumers *consumers, const char *name);
+
+/* consumers_pins.c: who keeps the kernel from freeing a namespace */
+
+/** consumer_keep_pins() - the connection is about to end: keeps in mind what
+ * the consumer has */
+void consumer_keep_pins(const struct consumer_connection *conn);
+
+/** consumer_log_pins() - the consumer did not do what it was told to before
+ * @before_us: logs what of */
+void consumer_log_pins(const struct consumer_connection *conn,
+		       uint64_t before_us);
 
 /* consumers_stats.c */
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "daemon/consumers/consumers.h"
 #include "daemon/control/describe.h"
 #include "watcher/watcher.h"
 
@@ -153,7 +152,6 @@ int absent_next_lingering(void *state, json_t **ret_element)
 	*ret_element = describe_lingering(
 		lingering,
 		describe_count_in(absent->binder, lingering->netns_id).open,
-		consumers_holds(absent->consumers, lingering->netns_id),
-		absent->now_us);
+		absent->consumers, absent->now_us);
 	return *ret_element ? 1 : -ENOMEM;
 }

@@ -260,9 +260,7 @@ static json_t *explain_lingering(const struct control_explain *from,
 	struct describe_counts counts =
 		describe_count_in(from->binder, lingering->netns_id);
 
-	return describe_lingering(lingering, counts.open,
-				  consumers_holds(from->consumers,
-						  lingering->netns_id),
+	return describe_lingering(lingering, counts.open, from->consumers,
 				  monotonic_us());
 }
 

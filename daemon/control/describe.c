@@ -137,16 +137,56 @@ json_t *describe_pending(const struct watcher_pending *pending, uint64_t now_us)
 			 json_count(now_us - pending->since_us));
 }
 
-json_t *describe_lingering(const struct watcher_lingering *lingering,
-			   size_t open, size_t withdrawn, uint64_t now_us)
+static json_t *describe_ago(uint64_t us, uint64_t now_us)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-			 json_count(lingering->netns_id), "name",
-			 json_text(lingering->name), "nsid",
-			 describe_nsid(lingering->nsid), "since_us",
-			 json_count(now_us - lingering->since_us),
-			 "open_listeners", json_count(open),
-			 "withdrawn_listeners", json_count(withdrawn));
+	return us ? json_count(now_us > us ? now_us - us : 0) : json_null();
+}
+
+static json_t *describe_pin(const struct consumer_pin *info, uint64_t now_us)
+{
+	const struct pin *pin = &info->pin;
+	json_t *endpoints = json_array();
+
+	for (size_t i = 0; i < pin->n_listeners && i < PIN_ENDPOINTS_MAX; i++)
+		json_add(&endpoints, describe_endpoint(&pin->endpoints[i]));
+	return json_pack("{s:o, s:i, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o}",
+			 "consumer", json_text(info->consumer), "pid",
+			 (int)info->peer->pid, "uid",
+			 json_count(info->peer->uid), "program",
+			 json_text(info->peer->name), "alive", (int)info->alive,
+			 "disconnected_us",
+			 describe_ago(info->ended_us, now_us), "told_us",
+			 describe_ago(pin->told_us, now_us), "listeners",
+			 json_count(pin->n_listeners), "backend_sockets",
+			 (int)pin->sockets, "endpoints", endpoints);
+}
+
+static json_t *describe_pins(const struct consumers *consumers,
+			     uint64_t netns_id, uint64_t now_us)
+{
+	struct consumer_pin list[CONSUMER_PINS_MAX];
+	size_t n = consumers_pins(consumers, netns_id, list);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_add(&array, describe_pin(&list[i], now_us));
+	return array;
+}
+
+json_t *describe_lingering(const struct watcher_lingering *lingering,
+			   size_t open, const struct consumers *consumers,
+			   uint64_t now_us)
+{
+	uint64_t netns_id = lingering->netns_id;
+
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+		json_count(netns_id), "name", json_text(lingering->name),
+		"nsid", describe_nsid(lingering->nsid), "since_us",
+		json_count(now_us - lingering->since_us), "open_listeners",
+		json_count(open), "withdrawn_listeners",
+		json_count(consumers_holds(consumers, netns_id)), "pinned_by",
+		describe_pins(consumers, netns_id, now_us));
 }
 
 json_t *describe_endpoint(const struct endpoint *endpoint)

@@ -14,6 +14,7 @@
 struct berth_counts;
 struct binder;
 struct consumer_draining;
+struct consumers;
 struct endpoint;
 struct listener;
 struct netns;
@@ -57,11 +58,13 @@ json_t *describe_pending(const struct watcher_pending *pending,
 
 /**
  * describe_lingering() - the type Lingering
- * @open, @withdrawn: listeners that berthd, and its consumers, still hold
+ * @open:	listeners that berthd still holds
+ * @consumers:	are asked what they hold
  * @now_us:	monotonic
  */
 json_t *describe_lingering(const struct watcher_lingering *lingering,
-			   size_t open, size_t withdrawn, uint64_t now_us);
+			   size_t open, const struct consumers *consumers,
+			   uint64_t now_us);
 
 /** describe_endpoint() - "protocol", "address" and "port", to be added to */
 json_t *describe_endpoint(const struct endpoint *endpoint);
