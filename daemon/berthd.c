@@ -528,6 +528,7 @@ static void apply_first(struct berthd *berthd)
 {
 	apply_config(berthd, UINT32_C(1) << CONFIG_ORPHAN_TIMEOUT |
 				     UINT32_C(1) << CONFIG_DRAIN_TIMEOUT |
+				     UINT32_C(1) << CONFIG_RELEASE_TIMEOUT |
 				     UINT32_C(1) << CONFIG_CONSUMERS);
 }
 

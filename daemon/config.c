@@ -66,6 +66,11 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 				   MEMBER(drain_timeout_us), SECOND_MS,
 				   24 * HOUR_MS, 5 * MINUTE_MS *USEC_PER_MSEC,
 				   AT_ONCE },
+	[CONFIG_RELEASE_TIMEOUT] = { "release_timeout", NULL,
+				     CONFIG_KIND_DURATION,
+				     MEMBER(release_timeout_us), SECOND_MS,
+				     HOUR_MS, 10 * SECOND_MS *USEC_PER_MSEC,
+				     AT_ONCE },
 	[CONFIG_CONSUMERS] = { "consumers", NULL, CONFIG_KIND_CONSUMERS,
 			       MEMBER(consumers), 0, 0, 0, AT_ONCE },
 };

@@ -27,6 +27,7 @@ enum config_setting {
 	CONFIG_LOG_LEVEL,
 	CONFIG_ORPHAN_TIMEOUT,
 	CONFIG_DRAIN_TIMEOUT,
+	CONFIG_RELEASE_TIMEOUT,
 	CONFIG_CONSUMERS,
 };
 #define CONFIG_SETTINGS (CONFIG_CONSUMERS + 1u)
@@ -56,6 +57,7 @@ struct config_dirs {
  * @netlink_buffer_bytes: 0: the watcher's default
  * @orphan_timeout_us: after which a consumer without berthd lets go of all
  * @drain_timeout_us: for connections that only end
+ * @release_timeout_us: for consumers, to let go of a dead namespace
  * @consumers:	by name
  */
 struct config {
@@ -74,6 +76,7 @@ struct config {
 	enum log_level log_level;
 	uint64_t orphan_timeout_us;
 	uint64_t drain_timeout_us;
+	uint64_t release_timeout_us;
 	struct consumer_config *consumers;
 	size_t n_consumers;
 };

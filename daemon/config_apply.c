@@ -46,6 +46,7 @@ static void apply_timeouts(const struct config_targets *targets,
 	const struct consumers_timeouts timeouts = {
 		.orphan_ms = config->orphan_timeout_us / USEC_PER_MSEC,
 		.drain_ms = config->drain_timeout_us / USEC_PER_MSEC,
+		.release_ms = config->release_timeout_us / USEC_PER_MSEC,
 	};
 
 	consumers_set_timeouts(targets->consumers, &timeouts);
@@ -112,6 +113,7 @@ static void apply_setting(const struct config_targets *targets,
 		break;
 	case CONFIG_ORPHAN_TIMEOUT:
 	case CONFIG_DRAIN_TIMEOUT:
+	case CONFIG_RELEASE_TIMEOUT:
 		apply_timeouts(targets, config);
 		break;
 	case CONFIG_CONSUMERS:

@@ -15,9 +15,9 @@
 #include "common/close_safely.h"
 #include "common/util.h"
 
-#define ABORT_TIMEOUT_US (10 * USEC_PER_SEC)
 #define ORPHAN_TIMEOUT_MS 60000
 #define DRAIN_TIMEOUT_MS 300000
+#define RELEASE_TIMEOUT_MS 10000
 
 /* As many as a namespace may have listeners, by default. */
 #define DRAINING_MAX_PER_NETNS 1024
@@ -123,16 +123,24 @@ static uint64_t oldest_abort_us(const struct consumer_connection *conn)
 	return oldest_us;
 }
 
+/* How long it may do so. */
+static uint64_t release_timeout_us(const struct consumers *consumers)
+{
+	return consumers->timeouts.release_ms * USEC_PER_MSEC;
+}
+
 void consumer_watch(struct consumer_connection *conn)
 {
-	struct loop_timer *timer = conn->consumer->all->timer;
+	const struct consumers *consumers = conn->consumer->all;
+	struct loop_timer *timer = consumers->timer;
 	uint64_t due_us = withdrawals_due_us(&conn->withdrawals);
 	uint64_t oldest_us = withdrawals_oldest_us(&conn->withdrawals);
 
 	if (due_us)
 		loop_timer_set_earlier(timer, due_us);
 	if (oldest_us)
-		loop_timer_set_earlier(timer, oldest_us + ABORT_TIMEOUT_US);
+		loop_timer_set_earlier(
+			timer, oldest_us + release_timeout_us(consumers));
 }
 
 /* A consumer that does not let go of a dead namespace keeps the kernel from
@@ -140,7 +148,9 @@ void consumer_watch(struct consumer_connection *conn)
  * connection is ended, and the owner, who is told, ends the process. */
 static void consumer_timeout(struct consumer_connection *conn)
 {
-	struct loop_timer *timer = conn->consumer->all->timer;
+	const struct consumers *consumers = conn->consumer->all;
+	struct loop_timer *timer = consumers->timer;
+	uint64_t timeout_us = release_timeout_us(consumers);
 	uint64_t now_us = monotonic_us();
 	uint64_t oldest_us;
 
@@ -155,11 +165,11 @@ static void consumer_timeout(struct consumer_connection *conn)
 	oldest_us = oldest_abort_us(conn);
 	if (!oldest_us)
 		return;
-	if (oldest_us + ABORT_TIMEOUT_US > now_us) {
-		loop_timer_set_earlier(timer, oldest_us + ABORT_TIMEOUT_US);
+	if (oldest_us + timeout_us > now_us) {
+		loop_timer_set_earlier(timer, oldest_us + timeout_us);
 		return;
 	}
-	consumer_log_pins(conn, now_us - ABORT_TIMEOUT_US);
+	consumer_log_pins(conn, now_us - timeout_us);
 	consumer_lost(conn, ETIMEDOUT,
 		      "does not let go of what it was told to");
 }
@@ -296,6 +306,7 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->timeouts = (struct consumers_timeouts){
 		.orphan_ms = ORPHAN_TIMEOUT_MS,
 		.drain_ms = DRAIN_TIMEOUT_MS,
+		.release_ms = RELEASE_TIMEOUT_MS,
 	};
 	r = loop_timer_new(loop, consumers_timeout, consumers,
 			   &consumers->timer);
@@ -338,6 +349,8 @@ void consumers_set_timeouts(struct consumers *consumers,
 			    const struct consumers_timeouts *timeouts)
 {
 	consumers->timeouts = *timeouts;
+	/* Some may be late at once. */
+	loop_timer_set_earlier(consumers->timer, loop_now_us(consumers->loop));
 }
 
 int consumers_attach(struct consumers *consumers, const char *name, int fd,
@@ -374,7 +387,7 @@ void consumers_netns_gone(struct consumers *consumers, uint64_t netns_id)
 	}
 	if (told)
 		loop_timer_set_earlier(consumers->timer,
-				       now_us + ABORT_TIMEOUT_US);
+				       now_us + release_timeout_us(consumers));
 }
 
 size_t consumers_count(const struct consumers *consumers)

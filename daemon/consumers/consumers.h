@@ -124,16 +124,22 @@ int consumers_set_rules(struct consumers *consumers,
  */
 int consumers_open_doors(struct consumers *consumers, const char *runtime_dir);
 
-/** struct consumers_timeouts - what consumers are told, in milliseconds: when
- * they let go of everything without berthd, and when connections end whose
- * listener is withdrawn */
+/**
+ * struct consumers_timeouts - in milliseconds
+ * @orphan_ms:	when consumers without berthd let go of everything; they are
+ *		told
+ * @drain_ms:	when connections end whose listener is withdrawn; they are told
+ * @release_ms:	how long a consumer may take to let go of what a dead namespace
+ *		needs freed, before its connection is ended
+ */
 struct consumers_timeouts {
 	uint64_t orphan_ms;
 	uint64_t drain_ms;
+	uint64_t release_ms;
 };
 
 /** consumers_set_timeouts() - for those that connect, and for listeners that
- * are withdrawn, from now on */
+ * are withdrawn, from now on; @release_ms also for those that were */
 void consumers_set_timeouts(struct consumers *consumers,
 			    const struct consumers_timeouts *timeouts);
 

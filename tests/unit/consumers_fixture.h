@@ -62,6 +62,11 @@ static inline const struct netns *find_netns(uint64_t netns_id, void *user_data)
 	return netns_id == 5 ? &netns : NULL;
 }
 
+static inline const char *label_netns(uint64_t netns_id, void *user_data)
+{
+	return find_netns(netns_id, user_data) ? "five" : NULL;
+}
+
 static inline struct listener *find_listener(uint64_t id, void *user_data)
 {
 	struct fixture *fixture = user_data;
@@ -168,6 +173,7 @@ static inline int setup(void **state)
 {
 	static const struct consumers_ops ops = {
 		.find_netns = find_netns,
+		.label_netns = label_netns,
 		.find_listener = find_listener,
 		.released = released,
 		.counted = counted,

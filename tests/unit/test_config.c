@@ -162,6 +162,7 @@ static void test_overlay(void **state)
 	assert_int_equal(config.log_level, LOG_LEVEL_INFO);
 	assert_int_equal(config.orphan_timeout_us, 60 * USEC_PER_SEC);
 	assert_int_equal(config.drain_timeout_us, 300 * USEC_PER_SEC);
+	assert_int_equal(config.release_timeout_us, 10 * USEC_PER_SEC);
 	assert_int_equal(config.given, 0);
 	parse_into("netns_dir: /a\nrelay_user: web\nlog_level: debug\n"
 		   "consumers: {b: , a: {mode: 0666}}\n",
@@ -200,6 +201,7 @@ static void test_differences(void **state)
 		[CONFIG_LOG_LEVEL] = "log_level: debug",
 		[CONFIG_ORPHAN_TIMEOUT] = "orphan_timeout: 1s",
 		[CONFIG_DRAIN_TIMEOUT] = "drain_timeout: 1s",
+		[CONFIG_RELEASE_TIMEOUT] = "release_timeout: 1s",
 		[CONFIG_CONSUMERS] = "consumers: {a: }",
 	};
 	struct config defaults, config;

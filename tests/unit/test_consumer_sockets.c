@@ -131,6 +131,13 @@ static void expect_gone(struct fixture *f, uint64_t netns_id)
 	message = berth_message_free(message);
 }
 
+static bool holds(const struct fixture *f, uint64_t netns_id)
+{
+	uint64_t due_us;
+
+	return consumer_sockets_hold(&f->sockets, netns_id, &due_us);
+}
+
 static void test_answers_in_order(void **state)
 {
 	struct fixture *f = *state;
@@ -145,7 +152,7 @@ static void test_answers_in_order(void **state)
 	f->refuse = 0;
 	expect_answer(f, 3, 0);
 	assert_null(f->sockets.requests);
-	assert_true(consumer_sockets_hold(&f->sockets, 5));
+	assert_true(holds(f, 5));
 }
 
 /* A consumer is not trusted: 128 requests could hold 8 MiB. */
@@ -216,12 +223,14 @@ static void test_namespace_goes(void **state)
 	/* An answer before the request is none. */
 	consumer_sockets_netns_closed(&f->sockets, 5);
 	expect_gone(f, 5);
+	assert_int_equal(consumer_sockets_due(&f->sockets), 1);
 	assert_null(f->sockets.gone);
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 100);
-	assert_true(consumer_sockets_hold(&f->sockets, 5));
+	assert_true(holds(f, 5));
 	consumer_sockets_netns_closed(&f->sockets, 77);
 	consumer_sockets_netns_closed(&f->sockets, 5);
-	assert_false(consumer_sockets_hold(&f->sockets, 5));
+	assert_false(holds(f, 5));
+	assert_int_equal(consumer_sockets_due(&f->sockets), 0);
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
 }
 
@@ -248,7 +257,7 @@ static void test_namespace_comes_back(void **state)
 	consumer_sockets_netns_closed(&f->sockets, 5);
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 0);
 	consumer_sockets_netns_closed(&f->sockets, 5);
-	assert_true(consumer_sockets_hold(&f->sockets, 5));
+	assert_true(holds(f, 5));
 	assert_true(consumer_sockets_netns_gone(&f->sockets, 5, 400));
 	/* Nothing was got since: nothing more is to be told. */
 	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 500));
@@ -256,7 +265,7 @@ static void test_namespace_comes_back(void **state)
 	assert_false(consumer_sockets_netns_gone(&f->sockets, 5, 600));
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 400);
 	consumer_sockets_netns_closed(&f->sockets, 5);
-	assert_false(consumer_sockets_hold(&f->sockets, 5));
+	assert_false(holds(f, 5));
 }
 
 static void test_several_namespaces(void **state)
@@ -277,9 +286,9 @@ static void test_several_namespaces(void **state)
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 200);
 	consumer_sockets_netns_closed(&f->sockets, UINT64_MAX);
 	assert_int_equal(consumer_sockets_oldest_us(&f->sockets), 300);
-	assert_true(consumer_sockets_hold(&f->sockets, UINT64_MAX - 2));
+	assert_true(holds(f, UINT64_MAX - 2));
 	consumer_sockets_clear(&f->sockets);
-	assert_false(consumer_sockets_hold(&f->sockets, UINT64_MAX - 2));
+	assert_false(holds(f, UINT64_MAX - 2));
 }
 
 static void test_all_namespaces_go(void **state)
@@ -310,7 +319,7 @@ static void test_own_namespace(void **state)
 	f->netns_id = 0;
 	assert_int_equal(ask(f, 1, 70), 0);
 	expect_answer(f, 1, 0);
-	assert_false(consumer_sockets_hold(&f->sockets, 0));
+	assert_false(holds(f, 0));
 	assert_false(consumer_sockets_netns_gone(&f->sockets, 0, 100));
 }
 

@@ -84,7 +84,10 @@ static void test_withdraws_until_released(void **state)
 static void test_draining_ends(void **state)
 {
 	struct fixture *fixture = *state;
-	static const struct consumers_timeouts timeouts = { .drain_ms = 20 };
+	static const struct consumers_timeouts timeouts = {
+		.drain_ms = 20,
+		.release_ms = 10000,
+	};
 	uint64_t begin_us = monotonic_us();
 	struct arrival arrival;
 
