@@ -280,8 +280,10 @@ static void consumer_presence(void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	if (berthd->watcher) /* else the first pass is still to come */
-		reconcile_mark_all(berthd->reconcile);
+	if (!berthd->watcher) /* the first pass is still to come */
+		return;
+	reconcile_mark_all(berthd->reconcile);
+	binder_await_end(berthd->binder);
 }
 
 static bool listener_given(const struct listener *listener, void *user_data)
@@ -324,8 +326,12 @@ static bool listener_awaits(const struct listener *listener, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
+	/* If it did not come the listeners are to be refused, and so not opened
+	 * before reconcile gets to that. */
 	return fd_store_awaits(berthd->store, listener) ||
-	       consumers_awaits(berthd->consumers, listener->service->consumer);
+	       consumers_awaits(berthd->consumers,
+				listener->service->consumer) ||
+	       consumers_closed(berthd->consumers, listener->service->consumer);
 }
 
 static void consumer_lost(const char *consumer, pid_t pid, void *user_data)

@@ -52,7 +52,8 @@ struct consumer_count {
  * @stats_changed: consumers_stats_waiting() may be less now
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
  * @presence:	a consumer whose listeners are closed while nobody is connected
- *		has come or gone: consumers_closed() may say otherwise now
+ *		has come or gone, or is not awaited any more:
+ *		consumers_closed() may say otherwise now
  * @hand_back:	as binder_hand_back(). It calls consumers_listener_opened(), if
  *it adopts the listener
  * @not_awaited: consumers_awaits() may be false now for some consumer
@@ -105,7 +106,8 @@ int consumers_configure(struct consumers *consumers,
 			const struct consumer_config *list, size_t n);
 
 /** consumers_closed() - are the listeners of this consumer to be closed,
- * because nobody is connected and the configuration says so? */
+ * because nobody is connected and the configuration says so? Not while it may
+ * still hand back what it has. */
 bool consumers_closed(const struct consumers *consumers, const char *name);
 
 /**

@@ -136,7 +136,8 @@ bool consumers_closed(const struct consumers *consumers, const char *name)
 {
 	const struct consumer *consumer = consumer_find(consumers, name);
 
-	return consumer && consumer->close_when_absent && !consumer->current;
+	return consumer && consumer->close_when_absent && !consumer->current &&
+	       !awaited_has(consumers->awaited, name);
 }
 
 int consumers_configure(struct consumers *consumers,

@@ -239,6 +239,8 @@ static void awaited_ended(const char *name, bool late, void *user_data)
 		log_warning("consumer '%s' does not hand back what it had in "
 			    "time; what it serves is opened anew",
 			    name);
+	if (consumer && !consumer->current)
+		consumer_came_or_went(consumer);
 	consumers->ops.not_awaited(consumers->user_data);
 }
 

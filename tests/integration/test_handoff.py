@@ -336,6 +336,24 @@ def test_closed_when_absent(world):
             netns.connect("127.0.0.1", 8080).close()
 
 
+def test_closed_when_it_does_not_come_back(world):
+    """A berthd that is started anew waits for a consumer that lives; if it
+    does not come, what it serves was never opened."""
+    netns = world.netns("n")
+    config = world.mkdir("etc") / "berthd.yaml"
+    config.write_text("consumers:\n  front: { when_absent: close }\n")
+    berthd = world.berthd(rules(handoff()), args=["--config", config])
+    with Consumer(berthd, "front").welcome() as consumer:
+        consumer.until_listening()
+        berthd.kill9()
+    berthd.start()
+    row = berthd.wait_state(netns.cookie(), "refused")
+    assert "not connected" in row["reason"]
+    assert berthd.status()["listeners"]["opened_total"] == 0
+    with Consumer(berthd, "front").welcome() as consumer:
+        consumer.until_listening()
+
+
 def test_berthd_ends_before_its_consumer(world):
     world.netns("n")
     berthd = world.berthd(rules(handoff()))

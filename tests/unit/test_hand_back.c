@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_hand_back.c - consumers that hand back what they have from before */
 #include "consumers_fixture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/known.h"
 
 static void send_with(struct fixture *fixture, const char *text, const int *fds,
@@ -347,6 +352,44 @@ static void test_absent_is_remembered(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* A consumer that may hand back what it has counts as present: its listeners
+ * are closed only when it is certain that it does not come. */
+static void test_awaited_is_not_absent(void **state)
+{
+	static const struct consumer_config relay = {
+		.name = (char *)SERVICE_RELAY,
+		.mode = 0600,
+		.close_when_absent = true,
+	};
+	struct known_consumer known = { .name = SERVICE_RELAY };
+	struct fixture *fixture = *state;
+	char dir[] = "/tmp/berth-back-XXXXXX", path[64];
+
+	assert_int_equal(consumers_configure(fixture->consumers, &relay, 1), 0);
+	assert_true(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	known.pid = fork();
+	if (known.pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	known.started = known_started(known.pid);
+	assert_true(known.started > 0);
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/consumers.json", dir);
+	assert_int_equal(known_save(path, &known, 1), 0);
+	assert_int_equal(consumers_remember(fixture->consumers, path), 0);
+	assert_false(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	fixture->n_presence = 0;
+	assert_int_equal(kill(known.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(known.pid, NULL, 0), known.pid);
+	run(fixture);
+	assert_true(consumers_closed(fixture->consumers, SERVICE_RELAY));
+	assert_int_equal(fixture->n_presence, 1);
+	assert_int_equal(fixture->n_not_awaited, 1);
+	(void)unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +402,7 @@ int main(void)
 		TEST(test_late),
 		TEST(test_gate),
 		TEST(test_absent_is_remembered),
+		TEST(test_awaited_is_not_absent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
