@@ -249,6 +249,9 @@ static void consumer_said_hello(const char *name, int fd,
 		close_unread(fd);
 		return;
 	}
+	/* It may have connected before the configuration changed. */
+	if (!refusal && !door_may_enter(&consumer->access, fd, peer))
+		refusal = "this user may not be the consumer any more";
 	if (refusal) {
 		log_debug("consumer '%s': pid %d (uid %u) is denied: %s", name,
 			  peer->pid, peer->uid, refusal);

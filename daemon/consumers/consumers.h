@@ -99,7 +99,8 @@ struct consumers *consumers_free(struct consumers *consumers);
  * @list:	borrowed for the call
  *
  * A consumer without an entry has a socket that only root and our own user may
- * use. Sockets change at once; connections stay.
+ * use. Sockets change at once. A connection stays, unless its user may not be
+ * the consumer any more: then it has to let go, as if another had taken over.
  * Return: 0; -ENOMEM: some have no socket.
  */
 int consumers_configure(struct consumers *consumers,

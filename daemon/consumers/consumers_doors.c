@@ -140,6 +140,22 @@ bool consumers_closed(const struct consumers *consumers, const char *name)
 	       !awaited_has(consumers->awaited, name);
 }
 
+/* A user who may not be this consumer any more is asked to let go, as if
+ * another connection had taken over. */
+static void consumer_check_access(struct consumer *consumer)
+{
+	const struct consumer_connection *conn = consumer->current;
+
+	if (!conn || door_may_enter(&consumer->access, conn->fd, &conn->peer))
+		return;
+	log_warning("consumer '%s' (pid %d, uid %u): this user may not be the "
+		    "consumer any more; taking its listeners away",
+		    consumer->name, conn->peer.pid, conn->peer.uid);
+	consumer_take_over(consumer);
+	consumer_came_or_went(consumer);
+	hand_back_closed(consumer->all, consumer->name);
+}
+
 int consumers_configure(struct consumers *consumers,
 			const struct consumer_config *list, size_t n)
 {
@@ -167,6 +183,7 @@ int consumers_configure(struct consumers *consumers,
 	LL_FOREACH (consumers->list, consumer) {
 		if (!consumer->configured)
 			consumer_unconfigure(consumer);
+		consumer_check_access(consumer);
 	}
 	consumers_update_doors(consumers);
 	return r;

@@ -319,6 +319,74 @@ def test_the_socket_of_a_user(world):
     assert "PermissionError" in done.stderr
 
 
+def connect_as(user, berthd):
+    """A consumer whose connection is that user's."""
+    os.seteuid(pwd.getpwnam(user).pw_uid)
+    try:
+        return Consumer(berthd, "front")
+    finally:
+        os.seteuid(0)
+
+
+def test_access_taken_away(world):
+    """Whose user may not be the consumer any more has to let go at once, and
+    keeps what it accepted; a change that leaves it be is not noticed."""
+    netns = world.netns("n")
+    config = world.mkdir("etc") / "berthd.yaml"
+    config.write_text("consumers:\n  front: { user: nobody }\n")
+    berthd = world.berthd(rules(handoff()), args=["--config", config])
+    with connect_as("nobody", berthd).welcome() as consumer:
+        listener, = consumer.until_listening()
+        client = netns.connect("127.0.0.1", 8080)
+        listener.setblocking(True)
+        server, _ = listener.accept()
+        config.write_text("consumers:\n"
+                          "  front: { user: nobody, mode: 0660 }\n"
+                          "  other: {}\n")
+        assert berthd.ctl("reload")["changed"] == ["consumers"]
+        assert consumer_of(berthd)["connected"]
+        config.write_text("consumers:\n"
+                          "  front: { user: daemon, when_absent: close }\n")
+        berthd.ctl("reload")
+        # It was told nothing before this.
+        consumer.expect("taken_over")
+        withdraw = consumer.expect("withdraw")
+        assert not withdraw["abort"]
+        berthd.wait_log(r"consumer 'front' \(pid \d+, uid \d+\): this user may "
+                        "not be the consumer any more")
+        row = berthd.wait_state(netns.cookie(), "refused")
+        assert "not connected" in row["reason"]
+        assert netns.refuses("127.0.0.1", 8080)
+        with client, server:
+            server.sendall(b"still here")
+            assert client.recv(16) == b"still here"
+        consumer.release(withdraw["id"])
+    path = berthd.runtime / "consumers" / "front.sock"
+    assert file_of(path)[0] == pwd.getpwnam("daemon").pw_uid
+    with connect_as("daemon", berthd).welcome() as consumer:
+        consumer.until_listening()
+
+
+def test_access_taken_away_before_hello(world):
+    world.netns("n")
+    config = world.mkdir("etc") / "berthd.yaml"
+    config.write_text("consumers:\n  front: { user: nobody }\n")
+    berthd = world.berthd(rules(handoff()), args=["--config", config])
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        silent = Consumer(berthd, "front", hello={})
+    finally:
+        os.seteuid(0)
+    # One more connection is answered after the first was accepted.
+    with connect_as("nobody", berthd).welcome():
+        pass
+    config.write_text("consumers:\n  front: { user: daemon }\n")
+    berthd.ctl("reload")
+    with silent:
+        silent.say(type="hello", version=1)
+        assert silent.expect("denied")["reason"] == "permission"
+
+
 def test_closed_when_absent(world):
     """Without its consumer the listener is closed, and clients are refused;
     it opens when the consumer is there."""
