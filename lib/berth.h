@@ -208,7 +208,10 @@ struct berth_connection {
  * @version:	with BERTH_WELCOME: of berthd's protocol
  * @orphan_timeout_ms: with BERTH_WELCOME: how long you go on serving without
  *		berthd
- * @drain_timeout_ms: with BERTH_WELCOME: how long connections may finish
+ * @drain_timeout_ms: with BERTH_WELCOME: how long connections may finish of
+ *		which nothing else is said; with BERTH_WITHDRAW: how long those
+ *		of this listener may, before it comes again with @abort; 0: not
+ *		at all, or berthd did not say
  * @reason:	with BERTH_DENIED: "busy", "version", "protocol" or "limit"
  * @text:	with BERTH_DENIED: why, a sentence for people; with
  *		BERTH_WITHDRAW the same or ""

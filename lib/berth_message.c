@@ -248,6 +248,8 @@ static int parse_root(const json_t *root, struct berth_message *message)
 	case BERTH_WITHDRAW:
 		good = get_id(root, "id", &message->id) &&
 		       get_bool(root, "abort", &message->abort) &&
+		       get_time(root, "drain_timeout_ms", 0,
+				&message->drain_timeout_ms) &&
 		       get_text(root, "reason", &message->text);
 		break;
 	case BERTH_STATS:

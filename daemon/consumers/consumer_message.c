@@ -499,12 +499,19 @@ char *consumer_denied_text(const char *reason, const char *error)
 	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }
 
-void consumer_withdraw_fmt(uint64_t id, bool abort_connections, char *buffer)
+void consumer_withdraw_fmt(uint64_t id, uint64_t drain_ms, char *buffer)
 {
-	(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
-		       "{\"type\":\"withdraw\",\"id\":%" PRIu64
-		       ",\"abort\":%s}",
-		       id, abort_connections ? "true" : "false"); /* fits */
+	if (drain_ms == 0)
+		(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
+			       "{\"type\":\"withdraw\",\"id\":%" PRIu64
+			       ",\"abort\":true}",
+			       id); /* fits */
+	else
+		(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
+			       "{\"type\":\"withdraw\",\"id\":%" PRIu64
+			       ",\"abort\":false,\"drain_timeout_ms\":%" PRIu64
+			       "}",
+			       id, drain_ms); /* fits */
 }
 
 void consumer_stats_fmt(uint64_t request, char *buffer)

@@ -57,14 +57,25 @@ static int consumer_send_taken_over(struct consumer_connection *conn)
 	return r;
 }
 
+/* How long the connections may finish, at least a moment; 0: they may not. */
+static uint64_t drain_left_ms(const struct withdrawal *withdrawal)
+{
+	uint64_t now_us = monotonic_us(), end_us = withdrawal->end.key;
+
+	if (withdrawal->abort_since_us)
+		return 0;
+	return end_us < now_us + USEC_PER_MSEC
+		       ? 1
+		       : (end_us - now_us) / USEC_PER_MSEC;
+}
+
 static int consumer_send_withdrawal(struct consumer_connection *conn)
 {
 	const struct withdrawal *withdrawal = conn->withdrawals.queue;
 	char text[CONSUMER_WITHDRAW_MAX];
 	int r;
 
-	consumer_withdraw_fmt(withdrawal->id, withdrawal->abort_since_us != 0,
-			      text);
+	consumer_withdraw_fmt(withdrawal->id, drain_left_ms(withdrawal), text);
 	r = consumer_send(conn, text, -1);
 	if (r > 0)
 		withdrawals_sent(&conn->withdrawals);

@@ -352,6 +352,7 @@ def test_access_taken_away(world):
         consumer.expect("taken_over")
         withdraw = consumer.expect("withdraw")
         assert not withdraw["abort"]
+        assert 200_000 < withdraw["drain_timeout_ms"] <= 300_000
         berthd.wait_log(r"consumer 'front' \(pid \d+, uid \d+\): this user may "
                         "not be the consumer any more")
         row = berthd.wait_state(netns.cookie(), "refused")

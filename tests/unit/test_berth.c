@@ -31,6 +31,8 @@ static void test_messages(void **state)
 		{ "{\"type\":\"withdraw\",\"id\":7}", 0, BERTH_WITHDRAW },
 		{ "{\"type\":\"withdraw\",\"id\":7,\"abort\":true}", 0,
 		  BERTH_WITHDRAW },
+		{ "{\"type\":\"withdraw\",\"id\":7,\"drain_timeout_ms\":-1}",
+		  -EBADMSG, 0 },
 		{ "{\"type\":\"stats\",\"request\":7}", 0, BERTH_STATS },
 		{ "{\"type\":\"stats\",\"request\":-1}", 0, BERTH_STATS },
 		{ "{\"type\":\"stats\"}", -EBADMSG, 0 },
@@ -86,6 +88,34 @@ static void test_messages(void **state)
 		else
 			assert_null(message);
 		message = berth_message_free(message);
+	}
+}
+
+static void test_withdraw_members(void **state)
+{
+	static const struct {
+		const char *text;
+		bool abort;
+		uint32_t drain_timeout_ms;
+	} cases[] = {
+		{ "{\"type\":\"withdraw\",\"id\":7}", false, 0 },
+		{ "{\"type\":\"withdraw\",\"id\":7,\"abort\":true}", true, 0 },
+		{ "{\"type\":\"withdraw\",\"id\":7,\"abort\":false,"
+		  "\"drain_timeout_ms\":86400000}",
+		  false, 86400000 },
+	};
+	struct berth_message *message;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(berth_message_parse(cases[i].text,
+						     strlen(cases[i].text),
+						     &message),
+				 0);
+		assert_int_equal(message->abort, cases[i].abort);
+		assert_int_equal(message->drain_timeout_ms,
+				 cases[i].drain_timeout_ms);
+		berth_message_free(message);
 	}
 }
 
@@ -525,6 +555,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_withdraw_members),
 		cmocka_unit_test(test_listener_members),
 		cmocka_unit_test(test_full_table_loses_nothing),
 		cmocka_unit_test(test_descriptor_comes_free),

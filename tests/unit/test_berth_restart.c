@@ -487,7 +487,10 @@ static void test_taken_over_and_alone(void **state)
 	fd = give_listener();
 	says("{\"type\":\"taken_over\"}", -1);
 	pass(BERTH_TAKEN_OVER);
-	expect_withdraw(7, /* abort= */ false, fd);
+	message = expect(BERTH_WITHDRAW);
+	assert_int_equal(message->drain_timeout_ms, 1500);
+	assert_false(message->abort);
+	(void)berth_message_free(message);
 	(void)close(fd);
 	cleanup_close(&peer_fd);
 	/* The end and the withdrawal come in any order. */

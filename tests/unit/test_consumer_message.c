@@ -409,10 +409,14 @@ static void test_withdraw(void **state)
 	char text[CONSUMER_WITHDRAW_MAX];
 
 	(void)state;
-	consumer_withdraw_fmt(UINT64_MAX, /* abort_connections= */ false, text);
+	consumer_withdraw_fmt(UINT64_MAX, UINT64_MAX, text);
 	assert_string_equal(text, "{\"type\":\"withdraw\","
 				  "\"id\":18446744073709551615,"
-				  "\"abort\":false}");
+				  "\"abort\":false,"
+				  "\"drain_timeout_ms\":18446744073709551615}");
+	consumer_withdraw_fmt(1, 0, text);
+	assert_string_equal(text,
+			    "{\"type\":\"withdraw\",\"id\":1,\"abort\":true}");
 }
 
 int main(void)
