@@ -180,6 +180,17 @@ static int read_text(struct json_span value, const char **ret_text)
 	return 0;
 }
 
+/* Of a value that is no number, 0. The digits end with the span, whatever is
+ * behind it. */
+static int64_t read_number(struct json_span value)
+{
+	char text[sizeof("-9223372036854775808")] = "";
+
+	memcpy(text, value.text,
+	       value.len < sizeof(text) ? value.len : sizeof(text) - 1);
+	return strtoll(text, NULL, 10);
+}
+
 static int read_member(const struct json_member *member, struct json_span value,
 		       void *object)
 {
@@ -189,8 +200,7 @@ static int read_member(const struct json_member *member, struct json_span value,
 	case JSON_KIND_TEXT:
 		return read_text(value, to);
 	case JSON_KIND_NUMBER:
-		/* A word ends before a comma or a bracket, which stops it. */
-		*(int64_t *)to = strtoll(value.text, NULL, 10);
+		*(int64_t *)to = read_number(value);
 		return 0;
 	case JSON_KIND_FLAG:
 		*(bool *)to = *value.text == 't';

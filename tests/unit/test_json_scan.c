@@ -131,6 +131,18 @@ static void test_next(void **state)
 	}
 }
 
+/* Nothing is read behind the text: what lies there is another's. */
+static void test_ends_with_its_span(void **state)
+{
+	char text[] = "{\"n\":123456}";
+	struct json_span span = { text, strlen("{\"n\":12") };
+	struct thing thing = { .n = -7 };
+
+	(void)state;
+	assert_int_equal(json_scan_read(span, members, &thing), -EPROTO);
+	assert_int_equal(thing.n, 12);
+}
+
 static void test_no_text(void **state)
 {
 	struct json_span at = { NULL, 0 }, element;
@@ -161,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_next),
+		cmocka_unit_test(test_ends_with_its_span),
 		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_find),
 	};
