@@ -11,9 +11,7 @@
 #include "relay/core/own_sockets.h"
 #include "relay/core/worker.h"
 #include "relay/udp/udp_answers.h"
-
-/* Linux has this flag; the C library only has its number under another name. */
-#define MSG_PROBE 0x10
+#include "relay/udp/udp_socket.h"
 
 /* Can the socket send from addresses that the namespace does not have? */
 static bool sends_from_anywhere(int fd)

@@ -25,9 +25,6 @@
 /* Errors that are taken at once. With more, the socket is reported again. */
 #define TOLD_MAX 64
 
-/* Linux has this flag; the C library only has its number under another name. */
-#define MSG_PROBE 0x10
-
 void udp_socket_prepare(int fd, int family)
 {
 	static const int on = 1, no_df = IP_PMTUDISC_DONT;

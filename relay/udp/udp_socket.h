@@ -10,6 +10,10 @@
 
 #include "relay/udp/udp_error.h"
 
+/** sendmsg(2) sends nothing, and tells whether it would. Linux has this flag;
+ * the C library only has its number under another name. */
+#define MSG_PROBE 0x10
+
 /**
  * udp_socket_prepare() - has the kernel report all ICMP errors of @fd, and
  * fragment what is too large for the path; before connect(2)
