@@ -13,6 +13,7 @@
 
 #include "common/util.h"
 #include "lib/berth.h"
+#include "tests/send_fds.h"
 
 #define FDS_MAX 4
 
@@ -29,26 +30,10 @@ static int lowest_free_fd(int fd)
 
 static void send_message(int fd, const uint8_t *data, size_t size, size_t n_fds)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
-			     .iov_len = size };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	const int fds[FDS_MAX] = { fd, fd, fd, fd };
-	struct cmsghdr *cmsg;
 
-	if (n_fds > 0) {
-		message.msg_control = control.space;
-		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&message);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
-	}
-	assert(sendmsg(fd, &message, MSG_DONTWAIT) == (ssize_t)size);
+	assert(send_fds(fd, data, size, fds, n_fds, MSG_DONTWAIT) ==
+	       (ssize_t)size);
 }
 
 /* What a consumer that has one connection would do. */

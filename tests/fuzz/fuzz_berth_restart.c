@@ -20,6 +20,7 @@
 
 #include "common/util.h"
 #include "lib/berth.h"
+#include "tests/send_fds.h"
 
 #define RESTARTS_MAX 4 /* each takes 10 ms */
 #define LINES_MAX 64
@@ -119,23 +120,8 @@ static void berthd_ends(void)
 
 static void say(const char *text, size_t len, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				 .cmsg_level = SOL_SOCKET,
-				 .cmsg_type = SCM_RIGHTS } };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)text,
-			     .iov_len = len };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		header.msg_control = &control;
-		header.msg_controllen = sizeof(control);
-	}
 	/* This fails when the library ended the connection. */
-	(void)sendmsg(peer_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)send_fd(peer_fd, text, len, fd, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Reads one message; the kernel closes its descriptor. */

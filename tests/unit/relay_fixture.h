@@ -26,6 +26,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/relay.h"
 #include "relay/protocols.h"
+#include "tests/send_fds.h"
 
 #define WAIT_S 60 /* for what must come; an emulated machine is slow */
 #define SOON_MS 300 /* for what must not come */
@@ -109,22 +110,7 @@ static inline void relay_stop(void)
 
 static inline void berthd_says(const char *text, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				 .cmsg_level = SOL_SOCKET,
-				 .cmsg_type = SCM_RIGHTS } };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)text,
-			     .iov_len = strlen(text) };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		header.msg_control = &control;
-		header.msg_controllen = sizeof(control);
-	}
-	assert_true(sendmsg(berthd_fd, &header, 0) > 0);
+	assert_true(send_fd(berthd_fd, text, strlen(text), fd, 0) > 0);
 }
 
 /* One message of the relay's. Return: false when none comes in time. */

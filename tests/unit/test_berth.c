@@ -14,6 +14,7 @@
 
 #include "common/util.h"
 #include "lib/berth.h"
+#include "tests/send_fds.h"
 
 #define FDS_MAX 3
 #define NETNS "\"netns\":{\"id\":-2,\"host\":true,\"names\":[\"a\",\"b\"]}"
@@ -160,23 +161,9 @@ static void test_listener_members(void **state)
 
 static void send_with_fds(int socket_fd, const char *text, int fd, size_t n)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(n * sizeof(int)),
-				 .cmsg_level = SOL_SOCKET,
-				 .cmsg_type = SCM_RIGHTS } };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)text,
-			     .iov_len = strlen(text) };
-	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen =
-					 CMSG_SPACE(n * sizeof(int)) };
 	const int fds[FDS_MAX] = { fd, fd, fd };
 
-	memcpy(CMSG_DATA(&control.align), fds, n * sizeof(int));
-	assert_true(sendmsg(socket_fd, &header, 0) > 0);
+	assert_true(send_fds(socket_fd, text, strlen(text), fds, n, 0) > 0);
 }
 
 static void send_with_fd(int socket_fd, const char *text, int fd)

@@ -19,6 +19,7 @@
 
 #include "common/util.h"
 #include "lib/berth.h"
+#include "tests/send_fds.h"
 
 #define WAIT_MS 60000 /* for what must come; a loaded machine is slow */
 #define TEXT_MAX 1024
@@ -65,22 +66,7 @@ static void berthd_dies(void)
 
 static void says(const char *text, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				 .cmsg_level = SOL_SOCKET,
-				 .cmsg_type = SCM_RIGHTS } };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)text,
-			     .iov_len = strlen(text) };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		header.msg_control = &control;
-		header.msg_controllen = sizeof(control);
-	}
-	assert_true(sendmsg(peer_fd, &header, MSG_NOSIGNAL) > 0);
+	assert_true(send_fd(peer_fd, text, strlen(text), fd, MSG_NOSIGNAL) > 0);
 }
 
 /* *ret_fd: that came along, or -1 */

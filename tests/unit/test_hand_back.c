@@ -7,28 +7,14 @@
 
 #include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/known.h"
+#include "tests/send_fds.h"
 
 static void send_with(struct fixture *fixture, const char *text, const int *fds,
 		      size_t n_fds)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(4 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (char *)text, strlen(text) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-
-	if (n_fds > 0) {
-		message.msg_control = control.space;
-		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&message);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
-	}
-	assert_int_equal(sendmsg(fixture->peer_fd, &message, 0), strlen(text));
+	assert_int_equal(send_fds(fixture->peer_fd, text, strlen(text), fds,
+				  n_fds, 0),
+			 strlen(text));
 }
 
 /* Hands back listener @id with an event descriptor. */
