@@ -477,8 +477,7 @@ static int receive_step(struct berth *berth, struct berth_message **ret_message)
 	if (berth->link == LINK_OVER)
 		return -EPIPE;
 	if (berth->link == LINK_AWAY) {
-		if (berth->taken_over ||
-		    berth_link_now_ms() < berth->attempt_ms)
+		if (berth_link_now_ms() < berth->attempt_ms)
 			return 0;
 		if (berth_link_attempt(berth) < 0) {
 			berth_link_schedule(berth);

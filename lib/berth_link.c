@@ -54,7 +54,7 @@ static uint64_t next_ms(const struct berth *berth)
 		return 0;
 	if (berth->drain_ms < next)
 		next = berth->drain_ms;
-	if (((berth->link == LINK_AWAY && !berth->taken_over) ||
+	if ((berth->link == LINK_AWAY ||
 	     (berth->link == LINK_HANDING && berth->paused)) &&
 	    berth->attempt_ms < next)
 		next = berth->attempt_ms;

@@ -100,9 +100,10 @@ int berth_say_hello(const struct berth *berth, int fd)
 	int r = 0;
 
 	text = dump(json_pack_ex(
-		&error, 0, "{s:s, s:i, s:s, s:o*, s:o*}", "type", "hello",
+		&error, 0, "{s:s, s:i, s:s, s:o*, s:o*, s:o*}", "type", "hello",
 		"version", BERTH_PROTOCOL_VERSION, "name", berth->name,
-		"takeover", berth->takeover ? json_true() : NULL, "held",
+		"takeover", berth->takeover ? json_true() : NULL, "draining",
+		berth->taken_over ? json_true() : NULL, "held",
 		berth->n_promised ? json_integer((json_int_t)berth->n_promised)
 				  : NULL));
 	if (!text)

@@ -233,20 +233,21 @@ static void consumer_ready(uint32_t events, void *user_data)
 		consumer_lost(conn, EIO, "cannot wait for it");
 }
 
-static void consumer_end_oldest(struct consumer *consumer)
+size_t consumer_count_draining(const struct consumer *consumer)
 {
-	struct consumer_connection *conn, *oldest = NULL;
+	const struct consumer_connection *conn;
 	size_t n = 0;
 
-	DL_FOREACH (consumer->connections, conn) {
-		if (!conn->draining_since_us)
-			continue;
-		if (!oldest)
-			oldest = conn;
-		n++;
-	}
-	if (n > CONSUMER_DRAINING_MAX)
-		consumer_lost(oldest, EBUSY,
+	DL_FOREACH (consumer->connections, conn)
+		n += conn->draining_since_us != 0;
+	return n;
+}
+
+/* Those that drain come first. */
+static void consumer_end_oldest(const struct consumer *consumer)
+{
+	if (consumer_count_draining(consumer) > CONSUMER_DRAINING_MAX)
+		consumer_lost(consumer->connections, EBUSY,
 			      "others have taken over again and again");
 }
 
@@ -273,13 +274,24 @@ void consumer_take_over(struct consumer *consumer)
 	consumer_end_oldest(consumer);
 }
 
+/* It gets the listeners. */
+static void consumer_become_current(struct consumer_connection *conn)
+{
+	struct consumer *consumer = conn->consumer;
+
+	assert(!consumer->current);
+	DL_APPEND(consumer->connections, conn);
+	consumer->current = conn;
+	consumer_came_or_went(consumer);
+}
+
 int consumer_connect(struct consumer *consumer, int fd,
-		     const struct consumer_peer *peer)
+		     const struct consumer_peer *peer, bool drains,
+		     struct consumer_connection **ret_conn)
 {
 	struct consumer_connection *conn = malloc(sizeof(*conn));
 	int r = -ENOMEM;
 
-	assert(!consumer->current);
 	if (conn) {
 		*conn = (struct consumer_connection){
 			.consumer = consumer,
@@ -297,9 +309,14 @@ int consumer_connect(struct consumer *consumer, int fd,
 		free(conn);
 		return r;
 	}
-	DL_APPEND(consumer->connections, conn);
-	consumer->current = conn;
 	pinners_returned(&consumer->all->pinners, peer->pid, conn->started);
-	consumer_came_or_went(consumer);
+	if (drains) {
+		/* Taken over by an earlier berthd, so before all others. */
+		DL_PREPEND(consumer->connections, conn);
+		conn->draining_since_us = conn->since_us;
+	} else {
+		consumer_become_current(conn);
+	}
+	*ret_conn = conn;
 	return 0;
 }

@@ -302,16 +302,17 @@ static int parse_hello(json_t *message, struct consumer_reply *reply)
 	struct consumer_hello *hello = &reply->hello;
 	json_int_t version = 0, held = 0;
 	const char *name = "";
-	int takeover = 0;
+	int takeover = 0, draining = 0;
 
-	if (json_unpack(message, "{s?I, s?s, s?b, s?I}", "version", &version,
-			"name", &name, "takeover", &takeover, "held",
-			&held) < 0 ||
+	if (json_unpack(message, "{s?I, s?s, s?b, s?b, s?I}", "version",
+			&version, "name", &name, "takeover", &takeover,
+			"draining", &draining, "held", &held) < 0 ||
 	    held < 0)
 		return -EPROTO;
 	reply->type = CONSUMER_REPLY_HELLO;
 	hello->version = version;
 	hello->takeover = takeover;
+	hello->draining = draining;
 	hello->held = (uint64_t)held;
 	(void)snprintf(hello->name, sizeof(hello->name), "%s",
 		       name); /* cut is fine: for people */

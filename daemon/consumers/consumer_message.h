@@ -47,12 +47,14 @@ enum consumer_reply_type {
  * @held:	how many listeners it is going to hand back
  * @name:	free text, cut to what there is room for
  * @takeover:	it wants the listeners of the connection that has them
+ * @draining:	it wants none: it was taken over, and lost berthd since
  */
 struct consumer_hello {
 	int64_t version;
 	uint64_t held;
 	char name[CONSUMER_NAME_MAX];
 	bool takeover;
+	bool draining;
 };
 
 /**

@@ -201,14 +201,16 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 	const struct consumers_timeouts *timeouts = &consumer->all->timeouts;
 	_cleanup_free_ char *text = consumer_welcome_text(
 		consumer->name, timeouts->orphan_ms, timeouts->drain_ms);
+	struct consumer_connection *conn = NULL;
 	int r = text ? consumer_message_send(fd, text, -1) : -ENOMEM;
 
 	if (r == 0)
-		r = consumer_connect(consumer, TAKE_FD(fd), peer);
+		r = consumer_connect(consumer, TAKE_FD(fd), peer,
+				     hello->draining, &conn);
 	if (r == 0) {
-		r = hand_back_begin(consumer->current, hello->held);
+		r = hand_back_begin(conn, hello->held);
 		if (r < 0)
-			consumer_close(consumer->current);
+			consumer_close(conn);
 	}
 	if (fd >= 0)
 		close_unread(fd);
@@ -217,8 +219,10 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 				  consumer->name, peer->pid);
 		consumer_came_or_went(consumer);
 	} else {
-		log_info("consumer '%s' is here: '%s', pid %d, uid %u",
-			 consumer->name, peer->name, peer->pid, peer->uid);
+		log_info("consumer '%s' is here%s: '%s', pid %d, uid %u",
+			 consumer->name,
+			 hello->draining ? ", and only drains" : "", peer->name,
+			 peer->pid, peer->uid);
 	}
 }
 
@@ -258,7 +262,7 @@ static void consumer_said_hello(const char *name, int fd,
 		handshake_deny(fd, DENIAL_PERMISSION, refusal);
 		return;
 	}
-	if (consumer->current && !hello->takeover) {
+	if (consumer->current && !hello->takeover && !hello->draining) {
 		consumer_busy(consumer, fd);
 		return;
 	}
@@ -268,7 +272,13 @@ static void consumer_said_hello(const char *name, int fd,
 			"it hands back more listeners than there may be");
 		return;
 	}
-	if (consumer->current) {
+	if (hello->draining &&
+	    consumer_count_draining(consumer) >= CONSUMER_DRAINING_MAX) {
+		handshake_deny(fd, DENIAL_LIMIT,
+			       "too many connections of this consumer drain");
+		return;
+	}
+	if (consumer->current && !hello->draining) {
 		log_info("consumer '%s': pid %d takes over from pid %d",
 			 consumer->name, peer->pid,
 			 consumer->current->peer.pid);

@@ -251,12 +251,17 @@ void consumers_update_doors(struct consumers *consumers);
 /**
  * consumer_connect() - begins a connection that is welcome
  * @fd:		taken, also on failure
+ * @drains:	it is to get no listeners; else the consumer must have no other
+ *		connection that gets them
  *
- * The consumer must have no other one that gets its listeners.
  * Return: 0; -ENOMEM; -errno of epoll_ctl(2).
  */
 int consumer_connect(struct consumer *consumer, int fd,
-		     const struct consumer_peer *peer);
+		     const struct consumer_peer *peer, bool drains,
+		     struct consumer_connection **ret_conn);
+
+/** consumer_count_draining() - how many connections drain */
+size_t consumer_count_draining(const struct consumer *consumer);
 
 /**
  * consumer_retire() - the current connection gets no listener any more

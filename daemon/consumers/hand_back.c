@@ -126,22 +126,23 @@ static int take(struct consumer_connection *conn,
 int hand_back_take(struct consumer_connection *conn,
 		   const struct consumer_held *held, int fd)
 {
+	bool drains = conn->consumer->current != conn;
 	int r;
 
-	if (conn->held_left == 0 || conn->consumer->current != conn) {
+	if (conn->held_left == 0) {
 		if (fd >= 0)
 			close_foreign(fd);
 		return -EPROTO;
 	}
 	conn->held_left--;
-	if (held->draining) {
+	if (held->draining || drains) {
 		if (fd >= 0)
 			close_foreign(fd);
 		r = withdraw(conn, held);
 	} else {
 		r = take(conn, held, fd);
 	}
-	if (conn->held_left == 0)
+	if (conn->held_left == 0 && !drains)
 		awaited_end(conn->consumer->all->awaited, conn->consumer->name);
 	return r;
 }
@@ -202,6 +203,8 @@ int hand_back_begin(struct consumer_connection *conn, uint64_t n_held)
 	int r = 0;
 
 	conn->held_left = n_held;
+	if (conn->draining_since_us) /* nobody waits for what it has */
+		return consumer_wait(conn);
 	if (n_held > 0)
 		r = awaited_extend(consumers->awaited, conn->consumer->name);
 	else
@@ -289,7 +292,7 @@ void consumers_take_back(struct consumers *consumers)
 	consumers->release_until_us = monotonic_us() + RELEASE_US;
 	for (conn = connection_first(consumers); conn; conn = next) {
 		next = connection_next(conn);
-		if (conn->held_left > 0)
+		if (conn->held_left > 0 && conn->consumer->current == conn)
 			(void)awaited_extend(
 				consumers->awaited,
 				conn->consumer->name); /* or it is late */

@@ -457,10 +457,31 @@ static void test_taken_over(void **state)
 	assert_int_equal(berth_reconnect(berth), -ESHUTDOWN);
 }
 
-/* It does not come back, whoever dies; and it does not drain for ever. */
+/* It comes back for what drains only, and is told when a namespace goes. */
+static void test_taken_over_and_back(void **state)
+{
+	struct berth_message *message;
+	int fd = give_listener();
+
+	(void)state;
+	says("{\"type\":\"taken_over\"}", -1);
+	pass(BERTH_TAKEN_OVER);
+	expect_withdraw(7, /* abort= */ false, fd);
+	(void)close(fd);
+	restart(HELLO(",\"draining\":true,\"held\":1"));
+	hears(DRAINS(7));
+	says("{\"type\":\"withdraw\",\"id\":7,\"drain_timeout_ms\":5}", -1);
+	expect_nothing();
+	says("{\"type\":\"withdraw\",\"id\":7,\"abort\":true}", -1);
+	expect_withdraw(7, /* abort= */ true, -1);
+	assert_int_equal(berth_released(berth, 7), 0);
+	hears("{\"type\":\"released\",\"id\":7}");
+	assert_int_equal(next(&message), -ESHUTDOWN);
+}
+
+/* Without berthd it does not drain for ever. */
 static void test_taken_over_and_alone(void **state)
 {
-	struct pollfd poll_fd = { .fd = listen_fd, .events = POLLIN };
 	struct berth_message *message;
 	int fd;
 
@@ -478,7 +499,7 @@ static void test_taken_over_and_alone(void **state)
 	assert_false(message->abort);
 	(void)berth_message_free(message);
 	(void)close(fd);
-	cleanup_close(&peer_fd);
+	berthd_dies();
 	/* The end and the withdrawal come in any order. */
 	while (next(&message) == -EPIPE)
 		assert_int_equal(berth_reconnect(berth), 0);
@@ -487,7 +508,6 @@ static void test_taken_over_and_alone(void **state)
 	(void)berth_message_free(message);
 	assert_int_equal(berth_reconnect(berth), 0);
 	expect_nothing();
-	assert_int_equal(poll(&poll_fd, 1, 0), 0); /* nobody connected */
 	assert_int_equal(berth_released(berth, 7), 0);
 	assert_int_equal(next(&message), -ESHUTDOWN);
 }
@@ -693,6 +713,7 @@ int main(void)
 		restart_test(test_reads_to_the_end),
 		restart_test(test_orphan_withdraws),
 		restart_test(test_taken_over),
+		restart_test(test_taken_over_and_back),
 		restart_test(test_taken_over_and_alone),
 		restart_test(test_asks_again),
 		restart_test(test_bounds_requests),

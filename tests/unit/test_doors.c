@@ -9,6 +9,7 @@
 #include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/door.h"
 
+#define DRAINING_MAX 4 /* connections of one consumer */
 #define BASE "/tmp/berth-test-doors-XXXXXX"
 
 static char base[] = BASE;
@@ -277,6 +278,83 @@ static void test_take_over_often(void **state)
 	}
 }
 
+static int drain_on(struct fixture *fixture)
+{
+	return enter(fixture, "{\"type\":\"hello\",\"version\":1,"
+			      "\"draining\":true,\"held\":2}");
+}
+
+static size_t connections(const struct fixture *fixture)
+{
+	struct consumer_connection_info connection;
+	size_t n = 0;
+
+	while (consumers_connection_info(fixture->consumers, 0, n, &connection))
+		n++;
+	return n;
+}
+
+/* A consumer that was taken over by an earlier berthd is told what to let go,
+ * and nothing else: the one that gets the listeners does not notice. */
+static void test_drains_on(void **state)
+{
+	struct consumer_connection_info connection;
+	struct fixture *fixture = *state;
+	int old, new, fds[DRAINING_MAX];
+	struct arrival arrival;
+
+	open_listeners(fixture, 3);
+	old = drain_on(fixture);
+	(void)expect(fixture, old, "welcome");
+	assert_false(info(fixture).connected);
+	new = enter_plainly(fixture);
+	(void)expect(fixture, new, "welcome");
+	run(fixture);
+	assert_int_equal(count_all(fixture, new, "listener"), 3);
+	fixture->peer_fd = old;
+	says(fixture, "{\"type\":\"held\",\"id\":1,\"netns\":6,\"rule\":\"r\","
+		      "\"draining\":true}");
+	says(fixture, "{\"type\":\"held\",\"id\":9,\"netns\":5,\"rule\":\"r\","
+		      "\"draining\":true}");
+	run(fixture);
+	run(fixture);
+	/* Of the two namespaces only this one is there. */
+	for (int i = 0; i < 2; i++) {
+		assert_true(arrive(fixture, &arrival));
+		assert_string_equal(arrival.type, "withdraw");
+		assert_int_equal(arrival.abort, arrival.id == 1);
+	}
+	assert_false(arrive(fixture, &arrival));
+	consumers_netns_gone(fixture->consumers, 5);
+	run(fixture);
+	assert_true(arrive(fixture, &arrival));
+	assert_true(arrival.id == 9 && arrival.abort);
+	fixture->any_service = true;
+	release(fixture, 9);
+	release(fixture, 1);
+	run(fixture);
+	run(fixture);
+	fixture->peer_fd = -1;
+	assert_int_equal(info(fixture).withdrawn, 0);
+	assert_int_equal(info(fixture).delivered, 3);
+	assert_int_equal(connections(fixture), 2);
+	assert_true(consumers_connection_info(fixture->consumers, 0, 0,
+					      &connection));
+	assert_true(connection.draining_since_us > 0);
+	/* As many as may drain, and no more. */
+	for (int i = 1; i < DRAINING_MAX; i++) {
+		fds[i] = drain_on(fixture);
+		(void)expect(fixture, fds[i], "welcome");
+	}
+	fds[0] = drain_on(fixture);
+	(void)expect(fixture, fds[0], "denied");
+	for (int i = 0; i < DRAINING_MAX; i++)
+		(void)close(fds[i]);
+	assert_int_equal(count_all(fixture, new, "none"), 0);
+	(void)close(old);
+	(void)close(new);
+}
+
 /* Told when it comes and when it goes, and whenever the configuration says
  * otherwise. */
 static void test_closed_when_absent(void **state)
@@ -355,6 +433,7 @@ int main(void)
 		TEST(test_take_over_from_whom),
 		TEST(test_take_over_without_reading),
 		TEST(test_take_over_often),
+		TEST(test_drains_on),
 		TEST(test_closed_when_absent),
 		cmocka_unit_test(test_who_may_enter),
 	};
