@@ -246,8 +246,11 @@ static void consumer_said_hello(const char *name, int fd,
 {
 	struct consumers *consumers = user_data;
 	struct consumer *consumer = consumer_get(consumers, name);
+	/* Whoever only drains gets nothing, so its process does not matter. */
 	const char *refusal =
-		consumers->ops.refusal(name, peer->pid, consumers->user_data);
+		hello->draining ? NULL
+				: consumers->ops.refusal(name, peer->pid,
+							 consumers->user_data);
 
 	if (!consumer) {
 		close_unread(fd);
