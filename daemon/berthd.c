@@ -196,20 +196,14 @@ static void listener_closing(struct listener *listener, void *user_data)
 					     listener->id);
 }
 
+/* Also of a namespace that has lost its last name. */
 static const char *label_netns(uint64_t netns_id, void *user_data)
 {
-	struct berthd *berthd = user_data;
+	const struct berthd *berthd = user_data;
 	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
 
-	return netns ? netns_label(netns) : NULL;
-}
-
-static const char *label_any_netns(uint64_t netns_id, void *user_data)
-{
-	const struct berthd *berthd = user_data;
-	const char *label = label_netns(netns_id, user_data);
-
-	return label ? label : watcher_last_name(berthd->watcher, netns_id);
+	return netns ? netns_label(netns)
+		     : watcher_last_name(berthd->watcher, netns_id);
 }
 
 static const char *listener_holder(uint64_t netns_id,
@@ -513,22 +507,6 @@ static int open_signals(struct berthd *berthd)
 			signal_handler, berthd, &berthd->signal_source);
 }
 
-static int find_relay_user(struct berthd *berthd, const struct config *config)
-{
-	int r = privileges_find_user(config->relay_user, &berthd->relay_user);
-
-	if (r == -ENOENT && config->relay_user) {
-		log_error("there is no user '%s' to run berth-relay as",
-			  config->relay_user);
-		return r;
-	}
-	if (r < 0)
-		return log_error_errno(r, "user '%s' for berth-relay",
-				       config->relay_user ? config->relay_user
-							  : "nobody");
-	return 0;
-}
-
 /* What no part was given when it was made. */
 static void apply_first(struct berthd *berthd)
 {
@@ -542,7 +520,7 @@ static int open_consumers(struct berthd *berthd, const struct config *config)
 {
 	static const struct consumers_ops consumers_ops = {
 		.find_netns = find_netns,
-		.label_netns = label_any_netns,
+		.label_netns = label_netns,
 		.find_listener = find_listener,
 		.released = consumer_released,
 		.counted = consumer_counted,
@@ -752,9 +730,10 @@ int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 		r = open_signals(berthd);
 	if (r < 0)
 		return log_error_errno(r, "cannot start");
-	r = find_relay_user(berthd, config);
-	if (r == 0)
-		r = open_consumers(berthd, config);
+	r = privileges_find_user(config->relay_user, &berthd->relay_user);
+	if (r < 0)
+		return startup_log_user_error(r, config->relay_user);
+	r = open_consumers(berthd, config);
 	if (r < 0)
 		return r;
 	r = privileges_drop(/* starts_relay= */ config->relay ==

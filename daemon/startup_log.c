@@ -48,3 +48,12 @@ int startup_log_watch_error(int error, const char *what)
 				       what);
 	return log_error_errno(error, "cannot watch %s", what);
 }
+
+int startup_log_user_error(int error, const char *name)
+{
+	if (error != -ENOENT || !name)
+		return log_error_errno(error, "user '%s' for berth-relay",
+				       name ? name : "nobody");
+	log_error("there is no user '%s' to run berth-relay as", name);
+	return error;
+}

@@ -18,4 +18,13 @@ void startup_log_rules(const struct rule_store *rules);
  */
 int startup_log_watch_error(int error, const char *what);
 
+/**
+ * startup_log_user_error() - logs why there is no user for berth-relay
+ * @error:	negative errno, of privileges_find_user()
+ * @name:	as it was configured, or NULL
+ *
+ * Return: @error.
+ */
+int startup_log_user_error(int error, const char *name);
+
 #endif
