@@ -174,6 +174,13 @@ size_t awaited_processes(const struct awaited *awaited,
 	return n;
 }
 
+pid_t awaited_pid(const struct awaited *awaited, const char *name)
+{
+	const struct absent *absent = absent_find(awaited, name);
+
+	return absent && absent->pid_fd >= 0 ? absent->known.pid : 0;
+}
+
 bool awaited_any(const struct awaited *awaited)
 {
 	return awaited->list != NULL;

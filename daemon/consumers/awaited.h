@@ -60,6 +60,10 @@ bool awaited_has(const struct awaited *awaited, const char *name);
 size_t awaited_processes(const struct awaited *awaited,
 			 struct known_consumer *ret_list, size_t max);
 
+/** awaited_pid() - the process of awaited_process() that is to be @name, and is
+ * not connected yet; 0: there is none */
+pid_t awaited_pid(const struct awaited *awaited, const char *name);
+
 /** awaited_any() - is anybody? */
 bool awaited_any(const struct awaited *awaited);
 

@@ -226,15 +226,38 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 	}
 }
 
+/* May this process not be the consumer now? One that hands listeners back may:
+ * it has them, and whoever is connected gets them from it. */
+static bool consumer_is_busy(const struct consumer *consumer,
+			     const struct consumer_peer *peer,
+			     const struct consumer_hello *hello)
+{
+	pid_t pid = awaited_pid(consumer->all->awaited, consumer->name);
+
+	if (hello->held > 0 || hello->draining)
+		return false;
+	/* Another one that is not back yet has the listeners. */
+	if (!consumer->current && pid)
+		return pid != peer->pid;
+	return consumer->current && !hello->takeover;
+}
+
 static void consumer_busy(const struct consumer *consumer, int fd)
 {
-	const struct consumer_peer *holder = &consumer->current->peer;
 	char error[128];
 
-	(void)snprintf(error, sizeof(error),
-		       "pid %d (uid %u) is connected as this consumer, and has "
-		       "its listeners",
-		       holder->pid, holder->uid); /* fits */
+	if (consumer->current)
+		(void)snprintf(error, sizeof(error),
+			       "pid %d (uid %u) is connected as this consumer, "
+			       "and has its listeners",
+			       consumer->current->peer.pid,
+			       consumer->current->peer.uid); /* fits */
+	else
+		(void)snprintf(error, sizeof(error),
+			       "pid %d has the listeners of this consumer from "
+			       "an earlier berthd, and is waited for",
+			       awaited_pid(consumer->all->awaited,
+					   consumer->name)); /* fits */
 	log_debug("consumer '%s': denied: %s", consumer->name, error);
 	handshake_deny(fd, DENIAL_BUSY, error);
 }
@@ -265,7 +288,7 @@ static void consumer_said_hello(const char *name, int fd,
 		handshake_deny(fd, DENIAL_PERMISSION, refusal);
 		return;
 	}
-	if (consumer->current && !hello->takeover && !hello->draining) {
+	if (consumer_is_busy(consumer, peer, hello)) {
 		consumer_busy(consumer, fd);
 		return;
 	}

@@ -3,11 +3,14 @@
 #include "consumers_fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/door.h"
+#include "daemon/consumers/known.h"
 
 #define DRAINING_MAX 4 /* connections of one consumer */
 #define BASE "/tmp/berth-test-doors-XXXXXX"
@@ -252,6 +255,54 @@ static void test_take_over_without_reading(void **state)
 	(void)close(second);
 }
 
+/* berthd was killed while one took over: both have listeners, and none is left
+ * to wait until nobody else is there. */
+static void test_both_hand_back(void **state)
+{
+	struct fixture *fixture = *state;
+	int first, second;
+
+	first = enter_plainly(fixture);
+	(void)expect(fixture, first, "welcome");
+	second =
+		enter(fixture, "{\"type\":\"hello\",\"version\":1,\"held\":1}");
+	run(fixture);
+	(void)expect(fixture, second, "welcome");
+	(void)expect(fixture, first, "taken_over");
+	(void)close(first);
+	(void)close(second);
+}
+
+/* Another process has the listeners, and is not back yet. */
+static void test_awaited_elsewhere(void **state)
+{
+	struct fixture *fixture = *state;
+	struct known_consumer known = { .name = SERVICE_RELAY };
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/consumers.json", base);
+	known.pid = fork();
+	assert_true(known.pid >= 0);
+	if (known.pid == 0) {
+		pause();
+		_exit(0);
+	}
+	known.started = known_started(known.pid);
+	assert_int_equal(known_save(path, &known, 1), 0);
+	assert_int_equal(consumers_remember(fixture->consumers, path), 0);
+	fd = take_over(fixture);
+	(void)expect(fixture, fd, "denied");
+	(void)close(fd);
+	assert_int_equal(kill(known.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(known.pid, NULL, 0), known.pid);
+	handle_ready(fixture);
+	fd = take_over(fixture);
+	(void)expect(fixture, fd, "welcome");
+	(void)close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
 /* Whoever takes over again and again has a bounded number of predecessors. */
 static void test_take_over_often(void **state)
 {
@@ -432,6 +483,8 @@ int main(void)
 		TEST(test_take_over),
 		TEST(test_take_over_from_whom),
 		TEST(test_take_over_without_reading),
+		TEST(test_both_hand_back),
+		TEST(test_awaited_elsewhere),
 		TEST(test_take_over_often),
 		TEST(test_drains_on),
 		TEST(test_closed_when_absent),
