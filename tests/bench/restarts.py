@@ -114,6 +114,7 @@ class Run:
                 ("berthd killed", len(restarts.ready_seconds)
                  + restarts.unfinished),
                 ("of these before READY", restarts.unfinished),
+                ("relays restarted", restarts.restarted),
                 ("start of berthd to READY",
                  seconds_fmt(restarts.ready_seconds)),
                 ("longest wait for an answer",

@@ -9,15 +9,18 @@ berthd may be killed again while it starts.
 
 import os
 import signal
+import subprocess
 import time
 
 from . import process, sock_diag
-from .berthd import BUILD
+from .berthd import BERTHCTL, BUILD
 from .load import CONSUMER
 from .wait import GUARD, wait_exit, wait_for
 
 EXAMPLE = BUILD / "contrib/consumers/c/http_name"
 _LATER = 0.25  # the share of starts of berthd that come late, with other rules
+_RESTARTING = 0.25  # the share of its ends while a relay takes over
+_MOMENT = 0.1  # how long a relay needs for that, at most
 _AGAIN = 0.25  # the share of them that are not finished
 
 
@@ -30,6 +33,7 @@ class Restarts:
         self.berthd = world.berthd(load.rules(), args=["--log-level", "info"])
         self.ready_seconds = []  # from the end of a berthd to READY=1
         self.history = []  # of what was done, with times like the load's
+        self.restarted = 0  # relays
         self.unfinished = 0  # starts of berthd that ended before READY=1
         world.defer(self._end_relays)
         self._world = world
@@ -63,8 +67,11 @@ class Restarts:
         """Return: the monotonic time at which it was started again."""
         self.consumer("relay")
         self.pause()
+        restarting = self._restart_relay_beside()
         self._note("killing berthd")
         self.berthd.crash()
+        if restarting:
+            restarting.wait()
         if self._random.random() < _LATER:
             self.pause()
             self._note("changing the rules")
@@ -85,6 +92,17 @@ class Restarts:
         self._note("berthd is ready")
         self.ready_seconds.append(time.monotonic() - begun)
         return begun
+
+    def _restart_relay_beside(self):
+        """Now and then. Return: the program that asks for it."""
+        if self._random.random() >= _RESTARTING:
+            return None
+        self._note("restarting the relay")
+        asks = self._world.popen(
+            BERTHCTL, "--runtime-dir", self.berthd.runtime, "restart-relay",
+            stderr=subprocess.DEVNULL)
+        time.sleep(self._random.uniform(0, _MOMENT))
+        return asks
 
     def kill_relay(self):
         """Its clients may be cut, and only they. Return: when it was."""
@@ -110,10 +128,15 @@ class Restarts:
         return gone
 
     def restart_relay(self):
-        """Return: when another one had taken over."""
+        """Return: when another one had taken over; or now, if too many let
+        clients finish that do not end."""
         relay = self.consumer("relay")
         self.pause()
-        self.berthd.ctl("restart-relay")
+        done = self.berthd.ctl_process("restart-relay")
+        if "too many" in done.stderr:
+            return time.monotonic()
+        assert done.returncode == 0, done.stderr
+        self.restarted += 1
         wait_for(lambda: self.consumer("relay") != relay, "another relay")
         self._note(f"another relay took over from process {relay}")
         return time.monotonic()
