@@ -408,8 +408,7 @@ static void hello_handler(void *user_data)
 }
 
 /* Takes over what an earlier berthd started. The last one was its relay; the
- * others have nothing that they could hand back, and end after the time that
- * consumers go on without berthd. */
+ * others only drain: they connect again to be told which namespaces go. */
 static void adopt_all(struct relay_process *relay)
 {
 	_cleanup_free_ struct known_consumer *known =

@@ -242,9 +242,15 @@ def test_berthd_does_not_come_back(world, netns, backend, short):
     server.close()
 
 
-def test_one_that_drains_ends_without_berthd(world, netns, backend, short):
-    """A relay that was taken over has its clients only as long as somebody
-    says which namespaces go."""
+def drains(berthd, pid):
+    return [c for consumer in berthd.ctl("consumers")["consumers"]
+            for c in consumer["connections"]
+            if c["pid"] == pid and c["draining_since_us"] is not None]
+
+
+def test_one_that_drains_comes_back(world, netns, backend, short):
+    """A relay that was taken over keeps its clients, and is told by the next
+    berthd which namespaces go."""
     berthd = world.berthd(forward(to(backend)), args=short)
     client, server = pair(netns, backend)
     earlier = berthd.relay_pid()
@@ -255,9 +261,11 @@ def test_one_that_drains_ends_without_berthd(world, netns, backend, short):
     berthd.leave(signal.SIGKILL)
     works(client, server)
     berthd.start()
+    wait_for(lambda: drains(berthd, earlier), "the earlier relay")
     works(client, server)
-    assert exits(pidfd), "the earlier relay runs on without berthd"
-    assert ended(client) and ended(server)
+    netns.delete()
+    assert ended(server)
+    assert exits(pidfd), "the earlier relay has nothing left"
     client.close()
     server.close()
 
