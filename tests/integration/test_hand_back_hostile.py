@@ -265,3 +265,60 @@ def test_close_that_waits(world, netns, berthd, victims, way):
         consumer.close()
         assert victims.are_well()
         berthd.wait_descriptors(victims.descriptors)
+
+
+# As many as `hello` may announce, and more than berthd has descriptors left.
+MANY = 10000
+
+
+def test_ten_thousand(world, netns, berthd, victims):
+    """Each is looked at and closed: berthd keeps no descriptor of them."""
+    consumer = consumer_with(world, berthd, MANY)
+    told, _ = next(iter(consumer.listeners.values()))
+    members = {key: told[key] for key in (
+        "protocol", "address", "port", "interface", "rule")}
+    members["netns"] = told["netns"]["id"]
+    with netns.listen() as foreign:
+        for number in range(1, MANY + 1):
+            consumer.hand_back(number, [foreign.fileno()], **members)
+    assert victims.are_well()
+    consumer.until(lambda: len(consumer.closed) >= MANY)
+    assert victims.are_well()
+    consumer.close()
+    berthd.wait_descriptors(victims.descriptors)
+
+
+WORDS = {
+    "no json": b"{",
+    "not utf-8": b'{"type":"held","rule":"\xff\xfe"}',
+    "no members": b'{"type":"held"}',
+    "port": b'{"type":"held","id":1,"netns":1,"port":65536}',
+    "nested": b"[" * 60000,
+    "long": b'{"type":"held","rule":"' + b"x" * 65000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_garbage_instead_of_held(world, berthd, victims, word):
+    """It ends the connection, and the listener is another one's."""
+    consumer = consumer_with(world, berthd, 2)
+    consumer.hand_back(next(iter(consumer.listeners)))
+    consumer.socket.send(WORDS[word])
+    assert consumer.was_ended()
+    assert victims.are_well()
+    with Consumer(berthd, "front").welcome() as fresh:
+        fresh.until_listening()
+    consumer.close()
+    berthd.wait_descriptors(victims.descriptors)
+
+
+def test_held_before_hello(world, berthd, victims):
+    """Nobody is believed who did not say hello."""
+    consumer = world.close_later(Consumer(berthd, "front").welcome())
+    consumer.until_listening()
+    number, = consumer.listeners
+    consumer.connect_again()
+    consumer.hand_back(number, [])
+    assert consumer.expect("denied")["reason"] == "protocol"
+    assert consumer.ended()
+    assert victims.are_well()
