@@ -500,19 +500,15 @@ char *consumer_denied_text(const char *reason, const char *error)
 	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }
 
-void consumer_withdraw_fmt(uint64_t id, uint64_t drain_ms, char *buffer)
+char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms, const char *reason)
 {
-	if (drain_ms == 0)
-		(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
-			       "{\"type\":\"withdraw\",\"id\":%" PRIu64
-			       ",\"abort\":true}",
-			       id); /* fits */
-	else
-		(void)snprintf(buffer, CONSUMER_WITHDRAW_MAX,
-			       "{\"type\":\"withdraw\",\"id\":%" PRIu64
-			       ",\"abort\":false,\"drain_timeout_ms\":%" PRIu64
-			       "}",
-			       id, drain_ms); /* fits */
+	_cleanup_json_ json_t *message = json_pack(
+		"{s:s, s:I, s:b, s:o*, s:o*}", "type", "withdraw", "id",
+		(json_int_t)id, "abort", drain_ms == 0, "drain_timeout_ms",
+		drain_ms ? json_count(drain_ms) : NULL, "reason",
+		reason ? json_text(reason) : NULL);
+
+	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }
 
 void consumer_stats_fmt(uint64_t request, char *buffer)

@@ -16,7 +16,6 @@ struct listener;
 struct netns;
 
 #define CONSUMER_REPLY_MAX 65536 /* what a consumer may say in one message */
-#define CONSUMER_WITHDRAW_MAX 128 /* literals and two 64 bit numbers */
 #define CONSUMER_STATS_MAX 64 /* a literal and such a number */
 #define CONSUMER_SOCKET_MAX 128 /* two literals and two of those */
 #define CONSUMER_NETNS_GONE_MAX 64
@@ -174,10 +173,14 @@ char *consumer_welcome_text(const char *consumer, uint64_t orphan_timeout_ms,
 char *consumer_denied_text(const char *reason, const char *error);
 
 /**
- * consumer_withdraw_fmt() - the `withdraw` message, to CONSUMER_WITHDRAW_MAX
+ * consumer_withdraw_text() - the `withdraw` message
  * @drain_ms:	how long connections may finish; 0: they are to be reset
+ * @reason:	why the consumer may not keep what it hands back, for people;
+ *		NULL: it does not hand it back
+ * Return: allocated text, NULL when out of memory.
  */
-void consumer_withdraw_fmt(uint64_t id, uint64_t drain_ms, char *buffer);
+char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms,
+			     const char *reason);
 
 /** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
 void consumer_stats_fmt(uint64_t request, char *buffer);

@@ -72,10 +72,15 @@ static uint64_t drain_left_ms(const struct withdrawal *withdrawal)
 static int consumer_send_withdrawal(struct consumer_connection *conn)
 {
 	const struct withdrawal *withdrawal = conn->withdrawals.queue;
-	char text[CONSUMER_WITHDRAW_MAX];
+	_cleanup_free_ char *text = NULL;
 	int r;
 
-	consumer_withdraw_fmt(withdrawal->id, drain_left_ms(withdrawal), text);
+	text = consumer_withdraw_text(withdrawal->id, drain_left_ms(withdrawal),
+				      withdrawal->reason);
+	if (!text) { /* out of memory */
+		consumer_pause(conn);
+		return 0;
+	}
 	r = consumer_send(conn, text, -1);
 	if (r > 0)
 		withdrawals_sent(&conn->withdrawals);

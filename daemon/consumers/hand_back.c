@@ -50,9 +50,10 @@ static struct service *service_of(const char *consumer, const char *rule)
 	return service_unref(service);
 }
 
-/* Has the consumer let go of what it holds. Return: 0, -EPROTO, -ENOMEM. */
+/* Has the consumer let go of what it holds, for @reason; NULL: it asks for no
+ * more. Return: 0, -EPROTO, -ENOMEM. */
 static int withdraw(struct consumer_connection *conn,
-		    const struct consumer_held *held)
+		    const struct consumer_held *held, const char *reason)
 {
 	struct consumers *consumers = conn->consumer->all;
 	struct listener listener = {
@@ -71,6 +72,9 @@ static int withdraw(struct consumer_connection *conn,
 		return -ENOMEM;
 	r = consumer_withdraw(conn, &listener);
 	service_unref(listener.service);
+	if (r == 0 && reason)
+		withdrawals_find(&conn->withdrawals, listener.id)->reason =
+			strdup(reason); /* NULL without memory */
 	if (r == 0 &&
 	    !consumers->ops.find_netns(listener.netns_id, consumers->user_data))
 		consumers_netns_gone(consumers, listener.netns_id);
@@ -112,7 +116,7 @@ static int take(struct consumer_connection *conn,
 					     consumers->user_data);
 	if (r < 0) {
 		log_refused(conn, held, reason);
-		return withdraw(conn, held);
+		return withdraw(conn, held, reason);
 	}
 	delivery = consumer_delivery(conn, held->claim.id);
 	if (!delivery || delivery->sent)
@@ -138,7 +142,7 @@ int hand_back_take(struct consumer_connection *conn,
 	if (held->draining || drains) {
 		if (fd >= 0)
 			close_foreign(fd);
-		r = withdraw(conn, held);
+		r = withdraw(conn, held, /* reason= */ NULL);
 	} else {
 		r = take(conn, held, fd);
 	}

@@ -198,6 +198,7 @@ void withdrawals_remove(struct withdrawals *withdrawals,
 	netns_put(withdrawals, netns);
 	HASH_DEL(withdrawals->by_id, withdrawal);
 	(void)service_unref(withdrawal->service); /* is always NULL */
+	free(withdrawal->reason);
 	free(withdrawal);
 }
 

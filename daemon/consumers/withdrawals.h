@@ -24,6 +24,8 @@ struct withdrawn_netns;
  * struct withdrawal - a listener that the consumer still holds
  * @endpoint:	no other listener can be opened there before the release
  * @service:	a reference; the last counts are added to those of its rule
+ * @reason:	why it is not taken back; NULL: it was not handed back, or
+ *		there was no memory
  * @since_us:	when the listener was withdrawn
  * @abort_since_us: 0: it drains; else when it was ended
  * @end:	in @ends of struct withdrawals while it drains
@@ -36,6 +38,7 @@ struct withdrawal {
 	uint64_t netns_id;
 	struct endpoint endpoint;
 	struct service *service;
+	char *reason;
 	uint64_t since_us;
 	uint64_t abort_since_us;
 	struct heap_node end;

@@ -118,6 +118,8 @@ def test_what_nobody_wants(world, netns):
     consumer.until(lambda: consumer.closed)
     consumer.release(consumer.until_withdrawn()[0])
     assert list(consumer.closed.values()) == [False]
+    assert list(consumer.reasons.values()) == [
+        "its rule gives it to another consumer"]
     assert list(consumer.listeners) == kept
     berthd.wait_ready()
     assert netns.ask("127.0.0.1", 9001) == b"ack"
@@ -208,6 +210,7 @@ def test_rule_wants_another_socket(world, netns, before, after):
     berthd.spawn()
     consumer.again().welcome().hand_back_all()
     assert consumer.until_withdrawn() == [old]
+    assert consumer.reasons[old]
     consumer.release(old)
     consumer.until_listening()
     berthd.wait_ready()

@@ -404,19 +404,25 @@ static void test_forward(void **state)
 	service_unref(service);
 }
 
+static void assert_withdraw(uint64_t drain_ms, const char *reason,
+			    const char *expected)
+{
+	_cleanup_free_ char *text = consumer_withdraw_text(7, drain_ms, reason);
+
+	assert_string_equal(text, expected);
+}
+
 static void test_withdraw(void **state)
 {
-	char text[CONSUMER_WITHDRAW_MAX];
-
 	(void)state;
-	consumer_withdraw_fmt(UINT64_MAX, UINT64_MAX, text);
-	assert_string_equal(text, "{\"type\":\"withdraw\","
-				  "\"id\":18446744073709551615,"
-				  "\"abort\":false,"
-				  "\"drain_timeout_ms\":18446744073709551615}");
-	consumer_withdraw_fmt(1, 0, text);
-	assert_string_equal(text,
-			    "{\"type\":\"withdraw\",\"id\":1,\"abort\":true}");
+	assert_withdraw(300, NULL,
+			"{\"type\":\"withdraw\",\"id\":7,\"abort\":false,"
+			"\"drain_timeout_ms\":300}");
+	assert_withdraw(0, NULL,
+			"{\"type\":\"withdraw\",\"id\":7,\"abort\":true}");
+	assert_withdraw(0, "no rule wants \"it\"",
+			"{\"type\":\"withdraw\",\"id\":7,\"abort\":true,"
+			"\"reason\":\"no rule wants \\\"it\\\"\"}");
 }
 
 int main(void)
