@@ -452,10 +452,11 @@ def test_draining(world, netns):
 
 
 def test_taken_over(world, netns):
-    """The connection that drains loses berthd: it comes back as a takeover,
-    and both have what is theirs."""
+    """The connection that drains loses berthd: it comes back beside the one
+    that took over, and both have what is theirs."""
     berthd, first = begin(world, rules(handoff()))
     number, = first.listeners
+    told, _ = first.listeners[number]
     second = world.close_later(
         Consumer(berthd, "front", takeover=True).welcome())
     second.until_listening()
@@ -463,8 +464,12 @@ def test_taken_over(world, netns):
     restart(berthd, second)
     adopted(berthd, second)
     # The older one: nothing but a draining listener, of the same id.
-    first.again(n_held=1)
-    assert first.expect("denied")["reason"] == "busy"
+    first.closed.clear()
+    first.again(n_held=1, draining=True).welcome()
+    first.hand_back(number, [], draining=True, netns=told["netns"]["id"],
+                    rule=told["rule"])
+    assert first.until_withdrawn() == [number]
+    first.release(number)
     assert accepts(netns, sockets(second)[8080])
     assert list(second.listeners) == [number]
 
