@@ -2,6 +2,7 @@
 """conftest.py - a world for each test, on namespaces of the run's own."""
 
 import os
+import signal
 import socket
 
 import pytest
@@ -36,6 +37,9 @@ def pytest_sessionstart(session):
     if missing:
         raise pytest.UsageError(f"run make first, there is no {missing[0]}")
     kernel.Host.enter_private_world()
+    # A shell has the programs that it starts in the background ignore it, and
+    # they theirs: berthd too, for the first moments.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Accepted sockets have it too: no test waits for ever.
     socket.setdefaulttimeout(GUARD)
 

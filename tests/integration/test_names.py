@@ -6,6 +6,7 @@ import shutil
 import statistics
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -463,7 +464,7 @@ def test_ip_netns_itself_and_the_default_places(world):
         file.write(ack(namespace="bt-*"))
     world.defer(shutil.rmtree, "/run/berth")
     berthd = world.berthd(start=False)
-    berthd.runtime = "/run/berth"
+    berthd.runtime = Path("/run/berth")
     berthd.start([berthd.command()[0]])
     before = Netns("/run/netns/bt-before").up()
     assert before.ask("127.0.0.1", 8080) == b"ack"

@@ -248,9 +248,15 @@ class Berthd:
         relays.close()
 
     def kill_relay(self, number=signal.SIGKILL):
-        """Return: the pid it had."""
+        """Waits for its end if nothing else can come: until then it may
+        accept. Return: the pid it had."""
         relay = self.relay_pid()
-        os.kill(relay, number)
+        pidfd = os.pidfd_open(relay)
+        try:
+            os.kill(relay, number)
+            assert number != signal.SIGKILL or wait_exit(pidfd)
+        finally:
+            os.close(pidfd)
         return relay
 
     def _reap(self):
