@@ -39,13 +39,17 @@ void consumer_free_connection(struct consumer_connection *conn)
 void consumer_close(struct consumer_connection *conn)
 {
 	struct consumer *consumer = conn->consumer;
+	bool handed_back = conn->held_left > 0 && !conn->only_drains;
 
 	consumer_keep_pins(conn);
+	conn->held_left = 0;
 	if (consumer->current == conn) {
 		consumer_forget_deliveries(consumer);
 		consumer->current = NULL;
 		consumer_came_or_went(consumer);
-		hand_back_closed(consumer->all, consumer->name);
+		hand_back_closed(consumer);
+	} else if (handed_back) {
+		hand_back_closed(consumer);
 	}
 	consumer_free_connection(conn);
 	consumer->all->ops.stats_changed(consumer->all->user_data);
@@ -299,6 +303,7 @@ int consumer_connect(struct consumer *consumer, int fd,
 			.peer = *peer,
 			.started = known_started(peer->pid),
 			.since_us = loop_now_us(consumer->all->loop),
+			.only_drains = drains,
 			.fd = fd,
 		};
 		r = loop_add(consumer->all->loop, fd, EPOLLIN, consumer_ready,

@@ -153,7 +153,7 @@ static void consumer_check_access(struct consumer *consumer)
 		    consumer->name, conn->peer.pid, conn->peer.uid);
 	consumer_take_over(consumer);
 	consumer_came_or_went(consumer);
-	hand_back_closed(consumer->all, consumer->name);
+	hand_back_closed(consumer);
 }
 
 int consumers_configure(struct consumers *consumers,

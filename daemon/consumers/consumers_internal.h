@@ -80,6 +80,7 @@ struct questions {
  * @since_us:	when it was welcomed
  * @draining_since_us: when another connection has taken over the listeners; 0:
  *		this one gets them
+ * @only_drains: it said so: it was taken over before it connected
  * @taken_over_queued: it is not told so yet
  * @blocked:	the socket is full: wait for EPOLLOUT
  * @pause_until_us: no listener is sent before
@@ -94,6 +95,7 @@ struct consumer_connection {
 	uint64_t started;
 	uint64_t since_us;
 	uint64_t draining_since_us;
+	bool only_drains;
 	bool taken_over_queued;
 	int fd;
 	struct loop_source *source;
@@ -379,7 +381,7 @@ bool hand_back_goes_on(const struct consumer_connection *conn);
 /** hand_back_closed() - the connection that got the consumer's listeners is
  * over
  */
-void hand_back_closed(struct consumers *consumers, const char *name);
+void hand_back_closed(const struct consumer *consumer);
 
 /* consumers_pins.c: who keeps the kernel from freeing a namespace */
 

@@ -73,8 +73,7 @@ static int withdraw(struct consumer_connection *conn,
 	r = consumer_withdraw(conn, &listener);
 	service_unref(listener.service);
 	if (r == 0 && reason)
-		withdrawals_find(&conn->withdrawals, listener.id)->reason =
-			strdup(reason); /* NULL without memory */
+		withdrawals_explain(&conn->withdrawals, listener.id, reason);
 	if (r == 0 &&
 	    !consumers->ops.find_netns(listener.netns_id, consumers->user_data))
 		consumers_netns_gone(consumers, listener.netns_id);
@@ -91,6 +90,23 @@ static void log_refused(const struct consumer_connection *conn,
 			 "taken: %s; withdrawing it",
 			 conn->consumer->name,
 			 endpoint_fmt(&held->claim.endpoint, endpoint), reason);
+}
+
+/* Another connection has taken over before this one had handed back
+ * everything: that one gets the listener, and this one lets go of it. Return:
+ * 0, -EPROTO, -ENOMEM. */
+static int pass_on(struct consumer_connection *conn,
+		   const struct consumer_held *held)
+{
+	const struct consumers *consumers = conn->consumer->all;
+	const struct listener *listener = consumers->ops.find_listener(
+		held->claim.id, consumers->user_data);
+	struct delivery *delivery = listener ? listener->user_data : NULL;
+
+	if (!delivery)
+		return -ENOMEM;
+	delivery->given = true;
+	return withdraw(conn, held, /* reason= */ NULL);
 }
 
 /* Decides on one listener. Return: 0, -EPROTO, -ENOMEM. */
@@ -118,6 +134,8 @@ static int take(struct consumer_connection *conn,
 		log_refused(conn, held, reason);
 		return withdraw(conn, held, reason);
 	}
+	if (conn->consumer->current != conn)
+		return pass_on(conn, held);
 	delivery = consumer_delivery(conn, held->claim.id);
 	if (!delivery || delivery->sent)
 		return delivery ? -EPROTO : -ENOMEM;
@@ -127,10 +145,27 @@ static int take(struct consumer_connection *conn,
 	return 0;
 }
 
+/* Nobody waits for what those have that only drain. */
+static bool somebody_hands_back(const struct consumer *consumer)
+{
+	const struct consumer_connection *conn;
+
+	DL_FOREACH (consumer->connections, conn) {
+		if (conn->held_left > 0 && !conn->only_drains)
+			return true;
+	}
+	return false;
+}
+
+static void await_no_longer(const struct consumer *consumer)
+{
+	if (!somebody_hands_back(consumer))
+		awaited_end(consumer->all->awaited, consumer->name);
+}
+
 int hand_back_take(struct consumer_connection *conn,
 		   const struct consumer_held *held, int fd)
 {
-	bool drains = conn->consumer->current != conn;
 	int r;
 
 	if (conn->held_left == 0) {
@@ -139,15 +174,15 @@ int hand_back_take(struct consumer_connection *conn,
 		return -EPROTO;
 	}
 	conn->held_left--;
-	if (held->draining || drains) {
+	if (held->draining || conn->only_drains) {
 		if (fd >= 0)
 			close_foreign(fd);
 		r = withdraw(conn, held, /* reason= */ NULL);
 	} else {
 		r = take(conn, held, fd);
 	}
-	if (conn->held_left == 0 && !drains)
-		awaited_end(conn->consumer->all->awaited, conn->consumer->name);
+	if (conn->held_left == 0 && !conn->only_drains)
+		await_no_longer(conn->consumer);
 	return r;
 }
 
@@ -207,23 +242,23 @@ int hand_back_begin(struct consumer_connection *conn, uint64_t n_held)
 	int r = 0;
 
 	conn->held_left = n_held;
-	if (conn->draining_since_us) /* nobody waits for what it has */
+	if (conn->only_drains)
 		return consumer_wait(conn);
 	if (n_held > 0)
 		r = awaited_extend(consumers->awaited, conn->consumer->name);
 	else
-		awaited_end(consumers->awaited, conn->consumer->name);
+		await_no_longer(conn->consumer);
 	remember(consumers);
 	return r < 0 ? r : consumer_wait(conn);
 }
 
-void hand_back_closed(struct consumers *consumers, const char *name)
+void hand_back_closed(const struct consumer *consumer)
 {
 	/* At berthd's own end the file keeps who was connected. */
-	if (!consumers->awaited)
+	if (!consumer->all->awaited)
 		return;
-	awaited_end(consumers->awaited, name);
-	remember(consumers);
+	await_no_longer(consumer);
+	remember(consumer->all);
 }
 
 bool hand_back_goes_on(const struct consumer_connection *conn)
@@ -296,7 +331,7 @@ void consumers_take_back(struct consumers *consumers)
 	consumers->release_until_us = monotonic_us() + RELEASE_US;
 	for (conn = connection_first(consumers); conn; conn = next) {
 		next = connection_next(conn);
-		if (conn->held_left > 0 && conn->consumer->current == conn)
+		if (conn->held_left > 0 && !conn->only_drains)
 			(void)awaited_extend(
 				consumers->awaited,
 				conn->consumer->name); /* or it is late */
@@ -319,7 +354,7 @@ bool consumers_settled(const struct consumers *consumers)
 		return false;
 	for (conn = connection_first(consumers); conn;
 	     conn = connection_next(conn))
-		n += withdrawals_count(&conn->withdrawals);
+		n += withdrawals_refused(&conn->withdrawals);
 	if (n == 0 || monotonic_us() >= consumers->release_until_us)
 		return true;
 	loop_timer_set_earlier(consumers->timer, consumers->release_until_us);

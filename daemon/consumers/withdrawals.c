@@ -13,6 +13,7 @@
 #include "daemon/consumers/withdrawals.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "binder/binder.h"
@@ -184,6 +185,22 @@ void withdrawals_sent(struct withdrawals *withdrawals)
 	dequeue(withdrawals, withdrawals->queue);
 }
 
+void withdrawals_explain(struct withdrawals *withdrawals, uint64_t id,
+			 const char *reason)
+{
+	struct withdrawal *withdrawal = withdrawals_find(withdrawals, id);
+
+	if (!withdrawal || withdrawal->reason)
+		return;
+	withdrawal->reason = strdup(reason);
+	withdrawals->n_refused += withdrawal->reason != NULL;
+}
+
+size_t withdrawals_refused(const struct withdrawals *withdrawals)
+{
+	return withdrawals->n_refused;
+}
+
 void withdrawals_remove(struct withdrawals *withdrawals,
 			struct withdrawal *withdrawal)
 {
@@ -198,6 +215,7 @@ void withdrawals_remove(struct withdrawals *withdrawals,
 	netns_put(withdrawals, netns);
 	HASH_DEL(withdrawals->by_id, withdrawal);
 	(void)service_unref(withdrawal->service); /* is always NULL */
+	withdrawals->n_refused -= withdrawal->reason != NULL;
 	free(withdrawal->reason);
 	free(withdrawal);
 }

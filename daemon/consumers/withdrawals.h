@@ -55,6 +55,7 @@ struct withdrawal {
  * @queue:	those that the consumer is not told of yet, oldest first
  * @ends:	those that drain, by the time when they are to be ended
  * @ended:	the longest first
+ * @n_refused:	those with a reason
  */
 struct withdrawals {
 	struct withdrawal *by_id;
@@ -62,6 +63,7 @@ struct withdrawals {
 	struct withdrawal *queue;
 	struct heap ends;
 	struct withdrawal *ended;
+	size_t n_refused;
 };
 
 /**
@@ -86,6 +88,14 @@ int withdrawals_add(struct withdrawals *withdrawals,
 /** withdrawals_find() - of the listener @id, or NULL */
 struct withdrawal *withdrawals_find(const struct withdrawals *withdrawals,
 				    uint64_t id);
+
+/** withdrawals_explain() - the consumer has handed back the listener @id, which
+ * is not taken for this reason. Without memory it stays unexplained. */
+void withdrawals_explain(struct withdrawals *withdrawals, uint64_t id,
+			 const char *reason);
+
+/** withdrawals_refused() - how many of those there are */
+size_t withdrawals_refused(const struct withdrawals *withdrawals);
 
 /** withdrawals_sent() - the consumer was told of the first in the queue */
 void withdrawals_sent(struct withdrawals *withdrawals);

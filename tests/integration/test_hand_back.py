@@ -474,6 +474,34 @@ def test_taken_over(world, netns):
     assert list(second.listeners) == [number]
 
 
+def test_taken_over_while_it_hands_back(world, netns):
+    """berthd was killed while another one took over, which has only a part:
+    what the first one has still goes to it, backlogs included."""
+    berthd, first = begin(world, rules(
+        *(handoff(f"r{port}", port=port) for port in (9001, 9002, 9003))), 3)
+    numbers = set(first.listeners)
+    second = world.close_later(
+        Consumer(berthd, "front", takeover=True).welcome())
+    second.until_listening(3)
+    for number in sorted(numbers)[1:]:
+        second.listeners.pop(number)[1].close()
+    berthd.kill9()
+    berthd.spawn()
+    first.again().welcome()
+    second.again().welcome()
+    second.hand_back_all()
+    first.hand_back_all()
+    second.until_listening(3)
+    assert set(second.listeners) == numbers
+    assert set(first.until_withdrawn(3)) == numbers
+    assert set(first.reasons.values()) == {None}
+    for number in numbers:
+        first.release(number)
+    berthd.wait_ready()
+    for port, listener in sockets(second).items():
+        assert accepts(netns, listener, port)
+
+
 def test_without_restart(world, netns):
     """Only the connection was lost: berthd has the very sockets."""
     berthd, consumer = begin(world, rules(handoff()))
