@@ -31,8 +31,9 @@ SANITIZED = BERTHD.exists() and process.is_sanitized(BERTHD)
 # What AddressSanitizer may keep of freed memory: its own bound, of 256 MiB if
 # unset, and what it writes down about each piece.
 QUARANTINE_MIB = 16
-# The leak check and the larger address space make a sanitized exit slow.
-EXIT_SECONDS = 10 if SANITIZED else max(1, GUARD / 15)
+# Half a second for consumers and half a second for the relay, at most; a
+# guard only, for the machine may be busy.
+EXIT_SECONDS = GUARD
 
 
 class Berthd:
