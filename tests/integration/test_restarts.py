@@ -20,10 +20,23 @@ CHURN = 4  # namespaces replaced a second
 LASTING = 20
 
 
+def alive(world):
+    """The nsids of namespaces that the kernel has."""
+    return {line.split()[1]
+            for line in world.host.ip("netns", "list-id").splitlines()}
+
+
+def unfreed(world):
+    """Of these, those that were not there before: an earlier test's may still
+    be held by this process, and no other gets its nsid meanwhile."""
+    return alive(world) - world.before
+
+
 @pytest.fixture
 def load(world):
     seed = int(os.environ.get("BERTH_SEED", random.randrange(1 << 32)))
     print(f"BERTH_SEED={seed}")
+    world.before = alive(world)
     made = Load(world, random.Random(seed), NAMESPACES, RATE, CHURN, LASTING)
     yield made
     made.end()
@@ -36,11 +49,6 @@ def restarts(world, load):
     return made
 
 
-def unfreed(world):
-    """The nsids of namespaces that the kernel has."""
-    return world.host.ip("netns", "list-id")
-
-
 def run(world, load, restart):
     for _ in range(TIMES):
         restart()
@@ -49,7 +57,7 @@ def run(world, load, restart):
     load.end()
     assert not load.bad(), load.problems
     assert not load.counts["other sockets"]
-    wait_equal(lambda: unfreed(world), "", "every namespace to be freed")
+    wait_equal(lambda: unfreed(world), set(), "every namespace to be freed")
 
 
 def test_berthd_is_killed(world, load, restarts):
