@@ -61,9 +61,9 @@ static bool fits(const char *text, size_t max)
 	return strlen(text) <= max;
 }
 
-int consumer_client_parse(json_t *object, struct consumer_client *ret_client)
+int consumer_client_parse(json_t *object, struct berth_connection *ret_client)
 {
-	struct consumer_client client = {
+	struct berth_connection client = {
 		.local = "",
 		.backend = "",
 		.state = "open",
@@ -98,7 +98,7 @@ int consumer_client_parse(json_t *object, struct consumer_client *ret_client)
 static int parse_connections(json_t *message, struct consumer_reply *reply)
 {
 	json_int_t request, next = 0;
-	struct consumer_client client;
+	struct berth_connection client;
 	json_t *array, *object;
 	size_t i;
 

@@ -109,24 +109,6 @@ struct consumer_reply {
 };
 
 /**
- * struct consumer_client - a client, as its consumer says; texts are borrowed
- * @id:		the consumer's number
- * @local, @backend: "": it does not say
- */
-struct consumer_client {
-	uint64_t id;
-	uint64_t listener;
-	const char *client;
-	const char *local;
-	const char *backend;
-	const char *state;
-	uint64_t age_ms;
-	uint64_t idle_ms;
-	uint64_t bytes_in;
-	uint64_t bytes_out;
-};
-
-/**
  * consumer_reply_parse() - one datagram from a consumer, which is not trusted
  * @ret_reply:	ends with consumer_reply_done()
  * Return: 0, or -EPROTO.
@@ -144,9 +126,13 @@ void consumer_reply_done(struct consumer_reply *reply);
 int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
 			struct berth_counts *ret_counts);
 
-/** consumer_client_parse() - one of a CONNECTIONS reply. Return: 0 or -EPROTO.
+/**
+ * consumer_client_parse() - one of a CONNECTIONS reply
+ * @ret_client:	its texts are borrowed of @object; of @local and @backend "" if
+ *		the consumer does not say
+ * Return: 0 or -EPROTO.
  */
-int consumer_client_parse(json_t *object, struct consumer_client *ret_client);
+int consumer_client_parse(json_t *object, struct berth_connection *ret_client);
 
 /**
  * consumer_listener_text() - the `listener` message

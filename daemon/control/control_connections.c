@@ -105,7 +105,7 @@ static bool is_wanted(const struct wanted *wanted, uint64_t listener,
 	return wanted->n_netns == 0 || i < wanted->n_netns;
 }
 
-static json_t *local_json(const struct consumer_client *client,
+static json_t *local_json(const struct berth_connection *client,
 			  const struct endpoint *endpoint)
 {
 	char address[IP_TEXT_MAX], text[ENDPOINT_TEXT_MAX];
@@ -121,7 +121,7 @@ static json_t *local_json(const struct consumer_client *client,
 
 static json_t *client_json(const struct connections *list,
 			   const struct consumer_party *party,
-			   const struct consumer_client *client,
+			   const struct berth_connection *client,
 			   const struct consumer_held_listener *held)
 {
 	const struct netns *netns = watcher_find(list->watcher, held->netns_id);
@@ -160,7 +160,7 @@ static json_t *client_json(const struct connections *list,
 static int part_next(struct connections *list, json_t **ret_element)
 {
 	struct consumer_held_listener held;
-	struct consumer_client client;
+	struct berth_connection client;
 	struct consumer_party party;
 	json_t *object;
 

@@ -202,7 +202,7 @@ static void open_or_close(struct state *state, uint8_t which)
 static void answered(const struct consumer_answer *answer, void *user_data)
 {
 	struct consumer_question *question = user_data;
-	struct consumer_client client;
+	struct berth_connection client;
 	json_t *object;
 	size_t i;
 

@@ -159,7 +159,7 @@ static void test_client_texts(void **state)
 		{ "backend", 1023 },
 		{ "state", 31 },
 	};
-	struct consumer_client client;
+	struct berth_connection client;
 	char text[1100];
 	json_t *object;
 

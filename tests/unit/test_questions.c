@@ -19,7 +19,7 @@ static struct consumer_question *cancelled;
 
 static void answered(const struct consumer_answer *answer, void *user_data)
 {
-	struct consumer_client client;
+	struct berth_connection client;
 
 	assert_null(user_data);
 	if (cancelled)
