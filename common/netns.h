@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/container.h"
 #include "common/ip.h"
 
 /** struct netns_name - one name: @dir is a watched directory as configured */
@@ -49,6 +50,8 @@ struct netns_address {
  * @addresses_known: the two arrays below hold what the kernel says; until
  *		watcher_observe_addresses() was called they are empty
  * @addresses_omitted: how many addresses were left out because of the limit
+ * @containers:	those that berthd was told of, in the order of
+ *		container_compare()
  */
 struct netns {
 	uint64_t id;
@@ -62,6 +65,8 @@ struct netns {
 	struct netns_address *addresses;
 	size_t n_addresses;
 	size_t addresses_omitted;
+	const struct container **containers;
+	size_t n_containers;
 };
 
 /**

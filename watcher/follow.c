@@ -688,6 +688,28 @@ struct tracked *follow_find_name(const struct follow *follow, const char *name)
 	return names_lookup(follow->names, name);
 }
 
+struct tracked *follow_find_in(const struct follow *follow, const char *dir,
+			       const char *name)
+{
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		if (strcmp(dirwatch_path(follow->dirwatch, i), dir) == 0)
+			return names_lookup_in(follow->names, i, name);
+	}
+	return NULL;
+}
+
+const char *follow_watched_dir(const struct follow *follow, const char *dir)
+{
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		const char *path = dirwatch_path(follow->dirwatch, i);
+		const char *real = dirwatch_real_path(follow->dirwatch, i);
+
+		if (strcmp(path, dir) == 0 || (real && strcmp(real, dir) == 0))
+			return path;
+	}
+	return NULL;
+}
+
 size_t follow_pending(const struct follow *follow,
 		      struct watcher_pending *ret_pending, size_t max)
 {

@@ -85,6 +85,16 @@ void follow_recheck(struct follow *follow, struct tracked *tracked);
  * directories the first one's; NULL: it leads to none. */
 struct tracked *follow_find_name(const struct follow *follow, const char *name);
 
+/** follow_find_in() - Return: the namespace that @name leads to in the watched
+ * directory @dir, a path as configured; NULL: it leads to none. */
+struct tracked *follow_find_in(const struct follow *follow, const char *dir,
+			       const char *name);
+
+/** follow_watched_dir() - Return: the path as configured of the watched
+ * directory that has the path @dir, as configured or without links; NULL: none
+ * has. */
+const char *follow_watched_dir(const struct follow *follow, const char *dir);
+
 /** follow_pending() - lists the names that lead to no namespace
  * @ret_pending: the first @max of them, the newest first
  *

@@ -133,13 +133,21 @@ struct names *names_free(struct names *names)
 	return NULL;
 }
 
+struct tracked *names_lookup_in(const struct names *names, size_t dir,
+				const char *text)
+{
+	const struct name *name = name_find(names, dir, text);
+
+	return name ? name->tracked : NULL;
+}
+
 struct tracked *names_lookup(const struct names *names, const char *text)
 {
 	for (size_t dir = 0; dir < names->n_dirs; dir++) {
-		const struct name *name = name_find(names, dir, text);
+		struct tracked *tracked = names_lookup_in(names, dir, text);
 
-		if (name && name->tracked)
-			return name->tracked;
+		if (tracked)
+			return tracked;
 	}
 	return NULL;
 }

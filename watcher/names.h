@@ -79,6 +79,11 @@ void names_scan_end(struct names *names, size_t dir, uint64_t now_us);
  */
 struct tracked *names_lookup(const struct names *names, const char *text);
 
+/** names_lookup_in() - Return: the namespace that the entry @text of the
+ * directory @dir leads to; NULL: it leads to none. */
+struct tracked *names_lookup_in(const struct names *names, size_t dir,
+				const char *text);
+
 /** names_mounted() - something was mounted over the entry @name of @dir */
 void names_mounted(struct names *names, size_t dir, const char *name,
 		   uint64_t now_us);

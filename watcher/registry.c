@@ -28,6 +28,8 @@ void registry_remove(struct registry *registry, struct tracked *tracked)
 	free(tracked->netns.names);
 	free(tracked->netns.interfaces);
 	free(tracked->netns.addresses);
+	free(tracked->netns.containers);
+	free(tracked->container_facts);
 	free(tracked->last_name);
 	free(tracked);
 }

@@ -15,6 +15,7 @@
 #include "common/holdoff.h"
 #include "common/netns.h"
 
+struct container_fact;
 struct resolution;
 
 #define NSID_NONE (-1)
@@ -34,6 +35,10 @@ struct resolution;
  * @nameless:	it has lost its last name, and nobody was told yet
  * @last_name:	that name, owned; NULL also when there was no memory for it
  * @nameless_since_us: when its last name went; monotonic
+ * @container_facts: whose containers @netns has, in the same order; the array
+ *		is owned, its elements are of containers.c
+ * @containers_due: it is in the list of namespaces whose containers are to be
+ *		put together anew
  * @read_state:	are its interfaces and addresses to be listed?
  * @read_at_us:	with READ_HELD: not before this time; monotonic
  */
@@ -56,6 +61,9 @@ struct tracked {
 	} read_state;
 	uint64_t read_at_us;
 	struct holdoff read_holdoff;
+	struct container_fact **container_facts;
+	bool containers_due;
+	struct tracked *containers_prev, *containers_next;
 	struct tracked *read_prev, *read_next;
 	struct tracked *nsid_prev, *nsid_next;
 	struct tracked *nameless_prev, *nameless_next;

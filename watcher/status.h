@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+struct container;
+
 /**
  * struct watcher_pending - a name that leads to no namespace
  * @dir, @name:	borrowed until the next event
@@ -19,6 +21,20 @@ struct watcher_pending {
 	const char *reason;
 	int error;
 	uint64_t since_us;
+};
+
+/**
+ * struct watcher_pending_container - a container without a namespace
+ * @container, @path: what was told, and the path that should lead to its
+ *		namespace; borrowed until the next event
+ * @reason:	why it has none; static text
+ * @error:	positive errno, or 0
+ */
+struct watcher_pending_container {
+	const struct container *container;
+	const char *path;
+	const char *reason;
+	int error;
 };
 
 /**

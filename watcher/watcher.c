@@ -2,15 +2,17 @@
 /* watcher.c - which network namespaces exist, their names and addresses
  *
  * Puts the parts together: registry.c holds the namespaces, follow.c keeps
- * their names up to date, monitor.c their nsids, interfaces and addresses.
- * These two do not know one another: what one has to ask or tell the other goes
- * through here.
+ * their names up to date, monitor.c their nsids, interfaces and addresses,
+ * containers.c what was told of their containers. These three do not know one
+ * another: what one has to ask or tell another goes through here.
  */
 #include "watcher/watcher.h"
 
 #include "common/util.h"
+#include "watcher/containers.h"
 #include "watcher/follow.h"
 #include "watcher/monitor.h"
+#include "watcher/netns_path.h"
 #include "watcher/registry.h"
 
 /**
@@ -24,6 +26,7 @@ struct watcher {
 	struct registry registry;
 	struct follow *follow;
 	struct monitor *monitor;
+	struct containers *containers;
 	bool host_told;
 	bool settled;
 };
@@ -38,6 +41,7 @@ static void names_changed(struct tracked *tracked, void *user_data)
 	struct watcher *watcher = user_data;
 
 	monitor_added(watcher->monitor, tracked);
+	containers_names_changed(watcher->containers, tracked);
 	tell_changed(watcher, tracked);
 }
 
@@ -47,6 +51,7 @@ static void last_name_gone(struct tracked *tracked, void *user_data)
 
 	watcher->ops.gone(&tracked->netns, watcher->user_data);
 	monitor_gone(watcher->monitor, tracked);
+	containers_gone(watcher->containers, tracked);
 	registry_remove(&watcher->registry, tracked);
 }
 
@@ -68,6 +73,40 @@ static void recheck(struct tracked *tracked, void *user_data)
 
 	follow_recheck(watcher->follow, tracked);
 }
+
+static const char *watched_dir(const char *dir, void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	return follow_watched_dir(watcher->follow, dir);
+}
+
+static struct tracked *find_in(const char *dir, const char *name,
+			       void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	return follow_find_in(watcher->follow, dir, name);
+}
+
+static int resolve_path(const struct netns_path *path, struct resolution *ret,
+			const char **ret_reason, void *user_data)
+{
+	(void)user_data;
+	return netns_path_resolve(path, ret, ret_reason);
+}
+
+static void containers_changed(struct tracked *tracked, void *user_data)
+{
+	tell_changed(user_data, tracked);
+}
+
+static const struct containers_ops containers_ops = {
+	.watched_dir = watched_dir,
+	.find = find_in,
+	.resolve = resolve_path,
+	.changed = containers_changed,
+};
 
 static void addresses_changed(struct tracked *tracked, void *user_data)
 {
@@ -104,8 +143,13 @@ static int open_parts(struct watcher *watcher, struct loop *loop,
 		.max_addresses = config->max_addresses,
 		.buffer_bytes = config->netlink_buffer_bytes,
 	};
-	int r = follow_new(&follow, &follow_ops, watcher, &watcher->follow);
+	int r;
 
+	watcher->containers =
+		containers_new(&watcher->registry, &containers_ops, watcher);
+	if (!watcher->containers)
+		return -ENOMEM;
+	r = follow_new(&follow, &follow_ops, watcher, &watcher->follow);
 	return r < 0 ? r
 		     : monitor_new(&monitor, &monitor_ops, watcher,
 				   &watcher->monitor);
@@ -137,6 +181,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 		return NULL;
 	follow_free(watcher->follow);
 	monitor_free(watcher->monitor);
+	containers_free(watcher->containers);
 	registry_done(&watcher->registry);
 	free(watcher);
 	return NULL;
@@ -152,6 +197,7 @@ bool watcher_step(struct watcher *watcher)
 	}
 	more = follow_step(watcher->follow);
 	more |= monitor_step(watcher->monitor);
+	more |= containers_step(watcher->containers);
 	more |= follow_step_due(watcher->follow);
 	if (!watcher->settled && !follow_scanning(watcher->follow))
 		watcher->settled = true;
@@ -210,6 +256,52 @@ const struct netns *watcher_find_name(const struct watcher *watcher,
 	const struct tracked *tracked = follow_find_name(watcher->follow, name);
 
 	return tracked ? &tracked->netns : NULL;
+}
+
+int watcher_find_path(struct watcher *watcher, const char *path,
+		      struct netns **ret_netns, const char **ret_reason)
+{
+	struct resolution resolution;
+	struct netns_path split;
+	struct tracked *tracked;
+	const char *dir;
+	int r = netns_path_split(path, &split);
+
+	*ret_reason = "is no absolute path of a file";
+	if (r < 0)
+		return r;
+	dir = follow_watched_dir(watcher->follow, split.dir);
+	tracked = dir ? follow_find_in(watcher->follow, dir, split.name) : NULL;
+	if (!tracked) {
+		r = netns_path_resolve(&split, &resolution, ret_reason);
+		if (r < 0)
+			return r;
+		*ret_reason = "is a namespace that has no name in a watched "
+			      "directory";
+		tracked = netns_path_find(&watcher->registry, &resolution);
+	}
+	if (!tracked || !is_there(tracked))
+		return -ESTALE;
+	*ret_netns = &tracked->netns;
+	return 0;
+}
+
+int watcher_tell_containers(struct watcher *watcher, const char *source,
+			    const struct container_told *told, size_t n)
+{
+	return containers_tell(watcher->containers, source, told, n);
+}
+
+size_t watcher_pending_containers(const struct watcher *watcher,
+				  struct watcher_pending_container *ret_pending,
+				  size_t max)
+{
+	return containers_pending(watcher->containers, ret_pending, max);
+}
+
+size_t watcher_container_count(const struct watcher *watcher)
+{
+	return containers_count(watcher->containers);
 }
 
 int watcher_nsid(const struct watcher *watcher, const struct netns *netns)

@@ -11,14 +11,15 @@
 #include "common/mounts.h"
 #include "common/netns.h"
 #include "watcher/status.h"
+#include "watcher/told.h"
 
 struct watcher;
 
 /**
  * struct watcher_ops - what the watcher tells; called from its loop handlers
- * @changed:	@netns is new, or its names, interfaces or addresses are not
- *		what they were. It may be called several times in one batch:
- *		only mark, act in the loop's after-handler.
+ * @changed:	@netns is new, or its names, interfaces, addresses or
+ *		containers are not what they were. It may be called several times
+ *in one batch: only mark, act in the loop's after-handler.
  * @gone:	the last name of @netns went (never called for the host's).
  *		Everything born in the namespace must be closed in this call;
  *		the pointer is invalid afterwards.
@@ -134,6 +135,47 @@ struct netns *watcher_find(struct watcher *watcher, uint64_t netns_id);
  * several directories the first one's; NULL: the name leads to none. */
 const struct netns *watcher_find_name(const struct watcher *watcher,
 				      const char *name);
+
+/**
+ * watcher_find_path() - by a path: of a name, or of a file of nsfs
+ * @path:	absolute
+ * @ret_reason:	static text, on failure
+ *
+ * Return: 0; -ESTALE when it leads to a namespace that berthd does not know;
+ * -EINVAL for what is no absolute path of a file; -errno of resolve_open().
+ */
+int watcher_find_path(struct watcher *watcher, const char *path,
+		      struct netns **ret_netns, const char **ret_reason);
+
+/**
+ * watcher_tell_containers() - somebody tells which containers there are
+ * @source:	who: the path of a file. All that it told before and does not
+ *		tell now is forgotten.
+ * @told:	copied, @n of them; 0: the source tells nothing any more. Each
+ *		has a path, or a pid.
+ *
+ * What is the same as before stays what it is, with the namespace that was
+ * found. @changed is called for each namespace that has other containers now.
+ * Return: 0; -ENOSPC when there are too many of them (CONTAINERS_MAX,
+ * CONTAINERS_BYTES_MAX), and -ENOMEM, with everything as it was.
+ */
+int watcher_tell_containers(struct watcher *watcher, const char *source,
+			    const struct container_told *told, size_t n);
+
+/**
+ * watcher_pending_containers() - lists the containers without a namespace
+ * @ret_pending: the first @max of them; what they point to is borrowed until
+ *the next event
+ *
+ * Return: how many there are in all.
+ */
+size_t watcher_pending_containers(const struct watcher *watcher,
+				  struct watcher_pending_container *ret_pending,
+				  size_t max);
+
+/** watcher_container_count() - Return: how many containers were told of, with
+ * and without a namespace. */
+size_t watcher_container_count(const struct watcher *watcher);
 
 /** watcher_nsid() - Return: the namespace's nsid as seen from the host; -1: it
  * has none yet. */
