@@ -261,7 +261,7 @@ static int gather(const struct containers *containers, const char *key,
 
 	if (!place)
 		return 0;
-	if (gathered->n + place->n > gathered->room) {
+	if (!gathered->list || gathered->n + place->n > gathered->room) {
 		list = reallocarray(gathered->list, gathered->n + place->n,
 				    sizeof(struct container_fact *));
 		if (!list)
@@ -321,7 +321,7 @@ static void exchange(struct containers *containers, struct tracked *tracked,
 		fact->tracked = i < kept ? tracked : NULL;
 		fact->reason = i < kept ? NULL : reason_too_many;
 		fact->error = 0;
-		if (i < kept)
+		if (list && i < kept)
 			list[i] = fact->container;
 	}
 	free(tracked->container_facts);
@@ -413,7 +413,7 @@ static void resolve_failed(struct container_fact *fact, int error,
 static void resolve(struct containers *containers, struct container_fact *fact)
 {
 	const char *reason = NULL;
-	struct resolution resolution;
+	struct resolution resolution = { 0 };
 	struct netns_path path;
 	struct tracked *tracked;
 	char key[KEY_MAX];

@@ -24,8 +24,9 @@ int netns_path_split(const char *path, struct netns_path *ret_path)
 	if (strlen(found) >= sizeof(ret_path->dir) ||
 	    strlen(slash + 1) >= sizeof(ret_path->name))
 		return -ENAMETOOLONG;
-	strcpy(ret_path->dir, found); /* fits, as was checked */
-	strcpy(ret_path->name, slash + 1);
+	/* Both fit, as was checked. */
+	memcpy(ret_path->dir, found, strlen(found) + 1);
+	memcpy(ret_path->name, slash + 1, strlen(slash + 1) + 1);
 	return 0;
 }
 

@@ -18,8 +18,8 @@ struct watcher;
 /**
  * struct watcher_ops - what the watcher tells; called from its loop handlers
  * @changed:	@netns is new, or its names, interfaces, addresses or
- *		containers are not what they were. It may be called several times
- *in one batch: only mark, act in the loop's after-handler.
+ *		containers are not what they were. It may be called several
+ *times in one batch: only mark, act in the loop's after-handler.
  * @gone:	the last name of @netns went (never called for the host's).
  *		Everything born in the namespace must be closed in this call;
  *		the pointer is invalid afterwards.
