@@ -53,6 +53,38 @@ const char *match_netns(const struct match *match, const struct netns *netns)
 	return NULL;
 }
 
+bool match_container_name(const struct match *match,
+			  const struct container *container)
+{
+	return match->n_containers == 0 ||
+	       patterns_match(match->containers, match->n_containers,
+			      container->name);
+}
+
+bool match_pod_namespace(const struct match *match,
+			 const struct container *container)
+{
+	return match->n_pod_namespaces == 0 ||
+	       (*container->pod_namespace &&
+		patterns_match(match->pod_namespaces, match->n_pod_namespaces,
+			       container->pod_namespace));
+}
+
+const struct container *match_container(const struct match *match,
+					const struct netns *netns)
+{
+	for (size_t i = 0; match->on_containers && i < netns->n_containers;
+	     i++) {
+		const struct container *container = netns->containers[i];
+
+		if (selector_matches(&match->labels, container) &&
+		    match_container_name(match, container) &&
+		    match_pod_namespace(match, container))
+			return container;
+	}
+	return NULL;
+}
+
 bool match_interface(const struct match *match, const struct candidate *c)
 {
 	return match->n_interfaces == 0 ||

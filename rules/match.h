@@ -36,6 +36,26 @@ bool match_name_dir(const struct match *match, const struct netns_name *name);
 bool match_name_pattern(const struct match *match,
 			const struct netns_name *name);
 
+/** match_container_name() - does the name of a container match the rule's
+ * patterns? True when the rule has none. */
+bool match_container_name(const struct match *match,
+			  const struct container *container);
+
+/** match_pod_namespace() - does the pod namespace of a container match the
+ * rule's patterns? True when the rule has none; a container without a pod
+ * namespace matches no pattern. */
+bool match_pod_namespace(const struct match *match,
+			 const struct container *container);
+
+/**
+ * match_container() - does a container satisfy all conditions on containers?
+ *
+ * Return: the first one of @netns that does; NULL: none does, or the rule has
+ * no such conditions.
+ */
+const struct container *match_container(const struct match *match,
+					const struct netns *netns);
+
 /** match_interface() - does the interface of an address match the rule's
  * patterns? True when the rule has none. */
 bool match_interface(const struct match *match, const struct candidate *c);

@@ -14,13 +14,22 @@ enum match_key {
 	MATCH_ADDRESS,
 	MATCH_FAMILY,
 	MATCH_SCOPE,
+	MATCH_CONTAINER,
+	MATCH_POD_NAMESPACE,
+	MATCH_LABELS,
 };
 
 static const char *const match_keys[] = {
-	[MATCH_NAMESPACE] = "namespace", [MATCH_DIRECTORY] = "directory",
-	[MATCH_HOST] = "host",		 [MATCH_INTERFACE] = "interface",
-	[MATCH_ADDRESS] = "address",	 [MATCH_FAMILY] = "family",
+	[MATCH_NAMESPACE] = "namespace",
+	[MATCH_DIRECTORY] = "directory",
+	[MATCH_HOST] = "host",
+	[MATCH_INTERFACE] = "interface",
+	[MATCH_ADDRESS] = "address",
+	[MATCH_FAMILY] = "family",
 	[MATCH_SCOPE] = "scope",
+	[MATCH_CONTAINER] = "container",
+	[MATCH_POD_NAMESPACE] = "pod_namespace",
+	[MATCH_LABELS] = "labels",
 };
 
 static void parse_patterns(struct parse *parse, const struct yaml_node *node,
@@ -240,6 +249,106 @@ static void parse_address_conditions(struct parse *parse,
 		fields[MATCH_FAMILY].key || fields[MATCH_SCOPE].key;
 }
 
+#define LABELS_EXPECTED \
+	"a selector such as \"app=web, !canary\", or a mapping of labels"
+
+/* Where in the file @offset bytes into the text of @node are. It is exact for
+ * a text in one line without escapes. */
+static struct yaml_node node_at(const struct yaml_node *node, size_t offset)
+{
+	struct yaml_node at = { .line = node->line, .column = node->column };
+
+	at.column += (unsigned int)offset + (node->plain ? 0 : 1);
+	return at;
+}
+
+static void parse_selector(struct parse *parse, const struct yaml_node *node,
+			   struct match *match)
+{
+	struct selector_problem problem;
+	struct yaml_node at;
+	int r = selector_parse(node->text, &match->labels, &problem);
+
+	if (r == -ENOMEM)
+		(void)parse_oom(parse);
+	if (r != -EINVAL)
+		return;
+	at = node_at(node, problem.offset);
+	(void)parse_error(parse, &at, "labels: %s", problem.message);
+}
+
+static void parse_label(struct parse *parse, const struct yaml_node *key,
+			struct match *match)
+{
+	const struct yaml_node *value = key + 1;
+	int r;
+
+	if (key->kind != NODE_SCALAR || !*key->text) {
+		(void)parse_error(parse, key,
+				  "%s as a key in labels, expected the key of "
+				  "a label",
+				  FOUND(key));
+		return;
+	}
+	if (value->kind != NODE_SCALAR || yaml_node_is_null(value)) {
+		(void)parse_error(parse, value,
+				  "label %s is %s, expected its value",
+				  QUOTE(key->text), FOUND(value));
+		return;
+	}
+	for (size_t i = 0; i < match->labels.n; i++) {
+		if (strcmp(match->labels.list[i].key, key->text) != 0)
+			continue;
+		(void)parse_error(parse, key, "label %s stands twice in labels",
+				  QUOTE(key->text));
+		return;
+	}
+	r = selector_add_equal(&match->labels, key->text, value->text);
+	if (r == -E2BIG)
+		(void)parse_error(parse, key, "labels has more than %u labels",
+				  SELECTOR_REQUIREMENTS_MAX);
+	else if (r < 0)
+		(void)parse_oom(parse);
+}
+
+static void parse_labels(struct parse *parse, const struct yaml_node *node,
+			 struct match *match)
+{
+	if (node->kind == NODE_SCALAR && !yaml_node_is_null(node)) {
+		parse_selector(parse, node, match);
+		return;
+	}
+	if (node->kind != NODE_MAPPING || node->n == 0) {
+		(void)parse_error(parse, node, "labels is %s, expected %s",
+				  node->kind == NODE_MAPPING
+					  ? "an empty mapping"
+					  : FOUND(node),
+				  LABELS_EXPECTED);
+		return;
+	}
+	for (size_t i = 0; i + 1 < node->n && !parse_full(parse); i += 2)
+		parse_label(parse, &node->items[i], match);
+}
+
+static void parse_container_conditions(struct parse *parse,
+				       const struct field *fields,
+				       struct match *match)
+{
+	if (fields[MATCH_CONTAINER].key)
+		parse_patterns(parse, fields[MATCH_CONTAINER].value,
+			       "container", &match->containers,
+			       &match->n_containers);
+	if (fields[MATCH_POD_NAMESPACE].key)
+		parse_patterns(parse, fields[MATCH_POD_NAMESPACE].value,
+			       "pod_namespace", &match->pod_namespaces,
+			       &match->n_pod_namespaces);
+	if (fields[MATCH_LABELS].key)
+		parse_labels(parse, fields[MATCH_LABELS].value, match);
+	match->on_containers = fields[MATCH_CONTAINER].key ||
+			       fields[MATCH_POD_NAMESPACE].key ||
+			       fields[MATCH_LABELS].key;
+}
+
 void parse_match(struct parse *parse, const struct yaml_node *node,
 		 struct match *match)
 {
@@ -258,6 +367,7 @@ void parse_match(struct parse *parse, const struct yaml_node *node,
 		(void)parse_bool(parse, fields[MATCH_HOST].value, "host",
 				 &match->host);
 	parse_address_conditions(parse, fields, match);
+	parse_container_conditions(parse, fields, match);
 	if (match->host && fields[MATCH_DIRECTORY].key &&
 	    !fields[MATCH_NAMESPACE].key)
 		(void)parse_error(

@@ -61,6 +61,8 @@ struct alike {
  * @candidates:	usable addresses; NULL until a rule needs them
  * @groups, @places: see above
  * @netns_name:	the name through which the rule at hand matches
+ * @container:	the container through which it does; NULL: it has no conditions
+ *		on containers
  * @expanded:	the last service made for the listen entry at hand, reusable
  *		when its templates do not differ between listeners
  */
@@ -80,6 +82,7 @@ struct planner {
 	const struct rule *rule;
 	size_t rule_number;
 	const char *netns_name;
+	const struct container *container;
 	struct service *expanded;
 	const char *expanded_refusal;
 };
@@ -492,7 +495,9 @@ static int rule_holds(struct planner *planner, bool *ret_holds)
 
 	*ret_holds = false;
 	planner->netns_name = match_netns(match, planner->netns);
-	if (!planner->netns_name)
+	planner->container = match_container(match, planner->netns);
+	if (!planner->netns_name ||
+	    (match->on_containers && !planner->container))
 		return 0;
 	forget_matched(planner);
 	if (needed && !planner->netns->addresses_known)

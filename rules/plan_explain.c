@@ -7,6 +7,7 @@
 #include "rules/plan.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "common/util.h"
 #include "rules/match.h"
@@ -107,6 +108,118 @@ static void explain_netns(FILE *f, const struct match *match,
 	explain_patterns(f, match, netns);
 }
 
+static void print_containers(FILE *f, const struct container *const *list,
+			     size_t n)
+{
+	for (size_t i = 0; i < n && i < LISTED_MAX; i++)
+		(void)fprintf(f, "%s%s", i ? ", " : "", list[i]->name);
+	if (n > LISTED_MAX)
+		(void)fprintf(f, " and %zu more", n - LISTED_MAX);
+}
+
+/* One condition on containers: of the patterns, or one of the selector. */
+struct container_condition {
+	bool (*holds)(const struct match *match,
+		      const struct container *container);
+	const struct requirement *requirement;
+};
+
+/* Leaves in @list the containers that satisfy the condition. Return: how many;
+ * those that do not are behind them. */
+static size_t filter_containers(const struct match *match,
+				const struct container_condition *condition,
+				const struct container **list, size_t n)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct container *c = list[i];
+
+		if (condition->requirement
+			    ? !requirement_met(condition->requirement, c)
+			    : !condition->holds(match, c))
+			continue;
+		list[i] = list[left];
+		list[left++] = c;
+	}
+	return left;
+}
+
+static size_t filter_labels(FILE *f, const struct match *match,
+			    const struct container **list, size_t n)
+{
+	for (size_t i = 0; i < match->labels.n && n > 0; i++) {
+		const struct container_condition condition = {
+			.requirement = &match->labels.list[i],
+		};
+		size_t left = filter_containers(match, &condition, list, n);
+		_cleanup_free_ char *text = NULL;
+
+		if (left == 0) {
+			text = requirement_fmt(condition.requirement);
+			(void)fprintf(f,
+				      "labels: none meets \"%s\"; looked at ",
+				      text ? text : "?");
+			print_containers(f, list, n);
+		}
+		n = left;
+	}
+	return n;
+}
+
+static size_t filter_patterns(FILE *f, const struct match *match,
+			      const struct container **list, size_t n)
+{
+	static const struct container_condition name = {
+		.holds = match_container_name
+	};
+	static const struct container_condition pod_namespace = {
+		.holds = match_pod_namespace
+	};
+	size_t left = filter_containers(match, &name, list, n);
+
+	if (left == 0) {
+		(void)fputs("container: none matches ", f);
+		print_patterns(f, match->containers, match->n_containers);
+		(void)fputs("; looked at ", f);
+		print_containers(f, list, n);
+		return 0;
+	}
+	n = left;
+	left = filter_containers(match, &pod_namespace, list, n);
+	if (left == 0) {
+		(void)fputs("pod_namespace: none matches ", f);
+		print_patterns(f, match->pod_namespaces,
+			       match->n_pod_namespaces);
+		(void)fputs("; looked at ", f);
+		print_containers(f, list, n);
+	}
+	return left;
+}
+
+/* Does any container satisfy the conditions on containers? Prints the first
+ * condition that none does, of those that satisfy the ones before. Return: 1;
+ * 0; -ENOMEM. */
+static int explain_containers(FILE *f, const struct match *match,
+			      const struct netns *netns)
+{
+	size_t n = netns->n_containers;
+	_cleanup_free_ const struct container **list = NULL;
+
+	if (!match->on_containers)
+		return 1;
+	if (n == 0) {
+		(void)fputs("container: berthd was told of none here", f);
+		return 0;
+	}
+	list = calloc(n, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	memcpy(list, netns->containers, n * sizeof(*list));
+	n = filter_patterns(f, match, list, n);
+	return filter_labels(f, match, list, n) > 0;
+}
+
 static void print_candidates(FILE *f, const struct candidate *list, size_t n)
 {
 	char text[IP_TEXT_MAX];
@@ -205,7 +318,7 @@ static void explain_match(FILE *f, const struct match *match,
 	if (match->n_namespaces == 0) {
 		if (match->n_dirs)
 			(void)fprintf(f, "directory: %s is in it", name);
-		else
+		else if (!match->on_containers)
 			(void)fputs("every namespace matches", f);
 		return;
 	}
@@ -217,6 +330,18 @@ static void explain_match(FILE *f, const struct match *match,
 			      pattern->text);
 		return;
 	}
+}
+
+/* Prints through which container the rule matches. */
+static void print_container(FILE *f, const struct match *match,
+			    const struct netns *netns)
+{
+	const struct container *container = match_container(match, netns);
+	bool alone = !netns->host && !match->n_namespaces && !match->n_dirs;
+
+	if (container)
+		(void)fprintf(f, "%scontainer %s matches", alone ? "" : "; ",
+			      container->name);
 }
 
 /* Says how many addresses were left out, because the writer of the rule
@@ -239,13 +364,18 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 	_cleanup_free_ struct candidate *list = NULL;
 	const char *name = match_netns(match, netns);
 	size_t n = 0;
+	int r;
 
 	if (!name) {
 		explain_netns(f, match, netns);
 		return 0;
 	}
+	r = explain_containers(f, match, netns);
+	if (r <= 0)
+		return r;
 	if (!match->on_addresses) {
 		explain_match(f, match, netns, name);
+		print_container(f, match, netns);
 		if (rule_uses_addresses(rule))
 			print_omitted(f, netns);
 		return 1;
@@ -262,6 +392,7 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 		return 0;
 	}
 	explain_match(f, match, netns, name);
+	print_container(f, match, netns);
 	(void)fprintf(f, "; %zu address%s match%s: ", n, n == 1 ? "" : "es",
 		      n == 1 ? "es" : "");
 	print_candidates(f, list, n);

@@ -10,6 +10,7 @@
 #include "common/listener_spec.h"
 #include "rules/pattern.h"
 #include "rules/rules.h"
+#include "rules/selector.h"
 
 /* bits of struct match: @scopes */
 #define RULE_SCOPE_GLOBAL 1u
@@ -29,6 +30,8 @@ struct address_pattern {
  * @family:	AF_INET, AF_INET6, or AF_UNSPEC for both
  * @scopes:	RULE_SCOPE_*; never 0
  * @on_addresses: one of the four conditions on addresses was given
+ * @on_containers: one of the three conditions on containers was given, which
+ *		are the last three members
  */
 struct match {
 	struct pattern *namespaces;
@@ -43,6 +46,12 @@ struct match {
 	uint8_t family;
 	uint8_t scopes;
 	bool on_addresses;
+	bool on_containers;
+	struct pattern *containers;
+	size_t n_containers;
+	struct pattern *pod_namespaces;
+	size_t n_pod_namespaces;
+	struct selector labels;
 };
 
 /** struct port_range - both ends belong to it */

@@ -61,6 +61,29 @@ static void separate(FILE *f, bool *begun)
 	*begun = true;
 }
 
+static void containers_print(FILE *f, const struct match *match, bool *begun)
+{
+	if (match->n_containers) {
+		separate(f, begun);
+		patterns_print(f, "container", match->containers,
+			       match->n_containers);
+	}
+	if (match->n_pod_namespaces) {
+		separate(f, begun);
+		patterns_print(f, "pod_namespace", match->pod_namespaces,
+			       match->n_pod_namespaces);
+	}
+	for (size_t i = 0; i < match->labels.n; i++) {
+		_cleanup_free_ char *text =
+			requirement_fmt(&match->labels.list[i]);
+
+		if (i == 0)
+			separate(f, begun);
+		(void)fprintf(f, "%s %s", i ? "," : "labels",
+			      text ? text : "?");
+	}
+}
+
 static void match_print(FILE *f, const struct match *match)
 {
 	bool begun = false;
@@ -79,10 +102,11 @@ static void match_print(FILE *f, const struct match *match)
 	for (size_t i = 0; i < match->n_dirs; i++)
 		(void)fprintf(f, "%s %s", i ? "," : "directory",
 			      match->dirs[i]);
-	if (!begun) {
+	if (!begun && !match->on_containers) {
 		separate(f, &begun);
 		(void)fputs("every namespace", f);
 	}
+	containers_print(f, match, &begun);
 	if (match->n_interfaces) {
 		separate(f, &begun);
 		patterns_print(f, "interface", match->interfaces,

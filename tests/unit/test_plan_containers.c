@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_plan_containers.c - rules with conditions on containers */
+#include "plan_fixture.h"
+
+static const struct container_label web_labels[] = {
+	{ "app", "web" },
+	{ "tenant", "blue" },
+	{ "tier", "front" },
+};
+static const struct container_label db_labels[] = {
+	{ "app", "db" },
+	{ "tenant", "../x" },
+};
+static const struct container db = {
+	.name = "db-0",
+	.pod_namespace = "",
+	.labels = db_labels,
+	.n_labels = ARRAY_SIZE(db_labels),
+};
+static const struct container web = {
+	.name = "web-1",
+	.pod_namespace = "shop",
+	.labels = web_labels,
+	.n_labels = ARRAY_SIZE(web_labels),
+};
+static const struct container *both[] = { &db, &web };
+
+static void with_containers(struct fixture *f, size_t n)
+{
+	f->netns.containers = both;
+	f->netns.n_containers = n;
+}
+
+static const struct {
+	const char *match;
+	size_t n_containers;
+	int matches;
+	const char *reason;
+} cases[] = {
+	{ "labels: app=web", 2, 1, "container web-1 matches" },
+	{ "labels: app=web", 1, 0,
+	  "labels: none meets \"app=web\"; looked at db-0" },
+	{ "labels: app=web", 0, 0, "container: berthd was told of none here" },
+	{ "labels: '!canary'", 0, 0,
+	  "container: berthd was told of none here" },
+	{ "labels: '!canary'", 2, 1, "container db-0 matches" },
+	{ "labels: { app: web }, container: 'web-*'", 2, 1,
+	  "container web-1 matches" },
+	/* One container must satisfy all of them. */
+	{ "labels: app=web, container: 'db-*'", 2, 0,
+	  "labels: none meets \"app=web\"; looked at db-0" },
+	{ "labels: 'app=db,tier=front'", 2, 0,
+	  "labels: none meets \"tier=front\"; looked at db-0" },
+	{ "pod_namespace: shop", 2, 1, "container web-1 matches" },
+	{ "pod_namespace: '*'", 1, 0,
+	  "pod_namespace: none matches \"*\"; looked at db-0" },
+	{ "pod_namespace: shop, container: [db-0]", 2, 0,
+	  "pod_namespace: none matches \"shop\"; looked at db-0" },
+	{ "container: [x, y-*]", 2, 0,
+	  "container: none matches \"x\", \"y-*\"; looked at db-0, web-1" },
+	{ "container: ['*', '!db-*']", 2, 1, "container web-1 matches" },
+	{ "namespace: 'b*', container: web-1", 2, 1,
+	  "namespace blue matches \"b*\"; container web-1 matches" },
+	{ "namespace: red, container: web-1", 2, 0,
+	  "namespace: no name of blue matches \"red\"" },
+};
+
+/* plan_make() and plan_explain() agree, and the reason is the right one. */
+static void test_match(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char yaml[TEXT_SIZE], *reason;
+		struct fixture f;
+		int r;
+
+		(void)snprintf(yaml, sizeof(yaml), RULES RULE("r", "%s", ANY80),
+			       cases[i].match);
+		fixture_init(&f, yaml, "/run/netns/blue");
+		with_containers(&f, cases[i].n_containers);
+		r = plan_explain(f.ruleset, 0, &f.netns, &reason);
+		assert_string_equal(reason, cases[i].reason);
+		assert_int_equal(r, cases[i].matches);
+		free(reason);
+		check_plan(&f, 10, cases[i].matches ? "tcp *:80 r\n" : "",
+			   cases[i].match);
+		fixture_done(&f);
+	}
+}
+
+/* The addresses of a namespace are not read for a rule whose conditions on
+ * containers do not hold. */
+static void test_addresses_come_last(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, RULES RULE("r", "labels: app=web", EACH80),
+		     "/run/netns/blue");
+	with_containers(&f, 1);
+	check_plan(&f, 10, "", "another container");
+	with_containers(&f, 2);
+	check_plan(&f, 10, "needs addresses\n", "the container");
+	fixture_done(&f);
+}
+
+static void test_host(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, RULES RULE("r", "labels: app=web", ANY80), "host");
+	with_containers(&f, 2);
+	check_plan(&f, 10, "", "without host: true");
+	fixture_done(&f);
+	fixture_init(&f, RULES RULE("r", "host: true, labels: app=web", ANY80),
+		     "host");
+	with_containers(&f, 2);
+	check_plan(&f, 10, "tcp *:80 r\n", "with host: true");
+	with_containers(&f, 1);
+	check_plan(&f, 10, "", "another container");
+	fixture_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_addresses_come_last),
+		cmocka_unit_test(test_host),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
