@@ -71,8 +71,7 @@ static bool has_unknown_scheme(const char *text)
 	return strstr(text, "://") && scheme_parse(text, NULL) == SCHEME_NONE;
 }
 
-/* The name of a namespace is never an address: ${namespace} and ${interface}
- * can only stand in a path. */
+/* A name is never an address: it can only stand in a path. */
 static bool check_backend(struct parse *parse, const struct yaml_node *node,
 			  const char *text)
 {
@@ -84,13 +83,17 @@ static bool check_backend(struct parse *parse, const struct yaml_node *node,
 	if (uses < 0)
 		return parse_error(parse, node, "to is %s: %s", QUOTE(text),
 				   template_problem);
-	if ((uses & (TEMPLATE_NAMESPACE | TEMPLATE_INTERFACE)) &&
+	if ((uses & ~(TEMPLATE_ADDRESS | TEMPLATE_PORT)) &&
 	    scheme_parse(text, NULL) != SCHEME_UNIX)
-		return parse_error(parse, node,
-				   "to is %s: ${namespace} and ${interface} "
-				   "are names, expected them in a \"unix:\" "
-				   "path only",
-				   QUOTE(text));
+		return parse_error(
+			parse, node,
+			"to is %s: %s are names, expected them in a "
+			"\"unix:\" path only",
+			QUOTE(text),
+			uses & (TEMPLATE_OF_CONTAINER |
+				TEMPLATE_NAMESPACE_GROUP)
+				? "what is of a container, and groups,"
+				: "${namespace} and ${interface}");
 	if (has_unknown_scheme(text))
 		return parse_error(parse, node,
 				   "to is %s, expected tcp://, udp://, sctp:// "

@@ -48,6 +48,61 @@ static void check_template(struct parse *parse, const struct yaml_node *node,
 	listen->uses |= (unsigned int)uses;
 }
 
+/* Has the rule's expression the group? */
+static void check_group(struct parse *parse, const struct yaml_node *node,
+			const struct template_ref *ref,
+			const struct match *match)
+{
+	bool container = ref->use == TEMPLATE_CONTAINER_GROUP;
+
+	if (container ? patterns_have_group(match->containers,
+					    match->n_containers, ref->key)
+		      : patterns_have_group(match->namespaces,
+					    match->n_namespaces, ref->key))
+		return;
+	(void)parse_error(parse, node,
+			  "to is %s: no regular expression in \"%s\" has a "
+			  "group with the name %s",
+			  QUOTE(node->text),
+			  container ? "container" : "namespace",
+			  QUOTE(ref->key));
+}
+
+/* Can the templates be filled in with what the rule's conditions find? */
+static void check_match_template(struct parse *parse,
+				 const struct yaml_node *node,
+				 const struct match *match)
+{
+	const char *rest = node->text;
+	struct template_ref ref;
+	bool said = false;
+
+	while ((rest = template_next(rest, &ref))) {
+		if ((ref.use & TEMPLATE_OF_CONTAINER) &&
+		    !match->on_containers && !said)
+			said = !parse_error(parse, node,
+					    "to is %s: the rule matches "
+					    "without any container; expected "
+					    "\"container\", "
+					    "\"pod_namespace\" or \"labels\" "
+					    "in \"match\"",
+					    QUOTE(node->text));
+		else if (ref.use &
+			 (TEMPLATE_NAMESPACE_GROUP | TEMPLATE_CONTAINER_GROUP))
+			check_group(parse, node, &ref, match);
+	}
+}
+
+static void check_matches(struct parse *parse, const struct yaml_node *node,
+			  const struct match *match)
+{
+	bool list = node->kind == NODE_LIST;
+
+	for (size_t i = 0; i < (list ? node->n : 1); i++)
+		check_match_template(parse, list ? &node->items[i] : node,
+				     match);
+}
+
 static void check_to(struct parse *parse, const struct yaml_node *node,
 		     struct listen *listen)
 {
@@ -83,6 +138,8 @@ static void check_proxy(struct parse *parse, const struct yaml_node *node,
 void parse_join(struct parse *parse, const struct action_nodes *nodes,
 		const struct service *service, struct rule *rule)
 {
+	if (nodes->to)
+		check_matches(parse, nodes->to, &rule->match);
 	for (size_t i = 0; i < rule->n_listens && !parse_full(parse); i++) {
 		struct listen *listen = &rule->listens[i];
 		struct service *joined;

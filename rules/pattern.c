@@ -60,7 +60,8 @@ static int regex_new(const char *text, size_t len, struct regex **ret_regex,
 		return -EINVAL;
 	}
 	if (regex->code) {
-		regex->data = pcre2_match_data_create(1, NULL);
+		regex->data =
+			pcre2_match_data_create_from_pattern(regex->code, NULL);
 		regex->context = pcre2_match_context_create(NULL);
 	}
 	if (!regex->data || !regex->context) {
@@ -210,4 +211,48 @@ bool patterns_match(const struct pattern *patterns, size_t n, const char *name)
 		found = true;
 	}
 	return found;
+}
+
+bool patterns_have_group(const struct pattern *patterns, size_t n,
+			 const char *group)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (patterns[i].kind == PATTERN_REGEX && !patterns[i].negated &&
+		    pcre2_substring_number_from_name(patterns[i].regex->code,
+						     (PCRE2_SPTR)group) !=
+			    PCRE2_ERROR_NOSUBSTRING)
+			return true;
+	}
+	return false;
+}
+
+/* The match data is of the match that was just made. */
+static int regex_group(const struct regex *regex, const char *group,
+		       char *buffer, size_t size)
+{
+	PCRE2_SIZE len = size;
+
+	switch (pcre2_substring_copy_byname(regex->data, (PCRE2_SPTR)group,
+					    (PCRE2_UCHAR *)buffer, &len)) {
+	case 0:
+		return 0;
+	case PCRE2_ERROR_NOMEMORY:
+		return -E2BIG;
+	default:
+		return -ENODATA;
+	}
+}
+
+int patterns_group(const struct pattern *patterns, size_t n, const char *name,
+		   const char *group, char *buffer, size_t size)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (patterns[i].negated || !pattern_matches(&patterns[i], name))
+			continue;
+		return patterns[i].kind == PATTERN_REGEX
+			       ? regex_group(patterns[i].regex, group, buffer,
+					     size)
+			       : -ENODATA;
+	}
+	return -ENODATA;
 }

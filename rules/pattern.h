@@ -48,6 +48,23 @@ void pattern_done(struct pattern *pattern);
 /** pattern_matches() - does it match, '!' aside? Bounded for any name. */
 bool pattern_matches(const struct pattern *pattern, const char *name);
 
+/** patterns_have_group() - Return: has one of the patterns that are not negated
+ * a named group @group? */
+bool patterns_have_group(const struct pattern *patterns, size_t n,
+			 const char *group);
+
+/**
+ * patterns_group() - what a named group matched
+ * @name:	one that patterns_match() takes; the first pattern that matches
+ *		it, and is not negated, is the one whose group is meant
+ * @size:	of @buffer
+ *
+ * Return: 0; -ENODATA when that pattern has no such group, or the group took no
+ * part in the match; -E2BIG when the text does not fit.
+ */
+int patterns_group(const struct pattern *patterns, size_t n, const char *name,
+		   const char *group, char *buffer, size_t size);
+
 /** patterns_match() - one pattern matches, and no negated one does? */
 bool patterns_match(const struct pattern *patterns, size_t n, const char *name);
 

@@ -34,6 +34,10 @@
 
 #define UNSAFE_NAME \
 	"a name that would go into the backend's path holds \"/\" or \"..\""
+#define NO_LABEL                                                        \
+	"the container has no value for a label, or no pod namespace, " \
+	"that the backend's path needs"
+#define NO_GROUP "a named group that the backend's path needs matched nothing"
 #define NO_SOURCE "\"from\" has no address of the backend's family"
 #define LONG_PATH "the backend's path gets too long with the names filled in"
 
@@ -269,6 +273,21 @@ static int add_shadow(struct planner *planner, const struct endpoint *endpoint,
 	return 0;
 }
 
+/* Why template_expand() or backend_parse() failed. */
+static const char *expand_refusal(int error)
+{
+	switch (error) {
+	case -EPERM:
+		return UNSAFE_NAME;
+	case -ENOKEY:
+		return NO_LABEL;
+	case -ENODATA:
+		return NO_GROUP;
+	default:
+		return LONG_PATH;
+	}
+}
+
 /* Puts the values into each backend of @service, which is not shared yet. */
 static int expand_backends(struct service *service,
 			   const struct template_values *values,
@@ -285,7 +304,7 @@ static int expand_backends(struct service *service,
 		if (r == 0)
 			r = backend_parse(buffer, &backend, NULL);
 		if (r < 0) {
-			*ret_refusal = r == -EPERM ? UNSAFE_NAME : LONG_PATH;
+			*ret_refusal = expand_refusal(r);
 			return 0;
 		}
 		if (service->n_from > 0 &&
@@ -314,9 +333,11 @@ static int expand_service(struct planner *planner, const struct listen *listen,
 		.ifname = candidate ? candidate->ifname : "",
 		.addr = endpoint_addr(endpoint),
 		.port = endpoint->port,
+		.container = planner->container,
+		.match = &planner->rule->match,
 	};
 
-	if (planner->expanded && !(listen->uses & ~TEMPLATE_NAMESPACE))
+	if (planner->expanded && !(listen->uses & TEMPLATE_OF_LISTENER))
 		return 0;
 	service_unref(planner->expanded);
 	planner->expanded_refusal = NULL;

@@ -124,6 +124,15 @@ struct container_condition {
 	const struct requirement *requirement;
 };
 
+static bool condition_holds(const struct match *match,
+			    const struct container_condition *condition,
+			    const struct container *container)
+{
+	if (condition->requirement)
+		return requirement_met(condition->requirement, container);
+	return !condition->holds || condition->holds(match, container);
+}
+
 /* Leaves in @list the containers that satisfy the condition. Return: how many;
  * those that do not are behind them. */
 static size_t filter_containers(const struct match *match,
@@ -135,9 +144,7 @@ static size_t filter_containers(const struct match *match,
 	for (size_t i = 0; i < n; i++) {
 		const struct container *c = list[i];
 
-		if (condition->requirement
-			    ? !requirement_met(condition->requirement, c)
-			    : !condition->holds(match, c))
+		if (!condition_holds(match, condition, c))
 			continue;
 		list[i] = list[left];
 		list[left++] = c;

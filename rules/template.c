@@ -1,48 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 /* template.c - ${namespace} and its like in a backend
  *
- * The values are names that a container's owner chose, and the result is a
- * path or an address that a process on the host connects to. A value that
- * could lead out of its directory is refused, never altered.
+ * The values are names and labels that a container's owner chose, and the
+ * result is a path or an address that a process on the host connects to. A
+ * value that could lead out of its directory is refused, never altered.
  */
 #include "rules/template.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/protocol.h"
 #include "common/util.h"
+#include "rules/match.h"
 #include "rules/suggest.h"
 
-static const char *const template_names[] = { "namespace", "interface",
-					      "address", "port" };
+#define SAMPLE "x" /* for what is of a container, while a rule is parsed */
 
-/* The bit of a name of @len bytes, or 0. */
-static int template_use_parse(const char *name, size_t len)
+/** struct template_name - a word, alone or with "." and a key behind it */
+struct template_name {
+	const char *name;
+	enum template_use use;
+	bool has_key;
+};
+
+static const struct template_name template_names[] = {
+	{ "namespace", TEMPLATE_NAMESPACE, false },
+	{ "interface", TEMPLATE_INTERFACE, false },
+	{ "address", TEMPLATE_ADDRESS, false },
+	{ "port", TEMPLATE_PORT, false },
+	{ "container", TEMPLATE_CONTAINER, false },
+	{ "pod_namespace", TEMPLATE_POD_NAMESPACE, false },
+	{ "label", TEMPLATE_LABEL, true },
+	{ "namespace", TEMPLATE_NAMESPACE_GROUP, true },
+	{ "container", TEMPLATE_CONTAINER_GROUP, true },
+};
+
+/* Reads what stands between the braces, @len bytes. Return: is it known? */
+static bool ref_parse(const char *text, size_t len,
+		      struct template_ref *ret_ref)
 {
+	const char *dot = memchr(text, '.', len);
+	size_t name_len = dot ? (size_t)(dot - text) : len;
+	size_t key_len = dot ? len - name_len - 1 : 0;
+
+	if ((dot && key_len == 0) || key_len >= sizeof(ret_ref->key))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(template_names); i++) {
-		if (strlen(template_names[i]) == len &&
-		    memcmp(template_names[i], name, len) == 0)
-			return 1 << i;
+		const struct template_name *known = &template_names[i];
+
+		if (known->has_key != (dot != NULL) ||
+		    strlen(known->name) != name_len ||
+		    memcmp(known->name, text, name_len) != 0)
+			continue;
+		ret_ref->use = known->use;
+		memcpy(ret_ref->key, dot ? dot + 1 : "", key_len);
+		ret_ref->key[key_len] = '\0';
+		return true;
 	}
-	return 0;
+	return false;
 }
 
 static int unknown_name(const char *name, size_t len, char *problem)
 {
-	char found[32];
+	static const char *const words[] = { "namespace", "interface",
+					     "address",	  "port",
+					     "container", "pod_namespace",
+					     "label" };
+	char found[32], word[32];
 	const char *near;
 
 	(void)snprintf(found, sizeof(found), "%.*s", (int)len, name);
-	near = suggest(found, template_names, ARRAY_SIZE(template_names));
-	if (near)
+	(void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(found, "."),
+		       found);
+	near = suggest(word, words, ARRAY_SIZE(words));
+	if (strcmp(found, "label") == 0 || strcmp(found, "label.") == 0)
 		(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
-			       "unknown name ${%s}; did you mean ${%s}?", found,
-			       near);
+			       "${%s} lacks the key of the label, expected "
+			       "${label.KEY}",
+			       found);
+	else if (near)
+		(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
+			       "unknown name ${%s}; did you mean ${%s%s}?",
+			       found, near,
+			       strcmp(near, "label") == 0 ? ".KEY" : "");
 	else
 		(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
 			       "unknown name ${%s}, expected ${namespace}, "
-			       "${interface}, ${address} or ${port}",
+			       "${interface}, ${address}, ${port}, "
+			       "${container}, ${pod_namespace}, ${label.KEY}, "
+			       "${namespace.GROUP} or ${container.GROUP}",
 			       found);
 	return -EINVAL;
 }
@@ -50,7 +98,8 @@ static int unknown_name(const char *name, size_t len, char *problem)
 int template_check(const char *text, char *problem)
 {
 	const char *begin = text, *end;
-	int uses = 0, use;
+	struct template_ref ref;
+	int uses = 0;
 
 	while ((begin = strstr(begin, "${"))) {
 		begin += 2;
@@ -60,14 +109,23 @@ int template_check(const char *text, char *problem)
 				       "\"${\" without \"}\"");
 			return -EINVAL;
 		}
-		use = template_use_parse(begin, (size_t)(end - begin));
-		if (!use)
+		if (!ref_parse(begin, (size_t)(end - begin), &ref))
 			return unknown_name(begin, (size_t)(end - begin),
 					    problem);
-		uses |= use;
+		uses |= (int)ref.use;
 		begin = end + 1;
 	}
 	return uses;
+}
+
+const char *template_next(const char *text, struct template_ref *ret_ref)
+{
+	const char *begin = strstr(text, "${");
+	const char *end = begin ? strchr(begin, '}') : NULL;
+
+	if (!end || !ref_parse(begin + 2, (size_t)(end - begin) - 2, ret_ref))
+		return NULL;
+	return end + 1;
 }
 
 /* Does a path with this name in it stay in the directory that the rule says? */
@@ -77,25 +135,77 @@ static bool name_is_safe(const char *name)
 	       !strstr(name, "..");
 }
 
-/* Writes the value that one ${name} stands for. */
-static int value_fmt(int use, const struct template_values *values,
-		     bool brackets, char *buffer, size_t size)
+static int group_fmt(const struct template_ref *ref,
+		     const struct template_values *values, char *buffer,
+		     size_t size)
 {
-	const char *name = use == TEMPLATE_NAMESPACE ? values->namespace
-						     : values->ifname;
+	const struct match *match = values->match;
+
+	if (ref->use == TEMPLATE_CONTAINER_GROUP)
+		return patterns_group(match->containers, match->n_containers,
+				      values->container->name, ref->key, buffer,
+				      size);
+	return patterns_group(match->namespaces, match->n_namespaces,
+			      values->namespace, ref->key, buffer, size);
+}
+
+/* Writes the name that one reference stands for. */
+static int name_fmt(const struct template_ref *ref,
+		    const struct template_values *values, char *buffer,
+		    size_t size)
+{
+	const struct container *container = values->container;
+	const char *name = NULL;
+	int r;
+
+	if (ref->use == TEMPLATE_NAMESPACE)
+		name = values->namespace;
+	else if (ref->use == TEMPLATE_INTERFACE)
+		name = values->ifname;
+	else if (!values->match)
+		name = SAMPLE;
+	else if (ref->use == TEMPLATE_NAMESPACE_GROUP)
+		return group_fmt(ref, values, buffer, size);
+	else if (!container)
+		return -ENOKEY;
+	else if (ref->use == TEMPLATE_CONTAINER_GROUP)
+		return group_fmt(ref, values, buffer, size);
+	else if (ref->use == TEMPLATE_CONTAINER)
+		name = container->name;
+	else if (ref->use == TEMPLATE_POD_NAMESPACE)
+		name = *container->pod_namespace ? container->pod_namespace
+						 : NULL;
+	else
+		name = container_label(container, ref->key);
+	if (!name)
+		return -ENOKEY;
+	r = snprintf(buffer, size, "%s", name);
+	return (size_t)r < size ? 0 : -E2BIG;
+}
+
+/* Writes the value that one reference stands for. Return: its length, or what
+ * template_expand() says. */
+static int value_fmt(const struct template_ref *ref,
+		     const struct template_values *values, bool brackets,
+		     char *buffer, size_t size)
+{
 	char addr[IP_TEXT_MAX];
 	int n;
 
-	if (use == TEMPLATE_PORT)
+	if (ref->use == TEMPLATE_PORT) {
 		n = snprintf(buffer, size, "%u", values->port);
-	else if (use == TEMPLATE_ADDRESS)
+	} else if (ref->use == TEMPLATE_ADDRESS) {
 		n = snprintf(buffer, size, "%s%s%s", brackets ? "[" : "",
 			     ip_addr_fmt(&values->addr, addr),
 			     brackets ? "]" : "");
-	else if (name_is_safe(name))
-		n = snprintf(buffer, size, "%s", name);
-	else
-		return -EPERM;
+	} else {
+		n = name_fmt(ref, values, buffer, size);
+		if (n < 0)
+			return n;
+		if (!name_is_safe(buffer))
+			return -EPERM;
+		return (int)strlen(buffer);
+	}
 	return (size_t)n < size ? n : -E2BIG;
 }
 
@@ -104,7 +214,8 @@ int template_expand(const char *text, const struct template_values *values,
 {
 	bool ipv6 = values->addr.family == AF_INET6 &&
 		    scheme_parse(text, NULL) != SCHEME_UNIX;
-	const char *begin = text, *end;
+	const char *begin = text;
+	struct template_ref ref;
 	size_t used = 0;
 	int n;
 
@@ -113,16 +224,14 @@ int template_expand(const char *text, const struct template_values *values,
 			bool bare = begin == text ||
 				    (begin[-1] != '[' && begin[-1] != ',');
 
-			end = strchr(begin, '}');
-			n = value_fmt(
-				template_use_parse(begin + 2,
-						   (size_t)(end - begin) - 2),
-				values, /* brackets: */ ipv6 && bare,
-				buffer + used, size - used);
+			begin = template_next(begin, &ref);
+			assert(begin); /* template_check() took the text */
+			n = value_fmt(&ref, values,
+				      /* brackets: */ ipv6 && bare,
+				      buffer + used, size - used);
 			if (n < 0)
 				return n;
 			used += (size_t)n;
-			begin = end + 1;
 			continue;
 		}
 		if (used + 1 >= size)

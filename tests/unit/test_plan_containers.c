@@ -122,12 +122,58 @@ static void test_host(void **state)
 	fixture_done(&f);
 }
 
+#define SOCK(path) TO("r", "%s", ANY80, "'unix:/s/" path "'")
+
+static const struct {
+	const char *match;
+	const char *path;
+	const char *wanted;
+} templates[] = {
+	{ "labels: app=web", "${container}.${pod_namespace}.${label.tier}",
+	  "tcp *:80 r -> unix:/s/web-1.shop.front\n" },
+	{ "container: '/web-(?<n>[0-9]+)/'", "${container.n}/${namespace}",
+	  "tcp *:80 r -> unix:/s/1/blue\n" },
+	{ "namespace: '/(?<a>b)(?<b>x)?(?<rest>.*)/'",
+	  "${namespace.a}-${namespace.rest}", "tcp *:80 r -> unix:/s/b-lue\n" },
+	/* The first pattern that matches counts, and it may have no groups. */
+	{ "namespace: ['/r(?<x>.*)/', '/b(?<x>.*)/']", "${namespace.x}",
+	  "tcp *:80 r -> unix:/s/lue\n" },
+	{ "namespace: ['b*', '/b(?<x>.*)/']", "${namespace.x}",
+	  "tcp *:80 r -> unix:/s/${namespace.x} refused\n" },
+	{ "namespace: '/(?<a>b)(?<b>x)?lue/'", "${namespace.b}",
+	  "tcp *:80 r -> unix:/s/${namespace.b} refused\n" },
+	{ "labels: app=web", "${label.missing}",
+	  "tcp *:80 r -> unix:/s/${label.missing} refused\n" },
+	{ "labels: app=db", "${pod_namespace}",
+	  "tcp *:80 r -> unix:/s/${pod_namespace} refused\n" },
+	/* A label cannot lead out of the directory. */
+	{ "labels: app=db", "${label.tenant}",
+	  "tcp *:80 r -> unix:/s/${label.tenant} refused\n" },
+};
+
+static void test_templates(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(templates); i++) {
+		char yaml[TEXT_SIZE];
+		struct fixture f;
+
+		(void)snprintf(yaml, sizeof(yaml), RULES SOCK("%s"),
+			       templates[i].match, templates[i].path);
+		fixture_init(&f, yaml, "/run/netns/blue");
+		with_containers(&f, 2);
+		check_plan(&f, 10, templates[i].wanted, templates[i].match);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_addresses_come_last),
 		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_templates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
