@@ -9,10 +9,7 @@
  *
  *   event -> SETTLE_US, but at most SETTLE_MAX_US after the first -> refresh
  *
- * A regular file that was created or modified belongs to its writer until the
- * writer closes it, and is not read: half a file may well be valid YAML. Some
- * writers never close the file as far as inotify tells (truncate(2) opens
- * nothing), and others sleep, so this ends after WRITER_PATIENCE_US.
+ * A file that is being written (common/writers.h) is not read.
  *
  * A refresh that fails for a passing cause (descriptors, memory, I/O) is tried
  * again after RETRY_US; until then everything stays as it was.
@@ -29,31 +26,19 @@
  */
 #include <assert.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/dirwatch.h"
 #include "common/mounts.h"
 #include "common/util.h"
+#include "common/writers.h"
 #include "rules/load.h"
 #include "rules/parse.h"
 #include "rules/rule_versions.h"
 
 #define SETTLE_US (15 * USEC_PER_MSEC)
 #define SETTLE_MAX_US (100 * USEC_PER_MSEC)
-#define WRITER_PATIENCE_US (2 * USEC_PER_SEC)
 #define RETRY_US USEC_PER_SEC
 #define MOUNTS_PAUSE_US (100 * USEC_PER_MSEC) /* between looks at the files */
-
-/* How many files are waited for while they are written. Further ones are read
- * at once, and again when they are closed. */
-#define WRITERS_MAX 256
-
-/** struct writer - a file that its writer has not closed yet */
-struct writer {
-	char *name;
-	size_t dir;
-	uint64_t deadline_us;
-};
 
 /**
  * struct rule_store - see the theory above
@@ -76,8 +61,7 @@ struct rule_store {
 	struct ruleset *ruleset;
 	struct rule_versions versions;
 	struct rules_errors dir_problems;
-	struct writer writers[WRITERS_MAX];
-	size_t n_writers;
+	struct writers writers;
 	uint64_t settle_by_us;
 	struct loop_timer *settle;
 	struct loop_timer *late;
@@ -86,51 +70,15 @@ struct rule_store {
 	uint64_t mounts_next_us;
 };
 
-static struct writer *writer_find(struct rule_store *store, size_t dir,
-				  const char *name)
-{
-	for (size_t i = 0; i < store->n_writers; i++) {
-		struct writer *writer = &store->writers[i];
-
-		if (writer->dir == dir && strcmp(writer->name, name) == 0)
-			return writer;
-	}
-	return NULL;
-}
-
-static void writer_remove(struct rule_store *store, struct writer *writer)
-{
-	free(writer->name);
-	*writer = store->writers[--store->n_writers];
-}
-
-static void writer_forget(struct rule_store *store, size_t dir,
-			  const char *name)
-{
-	struct writer *writer = writer_find(store, dir, name);
-
-	if (writer)
-		writer_remove(store, writer);
-}
-
 /* Notes that a file is being written. Return: false when there is no room: the
  * file is then read as it is. */
 static bool writer_note(struct rule_store *store, size_t dir, const char *name)
 {
-	struct writer *writer;
+	uint64_t now_us = loop_now_us(store->loop);
 
-	if (writer_find(store, dir, name))
-		return true;
-	if (store->n_writers >= WRITERS_MAX)
+	if (!writers_note(&store->writers, dir, name, now_us))
 		return false;
-	writer = &store->writers[store->n_writers];
-	writer->name = strdup(name);
-	if (!writer->name)
-		return false;
-	writer->dir = dir;
-	writer->deadline_us = loop_now_us(store->loop) + WRITER_PATIENCE_US;
-	store->n_writers++;
-	loop_timer_set_earlier(store->late, writer->deadline_us);
+	loop_timer_set_earlier(store->late, now_us + WRITERS_PATIENCE_US);
 	return true;
 }
 
@@ -144,17 +92,13 @@ static void schedule(struct rule_store *store)
 		       at < store->settle_by_us ? at : store->settle_by_us);
 }
 
-/* May somebody still write to a file that was just created? A second hard link
- * to a file, a symbolic link and a directory are complete when they appear. */
 static bool may_have_writer(struct rule_store *store, size_t dir,
 			    const char *name)
 {
 	_cleanup_free_ char *path =
 		path_join(dirwatch_path(store->dirwatch, dir), name);
-	struct stat st;
 
-	return path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	       st.st_nlink == 1;
+	return path && writers_may_have(path);
 }
 
 static void dirwatch_event_handler(enum dirwatch_event event, size_t index,
@@ -179,11 +123,11 @@ static void dirwatch_event_handler(enum dirwatch_event event, size_t index,
 	case DIRWATCH_WRITTEN:
 		if (!rule_file)
 			return;
-		writer_forget(store, index, name);
+		writers_forget(&store->writers, index, name);
 		break;
 	case DIRWATCH_MOVED_IN:
 	case DIRWATCH_REMOVED:
-		writer_forget(store, index, name);
+		writers_forget(&store->writers, index, name);
 		break;
 	}
 	schedule(store);
@@ -309,7 +253,7 @@ static int read_sources(struct rule_store *store,
 	for (size_t i = 0; i < sources->n; i++) {
 		const struct rule_source *source = &sources->list[i];
 
-		if (writer_find(store, source->dir, source->name))
+		if (writers_has(&store->writers, source->dir, source->name))
 			continue;
 		r = rule_version_read(store->versions.list[i], source->path);
 		if (r == -ENOMEM)
@@ -388,18 +332,11 @@ static void settle_timer_handler(void *user_data)
 static void late_timer_handler(void *user_data)
 {
 	struct rule_store *store = user_data;
-	uint64_t now = loop_now_us(store->loop);
-	size_t i = 0;
+	uint64_t next_us = writers_expire(&store->writers,
+					  loop_now_us(store->loop), NULL, NULL);
 
-	while (i < store->n_writers) {
-		if (store->writers[i].deadline_us <= now)
-			writer_remove(store, &store->writers[i]);
-		else
-			i++;
-	}
-	for (i = 0; i < store->n_writers; i++)
-		loop_timer_set_earlier(store->late,
-				       store->writers[i].deadline_us);
+	if (next_us)
+		loop_timer_set_earlier(store->late, next_us);
 	refresh_and_tell(store);
 }
 
@@ -510,8 +447,7 @@ struct rule_store *rule_store_free(struct rule_store *store)
 	ruleset_unref(store->ruleset);
 	rule_versions_done(&store->versions);
 	rules_errors_done(&store->dir_problems);
-	while (store->n_writers)
-		writer_remove(store, &store->writers[0]);
+	writers_done(&store->writers);
 	free(store);
 	return NULL;
 }
