@@ -31,6 +31,7 @@
 #include "daemon/config_store.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/by_hand.h"
+#include "daemon/containers_dir.h"
 #include "daemon/control/control.h"
 #include "daemon/ending.h"
 #include "daemon/fd_leave.h"
@@ -59,6 +60,7 @@ struct berthd {
 	struct mounts *mounts;
 	struct rule_store *rules;
 	struct watcher *watcher;
+	struct containers_dir *containers_dir;
 	struct binder *binder;
 	struct reconcile *reconcile;
 	struct consumers *consumers;
@@ -401,6 +403,7 @@ static int reload(uint32_t *ret_changed, void *user_data)
 	struct berthd *berthd = user_data;
 	int r = reload_config(berthd, ret_changed);
 
+	containers_dir_reload(berthd->containers_dir);
 	return r < 0 ? r : rule_store_reload(berthd->rules);
 }
 
@@ -472,7 +475,8 @@ static bool berthd_after(void *user_data)
 
 	if (berthd->ending)
 		return ending_step(berthd->ending);
-	left = watcher_step(berthd->watcher);
+	left = containers_dir_step(berthd->containers_dir);
+	left = watcher_step(berthd->watcher) || left;
 	left = reconcile_step(berthd->reconcile) || left;
 	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
 		left = take_back(berthd);
@@ -665,7 +669,10 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 		return startup_log_watch_error(r, "network namespaces");
 	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
 			  berthd->rules);
-	return 0;
+	r = containers_dir_new(berthd->loop, config->runtime_dir,
+			       berthd->mounts, berthd->watcher,
+			       &berthd->containers_dir);
+	return r < 0 ? startup_log_watch_error(r, "containers") : 0;
 }
 
 static int open_control(struct berthd *berthd, const struct config *config)
@@ -775,6 +782,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	berthd->relay = relay_process_free(berthd->relay);
 	binder_free(berthd->binder);
 	fd_store_free(berthd->store);
+	containers_dir_free(berthd->containers_dir);
 	watcher_free(berthd->watcher);
 	reconcile_free(berthd->reconcile);
 	rule_store_free(berthd->rules);

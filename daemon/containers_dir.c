@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+/* containers_dir.c - the files that tell of containers
+ *
+ * Theory of operation: there may be a file for each of ten thousand containers,
+ * so an event of one file reads that file only. A file is *due* when an event
+ * says that it is another one, and its writer has closed it; due files are read
+ * in slices. A listing of the directory (at the start, after lost events, or
+ * when a link or a directory changed through which files may be reached) makes
+ * all files due.
+ *
+ * The watcher is told what a file says, with the path of the file as the
+ * source. A file with a problem leaves in force what it said before. A file
+ * that is gone says nothing any more.
+ */
+#include "daemon/containers_dir.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Without memory for its table, uthash leaves an element out. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/dirwatch.h"
+#include "common/log.h"
+#include "common/log_teller.h"
+#include "common/util.h"
+#include "common/writers.h"
+#include "daemon/containers_parse.h"
+#include "rules/load.h"
+#include "rules/parse.h"
+#include "watcher/watcher.h"
+
+#define SUFFIX ".json"
+#define DIR_MODE 0755
+#define SUFFIX_LEN (sizeof(SUFFIX) - 1)
+#define SLICE_US (2 * USEC_PER_MSEC)
+#define RETRY_US USEC_PER_SEC
+
+/* As many as there may be namespaces in one directory. */
+#define FILES_MAX 65536u
+
+/* Lines about one file. */
+#define LOG_INTERVAL_US (60 * USEC_PER_SEC)
+#define LOG_BURST 5
+
+/**
+ * struct file - a file in the directory
+ * @due:	it is in the list of files to be read
+ * @n_told:	how many containers it has in force
+ * @errors:	problems of the file as it was last read
+ */
+struct file {
+	bool due;
+	size_t n_told;
+	struct rules_errors errors;
+	struct file *prev, *next;
+	UT_hash_handle hh;
+	char name[];
+};
+
+/**
+ * struct containers_dir - see the theory above
+ * @late:	the timer of writers that take too long, and of retries
+ * @retry:	a file could not be read for a passing cause
+ */
+struct containers_dir {
+	char *path;
+	struct loop *loop;
+	struct watcher *watcher;
+	struct dirwatch *dirwatch;
+	struct file *files;
+	struct file *due;
+	struct writers writers;
+	struct loop_timer *late;
+	struct log_teller *teller;
+	bool retry;
+};
+
+static bool name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len > SUFFIX_LEN &&
+	       strcmp(name + len - SUFFIX_LEN, SUFFIX) == 0;
+}
+
+static void set_due(struct containers_dir *dir, struct file *file, bool due)
+{
+	if (file->due == due)
+		return;
+	file->due = due;
+	if (due)
+		DL_APPEND(dir->due, file);
+	else
+		DL_DELETE(dir->due, file);
+}
+
+static void retry_later(struct containers_dir *dir)
+{
+	dir->retry = true;
+	loop_timer_set_earlier(dir->late, loop_now_us(dir->loop) + RETRY_US);
+}
+
+static struct file *file_get(struct containers_dir *dir, const char *name)
+{
+	size_t len = strlen(name);
+	struct file *file;
+
+	HASH_FIND(hh, dir->files, name, len, file);
+	if (file)
+		return file;
+	if (HASH_COUNT(dir->files) >= FILES_MAX) {
+		if (log_teller_ok(dir->teller, "many"))
+			log_warning("'%s' has more than %u files; ignoring "
+				    "'%s'",
+				    dir->path, FILES_MAX, name);
+		return NULL;
+	}
+	file = calloc(1, sizeof(*file) + len + 1);
+	if (file) {
+		memcpy(file->name, name, len + 1);
+		HASH_ADD_KEYPTR(hh, dir->files, file->name, len, file);
+		if (file->hh.tbl)
+			return file;
+		free(file);
+	}
+	retry_later(dir);
+	return NULL;
+}
+
+static void file_free(struct containers_dir *dir, struct file *file)
+{
+	set_due(dir, file, false);
+	HASH_DEL(dir->files, file);
+	rules_errors_done(&file->errors);
+	free(file);
+}
+
+/* The file @name is another one than before, or gone. */
+static void changed(struct containers_dir *dir, const char *name)
+{
+	struct file *file = file_get(dir, name);
+
+	if (file)
+		set_due(dir, file, true);
+}
+
+/* Makes all files due, those that are not there any more as well. */
+static void list_all(struct containers_dir *dir)
+{
+	DIR *stream = opendir(dir->path);
+	const struct dirent *entry;
+	struct file *file;
+
+	for (file = dir->files; file; file = file->hh.next)
+		set_due(dir, file, true);
+	if (!stream) {
+		if (errno != ENOENT)
+			retry_later(dir);
+		return;
+	}
+	while ((entry = readdir(stream))) {
+		if (name_ok(entry->d_name) &&
+		    !writers_has(&dir->writers, 0, entry->d_name))
+			changed(dir, entry->d_name);
+	}
+	(void)closedir(stream); /* only read from */
+}
+
+/* The file is being written. Return: false when it is to be read as it is. */
+static bool wait_for_writer(struct containers_dir *dir, const char *name)
+{
+	uint64_t now_us = loop_now_us(dir->loop);
+
+	if (!writers_note(&dir->writers, 0, name, now_us))
+		return false;
+	loop_timer_set_earlier(dir->late, now_us + WRITERS_PATIENCE_US);
+	return true;
+}
+
+static bool created_by_writer(struct containers_dir *dir, const char *name)
+{
+	_cleanup_free_ char *path = path_join(dir->path, name);
+
+	return path && writers_may_have(path) && wait_for_writer(dir, name);
+}
+
+static void dirwatch_told(enum dirwatch_event event, size_t index,
+			  const char *name, void *user_data)
+{
+	struct containers_dir *dir = user_data;
+	bool ours = name && name_ok(name);
+
+	(void)index; /* there is one directory */
+	switch (event) {
+	case DIRWATCH_SCAN:
+	case DIRWATCH_GONE:
+		list_all(dir);
+		return;
+	case DIRWATCH_CREATED:
+		if (ours && created_by_writer(dir, name))
+			return;
+		break;
+	case DIRWATCH_MODIFIED:
+		if (!ours || wait_for_writer(dir, name))
+			return;
+		break;
+	case DIRWATCH_WRITTEN:
+		if (!ours)
+			return;
+		writers_forget(&dir->writers, 0, name);
+		break;
+	case DIRWATCH_MOVED_IN:
+	case DIRWATCH_REMOVED:
+		writers_forget(&dir->writers, 0, name);
+		break;
+	}
+	/* Another name may be a link or a directory that files are reached
+	 * through, as "..data" of a ConfigMap volume. */
+	if (ours)
+		changed(dir, name);
+	else
+		list_all(dir);
+}
+
+static void set_errors(struct containers_dir *dir, struct file *file,
+		       const char *path, struct rules_errors *errors)
+{
+	bool same = rules_errors_equal(&file->errors, errors);
+
+	rules_errors_done(&file->errors);
+	file->errors = *errors;
+	*errors = (struct rules_errors){ 0 };
+	for (size_t i = 0; i < file->errors.n && !same; i++) {
+		_cleanup_free_ char *text =
+			rules_error_fmt(&file->errors.list[i]);
+
+		if (log_teller_ok(dir->teller, "%s", file->name))
+			log_error("%s; %s", text ? text : path,
+				  file->n_told ? "what the file said before "
+						 "stays in force"
+					       : "the file is ignored");
+	}
+}
+
+static int tell(struct containers_dir *dir, struct file *file, const char *path,
+		const struct told_list *told, struct rules_errors *errors)
+{
+	int r = watcher_tell_containers(dir->watcher, path, told->list,
+					told->n);
+
+	if (r == 0)
+		file->n_told = told->n;
+	if (r != -ENOSPC)
+		return r;
+	return rules_errors_add(errors, path, 0, 0,
+				"is not in force: berthd was told of too many "
+				"containers");
+}
+
+/* Reads and tells. Return: 0, with @errors or without; -ENOENT; another error
+ * when nothing can be said of the file now. */
+static int load(struct containers_dir *dir, struct file *file, const char *path,
+		struct rules_errors *errors)
+{
+	_cleanup_free_ char *text = NULL;
+	struct told_list told = { 0 };
+	size_t len;
+	int r = rule_text_read(path, &text, &len);
+
+	if (r == -ENOENT || r == -ENOMEM || r == -EMFILE || r == -ENFILE ||
+	    r == -EIO)
+		return r;
+	if (r < 0)
+		return rules_errors_add(errors, path, 0, 0,
+					rule_read_problem(r));
+	r = containers_parse(path, text, len, errors, &told);
+	if (r == -EINVAL)
+		return 0;
+	if (r == 0)
+		r = tell(dir, file, path, &told, errors);
+	told_list_done(&told);
+	return r;
+}
+
+static void file_read(struct containers_dir *dir, struct file *file)
+{
+	_cleanup_free_ char *path = path_join(dir->path, file->name);
+	struct rules_errors errors = { 0 };
+	int r = path ? load(dir, file, path, &errors) : -ENOMEM;
+
+	if (r == -ENOENT)
+		r = watcher_tell_containers(dir->watcher, path, NULL, 0) < 0
+			    ? -ENOMEM
+			    : -ENOENT;
+	if (r == -ENOENT)
+		file_free(dir, file);
+	else if (r < 0)
+		retry_later(dir);
+	else
+		set_errors(dir, file, path, &errors);
+	rules_errors_done(&errors);
+}
+
+/* Reads due files until @deadline_us; monotonic. */
+static bool read_due(struct containers_dir *dir, uint64_t deadline_us)
+{
+	while (dir->due) {
+		struct file *file = dir->due;
+
+		set_due(dir, file, false);
+		file_read(dir, file);
+		if (monotonic_us() >= deadline_us)
+			break;
+	}
+	return dir->due != NULL;
+}
+
+bool containers_dir_step(struct containers_dir *dir)
+{
+	return dir->due && read_due(dir, monotonic_us() + SLICE_US);
+}
+
+static void took_too_long(const char *name, void *user_data)
+{
+	changed(user_data, name);
+}
+
+static void late_handler(void *user_data)
+{
+	struct containers_dir *dir = user_data;
+	uint64_t next_us = writers_expire(&dir->writers, loop_now_us(dir->loop),
+					  took_too_long, dir);
+
+	if (next_us)
+		loop_timer_set_earlier(dir->late, next_us);
+	if (!dir->retry)
+		return;
+	dir->retry = false;
+	list_all(dir);
+}
+
+static int start(struct containers_dir *dir, struct mounts *mounts)
+{
+	int r = loop_timer_new(dir->loop, late_handler, dir, &dir->late);
+
+	if (mkdir(dir->path, DIR_MODE) < 0 && errno != EEXIST)
+		log_warning_errno(errno, "cannot make '%s'; it is awaited",
+				  dir->path);
+	if (r == 0)
+		r = log_teller_new(dir->loop, LOG_INTERVAL_US, LOG_BURST,
+				   &dir->teller);
+	if (r == 0)
+		r = dirwatch_new(dir->loop, DIRWATCH_WRITES, dirwatch_told, dir,
+				 &dir->dirwatch);
+	if (r == 0)
+		r = dirwatch_follow_mounts(dir->dirwatch, mounts);
+	if (r == 0)
+		r = dirwatch_add(dir->dirwatch, dir->path);
+	if (r < 0)
+		return r;
+	(void)read_due(dir, UINT64_MAX); /* leaves none */
+	return 0;
+}
+
+int containers_dir_new(struct loop *loop, const char *runtime_dir,
+		       struct mounts *mounts, struct watcher *watcher,
+		       struct containers_dir **ret_dir)
+{
+	struct containers_dir *dir = calloc(1, sizeof(*dir));
+	int r;
+
+	if (!dir)
+		return -ENOMEM;
+	dir->loop = loop;
+	dir->watcher = watcher;
+	dir->path = path_join(runtime_dir, "containers.d");
+	r = dir->path ? start(dir, mounts) : -ENOMEM;
+	if (r < 0) {
+		containers_dir_free(dir);
+		return r;
+	}
+	*ret_dir = dir;
+	return 0;
+}
+
+struct containers_dir *containers_dir_free(struct containers_dir *dir)
+{
+	struct file *file, *next;
+
+	if (!dir)
+		return NULL;
+	dirwatch_free(dir->dirwatch);
+	loop_timer_free(dir->late);
+	HASH_ITER (hh, dir->files, file, next)
+		file_free(dir, file);
+	writers_done(&dir->writers);
+	(void)log_teller_free(dir->teller); /* is always NULL */
+	free(dir->path);
+	free(dir);
+	return NULL;
+}
+
+void containers_dir_reload(struct containers_dir *dir)
+{
+	list_all(dir);
+}
+
+const char *containers_dir_path(const struct containers_dir *dir)
+{
+	return dir->path;
+}
+
+bool containers_dir_next_problems(const struct containers_dir *dir,
+				  const void **state,
+				  struct containers_file *ret_file)
+{
+	const struct file *file = *state;
+
+	file = file ? file->hh.next : dir->files;
+	while (file && file->errors.n == 0)
+		file = file->hh.next;
+	if (!file)
+		return false;
+	*state = file;
+	*ret_file = (struct containers_file){
+		.path = file->errors.list[0].file,
+		.n_containers = file->n_told,
+		.errors = &file->errors,
+	};
+	return true;
+}
