@@ -60,6 +60,7 @@ struct command {
 
 struct options {
 	const char *runtime_dir;
+	const char *pid;
 	bool json;
 };
 
@@ -140,6 +141,8 @@ static void print_usage(FILE *out)
 		"  --runtime-dir DIR        where berthd has its sockets "
 		"(default " DEFAULT_RUNTIME_DIR ")\n"
 		"  --json                   print JSON instead of a table\n"
+		"  --pid PID                the NAMESPACE is that of a "
+		"process\n"
 		"  --version                print the version\n"
 		"  --help                   print this\n\n"
 		"Exit status: 0 all is well; 1 what was asked for is bad "
@@ -234,6 +237,8 @@ static enum exit_code print_error(const struct client_reply *reply)
 static int judge(const struct command *command, const json_t *reply)
 {
 	const json_t *files = json_object_get(reply, "files");
+	const json_t *container_files =
+		json_object_get(reply, "container_files");
 	const json_t *config = json_object_get(reply, "config");
 	json_t *file;
 	size_t i;
@@ -244,7 +249,8 @@ static int judge(const struct command *command, const json_t *reply)
 		return strcmp(show_text(reply, "state"), "present") != 0;
 	if (command->show != show_check)
 		return 0;
-	if (json_array_size(json_object_get(config, "problems")) > 0)
+	if (json_array_size(json_object_get(config, "problems")) > 0 ||
+	    json_array_size(container_files) > 0)
 		return 1;
 	json_array_foreach (files, i, file) {
 		if (json_array_size(json_object_get(file, "problems")) > 0)
@@ -409,6 +415,25 @@ static enum exit_code run(const struct command *command,
 	return code;
 }
 
+/* --pid stands for the argument. Return: the path of its namespace, allocated;
+ * NULL after a report. */
+static char *pid_argument(const struct command *command, const char *pid)
+{
+	char *path = NULL;
+
+	if (!command->argument || strcmp(command->argument, "NAMESPACE") != 0) {
+		usage_error("--pid has no meaning for", command->name);
+		return NULL;
+	}
+	if (!*pid || pid[strspn(pid, "0123456789")]) {
+		usage_error("--pid is no number:", pid);
+		return NULL;
+	}
+	if (asprintf(&path, "/proc/%s/ns/net", pid) < 0)
+		return NULL;
+	return path;
+}
+
 static enum exit_code run_words(const struct options *options, char **words,
 				int n)
 {
@@ -428,7 +453,12 @@ static enum exit_code run_words(const struct options *options, char **words,
 			return check_json(words + 1, n - 1);
 		return check_run(words + 1, n - 1);
 	}
-	if (n > (command->argument ? 2 : 1)) {
+	if (options->pid && n == 1) {
+		_cleanup_free_ char *path = pid_argument(command, options->pid);
+
+		return path ? run(command, options, path) : EXIT_USAGE;
+	}
+	if (n > (command->argument && !options->pid ? 2 : 1)) {
 		usage_error("unexpected argument", words[n - 1]);
 		return EXIT_USAGE;
 	}
@@ -444,10 +474,16 @@ static enum exit_code run_words(const struct options *options, char **words,
 
 int main(int argc, char **argv)
 {
-	enum { OPTION_RUNTIME_DIR = 256, OPTION_JSON, OPTION_VERSION };
+	enum {
+		OPTION_RUNTIME_DIR = 256,
+		OPTION_JSON,
+		OPTION_PID,
+		OPTION_VERSION
+	};
 	static const struct option long_options[] = {
 		{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
 		{ "json", no_argument, NULL, OPTION_JSON },
+		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -464,6 +500,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_JSON:
 			options.json = true;
+			break;
+		case OPTION_PID:
+			options.pid = optarg;
 			break;
 		case OPTION_VERSION:
 			(void)printf("berthctl %s\n", BERTH_VERSION);

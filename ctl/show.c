@@ -9,8 +9,9 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 
-/* How many addresses stand in a line; --json has them all. */
+/* How many addresses, or containers, stand in a line; --json has them all. */
 #define ADDRESSES_SHOWN 4
+#define CONTAINERS_SHOWN 4
 
 const char *show_text(const json_t *object, const char *key)
 {
@@ -114,6 +115,27 @@ static char *namespace_addresses(const json_t *namespace)
 	return NULL;
 }
 
+/* Writes the names of the first containers into one cell. */
+static char *namespace_containers(const json_t *namespace)
+{
+	const json_t *containers = json_object_get(namespace, "containers");
+	size_t n = json_array_size(containers), size;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < n && i < CONTAINERS_SHOWN; i++)
+		(void)fprintf(f, "%s%s", i > 0 ? " " : "",
+			      show_text(json_array_get(containers, i), "name"));
+	if (n > CONTAINERS_SHOWN)
+		(void)fprintf(f, " and %zu more", n - CONTAINERS_SHOWN);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 void show_cell_number(struct table *table, json_int_t number)
 {
 	table_number(table, (int64_t)number);
@@ -131,6 +153,7 @@ static void namespace_row(struct table *table, const json_t *namespace)
 {
 	_cleanup_free_ char *names = namespace_names(namespace);
 	_cleanup_free_ char *addresses = namespace_addresses(namespace);
+	_cleanup_free_ char *containers = namespace_containers(namespace);
 	const json_t *counts = json_object_get(namespace, "listeners");
 	const json_t *nsid = json_object_get(namespace, "nsid");
 
@@ -145,6 +168,7 @@ static void namespace_row(struct table *table, const json_t *namespace)
 	show_cell_unless_zero(table, show_number(counts, "refused"));
 	show_cell_unless_zero(table,
 			      show_number(namespace, "listeners_omitted"));
+	table_text(table, containers ? containers : "?");
 	table_text(table, addresses ? addresses : "?");
 }
 
@@ -158,6 +182,7 @@ static int show_present(const json_t *array)
 		{ .name = "WAITING", .right = true },
 		{ .name = "REFUSED", .right = true, .optional = true },
 		{ .name = "OMITTED", .right = true, .optional = true },
+		{ .name = "CONTAINERS", .optional = true },
 		{ .name = "ADDRESSES", .optional = true },
 	};
 	_cleanup_free_ const json_t **list = sorted(array, compare_namespaces);
@@ -196,8 +221,30 @@ int show_pending(const json_t *pending)
 	return table_print(table, stdout);
 }
 
+static int show_pending_containers(const json_t *containers)
+{
+	static const struct table_column columns[] = {
+		{ .name = "CONTAINER WITHOUT NAMESPACE" },
+		{ .name = "PATH" },
+		{ .name = "ERROR", .optional = true },
+		{ .name = "REASON" },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *container;
+	size_t i;
+
+	json_array_foreach (containers, i, container) {
+		table_text(table, show_text(container, "name"));
+		table_text(table, show_text(container, "path"));
+		table_text(table, show_text(container, "error"));
+		table_text(table, show_text(container, "reason"));
+	}
+	return table_print(table, stdout);
+}
+
 int show_namespaces(const json_t *reply)
 {
+	const json_t *containers = json_object_get(reply, "pending_containers");
 	const json_t *pending = json_object_get(reply, "pending");
 	const json_t *lingering = json_object_get(reply, "lingering");
 	int r = show_present(json_object_get(reply, "namespaces"));
@@ -205,6 +252,10 @@ int show_namespaces(const json_t *reply)
 	if (r == 0 && json_array_size(pending) > 0) {
 		(void)putchar('\n');
 		r = show_pending(pending);
+	}
+	if (r == 0 && json_array_size(containers) > 0) {
+		(void)putchar('\n');
+		r = show_pending_containers(containers);
 	}
 	if (r == 0 && json_array_size(lingering) > 0) {
 		(void)putchar('\n');

@@ -111,6 +111,11 @@ void show_silent(const json_t *names);
  * Return: how many there are. */
 size_t show_problems(const json_t *files, const char *before);
 
+/** show_container_problems() - of files in containers.d, each in one line
+ * @before:	printed before the first
+ * Return: how many there are. */
+size_t show_container_problems(const json_t *files, const char *before);
+
 /** struct show_attempt - a listener's state, as its members are called */
 struct show_attempt {
 	const char *state;

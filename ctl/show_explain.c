@@ -9,6 +9,17 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 
+/* Prints a member that is not empty. */
+static void print_cell(const char *before, const json_t *object,
+		       const char *key)
+{
+	_cleanup_free_ char *text =
+		text_printable(show_text(object, key), NULL);
+
+	if (!text || *text)
+		(void)printf("%s%s", before, text ? text : "?");
+}
+
 static void print_heading(const json_t *reply)
 {
 	const json_t *namespace = json_object_get(reply, "namespace");
@@ -31,6 +42,35 @@ static void print_heading(const json_t *reply)
 	}
 	(void)printf(", id %" PRIu64 "\n",
 		     (uint64_t)show_number(namespace, "id"));
+}
+
+/* Prints each container in a line, with its labels as selectors write them. */
+static void print_containers(const json_t *reply)
+{
+	const json_t *containers = json_object_get(
+		json_object_get(reply, "namespace"), "containers");
+	json_t *container, *value;
+	const char *key;
+	size_t i;
+
+	json_array_foreach (containers, i, container) {
+		const json_t *labels = json_object_get(container, "labels");
+		bool first = true;
+
+		print_cell("container ", container, "name");
+		print_cell(", pod namespace ", container, "pod_namespace");
+		print_cell(", ", container, "runtime");
+		json_object_foreach ((json_t *)labels, key, value) {
+			_cleanup_free_ char *name = text_printable(key, NULL);
+			_cleanup_free_ char *text =
+				text_printable(json_string_value(value), NULL);
+
+			(void)printf("%s%s=%s", first ? ", labels " : ",",
+				     name ? name : "?", text ? text : "?");
+			first = false;
+		}
+		(void)putchar('\n');
+	}
 }
 
 static int show_verdicts(const json_t *rules)
@@ -168,6 +208,7 @@ static int show_present(const json_t *reply)
 	int r;
 
 	print_heading(reply);
+	print_containers(reply);
 	if (json_array_size(draining) > 0) {
 		(void)putchar('\n');
 		r = show_draining(draining);
@@ -233,8 +274,12 @@ int show_explain(const json_t *reply)
 
 	/* A reader who wonders why an edit has no effect is to see the reason.
 	 */
-	if (r >= 0)
+	if (r >= 0) {
 		(void)show_problems(json_object_get(reply, "files"),
 				    "\nProblems in the rule files:\n");
+		(void)show_container_problems(
+			json_object_get(reply, "container_files"),
+			"\nProblems in the files that tell of containers:\n");
+	}
 	return r;
 }

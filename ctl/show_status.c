@@ -43,6 +43,34 @@ static void print_directories(const json_t *reply)
 	}
 }
 
+static json_int_t count_problems(const json_t *files)
+{
+	json_int_t n = 0;
+	json_t *file;
+	size_t i;
+
+	json_array_foreach (files, i, file)
+		n += (json_int_t)json_array_size(
+			json_object_get(file, "problems"));
+	return n;
+}
+
+static void print_containers(const json_t *reply)
+{
+	json_int_t pending = show_number(reply, "pending_containers");
+	json_int_t problems =
+		count_problems(json_object_get(reply, "container_files"));
+
+	print_label("containers");
+	(void)printf(NUMBER, show_number(reply, "containers"));
+	if (pending > 0)
+		(void)printf(", " NUMBER " without a namespace", pending);
+	if (problems > 0)
+		(void)printf(", " NUMBER " problem%s in their files", problems,
+			     plural(problems));
+	(void)putchar('\n');
+}
+
 static void print_counts(const json_t *reply)
 {
 	const json_t *listeners = json_object_get(reply, "listeners");
@@ -57,6 +85,7 @@ static void print_counts(const json_t *reply)
 	if (!show_flag(reply, "settled"))
 		(void)printf(", still looking at what exists");
 	(void)putchar('\n');
+	print_containers(reply);
 	print_label("listeners");
 	(void)printf(NUMBER " listening, " NUMBER " waiting",
 		     show_number(listeners, "open"),
@@ -64,18 +93,6 @@ static void print_counts(const json_t *reply)
 	if (refused > 0)
 		(void)printf(", " NUMBER " refused", refused);
 	(void)putchar('\n');
-}
-
-static json_int_t count_problems(const json_t *files)
-{
-	json_int_t n = 0;
-	json_t *file;
-	size_t i;
-
-	json_array_foreach (files, i, file)
-		n += (json_int_t)json_array_size(
-			json_object_get(file, "problems"));
-	return n;
 }
 
 static void print_rules(const json_t *reply)
@@ -232,6 +249,31 @@ size_t show_problems(const json_t *files, const char *before)
 	return n;
 }
 
+size_t show_container_problems(const json_t *files, const char *before)
+{
+	json_t *file, *problem;
+	size_t i, j, n = 0;
+
+	json_array_foreach (files, i, file) {
+		const json_t *problems = json_object_get(file, "problems");
+		json_int_t containers = show_number(file, "containers");
+
+		if (n == 0)
+			(void)fputs(before, stdout);
+		n += json_array_size(problems);
+		json_array_foreach (problems, j, problem) {
+			print_problem(problem);
+		}
+		if (containers == 0)
+			continue;
+		print_text(show_text(file, "path"));
+		(void)printf(": what it said before stays in force, of " NUMBER
+			     " container%s\n",
+			     containers, plural(containers));
+	}
+	return n;
+}
+
 size_t show_config_problems(const json_t *config)
 {
 	const json_t *problems = json_object_get(config, "problems");
@@ -253,7 +295,9 @@ int show_check(const json_t *reply)
 	const json_t *files = json_object_get(reply, "files");
 	json_int_t n = (json_int_t)json_array_size(files);
 	size_t problems =
-		show_config_problems(json_object_get(reply, "config"));
+		show_config_problems(json_object_get(reply, "config")) +
+		show_container_problems(
+			json_object_get(reply, "container_files"), "");
 
 	if (show_problems(files, "") + problems > 0)
 		return 1;

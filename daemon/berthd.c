@@ -685,6 +685,7 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.consumers = berthd->consumers,
 		.stats = berthd->stats,
 		.config = berthd->config,
+		.containers_dir = berthd->containers_dir,
 		.reload = reload,
 		.restart_relay = restart_relay,
 		.user_data = berthd,

@@ -40,7 +40,7 @@ _berthctl()
 	local current=${COMP_WORDS[COMP_CWORD]}
 	local previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands='status namespaces listeners connections consumers stats rules check reload restart-relay drain close undrain explain'
-	local options='--runtime-dir --json --version --help'
+	local options='--runtime-dir --json --pid --version --help'
 	local command='' i
 	local -a ask=(berthctl) words=()
 

@@ -36,6 +36,7 @@ static void get_status(struct varlink_call *call, void *user_data)
 		.rules = control->config.rules,
 		.consumers = control->config.consumers,
 		.config = control->config.config,
+		.containers_dir = control->config.containers_dir,
 		.started_us = control->config.started_us,
 	};
 
@@ -94,8 +95,14 @@ static void list_rules(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
 
-	control_rules(call, control->config.rules, control->config.config,
-		      control->config.binder);
+	const struct control_rules from = {
+		.rules = control->config.rules,
+		.config = control->config.config,
+		.containers_dir = control->config.containers_dir,
+		.binder = control->config.binder,
+	};
+
+	control_rules(call, &from);
 }
 
 static void reload_all(struct varlink_call *call, void *user_data)
@@ -147,6 +154,7 @@ static void explain(struct varlink_call *call, void *user_data)
 		.rules = control->config.rules,
 		.reconcile = control->config.reconcile,
 		.consumers = control->config.consumers,
+		.containers_dir = control->config.containers_dir,
 	};
 
 	control_explain(call, &from);

@@ -10,6 +10,7 @@
 struct binder;
 struct config_store;
 struct consumers;
+struct containers_dir;
 struct control;
 struct reconcile;
 struct rule_store;
@@ -32,6 +33,7 @@ struct control_config {
 	struct consumers *consumers;
 	struct stats *stats;
 	const struct config_store *config;
+	const struct containers_dir *containers_dir;
 	int (*reload)(uint32_t *ret_changed, void *user_data);
 	int (*restart_relay)(void *user_data);
 	void *user_data;

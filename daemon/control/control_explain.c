@@ -14,6 +14,7 @@
 #include "daemon/consumers/consumers.h"
 #include "daemon/control/describe.h"
 #include "daemon/control/describe_rules.h"
+#include "daemon/control/describe_told.h"
 #include "daemon/control/find.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
@@ -229,15 +230,16 @@ static json_t *explain_present(const struct control_explain *from,
 	if (reconcile_plan(from->reconcile, netns, &plan) < 0)
 		return NULL;
 	reply = json_pack(
-		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
-		"present", "namespace", explain_namespace(from, netns),
+		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"state", "present", "namespace", explain_namespace(from, netns),
 		"pending", "lingering", "rules",
 		explain_rules(rule_store_ruleset(from->rules), netns),
 		"listeners",
 		explain_specs(from->binder, netns, &plan, monotonic_us()),
 		"draining", explain_draining(from, netns), "shadowed",
 		explain_shadows(&plan), "omitted", json_count(plan.omitted),
-		"files", describe_files(from->rules));
+		"files", describe_files(from->rules), "container_files",
+		describe_container_files(from->containers_dir));
 	plan_done(&plan);
 	return reply;
 }
@@ -248,10 +250,12 @@ static json_t *explain_absent(const struct control_explain *from,
 			      json_t *lingering)
 {
 	return json_pack(
-		"{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:[], s:i, s:o}",
+		"{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:[], s:i, s:o, s:o}",
 		"state", state, "namespace", "pending", pending, "lingering",
 		lingering, "rules", "listeners", "draining", "shadowed",
-		"omitted", 0, "files", describe_files(from->rules));
+		"omitted", 0, "files", describe_files(from->rules),
+		"container_files",
+		describe_container_files(from->containers_dir));
 }
 
 static json_t *explain_lingering(const struct control_explain *from,

@@ -5,6 +5,7 @@
 
 struct binder;
 struct consumers;
+struct containers_dir;
 struct reconcile;
 struct rule_store;
 struct varlink_call;
@@ -17,6 +18,7 @@ struct control_explain {
 	struct rule_store *rules;
 	struct reconcile *reconcile;
 	struct consumers *consumers;
+	const struct containers_dir *containers_dir;
 };
 
 /** control_explain() - replies to @call: why its namespace has the listeners

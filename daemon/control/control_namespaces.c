@@ -5,6 +5,7 @@
 #include "common/util.h"
 #include "daemon/control/absent.h"
 #include "daemon/control/describe.h"
+#include "daemon/control/describe_told.h"
 #include "daemon/control/id_list.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
@@ -99,7 +100,12 @@ void control_namespaces(struct varlink_call *call,
 	}
 	varlink_reply_list(
 		call,
-		json_pack("{s:o, s:o}", "pending_total",
+		json_pack("{s:o, s:o, s:o, s:o}", "pending_containers",
+			  describe_pending_containers(from->watcher),
+			  "pending_containers_total",
+			  json_count(watcher_pending_containers(from->watcher,
+								NULL, 0)),
+			  "pending_total",
 			  json_count(absent_pending_total(list->absent)),
 			  "lingering_total",
 			  json_count(absent_lingering_total(list->absent))),

@@ -10,6 +10,7 @@
 #include "daemon/control/describe.h"
 #include "daemon/control/describe_config.h"
 #include "daemon/control/describe_rules.h"
+#include "daemon/control/describe_told.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
 #include "rules/rules.h"
@@ -119,14 +120,13 @@ static struct rule_list *rule_list_new(struct ruleset *ruleset,
 	return list;
 }
 
-void control_rules(struct varlink_call *call, const struct rule_store *rules,
-		   const struct config_store *config, struct binder *binder)
+void control_rules(struct varlink_call *call, const struct control_rules *from)
 {
 	static const struct varlink_array arrays[] = {
 		{ "rules", rules_next },
 	};
 	struct rule_list *list =
-		rule_list_new(rule_store_ruleset(rules), binder);
+		rule_list_new(rule_store_ruleset(from->rules), from->binder);
 	const struct varlink_list reply = {
 		.arrays = arrays,
 		.n_arrays = ARRAY_SIZE(arrays),
@@ -135,11 +135,14 @@ void control_rules(struct varlink_call *call, const struct rule_store *rules,
 	};
 
 	if (list)
-		varlink_reply_list(call,
-				   json_pack("{s:o, s:o}", "files",
-					     describe_files(rules), "config",
-					     describe_config(config)),
-				   &reply);
+		varlink_reply_list(
+			call,
+			json_pack(
+				"{s:o, s:o, s:o}", "files",
+				describe_files(from->rules), "container_files",
+				describe_container_files(from->containers_dir),
+				"config", describe_config(from->config)),
+			&reply);
 	else
 		varlink_reply(call, NULL);
 }

@@ -7,13 +7,21 @@
 
 struct binder;
 struct config_store;
+struct containers_dir;
 struct rule_store;
 struct varlink_call;
 
+/** struct control_rules - what the list of rules draws from; borrowed */
+struct control_rules {
+	const struct rule_store *rules;
+	const struct config_store *config;
+	const struct containers_dir *containers_dir;
+	struct binder *binder;
+};
+
 /** control_rules() - replies to @call with the rules in force, each with the
  * number of its listeners in @binder */
-void control_rules(struct varlink_call *call, const struct rule_store *rules,
-		   const struct config_store *config, struct binder *binder);
+void control_rules(struct varlink_call *call, const struct control_rules *from);
 
 /**
  * struct control_reload - the outcome of a reload

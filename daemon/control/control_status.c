@@ -8,6 +8,7 @@
 #include "daemon/control/absent.h"
 #include "daemon/control/describe_config.h"
 #include "daemon/control/describe_rules.h"
+#include "daemon/control/describe_told.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
 #include "rules/rules.h"
@@ -101,7 +102,7 @@ static json_t *describe_status(const struct control_status *status)
 	watcher_get_stats(status->watcher, &stats);
 	return json_pack(
 		"{s:s, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:o, s:o}",
+		" s:o, s:o, s:o, s:o, s:o}",
 		"version", BERTH_VERSION, "pid", (int)getpid(), "uptime_us",
 		json_count(monotonic_us() - status->started_us), "settled",
 		watcher_settled(status->watcher), "config",
@@ -109,7 +110,14 @@ static json_t *describe_status(const struct control_status *status)
 		describe_directories(status->watcher), "namespaces",
 		json_count(count_namespaces(status->watcher)), "pending",
 		json_count(watcher_pending_names(status->watcher, NULL, 0)),
-		"listeners", describe_table(status->binder), "rules",
+		"containers",
+		json_count(watcher_container_count(status->watcher)),
+		"pending_containers",
+		json_count(
+			watcher_pending_containers(status->watcher, NULL, 0)),
+		"container_files",
+		describe_container_files(status->containers_dir), "listeners",
+		describe_table(status->binder), "rules",
 		json_count(ruleset_size(rule_store_ruleset(status->rules))),
 		"files", describe_files(status->rules), "consumers",
 		describe_consumers(status->consumers), "events",

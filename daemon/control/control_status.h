@@ -8,6 +8,7 @@
 struct binder;
 struct config_store;
 struct consumers;
+struct containers_dir;
 struct rule_store;
 struct varlink_call;
 struct watcher;
@@ -22,6 +23,7 @@ struct control_status {
 	struct rule_store *rules;
 	struct consumers *consumers;
 	const struct config_store *config;
+	const struct containers_dir *containers_dir;
 	uint64_t started_us;
 };
 

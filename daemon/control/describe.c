@@ -10,6 +10,7 @@
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats_counts.h"
+#include "daemon/control/describe_containers.h"
 #include "daemon/json_build.h"
 #include "watcher/watcher.h"
 
@@ -118,10 +119,12 @@ static json_t *describe_nsid(int nsid)
 json_t *describe_namespace(const struct netns *netns, int nsid,
 			   const struct describe_counts *counts, size_t omitted)
 {
-	return json_pack("{s:o, s:b, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "id",
-			 json_count(netns->id), "host", netns->host, "names",
-			 describe_names(netns), "nsid", describe_nsid(nsid),
-			 "addresses_known", netns->addresses_known, "addresses",
+	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
+			 "id", json_count(netns->id), "host", netns->host,
+			 "names", describe_names(netns), "containers",
+			 describe_containers(netns), "nsid",
+			 describe_nsid(nsid), "addresses_known",
+			 netns->addresses_known, "addresses",
 			 describe_addresses(netns), "addresses_omitted",
 			 json_count(netns->addresses_omitted), "listeners",
 			 describe_counts(counts), "listeners_omitted",

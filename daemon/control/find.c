@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/netns.h"
 #include "common/utf8.h"
 #include "common/util.h"
 #include "daemon/control/varlink.h"
@@ -78,27 +79,81 @@ static bool id_parse(const char *text, uint64_t *ret_id)
 	return errno == 0 && *end == '\0' && end != text;
 }
 
-int find_netns(struct watcher *watcher, const char *text,
-	       struct netns *ret_netns[FIND_MAX], size_t *ret_n)
+/** typedef matcher - does the text mean this namespace? */
+typedef bool (*matcher)(const struct netns *netns, const struct wanted *wanted);
+
+static size_t find_all(struct watcher *watcher, const struct wanted *wanted,
+		       matcher matches, struct netns *ret_netns[FIND_MAX])
 {
-	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
 	struct netns *netns = NULL;
-	uint64_t id;
 	size_t n = 0;
 
-	if (!wanted.plain)
-		return -ENOMEM;
 	while ((netns = watcher_next(watcher, netns))) {
-		if (!netns_matches(netns, &wanted))
+		if (!matches(netns, wanted))
 			continue;
 		if (n < FIND_MAX)
 			ret_netns[n] = netns;
 		n++;
 	}
-	if (n == 0 && id_parse(text, &id)) {
-		ret_netns[0] = watcher_find(watcher, id);
-		n = ret_netns[0] ? 1 : 0;
+	return n;
+}
+
+static bool container_is(const struct container *container,
+			 const struct wanted *wanted)
+{
+	return strcmp(container->name, wanted->text) == 0 ||
+	       path_is(wanted->text, container->pod_namespace,
+		       container->name) ||
+	       (*container->id && strcmp(container->id, wanted->text) == 0);
+}
+
+static bool container_matches(const struct netns *netns,
+			      const struct wanted *wanted)
+{
+	for (size_t i = 0; i < netns->n_containers; i++) {
+		if (container_is(netns->containers[i], wanted))
+			return true;
 	}
+	return false;
+}
+
+static size_t find_id(struct watcher *watcher, const char *text,
+		      struct netns *ret_netns[FIND_MAX])
+{
+	uint64_t id;
+
+	if (!id_parse(text, &id))
+		return 0;
+	ret_netns[0] = watcher_find(watcher, id);
+	return ret_netns[0] ? 1 : 0;
+}
+
+static size_t find_path(struct watcher *watcher, const struct wanted *wanted,
+			struct netns *ret_netns[FIND_MAX])
+{
+	const char *reason;
+
+	return watcher_find_path(watcher, wanted->plain, &ret_netns[0],
+				 &reason) == 0
+		       ? 1
+		       : 0;
+}
+
+int find_netns(struct watcher *watcher, const char *text,
+	       struct netns *ret_netns[FIND_MAX], size_t *ret_n)
+{
+	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
+	size_t n;
+
+	if (!wanted.plain)
+		return -ENOMEM;
+	n = find_all(watcher, &wanted, netns_matches, ret_netns);
+	if (n == 0)
+		n = find_id(watcher, text, ret_netns);
+	if (n == 0)
+		n = find_all(watcher, &wanted, container_matches, ret_netns);
+	if (n == 0)
+		n = find_path(watcher, &wanted, ret_netns);
 	*ret_n = n;
 	return 0;
 }
@@ -147,17 +202,32 @@ int find_lingering(const struct watcher *watcher, const char *text,
 	return 0;
 }
 
-/* Where @text was looked for, in a sentence. Return: allocated, or NULL. */
-static char *absence_text(const struct watcher *watcher, const char *text)
+/* A container with this name that has no namespace. */
+static bool find_pending_container(const struct watcher *watcher,
+				   const char *text,
+				   struct watcher_pending_container *ret)
 {
-	char *message = NULL;
-	size_t size;
-	FILE *f = open_memstream(&message, &size);
+	const struct wanted wanted = { .text = text };
+	size_t n = watcher_pending_containers(watcher, NULL, 0);
+	_cleanup_free_ struct watcher_pending_container *list =
+		calloc(n + 1, sizeof(*list));
+
+	if (!list)
+		return false;
+	n = watcher_pending_containers(watcher, list, n);
+	for (size_t i = 0; i < n; i++) {
+		if (!container_is(list[i].container, &wanted))
+			continue;
+		*ret = list[i];
+		return true;
+	}
+	return false;
+}
+
+static void print_dirs(FILE *f, const struct watcher *watcher)
+{
 	size_t n = watcher_dir_count(watcher);
 
-	if (!f)
-		return NULL;
-	(void)fprintf(f, "no network namespace '%s' in", text);
 	for (size_t i = 0; i < n; i++) {
 		bool exists = false;
 		const char *path = watcher_dir(watcher, i, &exists);
@@ -165,13 +235,43 @@ static char *absence_text(const struct watcher *watcher, const char *text)
 		(void)fprintf(f, "%s %s%s", i > 0 ? "," : "", path,
 			      exists ? "" : " (does not exist)");
 	}
+}
+
+/* Where @text was looked for, in a sentence. Return: allocated, or NULL. */
+static char *absence_text(struct watcher *watcher, const char *text)
+{
+	struct watcher_pending_container pending;
+	struct netns *netns;
+	const char *reason;
+	char *message = NULL;
+	size_t size;
+	FILE *f = open_memstream(&message, &size);
+
+	if (!f)
+		return NULL;
+	if (find_pending_container(watcher, text, &pending)) {
+		(void)fprintf(f,
+			      "container '%s' is in no network namespace: "
+			      "%s (%s)",
+			      text, pending.reason, pending.path);
+	} else if (text[0] == '/' &&
+		   watcher_find_path(watcher, text, &netns, &reason) < 0) {
+		(void)fprintf(f, "'%s' is no network namespace with a name in",
+			      text);
+		print_dirs(f, watcher);
+		(void)fprintf(f, ": %s", reason);
+	} else {
+		(void)fprintf(f, "no network namespace '%s' in", text);
+		print_dirs(f, watcher);
+		(void)fputs(", and no container with that name", f);
+	}
 	if (fclose(f) == 0)
 		return message;
 	free(message);
 	return NULL;
 }
 
-void find_error(struct varlink_call *call, const struct watcher *watcher,
+void find_error(struct varlink_call *call, struct watcher *watcher,
 		const char *text)
 {
 	_cleanup_free_ char *message = absence_text(watcher, text);
@@ -181,15 +281,22 @@ void find_error(struct varlink_call *call, const struct watcher *watcher,
 				message ? json_text(message) : NULL));
 }
 
-/* "directory/name" of the one name that was meant. */
+/* "directory/name" of the one name that was meant, or of the first one. */
 static json_t *describe_candidate(const struct netns *netns,
 				  const struct wanted *wanted)
 {
 	_cleanup_free_ char *path = NULL;
 	const struct netns_name *name = netns->names;
 
-	while (!name_matches(name->dir, name->name, wanted))
-		name++;
+	if (netns->n_names == 0)
+		return json_string("host");
+	for (size_t i = 0; i < netns->n_names; i++) {
+		if (name_matches(netns->names[i].dir, netns->names[i].name,
+				 wanted)) {
+			name = &netns->names[i];
+			break;
+		}
+	}
 	if (asprintf(&path, "%s/%s", name->dir, name->name) < 0) {
 		path = NULL; /* asprintf(3) leaves it undefined */
 		return NULL;

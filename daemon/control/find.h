@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* find.h - namespaces by what people call them
  *
- * A text means "host"; a name; a directory, a slash and a name; or, when
- * nothing has that name, an id.
+ * A text means "host"; a name; a directory, a slash and a name. When nothing
+ * has that name, it means an id; then a container, by its name, its pod
+ * namespace, a slash and its name, or its id; then any path that leads to a
+ * namespace.
  */
 #ifndef DAEMON_CONTROL_FIND_H
 #define DAEMON_CONTROL_FIND_H
@@ -44,7 +46,7 @@ int find_lingering(const struct watcher *watcher, const char *text,
 		   struct watcher_lingering *ret_lingering);
 
 /** find_error() - fails @call: there is no such namespace */
-void find_error(struct varlink_call *call, const struct watcher *watcher,
+void find_error(struct varlink_call *call, struct watcher *watcher,
 		const char *text);
 
 /** find_ambiguous() - fails @call: @text means each of the @n that were found

@@ -81,6 +81,10 @@ class Interface:
         if isinstance(kind, tuple) and kind[0] == "?":
             if value is not None:
                 self.check(value, kind[1], where)
+        elif isinstance(kind, tuple) and kind[0] == "[string]":
+            assert isinstance(value, dict), where
+            for name, element in value.items():
+                self.check(element, kind[1], f"{where}[{name!r}]")
         elif isinstance(kind, tuple):
             assert kind[0] == "[]" and isinstance(value, list), where
             for i, element in enumerate(value):
