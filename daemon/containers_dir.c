@@ -4,9 +4,10 @@
  * Theory of operation: there may be a file for each of ten thousand containers,
  * so an event of one file reads that file only. A file is *due* when an event
  * says that it is another one, and its writer has closed it; due files are read
- * in slices. A listing of the directory (at the start, after lost events, or
- * when a link or a directory changed through which files may be reached) makes
- * all files due.
+ * in slices. A listing of the directory, at the start and after lost events,
+ * makes all files due. An event of another name may be of a link or a directory
+ * that links lead through, as "..data" of a ConfigMap volume: it makes the
+ * files due that are links.
  *
  * The watcher is told what a file says, with the path of the file as the
  * source. A file with a problem leaves in force what it said before. A file
@@ -49,11 +50,13 @@
 /**
  * struct file - a file in the directory
  * @due:	it is in the list of files to be read
+ * @link:	it is a symbolic link
  * @n_told:	how many containers it has in force
  * @errors:	problems of the file as it was last read
  */
 struct file {
 	bool due;
+	bool link;
 	size_t n_told;
 	struct rules_errors errors;
 	struct file *prev, *next;
@@ -63,6 +66,7 @@ struct file {
 
 /**
  * struct containers_dir - see the theory above
+ * @n_links:	how many of @files are symbolic links
  * @late:	the timer of writers that take too long, and of retries
  * @retry:	a file could not be read for a passing cause
  */
@@ -73,6 +77,7 @@ struct containers_dir {
 	struct dirwatch *dirwatch;
 	struct file *files;
 	struct file *due;
+	size_t n_links;
 	struct writers writers;
 	struct loop_timer *late;
 	struct log_teller *teller;
@@ -131,8 +136,18 @@ static struct file *file_get(struct containers_dir *dir, const char *name)
 	return NULL;
 }
 
+static void set_link(struct containers_dir *dir, struct file *file, bool link)
+{
+	if (file->link && !link)
+		dir->n_links--;
+	else if (!file->link && link)
+		dir->n_links++;
+	file->link = link;
+}
+
 static void file_free(struct containers_dir *dir, struct file *file)
 {
+	set_link(dir, file, false);
 	set_due(dir, file, false);
 	HASH_DEL(dir->files, file);
 	rules_errors_done(&file->errors);
@@ -168,6 +183,17 @@ static void list_all(struct containers_dir *dir)
 			changed(dir, entry->d_name);
 	}
 	(void)closedir(stream); /* only read from */
+}
+
+/* Something changed that links may lead through. */
+static void links_changed(struct containers_dir *dir)
+{
+	struct file *file = dir->n_links ? dir->files : NULL;
+
+	for (; file; file = file->hh.next) {
+		if (file->link)
+			set_due(dir, file, true);
+	}
 }
 
 /* The file is being written. Return: false when it is to be read as it is. */
@@ -218,12 +244,10 @@ static void dirwatch_told(enum dirwatch_event event, size_t index,
 		writers_forget(&dir->writers, 0, name);
 		break;
 	}
-	/* Another name may be a link or a directory that files are reached
-	 * through, as "..data" of a ConfigMap volume. */
 	if (ours)
 		changed(dir, name);
 	else
-		list_all(dir);
+		links_changed(dir);
 }
 
 static void set_errors(struct containers_dir *dir, struct file *file,
@@ -286,16 +310,34 @@ static int load(struct containers_dir *dir, struct file *file, const char *path,
 	return r;
 }
 
+/* The file is not there, or leads nowhere: it tells nothing any more. */
+static int untell(struct containers_dir *dir, struct file *file,
+		  const char *path, struct rules_errors *errors)
+{
+	int r = watcher_tell_containers(dir->watcher, path, NULL, 0);
+
+	if (r < 0)
+		return r;
+	file->n_told = 0;
+	if (!file->link)
+		return -ENOENT;
+	return rules_errors_add(errors, path, 0, 0, rule_read_problem(-ENOENT));
+}
+
 static void file_read(struct containers_dir *dir, struct file *file)
 {
 	_cleanup_free_ char *path = path_join(dir->path, file->name);
 	struct rules_errors errors = { 0 };
-	int r = path ? load(dir, file, path, &errors) : -ENOMEM;
+	struct stat st;
+	int r = -ENOMEM;
 
+	if (path) {
+		set_link(dir, file,
+			 lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+		r = load(dir, file, path, &errors);
+	}
 	if (r == -ENOENT)
-		r = watcher_tell_containers(dir->watcher, path, NULL, 0) < 0
-			    ? -ENOMEM
-			    : -ENOENT;
+		r = untell(dir, file, path, &errors);
 	if (r == -ENOENT)
 		file_free(dir, file);
 	else if (r < 0)

@@ -15,6 +15,8 @@
 
 #define DEV_NULL makedev(1, 3)
 
+#define READ_MAX (YAML_TEXT_MAX + (size_t)1)
+
 char *path_join(const char *dir, const char *name)
 {
 	size_t len = strlen(dir);
@@ -175,21 +177,39 @@ void rule_sources_done(struct rule_sources *sources)
 	sources->n_misnamed = 0;
 }
 
-/* Reads up to one byte more than the limit, to know that it is exceeded. */
-static int read_all(int fd, char *buffer, size_t *ret_len)
+/* Makes room for more of a file that grew since its size was asked. */
+static int grow(char **buffer, size_t *room)
 {
-	size_t len = 0;
+	size_t wanted = *room * 2 < READ_MAX ? *room * 2 : READ_MAX;
+	char *grown = realloc(*buffer, wanted);
+
+	if (!grown)
+		return -ENOMEM;
+	*buffer = grown;
+	*room = wanted;
+	return 0;
+}
+
+/* Reads up to one byte more than the limit, to know that it is exceeded. */
+static int read_all(int fd, size_t size, char **buffer, size_t *ret_len)
+{
+	size_t len = 0, room = size < READ_MAX ? size + 1 : READ_MAX;
 	ssize_t n;
 
-	while (len <= YAML_TEXT_MAX) {
-		n = read(fd, buffer + len, YAML_TEXT_MAX + 1 - len);
+	*buffer = malloc(room);
+	if (!*buffer)
+		return -ENOMEM;
+	while (len < READ_MAX) {
+		if (len == room && grow(buffer, &room) < 0)
+			return -ENOMEM;
+		n = read(fd, *buffer + len, room - len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			break;
 		len += (size_t)n;
+		if (len < room)
+			break; /* the end: a regular file gives all it has */
 	}
 	if (len > YAML_TEXT_MAX)
 		return -EFBIG;
@@ -215,10 +235,7 @@ int rule_text_read(const char *path, char **ret_text, size_t *ret_len)
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (S_ISREG(st.st_mode)) {
-		buffer = malloc(YAML_TEXT_MAX + 1);
-		if (!buffer)
-			return -ENOMEM;
-		r = read_all(fd, buffer, ret_len);
+		r = read_all(fd, (size_t)st.st_size, &buffer, ret_len);
 		if (r < 0)
 			return r;
 	} else if (!S_ISCHR(st.st_mode) || st.st_rdev != DEV_NULL) {

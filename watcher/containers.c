@@ -443,6 +443,19 @@ static void resolve(struct containers *containers, struct container_fact *fact)
 		set_due(containers, tracked, true);
 }
 
+/* The watched directory that the path is in, also by links; or NULL. */
+static const char *find_watched_dir(const struct containers *containers,
+				    struct netns_path *path)
+{
+	const struct containers_ops *ops = containers->ops;
+	const char *dir = ops->watched_dir(path->dir, containers->user_data);
+
+	if (dir)
+		return dir;
+	netns_path_follow_links(path);
+	return ops->watched_dir(path->dir, containers->user_data);
+}
+
 /* Gives a new fact its place. */
 static void settle(struct containers *containers, struct container_fact *fact)
 {
@@ -454,7 +467,7 @@ static void settle(struct containers *containers, struct container_fact *fact)
 	int r;
 
 	if (!fact->by_process && netns_path_split(fact->path, &path) == 0)
-		dir = ops->watched_dir(path.dir, containers->user_data);
+		dir = find_watched_dir(containers, &path);
 	fact->watched = dir != NULL;
 	if (!fact->watched) {
 		resolve(containers, fact);

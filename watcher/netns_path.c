@@ -6,28 +6,37 @@
 
 #include "common/util.h"
 
+static int set_text(char *to, size_t size, const char *text, size_t len)
+{
+	if (len >= size)
+		return -ENAMETOOLONG;
+	memcpy(to, text, len);
+	to[len] = '\0';
+	return 0;
+}
+
 int netns_path_split(const char *path, struct netns_path *ret_path)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir = NULL, *real = NULL;
-	const char *found;
+	int r;
 
 	if (path[0] != '/' || !slash[1])
 		return -EINVAL;
-	dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	if (!dir)
-		return -ENOMEM;
-	/* What is no directory yet may be one later: its path stays as it is.
-	 */
-	real = realpath(dir, NULL);
-	found = real ? real : dir;
-	if (strlen(found) >= sizeof(ret_path->dir) ||
-	    strlen(slash + 1) >= sizeof(ret_path->name))
-		return -ENAMETOOLONG;
-	/* Both fit, as was checked. */
-	memcpy(ret_path->dir, found, strlen(found) + 1);
-	memcpy(ret_path->name, slash + 1, strlen(slash + 1) + 1);
-	return 0;
+	r = set_text(ret_path->dir, sizeof(ret_path->dir), path,
+		     slash == path ? 1 : (size_t)(slash - path));
+	if (r < 0)
+		return r;
+	return set_text(ret_path->name, sizeof(ret_path->name), slash + 1,
+			strlen(slash + 1));
+}
+
+void netns_path_follow_links(struct netns_path *path)
+{
+	_cleanup_free_ char *real = realpath(path->dir, NULL);
+
+	if (real)
+		(void)set_text(path->dir, sizeof(path->dir), real,
+			       strlen(real)); /* no longer than PATH_MAX */
 }
 
 int netns_path_resolve(const struct netns_path *path, struct resolution *ret,

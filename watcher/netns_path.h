@@ -17,11 +17,14 @@ struct netns_path {
 /**
  * netns_path_split() - splits an absolute path; both parts are not empty
  *
- * The directory gets its real path, without links, if it exists.
  * Return: 0; -EINVAL for a path that is not absolute or ends in a slash;
  * -ENAMETOOLONG.
  */
 int netns_path_split(const char *path, struct netns_path *ret_path);
+
+/** netns_path_follow_links() - gives the directory its real path, without links,
+ * if it exists */
+void netns_path_follow_links(struct netns_path *path);
 
 /**
  * netns_path_resolve() - which namespace does the path lead to?

@@ -270,6 +270,7 @@ int watcher_find_path(struct watcher *watcher, const char *path,
 	*ret_reason = "is no absolute path of a file";
 	if (r < 0)
 		return r;
+	netns_path_follow_links(&split);
 	dir = follow_watched_dir(watcher->follow, split.dir);
 	tracked = dir ? follow_find_in(watcher->follow, dir, split.name) : NULL;
 	if (!tracked) {
