@@ -103,6 +103,15 @@ static void set_due(struct containers_dir *dir, struct file *file, bool due)
 		DL_DELETE(dir->due, file);
 }
 
+static void set_link(struct containers_dir *dir, struct file *file, bool link)
+{
+	if (file->link && !link)
+		dir->n_links--;
+	else if (!file->link && link)
+		dir->n_links++;
+	file->link = link;
+}
+
 static void retry_later(struct containers_dir *dir)
 {
 	dir->retry = true;
@@ -136,15 +145,6 @@ static struct file *file_get(struct containers_dir *dir, const char *name)
 	return NULL;
 }
 
-static void set_link(struct containers_dir *dir, struct file *file, bool link)
-{
-	if (file->link && !link)
-		dir->n_links--;
-	else if (!file->link && link)
-		dir->n_links++;
-	file->link = link;
-}
-
 static void file_free(struct containers_dir *dir, struct file *file)
 {
 	set_link(dir, file, false);
@@ -154,13 +154,36 @@ static void file_free(struct containers_dir *dir, struct file *file)
 	free(file);
 }
 
+static bool is_link(const struct containers_dir *dir, const char *name)
+{
+	_cleanup_free_ char *path = path_join(dir->path, name);
+	struct stat st;
+
+	return path && lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 /* The file @name is another one than before, or gone. */
 static void changed(struct containers_dir *dir, const char *name)
 {
 	struct file *file = file_get(dir, name);
 
-	if (file)
-		set_due(dir, file, true);
+	if (!file)
+		return;
+	set_link(dir, file, is_link(dir, name));
+	set_due(dir, file, true);
+}
+
+/* The listing has the file. Its type saves a look at each of thousands. */
+static void listed(struct containers_dir *dir, const struct dirent *entry)
+{
+	struct file *file = file_get(dir, entry->d_name);
+
+	if (!file)
+		return;
+	set_link(dir, file,
+		 entry->d_type == DT_UNKNOWN ? is_link(dir, entry->d_name)
+					     : entry->d_type == DT_LNK);
+	set_due(dir, file, true);
 }
 
 /* Makes all files due, those that are not there any more as well. */
@@ -170,8 +193,10 @@ static void list_all(struct containers_dir *dir)
 	const struct dirent *entry;
 	struct file *file;
 
-	for (file = dir->files; file; file = file->hh.next)
+	for (file = dir->files; file; file = file->hh.next) {
+		set_link(dir, file, false); /* unless the listing has it */
 		set_due(dir, file, true);
+	}
 	if (!stream) {
 		if (errno != ENOENT)
 			retry_later(dir);
@@ -180,7 +205,7 @@ static void list_all(struct containers_dir *dir)
 	while ((entry = readdir(stream))) {
 		if (name_ok(entry->d_name) &&
 		    !writers_has(&dir->writers, 0, entry->d_name))
-			changed(dir, entry->d_name);
+			listed(dir, entry);
 	}
 	(void)closedir(stream); /* only read from */
 }
@@ -328,14 +353,8 @@ static void file_read(struct containers_dir *dir, struct file *file)
 {
 	_cleanup_free_ char *path = path_join(dir->path, file->name);
 	struct rules_errors errors = { 0 };
-	struct stat st;
-	int r = -ENOMEM;
+	int r = path ? load(dir, file, path, &errors) : -ENOMEM;
 
-	if (path) {
-		set_link(dir, file,
-			 lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
-		r = load(dir, file, path, &errors);
-	}
 	if (r == -ENOENT)
 		r = untell(dir, file, path, &errors);
 	if (r == -ENOENT)
