@@ -265,7 +265,7 @@ static struct yaml_node node_at(const struct yaml_node *node, size_t offset)
 static void parse_selector(struct parse *parse, const struct yaml_node *node,
 			   struct match *match)
 {
-	struct selector_problem problem;
+	struct selector_problem problem = { 0 };
 	struct yaml_node at;
 	int r = selector_parse(node->text, &match->labels, &problem);
 

@@ -22,8 +22,8 @@ struct netns_path {
  */
 int netns_path_split(const char *path, struct netns_path *ret_path);
 
-/** netns_path_follow_links() - gives the directory its real path, without links,
- * if it exists */
+/** netns_path_follow_links() - gives the directory its real path, without
+ * links, if it exists */
 void netns_path_follow_links(struct netns_path *path);
 
 /**
