@@ -251,7 +251,8 @@ def still(value):
 
 
 @pytest.mark.parametrize("method", LISTS)
-def test_several_replies(connection, method):
+def test_several_replies(connection, berthd, method):
+    berthd.wait_delivered()
     whole = together(list(connection.replies(method)))
     assert still(whole) == still(connection.call(method))
 
