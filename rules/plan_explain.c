@@ -160,13 +160,11 @@ static size_t filter_labels(FILE *f, const struct match *match,
 			.requirement = &match->labels.list[i],
 		};
 		size_t left = filter_containers(match, &condition, list, n);
-		_cleanup_free_ char *text = NULL;
 
 		if (left == 0) {
-			text = requirement_fmt(condition.requirement);
-			(void)fprintf(f,
-				      "labels: none meets \"%s\"; looked at ",
-				      text ? text : "?");
+			(void)fputs("labels: none meets \"", f);
+			requirement_print(f, condition.requirement);
+			(void)fputs("\"; looked at ", f);
 			print_containers(f, list, n);
 		}
 		n = left;

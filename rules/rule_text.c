@@ -74,13 +74,10 @@ static void containers_print(FILE *f, const struct match *match, bool *begun)
 			       match->n_pod_namespaces);
 	}
 	for (size_t i = 0; i < match->labels.n; i++) {
-		_cleanup_free_ char *text =
-			requirement_fmt(&match->labels.list[i]);
-
 		if (i == 0)
 			separate(f, begun);
-		(void)fprintf(f, "%s %s", i ? "," : "labels",
-			      text ? text : "?");
+		(void)fputs(i ? ", " : "labels ", f);
+		requirement_print(f, &match->labels.list[i]);
 	}
 }
 

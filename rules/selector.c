@@ -300,7 +300,7 @@ bool selector_matches(const struct selector *selector,
 	return true;
 }
 
-static void requirement_print(FILE *f, const struct requirement *requirement)
+void requirement_print(FILE *f, const struct requirement *requirement)
 {
 	const char *key = requirement->key;
 
@@ -326,19 +326,4 @@ static void requirement_print(FILE *f, const struct requirement *requirement)
 	for (size_t i = 0; i < requirement->n_values; i++)
 		(void)fprintf(f, "%s%s", i ? "," : "", requirement->values[i]);
 	(void)fputc(')', f);
-}
-
-char *requirement_fmt(const struct requirement *requirement)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	requirement_print(f, requirement);
-	if (fclose(f) == 0)
-		return text;
-	free(text);
-	return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "common/container.h"
 
@@ -73,7 +74,7 @@ bool requirement_met(const struct requirement *requirement,
 bool selector_matches(const struct selector *selector,
 		      const struct container *container);
 
-/** requirement_fmt() - "tier in (front,back)". Return: allocated, or NULL. */
-char *requirement_fmt(const struct requirement *requirement);
+/** requirement_print() - "tier in (front,back)" */
+void requirement_print(FILE *f, const struct requirement *requirement);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,24 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static char *requirement_text(const struct requirement *requirement)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert(f);
+	requirement_print(f, requirement);
+	(void)fclose(f);
+	return text;
+}
+
 static void check_again(const struct requirement *requirement,
 			const struct container *container)
 {
 	struct selector_problem problem;
 	struct selector again = { 0 };
-	char *text = requirement_fmt(requirement);
+	char *text = requirement_text(requirement);
 
 	assert(text && selector_parse(text, &again, &problem) == 0);
 	assert(again.n == 1);

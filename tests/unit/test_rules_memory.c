@@ -87,7 +87,16 @@ static const char *const good =
 	"  listen: [{protocol: tcp, port: 80, address: [10.1.1.1, 10.1.1.2]},\n"
 	"    {protocol: sctp, port: 5, address: all}]\n"
 	"  respond: ack\n"
-	"- {name: c, listen: [{protocol: tcp, port: 80}], handoff: x}\n";
+	"- {name: c, listen: [{protocol: tcp, port: 80}], handoff: x}\n"
+	"- name: d\n"
+	"  match: {labels: 'app=web, tier in (a,b), !x', pod_namespace: s,\n"
+	"    container: '/w(?<n>.*)/'}\n"
+	"  listen: [{protocol: tcp, port: 81}]\n"
+	"  forward: {to: 'unix:/r/${label.app}/${container.n}'}\n"
+	"- name: e\n"
+	"  match: {labels: {app: web, tier: a}}\n"
+	"  listen: [{protocol: tcp, port: 82}]\n"
+	"  respond: ack\n";
 
 static const char *const itself =
 	"rules:\n"
@@ -112,6 +121,15 @@ static struct netns_address address = {
 	.scope = RT_SCOPE_HOST,
 	.ifindex = 1,
 };
+static const struct container_label labels[] = { { "app", "web" },
+						 { "tier", "a" } };
+static const struct container container = {
+	.name = "w1",
+	.pod_namespace = "s",
+	.labels = labels,
+	.n_labels = 2,
+};
+static const struct container *containers[] = { &container };
 static const struct netns netns = {
 	.id = 1,
 	.addresses_known = true,
@@ -121,6 +139,8 @@ static const struct netns netns = {
 	.n_interfaces = 1,
 	.addresses = &address,
 	.n_addresses = 1,
+	.containers = containers,
+	.n_containers = 1,
 };
 
 static int plan_and_explain(const struct ruleset *ruleset)
@@ -131,7 +151,7 @@ static int plan_and_explain(const struct ruleset *ruleset)
 
 	if (r < 0)
 		return r;
-	assert_int_equal(plan.n_specs, 22 + 2 + 1);
+	assert_int_equal(plan.n_specs, 22 + 2 + 1 + 2);
 	assert_int_equal(plan.n_shadows, 1);
 	plan_done(&plan);
 	for (size_t i = 0; i < ruleset_size(ruleset) && r >= 0; i++) {
