@@ -11,7 +11,7 @@
  * READY=1 is said once, when the watcher has seen all that existed at the start
  * and nothing is left to reconcile.
  */
-#include "daemon/berthd.h"
+#include "daemon/berthd_internal.h"
 
 #include <limits.h>
 #include <netinet/in.h>
@@ -23,64 +23,22 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
-#include "binder/binder.h"
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/util.h"
 #include "daemon/config_apply.h"
 #include "daemon/config_store.h"
-#include "daemon/consumers/consumers.h"
-#include "daemon/by_hand.h"
 #include "daemon/containers_dir.h"
 #include "daemon/control/control.h"
 #include "daemon/ending.h"
 #include "daemon/fd_leave.h"
 #include "daemon/fd_store.h"
-#include "daemon/consumers/mint.h"
-#include "daemon/privileges.h"
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
 #include "daemon/runtime_dir.h"
 #include "daemon/startup_log.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/unserved.h"
-#include "rules/rules.h"
-#include "watcher/watcher.h"
-
-/**
- * struct berthd - see the file's head
- * @ending:	NULL: what berthd leaves goes on without it
- * @relays_path: of the file of relay_process
- * @keeps_relay: the relay outlives this berthd
- */
-struct berthd {
-	struct config_store *config;
-	struct loop *loop;
-	struct loop_source *signal_source;
-	struct mounts *mounts;
-	struct rule_store *rules;
-	struct watcher *watcher;
-	struct containers_dir *containers_dir;
-	struct binder *binder;
-	struct reconcile *reconcile;
-	struct consumers *consumers;
-	struct stats *stats;
-	struct relay_process *relay;
-	struct control *control;
-	struct fd_store *store;
-	struct relay_user relay_user;
-	size_t started_nofile;
-	size_t listeners_possible;
-	struct ending *ending;
-	char *socket_dir;
-	char *relays_path;
-	int signal_fd;
-	int lock_fd;
-	bool ready;
-	bool restarts;
-	bool keeps_relay;
-	bool has_sctp;
-};
 
 /* Trying it may load the kernel's module. */
 static bool kernel_has_sctp(void)
@@ -89,284 +47,6 @@ static bool kernel_has_sctp(void)
 		socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
 
 	return fd >= 0;
-}
-
-static int set_stats_rules(struct berthd *berthd)
-{
-	int r = stats_set_rules(berthd->stats,
-				rule_store_ruleset(berthd->rules));
-
-	if (r < 0)
-		log_error_errno(r, "cannot count for the rules in force");
-	return r;
-}
-
-static void set_consumers_rules(struct berthd *berthd)
-{
-	if (consumers_set_rules(berthd->consumers,
-				rule_store_ruleset(berthd->rules)) < 0)
-		log_error("out of memory: a consumer has no socket");
-}
-
-static void rules_changed(void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	startup_log_rules(berthd->rules);
-	(void)set_stats_rules(berthd); /* it counts for the earlier ones */
-	set_consumers_rules(berthd);
-	reconcile_rules_changed(berthd->reconcile);
-}
-
-static void netns_changed(struct netns *netns, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	reconcile_mark(berthd->reconcile, netns);
-}
-
-static void netns_gone(struct netns *netns, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	reconcile_forget(berthd->reconcile, netns->id);
-	fd_store_forget(berthd->store, netns->id);
-	consumers_netns_gone(berthd->consumers, netns->id);
-}
-
-static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	consumers_netns_freed(berthd->consumers, netns_id);
-	log_debug("the kernel freed netns %llu, %llu ms after its last name "
-		  "went",
-		  (unsigned long long)netns_id,
-		  (unsigned long long)(elapsed_us / USEC_PER_MSEC));
-}
-
-static int open_netns(uint64_t netns_id, int *ret_fd, void *user_data)
-{
-	struct berthd *berthd = user_data;
-	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
-	int fd;
-
-	if (!netns)
-		return -ESTALE;
-	if (netns->host) {
-		*ret_fd = -1;
-		return 0;
-	}
-	fd = watcher_open_netns(berthd->watcher, netns);
-	if (fd < 0)
-		return fd;
-	*ret_fd = fd;
-	return 0;
-}
-
-static void listener_opened(struct listener *listener, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	/* The kernel has SCTP now: the others need not wait for their time. */
-	if (protocol_is_sctp(listener->endpoint.protocol) &&
-	    !berthd->has_sctp) {
-		berthd->has_sctp = true;
-		reconcile_mark_all(berthd->reconcile);
-	}
-	consumers_listener_opened(berthd->consumers, listener);
-}
-
-static void listener_changed(struct listener *listener, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	consumers_listener_changed(berthd->consumers, listener);
-}
-
-static void listener_closing(struct listener *listener, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	const struct by_hand_entry *by_hand = by_hand_find(
-		reconcile_by_hand(berthd->reconcile), listener->service->rule,
-		listener->netns_id, &listener->endpoint);
-
-	consumers_listener_closing(berthd->consumers, listener);
-	if (by_hand && by_hand->reset)
-		(void)consumers_end_draining(berthd->consumers, NULL,
-					     listener->id);
-}
-
-/* Also of a namespace that has lost its last name. */
-static const char *label_netns(uint64_t netns_id, void *user_data)
-{
-	const struct berthd *berthd = user_data;
-	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
-
-	return netns ? netns_label(netns)
-		     : watcher_last_name(berthd->watcher, netns_id);
-}
-
-static const char *listener_holder(uint64_t netns_id,
-				   const struct endpoint *endpoint,
-				   void *user_data)
-{
-	struct berthd *berthd = user_data;
-	const char *name =
-		consumers_holder(berthd->consumers, netns_id, endpoint);
-
-	if (name && strcmp(name, SERVICE_RELAY) == 0)
-		return "berth-relay";
-	return name;
-}
-
-static const struct netns *find_netns(uint64_t netns_id, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	return watcher_find(berthd->watcher, netns_id);
-}
-
-static void consumer_released(uint64_t netns_id, void *user_data)
-{
-	struct berthd *berthd = user_data;
-	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
-
-	/* Another endpoint may have waited for that very port. */
-	if (!netns)
-		return;
-	binder_port_freed(berthd->binder, netns_id);
-	reconcile_mark(berthd->reconcile, netns);
-}
-
-static struct listener *find_listener(uint64_t id, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	return binder_find(berthd->binder, id);
-}
-
-static void consumer_counted(const struct consumer_count *count,
-			     void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	stats_counted(berthd->stats, count);
-}
-
-static void consumer_stats_changed(void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	stats_consumers_changed(berthd->stats);
-}
-
-static int consumer_mint(const struct listener *listener,
-			 const struct socket_request *request, int *ret_fd,
-			 uint64_t *ret_netns_id, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	return mint_socket(berthd->watcher, listener, request, ret_fd,
-			   ret_netns_id);
-}
-
-static void consumer_presence(void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	if (!berthd->watcher) /* the first pass is still to come */
-		return;
-	reconcile_mark_all(berthd->reconcile);
-	binder_await_end(berthd->binder);
-}
-
-static bool listener_given(const struct listener *listener, void *user_data)
-{
-	(void)user_data;
-	return consumers_given(listener);
-}
-
-static const char *listener_refusal(const struct listener_spec *spec,
-				    void *user_data)
-{
-	const struct berthd *berthd = user_data;
-	const char *reason = unserved_reason(spec);
-
-	if (!reason &&
-	    consumers_closed(berthd->consumers, spec->service->consumer))
-		return "its consumer is not connected, and is configured with "
-		       "when_absent: close";
-	return reason;
-}
-
-static int consumer_hand_back(struct handed_back *handed_back, int fd,
-			      const char **ret_reason, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	return binder_hand_back(berthd->binder, handed_back, fd, ret_reason);
-}
-
-static void consumer_not_awaited(void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	/* A consumer may end before there is a binder. */
-	if (berthd->binder)
-		binder_await_end(berthd->binder);
-}
-
-static bool listener_awaits(const struct listener *listener, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	/* If it did not come the listeners are to be refused, and so not opened
-	 * before reconcile gets to that. */
-	return fd_store_awaits(berthd->store, listener) ||
-	       consumers_awaits(berthd->consumers,
-				listener->service->consumer) ||
-	       consumers_closed(berthd->consumers, listener->service->consumer);
-}
-
-static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	/* However it ended: what it held of a namespace goes with it. */
-	if (berthd->relay && strcmp(consumer, SERVICE_RELAY) == 0)
-		relay_process_kill(berthd->relay, pid);
-}
-
-/* Only the relays that berthd has started are berth-relay: its user's other
- * processes get nothing. */
-static const char *consumer_refusal(const char *consumer, pid_t pid,
-				    void *user_data)
-{
-	const struct berthd *berthd = user_data;
-
-	if (!berthd->relay || strcmp(consumer, SERVICE_RELAY) != 0 ||
-	    relay_process_has(berthd->relay, pid))
-		return NULL;
-	return "berthd starts berth-relay itself, and did not start this "
-	       "process";
-}
-
-static bool relay_connected(pid_t pid, void *user_data)
-{
-	const struct berthd *berthd = user_data;
-
-	return consumers_connected(berthd->consumers, SERVICE_RELAY, pid);
-}
-
-static int restart_relay(void *user_data)
-{
-	struct berthd *berthd = user_data;
-
-	if (!berthd->relay)
-		return -EOPNOTSUPP;
-	return relay_process_restart(berthd->relay);
 }
 
 static void apply_config(struct berthd *berthd, uint32_t changed)
@@ -522,24 +202,10 @@ static void apply_first(struct berthd *berthd)
 
 static int open_consumers(struct berthd *berthd, const struct config *config)
 {
-	static const struct consumers_ops consumers_ops = {
-		.find_netns = find_netns,
-		.label_netns = label_netns,
-		.find_listener = find_listener,
-		.released = consumer_released,
-		.counted = consumer_counted,
-		.stats_changed = consumer_stats_changed,
-		.mint = consumer_mint,
-		.presence = consumer_presence,
-		.hand_back = consumer_hand_back,
-		.not_awaited = consumer_not_awaited,
-		.lost = consumer_lost,
-		.refusal = consumer_refusal,
-	};
 	char path[PATH_MAX];
 	int r;
 
-	r = consumers_new(berthd->loop, &consumers_ops, berthd,
+	r = consumers_new(berthd->loop, &berthd_consumers_ops, berthd,
 			  &berthd->consumers);
 	if (r == 0)
 		r = stats_new(berthd->loop, berthd->consumers, &berthd->stats);
@@ -562,7 +228,7 @@ static int start_relay(struct berthd *berthd, const struct config *config)
 		.log_level = config->log_level,
 		.user = berthd->relay_user,
 		.orphan_us = config->orphan_timeout_us,
-		.connected = relay_connected,
+		.connected = berthd_relay_connected,
 		.user_data = berthd,
 	};
 	int r;
@@ -592,48 +258,31 @@ static int keep_stats(struct berthd *berthd, const struct config *config)
 
 static int open_rules(struct berthd *berthd, const struct config *config)
 {
-	static const struct rule_store_ops ops = {
-		.changed = rules_changed,
-	};
 	int r;
 
 	r = rule_store_new(berthd->loop,
 			   (const char *const *)config->rules_dirs.list,
-			   config->rules_dirs.n, &ops, berthd, &berthd->rules);
+			   config->rules_dirs.n, &berthd_rule_store_ops, berthd,
+			   &berthd->rules);
 	if (r == 0)
 		r = rule_store_follow_mounts(berthd->rules, berthd->mounts);
 	if (r < 0)
 		return startup_log_watch_error(r, "the rules");
 	startup_log_rules(berthd->rules);
-	set_consumers_rules(berthd);
+	berthd_set_consumers_rules(berthd);
 	r = consumers_open_doors(berthd->consumers, config->runtime_dir);
 	if (r < 0)
 		return log_error_errno(r, "cannot make '%s/consumers'",
 				       config->runtime_dir);
-	r = set_stats_rules(berthd);
+	r = berthd_set_stats_rules(berthd);
 	return r < 0 ? r : keep_stats(berthd, config);
 }
 
 static int open_layers(struct berthd *berthd, const struct config *config)
 {
-	static const struct watcher_ops watcher_ops = {
-		.changed = netns_changed,
-		.gone = netns_gone,
-		.freed = netns_freed,
-	};
-	static const struct binder_ops binder_ops = {
-		.open_netns = open_netns,
-		.opened = listener_opened,
-		.changed = listener_changed,
-		.closing = listener_closing,
-		.holder = listener_holder,
-		.awaits = listener_awaits,
-		.given = listener_given,
-		.label = label_netns,
-	};
 	const struct reconcile_config reconcile_config = {
 		.max_per_netns = config->max_per_netns,
-		.refusal = listener_refusal,
+		.refusal = berthd_listener_refusal,
 		.user_data = berthd,
 	};
 	const struct binder_config binder_config = {
@@ -656,15 +305,15 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 	r = open_rules(berthd, config);
 	if (r < 0)
 		return r;
-	r = binder_new(berthd->loop, &binder_config, &binder_ops, berthd,
+	r = binder_new(berthd->loop, &binder_config, &berthd_binder_ops, berthd,
 		       &berthd->binder);
 	if (r == 0)
 		r = reconcile_new(berthd->loop, &reconcile_config,
 				  &berthd->reconcile);
 	if (r < 0)
 		return log_error_errno(r, "cannot prepare");
-	r = watcher_new(berthd->loop, &watcher_config, &watcher_ops, berthd,
-			&berthd->watcher);
+	r = watcher_new(berthd->loop, &watcher_config, &berthd_watcher_ops,
+			berthd, &berthd->watcher);
 	if (r < 0)
 		return startup_log_watch_error(r, "network namespaces");
 	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
@@ -687,7 +336,7 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.config = berthd->config,
 		.containers_dir = berthd->containers_dir,
 		.reload = reload,
-		.restart_relay = restart_relay,
+		.restart_relay = berthd_restart_relay,
 		.user_data = berthd,
 		.started_us = monotonic_us(),
 	};
