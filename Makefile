@@ -33,12 +33,8 @@ LIB_CFLAGS = -fPIC -fvisibility=hidden
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Every C file of a folder and its rooms belongs to its program, and each tests/*/*.c is a program of its own.
-folders = common watcher rules binder daemon relay ctl lib
-src = $(wildcard $(1)/*.c $(1)/*/*.c)
-berthd_src = $(foreach folder,daemon watcher rules binder common,$(call src,$(folder)))
-relay_src = $(foreach folder,relay lib common,$(call src,$(folder)))
-ctl_src = $(foreach folder,ctl lib common,$(call src,$(folder)))
-all_src = $(sort $(berthd_src) $(relay_src) $(ctl_src))
+folders = common watcher rules binder daemon relay client ctl lib
+src = $(wildcard $(foreach folder,$(1),$(folder)/*.c $(folder)/*/*.c))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -60,9 +56,9 @@ all: $(programs) $(libraries)
 test-programs: all $(unit_programs) $(example)
 all test-programs: ; @:
 
-$(BUILD)/berthd: $(call objects,$(berthd_src))
-$(BUILD)/berth-relay: $(call objects,$(relay_src))
-$(BUILD)/berthctl: $(call objects,$(ctl_src))
+$(BUILD)/berthd: $(call objects,$(call src,daemon watcher rules binder common))
+$(BUILD)/berth-relay: $(call objects,$(call src,relay lib common))
+$(BUILD)/berthctl: $(call objects,$(call src,ctl client lib common))
 $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
 $(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
@@ -94,7 +90,7 @@ $(call objects,$(call src,lib)): OBJECT_CFLAGS = $(LIB_CFLAGS)
 $(BUILD)/libberth.so.0: lib/libberth.map
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(BASE_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=lib/libberth.map -o $@ $(filter %.o,$^) $(LIBS)
-$(BUILD)/berth-test.a: $(call objects,$(filter-out %/main.c,$(all_src)))
+$(BUILD)/berth-test.a: $(call objects,$(filter-out %/main.c,$(call src,$(folders))))
 $(BUILD)/libberth.a $(BUILD)/berth-test.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

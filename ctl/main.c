@@ -14,7 +14,7 @@
 #include "common/utf8.h"
 #include "common/util.h"
 #include "ctl/check.h"
-#include "ctl/client.h"
+#include "client/client.h"
 #include "ctl/exit_code.h"
 #include "ctl/print_json.h"
 #include "ctl/show.h"
@@ -396,6 +396,7 @@ static enum exit_code run(const struct command *command,
 			  const struct options *options, const char *argument)
 {
 	_cleanup_free_ char *path = NULL;
+	struct client_call call = { .method = command->method };
 	struct client *client = NULL;
 	enum exit_code code = EXIT_UNREACHABLE;
 	int r;
@@ -404,8 +405,8 @@ static enum exit_code run(const struct command *command,
 		path = NULL; /* asprintf(3) leaves it undefined */
 		r = -ENOMEM;
 	} else {
-		r = client_call(path, command->method,
-				make_parameters(command, argument), &client);
+		call.parameters = make_parameters(command, argument);
+		r = client_call(path, &call, &client);
 	}
 	if (r == 0)
 		r = read_replies(client, command, options->json, &code);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ctl/json_scan.h"
+#include "client/json_scan.h"
 
 struct table;
 

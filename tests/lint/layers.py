@@ -23,7 +23,8 @@ LAYERS = {
     "relay/tcp": {"common", "relay/core", "relay/backend"},
     "relay/udp": {"common", "relay/core", "relay/backend"},
     "relay/sctp": {"common", "relay/core", "relay/backend"},
-    "ctl": {"common", "lib"},
+    "client": {"common"},
+    "ctl": {"common", "lib", "client"},
     # Built as its copies are, from <berth.h> alone.
     "contrib/consumers/c": set(),
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "ctl/json_scan.h"
+#include "client/json_scan.h"
 
 struct thing {
 	const char *name;

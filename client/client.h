@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client.h - one call to berthd's control socket, and its replies */
-#ifndef CTL_CLIENT_H
-#define CTL_CLIENT_H
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "ctl/json_scan.h"
+#include "client/json_scan.h"
 
 struct client;
+
+/**
+ * struct client_call - one call
+ * @method:	full name
+ * @parameters:	NULL is out of memory
+ * @fd:		of a descriptor that goes along, as a copy; NULL: none does
+ * @deadline_us: of monotonic_us(), for connecting, calling and all replies; 0:
+ *		there is none
+ */
+struct client_call {
+	const char *method;
+	json_t *parameters;
+	const int *fd;
+	uint64_t deadline_us;
+};
 
 /**
  * struct client_reply - one of berthd's answers
@@ -30,20 +46,20 @@ struct client_reply {
 /**
  * client_call() - connects and calls; takes a long answer in several replies
  * @path:	of the socket
- * @method:	full name
- * @parameters:	taken; NULL is out of memory
+ * @call:	what is called; its parameters are taken
  *
- * Blocks, for 30 s without progress at the most.
+ * Blocks, for 30 s without progress at the most, and never beyond the call's
+ * deadline.
  * Return: 0; -ENAMETOOLONG; -ENOMEM; -ETIMEDOUT; -errno of socket(2),
- * connect(2), send(2).
+ * connect(2), sendmsg(2).
  */
-int client_call(const char *path, const char *method, json_t *parameters,
+int client_call(const char *path, const struct client_call *call,
 		struct client **ret_client);
 
 /**
  * client_next() - waits for the next reply
  * @array:	a member of the parameters that is to be left as text, because
- *it may be very long; NULL: none is
+ *		it may be very long; NULL: none is
  * @ret_reply:	the caller calls client_reply_done(), before the next call
  *
  * To be called once, and again after each reply that continues. Blocks as

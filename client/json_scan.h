@@ -5,8 +5,8 @@
  * this takes a tenth. It finds its way through any JSON, and takes some text
  * for JSON that is none. The text is changed, and may be looked at once.
  */
-#ifndef CTL_JSON_SCAN_H
-#define CTL_JSON_SCAN_H
+#ifndef CLIENT_JSON_SCAN_H
+#define CLIENT_JSON_SCAN_H
 
 #include <stddef.h>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* client.c - one call to berthd's control socket, and its replies */
-#include "ctl/client.h"
+#include "client/client.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -9,7 +10,9 @@
 
 #include "common/util.h"
 
-#define TIMEOUT_S 30
+/* Without a deadline: of each step. */
+#define TIMEOUT_MS 30000
+#define MSEC_PER_SEC 1000
 #define READ_MIN (64 * 1024)
 
 /* Of one reply. Lists come in replies of some kilobytes; the longest reply is
@@ -18,77 +21,146 @@
 
 /**
  * struct client - one connection
+ * @deadline_us: as in the call
  * @text:	@len bytes that were read, of which @begin belong to earlier
  *		replies
  */
 struct client {
 	int fd;
+	uint64_t deadline_us;
 	char *text;
 	size_t begin;
 	size_t len;
 	size_t capacity;
 };
 
-static int client_connect(const char *path, int *ret_fd)
+/* How long a step may wait, in milliseconds; 0: the deadline is over. */
+static int time_left_ms(uint64_t deadline_us)
+{
+	uint64_t now = monotonic_us(), left_ms;
+
+	if (!deadline_us)
+		return TIMEOUT_MS;
+	if (now >= deadline_us)
+		return 0;
+	left_ms = (deadline_us - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
+	return left_ms < TIMEOUT_MS ? (int)left_ms : TIMEOUT_MS;
+}
+
+/* Waits until the socket may be ready for @events. A message that comes byte
+ * by byte makes every step short, so the deadline is asked before each. */
+static int client_wait(const struct client *client, short events)
+{
+	struct pollfd pollfd = { .fd = client->fd, .events = events };
+
+	for (;;) {
+		int left_ms = time_left_ms(client->deadline_us), n;
+
+		if (left_ms == 0)
+			return -ETIMEDOUT;
+		n = poll(&pollfd, 1, left_ms);
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0 && !client->deadline_us)
+			return -ETIMEDOUT;
+	}
+}
+
+/* poll(2) tells nothing about a full backlog, so connect(2) itself waits. */
+static int client_connect(struct client *client, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval timeout = { .tv_sec = TIMEOUT_S };
-	_cleanup_close_ int fd = -1;
+	int left_ms = time_left_ms(client->deadline_us);
+	struct timeval timeout = { .tv_sec = left_ms / MSEC_PER_SEC,
+				   .tv_usec = left_ms % MSEC_PER_SEC *
+					      (int)USEC_PER_MSEC };
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
+	if (left_ms == 0) /* to the kernel 0 is without end */
+		return -ETIMEDOUT;
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (client->fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) <
-		    0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) <
-		    0)
+	if (setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+		       sizeof(timeout)) < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+	if (connect(client->fd, (const struct sockaddr *)&address,
+		    sizeof(address)) < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
-	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
+/* The descriptor goes with the message's first bytes. */
+static ssize_t send_some(int socket_fd, const char *text, size_t len,
+			 const int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char buffer[CMSG_SPACE(sizeof(int))];
+	} control = { .buffer = { 0 } };
+	struct iovec part = { .iov_base = (void *)text, .iov_len = len };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd) {
+		message.msg_control = control.buffer;
+		message.msg_controllen = sizeof(control.buffer);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(*fd));
+		memcpy(CMSG_DATA(&control.align), fd, sizeof(*fd));
+	}
+	return sendmsg(socket_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Sends the text with its NUL, which ends a message of Varlink. */
-static int client_send(int fd, const char *text)
+static int client_send(const struct client *client, const char *text,
+		       const int *fd)
 {
 	size_t len = strlen(text) + 1;
 
 	while (len > 0) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+		int r = client_wait(client, POLLOUT);
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR)
+		if (r < 0)
+			return r;
+		n = send_some(client->fd, text, len, fd);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+			return -errno;
 		text += n;
 		len -= (size_t)n;
+		fd = NULL;
 	}
 	return 0;
 }
 
-int client_call(const char *path, const char *method, json_t *parameters,
+int client_call(const char *path, const struct client_call *call,
 		struct client **ret_client)
 {
-	json_t *call = json_pack("{s:s, s:b, s:o}", "method", method, "more",
-				 true, "parameters", parameters);
-	_cleanup_free_ char *text = call ? json_dumps(call, JSON_COMPACT)
-					 : NULL;
+	json_t *message = json_pack("{s:s, s:b, s:o}", "method", call->method,
+				    "more", true, "parameters",
+				    call->parameters);
+	_cleanup_free_ char *text = message ? json_dumps(message, JSON_COMPACT)
+					    : NULL;
 	struct client *client = calloc(1, sizeof(*client));
 	int r;
 
-	json_decref(call);
+	json_decref(message);
 	if (!text || !client) {
 		free(client);
 		return -ENOMEM;
 	}
 	client->fd = -1;
-	r = client_connect(path, &client->fd);
+	client->deadline_us = call->deadline_us;
+	r = client_connect(client, path);
 	if (r == 0)
-		r = client_send(client->fd, text);
+		r = client_send(client, text, call->fd);
 	if (r < 0) {
 		client_free(client);
 		return r;
@@ -129,11 +201,14 @@ static int client_read(struct client *client)
 	if (r < 0)
 		return r;
 	do {
+		r = client_wait(client, POLLIN);
+		if (r < 0)
+			return r;
 		n = recv(client->fd, client->text + client->len,
-			 client->capacity - client->len, 0);
-	} while (n < 0 && errno == EINTR);
+			 client->capacity - client->len, MSG_DONTWAIT);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (n < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		return -errno;
 	if (n == 0)
 		return -ECONNRESET;
 	client->len += (size_t)n;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* json_scan.c - reads JSON text where it lies, without making a tree of it */
-#include "ctl/json_scan.h"
+#include "client/json_scan.h"
 
 #include <jansson.h>
 #include <stdbool.h>
