@@ -85,6 +85,30 @@ const struct container *match_container(const struct match *match,
 	return NULL;
 }
 
+const struct container *match_skip(const struct netns *netns)
+{
+	for (size_t i = 0; !netns->host && i < netns->n_containers; i++) {
+		const char *value =
+			container_label(netns->containers[i], MATCH_SKIP_LABEL);
+
+		if (value && strcmp(value, MATCH_SKIP_VALUE) == 0)
+			return netns->containers[i];
+	}
+	return NULL;
+}
+
+const struct container *match_unless(const struct match *match,
+				     const struct netns *netns)
+{
+	for (size_t i = 0; match->unless_labels.n && i < netns->n_containers;
+	     i++) {
+		if (selector_matches(&match->unless_labels,
+				     netns->containers[i]))
+			return netns->containers[i];
+	}
+	return NULL;
+}
+
 bool match_interface(const struct match *match, const struct candidate *c)
 {
 	return match->n_interfaces == 0 ||

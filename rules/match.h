@@ -56,6 +56,25 @@ bool match_pod_namespace(const struct match *match,
 const struct container *match_container(const struct match *match,
 					const struct netns *netns);
 
+/** With this label a container keeps its namespace from all rules, whoever told
+ * of the container. */
+#define MATCH_SKIP_LABEL "berth.io/skip"
+#define MATCH_SKIP_VALUE "true"
+
+/**
+ * match_skip() - does a container want no listener in its namespace?
+ *
+ * Not asked by a rule that ignores the label. Nor is a container heard in the
+ * host's own namespace, which is no container's.
+ * Return: the first one of @netns that has the label; NULL: none.
+ */
+const struct container *match_skip(const struct netns *netns);
+
+/** match_unless() - Return: the first container of @netns that satisfies the
+ * rule's `unless_labels`; NULL: none does, or the rule has none. */
+const struct container *match_unless(const struct match *match,
+				     const struct netns *netns);
+
 /** match_interface() - does the interface of an address match the rule's
  * patterns? True when the rule has none. */
 bool match_interface(const struct match *match, const struct candidate *c);

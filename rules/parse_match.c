@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "rules/match.h"
 #include "rules/parse_rule.h"
 #include "rules/suggest.h"
 
@@ -17,6 +18,7 @@ enum match_key {
 	MATCH_CONTAINER,
 	MATCH_POD_NAMESPACE,
 	MATCH_LABELS,
+	MATCH_UNLESS_LABELS,
 };
 
 static const char *const match_keys[] = {
@@ -30,6 +32,7 @@ static const char *const match_keys[] = {
 	[MATCH_CONTAINER] = "container",
 	[MATCH_POD_NAMESPACE] = "pod_namespace",
 	[MATCH_LABELS] = "labels",
+	[MATCH_UNLESS_LABELS] = "unless_labels",
 };
 
 static void parse_patterns(struct parse *parse, const struct yaml_node *node,
@@ -263,31 +266,31 @@ static struct yaml_node node_at(const struct yaml_node *node, size_t offset)
 }
 
 static void parse_selector(struct parse *parse, const struct yaml_node *node,
-			   struct match *match)
+			   const char *what, struct selector *selector)
 {
 	struct selector_problem problem = { 0 };
 	struct yaml_node at;
-	int r = selector_parse(node->text, &match->labels, &problem);
+	int r = selector_parse(node->text, selector, &problem);
 
 	if (r == -ENOMEM)
 		(void)parse_oom(parse);
 	if (r != -EINVAL)
 		return;
 	at = node_at(node, problem.offset);
-	(void)parse_error(parse, &at, "labels: %s", problem.message);
+	(void)parse_error(parse, &at, "%s: %s", what, problem.message);
 }
 
 static void parse_label(struct parse *parse, const struct yaml_node *key,
-			struct match *match)
+			const char *what, struct selector *selector)
 {
 	const struct yaml_node *value = key + 1;
 	int r;
 
 	if (key->kind != NODE_SCALAR || !*key->text) {
 		(void)parse_error(parse, key,
-				  "%s as a key in labels, expected the key of "
+				  "%s as a key in %s, expected the key of "
 				  "a label",
-				  FOUND(key));
+				  FOUND(key), what);
 		return;
 	}
 	if (value->kind != NODE_SCALAR || yaml_node_is_null(value)) {
@@ -296,30 +299,31 @@ static void parse_label(struct parse *parse, const struct yaml_node *key,
 				  QUOTE(key->text), FOUND(value));
 		return;
 	}
-	for (size_t i = 0; i < match->labels.n; i++) {
-		if (strcmp(match->labels.list[i].key, key->text) != 0)
+	for (size_t i = 0; i < selector->n; i++) {
+		if (strcmp(selector->list[i].key, key->text) != 0)
 			continue;
-		(void)parse_error(parse, key, "label %s stands twice in labels",
-				  QUOTE(key->text));
+		(void)parse_error(parse, key, "label %s stands twice in %s",
+				  QUOTE(key->text), what);
 		return;
 	}
-	r = selector_add_equal(&match->labels, key->text, value->text);
+	r = selector_add_equal(selector, key->text, value->text);
 	if (r == -E2BIG)
-		(void)parse_error(parse, key, "labels has more than %u labels",
-				  SELECTOR_REQUIREMENTS_MAX);
+		(void)parse_error(parse, key, "%s has more than %u labels",
+				  what, SELECTOR_REQUIREMENTS_MAX);
 	else if (r < 0)
 		(void)parse_oom(parse);
 }
 
+/* @what: "labels" or "unless_labels" */
 static void parse_labels(struct parse *parse, const struct yaml_node *node,
-			 struct match *match)
+			 const char *what, struct selector *selector)
 {
 	if (node->kind == NODE_SCALAR && !yaml_node_is_null(node)) {
-		parse_selector(parse, node, match);
+		parse_selector(parse, node, what, selector);
 		return;
 	}
 	if (node->kind != NODE_MAPPING || node->n == 0) {
-		(void)parse_error(parse, node, "labels is %s, expected %s",
+		(void)parse_error(parse, node, "%s is %s, expected %s", what,
 				  node->kind == NODE_MAPPING
 					  ? "an empty mapping"
 					  : FOUND(node),
@@ -327,7 +331,7 @@ static void parse_labels(struct parse *parse, const struct yaml_node *node,
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->n && !parse_full(parse); i += 2)
-		parse_label(parse, &node->items[i], match);
+		parse_label(parse, &node->items[i], what, selector);
 }
 
 static void parse_container_conditions(struct parse *parse,
@@ -343,7 +347,12 @@ static void parse_container_conditions(struct parse *parse,
 			       "pod_namespace", &match->pod_namespaces,
 			       &match->n_pod_namespaces);
 	if (fields[MATCH_LABELS].key)
-		parse_labels(parse, fields[MATCH_LABELS].value, match);
+		parse_labels(parse, fields[MATCH_LABELS].value, "labels",
+			     &match->labels);
+	if (fields[MATCH_UNLESS_LABELS].key)
+		parse_labels(parse, fields[MATCH_UNLESS_LABELS].value,
+			     "unless_labels", &match->unless_labels);
+	match->ignores_skip = selector_names(&match->labels, MATCH_SKIP_LABEL);
 	match->on_containers = fields[MATCH_CONTAINER].key ||
 			       fields[MATCH_POD_NAMESPACE].key ||
 			       fields[MATCH_LABELS].key;

@@ -67,6 +67,7 @@ struct alike {
  * @netns_name:	the name through which the rule at hand matches
  * @container:	the container through which it does; NULL: it has no conditions
  *		on containers
+ * @skipped:	a container asks for no listeners
  * @expanded:	the last service made for the listen entry at hand, reusable
  *		when its templates do not differ between listeners
  */
@@ -87,6 +88,7 @@ struct planner {
 	size_t rule_number;
 	const char *netns_name;
 	const struct container *container;
+	bool skipped;
 	struct service *expanded;
 	const char *expanded_refusal;
 };
@@ -518,7 +520,9 @@ static int rule_holds(struct planner *planner, bool *ret_holds)
 	planner->netns_name = match_netns(match, planner->netns);
 	planner->container = match_container(match, planner->netns);
 	if (!planner->netns_name ||
-	    (match->on_containers && !planner->container))
+	    (match->on_containers && !planner->container) ||
+	    (planner->skipped && !match->ignores_skip) ||
+	    match_unless(match, planner->netns))
 		return 0;
 	forget_matched(planner);
 	if (needed && !planner->netns->addresses_known)
@@ -552,7 +556,9 @@ static int plan_rules(struct planner *planner, const struct ruleset *ruleset)
 int plan_make(const struct ruleset *ruleset, const struct netns *netns,
 	      size_t max, struct plan *ret_plan)
 {
-	struct planner planner = { .netns = netns, .max = max };
+	struct planner planner = { .netns = netns,
+				   .max = max,
+				   .skipped = match_skip(netns) != NULL };
 	int r = plan_rules(&planner, ruleset);
 
 	service_unref(planner.expanded);

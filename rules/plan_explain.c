@@ -225,6 +225,31 @@ static int explain_containers(FILE *f, const struct match *match,
 	return filter_labels(f, match, list, n) > 0;
 }
 
+/* Prints which container keeps the rule from the namespace. Return: does
+ * one? */
+static bool explain_exclusion(FILE *f, const struct match *match,
+			      const struct netns *netns)
+{
+	const struct container *container =
+		match->ignores_skip ? NULL : match_skip(netns);
+
+	if (container) {
+		(void)fprintf(f,
+			      "skip: container %s has the label "
+			      "\"" MATCH_SKIP_LABEL "=" MATCH_SKIP_VALUE "\"",
+			      container->name);
+		return true;
+	}
+	container = match_unless(match, netns);
+	if (!container)
+		return false;
+	(void)fprintf(f, "unless_labels: container %s meets \"",
+		      container->name);
+	selector_print(f, &match->unless_labels);
+	(void)fputc('"', f);
+	return true;
+}
+
 static void print_candidates(FILE *f, const struct candidate *list, size_t n)
 {
 	char text[IP_TEXT_MAX];
@@ -378,6 +403,8 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 	r = explain_containers(f, match, netns);
 	if (r <= 0)
 		return r;
+	if (explain_exclusion(f, match, netns))
+		return 0;
 	if (!match->on_addresses) {
 		explain_match(f, match, netns, name);
 		print_container(f, match, netns);

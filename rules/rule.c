@@ -21,6 +21,7 @@ static void match_done(struct match *match)
 	patterns_free(match->containers, match->n_containers);
 	patterns_free(match->pod_namespaces, match->n_pod_namespaces);
 	selector_done(&match->labels);
+	selector_done(&match->unless_labels);
 	for (size_t i = 0; i < match->n_dirs; i++)
 		free(match->dirs[i]);
 	free(match->dirs);

@@ -31,7 +31,11 @@ struct address_pattern {
  * @scopes:	RULE_SCOPE_*; never 0
  * @on_addresses: one of the four conditions on addresses was given
  * @on_containers: one of the three conditions on containers was given, which
- *		are the last three members
+ *		are the members behind it
+ * @unless_labels: no container of the namespace may satisfy it; empty: none was
+ *		given
+ * @ignores_skip: the rule names MATCH_SKIP_LABEL in @labels, so it decides for
+ *		itself about containers that have it
  */
 struct match {
 	struct pattern *namespaces;
@@ -52,6 +56,8 @@ struct match {
 	struct pattern *pod_namespaces;
 	size_t n_pod_namespaces;
 	struct selector labels;
+	struct selector unless_labels;
+	bool ignores_skip;
 };
 
 /** struct port_range - both ends belong to it */

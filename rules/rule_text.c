@@ -73,11 +73,15 @@ static void containers_print(FILE *f, const struct match *match, bool *begun)
 		patterns_print(f, "pod_namespace", match->pod_namespaces,
 			       match->n_pod_namespaces);
 	}
-	for (size_t i = 0; i < match->labels.n; i++) {
-		if (i == 0)
-			separate(f, begun);
-		(void)fputs(i ? ", " : "labels ", f);
-		requirement_print(f, &match->labels.list[i]);
+	if (match->labels.n) {
+		separate(f, begun);
+		(void)fputs("labels ", f);
+		selector_print(f, &match->labels);
+	}
+	if (match->unless_labels.n) {
+		separate(f, begun);
+		(void)fputs("unless_labels ", f);
+		selector_print(f, &match->unless_labels);
 	}
 }
 

@@ -327,3 +327,21 @@ void requirement_print(FILE *f, const struct requirement *requirement)
 		(void)fprintf(f, "%s%s", i ? "," : "", requirement->values[i]);
 	(void)fputc(')', f);
 }
+
+bool selector_names(const struct selector *selector, const char *key)
+{
+	for (size_t i = 0; i < selector->n; i++) {
+		if (strcmp(selector->list[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+void selector_print(FILE *f, const struct selector *selector)
+{
+	for (size_t i = 0; i < selector->n; i++) {
+		if (i > 0)
+			(void)fputs(", ", f);
+		requirement_print(f, &selector->list[i]);
+	}
+}

@@ -74,6 +74,12 @@ bool requirement_met(const struct requirement *requirement,
 bool selector_matches(const struct selector *selector,
 		      const struct container *container);
 
+/** selector_names() - Return: does a requirement name the label @key? */
+bool selector_names(const struct selector *selector, const char *key);
+
+/** selector_print() - "app=web, !canary" */
+void selector_print(FILE *f, const struct selector *selector);
+
 /** requirement_print() - "tier in (front,back)" */
 void requirement_print(FILE *f, const struct requirement *requirement);
 

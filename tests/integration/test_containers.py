@@ -406,3 +406,33 @@ def test_reload_reads_the_files_again(world):
     world.defer(subprocess.run, ["umount", path])
     berthd.ctl_text("reload")
     wait_open(blue, 8080)
+
+
+def reasons(berthd, name):
+    """Why each rule matches, or does not."""
+    return {row["name"]: row["reason"]
+            for row in berthd.ctl("explain", name)["rules"]}
+
+
+def test_a_container_opts_out(world):
+    """Each change of a label acts at once, both ways; of two containers in a
+    namespace one is enough."""
+    blue = world.netns("blue")
+    berthd = world.berthd(rules(
+        rule("all"),
+        rule("own", port=2000, match={"unless_labels": "canary"}),
+        dict(by_labels("berth.io/skip=true", port=3000), name="still")))
+    wait_open(blue, 8080, 2000)
+    write(berthd, "a", container(blue, labels={"app": "web"}))
+    write(berthd, "b", container(blue, "side", labels={"canary": "1"}))
+    wait_open(blue, 8080)
+    assert reasons(berthd, "blue")["own"] == \
+        'unless_labels: container side meets "canary"'
+    write(berthd, "a", container(blue, labels={"berth.io/skip": "true"}))
+    wait_open(blue, 3000)
+    skipped = 'skip: container web-1 has the label "berth.io/skip=true"'
+    assert reasons(berthd, "blue")["all"] == skipped
+    assert reasons(berthd, "blue")["own"] == skipped
+    write(berthd, "a", container(blue, labels={"berth.io/skip": "false"}))
+    remove(berthd, "b")
+    wait_open(blue, 8080, 2000)

@@ -23,7 +23,17 @@ static const struct container web = {
 	.labels = web_labels,
 	.n_labels = ARRAY_SIZE(web_labels),
 };
-static const struct container *both[] = { &db, &web };
+static const struct container_label skip_labels[] = {
+	{ "app", "web" },
+	{ "berth.io/skip", "true" },
+};
+static const struct container skip = {
+	.name = "skip-1",
+	.pod_namespace = "shop",
+	.labels = skip_labels,
+	.n_labels = ARRAY_SIZE(skip_labels),
+};
+static const struct container *both[] = { &db, &web, &skip };
 
 static void with_containers(struct fixture *f, size_t n)
 {
@@ -104,6 +114,85 @@ static void test_addresses_come_last(void **state)
 	fixture_done(&f);
 }
 
+#define SKIPPED "skip: container skip-1 has the label \"berth.io/skip=true\""
+
+/* The third container is the one that skips. */
+static const struct {
+	const char *names;
+	const char *match;
+	size_t n_containers;
+	int matches;
+	const char *reason;
+} exclusions[] = {
+	{ "/n/blue", "unless_labels: app=web", 1, 1,
+	  "every namespace matches" },
+	{ "/n/blue", "unless_labels: app=web", 0, 1,
+	  "every namespace matches" },
+	{ "/n/blue", "unless_labels: { app: web, tier: front }", 2, 0,
+	  "unless_labels: container web-1 meets \"app=web, tier=front\"" },
+	/* Any container keeps the rule away, not only the one that matches. */
+	{ "/n/blue", "labels: app=web, unless_labels: app=db", 2, 0,
+	  "unless_labels: container db-0 meets \"app=db\"" },
+	{ "/n/blue", "labels: app=web, unless_labels: '!tier'", 2, 0,
+	  "unless_labels: container db-0 meets \"!tier\"" },
+	{ "/n/blue", "labels: app=x, unless_labels: app=db", 2, 0,
+	  "labels: none meets \"app=x\"; looked at db-0, web-1" },
+	{ "host", "host: true, unless_labels: app=db", 1, 0,
+	  "unless_labels: container db-0 meets \"app=db\"" },
+	{ "/n/blue", "", 3, 0, SKIPPED },
+	{ "/n/blue", "labels: app=web", 3, 0, SKIPPED },
+	{ "/n/blue", "unless_labels: berth.io/skip", 3, 0, SKIPPED },
+	{ "/n/blue", "labels: berth.io/skip=true", 3, 1,
+	  "container skip-1 matches" },
+	{ "/n/blue", "labels: berth.io/skip!=true", 3, 1,
+	  "container db-0 matches" },
+	{ "host", "host: true", 3, 1, "host: true" },
+};
+
+static void test_exclusions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(exclusions); i++) {
+		char yaml[TEXT_SIZE], *reason;
+		struct fixture f;
+		int r;
+
+		(void)snprintf(yaml, sizeof(yaml), RULES RULE("r", "%s", ANY80),
+			       exclusions[i].match);
+		fixture_init(&f, yaml, exclusions[i].names);
+		with_containers(&f, exclusions[i].n_containers);
+		r = plan_explain(f.ruleset, 0, &f.netns, &reason);
+		assert_string_equal(reason, exclusions[i].reason);
+		assert_int_equal(r, exclusions[i].matches);
+		free(reason);
+		check_plan(&f, 10, exclusions[i].matches ? "tcp *:80 r\n" : "",
+			   exclusions[i].match);
+		fixture_done(&f);
+	}
+}
+
+/* The label with another value, and another label with that value. */
+static void test_no_skip(void **state)
+{
+	static const struct container_label labels[] = {
+		{ "berth.io/skip", "false" },
+		{ "berth.io/skip.not", "true" },
+	};
+	static const struct container other = { .name = "o",
+						.pod_namespace = "",
+						.labels = labels,
+						.n_labels = 2 };
+	const struct container *list[] = { &other };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, RULES RULE("r", "", ANY80), "/n/blue");
+	f.netns.containers = list;
+	f.netns.n_containers = 1;
+	check_plan(&f, 10, "tcp *:80 r\n", "other labels");
+	fixture_done(&f);
+}
+
 static void test_host(void **state)
 {
 	struct fixture f;
@@ -172,6 +261,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_addresses_come_last),
+		cmocka_unit_test(test_exclusions),
+		cmocka_unit_test(test_no_skip),
 		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_templates),
 	};
