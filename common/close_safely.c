@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -149,22 +150,26 @@ void close_unread(int fd)
 		close_elsewhere(fd);
 }
 
-/* Looks at the next message. Return: as receive_safely(). */
-static ssize_t look_at_message(int fd, int *ret_fd)
+/* Receives without taking it what @message has room for, and at most one
+ * descriptor. Return: as recvmsg(2), or -EPROTO. */
+static ssize_t look_with_fd(int fd, struct iovec *iov, int *ret_fd)
 {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct msghdr message = {
+		.msg_iov = iov,
+		.msg_iovlen = iov ? 1 : 0,
 		.msg_control = control.space,
 		/* Not CMSG_SPACE(): there two would fit. */
 		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	const struct cmsghdr *cmsg;
+	ssize_t n = recvmsg(fd, &message,
+			    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	if (recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <
-	    0)
+	if (n < 0)
 		return -errno;
 	cmsg = CMSG_FIRSTHDR(&message);
 	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
@@ -172,7 +177,15 @@ static ssize_t look_at_message(int fd, int *ret_fd)
 	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(int));
 	/* Another one had no room. */
-	return (message.msg_flags & MSG_CTRUNC) ? -EPROTO : 0;
+	return (message.msg_flags & MSG_CTRUNC) ? -EPROTO : n;
+}
+
+/* Looks at the next message. Return: as receive_safely(). */
+static ssize_t look_at_message(int fd, int *ret_fd)
+{
+	ssize_t n = look_with_fd(fd, NULL, ret_fd);
+
+	return n < 0 ? n : 0;
 }
 
 ssize_t receive_safely(int fd, char *buffer, size_t size, int *ret_fd)
@@ -194,4 +207,36 @@ ssize_t receive_safely(int fd, char *buffer, size_t size, int *ret_fd)
 	}
 	*ret_fd = passed_fd;
 	return n;
+}
+
+ssize_t receive_bytes_safely(int fd, char *buffer, size_t size, int *ret_fd)
+{
+	struct iovec iov = { .iov_base = buffer, .iov_len = size };
+	int passed_fd = -1;
+	ssize_t n = look_with_fd(fd, &iov, &passed_fd);
+
+	/* The same bytes: what arrived since is behind them. What the kernel
+	 * drops with them is not the last copy of the descriptor. */
+	if (n > 0) {
+		n = recv(fd, buffer, (size_t)n, MSG_DONTWAIT);
+		n = n < 0 ? -errno : n;
+	}
+	if (n <= 0) {
+		if (passed_fd >= 0)
+			close_foreign(passed_fd);
+		return n;
+	}
+	*ret_fd = passed_fd;
+	return n;
+}
+
+void close_stream(int fd)
+{
+	int unread;
+
+	(void)shutdown(fd, SHUT_RDWR); /* so that nothing more arrives */
+	if (ioctl(fd, FIONREAD, &unread) == 0 && unread == 0)
+		(void)close(fd); /* nothing is in it */
+	else
+		close_elsewhere(fd);
 }

@@ -59,4 +59,22 @@ void close_unread(int fd);
  */
 ssize_t receive_safely(int fd, char *buffer, size_t size, int *ret_fd);
 
+/**
+ * receive_bytes_safely() - receives from a UNIX stream socket, as recv(2) with
+ * MSG_DONTWAIT
+ * @ret_fd:	the descriptor that came with the last of the bytes, to be
+ *		closed by close_foreign(); -1: none did
+ *
+ * Return: bytes; 0: nothing more comes; -EPROTO: there is more than one
+ * descriptor, or no room for it, and the bytes stay unread; -errno of
+ * recvmsg(2).
+ */
+ssize_t receive_bytes_safely(int fd, char *buffer, size_t size, int *ret_fd);
+
+/**
+ * close_stream() - ends a connection of a UNIX stream socket
+ * @fd:		taken; what was not read of it may have any descriptors
+ */
+void close_stream(int fd);
+
 #endif

@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct varlink_call;
 struct varlink_output;
@@ -25,6 +27,7 @@ struct varlink_parameter {
  * struct varlink_method - one method of the interface
  * @name:	without the interface's
  * @parameters:	checked before the handler runs: others are refused
+ * @takes_any:	the handler checks the parameters, whatever they are
  * @handler:	replies once, before it returns, with one of the functions
  *		below; or it calls varlink_call_defer()
  */
@@ -32,6 +35,7 @@ struct varlink_method {
 	const char *name;
 	const struct varlink_parameter *parameters;
 	size_t n_parameters;
+	bool takes_any;
 	void (*handler)(struct varlink_call *call, void *user_data);
 };
 
@@ -39,12 +43,14 @@ struct varlink_method {
  * struct varlink_interface - the server's own interface
  * @description: the whole text, as for GetInterfaceDescription; declares the
  *		errors InvalidRequest(message) and OutOfMemory
+ * @disconnected: a connection is over; NULL: nobody wants to know
  */
 struct varlink_interface {
 	const char *name;
 	const char *description;
 	const struct varlink_method *methods;
 	size_t n_methods;
+	void (*disconnected)(uint64_t connection, void *user_data);
 };
 
 /**
@@ -81,17 +87,42 @@ varlink_call_interface(const struct varlink_call *call);
 const char *varlink_call_string(const struct varlink_call *call,
 				const char *name);
 
+/** varlink_call_parameters() - all of them
+ * Return: an object, borrowed from the call, or NULL. */
+const json_t *varlink_call_parameters(const struct varlink_call *call);
+
+/** varlink_call_uid() - Return: who opened the connection, by SO_PEERCRED. */
+uid_t varlink_call_uid(const struct varlink_call *call);
+
+/** varlink_call_connection() - Return: the connection's number, that no other
+ * connection has or had. */
+uint64_t varlink_call_connection(const struct varlink_call *call);
+
+/**
+ * varlink_call_take_fd() - takes the descriptor that came with the call
+ *
+ * Before the handler returns: one that nobody took is closed then.
+ * Return: a descriptor of anything, the caller's, to be closed by
+ * close_foreign(); -1: there is none.
+ */
+int varlink_call_take_fd(struct varlink_call *call);
+
 /**
  * varlink_call_defer() - the reply comes later, when the handler has returned
  * @cancelled:	called instead when the client goes away before, or the server
  *		ends; the call is gone then
  *
  * Until the reply the connection's further calls wait. Parameters are not kept.
+ * The connection ends without a reply after VARLINK_TIMEOUT_US; see
+ * varlink_call_extend().
  * Return: the call to reply to, once; NULL: out of memory, reply at once.
  */
 struct varlink_call *varlink_call_defer(struct varlink_call *call,
 					void (*cancelled)(void *state),
 					void *state);
+
+/** varlink_call_extend() - the reply to a deferred call may take @us longer */
+void varlink_call_extend(struct varlink_call *call, uint64_t us);
 
 /** varlink_reply() - answers. @parameters: taken; NULL is out of memory */
 void varlink_reply(struct varlink_call *call, json_t *parameters);
@@ -138,5 +169,14 @@ void varlink_error(struct varlink_call *call, const char *error,
  */
 void varlink_service_error(struct varlink_call *call, const char *error,
 			   const char *key, const char *value);
+
+/**
+ * varlink_invalid_parameter() - fails the call as Varlink itself defines, and
+ * says why
+ * @parameter:	its name, of any bytes
+ * @message:	what was expected
+ */
+void varlink_invalid_parameter(struct varlink_call *call, const char *parameter,
+			       const char *message);
 
 #endif

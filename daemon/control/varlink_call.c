@@ -15,6 +15,8 @@
  * reply
  * @oneway:	the client wants no reply
  * @more:	the client takes several replies
+ * @message:	while its handler runs; then NULL
+ * @connection, @uid: as in struct varlink_message
  * @result:	0 or -ENOMEM
  * @cancelled:	with @state: of a deferred one
  */
@@ -22,6 +24,9 @@ struct varlink_call {
 	const struct varlink_interface *interface;
 	void *user_data;
 	const json_t *parameters;
+	struct varlink_message *message;
+	uint64_t connection;
+	uid_t uid;
 	struct varlink_output *output;
 	bool oneway;
 	bool more;
@@ -47,6 +52,26 @@ const char *varlink_call_string(const struct varlink_call *call,
 				const char *name)
 {
 	return json_string_value(json_object_get(call->parameters, name));
+}
+
+const json_t *varlink_call_parameters(const struct varlink_call *call)
+{
+	return call->parameters;
+}
+
+uid_t varlink_call_uid(const struct varlink_call *call)
+{
+	return call->uid;
+}
+
+uint64_t varlink_call_connection(const struct varlink_call *call)
+{
+	return call->connection;
+}
+
+int varlink_call_take_fd(struct varlink_call *call)
+{
+	return call->message ? TAKE_FD(call->message->fd) : -1;
 }
 
 struct varlink_output *varlink_call_output(struct varlink_call *call)
@@ -125,12 +150,19 @@ struct varlink_call *varlink_call_defer(struct varlink_call *call,
 		return NULL;
 	*deferred = *call;
 	deferred->parameters = NULL; /* they go with the message */
+	deferred->message = NULL;
 	deferred->deferred = true;
 	deferred->cancelled = cancelled;
 	deferred->state = state;
 	call->output->deferred = deferred;
+	call->output->extra_us = 0;
 	call->answered = true;
 	return deferred;
+}
+
+void varlink_call_extend(struct varlink_call *call, uint64_t us)
+{
+	call->output->extra_us = us;
 }
 
 /* Takes @parameters; NULL is out of memory, @error the full name or NULL. */
@@ -180,6 +212,14 @@ void varlink_service_error(struct varlink_call *call, const char *error,
 
 	(void)snprintf(name, sizeof(name), VARLINK_SERVICE ".%s", error);
 	call_reply(call, name, json_pack("{s:s}", key, value));
+}
+
+void varlink_invalid_parameter(struct varlink_call *call, const char *parameter,
+			       const char *message)
+{
+	call_reply(call, VARLINK_SERVICE ".InvalidParameter",
+		   json_pack("{s:s, s:s}", "parameter", parameter, "message",
+			     message));
 }
 
 static void call_invalid(struct varlink_call *call, const char *parameter)
@@ -274,7 +314,7 @@ static void call_run(struct varlink_call *call, const char *name,
 		varlink_service_error(call, "MethodNotFound", "method", name);
 		return;
 	}
-	invalid = method_check(method, parameters);
+	invalid = method->takes_any ? NULL : method_check(method, parameters);
 	if (invalid) {
 		call_invalid(call, invalid);
 		return;
@@ -302,34 +342,38 @@ static const char *call_check_flags(const json_t *message)
 }
 
 int varlink_dispatch(const struct varlink_interface *interface, void *user_data,
-		     const char *text, size_t len,
+		     struct varlink_message *message,
 		     struct varlink_output *output)
 {
-	_cleanup_(json_cleanup) json_t *message = NULL;
+	_cleanup_(json_cleanup) json_t *root = NULL;
 	struct varlink_call call = {
 		.interface = interface,
 		.user_data = user_data,
+		.message = message,
+		.connection = message->connection,
+		.uid = message->uid,
 		.output = output,
 	};
 	const char *name, *invalid;
 	json_t *parameters;
 	json_error_t error;
 
-	message = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!message)
+	root = json_loadb(message->text, message->len, JSON_REJECT_DUPLICATES,
+			  &error);
+	if (!root)
 		return varlink_refuse(interface, error.text, output);
-	name = json_string_value(json_object_get(message, "method"));
+	name = json_string_value(json_object_get(root, "method"));
 	if (!name)
 		return varlink_refuse(interface,
 				      "expected an object with a \"method\"",
 				      output);
-	call.oneway = json_is_true(json_object_get(message, "oneway"));
-	call.more = json_is_true(json_object_get(message, "more"));
-	parameters = json_object_get(message, "parameters");
+	call.oneway = json_is_true(json_object_get(root, "oneway"));
+	call.more = json_is_true(json_object_get(root, "more"));
+	parameters = json_object_get(root, "parameters");
 	if (json_is_null(parameters))
 		parameters = NULL;
 	call.parameters = parameters;
-	invalid = call_check_flags(message);
+	invalid = call_check_flags(root);
 	if (parameters && !json_is_object(parameters))
 		invalid = "parameters";
 	if (invalid)

@@ -7,16 +7,31 @@
 #include "daemon/control/varlink_output.h"
 
 /**
+ * struct varlink_message - one message of a client
+ * @text:	@len bytes, without its NUL
+ * @connection:	the number of the client's connection
+ * @uid:	who the client is
+ * @fd:		the descriptor that came with it, or -1; a handler that takes it
+ *		leaves -1
+ */
+struct varlink_message {
+	const char *text;
+	size_t len;
+	uint64_t connection;
+	uid_t uid;
+	int fd;
+};
+
+/**
  * varlink_dispatch() - answers one message
  * @user_data:	for the handlers of @interface
- * @text:	without its NUL
  * @output:	empty; gets the reply, unless the call wants none or defers it
  *
  * Return: 0; -EBADMSG: it is no call, @output says so, end the connection;
  * -ENOMEM: end it at once.
  */
 int varlink_dispatch(const struct varlink_interface *interface, void *user_data,
-		     const char *text, size_t len,
+		     struct varlink_message *message,
 		     struct varlink_output *output);
 
 /** varlink_refuse() - has @output say why the connection ends

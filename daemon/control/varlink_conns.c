@@ -22,6 +22,11 @@
  * the loop. So a connection costs at most one call, and one reply that is not a
  * list or one piece. All deadlines share one timer, which is set only while
  * there is one.
+ *
+ * A descriptor comes with the bytes of one sendmsg(2), and a read ends behind
+ * them. So it belongs to the call that the last byte of the read is part of.
+ * Nothing is read while whole calls wait for their answer, so there is at most
+ * one; a second one for the same call is refused.
  */
 #include "daemon/control/varlink_conns.h"
 
@@ -30,6 +35,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/close_safely.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "daemon/control/varlink_call.h"
@@ -42,7 +48,11 @@
 
 /**
  * struct varlink_conn - one client
+ * @id:		its number
+ * @uid:	of the client
  * @input:	@input_len bytes that were read; calls are taken from the front
+ * @passed_fd:	a descriptor that came with the call that has the byte of @input
+ *		at @passed_at; -1: none
  * @eof:	the client sends nothing more, but still reads
  * @refused:	to be closed once @output is sent; what it sends is ignored
  * @deadline_us: 0 while idle
@@ -51,10 +61,14 @@
 struct varlink_conn {
 	struct varlink_conns *conns;
 	struct loop_source *source;
+	uint64_t id;
+	uid_t uid;
 	int fd;
 	char *input;
 	size_t input_len;
 	size_t input_capacity;
+	int passed_fd;
+	size_t passed_at;
 	struct varlink_output output;
 	bool eof;
 	bool refused;
@@ -66,6 +80,7 @@ struct varlink_conn {
 /**
  * struct varlink_conns - all of one server
  * @timeout_us:	VARLINK_TIMEOUT_US, but for tests
+ * @last_id:	of the connections
  */
 struct varlink_conns {
 	struct loop *loop;
@@ -73,6 +88,7 @@ struct varlink_conns {
 	void *user_data;
 	struct loop_timer *timer;
 	uint64_t timeout_us;
+	uint64_t last_id;
 	struct varlink_conn *list;
 	size_t n;
 };
@@ -84,9 +100,13 @@ static void conn_free(struct varlink_conn *conn)
 	DL_DELETE(conns->list, conn);
 	conns->n--;
 	loop_source_free(conn->source);
-	(void)close(conn->fd); /* a reader's and writer's end: nothing lost */
+	close_stream(conn->fd);
 	varlink_cancel(&conn->output);
 	varlink_output_done(&conn->output);
+	if (conn->passed_fd >= 0)
+		close_foreign(conn->passed_fd);
+	if (conns->interface->disconnected)
+		conns->interface->disconnected(conn->id, conns->user_data);
 	free(conn->input);
 	free(conn);
 }
@@ -116,8 +136,9 @@ static bool conn_idle(const struct varlink_conn *conn)
 
 static void conn_set_deadline(struct varlink_conn *conn)
 {
-	conn->deadline_us =
-		loop_now_us(conn->conns->loop) + conn->conns->timeout_us;
+	conn->deadline_us = loop_now_us(conn->conns->loop) +
+			    conn->conns->timeout_us +
+			    (conn->output.deferred ? conn->output.extra_us : 0);
 	loop_timer_set_earlier(conn->conns->timer, conn->deadline_us);
 }
 
@@ -143,6 +164,7 @@ static int conn_reserve_input(struct varlink_conn *conn)
 static void conn_consume(struct varlink_conn *conn, size_t n)
 {
 	conn->input_len -= n;
+	conn->passed_at -= conn->passed_fd >= 0 ? n : 0;
 	if (conn->input_len > 0) {
 		memmove(conn->input, conn->input + n, conn->input_len);
 		return;
@@ -152,30 +174,44 @@ static void conn_consume(struct varlink_conn *conn, size_t n)
 	conn->input_capacity = 0;
 }
 
+/* Says why nothing more of the client is heard. Return: 0 or -ENOMEM. */
+static int conn_refuse(struct varlink_conn *conn, const char *message)
+{
+	int r;
+
+	conn->refused = true;
+	r = varlink_refuse(conn->conns->interface, message, &conn->output);
+	return r == -EBADMSG ? 0 : r;
+}
+
 /* Return: 0, or negative when the connection is to be ended at once. */
 static int conn_read(struct varlink_conn *conn)
 {
+	_cleanup_foreign_ int passed_fd = -1;
 	int r = conn_reserve_input(conn);
 	ssize_t n;
 
-	if (r == -EMSGSIZE) {
-		conn->refused = true;
-		r = varlink_refuse(conn->conns->interface,
-				   "the call is longer than 64 KiB",
-				   &conn->output);
-		return r == -EBADMSG ? 0 : r;
-	}
+	if (r == -EMSGSIZE)
+		return conn_refuse(conn, "the call is longer than 64 KiB");
 	if (r < 0)
 		return r;
-	n = recv(conn->fd, conn->input + conn->input_len,
-		 conn->input_capacity - conn->input_len, MSG_DONTWAIT);
+	n = receive_bytes_safely(conn->fd, conn->input + conn->input_len,
+				 conn->input_capacity - conn->input_len,
+				 &passed_fd);
+	if (n == -EPROTO || (passed_fd >= 0 && conn->passed_fd >= 0))
+		return conn_refuse(conn, "expected at most one descriptor with "
+					 "a call");
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return n == -EAGAIN || n == -EINTR ? 0 : (int)n;
 	if (n == 0)
 		conn->eof = true;
 	else if (conn->input_len == 0)
 		conn_set_deadline(conn);
 	conn->input_len += (size_t)n;
+	if (passed_fd >= 0) {
+		conn->passed_fd = TAKE_FD(passed_fd);
+		conn->passed_at = conn->input_len - 1;
+	}
 	conn->active_us = loop_now_us(conn->conns->loop);
 	return 0;
 }
@@ -207,15 +243,26 @@ static int conn_write(struct varlink_conn *conn)
 /* Answers the call at the front of the input. */
 static int conn_answer(struct varlink_conn *conn)
 {
-	size_t len = strnlen(conn->input, conn->input_len);
-	int r = varlink_dispatch(conn->conns->interface, conn->conns->user_data,
-				 conn->input, len, &conn->output);
+	struct varlink_message message = {
+		.text = conn->input,
+		.len = strnlen(conn->input, conn->input_len),
+		.connection = conn->id,
+		.uid = conn->uid,
+		.fd = -1,
+	};
+	int r;
 
+	if (conn->passed_fd >= 0 && conn->passed_at <= message.len)
+		message.fd = TAKE_FD(conn->passed_fd);
+	r = varlink_dispatch(conn->conns->interface, conn->conns->user_data,
+			     &message, &conn->output);
+	if (message.fd >= 0)
+		close_foreign(message.fd);
 	if (r == -EBADMSG) {
 		conn->refused = true;
 		r = 0;
 	}
-	conn_consume(conn, len + 1);
+	conn_consume(conn, message.len + 1);
 	if (conn->input_len > 0 || conn_waiting(conn))
 		conn_set_deadline(conn);
 	return r;
@@ -346,6 +393,17 @@ static int conns_make_room(struct varlink_conns *conns)
 	return 0;
 }
 
+static uid_t peer_uid(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	/* Nobody's, if it is no socket. */
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0
+		       ? (uid_t)-1
+		       : peer.uid;
+}
+
 int varlink_conns_add(struct varlink_conns *conns, int fd)
 {
 	struct varlink_conn *conn = malloc(sizeof(*conn));
@@ -358,7 +416,10 @@ int varlink_conns_add(struct varlink_conns *conns, int fd)
 	}
 	*conn = (struct varlink_conn){
 		.conns = conns,
+		.id = ++conns->last_id,
+		.uid = peer_uid(fd),
 		.fd = fd,
+		.passed_fd = -1,
 		.active_us = loop_now_us(conns->loop),
 		.output.wake = conn_wake,
 	};

@@ -17,6 +17,7 @@
  * @first:	the array of that reply is empty so far
  * @list_waits:	the list said -EAGAIN
  * @deferred:	a call whose reply comes later, or NULL
+ * @extra_us:	how much longer than others that reply may take
  * @wake:	called when there is something to send after a wait; with
  *		-ENOMEM when there cannot be: the connection is to be ended
  */
@@ -35,6 +36,7 @@ struct varlink_output {
 	bool first;
 	bool list_waits;
 	struct varlink_call *deferred;
+	uint64_t extra_us;
 	void (*wake)(struct varlink_output *output, int result);
 };
 

@@ -83,8 +83,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ "name", false },
 	};
 	static const struct varlink_method methods[] = {
-		{ "Get", parameters, ARRAY_SIZE(parameters), answer },
-		{ "List", parameters, ARRAY_SIZE(parameters), answer_list },
+		{ .name = "Get",
+		  .parameters = parameters,
+		  .n_parameters = ARRAY_SIZE(parameters),
+		  .handler = answer },
+		{ .name = "List",
+		  .parameters = parameters,
+		  .n_parameters = ARRAY_SIZE(parameters),
+		  .handler = answer_list },
 	};
 	static const struct varlink_interface interface = {
 		.name = "io.berth",
@@ -92,9 +98,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.methods = methods,
 		.n_methods = ARRAY_SIZE(methods),
 	};
+	struct varlink_message message = {
+		.text = (const char *)data,
+		.len = size,
+		.fd = -1,
+	};
 	struct varlink_output output = { 0 };
-	int r = varlink_dispatch(&interface, NULL, (const char *)data, size,
-				 &output);
+	int r = varlink_dispatch(&interface, NULL, &message, &output);
 
 	assert(r == 0 || (r == -EBADMSG && varlink_output_pending(&output)));
 	read_all(&output);

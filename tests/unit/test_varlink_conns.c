@@ -318,19 +318,7 @@ static void test_too_many(void **state)
 
 /* --- deferred replies --- */
 
-#define LATER "{\"method\": \"org.example.test.Later\"}"
 #define ECHO "{\"method\": \"org.example.test.Echo\"}"
-
-static bool done_deferred(struct bench *b)
-{
-	return b->n_deferred >= b->wanted;
-}
-
-static void await_deferred(size_t n)
-{
-	bench.wanted = n;
-	run_until(done_deferred);
-}
 
 /* The calls of one client wait behind it, those of others do not. */
 static void test_deferred_reply(void **state)
@@ -594,6 +582,22 @@ static void test_follower_is_not_idle(void **state)
 	client_close(&waiting);
 }
 
+static void test_deferred_may_take_longer(void **state)
+{
+	struct client client;
+
+	(void)state;
+	varlink_conns_set_timeout(bench.conns, 10 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, LATER_LONGER);
+	await_deferred(1);
+	run_for_us(30 * USEC_PER_MSEC);
+	assert_int_equal(bench.cancelled, 0);
+	varlink_reply(bench.deferred[0], json_object());
+	client_await(&client, 1);
+	client_close(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -621,6 +625,7 @@ int main(void)
 		BENCH_TEST(test_follower_goes),
 		BENCH_TEST(test_follower_does_not_read),
 		BENCH_TEST(test_follower_is_not_idle),
+		BENCH_TEST(test_deferred_may_take_longer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

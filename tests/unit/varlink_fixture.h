@@ -46,6 +46,8 @@ struct client {
  * @feed:	what Follow waits for
  * @deferred:	the calls of Later that are not replied to
  * @cancelled:	how many of them were given up
+ * @connection:	the one that called Take last
+ * @disconnected: the last one that is over
  * @done:	ends run_until()
  * @client, @wanted: which one @done looks at, and for how many replies
  */
@@ -60,6 +62,8 @@ struct bench {
 	struct varlink_call *deferred[8];
 	size_t n_deferred;
 	size_t cancelled;
+	uint64_t connection;
+	uint64_t disconnected;
 	bool (*done)(struct bench *bench);
 	struct client *client;
 	size_t wanted;
@@ -238,6 +242,32 @@ static inline void test_later(struct varlink_call *call, void *user_data)
 		varlink_call_defer(call, later_cancelled, NULL);
 }
 
+static inline void test_later_longer(struct varlink_call *call, void *user_data)
+{
+	test_later(call, user_data);
+	varlink_call_extend(bench.deferred[0], USEC_PER_SEC);
+}
+
+/* Takes the descriptor if there is a parameter; says whether there is one. */
+static inline void test_take(struct varlink_call *call, void *user_data)
+{
+	bool takes = varlink_call_parameters(call) != NULL;
+	int fd = takes ? varlink_call_take_fd(call) : -1;
+
+	(void)user_data;
+	bench.connection = varlink_call_connection(call);
+	if (fd >= 0)
+		(void)close(fd);
+	varlink_reply(call, json_pack("{s:b, s:b}", "took", fd >= 0, "mine",
+				      varlink_call_uid(call) == getuid()));
+}
+
+static inline void test_disconnected(uint64_t connection, void *user_data)
+{
+	(void)user_data;
+	bench.disconnected = connection;
+}
+
 static const struct varlink_parameter echo_parameters[] = { { "text", false } };
 static const struct varlink_parameter count_parameters[] = {
 	{ "end", true },
@@ -258,7 +288,9 @@ static const struct varlink_method methods[] = {
 	{ .name = "Starve", .handler = test_starve },
 	{ .name = "Silent", .handler = test_silent },
 	{ .name = "Later", .handler = test_later },
+	{ .name = "LaterLonger", .handler = test_later_longer },
 	{ .name = "Follow", .handler = test_follow },
+	{ .name = "Take", .takes_any = true, .handler = test_take },
 	{ .name = "Halves",
 	  .parameters = halves_parameters,
 	  .n_parameters = ARRAY_SIZE(halves_parameters),
@@ -269,6 +301,7 @@ static const struct varlink_interface interface = {
 	.description = "interface org.example.test\n",
 	.methods = methods,
 	.n_methods = ARRAY_SIZE(methods),
+	.disconnected = test_disconnected,
 };
 
 /* --- the bench --- */
@@ -430,6 +463,17 @@ static inline void client_await_eof(struct client *client)
 	run_until(done_eof);
 }
 
+static inline bool done_deferred(struct bench *b)
+{
+	return b->n_deferred >= b->wanted;
+}
+
+static inline void await_deferred(size_t n)
+{
+	bench.wanted = n;
+	run_until(done_deferred);
+}
+
 static inline json_t *client_reply(const struct client *client, size_t index)
 {
 	const char *p = client->data;
@@ -460,6 +504,8 @@ static inline void assert_reply(const struct client *client, size_t index,
 	json_decref(want);
 }
 
+#define LATER "{\"method\": \"org.example.test.Later\"}"
+#define LATER_LONGER "{\"method\": \"org.example.test.LaterLonger\"}"
 #define SERVICE "org.varlink.service."
 #define COUNT(n)                                                    \
 	"{\"method\": \"org.example.test.Count\", \"parameters\": " \
