@@ -63,6 +63,7 @@ struct container *container_copy(const struct container *container)
 		.runtime = put_text(&texts, container->runtime),
 		.source = put_text(&texts, container->source),
 		.pid = container->pid,
+		.uid = container->uid,
 		.labels = labels,
 		.n_labels = container->n_labels,
 	};
@@ -97,12 +98,18 @@ int container_compare(const struct container *a, const struct container *b)
 		{ a->source, b->source },
 	};
 
+	/* Of many containers those beyond a limit are left out: they must not
+	 * be root's because a user told of others. */
+	if ((a->uid == 0) != (b->uid == 0))
+		return a->uid == 0 ? -1 : 1;
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
 		int r = strcmp(pairs[i][0], pairs[i][1]);
 
 		if (r != 0)
 			return r;
 	}
+	if (a->uid != b->uid)
+		return a->uid < b->uid ? -1 : 1;
 	if (a->pid != b->pid)
 		return a->pid < b->pid ? -1 : 1;
 	return labels_compare(a, b);

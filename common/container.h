@@ -22,6 +22,7 @@ struct container_label {
  * @name:	never empty
  * @pod_namespace, @id, @runtime: "" when they were not told
  * @source:	where it was told: the path of a file
+ * @uid:	who told it; 0: root, whose word all rules go by
  * @pid:	of a process of the container; 0 when it was not told
  * @labels:	sorted by key; each key once
  */
@@ -32,6 +33,7 @@ struct container {
 	const char *runtime;
 	const char *source;
 	pid_t pid;
+	uid_t uid;
 	const struct container_label *labels;
 	size_t n_labels;
 };
@@ -51,7 +53,8 @@ struct container *container_copy(const struct container *container);
 size_t container_bytes(const struct container *container);
 
 /**
- * container_compare() - an order of containers: by name, then by all the rest
+ * container_compare() - an order of containers: those that root told come
+ * first, then by name, then by all the rest
  *
  * Return: less than, equal to or greater than 0, as strcmp(3).
  */

@@ -10,14 +10,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/container.h"
 #include "common/ip.h"
 
-/** struct netns_name - one name: @dir is a watched directory as configured */
+/**
+ * struct netns_name - one name
+ * @dir:	a watched directory as configured
+ * @uid:	who gave the name; 0: root, whose word all rules go by. Names in
+ *		watched directories are root's
+ */
 struct netns_name {
 	char *dir;
 	char *name;
+	uid_t uid;
 };
 
 /** struct netns_interface - an interface; addresses point to it by index */
@@ -44,8 +51,9 @@ struct netns_address {
  * @id:		SO_NETNS_COOKIE (5.14); on older kernels a number with the
  *		highest bit set. Never used again for another namespace.
  * @host:	the namespace that berthd itself lives in
- * @names:	in the order in which they were found; none for a host
- *		namespace that nobody named, and for one that is going
+ * @names:	those that root gave, in the order in which they were found,
+ *		then the others; none for a host namespace that nobody named,
+ *and for one that is going
  * @names_version: another number whenever @names are others; never 0 with one
  * @addresses_known: the two arrays below hold what the kernel says; until
  *		watcher_observe_addresses() was called they are empty

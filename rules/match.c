@@ -22,6 +22,17 @@ static bool dir_equal(const char *rule_dir, const char *dir)
 	       (dir[len] == '\0' || (dir[len] == '/' && dir[len + 1] == '\0'));
 }
 
+bool match_sees_name(const struct match *match, const struct netns_name *name)
+{
+	return match->unprivileged || name->uid == 0;
+}
+
+bool match_sees_container(const struct match *match,
+			  const struct container *container)
+{
+	return match->unprivileged || container->uid == 0;
+}
+
 bool match_name_dir(const struct match *match, const struct netns_name *name)
 {
 	for (size_t i = 0; i < match->n_dirs; i++) {
@@ -46,7 +57,8 @@ const char *match_netns(const struct match *match, const struct netns *netns)
 	if (match->host && match->n_namespaces == 0)
 		return NULL;
 	for (size_t i = 0; i < netns->n_names; i++) {
-		if (match_name_dir(match, &netns->names[i]) &&
+		if (match_sees_name(match, &netns->names[i]) &&
+		    match_name_dir(match, &netns->names[i]) &&
 		    match_name_pattern(match, &netns->names[i]))
 			return netns->names[i].name;
 	}
@@ -77,7 +89,8 @@ const struct container *match_container(const struct match *match,
 	     i++) {
 		const struct container *container = netns->containers[i];
 
-		if (selector_matches(&match->labels, container) &&
+		if (match_sees_container(match, container) &&
+		    selector_matches(&match->labels, container) &&
 		    match_container_name(match, container) &&
 		    match_pod_namespace(match, container))
 			return container;
@@ -102,9 +115,11 @@ const struct container *match_unless(const struct match *match,
 {
 	for (size_t i = 0; match->unless_labels.n && i < netns->n_containers;
 	     i++) {
-		if (selector_matches(&match->unless_labels,
-				     netns->containers[i]))
-			return netns->containers[i];
+		const struct container *container = netns->containers[i];
+
+		if (match_sees_container(match, container) &&
+		    selector_matches(&match->unless_labels, container))
+			return container;
 	}
 	return NULL;
 }

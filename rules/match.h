@@ -22,10 +22,19 @@ struct candidate {
 /**
  * match_netns() - do the conditions on the namespace hold?
  *
- * Return: the name through which it matches, or NULL. For the host's own
- * namespace: netns_label().
+ * Return: the name through which it matches, of those that count for the rule,
+ * or NULL. For the host's own namespace: netns_label().
  */
 const char *match_netns(const struct match *match, const struct netns *netns);
+
+/** match_sees_name() - does a name count for the rule? Those that others than
+ * root gave count only for a rule with `unprivileged: true`. */
+bool match_sees_name(const struct match *match, const struct netns_name *name);
+
+/** match_sees_container() - does a container count for the rule? As
+ * match_sees_name(). */
+bool match_sees_container(const struct match *match,
+			  const struct container *container);
 
 /** match_name_dir() - is a name in one of the rule's directories? True when the
  * rule names none. */
@@ -50,8 +59,8 @@ bool match_pod_namespace(const struct match *match,
 /**
  * match_container() - does a container satisfy all conditions on containers?
  *
- * Return: the first one of @netns that does; NULL: none does, or the rule has
- * no such conditions.
+ * Return: the first one of @netns that counts and does; NULL: none does, or the
+ * rule has no such conditions.
  */
 const struct container *match_container(const struct match *match,
 					const struct netns *netns);
@@ -70,8 +79,9 @@ const struct container *match_container(const struct match *match,
  */
 const struct container *match_skip(const struct netns *netns);
 
-/** match_unless() - Return: the first container of @netns that satisfies the
- * rule's `unless_labels`; NULL: none does, or the rule has none. */
+/** match_unless() - Return: the first container of @netns that counts for the
+ * rule and satisfies its `unless_labels`; NULL: none does, or the rule has
+ * none. */
 const struct container *match_unless(const struct match *match,
 				     const struct netns *netns);
 

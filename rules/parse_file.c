@@ -13,6 +13,7 @@ enum rule_key {
 	RULE_NAME,
 	RULE_MATCH,
 	RULE_LISTEN,
+	RULE_UNPRIVILEGED,
 	RULE_FORWARD, /* the actions are the last three */
 	RULE_RESPOND,
 	RULE_HANDOFF,
@@ -20,8 +21,9 @@ enum rule_key {
 
 static const char *const rule_keys[] = {
 	[RULE_NAME] = "name",	    [RULE_MATCH] = "match",
-	[RULE_LISTEN] = "listen",   [RULE_FORWARD] = "forward",
-	[RULE_RESPOND] = "respond", [RULE_HANDOFF] = "handoff",
+	[RULE_LISTEN] = "listen",   [RULE_UNPRIVILEGED] = "unprivileged",
+	[RULE_FORWARD] = "forward", [RULE_RESPOND] = "respond",
+	[RULE_HANDOFF] = "handoff",
 };
 
 static void parse_name(struct parse *parse, const struct yaml_node *node,
@@ -83,6 +85,21 @@ static bool check_actions(struct parse *parse, const struct yaml_node *node,
 	return ok;
 }
 
+/* The host's namespace is root's, whoever asks. */
+static void parse_unprivileged(struct parse *parse, const struct field *field,
+			       struct match *match)
+{
+	if (!field->key)
+		return;
+	if (parse_bool(parse, field->value, "unprivileged",
+		       &match->unprivileged) &&
+	    match->unprivileged && match->host && match->n_namespaces == 0)
+		(void)parse_error(parse, field->key,
+				  "unprivileged has no effect: with \"host: "
+				  "true\" and no namespace only the host's own "
+				  "namespace matches; add \"namespace\"");
+}
+
 static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 			      const struct field *fields, struct rule *rule,
 			      struct service *service)
@@ -96,6 +113,7 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 		(void)parse_error(parse, node, "a rule needs \"name\"");
 	if (fields[RULE_MATCH].key)
 		parse_match(parse, fields[RULE_MATCH].value, &rule->match);
+	parse_unprivileged(parse, &fields[RULE_UNPRIVILEGED], &rule->match);
 	if (fields[RULE_LISTEN].key)
 		parse_listen(parse, fields[RULE_LISTEN].value, rule);
 	else

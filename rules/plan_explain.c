@@ -20,12 +20,18 @@ static void print_patterns(FILE *f, const struct pattern *patterns, size_t n)
 		(void)fprintf(f, "%s\"%s\"", i ? ", " : "", patterns[i].text);
 }
 
-static void print_names(FILE *f, const struct netns *netns)
+static void print_names(FILE *f, const struct match *match,
+			const struct netns *netns)
 {
-	size_t n = netns->n_names;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n && i < LISTED_MAX; i++)
-		(void)fprintf(f, "%s%s", i ? ", " : "", netns->names[i].name);
+	for (size_t i = 0; i < netns->n_names; i++) {
+		if (!match_sees_name(match, &netns->names[i]) ||
+		    n++ >= LISTED_MAX)
+			continue;
+		(void)fprintf(f, "%s%s", n > 1 ? ", " : "",
+			      netns->names[i].name);
+	}
 	if (n > LISTED_MAX)
 		(void)fprintf(f, " and %zu more", n - LISTED_MAX);
 }
@@ -60,16 +66,28 @@ static void explain_patterns(FILE *f, const struct match *match,
 		const struct pattern *exclusion =
 			find_exclusion(match, name->name);
 
-		if (!exclusion || !match_name_dir(match, name))
+		if (!exclusion || !match_sees_name(match, name) ||
+		    !match_name_dir(match, name))
 			continue;
 		(void)fprintf(f, "namespace: name %s is excluded by \"%s\"",
 			      name->name, exclusion->text);
 		return;
 	}
 	(void)fputs("namespace: no name of ", f);
-	print_names(f, netns);
+	print_names(f, match, netns);
 	(void)fputs(" matches ", f);
 	print_patterns(f, match->namespaces, match->n_namespaces);
+}
+
+#define NOT_FOR_USERS "and the rule does not say \"unprivileged: true\""
+
+static bool sees_a_name(const struct match *match, const struct netns *netns)
+{
+	for (size_t i = 0; i < netns->n_names; i++) {
+		if (match_sees_name(match, &netns->names[i]))
+			return true;
+	}
+	return false;
 }
 
 /* Prints why match_netns() refused. */
@@ -94,11 +112,19 @@ static void explain_netns(FILE *f, const struct match *match,
 		(void)fputs("namespace: it has no name any more", f);
 		return;
 	}
+	if (!sees_a_name(match, netns)) {
+		(void)fprintf(f,
+			      "unprivileged: only uid %u gave it a "
+			      "name, " NOT_FOR_USERS,
+			      (unsigned int)netns->names[0].uid);
+		return;
+	}
 	for (size_t i = 0; i < netns->n_names; i++)
-		in_dir |= match_name_dir(match, &netns->names[i]);
+		in_dir |= match_sees_name(match, &netns->names[i]) &&
+			  match_name_dir(match, &netns->names[i]);
 	if (!in_dir) {
 		(void)fputs("directory: no name of ", f);
-		print_names(f, netns);
+		print_names(f, match, netns);
 		(void)fputs(" is in", f);
 		for (size_t i = 0; i < match->n_dirs; i++)
 			(void)fprintf(f, "%s %s", i ? " or" : "",
@@ -208,19 +234,29 @@ static size_t filter_patterns(FILE *f, const struct match *match,
 static int explain_containers(FILE *f, const struct match *match,
 			      const struct netns *netns)
 {
-	size_t n = netns->n_containers;
 	_cleanup_free_ const struct container **list = NULL;
+	size_t n = 0;
 
 	if (!match->on_containers)
 		return 1;
-	if (n == 0) {
+	if (netns->n_containers == 0) {
 		(void)fputs("container: berthd was told of none here", f);
 		return 0;
 	}
-	list = calloc(n, sizeof(*list));
+	list = calloc(netns->n_containers, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
-	memcpy(list, netns->containers, n * sizeof(*list));
+	for (size_t i = 0; i < netns->n_containers; i++) {
+		if (match_sees_container(match, netns->containers[i]))
+			list[n++] = netns->containers[i];
+	}
+	if (n == 0) {
+		(void)fprintf(f,
+			      "unprivileged: only uid %u told of containers "
+			      "here, " NOT_FOR_USERS,
+			      (unsigned int)netns->containers[0]->uid);
+		return 0;
+	}
 	n = filter_patterns(f, match, list, n);
 	return filter_labels(f, match, list, n) > 0;
 }

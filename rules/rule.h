@@ -36,6 +36,7 @@ struct address_pattern {
  *		given
  * @ignores_skip: the rule names MATCH_SKIP_LABEL in @labels, so it decides for
  *		itself about containers that have it
+ * @unprivileged: names and containers count as well that others than root told
  */
 struct match {
 	struct pattern *namespaces;
@@ -50,6 +51,7 @@ struct match {
 	uint8_t family;
 	uint8_t scopes;
 	bool on_addresses;
+	bool unprivileged;
 	bool on_containers;
 	struct pattern *containers;
 	size_t n_containers;

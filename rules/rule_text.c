@@ -126,6 +126,10 @@ static void match_print(FILE *f, const struct match *match)
 		separate(f, &begun);
 		(void)fprintf(f, "scope %s", scopes_text(match->scopes));
 	}
+	if (match->unprivileged) {
+		separate(f, &begun);
+		(void)fputs("unprivileged", f);
+	}
 }
 
 static void ports_print(FILE *f, const struct listen *listen)

@@ -315,7 +315,8 @@ static void test_long_name_is_cut(void **state)
 /* A container names its interface in bytes that are not UTF-8. */
 static void test_hostile_names(void **state)
 {
-	struct netns_name names[] = { { (char *)"/d", (char *)"a\xff\xfe" } };
+	struct netns_name names[] = { { .dir = (char *)"/d",
+					.name = (char *)"a\xff\xfe" } };
 	struct netns netns = { .id = 9, .names = names, .n_names = 1 };
 	struct service *service = service_new();
 	struct listener listener = {

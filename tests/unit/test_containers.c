@@ -115,7 +115,8 @@ static struct tracked *appear(struct world *w, uint64_t id, const char *name)
 		tracked->netns.names = calloc(1, sizeof(struct netns_name));
 	assert_non_null(tracked->netns.names);
 	tracked->netns.names[0] =
-		(struct netns_name){ (char *)"/w", (char *)(uintptr_t)name };
+		(struct netns_name){ .dir = (char *)"/w",
+				     .name = (char *)(uintptr_t)name };
 	tracked->netns.n_names = name ? 1 : 0;
 	containers_names_changed(w->containers, tracked);
 	return tracked;
@@ -160,11 +161,12 @@ static int tell(struct world *w, const char *source, const char *path,
 static void expect(const struct tracked *tracked, const char *names)
 {
 	char text[256] = "";
+	size_t len = 0;
 
-	for (size_t i = 0; i < tracked->netns.n_containers; i++) {
-		(void)strcat(text, i ? " " : "");
-		(void)strcat(text, tracked->netns.containers[i]->name);
-	}
+	for (size_t i = 0; i < tracked->netns.n_containers; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+					i ? " " : "",
+					tracked->netns.containers[i]->name);
 	assert_string_equal(text, names);
 }
 
