@@ -39,7 +39,7 @@ static int read_file(const struct config_source *source,
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int r = rule_text_read(source->path, &text, &len);
+	int r = rule_text_read(source->path, NULL, &text, &len);
 
 	reading->has_file = r != -ENOENT;
 	if (r == -ENOENT && !source->must_exist)

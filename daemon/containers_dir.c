@@ -40,6 +40,9 @@
 #define SLICE_US (2 * USEC_PER_MSEC)
 #define RETRY_US USEC_PER_SEC
 
+#define ALL_PERMISSIONS 07777
+#define OWNER_PROBLEM_MAX 128
+
 /* As many as there may be namespaces in one directory. */
 #define FILES_MAX 65536u
 
@@ -310,6 +313,29 @@ static int tell(struct containers_dir *dir, struct file *file, const char *path,
 				"containers");
 }
 
+/* What a file says counts as root's word, so nobody else may write it. Return:
+ * 1; 0, with a problem in @errors; -ENOMEM. */
+static int check_owner(const struct stat *st, const char *path,
+		       struct rules_errors *errors)
+{
+	char problem[OWNER_PROBLEM_MAX];
+
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		(void)snprintf(problem, sizeof(problem),
+			       "belongs to uid %u, expected root: what a file "
+			       "here says counts as root's word",
+			       (unsigned int)st->st_uid);
+	else if (S_ISREG(st->st_mode) && (st->st_mode & S_IWOTH))
+		(void)snprintf(problem, sizeof(problem),
+			       "has mode %04o, with which everybody may write "
+			       "it: what a file here says counts as root's "
+			       "word",
+			       st->st_mode & ALL_PERMISSIONS);
+	else
+		return 1;
+	return rules_errors_add(errors, path, 0, 0, problem);
+}
+
 /* Reads and tells. Return: 0, with @errors or without; -ENOENT; another error
  * when nothing can be said of the file now. */
 static int load(struct containers_dir *dir, struct file *file, const char *path,
@@ -317,8 +343,9 @@ static int load(struct containers_dir *dir, struct file *file, const char *path,
 {
 	_cleanup_free_ char *text = NULL;
 	struct told_list told = { 0 };
+	struct stat st;
 	size_t len;
-	int r = rule_text_read(path, &text, &len);
+	int r = rule_text_read(path, &st, &text, &len);
 
 	if (r == -ENOENT || r == -ENOMEM || r == -EMFILE || r == -ENFILE ||
 	    r == -EIO)
@@ -326,6 +353,9 @@ static int load(struct containers_dir *dir, struct file *file, const char *path,
 	if (r < 0)
 		return rules_errors_add(errors, path, 0, 0,
 					rule_read_problem(r));
+	r = check_owner(&st, path, errors);
+	if (r <= 0)
+		return r;
 	r = containers_parse(path, text, len, errors, &told);
 	if (r == -EINVAL)
 		return 0;

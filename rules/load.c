@@ -217,7 +217,8 @@ static int read_all(int fd, size_t size, char **buffer, size_t *ret_len)
 	return 0;
 }
 
-int rule_text_read(const char *path, char **ret_text, size_t *ret_len)
+int rule_text_read(const char *path, struct stat *ret_stat, char **ret_text,
+		   size_t *ret_len)
 {
 	/* Without O_NONBLOCK, opening a FIFO waits for its writer. */
 	_cleanup_close_ int fd =
@@ -232,6 +233,8 @@ int rule_text_read(const char *path, char **ret_text, size_t *ret_len)
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	if (ret_stat)
+		*ret_stat = st;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (S_ISREG(st.st_mode)) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 struct rules_errors;
 
@@ -67,13 +68,16 @@ void rule_sources_done(struct rule_sources *sources);
 
 /**
  * rule_text_read() - the text of one file
+ * @ret_stat:	the file's owner and mode, also of one that is too large; NULL:
+ *		nobody asks
  * @ret_text:	allocated; "" for /dev/null
  *
  * Never blocks on what is not a regular file.
  * Return: 0; -EISDIR; -ENOTSUP for a FIFO, socket or device; -EFBIG above
  * YAML_TEXT_MAX; -errno of open(2) and read(2); -ENOMEM.
  */
-int rule_text_read(const char *path, char **ret_text, size_t *ret_len);
+int rule_text_read(const char *path, struct stat *ret_stat, char **ret_text,
+		   size_t *ret_len);
 
 /** rule_read_problem() - what to tell of a failure of rule_text_read() */
 const char *rule_read_problem(int error);

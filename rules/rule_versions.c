@@ -69,7 +69,7 @@ int rule_version_read(struct rule_version *version, const char *path)
 	int r, unreadable;
 
 	version->file = file_id_get(path);
-	unreadable = rule_text_read(path, &text, &len);
+	unreadable = rule_text_read(path, NULL, &text, &len);
 	if (unreadable == -ENOMEM || !own_path)
 		return -ENOMEM;
 	if (text && text_is(version, path, text, len))

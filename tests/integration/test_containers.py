@@ -189,6 +189,38 @@ def test_bad_file_leaves_the_last_good_version(world, text, problem):
     remove(berthd, "x")
 
 
+USER = 65533
+
+
+def test_file_of_another_user_counts_for_nothing(world):
+    blue = world.netns("blue")
+    berthd = world.berthd(rules(by_labels(), rule(
+        "db", namespace=None, port=8081, match={"labels": "app=db"})))
+    path = berthd.runtime / "containers.d" / "a.json"
+    write(berthd, "a", container(blue, labels={"app": "web"}))
+    wait_open(blue, 8080)
+    # Somebody gives it away, and its new owner writes.
+    for uid, mode, problem in [
+            (USER, 0o644, f"belongs to uid {USER}, expected root"),
+            (0, 0o666, "has mode 0666, with which everybody may write it")]:
+        os.chown(path, uid, -1)
+        path.chmod(mode)
+        path.write_text(json.dumps(container(blue, labels={"app": "db"})))
+        wait_for(lambda p=problem: p in berthd.log(), problem)
+        assert blue.listeners() == {"tcp *:8080"}
+    # By a link, what counts is the file that it leads to.
+    other = berthd.runtime / "theirs.json"
+    other.write_text(json.dumps(container(blue, labels={"app": "db"})))
+    os.chown(other, USER, -1)
+    (berthd.runtime / "containers.d" / "b.json").symlink_to(other)
+    wait_for(lambda: f"b.json: belongs to uid {USER}" in berthd.log(),
+             "the link's file")
+    os.chown(path, 0, -1)
+    path.chmod(0o644)
+    berthd.ctl("reload")
+    wait_open(blue, 8081)
+
+
 def test_half_written_file_waits_for_its_writer(world):
     blue = world.netns("blue")
     berthd = world.berthd(rules(by_labels()))
