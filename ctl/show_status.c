@@ -173,13 +173,14 @@ static void print_history(const json_t *reply)
 	print_label("events");
 	(void)printf(NUMBER " of names (" NUMBER " overflows), " NUMBER
 			    " of netlink (" NUMBER " overflows), " NUMBER
-			    " resync%s\n",
+			    " resync%s, " NUMBER " looks at a namespace\n",
 		     show_number(events, "names"),
 		     show_number(events, "names_overflows"),
 		     show_number(events, "netlink"),
 		     show_number(events, "netlink_overflows"),
 		     show_number(events, "resyncs"),
-		     plural(show_number(events, "resyncs")));
+		     plural(show_number(events, "resyncs")),
+		     show_number(events, "planned"));
 	print_label("freed");
 	(void)printf(NUMBER " namespace%s", n, plural(n));
 	if (n > 0)

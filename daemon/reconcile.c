@@ -68,6 +68,7 @@ struct reconcile {
 	struct log_teller *teller;
 	struct by_hand by_hand;
 	struct said *said; /* by rule; no more than there are rules */
+	uint64_t planned;
 };
 
 /* Some namespace's addresses could not be read: look at all of them again. */
@@ -378,6 +379,7 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		reconcile_forget(reconcile, subject->netns_id);
 		return;
 	}
+	reconcile->planned++;
 	r = reconcile_plan(reconcile, netns, &plan);
 	/* Reading the addresses marks it as changed: this plan has them. */
 	subject_dequeue(reconcile, subject);
@@ -454,4 +456,9 @@ size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)
 	const struct subject *subject = subject_find(reconcile, netns_id);
 
 	return subject ? subject->omitted : 0;
+}
+
+uint64_t reconcile_planned(const struct reconcile *reconcile)
+{
+	return reconcile->planned;
 }

@@ -76,6 +76,10 @@ int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
  * a change reconcile_mark_all() applies it. */
 struct by_hand *reconcile_by_hand(struct reconcile *reconcile);
 
+/** reconcile_planned() - Return: how many times a namespace was planned, and
+ * the outcome applied, since the start. */
+uint64_t reconcile_planned(const struct reconcile *reconcile);
+
 /** reconcile_omitted() - wanted listeners above the limit in @netns_id */
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id);
 

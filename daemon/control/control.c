@@ -32,6 +32,7 @@ static void get_status(struct varlink_call *call, void *user_data)
 	const struct control *control = user_data;
 	const struct control_status status = {
 		.watcher = control->config.watcher,
+		.reconcile = control->config.reconcile,
 		.binder = control->config.binder,
 		.rules = control->config.rules,
 		.consumers = control->config.consumers,

@@ -11,6 +11,7 @@
 #include "daemon/control/describe_told.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
+#include "daemon/reconcile.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
 
@@ -67,15 +68,17 @@ static json_t *describe_table(const struct binder *binder)
 			 json_count(stats.failed));
 }
 
-static json_t *describe_events(const struct watcher_stats *stats)
+static json_t *describe_events(const struct watcher_stats *stats,
+			       uint64_t planned)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "names",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "names",
 			 json_count(stats->names_events), "netlink",
 			 json_count(stats->netlink_events), "names_overflows",
 			 json_count(stats->names_overflows),
 			 "netlink_overflows",
 			 json_count(stats->netlink_overflows), "resyncs",
-			 json_count(stats->resyncs));
+			 json_count(stats->resyncs), "planned",
+			 json_count(planned));
 }
 
 static json_t *describe_freed(const struct watcher_stats *stats)
@@ -121,7 +124,8 @@ static json_t *describe_status(const struct control_status *status)
 		json_count(ruleset_size(rule_store_ruleset(status->rules))),
 		"files", describe_files(status->rules), "consumers",
 		describe_consumers(status->consumers), "events",
-		describe_events(&stats), "freed", describe_freed(&stats));
+		describe_events(&stats, reconcile_planned(status->reconcile)),
+		"freed", describe_freed(&stats));
 }
 
 void control_status(struct varlink_call *call,

@@ -9,6 +9,7 @@ struct binder;
 struct config_store;
 struct consumers;
 struct containers_dir;
+struct reconcile;
 struct rule_store;
 struct varlink_call;
 struct watcher;
@@ -19,6 +20,7 @@ struct watcher;
  */
 struct control_status {
 	struct watcher *watcher;
+	const struct reconcile *reconcile;
 	struct binder *binder;
 	struct rule_store *rules;
 	struct consumers *consumers;

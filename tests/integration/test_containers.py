@@ -395,17 +395,38 @@ def test_found_by_what_people_call_it(world):
     assert "twice web-1" in berthd.ctl_text("namespaces")
 
 
+def planned(berthd):
+    return berthd.status()["events"]["planned"]
+
+
 def test_one_label_of_many(world):
-    """In a file of many containers the label of one changes."""
+    """In a file of many containers the label of one changes: one namespace
+    is looked at."""
     netns = [world.netns(f"n{i}", up=False) for i in range(20)]
     berthd = world.berthd(rules(by_labels()))
     write(berthd, "all", *(container(n, f"c{i}", labels={"app": "db"})
                            for i, n in enumerate(netns)))
     wait_for(lambda: berthd.status()["containers"] == 20, "the containers")
+    before = planned(berthd)
     write(berthd, "all", *(container(n, f"c{i}", labels={
         "app": "web" if i == 7 else "db"}) for i, n in enumerate(netns)))
     wait_open(netns[7], 8080)
+    assert planned(berthd) == before + 1
     assert [n.listeners() for n in netns].count(set()) == 19
+
+
+def test_one_file_of_many(world):
+    """As before, in files of their own; the same again is no change."""
+    netns = [world.netns(f"n{i}", up=False) for i in range(20)]
+    berthd = world.berthd(rules(by_labels()))
+    for i, n in enumerate(netns):
+        write(berthd, f"f{i}", container(n, f"c{i}", labels={"app": "db"}))
+    wait_for(lambda: berthd.status()["containers"] == 20, "the containers")
+    before = planned(berthd)
+    write(berthd, "f3", container(netns[3], "c3", labels={"app": "db"}))
+    write(berthd, "f7", container(netns[7], "c7", labels={"app": "web"}))
+    wait_open(netns[7], 8080)
+    assert planned(berthd) == before + 1
 
 
 def test_many_files_come_and_go(world):
