@@ -28,6 +28,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import berthd as control  # noqa: E402  (beside this file)
+import containers  # noqa: E402
 import handoff  # noqa: E402
 import relay  # noqa: E402
 import relay_spread  # noqa: E402
@@ -450,6 +451,7 @@ FIGURES = {
     "footprint": bench_footprint,
     "churn": bench_churn,
     "listing": bench_listing,
+    **containers.FIGURES,
     **relay.FIGURES,
     **relay_spread.FIGURES,
     **handoff.FIGURES,
