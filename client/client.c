@@ -140,18 +140,24 @@ static int client_send(const struct client *client, const char *text,
 	return 0;
 }
 
-int client_call(const char *path, const struct client_call *call,
-		struct client **ret_client)
+static char *call_text(const struct client_call *call)
 {
 	json_t *message = json_pack("{s:s, s:b, s:o}", "method", call->method,
 				    "more", true, "parameters",
 				    call->parameters);
-	_cleanup_free_ char *text = message ? json_dumps(message, JSON_COMPACT)
-					    : NULL;
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+	json_decref(message);
+	return text;
+}
+
+int client_call(const char *path, const struct client_call *call,
+		struct client **ret_client)
+{
+	_cleanup_free_ char *text = call_text(call);
 	struct client *client = calloc(1, sizeof(*client));
 	int r;
 
-	json_decref(message);
 	if (!text || !client) {
 		free(client);
 		return -ENOMEM;
@@ -167,6 +173,19 @@ int client_call(const char *path, const struct client_call *call,
 	}
 	*ret_client = client;
 	return 0;
+}
+
+int client_call_again(struct client *client, const struct client_call *call)
+{
+	_cleanup_free_ char *text = call_text(call);
+
+	client->deadline_us = call->deadline_us;
+	return text ? client_send(client, text, call->fd) : -ENOMEM;
+}
+
+int client_fd(const struct client *client)
+{
+	return client->fd;
 }
 
 /* Makes room for more, first where earlier replies were. */

@@ -57,6 +57,20 @@ int client_call(const char *path, const struct client_call *call,
 		struct client **ret_client);
 
 /**
+ * client_call_again() - another call on the connection of an earlier one, all
+ * of whose replies were taken
+ *
+ * Return: as client_call().
+ */
+int client_call_again(struct client *client, const struct client_call *call);
+
+/**
+ * client_fd() - the connection, for waiting: readable between two calls, it is
+ * over
+ */
+int client_fd(const struct client *client);
+
+/**
  * client_next() - waits for the next reply
  * @array:	a member of the parameters that is to be left as text, because
  *		it may be very long; NULL: none is

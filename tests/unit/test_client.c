@@ -105,6 +105,43 @@ static void test_reply(void **state)
 	client_free(client);
 }
 
+/* The second call goes the same way, with a deadline of its own. */
+static void test_two_calls(void **state)
+{
+	static const char reply[] = "{\"parameters\":{}}";
+	const struct server *server = *state;
+	struct client_call again = {
+		.method = "org.example.Again",
+		.parameters = json_object(),
+		.deadline_us = monotonic_us() + LONG_US,
+	};
+	struct client_reply got;
+	struct client *client;
+	char text[256];
+	int fd;
+
+	assert_int_equal(call(server, json_object(), NULL, LONG_US, &client),
+			 0);
+	fd = accept(server->fd, NULL, NULL);
+	assert_true(recv(fd, text, sizeof(text), 0) > 0);
+	assert_int_equal(send(fd, reply, sizeof(reply), 0), sizeof(reply));
+	assert_int_equal(client_next(client, NULL, &got), 0);
+	client_reply_done(&got);
+	assert_int_equal(client_call_again(client, &again), 0);
+	assert_true(recv(fd, text, sizeof(text), 0) > 0);
+	assert_non_null(strstr(text, "org.example.Again"));
+	assert_int_equal(send(fd, reply, sizeof(reply), 0), sizeof(reply));
+	assert_int_equal(client_next(client, NULL, &got), 0);
+	client_reply_done(&got);
+	again.parameters = json_object();
+	again.deadline_us = 1;
+	assert_int_equal(client_call_again(client, &again), -ETIMEDOUT);
+	/* Its descriptor says that it is over. */
+	close(fd);
+	assert_int_equal(recv(client_fd(client), text, sizeof(text), 0), 0);
+	client_free(client);
+}
+
 static void test_descriptor_goes_along_once(void **state)
 {
 	const struct server *server = *state;
@@ -235,6 +272,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reply, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_calls, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_descriptor_goes_along_once,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_answers, setup,
