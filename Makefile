@@ -33,7 +33,7 @@ LIB_CFLAGS = -fPIC -fvisibility=hidden
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Every C file of a folder and its rooms belongs to its program, and each tests/*/*.c is a program of its own.
-folders = common watcher rules binder daemon relay client ctl lib
+folders = common watcher rules binder daemon relay client ctl hook lib
 src = $(wildcard $(foreach folder,$(1),$(folder)/*.c $(folder)/*/*.c))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
