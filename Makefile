@@ -19,7 +19,7 @@ Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
 # What pkg-config knows only once contrib/install-dependencies has run.
-packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd libsctp
+packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd libsctp libcurl
 pkg = $(shell pkg-config $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error run contrib/install-dependencies first))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(packages)))$(PKG_CFLAGS)
 
@@ -38,7 +38,7 @@ src = $(wildcard $(foreach folder,$(1),$(folder)/*.c $(folder)/*/*.c))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl
+programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl $(BUILD)/berth-follow
 libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.0
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/fuzz_,$(call names,tests/fuzz/fuzz_))
@@ -59,6 +59,7 @@ all test-programs: ; @:
 $(BUILD)/berthd: $(call objects,$(call src,daemon watcher rules binder common))
 $(BUILD)/berth-relay: $(call objects,$(call src,relay lib common))
 $(BUILD)/berthctl: $(call objects,$(call src,ctl client lib common))
+$(BUILD)/berth-follow: $(call objects,$(call src,hook/follow client common))
 $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
 $(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
