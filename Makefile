@@ -38,7 +38,7 @@ src = $(wildcard $(foreach folder,$(1),$(folder)/*.c $(folder)/*/*.c))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-programs = $(BUILD)/berthd $(BUILD)/berth-relay $(BUILD)/berthctl $(BUILD)/berth-follow
+programs = $(addprefix $(BUILD)/,berthd berth-relay berthctl berth-hook berth-follow)
 libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.0
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/fuzz_,$(call names,tests/fuzz/fuzz_))
@@ -59,8 +59,9 @@ all test-programs: ; @:
 $(BUILD)/berthd: $(call objects,$(call src,daemon watcher rules binder common))
 $(BUILD)/berth-relay: $(call objects,$(call src,relay lib common))
 $(BUILD)/berthctl: $(call objects,$(call src,ctl client lib common))
+$(BUILD)/berth-hook: $(BUILD)/hook/main.o $(BUILD)/berth-all.a
 $(BUILD)/berth-follow: $(call objects,$(call src,hook/follow client common))
-$(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-test.a
+$(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-all.a
 $(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
 
@@ -85,14 +86,14 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@
 
-# The library; and everything but the main functions: a test takes from it what it calls.
+# The library; and everything but the main functions: what is linked with it takes from it what it calls.
 $(libraries): $(call objects,$(call src,lib))
 $(call objects,$(call src,lib)): OBJECT_CFLAGS = $(LIB_CFLAGS)
 $(BUILD)/libberth.so.0: lib/libberth.map
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(BASE_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=lib/libberth.map -o $@ $(filter %.o,$^) $(LIBS)
-$(BUILD)/berth-test.a: $(call objects,$(filter-out %/main.c,$(call src,$(folders))))
-$(BUILD)/libberth.a $(BUILD)/berth-test.a:
+$(BUILD)/berth-all.a: $(call objects,$(filter-out %/main.c,$(call src,$(folders))))
+$(BUILD)/libberth.a $(BUILD)/berth-all.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 

@@ -11,6 +11,15 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Of one container. More than Kubernetes allows an object; runtimes put whole
+ * documents into labels, but nobody chooses a container by these. */
+#define CONTAINER_LABELS_MAX 256u
+#define CONTAINER_BYTES_MAX (64u * 1024)
+
+/* Of its name, pod namespace, id and runtime, each. Twice what Kubernetes
+ * allows. */
+#define CONTAINER_TEXT_MAX 512u
+
 /** struct container_label - any bytes but NUL; @key is never empty */
 struct container_label {
 	const char *key;

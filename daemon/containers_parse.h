@@ -10,15 +10,6 @@
 struct rules_errors;
 struct yaml_node;
 
-/* Of one container. More than Kubernetes allows an object; runtimes put whole
- * documents into labels, but nobody chooses a container by these. */
-#define CONTAINER_LABELS_MAX 256u
-#define CONTAINER_BYTES_MAX (64u * 1024)
-
-/* Of its name, pod namespace, id and runtime, each. Twice what Kubernetes
- * allows. */
-#define CONTAINER_TEXT_MAX 512u
-
 /**
  * struct told_list - the containers of a file; zero is an empty one
  * @root:	whose texts @list borrows; owned, as is all else

@@ -25,6 +25,7 @@ LAYERS = {
     "relay/sctp": {"common", "relay/core", "relay/backend"},
     "client": {"common"},
     "ctl": {"common", "lib", "client"},
+    "hook": {"common", "client"},
     "hook/follow": {"common", "client"},
     # Built as its copies are, from <berth.h> alone.
     "contrib/consumers/c": set(),
