@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/container.h"
+#include "common/utf8.h"
 #include "common/util.h"
 
 #define LABEL_PREFIX "io.berth.labels."
@@ -42,6 +43,18 @@ static const struct {
 #define MANAGER_KEY "io.container.manager"
 #define MANAGER_PODMAN "libpod"
 
+/* As many whole characters of UTF-8 as there is room for; JSON takes no others.
+ */
+static void cut(char *place, const char *text, size_t max)
+{
+	size_t len = 0, n;
+
+	while ((n = utf8_char_len(text + len)) > 0 && len + n <= max)
+		len += n;
+	memcpy(place, text, len);
+	place[len] = '\0';
+}
+
 int facts_init(struct facts *facts, const char *id, const char *runtime)
 {
 	*facts = (struct facts){
@@ -50,7 +63,7 @@ int facts_init(struct facts *facts, const char *id, const char *runtime)
 		.runtime = runtime,
 		.labels = json_object(),
 	};
-	(void)snprintf(facts->short_name, sizeof(facts->short_name), "%s", id);
+	cut(facts->short_name, id, FACTS_SHORT_ID);
 	facts->name = facts->short_name;
 	return facts->labels ? 0 : -ENOMEM;
 }
@@ -171,9 +184,20 @@ void facts_add_annotations(struct facts *facts, const json_t *annotations,
 	}
 }
 
+/* A text of the environment may be any bytes. */
+static bool is_utf8(const char *text)
+{
+	size_t n;
+
+	while ((n = utf8_char_len(text)) > 0)
+		text += n;
+	return !*text;
+}
+
 static void set_text(const char **place, const char *text)
 {
-	if (text && *text && strlen(text) <= CONTAINER_TEXT_MAX)
+	if (text && *text && strlen(text) <= CONTAINER_TEXT_MAX &&
+	    is_utf8(text))
 		*place = text;
 }
 

@@ -37,7 +37,7 @@ struct facts {
 
 /**
  * facts_init() - a container of which only the id is known
- * @id:		borrowed, as all texts that are given later
+ * @id:		UTF-8; borrowed, as all texts that are given later
  * Return: 0; -ENOMEM.
  */
 int facts_init(struct facts *facts, const char *id, const char *runtime);
@@ -56,7 +56,8 @@ void facts_add_annotations(struct facts *facts, const json_t *annotations,
  * what is no text */
 void facts_add_label(struct facts *facts, const char *key, const json_t *value);
 
-/** facts_set_name() - the name, unless @text is empty, NULL or too long */
+/** facts_set_name() - the name, unless @text is NULL, empty, too long, or not
+ * UTF-8 */
 void facts_set_name(struct facts *facts, const char *text);
 
 /** facts_set_pod_namespace() - as facts_set_name() */

@@ -12,6 +12,7 @@
  * The namespace goes to berthd as a descriptor: a path that the runtime sees
  * may lead elsewhere, or nowhere, in berthd's mount namespace.
  */
+#include <ctype.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -173,6 +174,14 @@ static int cni_print(json_t *answer, int status)
 	return status;
 }
 
+/* As the specification wants it. */
+static bool is_container_id(const char *id)
+{
+	return id && isalnum((unsigned char)id[0]) &&
+	       !id[strspn(id, "abcdefghijklmnopqrstuvwxyz"
+			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")];
+}
+
 /* What must be told with a command. Return: what is missing, or NULL. */
 static const char *cni_missing(const struct cni_env *env)
 {
@@ -182,9 +191,9 @@ static const char *cni_missing(const struct cni_env *env)
 	if (command == CNI_UNKNOWN)
 		return "CNI_COMMAND is not ADD, DEL, CHECK, GC, STATUS or "
 		       "VERSION";
-	if ((one || command == CNI_DEL) &&
-	    (!env->container_id || !*env->container_id))
-		return "CNI_CONTAINERID is not set";
+	if ((one || command == CNI_DEL) && !is_container_id(env->container_id))
+		return "CNI_CONTAINERID is not set, or no identifier of "
+		       "letters, digits, '_', '.' and '-'";
 	if (one && (!env->netns || !*env->netns))
 		return "CNI_NETNS is not set";
 	return NULL;

@@ -24,8 +24,10 @@ static void check_facts(struct facts *facts)
 {
 	size_t bytes = sizeof(struct container);
 	const char *key;
-	json_t *value;
+	json_t *value, *name = json_string(facts->name);
 
+	assert(name); /* it is UTF-8 */
+	json_decref(name);
 	assert(strlen(facts->id) <= CONTAINER_TEXT_MAX);
 	assert(*facts->name && strlen(facts->name) <= CONTAINER_TEXT_MAX);
 	assert(strlen(facts->pod_namespace) <= CONTAINER_TEXT_MAX);

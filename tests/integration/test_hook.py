@@ -355,6 +355,7 @@ def test_cni_calls_without_an_answer(base):
     assert cni_error(cni("ADD", given, CNI_NETNS="/x",
                          CNI_CONTAINERID=None)) == 4
     assert cni_error(cni("DEL", given, CNI_CONTAINERID=None)) == 4
+    assert cni_error(cni("DEL", given, CNI_CONTAINERID="../x")) == 4
     assert cni_error(cni("ADD", "{", CNI_NETNS="/x")) == 6
     process = cni("ADD", given, CNI_NETNS="/nonexistent/netns")
     assert_starts(process, "'/nonexistent/netns'")

@@ -110,6 +110,23 @@ static void test_annotations(void **state)
 	}
 }
 
+/* What is no UTF-8, or would be none when cut, JSON cannot say. */
+static void test_utf8(void **state)
+{
+	struct facts facts;
+
+	(void)state;
+	assert_int_equal(facts_init(&facts, "0123456789a\xc3\xa9z", "oci"), 0);
+	assert_string_equal(facts.name, "0123456789a");
+	facts_set_name(&facts, "\xff");
+	facts_set_pod_namespace(&facts, "a\xc3");
+	assert_string_equal(facts.name, "0123456789a");
+	assert_string_equal(facts.pod_namespace, "");
+	facts_set_name(&facts, "\xc3\xa9");
+	assert_string_equal(facts.name, "\xc3\xa9");
+	facts_done(&facts);
+}
+
 /* berthd takes what stays within its limits, so that one huge annotation does
  * not cost a container its other labels. */
 static void test_limits(void **state)
@@ -399,6 +416,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_annotations),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_network),
