@@ -210,6 +210,8 @@ static enum exit_code print_error(const struct client_reply *reply)
 	const char *message = show_text(reply->parameters, "message");
 	_cleanup_free_ char *text = NULL;
 
+	if (!*message)
+		message = show_text(reply->parameters, "reason");
 	if (strcmp(reply->error, INTERFACE "AmbiguousNamespace") == 0) {
 		print_candidates(reply->parameters);
 		return EXIT_BAD;

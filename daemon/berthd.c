@@ -54,6 +54,7 @@ static void apply_config(struct berthd *berthd, uint32_t changed)
 	const struct config_targets targets = {
 		.binder = berthd->binder,
 		.consumers = berthd->consumers,
+		.control = berthd->control,
 		.reconcile = berthd->reconcile,
 		.relay = berthd->relay,
 		.relay_user = berthd->relay_user,

@@ -73,6 +73,8 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 				     AT_ONCE },
 	[CONFIG_CONSUMERS] = { "consumers", NULL, CONFIG_KIND_CONSUMERS,
 			       MEMBER(consumers), 0, 0, 0, AT_ONCE },
+	[CONFIG_CONTROL] = { "control", NULL, CONFIG_KIND_CONTROL,
+			     MEMBER(control), 0, 0, 0, AT_ONCE },
 };
 
 static const char *const default_netns_dirs[] = { "/run/netns",
@@ -169,6 +171,7 @@ static void value_done(struct config *config, enum config_setting setting)
 	case CONFIG_KIND_DURATION:
 	case CONFIG_KIND_LEVEL:
 	case CONFIG_KIND_RELAY:
+	case CONFIG_KIND_CONTROL:
 		return;
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
@@ -255,6 +258,9 @@ static int value_copy(struct config *config, enum config_setting setting,
 		return dirs_copy(target, dirs->list, dirs->n);
 	case CONFIG_KIND_CONSUMERS:
 		return consumers_copy(config, from);
+	case CONFIG_KIND_CONTROL:
+		config->control = from->control;
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -287,6 +293,11 @@ int config_init(struct config *config)
 	int r;
 
 	*config = (struct config){ 0 };
+	config->control.access = (struct socket_access){
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+		.mode = SOCKET_MODE_PRIVATE,
+	};
 	r = config_overlay(config, &defaults);
 	config->given = 0;
 	for (unsigned int i = 0; i < CONFIG_SETTINGS; i++) {
@@ -341,6 +352,16 @@ static bool consumers_equal(const struct config *a, const struct config *b)
 	return true;
 }
 
+bool config_control_equal(const struct config_control *a,
+			  const struct config_control *b)
+{
+	return socket_access_equal(&a->access, &b->access) &&
+	       a->n_registrars == b->n_registrars &&
+	       (a->n_registrars == 0 ||
+		memcmp(a->registrars, b->registrars,
+		       a->n_registrars * sizeof(*a->registrars)) == 0);
+}
+
 static bool value_equal(const struct config *a, const struct config *b,
 			enum config_setting setting)
 {
@@ -362,6 +383,8 @@ static bool value_equal(const struct config *a, const struct config *b,
 		return dirs_equal(x, y);
 	case CONFIG_KIND_CONSUMERS:
 		return consumers_equal(a, b);
+	case CONFIG_KIND_CONTROL:
+		return config_control_equal(&a->control, &b->control);
 	}
 	return false;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/log.h"
+#include "daemon/socket_access.h"
 
 struct consumer_config;
 
@@ -29,8 +30,9 @@ enum config_setting {
 	CONFIG_DRAIN_TIMEOUT,
 	CONFIG_RELEASE_TIMEOUT,
 	CONFIG_CONSUMERS,
+	CONFIG_CONTROL,
 };
-#define CONFIG_SETTINGS (CONFIG_CONSUMERS + 1u)
+#define CONFIG_SETTINGS (CONFIG_CONTROL + 1u)
 
 /** enum config_relay - who starts berth-relay */
 enum config_relay {
@@ -46,6 +48,23 @@ struct config_dirs {
 	char **list;
 	size_t n;
 };
+
+/* Programs that ask a runtime on root's behalf: there are few runtimes. */
+#define CONFIG_REGISTRARS_MAX 16u
+
+/**
+ * struct config_control - who may use the control socket
+ * @registrars:	users whose word on containers counts as root's
+ */
+struct config_control {
+	struct socket_access access;
+	uid_t registrars[CONFIG_REGISTRARS_MAX];
+	size_t n_registrars;
+};
+
+/** config_control_equal() - Return: are they the same? */
+bool config_control_equal(const struct config_control *a,
+			  const struct config_control *b);
 
 /**
  * struct config - the value of each setting; what it points to is its own
@@ -79,6 +98,7 @@ struct config {
 	uint64_t release_timeout_us;
 	struct consumer_config *consumers;
 	size_t n_consumers;
+	struct config_control control;
 };
 
 /** config_key() - how berthd.yaml calls a setting: "max_listeners"; static */

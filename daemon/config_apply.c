@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 #include "daemon/consumers/consumer_config.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/control/control.h"
 #include "daemon/reconcile.h"
 #include "daemon/relay_process.h"
 #include "watcher/watcher.h"
@@ -77,7 +78,7 @@ static void apply_consumers(const struct config_targets *targets,
 			.name = (char *)SERVICE_RELAY,
 			.uid = targets->relay_user.uid,
 			.gid = targets->relay_user.gid,
-			.mode = CONSUMER_MODE_DEFAULT,
+			.mode = SOCKET_MODE_PRIVATE,
 		};
 		r = consumers_configure(targets->consumers, list, n + 1);
 	}
@@ -118,6 +119,9 @@ static void apply_setting(const struct config_targets *targets,
 		break;
 	case CONFIG_CONSUMERS:
 		apply_consumers(targets, config);
+		break;
+	case CONFIG_CONTROL:
+		control_configured(targets->control);
 		break;
 	case CONFIG_NETNS_DIR:
 	case CONFIG_RULES:

@@ -11,6 +11,7 @@
 struct binder;
 struct config;
 struct consumers;
+struct control;
 struct reconcile;
 struct relay_process;
 struct watcher;
@@ -23,6 +24,7 @@ struct watcher;
 struct config_targets {
 	struct binder *binder;
 	struct consumers *consumers;
+	struct control *control;
 	struct reconcile *reconcile;
 	struct relay_process *relay;
 	struct relay_user relay_user;

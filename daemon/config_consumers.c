@@ -9,10 +9,8 @@
 #include "rules/suggest.h"
 #include "rules/yaml_node.h"
 
-#define MODE_MAX 0777u
-
 enum consumer_key {
-	CONSUMER_USER,
+	CONSUMER_USER, /* these three as config_parse_access() takes them */
 	CONSUMER_GROUP,
 	CONSUMER_MODE,
 	CONSUMER_WHEN_ABSENT,
@@ -24,56 +22,6 @@ static const char *const consumer_keys[] = {
 	[CONSUMER_MODE] = "mode",
 	[CONSUMER_WHEN_ABSENT] = "when_absent",
 };
-
-static void parse_group(struct parse *parse, const struct yaml_node *node,
-			const struct accounts *accounts, gid_t *ret_gid)
-{
-	const char *text;
-	int r;
-
-	if (!parse_text(parse, node, "group", "the name or number of a group",
-			&text))
-		return;
-	r = accounts->group(text, ret_gid);
-	if (r == -ENOENT)
-		(void)parse_error(parse, node,
-				  "group is %s: there is no such group",
-				  QUOTE(text));
-	else if (r == -ERANGE)
-		(void)parse_error(parse, node,
-				  "group is %s: no group can have this number",
-				  QUOTE(text));
-	else if (r < 0)
-		(void)parse_error(parse, node,
-				  "group is %s: cannot look this group up: %s",
-				  QUOTE(text), strerror(-r));
-}
-
-/* YAML 1.1 reads 0660 as 432, YAML 1.2 as 660. The text is what people mean by
- * it; without the zero in front it can be either, and is refused. */
-static void parse_mode(struct parse *parse, const struct yaml_node *node,
-		       mode_t *ret_mode)
-{
-	const char *digits = node->text;
-	unsigned long mode;
-	char *end;
-
-	if (node->kind == NODE_SCALAR && digits[0] == '0' &&
-	    strspn(digits + 1, "o") <= 1) {
-		digits += digits[1] == 'o' ? 2 : 1;
-		mode = strtoul(digits, &end, 8);
-		if (strspn(digits, "01234567") == strlen(digits) &&
-		    end != digits && mode <= MODE_MAX) {
-			*ret_mode = (mode_t)mode;
-			return;
-		}
-	}
-	(void)parse_error(
-		parse, node,
-		"mode is %s, expected octal digits with a 0 in front, "
-		"such as 0660",
-		FOUND(node));
-}
 
 static void parse_when_absent(struct parse *parse, const struct yaml_node *node,
 			      bool *ret_close)
@@ -104,21 +52,12 @@ static void parse_fields(struct parse *parse, const struct field *fields,
 			 const struct accounts *accounts,
 			 struct consumer_config *consumer)
 {
-	struct account account;
+	struct socket_access access = { .mode = consumer->mode };
 
-	if (fields[CONSUMER_USER].key &&
-	    config_parse_user(parse, fields[CONSUMER_USER].value, accounts,
-			      "user", &account)) {
-		consumer->uid = account.uid;
-		consumer->gid = account.gid;
-	}
-	if (fields[CONSUMER_GROUP].key) {
-		consumer->mode = CONSUMER_MODE_GROUP;
-		parse_group(parse, fields[CONSUMER_GROUP].value, accounts,
-			    &consumer->gid);
-	}
-	if (fields[CONSUMER_MODE].key)
-		parse_mode(parse, fields[CONSUMER_MODE].value, &consumer->mode);
+	config_parse_access(parse, &fields[CONSUMER_USER], accounts, &access);
+	consumer->uid = access.uid;
+	consumer->gid = access.gid;
+	consumer->mode = access.mode;
 	if (fields[CONSUMER_WHEN_ABSENT].key)
 		parse_when_absent(parse, fields[CONSUMER_WHEN_ABSENT].value,
 				  &consumer->close_when_absent);
@@ -161,7 +100,7 @@ static void parse_consumer(struct parse *parse, const struct yaml_node *node,
 	}
 	*consumer = (struct consumer_config){
 		.name = strdup(name),
-		.mode = CONSUMER_MODE_DEFAULT,
+		.mode = SOCKET_MODE_PRIVATE,
 	};
 	if (!consumer->name) {
 		(void)parse_oom(parse);

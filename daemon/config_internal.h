@@ -24,6 +24,7 @@ enum config_kind {
 	CONFIG_KIND_PATH, /* char * */
 	CONFIG_KIND_DIRS, /* struct config_dirs */
 	CONFIG_KIND_CONSUMERS, /* struct consumer_config *; there is one */
+	CONFIG_KIND_CONTROL, /* struct config_control */
 };
 
 /**

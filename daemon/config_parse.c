@@ -174,6 +174,9 @@ static bool parse_value(struct parse *parse, const struct yaml_node *node,
 		return parse_dirs(parse, node, field->key, target);
 	case CONFIG_KIND_CONSUMERS:
 		return config_parse_consumers(parse, node, accounts, config);
+	case CONFIG_KIND_CONTROL:
+		return config_parse_control(parse, node, accounts,
+					    &config->control);
 	}
 	return false;
 }

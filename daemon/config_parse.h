@@ -31,6 +31,25 @@ bool config_parse_user(struct parse *parse, const struct yaml_node *node,
 		       const struct accounts *accounts, const char *what,
 		       struct account *ret_account);
 
+/**
+ * config_parse_access() - who may connect to a socket
+ * @fields:	the keys `user`, `group` and `mode`, in this order; some or none
+ *		are given
+ * @access:	gets what is given. Where a group is and no mode, the mode lets
+ *		it in.
+ *
+ * Reports what is wrong.
+ */
+void config_parse_access(struct parse *parse, const struct field *fields,
+			 const struct accounts *accounts,
+			 struct socket_access *access);
+
+/** config_parse_control() - the section `control`. Return: false after a
+ * report. */
+bool config_parse_control(struct parse *parse, const struct yaml_node *node,
+			  const struct accounts *accounts,
+			  struct config_control *control);
+
 /** config_parse_consumers() - the section `consumers`, into @config. Return:
  * false after a report. */
 bool config_parse_consumers(struct parse *parse, const struct yaml_node *node,

@@ -187,6 +187,7 @@ static int setting_option(struct options *options, enum config_setting setting,
 		return dir_option(target(options, field), field->option, text);
 	case CONFIG_KIND_DURATION:
 	case CONFIG_KIND_CONSUMERS:
+	case CONFIG_KIND_CONTROL:
 		break; /* only in the file */
 	}
 	return -EINVAL;

@@ -145,6 +145,12 @@ size_t ruleset_size(const struct ruleset *ruleset)
 	return ruleset->n_rules;
 }
 
+bool ruleset_unprivileged(const struct ruleset *ruleset, size_t index)
+{
+	assert(index < ruleset->n_rules);
+	return ruleset->rules[index]->match.unprivileged;
+}
+
 void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		       struct rule_info *ret_info)
 {

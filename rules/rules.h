@@ -72,6 +72,10 @@ size_t ruleset_size(const struct ruleset *ruleset);
 void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		       struct rule_info *ret_info);
 
+/** ruleset_unprivileged() - does one rule, @index below ruleset_size(), go by
+ * what others than root told as well? */
+bool ruleset_unprivileged(const struct ruleset *ruleset, size_t index);
+
 /**
  * ruleset_load() - reads directories and files once, for --check
  * @paths:	files, and directories of which each *.yaml is read; a file name

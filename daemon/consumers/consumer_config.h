@@ -10,11 +10,6 @@
  * berthd keeps for what is no listener. */
 #define CONSUMER_CONFIGS_MAX 64u
 
-/* A consumer without an entry: its socket is root's alone. */
-#define CONSUMER_MODE_DEFAULT 0600u
-/* An entry that names a group and no mode means that group, too. */
-#define CONSUMER_MODE_GROUP 0660u
-
 /**
  * struct consumer_config - who may be a consumer, and what when nobody is
  * @name:	as in `handoff: NAME`

@@ -280,7 +280,8 @@ static void consumer_said_hello(const char *name, int fd,
 		return;
 	}
 	/* It may have connected before the configuration changed. */
-	if (!refusal && !door_may_enter(&consumer->access, fd, peer))
+	if (!refusal &&
+	    !socket_access_allows(&consumer->access, fd, peer->uid, peer->gid))
 		refusal = "this user may not be the consumer any more";
 	if (refusal) {
 		log_debug("consumer '%s': pid %d (uid %u) is denied: %s", name,

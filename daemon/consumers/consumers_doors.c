@@ -79,16 +79,10 @@ void consumers_update_doors(struct consumers *consumers)
 	}
 }
 
-static bool access_equal(const struct door_access *a,
-			 const struct door_access *b)
-{
-	return a->uid == b->uid && a->gid == b->gid && a->mode == b->mode;
-}
-
 static void consumer_set_access(struct consumer *consumer,
-				const struct door_access *access)
+				const struct socket_access *access)
 {
-	if (access_equal(&consumer->access, access))
+	if (socket_access_equal(&consumer->access, access))
 		return;
 	consumer->access = *access;
 	if (consumer->door)
@@ -97,10 +91,10 @@ static void consumer_set_access(struct consumer *consumer,
 
 void consumer_init_access(struct consumer *consumer)
 {
-	consumer->access = (struct door_access){
+	consumer->access = (struct socket_access){
 		.uid = geteuid(),
 		.gid = getegid(),
-		.mode = CONSUMER_MODE_DEFAULT,
+		.mode = SOCKET_MODE_PRIVATE,
 	};
 }
 
@@ -146,7 +140,8 @@ static void consumer_check_access(struct consumer *consumer)
 {
 	const struct consumer_connection *conn = consumer->current;
 
-	if (!conn || door_may_enter(&consumer->access, conn->fd, &conn->peer))
+	if (!conn || socket_access_allows(&consumer->access, conn->fd,
+					  conn->peer.uid, conn->peer.gid))
 		return;
 	log_warning("consumer '%s' (pid %d, uid %u): this user may not be the "
 		    "consumer any more; taking its listeners away",
@@ -165,7 +160,7 @@ int consumers_configure(struct consumers *consumers,
 	LL_FOREACH (consumers->list, consumer)
 		consumer->configured = false;
 	for (size_t i = 0; i < n; i++) {
-		const struct door_access access = {
+		const struct socket_access access = {
 			.uid = list[i].uid,
 			.gid = list[i].gid,
 			.mode = list[i].mode,

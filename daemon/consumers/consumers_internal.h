@@ -129,7 +129,7 @@ struct consumer {
 	bool named;
 	bool configured;
 	bool close_when_absent;
-	struct door_access access;
+	struct socket_access access;
 	struct door *door;
 	struct log_ratelimit short_limit;
 	struct consumer_connection *current;

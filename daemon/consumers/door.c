@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* door.c - the socket that one consumer connects to
  *
- * The kernel keeps out whom owner and mode of the file do not let in. Who comes
- * in is looked at again (SO_PEERCRED), because a process may connect before the
- * mode is changed and be accepted after, and because a descriptor of a
- * connected socket can be passed on: what counts is who connected.
+ * Who comes in is looked at again, see socket_access.c.
  */
 #include "daemon/consumers/door.h"
 
@@ -32,10 +29,6 @@
  * berthd from its work. */
 #define ACCEPTS_MAX 50
 
-/* Groups of a peer that are looked at: Linux itself allows 65,536, and a
- * process has a few. */
-#define GROUPS_MAX 1024
-
 /**
  * struct door - see the file's head
  * @path:	of the socket's file
@@ -45,7 +38,7 @@
 struct door {
 	struct loop *loop;
 	char *name;
-	struct door_access access;
+	struct socket_access access;
 	door_handler handler;
 	void *user_data;
 	int fd;
@@ -55,32 +48,6 @@ struct door {
 	unsigned int n_accepted;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
-
-static bool in_group(int fd, gid_t gid)
-{
-	gid_t groups[GROUPS_MAX];
-	socklen_t len = sizeof(groups);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
-		return false;
-	for (size_t i = 0; i < len / sizeof(*groups); i++) {
-		if (groups[i] == gid)
-			return true;
-	}
-	return false;
-}
-
-bool door_may_enter(const struct door_access *access, int fd,
-		    const struct consumer_peer *peer)
-{
-	if (peer->uid == 0 || peer->uid == geteuid())
-		return true;
-	if (peer->uid == access->uid)
-		return access->mode & S_IWUSR;
-	if (peer->gid == access->gid || in_group(fd, access->gid))
-		return access->mode & S_IWGRP;
-	return access->mode & S_IWOTH;
-}
 
 static void door_pause(struct door *door)
 {
@@ -130,7 +97,7 @@ static void door_enter(struct door *door, int fd)
 		.uid = cred.uid,
 		.gid = cred.gid,
 	};
-	if (door_may_enter(&door->access, fd, &peer)) {
+	if (socket_access_allows(&door->access, fd, peer.uid, peer.gid)) {
 		door->handler(fd, &peer, door->user_data);
 		return;
 	}
@@ -205,20 +172,9 @@ int doors_dir_make(const char *path)
 	return 0;
 }
 
-/* Owner and mode of the file. Whoever had it loses it first, so that no moment
- * lets in more than one of the two accesses does. */
-static int set_access(const char *path, const struct door_access *access)
+void door_set_access(struct door *door, const struct socket_access *access)
 {
-	if (chown(path, geteuid(), getegid()) < 0 ||
-	    chmod(path, access->mode & 0777) < 0 ||
-	    chown(path, access->uid, access->gid) < 0)
-		return -errno;
-	return 0;
-}
-
-void door_set_access(struct door *door, const struct door_access *access)
-{
-	int r = set_access(door->path, access);
+	int r = socket_access_set(door->path, access);
 
 	door->access = *access;
 	if (r < 0)
@@ -266,7 +222,7 @@ static int door_listen(struct door *door, const char *dir)
 }
 
 int door_open(struct loop *loop, const char *dir, const char *name,
-	      const struct door_access *access, door_handler handler,
+	      const struct socket_access *access, door_handler handler,
 	      void *user_data, struct door **ret_door)
 {
 	struct door *door = malloc(sizeof(*door));

@@ -8,18 +8,9 @@
 
 #include "common/loop.h"
 #include "daemon/consumers/handshake.h"
+#include "daemon/socket_access.h"
 
 struct door;
-
-/**
- * struct door_access - who may connect: owner, group and mode of the socket
- * @mode:	permission bits; connecting needs the one to write
- */
-struct door_access {
-	uid_t uid;
-	gid_t gid;
-	mode_t mode;
-};
 
 /**
  * typedef door_handler - somebody has connected who may
@@ -46,16 +37,11 @@ int doors_dir_make(const char *path);
  * listen(2), rename(2), epoll_ctl(2).
  */
 int door_open(struct loop *loop, const char *dir, const char *name,
-	      const struct door_access *access, door_handler handler,
+	      const struct socket_access *access, door_handler handler,
 	      void *user_data, struct door **ret_door);
 
 /** door_set_access() - changes who may connect from now on; logs what fails */
-void door_set_access(struct door *door, const struct door_access *access);
-
-/** door_may_enter() - may this peer connect, as the kernel decides it by owner
- * and mode? @fd is the connection. Root and our own user may. */
-bool door_may_enter(const struct door_access *access, int fd,
-		    const struct consumer_peer *peer);
+void door_set_access(struct door *door, const struct socket_access *access);
 
 /** door_free() - stops listening and removes the file. NULL is fine. Returns
  * NULL. */

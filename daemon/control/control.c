@@ -9,6 +9,8 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "daemon/config_store.h"
+#include "daemon/control/caller.h"
 #include "daemon/control/control_connections.h"
 #include "daemon/control/control_consumers.h"
 #include "daemon/control/control_drain.h"
@@ -26,6 +28,21 @@ struct control {
 	struct control_config config;
 	struct varlink_server *server;
 };
+
+static struct caller who_calls(const struct control *control,
+			       const struct varlink_call *call)
+{
+	return caller_of(call,
+			 &config_store_config(control->config.config)->control);
+}
+
+static const char *refuse(const struct varlink_call *call,
+			  const struct varlink_method *method, void *user_data)
+{
+	const struct caller caller = who_calls(user_data, call);
+
+	return caller_refuse(&caller, (enum control_access)method->access);
+}
 
 static void get_status(struct varlink_call *call, void *user_data)
 {
@@ -48,6 +65,7 @@ static void list_namespaces(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
 	const struct control_namespaces from = {
+		.caller = who_calls(control, call),
 		.watcher = control->config.watcher,
 		.binder = control->config.binder,
 		.reconcile = control->config.reconcile,
@@ -67,9 +85,11 @@ static void list_consumers(struct varlink_call *call, void *user_data)
 static void list_listeners(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
+	const struct caller caller = who_calls(control, call);
 
-	control_listeners(call, control->config.binder, control->config.watcher,
-			  control->config.consumers, control->config.stats);
+	control_listeners(call, &caller, control->config.binder,
+			  control->config.watcher, control->config.consumers,
+			  control->config.stats);
 }
 
 static void list_connections(struct varlink_call *call, void *user_data)
@@ -150,6 +170,7 @@ static void explain(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
 	const struct control_explain from = {
+		.caller = who_calls(control, call),
 		.watcher = control->config.watcher,
 		.binder = control->config.binder,
 		.rules = control->config.rules,
@@ -214,11 +235,15 @@ static const struct varlink_parameter explain_parameters[] = {
 	{ "namespace", true },
 };
 
+/* A method is root's alone unless it says otherwise. */
 static const struct varlink_method methods[] = {
 	{ .name = "GetStatus", .handler = get_status },
-	{ .name = "ListNamespaces", .handler = list_namespaces },
+	{ .name = "ListNamespaces",
+	  .access = CONTROL_FOR_ALL,
+	  .handler = list_namespaces },
 	{ .name = "ListConsumers", .handler = list_consumers },
 	{ .name = "ListListeners",
+	  .access = CONTROL_FOR_ALL,
 	  .parameters = listeners_parameters,
 	  .n_parameters = ARRAY_SIZE(listeners_parameters),
 	  .handler = list_listeners },
@@ -243,6 +268,7 @@ static const struct varlink_method methods[] = {
 	  .handler = undrain },
 	{ .name = "RestartRelay", .handler = restart_relay },
 	{ .name = "Explain",
+	  .access = CONTROL_FOR_ALL,
 	  .parameters = explain_parameters,
 	  .n_parameters = ARRAY_SIZE(explain_parameters),
 	  .handler = explain },
@@ -253,6 +279,7 @@ static const struct varlink_interface interface = {
 	.description = interface_text,
 	.methods = methods,
 	.n_methods = ARRAY_SIZE(methods),
+	.refuse = refuse,
 };
 
 int control_new(struct loop *loop, const char *path,
@@ -267,13 +294,23 @@ int control_new(struct loop *loop, const char *path,
 	*control = (struct control){ .config = *config };
 	r = varlink_server_new(loop, &interface, control, &control->server);
 	if (r == 0)
-		r = varlink_server_listen(control->server, path);
+		r = varlink_server_listen(
+			control->server, path,
+			&config_store_config(config->config)->control.access);
 	if (r < 0) {
 		control_free(control);
 		return r;
 	}
 	*ret_control = control;
 	return 0;
+}
+
+void control_configured(struct control *control)
+{
+	const struct config *config =
+		config_store_config(control->config.config);
+
+	varlink_server_set_access(control->server, &config->control.access);
 }
 
 struct control *control_free(struct control *control)

@@ -51,6 +51,10 @@ int control_new(struct loop *loop, const char *path,
 		const struct control_config *config,
 		struct control **ret_control);
 
+/** control_configured() - the section `control` of the configuration is another
+ * one: ends the connections of those who may not connect any more */
+void control_configured(struct control *control);
+
 /** control_free() - ends all connections and removes the socket's file
  * Return: NULL. NULL is fine. */
 struct control *control_free(struct control *control);

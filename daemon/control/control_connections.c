@@ -18,6 +18,7 @@
 #include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/questions.h"
+#include "daemon/control/caller.h"
 #include "daemon/control/find.h"
 #include "daemon/control/id_list.h"
 #include "daemon/control/varlink.h"
@@ -331,7 +332,7 @@ static int want_netns(struct wanted *wanted,
 {
 	struct netns *netns[FIND_MAX];
 	size_t n;
-	int r = find_netns(from->watcher, text, netns, &n);
+	int r = find_netns(from->watcher, &caller_root, text, netns, &n);
 
 	if (r < 0)
 		return r;
@@ -385,7 +386,7 @@ static int want(struct varlink_call *call,
 		r = want_netns(wanted, from, netns);
 	}
 	if (r == -ENOENT) {
-		find_error(call, from->watcher, netns);
+		find_error(call, from->watcher, &caller_root, netns);
 		return r;
 	}
 	if (r == 0 && rule) {

@@ -39,14 +39,20 @@ static json_t *explain_rule(const struct ruleset *ruleset, size_t index,
 			 json_text(reason ? reason : ""));
 }
 
-static json_t *explain_rules(const struct ruleset *ruleset,
+/* For users, the rules that may apply to what they told: the others, and what
+ * is wrong with files, are root's affair. */
+static json_t *explain_rules(const struct control_explain *from,
 			     const struct netns *netns)
 {
-	json_t *array = json_array();
+	const struct ruleset *ruleset = rule_store_ruleset(from->rules);
+	bool root = from->caller.rank == CALLER_ROOT;
 	size_t n = ruleset_size(ruleset);
+	json_t *array = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		json_add(&array, explain_rule(ruleset, i, netns));
+	for (size_t i = 0; i < n; i++) {
+		if (root || ruleset_unprivileged(ruleset, i))
+			json_add(&array, explain_rule(ruleset, i, netns));
+	}
 	return array;
 }
 
@@ -224,6 +230,7 @@ static json_t *explain_draining(const struct control_explain *from,
 static json_t *explain_present(const struct control_explain *from,
 			       struct netns *netns)
 {
+	bool root = from->caller.rank == CALLER_ROOT;
 	struct plan plan;
 	json_t *reply;
 
@@ -232,14 +239,15 @@ static json_t *explain_present(const struct control_explain *from,
 	reply = json_pack(
 		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"state", "present", "namespace", explain_namespace(from, netns),
-		"pending", "lingering", "rules",
-		explain_rules(rule_store_ruleset(from->rules), netns),
+		"pending", "lingering", "rules", explain_rules(from, netns),
 		"listeners",
 		explain_specs(from->binder, netns, &plan, monotonic_us()),
 		"draining", explain_draining(from, netns), "shadowed",
 		explain_shadows(&plan), "omitted", json_count(plan.omitted),
-		"files", describe_files(from->rules), "container_files",
-		describe_container_files(from->containers_dir));
+		"files", root ? describe_files(from->rules) : json_array(),
+		"container_files",
+		root ? describe_container_files(from->containers_dir)
+		     : json_array());
 	plan_done(&plan);
 	return reply;
 }
@@ -274,7 +282,8 @@ static void reply_absent(struct varlink_call *call,
 {
 	struct watcher_pending pending;
 	struct watcher_lingering lingering;
-	int r = find_pending(from->watcher, text, &pending);
+	bool root = from->caller.rank == CALLER_ROOT;
+	int r = root ? find_pending(from->watcher, text, &pending) : 0;
 
 	if (r > 0) {
 		varlink_reply(call,
@@ -284,7 +293,7 @@ static void reply_absent(struct varlink_call *call,
 					     json_null()));
 		return;
 	}
-	if (r == 0)
+	if (r == 0 && root)
 		r = find_lingering(from->watcher, text, &lingering);
 	if (r > 0)
 		varlink_reply(
@@ -292,7 +301,7 @@ static void reply_absent(struct varlink_call *call,
 			explain_absent(from, "lingering", json_null(),
 				       explain_lingering(from, &lingering)));
 	else if (r == 0)
-		find_error(call, from->watcher, text);
+		find_error(call, from->watcher, &from->caller, text);
 	else
 		varlink_reply(call, NULL);
 }
@@ -304,7 +313,7 @@ void control_explain(struct varlink_call *call,
 	struct netns *netns[FIND_MAX];
 	size_t n;
 
-	if (find_netns(from->watcher, text, netns, &n) < 0)
+	if (find_netns(from->watcher, &from->caller, text, netns, &n) < 0)
 		varlink_reply(call, NULL);
 	else if (n == 0)
 		reply_absent(call, from, text);

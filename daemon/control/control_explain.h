@@ -3,6 +3,8 @@
 #ifndef DAEMON_CONTROL_CONTROL_EXPLAIN_H
 #define DAEMON_CONTROL_CONTROL_EXPLAIN_H
 
+#include "daemon/control/caller.h"
+
 struct binder;
 struct consumers;
 struct containers_dir;
@@ -11,8 +13,10 @@ struct rule_store;
 struct varlink_call;
 struct watcher;
 
-/** struct control_explain - what an explanation draws from; borrowed */
+/** struct control_explain - who asks, and what an explanation draws from;
+ * borrowed */
 struct control_explain {
+	struct caller caller;
 	struct watcher *watcher;
 	struct binder *binder;
 	struct rule_store *rules;

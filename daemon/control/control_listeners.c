@@ -6,6 +6,7 @@
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats.h"
+#include "daemon/control/caller.h"
 #include "daemon/control/control_stats.h"
 #include "daemon/control/describe.h"
 #include "daemon/control/find.h"
@@ -21,6 +22,7 @@
  *		takeover one that is open may drain, too
  */
 struct listeners {
+	struct caller caller;
 	struct binder *binder;
 	struct watcher *watcher;
 	struct consumers *consumers;
@@ -118,6 +120,19 @@ static int add_in(struct listeners *list, uint64_t netns_id)
 				       list);
 }
 
+/* Those of the namespaces that exist for the caller. */
+static int add_seen(struct listeners *list)
+{
+	struct netns *netns = NULL;
+	int r = 0;
+
+	while (r == 0 && (netns = watcher_next(list->watcher, netns))) {
+		if (caller_sees(&list->caller, netns))
+			r = add_in(list, netns->id);
+	}
+	return r;
+}
+
 /* All listeners, or those of the namespaces that @text means. */
 static int add_wanted(struct listeners *list, const char *text)
 {
@@ -126,8 +141,9 @@ static int add_wanted(struct listeners *list, const char *text)
 	int r;
 
 	if (!text)
-		return add_all(list);
-	r = find_netns(list->watcher, text, netns, &n);
+		return list->caller.rank == CALLER_ROOT ? add_all(list)
+							: add_seen(list);
+	r = find_netns(list->watcher, &list->caller, text, netns, &n);
 	if (r == 0 && n == 0)
 		r = -ENOENT;
 	for (size_t i = 0; r == 0 && i < n && i < FIND_MAX; i++)
@@ -155,9 +171,9 @@ static void listeners_reply(struct varlink_call *call,
 			   &reply);
 }
 
-void control_listeners(struct varlink_call *call, struct binder *binder,
-		       struct watcher *watcher, struct consumers *consumers,
-		       struct stats *stats)
+void control_listeners(struct varlink_call *call, const struct caller *caller,
+		       struct binder *binder, struct watcher *watcher,
+		       struct consumers *consumers, struct stats *stats)
 {
 	const char *text = varlink_call_string(call, "namespace");
 	struct listeners *list = calloc(1, sizeof(*list));
@@ -172,6 +188,7 @@ void control_listeners(struct varlink_call *call, struct binder *binder,
 		varlink_reply(call, NULL);
 		return;
 	}
+	list->caller = *caller;
 	list->binder = binder;
 	list->watcher = watcher;
 	list->consumers = consumers;
@@ -182,7 +199,7 @@ void control_listeners(struct varlink_call *call, struct binder *binder,
 	}
 	listeners_free(list);
 	if (r == -ENOENT)
-		find_error(call, watcher, text);
+		find_error(call, watcher, caller, text);
 	else
 		varlink_reply(call, NULL);
 }

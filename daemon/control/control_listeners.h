@@ -4,6 +4,7 @@
 #define DAEMON_CONTROL_CONTROL_LISTENERS_H
 
 struct binder;
+struct caller;
 struct consumers;
 struct stats;
 struct varlink_call;
@@ -11,10 +12,11 @@ struct watcher;
 
 /**
  * control_listeners() - replies to @call, once the consumers were asked
+ * @caller:	copied
  * @binder, @watcher, @consumers, @stats: outlive the reply
  */
-void control_listeners(struct varlink_call *call, struct binder *binder,
-		       struct watcher *watcher, struct consumers *consumers,
-		       struct stats *stats);
+void control_listeners(struct varlink_call *call, const struct caller *caller,
+		       struct binder *binder, struct watcher *watcher,
+		       struct consumers *consumers, struct stats *stats);
 
 #endif

@@ -12,7 +12,8 @@
 #include "daemon/reconcile.h"
 #include "watcher/watcher.h"
 
-/** struct namespaces - the state of one list */
+/** struct namespaces - the state of one list; @absent: NULL: not for the
+ * caller */
 struct namespaces {
 	struct control_namespaces from;
 	struct absent *absent;
@@ -32,14 +33,16 @@ static int next_pending(void *state, json_t **ret_element)
 {
 	struct namespaces *list = state;
 
-	return absent_next_pending(list->absent, ret_element);
+	return list->absent ? absent_next_pending(list->absent, ret_element)
+			    : 0;
 }
 
 static int next_lingering(void *state, json_t **ret_element)
 {
 	struct namespaces *list = state;
 
-	return absent_next_lingering(list->absent, ret_element);
+	return list->absent ? absent_next_lingering(list->absent, ret_element)
+			    : 0;
 }
 
 static int next_namespace(void *state, json_t **ret_element)
@@ -60,6 +63,7 @@ static int next_namespace(void *state, json_t **ret_element)
 	return *ret_element ? 1 : -ENOMEM;
 }
 
+/* Names that lead nowhere, and namespaces without a name, are root's affair. */
 static struct namespaces *namespaces_new(const struct control_namespaces *from)
 {
 	struct namespaces *list = calloc(1, sizeof(*list));
@@ -69,13 +73,37 @@ static struct namespaces *namespaces_new(const struct control_namespaces *from)
 	if (!list)
 		return NULL;
 	list->from = *from;
-	list->absent = absent_new(from->watcher, from->binder, from->consumers);
-	while (r == 0 && (netns = watcher_next(from->watcher, netns)))
-		r = id_list_add(&list->ids, netns->id);
-	if (r == 0 && list->absent)
+	if (from->caller.rank == CALLER_ROOT) {
+		list->absent = absent_new(from->watcher, from->binder,
+					  from->consumers);
+		r = list->absent ? 0 : -ENOMEM;
+	}
+	while (r == 0 && (netns = watcher_next(from->watcher, netns))) {
+		if (caller_sees(&from->caller, netns))
+			r = id_list_add(&list->ids, netns->id);
+	}
+	if (r == 0)
 		return list;
 	namespaces_free(list);
 	return NULL;
+}
+
+static json_t *describe_lists(const struct control_namespaces *from,
+			      const struct absent *absent)
+{
+	bool root = from->caller.rank == CALLER_ROOT;
+	size_t pending =
+		root ? watcher_pending_containers(from->watcher, NULL, 0) : 0;
+
+	return json_pack("{s:o, s:o, s:o, s:o}", "pending_containers",
+			 root ? describe_pending_containers(from->watcher)
+			      : json_array(),
+			 "pending_containers_total", json_count(pending),
+			 "pending_total",
+			 json_count(absent ? absent_pending_total(absent) : 0),
+			 "lingering_total",
+			 json_count(absent ? absent_lingering_total(absent)
+					   : 0));
 }
 
 void control_namespaces(struct varlink_call *call,
@@ -94,20 +122,9 @@ void control_namespaces(struct varlink_call *call,
 		.state = list,
 	};
 
-	if (!list) {
+	if (!list)
 		varlink_reply(call, NULL);
-		return;
-	}
-	varlink_reply_list(
-		call,
-		json_pack("{s:o, s:o, s:o, s:o}", "pending_containers",
-			  describe_pending_containers(from->watcher),
-			  "pending_containers_total",
-			  json_count(watcher_pending_containers(from->watcher,
-								NULL, 0)),
-			  "pending_total",
-			  json_count(absent_pending_total(list->absent)),
-			  "lingering_total",
-			  json_count(absent_lingering_total(list->absent))),
-		&reply);
+	else
+		varlink_reply_list(call, describe_lists(from, list->absent),
+				   &reply);
 }

@@ -3,14 +3,18 @@
 #ifndef DAEMON_CONTROL_CONTROL_NAMESPACES_H
 #define DAEMON_CONTROL_CONTROL_NAMESPACES_H
 
+#include "daemon/control/caller.h"
+
 struct binder;
 struct consumers;
 struct reconcile;
 struct varlink_call;
 struct watcher;
 
-/** struct control_namespaces - who knows of namespaces; outlive the reply */
+/** struct control_namespaces - who asks, and who knows of namespaces; these
+ * outlive the reply */
 struct control_namespaces {
+	struct caller caller;
 	struct watcher *watcher;
 	struct binder *binder;
 	const struct reconcile *reconcile;

@@ -7,6 +7,7 @@
 #include "common/netns.h"
 #include "common/utf8.h"
 #include "common/util.h"
+#include "daemon/control/caller.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
 #include "watcher/watcher.h"
@@ -17,12 +18,14 @@
 /**
  * struct wanted - what is looked for
  * @text:	as it was given
+ * @of_users:	what others than root told is looked through; else what root did
  * @plain:	with \xNN as the bytes they stand for, as replies write a name
  *		of any bytes; equal to @text for others; NULL: no memory
  */
 struct wanted {
 	const char *text;
 	char *plain;
+	bool of_users;
 };
 
 static void wanted_done(struct wanted *wanted)
@@ -59,7 +62,8 @@ static bool netns_matches(const struct netns *netns,
 	if (strcmp(wanted->text, "host") == 0)
 		return netns->host;
 	for (size_t i = 0; i < netns->n_names; i++) {
-		if (name_matches(netns->names[i].dir, netns->names[i].name,
+		if ((netns->names[i].uid != 0) == wanted->of_users &&
+		    name_matches(netns->names[i].dir, netns->names[i].name,
 				 wanted))
 			return true;
 	}
@@ -82,14 +86,15 @@ static bool id_parse(const char *text, uint64_t *ret_id)
 /** typedef matcher - does the text mean this namespace? */
 typedef bool (*matcher)(const struct netns *netns, const struct wanted *wanted);
 
-static size_t find_all(struct watcher *watcher, const struct wanted *wanted,
-		       matcher matches, struct netns *ret_netns[FIND_MAX])
+static size_t find_all(struct watcher *watcher, const struct caller *caller,
+		       const struct wanted *wanted, matcher matches,
+		       struct netns *ret_netns[FIND_MAX])
 {
 	struct netns *netns = NULL;
 	size_t n = 0;
 
 	while ((netns = watcher_next(watcher, netns))) {
-		if (!matches(netns, wanted))
+		if (!caller_sees(caller, netns) || !matches(netns, wanted))
 			continue;
 		if (n < FIND_MAX)
 			ret_netns[n] = netns;
@@ -111,21 +116,22 @@ static bool container_matches(const struct netns *netns,
 			      const struct wanted *wanted)
 {
 	for (size_t i = 0; i < netns->n_containers; i++) {
-		if (container_is(netns->containers[i], wanted))
+		if ((netns->containers[i]->uid != 0) == wanted->of_users &&
+		    container_is(netns->containers[i], wanted))
 			return true;
 	}
 	return false;
 }
 
-static size_t find_id(struct watcher *watcher, const char *text,
-		      struct netns *ret_netns[FIND_MAX])
+static size_t find_id(struct watcher *watcher, const struct caller *caller,
+		      const char *text, struct netns *ret_netns[FIND_MAX])
 {
 	uint64_t id;
 
 	if (!id_parse(text, &id))
 		return 0;
 	ret_netns[0] = watcher_find(watcher, id);
-	return ret_netns[0] ? 1 : 0;
+	return ret_netns[0] && caller_sees(caller, ret_netns[0]) ? 1 : 0;
 }
 
 static size_t find_path(struct watcher *watcher, const struct wanted *wanted,
@@ -139,21 +145,31 @@ static size_t find_path(struct watcher *watcher, const struct wanted *wanted,
 		       : 0;
 }
 
-int find_netns(struct watcher *watcher, const char *text,
-	       struct netns *ret_netns[FIND_MAX], size_t *ret_n)
+int find_netns(struct watcher *watcher, const struct caller *caller,
+	       const char *text, struct netns *ret_netns[FIND_MAX],
+	       size_t *ret_n)
 {
 	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
 	size_t n;
 
 	if (!wanted.plain)
 		return -ENOMEM;
-	n = find_all(watcher, &wanted, netns_matches, ret_netns);
+	n = find_all(watcher, caller, &wanted, netns_matches, ret_netns);
 	if (n == 0)
-		n = find_id(watcher, text, ret_netns);
+		n = find_id(watcher, caller, text, ret_netns);
 	if (n == 0)
-		n = find_all(watcher, &wanted, container_matches, ret_netns);
-	if (n == 0)
+		n = find_all(watcher, caller, &wanted, container_matches,
+			     ret_netns);
+	/* A path is followed with our power, not the caller's. */
+	if (n == 0 && caller->rank == CALLER_ROOT)
 		n = find_path(watcher, &wanted, ret_netns);
+	wanted.of_users = true;
+	if (n == 0)
+		n = find_all(watcher, caller, &wanted, netns_matches,
+			     ret_netns);
+	if (n == 0)
+		n = find_all(watcher, caller, &wanted, container_matches,
+			     ret_netns);
 	*ret_n = n;
 	return 0;
 }
@@ -271,10 +287,23 @@ static char *absence_text(struct watcher *watcher, const char *text)
 	return NULL;
 }
 
-void find_error(struct varlink_call *call, struct watcher *watcher,
-		const char *text)
+/* For a caller who is not to hear of what others have. */
+static char *unseen_text(const char *text)
 {
-	_cleanup_free_ char *message = absence_text(watcher, text);
+	char *message;
+
+	if (asprintf(&message, "you registered no network namespace '%s'",
+		     text) < 0)
+		return NULL;
+	return message;
+}
+
+void find_error(struct varlink_call *call, struct watcher *watcher,
+		const struct caller *caller, const char *text)
+{
+	_cleanup_free_ char *message = caller->rank == CALLER_ROOT
+					       ? absence_text(watcher, text)
+					       : unseen_text(text);
 
 	varlink_error(call, "NoSuchNamespace",
 		      json_pack("{s:s, s:o}", "namespace", text, "message",

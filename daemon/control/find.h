@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+struct caller;
 struct netns;
 struct varlink_call;
 struct watcher;
@@ -21,16 +22,19 @@ struct watcher_pending;
 #define FIND_MAX 16
 
 /**
- * find_netns() - looks a namespace up
+ * find_netns() - looks a namespace up, of those that exist for the caller
+ *
+ * What others than root call so is found only if nothing of root's is.
  * @ret_netns:	the first FIND_MAX that match, borrowed
  * @ret_n:	how many there are
  * Return: 0 or -ENOMEM.
  */
-int find_netns(struct watcher *watcher, const char *text,
-	       struct netns *ret_netns[FIND_MAX], size_t *ret_n);
+int find_netns(struct watcher *watcher, const struct caller *caller,
+	       const char *text, struct netns *ret_netns[FIND_MAX],
+	       size_t *ret_n);
 
 /**
- * find_pending() - looks for a name that leads to no namespace
+ * find_pending() - looks for a name that leads to no namespace, for root
  * @ret_pending: borrowed until the next event
  * Return: 1; 0: there is none; -ENOMEM.
  */
@@ -38,16 +42,18 @@ int find_pending(const struct watcher *watcher, const char *text,
 		 struct watcher_pending *ret_pending);
 
 /**
- * find_lingering() - looks for a namespace without a name, by its last one
+ * find_lingering() - looks for a namespace without a name, by its last one, for
+ * root
  * @ret_lingering: borrowed until the next event
  * Return: 1; 0: there is none; -ENOMEM.
  */
 int find_lingering(const struct watcher *watcher, const char *text,
 		   struct watcher_lingering *ret_lingering);
 
-/** find_error() - fails @call: there is no such namespace */
+/** find_error() - fails @call: there is no such namespace, or none that exists
+ * for the caller */
 void find_error(struct varlink_call *call, struct watcher *watcher,
-		const char *text);
+		const struct caller *caller, const char *text);
 
 /** find_ambiguous() - fails @call: @text means each of the @n that were found
  */

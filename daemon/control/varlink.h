@@ -28,6 +28,7 @@ struct varlink_parameter {
  * @name:	without the interface's
  * @parameters:	checked before the handler runs: others are refused
  * @takes_any:	the handler checks the parameters, whatever they are
+ * @access:	for the interface's @refuse
  * @handler:	replies once, before it returns, with one of the functions
  *		below; or it calls varlink_call_defer()
  */
@@ -36,13 +37,17 @@ struct varlink_method {
 	const struct varlink_parameter *parameters;
 	size_t n_parameters;
 	bool takes_any;
+	unsigned int access;
 	void (*handler)(struct varlink_call *call, void *user_data);
 };
 
 /**
  * struct varlink_interface - the server's own interface
  * @description: the whole text, as for GetInterfaceDescription; declares the
- *		errors InvalidRequest(message) and OutOfMemory
+ *		errors InvalidRequest(message), OutOfMemory and, with @refuse,
+ *		NotPermitted(reason)
+ * @refuse:	may the caller call the method? NULL: whoever is connected may
+ *		call all. Return: NULL; else static text: why not.
  * @disconnected: a connection is over; NULL: nobody wants to know
  */
 struct varlink_interface {
@@ -50,6 +55,9 @@ struct varlink_interface {
 	const char *description;
 	const struct varlink_method *methods;
 	size_t n_methods;
+	const char *(*refuse)(const struct varlink_call *call,
+			      const struct varlink_method *method,
+			      void *user_data);
 	void (*disconnected)(uint64_t connection, void *user_data);
 };
 

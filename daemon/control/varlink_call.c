@@ -298,7 +298,7 @@ static void call_interface_not_found(struct varlink_call *call,
 static void call_run(struct varlink_call *call, const char *name,
 		     json_t *parameters)
 {
-	const char *dot = strrchr(name, '.'), *invalid;
+	const char *dot = strrchr(name, '.'), *invalid, *refusal;
 	const struct varlink_interface *interface = NULL;
 	const struct varlink_method *method = NULL;
 
@@ -312,6 +312,14 @@ static void call_run(struct varlink_call *call, const char *name,
 		method = find_method(interface, dot + 1);
 	if (!method) {
 		varlink_service_error(call, "MethodNotFound", "method", name);
+		return;
+	}
+	refusal = interface->refuse
+			  ? interface->refuse(call, method, call->user_data)
+			  : NULL;
+	if (refusal) {
+		varlink_error(call, "NotPermitted",
+			      json_pack("{s:s}", "reason", refusal));
 		return;
 	}
 	invalid = method->takes_any ? NULL : method_check(method, parameters);

@@ -375,22 +375,52 @@ static void conns_timer_handler(void *user_data)
 	}
 }
 
-/* Makes room for one more connection, at the cost of the longest idle. */
-static int conns_make_room(struct varlink_conns *conns)
+static bool is_privileged(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+/* Ends the longest idle connection: one of @uid, or with -1 one of any user but
+ * root, and of root if there is none. */
+static int conns_end_idle(struct varlink_conns *conns, uid_t uid)
 {
 	struct varlink_conn *conn, *idle = NULL;
+	bool any = uid == (uid_t)-1;
 
-	if (conns->n < VARLINK_CONNECTIONS_MAX)
-		return 0;
 	DL_FOREACH (conns->list, conn) {
-		if (conn_idle(conn) &&
-		    (!idle || conn->active_us < idle->active_us))
+		if (!conn_idle(conn) || (!any && conn->uid != uid))
+			continue;
+		if (!idle ||
+		    is_privileged(conn->uid) < is_privileged(idle->uid) ||
+		    (is_privileged(conn->uid) == is_privileged(idle->uid) &&
+		     conn->active_us < idle->active_us))
 			idle = conn;
 	}
 	if (!idle)
 		return -EBUSY;
 	conn_free(idle);
 	return 0;
+}
+
+/* Makes room for one more connection of @uid. */
+static int conns_make_room(struct varlink_conns *conns, uid_t uid)
+{
+	size_t n_users = 0, n_own = 0;
+	const struct varlink_conn *conn;
+
+	if (is_privileged(uid))
+		return conns->n < VARLINK_CONNECTIONS_MAX
+			       ? 0
+			       : conns_end_idle(conns, (uid_t)-1);
+	DL_FOREACH (conns->list, conn) {
+		n_users += !is_privileged(conn->uid);
+		n_own += conn->uid == uid;
+	}
+	if (n_own < VARLINK_USER_CONNECTIONS_MAX &&
+	    n_users < VARLINK_USERS_CONNECTIONS_MAX &&
+	    conns->n < VARLINK_CONNECTIONS_MAX)
+		return 0;
+	return conns_end_idle(conns, uid);
 }
 
 static uid_t peer_uid(int fd)
@@ -407,7 +437,8 @@ static uid_t peer_uid(int fd)
 int varlink_conns_add(struct varlink_conns *conns, int fd)
 {
 	struct varlink_conn *conn = malloc(sizeof(*conn));
-	int r = conn ? conns_make_room(conns) : -ENOMEM;
+	uid_t uid = peer_uid(fd);
+	int r = conn ? conns_make_room(conns, uid) : -ENOMEM;
 
 	if (r < 0) {
 		free(conn);
@@ -417,7 +448,7 @@ int varlink_conns_add(struct varlink_conns *conns, int fd)
 	*conn = (struct varlink_conn){
 		.conns = conns,
 		.id = ++conns->last_id,
-		.uid = peer_uid(fd),
+		.uid = uid,
 		.fd = fd,
 		.passed_fd = -1,
 		.active_us = loop_now_us(conns->loop),
@@ -430,6 +461,18 @@ int varlink_conns_add(struct varlink_conns *conns, int fd)
 	if (r < 0)
 		conn_free(conn);
 	return r;
+}
+
+void varlink_conns_end_unless(struct varlink_conns *conns,
+			      bool (*keep)(int fd, void *user_data),
+			      void *user_data)
+{
+	struct varlink_conn *conn, *next;
+
+	DL_FOREACH_SAFE (conns->list, conn, next) {
+		if (!keep(conn->fd, user_data))
+			conn_free(conn);
+	}
 }
 
 size_t varlink_conns_count(const struct varlink_conns *conns)

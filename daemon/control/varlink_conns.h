@@ -3,6 +3,7 @@
 #ifndef DAEMON_CONTROL_VARLINK_CONNS_H
 #define DAEMON_CONTROL_VARLINK_CONNS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,12 @@ struct varlink_conns;
 
 /* The longest call: the calls of io.berth are a name at most. */
 #define VARLINK_REQUEST_MAX (64 * 1024)
+
+/* Of these, users other than root and berthd's own may have so many together,
+ * and each of them so many: root is always let in, and no user keeps another
+ * out. */
+#define VARLINK_USERS_CONNECTIONS_MAX (VARLINK_CONNECTIONS_MAX / 4 * 3)
+#define VARLINK_USER_CONNECTIONS_MAX (VARLINK_CONNECTIONS_MAX / 8)
 
 /* Connections at a time: a hundred clients of a status service are a mistake,
  * and each may hold a request and a piece of a reply. */
@@ -37,10 +44,18 @@ struct varlink_conns *varlink_conns_free(struct varlink_conns *conns);
 /**
  * varlink_conns_add() - serves one more
  * @fd:		a stream socket; taken, also on failure
- * Return: 0; -EBUSY: there are too many, and none is idle; -ENOMEM; -errno of
- * epoll_ctl(2).
+ * When there are too many, the longest idle one makes way: of the same user if
+ * that has too many, else of any user but root.
+ * Return: 0; -EBUSY: there are too many, and none that could make way is idle;
+ * -ENOMEM; -errno of epoll_ctl(2).
  */
 int varlink_conns_add(struct varlink_conns *conns, int fd);
+
+/** varlink_conns_end_unless() - ends the connections that @keep, which is given
+ * the socket of each, does not say true of */
+void varlink_conns_end_unless(struct varlink_conns *conns,
+			      bool (*keep)(int fd, void *user_data),
+			      void *user_data);
 
 /** varlink_conns_count() - Return: how many there are. */
 size_t varlink_conns_count(const struct varlink_conns *conns);

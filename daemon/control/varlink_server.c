@@ -21,6 +21,7 @@
 /**
  * struct varlink_server - see the file's head
  * @path:	of the socket's file; "" without one
+ * @access:	whom it serves
  * @timer:	set while accepting pauses
  */
 struct varlink_server {
@@ -29,6 +30,7 @@ struct varlink_server {
 	int listen_fd;
 	struct loop_source *listen_source;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	struct socket_access access;
 	struct loop_timer *timer;
 };
 
@@ -47,16 +49,15 @@ static void server_timer_handler(void *user_data)
 		server_pause(server);
 }
 
-/* The socket's mode keeps others out; this is for a mode that somebody
- * changed, and for a descriptor that somebody passed on. */
-static bool peer_allowed(int fd)
+static bool peer_allowed(int fd, void *user_data)
 {
+	const struct varlink_server *server = user_data;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return false;
-	return peer.uid == 0 || peer.uid == geteuid();
+	return socket_access_allows(&server->access, fd, peer.uid, peer.gid);
 }
 
 /* accept(2) failed for want of something that may come back. */
@@ -84,10 +85,10 @@ static void server_handler(uint32_t events, void *user_data)
 			server_stop_accepting(server, errno);
 		return;
 	}
-	if (!peer_allowed(fd)) {
+	if (!peer_allowed(fd, server)) {
 		if (log_ratelimit_ok(&limit))
-			log_warning("control: ignoring a client that is "
-				    "neither root nor our own user");
+			log_warning("control: ignoring a client whose user may "
+				    "not connect");
 		(void)close(fd); /* nothing was sent or read */
 		return;
 	}
@@ -116,7 +117,25 @@ static int bind_private(int fd, const struct sockaddr_un *address)
 	return r;
 }
 
-int varlink_server_listen(struct varlink_server *server, const char *path)
+void varlink_server_set_access(struct varlink_server *server,
+			       const struct socket_access *access)
+{
+	int r = socket_access_set(server->path, access);
+
+	if (r < 0)
+		log_error_errno(r,
+				"control: cannot give '%s' to user %d, group "
+				"%d with mode %04o; only root may connect",
+				server->path, (int)access->uid,
+				(int)access->gid, access->mode);
+	server->access = *access;
+	if (r < 0)
+		server->access.mode = 0;
+	varlink_conns_end_unless(server->conns, peer_allowed, server);
+}
+
+int varlink_server_listen(struct varlink_server *server, const char *path,
+			  const struct socket_access *access)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
@@ -144,6 +163,7 @@ int varlink_server_listen(struct varlink_server *server, const char *path)
 	}
 	server->listen_fd = TAKE_FD(fd);
 	memcpy(server->path, address.sun_path, sizeof(server->path));
+	varlink_server_set_access(server, access);
 	return 0;
 }
 

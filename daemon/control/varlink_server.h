@@ -8,6 +8,7 @@
 
 #include "common/loop.h"
 #include "daemon/control/varlink.h"
+#include "daemon/socket_access.h"
 
 struct varlink_server;
 
@@ -26,12 +27,20 @@ int varlink_server_new(struct loop *loop,
 struct varlink_server *varlink_server_free(struct varlink_server *server);
 
 /**
- * varlink_server_listen() - serves root and our own user at @path, mode 0600
+ * varlink_server_listen() - serves those whom @access lets in at @path
  *
+ * Root and our own user are always let in. If owner or mode cannot be set, this
+ * is logged, and nobody else is.
  * A socket's file that is in the way is replaced, anything else is not.
  * Changes the process's umask for the time of bind(2). At most once.
  * Return: 0; -ENAMETOOLONG; -ENOMEM; -errno of socket(2), bind(2), listen(2).
  */
-int varlink_server_listen(struct varlink_server *server, const char *path);
+int varlink_server_listen(struct varlink_server *server, const char *path,
+			  const struct socket_access *access);
+
+/** varlink_server_set_access() - changes whom it serves from now on.
+ * Connections of others end. Logs what fails. */
+void varlink_server_set_access(struct varlink_server *server,
+			       const struct socket_access *access);
 
 #endif

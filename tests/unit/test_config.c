@@ -64,6 +64,14 @@ static void print_consumers(FILE *f, const struct config *config)
 	}
 }
 
+static void print_control(FILE *f, const struct config_control *control)
+{
+	(void)fprintf(f, " %d:%d %04o", (int)control->access.uid,
+		      (int)control->access.gid, control->access.mode);
+	for (size_t i = 0; i < control->n_registrars; i++)
+		(void)fprintf(f, " %u", control->registrars[i]);
+}
+
 static void print_value(FILE *f, const struct config *config,
 			const struct config_field *field)
 {
@@ -93,6 +101,9 @@ static void print_value(FILE *f, const struct config *config,
 		break;
 	case CONFIG_KIND_CONSUMERS:
 		print_consumers(f, config);
+		break;
+	case CONFIG_KIND_CONTROL:
+		print_control(f, &config->control);
 		break;
 	}
 }
@@ -203,6 +214,7 @@ static void test_differences(void **state)
 		[CONFIG_DRAIN_TIMEOUT] = "drain_timeout: 1s",
 		[CONFIG_RELEASE_TIMEOUT] = "release_timeout: 1s",
 		[CONFIG_CONSUMERS] = "consumers: {a: }",
+		[CONFIG_CONTROL] = "control: {mode: 0666}",
 	};
 	struct config defaults, config;
 
@@ -225,6 +237,41 @@ static void test_differences(void **state)
 	config_done(&defaults);
 }
 
+static void check_differ(const char *const *texts, size_t n,
+			 enum config_setting setting)
+{
+	struct config *configs = calloc(n, sizeof(*configs));
+
+	assert_non_null(configs);
+	for (size_t i = 0; i < n; i++)
+		parse_into(texts[i], &configs[i]);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++)
+			assert_int_equal(config_differences(&configs[i],
+							    &configs[j]),
+					 i == j ? 0 : UINT32_C(1) << setting);
+	}
+	for (size_t i = 0; i < n; i++)
+		config_done(&configs[i]);
+	free(configs);
+}
+
+static void test_control_differs(void **state)
+{
+	static const char *const texts[] = {
+		"control: {user: web}",
+		"control: {user: 4711}",
+		"control: {group: www}",
+		"control: {group: www, mode: 0666}",
+		"control: {group: www, registrars: web}",
+		"control: {group: www, registrars: [web, 4711]}",
+		"control: {group: www, registrars: [4711, web]}",
+	};
+
+	(void)state;
+	check_differ(texts, ARRAY_SIZE(texts), CONFIG_CONTROL);
+}
+
 static void test_consumers_differ(void **state)
 {
 	static const char *const texts[] = {
@@ -235,19 +282,9 @@ static void test_consumers_differ(void **state)
 		"consumers: {a: {user: web, when_absent: close}}",
 		"consumers: {a: {user: web}, b: {}}",
 	};
-	struct config configs[ARRAY_SIZE(texts)] = { 0 };
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		parse_into(texts[i], &configs[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		for (size_t j = 0; j < ARRAY_SIZE(texts); j++)
-			assert_int_equal(
-				config_differences(&configs[i], &configs[j]),
-				i == j ? 0 : UINT32_C(1) << CONFIG_CONSUMERS);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		config_done(&configs[i]);
+	check_differ(texts, ARRAY_SIZE(texts), CONFIG_CONSUMERS);
 }
 
 /* Users and groups of this system: root is known everywhere. */
@@ -413,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_overlay),
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_consumers_differ),
+		cmocka_unit_test(test_control_differs),
 		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_store_problems),

@@ -454,7 +454,7 @@ static void test_who_may_enter(void **state)
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct door_access access = {
+		const struct socket_access access = {
 			.uid = 12345,
 			.gid = 12345,
 			.mode = cases[i].mode,
@@ -464,7 +464,8 @@ static void test_who_may_enter(void **state)
 			.gid = cases[i].gid,
 		};
 
-		assert_int_equal(door_may_enter(&access, fds[0], &peer),
+		assert_int_equal(socket_access_allows(&access, fds[0], peer.uid,
+						      peer.gid),
 				 cases[i].may);
 	}
 	(void)close(fds[0]);

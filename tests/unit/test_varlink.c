@@ -108,6 +108,22 @@ static void test_dispatch(void **state)
 	client_close(&client);
 }
 
+/* A caller whom a method is not for hears nothing of its parameters. */
+static void test_refused(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, "{\"method\": \"org.example.test.Closed\", "
+			     "\"parameters\": {\"x\": 1}}");
+	client_await(&client, 1);
+	assert_reply(&client, 0,
+		     "{\"error\": \"org.example.test.NotPermitted\", "
+		     "\"parameters\": {\"reason\": \"not for you\"}}");
+	client_close(&client);
+}
+
 /* The descriptions are parsed by other people's programs. */
 static void test_service_description(void **state)
 {
@@ -339,6 +355,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(test_dispatch),
+		BENCH_TEST(test_refused),
 		BENCH_TEST(test_service_description),
 		BENCH_TEST(test_no_call),
 		BENCH_TEST(test_deep_nesting),

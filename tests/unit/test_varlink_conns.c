@@ -316,6 +316,74 @@ static void test_too_many(void **state)
 	run_until(done_no_conns);
 }
 
+/* --- users --- */
+
+/* A connection of a user other than root. */
+static int client_open_as(struct client *client, uid_t uid)
+{
+	int r, pair[2];
+
+	*client = (struct client){ .fd = -1 };
+	assert_int_equal(seteuid(uid), 0);
+	r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		       pair);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, 0);
+	client->fd = pair[0];
+	assert_int_equal(loop_add(bench.loop, client->fd, EPOLLIN,
+				  client_handler, client, &client->source),
+			 0);
+	return varlink_conns_add(bench.conns, pair[1]);
+}
+
+/* None of its connections is idle: each has half a call under way. */
+static void busy(struct client *clients, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		client_send(&clients[i], "{", 1);
+	run_for_us(10 * USEC_PER_MSEC);
+}
+
+static void test_users_share(void **state)
+{
+	static struct client clients[2 * VARLINK_CONNECTIONS_MAX];
+	const size_t each = VARLINK_USER_CONNECTIONS_MAX;
+	const size_t all = VARLINK_USERS_CONNECTIONS_MAX;
+	uid_t uid = 1000;
+	size_t n = 0;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	/* One user: when none of its connections is idle there is no other. */
+	for (; n < each; n++)
+		assert_int_equal(client_open_as(&clients[n], uid), 0);
+	busy(clients, n - 1);
+	assert_int_equal(client_open_as(&clients[n++], uid), 0);
+	client_await_eof(&clients[each - 1]);
+	busy(&clients[each], 1);
+	assert_int_equal(client_open_as(&clients[n++], uid), -EBUSY);
+	/* Others are served, up to their share, and do not displace each
+	 * other's idle connections. */
+	for (; varlink_conns_count(bench.conns) < all; n++)
+		assert_int_equal(client_open_as(&clients[n],
+						(uid_t)(uid + 1 + n / each)),
+				 0);
+	assert_int_equal(client_open_as(&clients[n++], uid + 4711), -EBUSY);
+	assert_int_equal(varlink_conns_count(bench.conns), all);
+	/* Root always is; at the limit an idle user makes way, not root. */
+	while (varlink_conns_count(bench.conns) < VARLINK_CONNECTIONS_MAX)
+		assert_int_equal(client_open(&clients[n++], true), 0);
+	run_for_us(10 * USEC_PER_MSEC);
+	assert_int_equal(client_open(&clients[n++], true), 0);
+	assert_int_equal(varlink_conns_count(bench.conns),
+			 VARLINK_CONNECTIONS_MAX);
+	client_await_eof(&clients[each + 2]);
+	while (n > 0)
+		client_close(&clients[--n]);
+	run_until(done_no_conns);
+}
+
 /* --- deferred replies --- */
 
 #define ECHO "{\"method\": \"org.example.test.Echo\"}"
@@ -615,6 +683,7 @@ int main(void)
 		BENCH_TEST(test_deadline_is_for_the_call),
 		BENCH_TEST(test_deadline_of_reader),
 		BENCH_TEST(test_too_many),
+		BENCH_TEST(test_users_share),
 		BENCH_TEST(test_deferred_reply),
 		BENCH_TEST(test_deferred_list),
 		BENCH_TEST(test_deferred_oneway),

@@ -71,13 +71,81 @@ static int teardown_place(void **state)
 	return teardown(state);
 }
 
+static const struct socket_access ours = {
+	.uid = (uid_t)-1,
+	.gid = (gid_t)-1,
+	.mode = SOCKET_MODE_PRIVATE,
+};
+
+#define USER 12345
+
+/* Connects as the user, with the group. */
+static int connect_as(const char *path, gid_t gid)
+{
+	int fd;
+
+	assert_int_equal(setegid(gid), 0);
+	assert_int_equal(seteuid(USER), 0);
+	fd = connect_to(path);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(setegid(0), 0);
+	return fd;
+}
+
+static void assert_not_served(int fd)
+{
+	ssize_t n;
+	char byte;
+
+	assert_true(fd >= 0);
+	run_for_us(10 * USEC_PER_MSEC);
+	n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+	(void)close(fd);
+}
+
+/* A user of the group is let in as long as owner, group and mode say so. */
+static void test_access(void **state)
+{
+	const struct socket_access group = { .uid = 0,
+					     .gid = USER,
+					     .mode = SOCKET_MODE_GROUP };
+	struct stat st;
+	int fd, waiting;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	(void)chmod(place.dir, 0755);
+	assert_int_equal(varlink_server_listen(server, place.path, &group), 0);
+	assert_int_equal(stat(place.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(st.st_gid, USER);
+	assert_int_equal(connect_as(place.path, 77), -1);
+	fd = connect_as(place.path, USER);
+	assert_true(fd >= 0);
+	assert_served(fd);
+	/* The next one connects, and is looked at when the access is gone. */
+	waiting = connect_as(place.path, USER);
+	varlink_server_set_access(server, &ours);
+	assert_int_equal(stat(place.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_gid, 0);
+	assert_not_served(fd);
+	assert_not_served(waiting);
+	assert_int_equal(connect_as(place.path, USER), -1);
+	fd = connect_to(place.path);
+	assert_served(fd);
+	(void)close(fd);
+}
+
 static void test_listen(void **state)
 {
 	struct stat st;
 	int fd;
 
 	(void)state;
-	assert_int_equal(varlink_server_listen(server, place.path), 0);
+	assert_int_equal(varlink_server_listen(server, place.path, &ours), 0);
 	assert_int_equal(stat(place.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(umask(0), 0);
@@ -100,7 +168,7 @@ static void test_listen_in_place_of(void **state)
 	f = fopen(place.other, "w");
 	assert_non_null(f);
 	(void)fclose(f);
-	assert_int_equal(varlink_server_listen(server, place.other),
+	assert_int_equal(varlink_server_listen(server, place.other, &ours),
 			 -EADDRINUSE);
 	assert_int_equal(access(place.other, F_OK), 0);
 
@@ -109,7 +177,7 @@ static void test_listen_in_place_of(void **state)
 			 0);
 	(void)close(fd);
 	assert_int_equal(connect_to(place.path), -1);
-	assert_int_equal(varlink_server_listen(server, place.path), 0);
+	assert_int_equal(varlink_server_listen(server, place.path, &ours), 0);
 	fd = connect_to(place.path);
 	assert_served(fd);
 	(void)close(fd);
@@ -123,10 +191,11 @@ static void test_listen_fails(void **state)
 	memset(path, 'a', sizeof(path));
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(varlink_server_listen(server, path), -ENAMETOOLONG);
-	assert_int_equal(varlink_server_listen(server,
-					       "/nonexistent/berth/sock"),
-			 -ENOENT);
+	assert_int_equal(varlink_server_listen(server, path, &ours),
+			 -ENAMETOOLONG);
+	assert_int_equal(
+		varlink_server_listen(server, "/nonexistent/berth/sock", &ours),
+		-ENOENT);
 }
 
 #define PLACE_TEST(f) \
@@ -136,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(test_listen),
+		PLACE_TEST(test_access),
 		PLACE_TEST(test_listen_in_place_of),
 		PLACE_TEST(test_listen_fails),
 	};

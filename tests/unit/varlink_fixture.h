@@ -268,6 +268,15 @@ static inline void test_disconnected(uint64_t connection, void *user_data)
 	bench.disconnected = connection;
 }
 
+static inline const char *test_refuse(const struct varlink_call *call,
+				      const struct varlink_method *method,
+				      void *user_data)
+{
+	(void)call;
+	(void)user_data;
+	return method->access ? "not for you" : NULL;
+}
+
 static const struct varlink_parameter echo_parameters[] = { { "text", false } };
 static const struct varlink_parameter count_parameters[] = {
 	{ "end", true },
@@ -287,6 +296,7 @@ static const struct varlink_method methods[] = {
 	{ .name = "Fail", .handler = test_fail },
 	{ .name = "Starve", .handler = test_starve },
 	{ .name = "Silent", .handler = test_silent },
+	{ .name = "Closed", .access = 1, .handler = test_silent },
 	{ .name = "Later", .handler = test_later },
 	{ .name = "LaterLonger", .handler = test_later_longer },
 	{ .name = "Follow", .handler = test_follow },
@@ -301,6 +311,7 @@ static const struct varlink_interface interface = {
 	.description = "interface org.example.test\n",
 	.methods = methods,
 	.n_methods = ARRAY_SIZE(methods),
+	.refuse = test_refuse,
 	.disconnected = test_disconnected,
 };
 
