@@ -15,9 +15,13 @@
 #include "common/container.h"
 #include "common/ip.h"
 
+/* What names have as directory that are no files: somebody registered a
+ * container, and the namespace has its name. */
+#define NETNS_REGISTERED_DIR "registered"
+
 /**
  * struct netns_name - one name
- * @dir:	a watched directory as configured
+ * @dir:	a watched directory as configured, or NETNS_REGISTERED_DIR
  * @uid:	who gave the name; 0: root, whose word all rules go by. Names in
  *		watched directories are root's
  */

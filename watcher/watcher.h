@@ -10,6 +10,7 @@
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/netns.h"
+#include "watcher/registration.h"
 #include "watcher/status.h"
 #include "watcher/told.h"
 
@@ -25,11 +26,19 @@ struct watcher;
  *		the pointer is invalid afterwards.
  * @freed:	the kernel freed a namespace that was gone (RTM_DELNSID),
  *		@elapsed_us after its last name went
+ * @registration_ended: @registration ended by itself, for @reason (static
+ *		text). It is freed afterwards. Not called when it is
+ *		unregistered or replaced.
+ * @registrations_changed: there are others than before, or one is another than
+ *		before; may be called several times in one batch
  */
 struct watcher_ops {
 	void (*changed)(struct netns *netns, void *user_data);
 	void (*gone)(struct netns *netns, void *user_data);
 	void (*freed)(uint64_t netns_id, uint64_t elapsed_us, void *user_data);
+	void (*registration_ended)(const struct registration *registration,
+				   const char *reason, void *user_data);
+	void (*registrations_changed)(void *user_data);
 };
 
 /**
@@ -176,6 +185,68 @@ size_t watcher_pending_containers(const struct watcher *watcher,
 /** watcher_container_count() - Return: how many containers were told of, with
  * and without a namespace. */
 size_t watcher_container_count(const struct watcher *watcher);
+
+/**
+ * watcher_register() - registers a container, and with it its namespace
+ * @ret_id:	of the registration; also when one with the same key was
+ *		replaced. In the same namespace it keeps its id, and only the
+ *		container is exchanged.
+ * @ret_reason:	static text, on failure
+ *
+ * A namespace without a name gets the container's, in NETNS_REGISTERED_DIR, and
+ * @changed is called for it before this returns. The registration ends with the
+ * process that was told. Without one, and if it is not transient, it ends with
+ * the last name of a namespace that has any, or with @told->path.
+ * Return: 0; -EINVAL: not told clearly, or the host's own namespace; -ESRCH:
+ * there is no such process; -EMEDIUMTYPE: no network namespace; -ESTALE: it
+ * changed while it was looked at; -ENOSPC: its namespace has the most
+ * containers, or there are the most registrations or processes; -EOPNOTSUPP:
+ * this kernel cannot tell namespaces apart (before 5.14); -ENOENT, -ENOLINK and
+ * others of resolve_open(); -ENOMEM. Then all is as it was.
+ */
+int watcher_register(struct watcher *watcher,
+		     const struct registration_told *told, uint64_t *ret_id,
+		     const char **ret_reason);
+
+/** watcher_unregister() - ends a registration; @gone follows in this batch if
+ * the namespace has no other name. Return: was there one? */
+bool watcher_unregister(struct watcher *watcher, uint64_t id);
+
+/** watcher_find_registration() - by id. Return: the registration, borrowed
+ * until the next event; NULL: there is none (any more). */
+const struct registration *
+watcher_find_registration(const struct watcher *watcher, uint64_t id);
+
+/** watcher_find_registration_key() - by the key of what somebody of @uid
+ * registered, see struct registration_told. Only the container's id, name and
+ * pod namespace are looked at. Return: as watcher_find_registration(). */
+const struct registration *
+watcher_find_registration_key(const struct watcher *watcher, uid_t uid,
+			      const struct container *container);
+
+/** watcher_next_registration() - iterates over the registrations, the oldest
+ * first. @previous: the last one, which must be there still; NULL to begin.
+ * Return: the next one; NULL at the end. */
+const struct registration *
+watcher_next_registration(const struct watcher *watcher,
+			  const struct registration *previous);
+
+/** watcher_registration_count() - Return: how many there are.
+ * @ret_held:	of how many the namespace is held open */
+size_t watcher_registration_count(const struct watcher *watcher,
+				  size_t *ret_held);
+
+/**
+ * watcher_restore_registration() - as it was before berthd was started anew
+ * @was:	with the id that it had; copied. Before the first
+ *		watcher_step().
+ * @ret_reason:	static text, on failure
+ *
+ * It is checked against the kernel. Return: 0; -errno: it is not in force.
+ */
+int watcher_restore_registration(struct watcher *watcher,
+				 const struct registration *was,
+				 const char **ret_reason);
 
 /** watcher_nsid() - Return: the namespace's nsid as seen from the host; -1: it
  * has none yet. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* registration.h - a container that somebody registered, as plain data */
+#ifndef WATCHER_REGISTRATION_H
+#define WATCHER_REGISTRATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/container.h"
+#include "watcher/link.h"
+
+/* What a kernel's handle of a namespace takes: 16 bytes so far. */
+#define NETNS_HANDLE_MAX 64u
+
+/**
+ * struct netns_handle - refers to a namespace without keeping it alive
+ * @type, @bytes: of name_to_handle_at(2)
+ * @n:		0: there is none
+ */
+struct netns_handle {
+	int type;
+	unsigned int n;
+	unsigned char bytes[NETNS_HANDLE_MAX];
+};
+
+/**
+ * struct registration_told - what somebody registers
+ * @path:	absolute, leads to the namespace; or NULL
+ * @fd:		of the namespace, or a pidfd; or -1. Borrowed.
+ * @uid:	who registers. With the container's id or, without an id, its
+ *		pod namespace and name that is the key: what is registered with
+ *		the same key replaces what was.
+ * @transient:	it ends with the connection that made it: the caller sees to
+ *		that. Not to be kept for the next berthd.
+ * @container:	copied; its @source is not looked at. Its @pid, when it is not
+ *		0, is of a process with which the registration ends; without
+ *		@path and @fd the namespace is that of this process.
+ */
+struct registration_told {
+	const char *path;
+	int fd;
+	uid_t uid;
+	bool transient;
+	struct container container;
+};
+
+/**
+ * struct registration - one that is in force
+ * @id:		never used again, also not by the next berthd
+ * @netns_id:	of its namespace
+ * @container:	as it was told; its @source is "register:" and @id
+ * @path:	that was told, or NULL
+ * @task:	the process with which it ends; its number is 0: there is none
+ * @name:	the name that it gives its namespace in NETNS_REGISTERED_DIR;
+ *		NULL: the namespace has other names
+ * @held:	its namespace is held open, because this kernel has no other way
+ *		to open it again
+ */
+struct registration {
+	uint64_t id;
+	uint64_t netns_id;
+	uid_t uid;
+	bool transient;
+	bool held;
+	const struct container *container;
+	const char *path;
+	const char *name;
+	struct task task;
+	struct netns_handle handle;
+};
+
+#endif
