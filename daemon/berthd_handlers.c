@@ -6,6 +6,7 @@
  */
 #include "daemon/berthd_internal.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -71,6 +72,19 @@ static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
 		  "went",
 		  (unsigned long long)netns_id,
 		  (unsigned long long)(elapsed_us / USEC_PER_MSEC));
+}
+
+static void registration_ended(const struct registration *registration,
+			       const char *reason, void *user_data)
+{
+	(void)user_data;
+	log_debug("registration %" PRIu64 " of container '%s' ended: %s",
+		  registration->id, registration->container->name, reason);
+}
+
+static void registrations_changed(void *user_data)
+{
+	(void)user_data; /* nobody keeps them */
 }
 
 static int open_netns(uint64_t netns_id, int *ret_fd, void *user_data)
@@ -320,6 +334,8 @@ const struct watcher_ops berthd_watcher_ops = {
 	.changed = netns_changed,
 	.gone = netns_gone,
 	.freed = netns_freed,
+	.registration_ended = registration_ended,
+	.registrations_changed = registrations_changed,
 };
 
 const struct binder_ops berthd_binder_ops = {

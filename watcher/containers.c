@@ -8,7 +8,7 @@
  *   "/run/netns/blue"	a name in a watched directory. names.c knows where it
  *			leads; the fact stays in this place for its life.
  *   "#4711"		the id of a namespace, to which any other path led when
- *			it was looked at, through a process or not.
+ *			it was looked at; or somebody registered it.
  *
  * A namespace has the facts in the places of its names, and of its id. They are
  * put together anew (rebuild) whenever its names or the facts there change. So
@@ -55,10 +55,12 @@ static const char reason_too_many[] =
 
 /**
  * struct container_fact - see the theory above
- * @path:	that leads to the namespace; for a process that in /proc
+ * @path:	that leads to the namespace; for a process that in /proc, and
+ *		NETNS_REGISTERED_DIR for an id
+ * @netns_id:	it was told by id; else 0
  * @by_process:	it was told by pid, or by a path in /proc
  * @task:	with @by_process: the process as it was found first
- * @ended:	that process is gone: the fact waits for nothing any more
+ * @ended:	that process is gone, or it was told by id: the fact never waits
  * @watched:	its path is in a watched directory
  * @place:	NULL: it is not known where the path leads
  * @tracked:	the namespace that has it, or NULL
@@ -67,6 +69,7 @@ static const char reason_too_many[] =
 struct container_fact {
 	struct container *container;
 	char *path;
+	uint64_t netns_id;
 	bool by_process;
 	bool ended;
 	bool watched;
@@ -456,34 +459,49 @@ static const char *find_watched_dir(const struct containers *containers,
 	return ops->watched_dir(path->dir, containers->user_data);
 }
 
-/* Gives a new fact its place. */
-static void settle(struct containers *containers, struct container_fact *fact)
+/* Finds the place of a new fact. Return: is it a place for its life? Then
+ * @ret_tracked is the namespace there, or NULL. */
+static bool find_place(const struct containers *containers,
+		       struct container_fact *fact, char *key,
+		       struct tracked **ret_tracked)
 {
-	const struct containers_ops *ops = containers->ops;
 	const char *dir = NULL;
-	struct tracked *tracked;
 	struct netns_path path;
-	char key[KEY_MAX];
-	int r;
 
+	id_key(fact->netns_id, key);
+	*ret_tracked = registry_find(containers->registry, fact->netns_id);
+	if (fact->netns_id)
+		return true;
 	if (!fact->by_process && netns_path_split(fact->path, &path) == 0)
 		dir = find_watched_dir(containers, &path);
 	fact->watched = dir != NULL;
-	if (!fact->watched) {
+	if (!dir)
+		return false;
+	name_key(dir, path.name, key);
+	*ret_tracked =
+		containers->ops->find(dir, path.name, containers->user_data);
+	return true;
+}
+
+/* Gives a new fact its place. */
+static void settle(struct containers *containers, struct container_fact *fact)
+{
+	struct tracked *tracked = NULL;
+	char key[KEY_MAX];
+	int r;
+
+	if (!find_place(containers, fact, key, &tracked)) {
 		resolve(containers, fact);
 		return;
 	}
-	fail(fact, reason_name, 0);
-	name_key(dir, path.name, key);
+	fail(fact, fact->watched ? reason_name : reason_unnamed, 0);
 	r = enter_place(containers, fact, key);
 	if (r < 0) {
-		fail(fact, r == -ENOSPC ? reason_too_many : reason_name, -r);
-		set_waiting(containers, fact, true);
-		return;
-	}
-	tracked = ops->find(dir, path.name, containers->user_data);
-	if (tracked)
+		fail(fact, r == -ENOSPC ? reason_too_many : fact->reason, -r);
+		set_waiting(containers, fact, !fact->ended);
+	} else if (tracked) {
 		set_due(containers, tracked, true);
+	}
 }
 
 static struct container_fact *fact_free(struct container_fact *fact)
@@ -499,6 +517,8 @@ static struct container_fact *fact_free(struct container_fact *fact)
 static struct container_fact *fact_new(const struct container_told *told,
 				       const char *source)
 {
+	const char *path = told->netns_id ? NETNS_REGISTERED_DIR
+					  : told->netns_path;
 	struct container container = told->container;
 	struct container_fact *fact = calloc(1, sizeof(*fact));
 	int n;
@@ -507,9 +527,10 @@ static struct container_fact *fact_new(const struct container_told *told,
 		return NULL;
 	container.source = source;
 	fact->container = container_copy(&container);
-	n = told->netns_path ? asprintf(&fact->path, "%s", told->netns_path)
-			     : asprintf(&fact->path, PROC "%d/ns/net",
-					(int)container.pid);
+	fact->netns_id = told->netns_id;
+	fact->ended = told->netns_id != 0;
+	n = path ? asprintf(&fact->path, "%s", path)
+		 : asprintf(&fact->path, PROC "%d/ns/net", (int)container.pid);
 	if (n < 0)
 		fact->path = NULL; /* asprintf(3) leaves it undefined */
 	fact->by_process = fact->path &&

@@ -51,6 +51,7 @@
 
 #define SHORTAGE_PAUSE_MIN_US (10 * USEC_PER_MSEC)
 #define SHORTAGE_PAUSE_MAX_US USEC_PER_SEC
+#define PROCESSES_MAX 1024 /* watched; the others are swept */
 #define PROCESSES_SLICE 64 /* most are one statx(2) through links */
 
 /**
@@ -70,6 +71,7 @@ struct scan {
  * @mounted_elsewhere: in this batch of changes, something was mounted or
  *		unmounted that a link or a pending name may lead to
  * @scans:	one for each directory, in the order of their indexes
+ * @registered:	index of NETNS_REGISTERED_DIR among the directories of names
  * @stale_id:	a namespace that its names led away from, or 0
  * @retry_next_us: pending names are not looked at again before this time, for
  *		changes of the mounts
@@ -87,6 +89,7 @@ struct follow {
 	struct processes *processes;
 	struct scan *scans;
 	size_t n_scans;
+	size_t registered;
 	struct sweep names_sweep;
 	struct sweep processes_sweep;
 	struct loop_timer *pending_timer;
@@ -101,11 +104,23 @@ struct follow {
 	unsigned long n_events;
 };
 
+/* As resolve_open(), also of the names in NETNS_REGISTERED_DIR. */
+static int open_name(struct follow *follow, const char *dir, const char *name,
+		     uint64_t known_cookie, struct resolution *ret,
+		     const char **ret_reason)
+{
+	/* The watched directories are absolute. */
+	if (strcmp(dir, NETNS_REGISTERED_DIR) == 0)
+		return follow->ops->open_registered(name, ret, ret_reason,
+						    follow->user_data);
+	return resolve_open(dir, name, known_cookie, ret, ret_reason);
+}
+
 static int resolve(const char *dir, const char *name, struct resolution *ret,
 		   const char **ret_reason, void *user_data)
 {
 	struct follow *follow = user_data;
-	int fd = resolve_open(dir, name, 0, ret, ret_reason);
+	int fd = open_name(follow, dir, name, 0, ret, ret_reason);
 
 	if (fd < 0)
 		return fd;
@@ -350,8 +365,9 @@ int follow_open_netns(struct follow *follow, const struct tracked *tracked)
 	if (fd >= 0)
 		return fd;
 	for (size_t i = 0; i < netns->n_names; i++) {
-		fd = resolve_open(netns->names[i].dir, netns->names[i].name,
-				  netns->id, &resolution, &reason);
+		fd = open_name(follow, netns->names[i].dir,
+			       netns->names[i].name, netns->id, &resolution,
+			       &reason);
 		if (fd == -ENOENT || fd == -ENOLINK || fd == -EMEDIUMTYPE)
 			continue;
 		if (fd < 0) {
@@ -613,7 +629,12 @@ static int open_dirs(struct follow *follow, const struct follow_config *config)
 	r = dirwatch_follow_mounts(follow->dirwatch, follow->mounts);
 	for (size_t i = 0; i < config->n_dirs && r == 0; i++)
 		r = add_dir(follow, config->dirs[i]);
-	return r;
+	if (r == 0)
+		r = names_add_dir(follow->names, NETNS_REGISTERED_DIR);
+	if (r < 0)
+		return r;
+	follow->registered = (size_t)r;
+	return 0;
 }
 
 static int open_all(struct follow *follow, const struct follow_config *config)
@@ -626,8 +647,8 @@ static int open_all(struct follow *follow, const struct follow_config *config)
 	r = names_new(follow->registry, &host, &names_ops, follow,
 		      &follow->names);
 	if (r == 0)
-		r = processes_new(follow->loop, process_ended, follow,
-				  &follow->processes);
+		r = processes_new(follow->loop, PROCESSES_MAX, process_ended,
+				  follow, &follow->processes);
 	if (r == 0)
 		r = open_timers(follow);
 	if (r == 0)
@@ -676,6 +697,26 @@ struct follow *follow_free(struct follow *follow)
 	processes_free(follow->processes);
 	free(follow);
 	return NULL;
+}
+
+void follow_registered(struct follow *follow, const char *name, bool is_there)
+{
+	uint64_t now_us = loop_now_us(follow->loop);
+
+	if (is_there)
+		names_created(follow->names, follow->registered, name, now_us);
+	else
+		names_removed(follow->names, follow->registered, name, now_us);
+}
+
+void follow_look_at(struct follow *follow, const char *dir, const char *name)
+{
+	for (size_t i = 0; i < follow->n_scans; i++) {
+		if (strcmp(dirwatch_path(follow->dirwatch, i), dir) == 0 &&
+		    !names_lookup_in(follow->names, i, name))
+			names_created(follow->names, i, name,
+				      loop_now_us(follow->loop));
+	}
 }
 
 bool follow_step_due(const struct follow *follow)

@@ -17,11 +17,14 @@ struct follow;
  * struct follow_ops - what following the names tells
  * @changed:	@tracked is new, or has other names than before
  * @gone:	@tracked has no name any more; the callee removes it from the
- *		registry
+ *		registry, or gives it a name with follow_registered()
+ * @open_registered: as registrations_open()
  */
 struct follow_ops {
 	void (*changed)(struct tracked *tracked, void *user_data);
 	void (*gone)(struct tracked *tracked, void *user_data);
+	int (*open_registered)(const char *name, struct resolution *ret,
+			       const char **ret_reason, void *user_data);
 };
 
 /**
@@ -80,6 +83,14 @@ int follow_open_netns(struct follow *follow, const struct tracked *tracked);
 /** follow_recheck() - looks again at all names of @tracked; if it has none
  * afterwards, the next follow_step() tells so */
 void follow_recheck(struct follow *follow, struct tracked *tracked);
+
+/** follow_registered() - there is a name @name in NETNS_REGISTERED_DIR, or with
+ * @is_there false there is none any more */
+void follow_registered(struct follow *follow, const char *name, bool is_there);
+
+/** follow_look_at() - looks at the entry @name of the watched directory @dir, a
+ * path as configured, if it leads to no namespace as far as is known */
+void follow_look_at(struct follow *follow, const char *dir, const char *name);
 
 /** follow_find_name() - Return: the namespace that @name leads to, of several
  * directories the first one's; NULL: it leads to none. */

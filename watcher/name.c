@@ -123,6 +123,7 @@ void name_detach(struct names *names, struct name *name, uint64_t now_us)
 	}
 	tracked->nameless = true;
 	tracked->nameless_since_us = now_us;
+	free(tracked->last_name); /* it was kept in spite of that */
 	tracked->last_name = strdup(name->text);
 	DL_APPEND2(names->nameless, tracked, nameless_prev, nameless_next);
 }
@@ -186,6 +187,7 @@ static int name_attach(struct names *names, struct name *name,
 	netns_add_name(netns, &(struct netns_name){
 				      .dir = names->dirs[name->dir].path,
 				      .name = name->text,
+				      .uid = resolution->uid,
 			      });
 	name->tracked = tracked;
 	name_set_mount(names, name, resolution->mount_id);

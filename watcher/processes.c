@@ -23,7 +23,6 @@
 
 #include "common/util.h"
 
-#define PROCESSES_MAX 1024
 #define PROCESSES_SHARE 8 /* one descriptor in so many may be a pidfd */
 
 #define TOLD_SLICE 64 /* watches told at each wake-up; 20 µs each */
@@ -50,10 +49,11 @@ struct processes {
 	void (*ended)(void *subject, void *user_data);
 	void *user_data;
 	struct process *by_identity;
+	unsigned int max;
 	unsigned int n;
 };
 
-int processes_new(struct loop *loop,
+int processes_new(struct loop *loop, unsigned int max,
 		  void (*ended)(void *subject, void *user_data),
 		  void *user_data, struct processes **ret_processes)
 {
@@ -62,6 +62,7 @@ int processes_new(struct loop *loop,
 	if (!processes)
 		return -ENOMEM;
 	processes->loop = loop;
+	processes->max = max;
 	processes->ended = ended;
 	processes->user_data = user_data;
 	*ret_processes = processes;
@@ -154,7 +155,7 @@ bool processes_full(const struct processes *processes)
 {
 	struct rlimit limit;
 
-	return processes->n >= PROCESSES_MAX ||
+	return processes->n >= processes->max ||
 	       getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
 	       processes->n >= limit.rlim_cur / PROCESSES_SHARE;
 }

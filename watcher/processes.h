@@ -12,13 +12,15 @@ struct processes;
 /**
  * processes_new() - a table of processes whose end is waited for
  * @loop:	outlives the table
+ * @max:	so many are watched at the most; fewer if that were more than
+ *		an eighth of the descriptors
  * @ended:	called from the loop, once for each watch, with its @subject;
  *may forget any watch
  * @ret_processes: the caller's, to be freed with processes_free()
  *
  * Return: 0 or -ENOMEM.
  */
-int processes_new(struct loop *loop,
+int processes_new(struct loop *loop, unsigned int max,
 		  void (*ended)(void *subject, void *user_data),
 		  void *user_data, struct processes **ret_processes);
 

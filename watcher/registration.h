@@ -10,20 +10,7 @@
 
 #include "common/container.h"
 #include "watcher/link.h"
-
-/* What a kernel's handle of a namespace takes: 16 bytes so far. */
-#define NETNS_HANDLE_MAX 64u
-
-/**
- * struct netns_handle - refers to a namespace without keeping it alive
- * @type, @bytes: of name_to_handle_at(2)
- * @n:		0: there is none
- */
-struct netns_handle {
-	int type;
-	unsigned int n;
-	unsigned char bytes[NETNS_HANDLE_MAX];
-};
+#include "watcher/netns_handle.h"
 
 /**
  * struct registration_told - what somebody registers
@@ -34,9 +21,10 @@ struct netns_handle {
  *		the same key replaces what was.
  * @transient:	it ends with the connection that made it: the caller sees to
  *		that. Not to be kept for the next berthd.
- * @container:	copied; its @source is not looked at. Its @pid, when it is not
- *		0, is of a process with which the registration ends; without
- *		@path and @fd the namespace is that of this process.
+ * @container:	copied; its @source is not looked at. Its @uid is also the
+ *		name's, and need not be @uid. Its @pid, when it is not 0, is of
+ *		a process with which the registration ends; without @path and
+ *		@fd the namespace is that of this process.
  */
 struct registration_told {
 	const char *path;
@@ -55,15 +43,12 @@ struct registration_told {
  * @task:	the process with which it ends; its number is 0: there is none
  * @name:	the name that it gives its namespace in NETNS_REGISTERED_DIR;
  *		NULL: the namespace has other names
- * @held:	its namespace is held open, because this kernel has no other way
- *		to open it again
  */
 struct registration {
 	uint64_t id;
 	uint64_t netns_id;
 	uid_t uid;
 	bool transient;
-	bool held;
 	const struct container *container;
 	const char *path;
 	const char *name;

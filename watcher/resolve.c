@@ -48,6 +48,26 @@ static uint64_t mount_id_of(const struct statx *stx)
 	return stx->stx_mask & STATX_MNT_ID_UNIQUE ? stx->stx_mnt_id : 0;
 }
 
+/* Finds out which namespace @fd is, a file of nsfs; @known_cookie as for
+ * resolve_open(). Return: 0; -EMEDIUMTYPE; -errno. */
+static int identify(int fd, uint64_t known_cookie, uint64_t *ret_cookie,
+		    const char **ret_reason)
+{
+	uint64_t cookie = 0;
+	int r = netns_cookie(fd, &cookie);
+
+	/* No two namespaces of any type have one cookie. */
+	if ((cookie == 0 || cookie != known_cookie) &&
+	    ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		*ret_reason = reason_other;
+		return -EMEDIUMTYPE;
+	}
+	if (r < 0 && r != -ENOPROTOOPT)
+		return r;
+	*ret_cookie = r < 0 ? 0 : cookie;
+	return 0;
+}
+
 /* Opens the namespace at @path, seen from @dir_fd, which @stx describes;
  * @known_cookie as for resolve_open(). */
 static int open_netns(int dir_fd, const char *path, const struct statx *stx,
@@ -55,7 +75,7 @@ static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 		      const char **ret_reason)
 {
 	_cleanup_close_ int fd = -1;
-	uint64_t cookie = 0;
+	uint64_t cookie;
 	struct stat st;
 	int r;
 
@@ -66,28 +86,48 @@ static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 	fd = openat(dir_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = netns_cookie(fd, &cookie);
-	/* No two namespaces of any type have one cookie. */
-	if ((cookie == 0 || cookie != known_cookie) &&
-	    ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-		*ret_reason = reason_other;
-		return -EMEDIUMTYPE;
-	}
-	if (r < 0 && r != -ENOPROTOOPT)
+	r = identify(fd, known_cookie, &cookie, ret_reason);
+	if (r < 0)
 		return r;
 	/* Without a cookie the inode is the identity: what was opened must be
 	 * what was looked at. */
-	if (r < 0 && (fstat(fd, &st) < 0 || st.st_dev != nsfs_dev ||
-		      st.st_ino != stx->stx_ino))
+	if (!cookie && (fstat(fd, &st) < 0 || st.st_dev != nsfs_dev ||
+			st.st_ino != stx->stx_ino))
 		return -EMEDIUMTYPE; /* exchanged: events will tell */
 	*ret = (struct resolution){
-		.cookie = r < 0 ? 0 : cookie,
+		.cookie = cookie,
 		.dev = nsfs_dev,
 		.inode = stx->stx_ino,
 		.mount_id = mount_id_of(stx),
 		.pid_fd = -1,
 	};
 	return TAKE_FD(fd);
+}
+
+int resolve_fd(int fd, struct resolution *ret, const char **ret_reason)
+{
+	struct statx stx;
+	uint64_t cookie;
+	int r;
+
+	*ret_reason = "is no namespace";
+	/* Whose file it is decides how long an answer may take, so the file is
+	 * not asked what it is before the kernel's own table says "nsfs". */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &stx) <
+	    0)
+		return -errno;
+	if (dev_of(&stx) != nsfs_dev)
+		return -EMEDIUMTYPE;
+	r = identify(fd, 0, &cookie, ret_reason);
+	if (r < 0)
+		return r;
+	*ret = (struct resolution){
+		.cookie = cookie,
+		.dev = nsfs_dev,
+		.inode = stx.stx_ino,
+		.pid_fd = -1,
+	};
+	return 0;
 }
 
 /* Does the link lead nowhere? This needs no descriptor; and a name that is

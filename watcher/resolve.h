@@ -20,6 +20,8 @@
  * @task:	the thread through whose /proc/PID/ns/net or the like the link
  *		led; its number is 0 when the link led through none
  * @pid_fd:	of @task where there is one, or -1; the caller's
+ * @uid:	who gave the name; 0, root, for every name in a watched
+ *directory
  */
 struct resolution {
 	uint64_t cookie;
@@ -30,6 +32,7 @@ struct resolution {
 	uint64_t link;
 	struct task task;
 	int pid_fd;
+	uid_t uid;
 };
 
 /**
@@ -49,6 +52,18 @@ struct resolution {
  */
 int resolve_open(const char *dir, const char *name, uint64_t known_cookie,
 		 struct resolution *ret, const char **ret_reason);
+
+/**
+ * resolve_fd() - which namespace is open?
+ * @fd:		may be anything, and of anybody; borrowed
+ * @ret:	on success, without a mount, a link and a process
+ * @ret_reason:	static text, on failure
+ *
+ * Does not block, whatever @fd is. resolve_host() must have been called.
+ * Return: 0; -EMEDIUMTYPE for what is no network namespace; -errno of
+ * statx(2) or getsockopt(2).
+ */
+int resolve_fd(int fd, struct resolution *ret, const char **ret_reason);
 
 /** resolve_unchanged() - Return: is the mount @mount_id still over the name?
  * Cheap: one statx(2). False also when it cannot be told. */

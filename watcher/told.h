@@ -3,6 +3,8 @@
 #ifndef WATCHER_TOLD_H
 #define WATCHER_TOLD_H
 
+#include <stdint.h>
+
 #include "common/container.h"
 
 /* A large host has some thousand containers, with some hundred bytes each. What
@@ -15,11 +17,13 @@
 
 /**
  * struct container_told - one container, and which namespace it is in
+ * @netns_id:	that of the namespace; 0: the path, or the process, says which
  * @netns_path:	an absolute path that leads to the namespace; NULL: it is that
  *		of the process @container.pid
  * @container:	its source is not looked at
  */
 struct container_told {
+	uint64_t netns_id;
 	const char *netns_path;
 	struct container container;
 };

@@ -3,8 +3,9 @@
  *
  * Puts the parts together: registry.c holds the namespaces, follow.c keeps
  * their names up to date, monitor.c their nsids, interfaces and addresses,
- * containers.c what was told of their containers. These three do not know one
- * another: what one has to ask or tell another goes through here.
+ * containers.c what was told of their containers, registrations.c who
+ * registered any. These four do not know one another: what one has to ask or
+ * tell another goes through here.
  */
 #include "watcher/watcher.h"
 
@@ -13,6 +14,7 @@
 #include "watcher/follow.h"
 #include "watcher/monitor.h"
 #include "watcher/netns_path.h"
+#include "watcher/registrations.h"
 #include "watcher/registry.h"
 
 /**
@@ -27,6 +29,7 @@ struct watcher {
 	struct follow *follow;
 	struct monitor *monitor;
 	struct containers *containers;
+	struct registrations *registrations;
 	bool host_told;
 	bool settled;
 };
@@ -49,15 +52,28 @@ static void last_name_gone(struct tracked *tracked, void *user_data)
 {
 	struct watcher *watcher = user_data;
 
+	if (registrations_keep(watcher->registrations, tracked))
+		return;
 	watcher->ops.gone(&tracked->netns, watcher->user_data);
 	monitor_gone(watcher->monitor, tracked);
+	registrations_gone(watcher->registrations, tracked);
 	containers_gone(watcher->containers, tracked);
 	registry_remove(&watcher->registry, tracked);
+}
+
+static int open_registered(const char *name, struct resolution *ret,
+			   const char **ret_reason, void *user_data)
+{
+	struct watcher *watcher = user_data;
+
+	return registrations_open(watcher->registrations, name, ret,
+				  ret_reason);
 }
 
 static const struct follow_ops follow_ops = {
 	.changed = names_changed,
 	.gone = last_name_gone,
+	.open_registered = open_registered,
 };
 
 static int open_tracked(const struct tracked *tracked, void *user_data)
@@ -96,9 +112,16 @@ static int resolve_path(const struct netns_path *path, struct resolution *ret,
 	return netns_path_resolve(path, ret, ret_reason);
 }
 
+/* A namespace that has lost its last name is about to be told gone. */
+static bool is_there(const struct tracked *tracked)
+{
+	return tracked->netns.n_names > 0 || tracked->netns.host;
+}
+
 static void containers_changed(struct tracked *tracked, void *user_data)
 {
-	tell_changed(user_data, tracked);
+	if (is_there(tracked))
+		tell_changed(user_data, tracked);
 }
 
 static const struct containers_ops containers_ops = {
@@ -106,6 +129,76 @@ static const struct containers_ops containers_ops = {
 	.find = find_in,
 	.resolve = resolve_path,
 	.changed = containers_changed,
+};
+
+static void look_at(const char *path, void *user_data)
+{
+	const struct watcher *watcher = user_data;
+	struct netns_path split;
+	const char *dir;
+
+	if (netns_path_split(path, &split) < 0)
+		return;
+	netns_path_follow_links(&split);
+	dir = follow_watched_dir(watcher->follow, split.dir);
+	if (dir)
+		follow_look_at(watcher->follow, dir, split.name);
+}
+
+static bool name_taken(const char *name, void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	return follow_find_name(watcher->follow, name);
+}
+
+static void name_add(const char *name, void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	follow_registered(watcher->follow, name, /* is_there= */ true);
+}
+
+static void name_remove(const char *name, void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	follow_registered(watcher->follow, name, /* is_there= */ false);
+}
+
+static int tell_containers(const char *source,
+			   const struct container_told *told, size_t n,
+			   void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	return containers_tell(watcher->containers, source, told, n);
+}
+
+static void registration_ended(const struct registration *registration,
+			       const char *reason, void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	watcher->ops.registration_ended(registration, reason,
+					watcher->user_data);
+}
+
+static void registrations_changed(void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	watcher->ops.registrations_changed(watcher->user_data);
+}
+
+static const struct registrations_ops registrations_ops = {
+	.look_at = look_at,
+	.taken = name_taken,
+	.name_add = name_add,
+	.name_remove = name_remove,
+	.tell = tell_containers,
+	.ended = registration_ended,
+	.changed = registrations_changed,
 };
 
 static void addresses_changed(struct tracked *tracked, void *user_data)
@@ -149,6 +242,10 @@ static int open_parts(struct watcher *watcher, struct loop *loop,
 		containers_new(&watcher->registry, &containers_ops, watcher);
 	if (!watcher->containers)
 		return -ENOMEM;
+	r = registrations_new(loop, &watcher->registry, &registrations_ops,
+			      watcher, &watcher->registrations);
+	if (r < 0)
+		return r;
 	r = follow_new(&follow, &follow_ops, watcher, &watcher->follow);
 	return r < 0 ? r
 		     : monitor_new(&monitor, &monitor_ops, watcher,
@@ -179,6 +276,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 {
 	if (!watcher)
 		return NULL;
+	registrations_free(watcher->registrations);
 	follow_free(watcher->follow);
 	monitor_free(watcher->monitor);
 	containers_free(watcher->containers);
@@ -195,12 +293,16 @@ bool watcher_step(struct watcher *watcher)
 		watcher->host_told = true;
 		tell_changed(watcher, watcher->registry.host);
 	}
+	(void)registrations_step(watcher->registrations); /* before the flush */
 	more = follow_step(watcher->follow);
 	more |= monitor_step(watcher->monitor);
 	more |= containers_step(watcher->containers);
-	more |= follow_step_due(watcher->follow);
-	if (!watcher->settled && !follow_scanning(watcher->follow))
+	if (!watcher->settled && !follow_scanning(watcher->follow)) {
 		watcher->settled = true;
+		registrations_settled(watcher->registrations);
+	}
+	more |= registrations_step(watcher->registrations);
+	more |= follow_step_due(watcher->follow);
 	return more;
 }
 
@@ -225,12 +327,6 @@ int watcher_open_netns(struct watcher *watcher, const struct netns *netns)
 int watcher_observe_addresses(struct watcher *watcher, struct netns *netns)
 {
 	return monitor_observe(watcher->monitor, tracked_of(netns));
-}
-
-/* A namespace that has lost its last name is about to be told gone. */
-static bool is_there(const struct tracked *tracked)
-{
-	return tracked->netns.n_names > 0 || tracked->netns.host;
 }
 
 struct netns *watcher_next(struct watcher *watcher, struct netns *previous)
@@ -303,6 +399,52 @@ size_t watcher_pending_containers(const struct watcher *watcher,
 size_t watcher_container_count(const struct watcher *watcher)
 {
 	return containers_count(watcher->containers);
+}
+
+int watcher_register(struct watcher *watcher,
+		     const struct registration_told *told, uint64_t *ret_id,
+		     const char **ret_reason)
+{
+	return registrations_add(watcher->registrations, told, ret_id,
+				 ret_reason);
+}
+
+bool watcher_unregister(struct watcher *watcher, uint64_t id)
+{
+	return registrations_end(watcher->registrations, id);
+}
+
+const struct registration *
+watcher_find_registration(const struct watcher *watcher, uint64_t id)
+{
+	return registrations_find(watcher->registrations, id);
+}
+
+const struct registration *
+watcher_find_registration_key(const struct watcher *watcher, uid_t uid,
+			      const struct container *container)
+{
+	return registrations_find_key(watcher->registrations, uid, container);
+}
+
+const struct registration *
+watcher_next_registration(const struct watcher *watcher,
+			  const struct registration *previous)
+{
+	return registrations_next(watcher->registrations, previous);
+}
+
+size_t watcher_registration_count(const struct watcher *watcher,
+				  size_t *ret_held)
+{
+	return registrations_count(watcher->registrations, ret_held);
+}
+
+int watcher_restore_registration(struct watcher *watcher,
+				 const struct registration *was,
+				 const char **ret_reason)
+{
+	return registrations_restore(watcher->registrations, was, ret_reason);
 }
 
 int watcher_nsid(const struct watcher *watcher, const struct netns *netns)

@@ -38,7 +38,9 @@ struct fixture {
 	unsigned int mounts_flags;
 	struct watcher *watcher;
 	unsigned int changed, gone, freed;
-	uint64_t gone_id, freed_id;
+	unsigned int ended, registrations_changed;
+	uint64_t gone_id, freed_id, ended_id;
+	const char *ended_reason;
 	bool one_step;
 	bool (*until)(struct fixture *f);
 	const char *name; /* for until */
@@ -74,10 +76,29 @@ static inline void freed(uint64_t netns_id, uint64_t elapsed_us,
 	f->freed_id = netns_id;
 }
 
+static inline void ended(const struct registration *registration,
+			 const char *reason, void *user_data)
+{
+	struct fixture *f = user_data;
+
+	f->ended++;
+	f->ended_id = registration->id;
+	f->ended_reason = reason;
+}
+
+static inline void registrations_changed(void *user_data)
+{
+	struct fixture *f = user_data;
+
+	f->registrations_changed++;
+}
+
 static const struct watcher_ops ops = {
 	.changed = changed,
 	.gone = gone,
 	.freed = freed,
+	.registration_ended = ended,
+	.registrations_changed = registrations_changed,
 };
 
 static inline bool after_handler(void *user_data)
@@ -263,7 +284,7 @@ static inline void expect_number(struct fixture *f,
 	expect(f, until, name);
 }
 
-static inline void start(struct fixture *f, size_t buffer_bytes)
+static inline void prepare_start(struct fixture *f, size_t buffer_bytes)
 {
 	const char *dirs[] = { f->dir };
 	struct watcher_config config = {
@@ -280,9 +301,19 @@ static inline void start(struct fixture *f, size_t buffer_bytes)
 	config.mounts = f->mounts;
 	assert_int_equal(watcher_new(f->loop, &config, &ops, f, &f->watcher),
 			 0);
+}
+
+static inline void settle(struct fixture *f)
+{
 	loop_set_after(f->loop, after_handler, f);
 	(void)after_handler(f);
 	wait_until(f, until_settled);
+}
+
+static inline void start(struct fixture *f, size_t buffer_bytes)
+{
+	prepare_start(f, buffer_bytes);
+	settle(f);
 }
 
 static inline int setup(void **state)
