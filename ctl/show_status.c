@@ -55,8 +55,20 @@ static json_int_t count_problems(const json_t *files)
 	return n;
 }
 
+static void print_registrations(const json_t *registrations)
+{
+	json_int_t held = show_number(registrations, "held");
+
+	(void)printf(", " NUMBER " registered",
+		     show_number(registrations, "count"));
+	if (held > 0)
+		(void)printf(" (" NUMBER " namespace%s held open)", held,
+			     plural(held));
+}
+
 static void print_containers(const json_t *reply)
 {
+	const json_t *registrations = json_object_get(reply, "registrations");
 	json_int_t pending = show_number(reply, "pending_containers");
 	json_int_t problems =
 		count_problems(json_object_get(reply, "container_files"));
@@ -65,6 +77,8 @@ static void print_containers(const json_t *reply)
 	(void)printf(NUMBER, show_number(reply, "containers"));
 	if (pending > 0)
 		(void)printf(", " NUMBER " without a namespace", pending);
+	if (show_number(registrations, "count") > 0)
+		print_registrations(registrations);
 	if (problems > 0)
 		(void)printf(", " NUMBER " problem%s in their files", problems,
 			     plural(problems));

@@ -34,6 +34,7 @@
 #include "daemon/fd_leave.h"
 #include "daemon/fd_store.h"
 #include "daemon/reconcile.h"
+#include "daemon/registrations_file.h"
 #include "daemon/relay_process.h"
 #include "daemon/runtime_dir.h"
 #include "daemon/startup_log.h"
@@ -158,6 +159,7 @@ static bool berthd_after(void *user_data)
 		return ending_step(berthd->ending);
 	left = containers_dir_step(berthd->containers_dir);
 	left = watcher_step(berthd->watcher) || left;
+	left = registrations_file_step(berthd->registrations_file) || left;
 	left = reconcile_step(berthd->reconcile) || left;
 	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
 		left = take_back(berthd);
@@ -319,9 +321,13 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 		return startup_log_watch_error(r, "network namespaces");
 	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
 			  berthd->rules);
-	r = containers_dir_new(berthd->loop, config->runtime_dir,
-			       berthd->mounts, berthd->watcher,
-			       &berthd->containers_dir);
+	r = registrations_file_new(berthd->loop, config->runtime_dir,
+				   berthd->watcher,
+				   &berthd->registrations_file);
+	if (r == 0)
+		r = containers_dir_new(berthd->loop, config->runtime_dir,
+				       berthd->mounts, berthd->watcher,
+				       &berthd->containers_dir);
 	return r < 0 ? startup_log_watch_error(r, "containers") : 0;
 }
 
@@ -434,6 +440,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	binder_free(berthd->binder);
 	fd_store_free(berthd->store);
 	containers_dir_free(berthd->containers_dir);
+	registrations_file_free(berthd->registrations_file);
 	watcher_free(berthd->watcher);
 	reconcile_free(berthd->reconcile);
 	rule_store_free(berthd->rules);

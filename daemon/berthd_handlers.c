@@ -15,6 +15,7 @@
 #include "daemon/consumers/stats.h"
 #include "daemon/fd_store.h"
 #include "daemon/reconcile.h"
+#include "daemon/registrations_file.h"
 #include "daemon/relay_process.h"
 #include "daemon/startup_log.h"
 #include "daemon/unserved.h"
@@ -84,7 +85,11 @@ static void registration_ended(const struct registration *registration,
 
 static void registrations_changed(void *user_data)
 {
-	(void)user_data; /* nobody keeps them */
+	struct berthd *berthd = user_data;
+
+	/* While they are restored there is no file yet. */
+	if (berthd->registrations_file)
+		registrations_file_changed(berthd->registrations_file);
 }
 
 static int open_netns(uint64_t netns_id, int *ret_fd, void *user_data)

@@ -30,6 +30,7 @@ struct berthd {
 	struct rule_store *rules;
 	struct watcher *watcher;
 	struct containers_dir *containers_dir;
+	struct registrations_file *registrations_file;
 	struct binder *binder;
 	struct reconcile *reconcile;
 	struct consumers *consumers;

@@ -60,39 +60,63 @@ int json_file_load(const char *path, size_t max_bytes, json_t **ret_json)
 	return 0;
 }
 
-static int write_file(const char *path, const char *text)
+static int other_path(const char *path, char *buffer)
 {
-	_cleanup_close_ int fd = open(
-		path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-		0600);
-	size_t len = strlen(text);
-	ssize_t n;
+	int n = snprintf(buffer, PATH_MAX, "%s.new", path);
 
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, len);
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+int json_file_begin(const char *path)
+{
+	char other[PATH_MAX];
+	int fd, r = other_path(path, other);
+
+	if (r < 0)
+		return r;
+	fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int json_file_write(int fd, const char *text)
+{
+	size_t len = strlen(text);
+	ssize_t n = write(fd, text, len);
+
 	if (n < 0)
 		return -errno;
 	return (size_t)n == len ? 0 : -ENOSPC;
+}
+
+int json_file_end(const char *path, int fd, bool whole)
+{
+	char other[PATH_MAX];
+	int r = other_path(path, other);
+
+	(void)close(fd); /* what fails to reach a disk is gone after a boot */
+	if (r < 0)
+		return r;
+	if (whole && rename(other, path) < 0)
+		r = -errno;
+	if (!whole || r < 0)
+		(void)unlink(other); /* it may not be there */
+	return r;
 }
 
 int json_file_save(const char *path, json_t *json)
 {
 	_cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT)
 					 : NULL;
-	char other[PATH_MAX];
-	int r;
+	int fd, r, end;
 
 	json_decref(json);
 	if (!text)
 		return -ENOMEM;
-	r = snprintf(other, sizeof(other), "%s.new", path);
-	if (r < 0 || (size_t)r >= sizeof(other))
-		return -ENAMETOOLONG;
-	r = write_file(other, text);
-	if (r == 0 && rename(other, path) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlink(other); /* it may not be there */
-	return r;
+	fd = json_file_begin(path);
+	if (fd < 0)
+		return fd;
+	r = json_file_write(fd, text);
+	end = json_file_end(path, fd, r == 0);
+	return r < 0 ? r : end;
 }

@@ -20,8 +20,7 @@
  * @task:	the thread through whose /proc/PID/ns/net or the like the link
  *		led; its number is 0 when the link led through none
  * @pid_fd:	of @task where there is one, or -1; the caller's
- * @uid:	who gave the name; 0, root, for every name in a watched
- *directory
+ * @uid:	who gave the name: 0, root, each in a watched directory
  */
 struct resolution {
 	uint64_t cookie;

@@ -98,6 +98,14 @@ static size_t count_namespaces(struct watcher *watcher)
 	return n;
 }
 
+static json_t *describe_registrations(const struct watcher *watcher)
+{
+	size_t held = 0, n = watcher_registration_count(watcher, &held);
+
+	return json_pack("{s:o, s:o}", "count", json_count(n), "held",
+			 json_count(held));
+}
+
 static json_t *describe_status(const struct control_status *status)
 {
 	struct watcher_stats stats;
@@ -105,7 +113,7 @@ static json_t *describe_status(const struct control_status *status)
 	watcher_get_stats(status->watcher, &stats);
 	return json_pack(
 		"{s:s, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:o, s:o, s:o, s:o, s:o}",
+		" s:o, s:o, s:o, s:o, s:o, s:o}",
 		"version", BERTH_VERSION, "pid", (int)getpid(), "uptime_us",
 		json_count(monotonic_us() - status->started_us), "settled",
 		watcher_settled(status->watcher), "config",
@@ -118,6 +126,7 @@ static json_t *describe_status(const struct control_status *status)
 		"pending_containers",
 		json_count(
 			watcher_pending_containers(status->watcher, NULL, 0)),
+		"registrations", describe_registrations(status->watcher),
 		"container_files",
 		describe_container_files(status->containers_dir), "listeners",
 		describe_table(status->binder), "rules",
