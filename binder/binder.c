@@ -254,6 +254,7 @@ static void row_update(struct binder *binder, struct binder_row *row,
 	listener->service = service_ref(spec->service);
 	(void)service_unref(old); /* is always NULL */
 	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
+	binder_row_set_container(row, spec->container);
 	row->freebind = spec->freebind;
 	row->observed = spec->observed;
 	if (listener->state == LISTENER_REFUSED)

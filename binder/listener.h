@@ -22,6 +22,8 @@ const char *listener_state_name(enum listener_state state);
  * @user_data
  * @id:		never used twice, nor by another berthd; while open the kernel's
  *		cookie of the socket, so it is another one when it opens
+ * @container:	as in struct listener_spec, owned; NULL also when there was no
+ *		memory for it
  * @fd:		-1 unless open; non-blocking, close-on-exec; the binder's
  * @error:	positive errno of the last attempt, while waiting
  * @reason:	static or listener-owned text for people, while not open: what
@@ -39,6 +41,7 @@ struct listener {
 	struct endpoint endpoint;
 	struct service *service;
 	char ifname[IF_NAMESIZE];
+	char *container;
 	enum listener_state state;
 	int fd;
 	int error;

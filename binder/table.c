@@ -194,6 +194,16 @@ static int row_index(struct binder_table *table, struct binder_row *row)
 	return 0;
 }
 
+void binder_row_set_container(struct binder_row *row, const char *container)
+{
+	char **held = &row->listener.container;
+
+	if (*held && container && strcmp(*held, container) == 0)
+		return;
+	free(*held);
+	*held = container ? strdup(container) : NULL;
+}
+
 int binder_row_new(struct binder_table *table, struct binder_netns *netns,
 		   const struct listener_spec *spec,
 		   struct binder_row **ret_row)
@@ -228,6 +238,7 @@ int binder_row_new(struct binder_table *table, struct binder_netns *netns,
 	}
 	table->last_id++;
 	listener->service = service_ref(spec->service);
+	binder_row_set_container(row, spec->container);
 	++*row_counter(table, listener->state);
 	*ret_row = row;
 	return 0;
@@ -245,6 +256,7 @@ void binder_row_free(struct binder_table *table, struct binder_row *row)
 	row_unindex_id(table, row);
 	DL_DELETE(row->netns->rows, row);
 	(void)service_unref(row->listener.service); /* is always NULL */
+	free(row->listener.container);
 	free(row->addrs);
 	free(row->reason_text);
 	free(row);

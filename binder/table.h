@@ -124,6 +124,9 @@ struct binder_row *binder_row_find(const struct binder_table *table,
 struct binder_row *binder_row_find_id(const struct binder_table *table,
 				      uint64_t id);
 
+/** binder_row_set_container() - @container: of the spec, copied; may be NULL */
+void binder_row_set_container(struct binder_row *row, const char *container);
+
 /**
  * binder_row_new() - adds a row for @spec, waiting or refused, in no queue
  * @ret_row:	the table's, to be freed with binder_row_free()

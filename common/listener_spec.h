@@ -15,6 +15,9 @@
  * struct listener_spec - one wanted listener
  * @service:	one reference is owned by the spec
  * @ifname:	the interface through which the address matched; "" without one
+ * @container:	name of the container through which the rule holds; NULL: its
+ *		rule has no conditions on containers. Borrowed from the
+ *		namespace that the plan is of.
  * @addrs:	the addresses of a @multihomed endpoint; owned
  * @freebind:	the address is literal and need not exist (IP_FREEBIND)
  * @observed:	the kernel told of the address, perhaps before it can be bound
@@ -25,6 +28,7 @@ struct listener_spec {
 	struct endpoint endpoint;
 	struct service *service;
 	char ifname[IF_NAMESIZE];
+	const char *container;
 	struct ip_addr *addrs;
 	size_t n_addrs;
 	bool freebind;

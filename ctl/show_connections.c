@@ -13,8 +13,8 @@
 
 enum column {
 	COLUMN_NAMESPACE = 1,
-	COLUMN_CLIENT = 4,
-	COLUMN_LOCAL = 5,
+	COLUMN_CLIENT = 5,
+	COLUMN_LOCAL = 6,
 };
 
 /**
@@ -30,6 +30,7 @@ struct show_connections {
 struct row {
 	const char *id;
 	const char *namespace;
+	const char *container;
 	const char *rule;
 	const char *protocol;
 	const char *client;
@@ -63,6 +64,7 @@ static const struct json_member members[] = {
 	MEMBER("idle_us", NUMBER, idle_us),
 	MEMBER("bytes_in", NUMBER, bytes_in),
 	MEMBER("bytes_out", NUMBER, bytes_out),
+	MEMBER("container", TEXT, container),
 	{ .name = NULL },
 };
 
@@ -84,6 +86,7 @@ static void add_row(struct table *table, const struct row *row)
 {
 	table_text(table, row->id);
 	table_text(table, *row->namespace ? row->namespace : "-");
+	table_text(table, row->container);
 	table_text(table, row->rule);
 	table_text(table, row->protocol);
 	table_text(table, *row->client ? row->client : "-");
@@ -102,6 +105,7 @@ static int add_element(struct table *table, struct json_span element)
 	struct row row = {
 		.id = "",
 		.namespace = "",
+		.container = "",
 		.rule = "",
 		.protocol = "",
 		.client = "",
@@ -121,6 +125,7 @@ void *show_connections_begin(void)
 	static const struct table_column columns[] = {
 		{ .name = "CONNECTION" },
 		{ .name = "NAMESPACE" },
+		{ .name = "CONTAINER", .optional = true },
 		{ .name = "RULE" },
 		{ .name = "PROTOCOL" },
 		{ .name = "CLIENT" },

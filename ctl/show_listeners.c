@@ -16,9 +16,9 @@
 
 enum column {
 	COLUMN_NAMESPACE = 1,
-	COLUMN_PROTOCOL = 2,
-	COLUMN_ADDRESS = 3,
-	COLUMN_PORT = 4,
+	COLUMN_PROTOCOL = 3,
+	COLUMN_ADDRESS = 4,
+	COLUMN_PORT = 5,
 };
 
 /**
@@ -36,6 +36,7 @@ struct show_listeners {
 struct row {
 	int64_t id;
 	const char *namespace;
+	const char *container;
 	const char *protocol;
 	const char *address;
 	int64_t port;
@@ -89,6 +90,7 @@ static const struct json_member members[] = {
 	MEMBER("attempts", NUMBER, attempt.attempts),
 	{ "draining", JSON_KIND_OBJECT, 0, draining },
 	{ "counters", JSON_KIND_OBJECT, 0, counters },
+	MEMBER("container", TEXT, container),
 	{ .name = NULL },
 };
 
@@ -172,6 +174,7 @@ static void add_row(struct table *table, const struct row *row)
 {
 	table_number(table, row->id);
 	table_text(table, *row->namespace ? row->namespace : "-");
+	table_text(table, row->container);
 	table_text(table, row->protocol);
 	table_text(table, row->address);
 	table_number(table, row->port);
@@ -193,6 +196,7 @@ static int add_element(struct table *table, struct json_span element)
 {
 	struct row row = {
 		.namespace = "",
+		.container = "",
 		.protocol = "",
 		.address = "",
 		.interface = "",
@@ -213,6 +217,7 @@ void *show_listeners_begin(void)
 	static const struct table_column columns[] = {
 		{ .name = "LISTENER", .right = true },
 		{ .name = "NAMESPACE" },
+		{ .name = "CONTAINER", .optional = true },
 		{ .name = "PROTOCOL" },
 		{ .name = "ADDRESS" },
 		{ .name = "PORT", .right = true },

@@ -371,6 +371,8 @@ static int add_spec(struct planner *planner, const struct listen *listen,
 		.freebind = listen->address == LISTEN_LITERAL &&
 			    !endpoint_is_wildcard(endpoint),
 		.observed = listen->address == LISTEN_EACH,
+		.container = planner->container ? planner->container->name
+						: NULL,
 		.refusal = planner->expanded_refusal,
 	};
 	if (candidate)

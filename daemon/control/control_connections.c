@@ -19,6 +19,7 @@
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/questions.h"
 #include "daemon/control/caller.h"
+#include "daemon/control/describe.h"
 #include "daemon/control/find.h"
 #include "daemon/control/id_list.h"
 #include "daemon/control/varlink.h"
@@ -55,6 +56,7 @@ struct wanted {
  */
 struct connections {
 	struct watcher *watcher;
+	struct binder *binder;
 	struct consumers *consumers;
 	struct varlink_output *output;
 	struct wanted wanted;
@@ -126,6 +128,8 @@ static json_t *client_json(const struct connections *list,
 			   const struct consumer_held_listener *held)
 {
 	const struct netns *netns = watcher_find(list->watcher, held->netns_id);
+	const struct listener *listener =
+		binder_find(list->binder, client->listener);
 	_cleanup_free_ char *id = NULL;
 	json_t *object = json_object();
 
@@ -153,6 +157,8 @@ static json_t *client_json(const struct connections *list,
 		 json_count(client->idle_ms * USEC_PER_MSEC));
 	json_put(&object, "bytes_in", json_count(client->bytes_in));
 	json_put(&object, "bytes_out", json_count(client->bytes_out));
+	if (listener)
+		describe_container_of(&object, listener);
 	return object;
 }
 
@@ -417,6 +423,7 @@ void control_connections(struct varlink_call *call,
 		varlink_reply(call, NULL);
 		return;
 	}
+	list->binder = from->binder;
 	list->watcher = from->watcher;
 	list->consumers = from->consumers;
 	list->output = varlink_call_output(call);

@@ -249,6 +249,12 @@ static json_t *describe_served(uint64_t id, uint64_t netns_id,
 	return object;
 }
 
+void describe_container_of(json_t **object, const struct listener *listener)
+{
+	if (listener->container)
+		json_put(object, "container", json_text(listener->container));
+}
+
 json_t *describe_listener(const struct listener *listener, const char *label,
 			  const struct berth_counts *counts, uint64_t now_us)
 {
@@ -265,6 +271,7 @@ json_t *describe_listener(const struct listener *listener, const char *label,
 	json_put(&object, "draining", json_null());
 	json_put(&object, "counters",
 		 counts ? stats_counts_json(counts) : json_null());
+	describe_container_of(&object, listener);
 	return object;
 }
 

@@ -77,6 +77,11 @@ json_t *describe_endpoint(const struct endpoint *endpoint);
 void describe_attempt(json_t **object, const struct listener *listener,
 		      uint64_t now_us);
 
+/** describe_container_of() - adds the member "container" of the types Listener
+ * and Connection: the last one, and left out when it is null, because most of
+ * very many elements have none */
+void describe_container_of(json_t **object, const struct listener *listener);
+
 /**
  * describe_listener() - the type Listener
  * @label:	what its namespace is called

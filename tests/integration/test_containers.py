@@ -395,6 +395,39 @@ def test_found_by_what_people_call_it(world):
     assert "twice web-1" in berthd.ctl_text("namespaces")
 
 
+def test_listed_with_the_container_that_matched(world):
+    """Its name follows the files; the listener stays the same."""
+    blue = world.netns("blue")
+    backend, path = world.unix_listen("backend")
+    berthd = world.berthd(rules(
+        rule(namespace=None, match={"labels": "app=web"},
+             forward={"to": f"unix:{path}"}),
+        rule(name="all", port=9090)))
+    write(berthd, "a", container(blue, "db-1", labels={"app": "db"}),
+          container(blue, "web-1", labels={"app": "web"}))
+    wait_open(blue, 8080, 9090)
+
+    def listed():
+        return {(l["port"], l["id"], l.get("container"))
+                for l in berthd.listeners()}
+
+    ids = {l["port"]: l["id"] for l in berthd.listeners()}
+    assert listed() == {(8080, ids[8080], "web-1"), (9090, ids[9090], None)}
+    assert "web-1" in berthd.ctl_text("listeners")
+    with blue.connect("127.0.0.1", 8080):
+        conn, _ = backend.accept()
+        with conn:
+            assert [c["container"] for c in
+                    berthd.ctl("connections")["connections"]] == ["web-1"]
+            assert "web-1" in berthd.ctl_text("connections")
+    write(berthd, "a", container(blue, "web-2", labels={"app": "web"}))
+    wait_equal(listed, {(8080, ids[8080], "web-2"), (9090, ids[9090], None)},
+               "the container's new name")
+    remove(berthd, "a")
+    wait_open(blue, 9090)
+    assert "CONTAINER" not in berthd.ctl_text("listeners")
+
+
 def planned(berthd):
     return berthd.status()["events"]["planned"]
 
