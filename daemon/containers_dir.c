@@ -54,12 +54,14 @@
  * struct file - a file in the directory
  * @due:	it is in the list of files to be read
  * @link:	it is a symbolic link
+ * @again:	it could not be read for a passing cause: it is read later
  * @n_told:	how many containers it has in force
  * @errors:	problems of the file as it was last read
  */
 struct file {
 	bool due;
 	bool link;
+	bool again;
 	size_t n_told;
 	struct rules_errors errors;
 	struct file *prev, *next;
@@ -71,7 +73,8 @@ struct file {
  * struct containers_dir - see the theory above
  * @n_links:	how many of @files are symbolic links
  * @late:	the timer of writers that take too long, and of retries
- * @retry:	a file could not be read for a passing cause
+ * @retry:	the directory could not be listed, or a file not be noted, for a
+ *		passing cause
  */
 struct containers_dir {
 	char *path;
@@ -118,6 +121,12 @@ static void set_link(struct containers_dir *dir, struct file *file, bool link)
 static void retry_later(struct containers_dir *dir)
 {
 	dir->retry = true;
+	loop_timer_set_earlier(dir->late, loop_now_us(dir->loop) + RETRY_US);
+}
+
+static void read_later(struct containers_dir *dir, struct file *file)
+{
+	file->again = true;
 	loop_timer_set_earlier(dir->late, loop_now_us(dir->loop) + RETRY_US);
 }
 
@@ -347,8 +356,7 @@ static int load(struct containers_dir *dir, struct file *file, const char *path,
 	size_t len;
 	int r = rule_text_read(path, &st, &text, &len);
 
-	if (r == -ENOENT || r == -ENOMEM || r == -EMFILE || r == -ENFILE ||
-	    r == -EIO)
+	if (r == -ENOENT || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return r;
 	if (r < 0)
 		return rules_errors_add(errors, path, 0, 0,
@@ -390,7 +398,7 @@ static void file_read(struct containers_dir *dir, struct file *file)
 	if (r == -ENOENT)
 		file_free(dir, file);
 	else if (r < 0)
-		retry_later(dir);
+		read_later(dir, file);
 	else
 		set_errors(dir, file, path, &errors);
 	rules_errors_done(&errors);
@@ -420,6 +428,18 @@ static void took_too_long(const char *name, void *user_data)
 	changed(user_data, name);
 }
 
+/* Others than these may be thousands, and are as they were. */
+static void read_again(struct containers_dir *dir)
+{
+	struct file *file;
+
+	for (file = dir->files; file; file = file->hh.next) {
+		if (file->again)
+			set_due(dir, file, true);
+		file->again = false;
+	}
+}
+
 static void late_handler(void *user_data)
 {
 	struct containers_dir *dir = user_data;
@@ -428,6 +448,7 @@ static void late_handler(void *user_data)
 
 	if (next_us)
 		loop_timer_set_earlier(dir->late, next_us);
+	read_again(dir);
 	if (!dir->retry)
 		return;
 	dir->retry = false;
