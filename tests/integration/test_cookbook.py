@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_cookbook.py - doc/cookbook.md says what contrib/rules.d has, and each
+recipe does what it says."""
+
+import json
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.traffic import EchoBackend
+from harness.wait import GUARD, wait_equal
+
+TOP = Path(__file__).resolve().parents[2]
+EXAMPLES = TOP / "contrib" / "rules.d"
+COOKBOOK = (TOP / "doc" / "cookbook.md").read_text(encoding="utf-8")
+
+
+def example(name):
+    return (EXAMPLES / name).read_text(encoding="ascii")
+
+
+def tell(berthd, name, netns, **more):
+    """Writes what is known of the container, whole."""
+    directory = berthd.runtime / "containers.d"
+    temporary = directory / f".{name}.new"
+    temporary.write_text(json.dumps(
+        {"netns": str(netns.path), "name": name, **more}))
+    os.rename(temporary, directory / f"{name}.json")
+
+
+def sections():
+    """The recipes: the yaml blocks of each, and its text."""
+    for section in COOKBOOK.split("\n## ")[1:]:
+        yield (section.partition("\n")[0],
+               re.findall(r"```yaml\n(.*?)```", section, re.DOTALL), section)
+
+
+@pytest.mark.parametrize("title,blocks,text",
+                         [s for s in sections() if s[1]],
+                         ids=[s[0] for s in sections() if s[1]])
+def test_shows_the_file_as_it_is(title, blocks, text):
+    """Each recipe with rules names their file, which has no others."""
+    names = re.findall(r"\((\d\d-[a-z-]+\.yaml)\)", text)
+    assert len(names) == len(blocks), title
+    for name, block in zip(names, blocks):
+        assert example(name).endswith("\n" + block), name
+
+
+def on_host(world, port):
+    """A server on the host where the recipe expects one."""
+    return world.close_later(
+        EchoBackend(world.host.listen("127.0.0.1", port)))
+
+
+def echoes(netns, address, port):
+    with netns.connect(address, port) as client:
+        client.sendall(b"ping")
+        return client.recv(4) == b"ping"
+
+
+def wait_open(netns, *listeners):
+    wait_equal(netns.listeners, set(listeners), "the listeners")
+
+
+OTLP = "tcp 127.0.0.1:4317"
+
+
+def test_otlp_in_every_pod(world):
+    web, db, other = (world.netns(n) for n in ("cni-1", "cni-2", "cni-3"))
+    collector = on_host(world, 4317)
+    berthd = world.berthd(example("70-otlp.yaml"))
+    tell(berthd, "web-1", web, pod_namespace="shop")
+    tell(berthd, "db-1", db, pod_namespace="shop")
+    tell(berthd, "other", other)
+    for pod in (web, db):
+        wait_open(pod, OTLP)
+        assert echoes(pod, "127.0.0.1", 4317)
+    assert collector.served == 2
+    assert other.listeners() == set()
+
+
+def test_opts_out(world):
+    """By the label that the rule knows, or by that which all rules know; the
+    port is the container's own then."""
+    blue = world.netns("cni-1")
+    berthd = world.berthd(example("70-otlp.yaml"))
+    for label, value in (("otel", "own"), ("berth.io/skip", "true")):
+        tell(berthd, "web-1", blue, pod_namespace="shop")
+        wait_open(blue, OTLP)
+        tell(berthd, "web-1", blue, pod_namespace="shop",
+             labels={label: value})
+        wait_open(blue)
+        assert label in berthd.ctl_text("explain", "web-1")
+        with blue.listen("127.0.0.1", 4317):
+            assert blue.listeners() == {OTLP}
+        wait_open(blue)
+
+
+def test_dns(world):
+    """By UDP and TCP, on each address in the networks, as long as it is
+    there."""
+    pod = world.netns("cni-1")
+    world.veth(pod, "eth0", world.host, "cni-host", dad=False)
+    berthd = world.berthd(example("30-dns.yaml"))
+    on_host(world, 53)
+    with world.host.listen("127.0.0.1", 53, kind=socket.SOCK_DGRAM) as server:
+        pod.addr_add("10.1.2.3/24", dev="eth0")
+        wait_open(pod, "tcp 10.1.2.3:53", "udp 10.1.2.3:53")
+        assert echoes(pod, "10.1.2.3", 53)
+        with pod.new_socket(kind=socket.SOCK_DGRAM) as client:
+            client.settimeout(GUARD)
+            client.connect(("10.1.2.3", 53))
+            client.send(b"question")
+            question, who = server.recvfrom(512)
+            server.sendto(question[::-1], who)
+            assert client.recv(512) == b"noitseuq"
+    pod.addr_add("192.0.2.1/24", dev="eth0")
+    pod.addr_add("fd00::3/64", "eth0", "nodad")
+    wait_open(pod, "tcp 10.1.2.3:53", "udp 10.1.2.3:53",
+              "tcp [fd00::3]:53", "udp [fd00::3]:53")
+    pod.addr_del("10.1.2.3/24", dev="eth0")
+    wait_open(pod, "tcp [fd00::3]:53", "udp [fd00::3]:53")
+    assert berthd.status()["listeners"]["open"] == 2
