@@ -18,5 +18,5 @@ enum exit_code exit_code_finish(int r)
 		(void)fprintf(stderr, "berthctl: %s\n", strerror(-r));
 		return EXIT_BAD;
 	}
-	return r > 0 ? EXIT_BAD : EXIT_OK;
+	return (enum exit_code)r;
 }

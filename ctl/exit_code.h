@@ -9,12 +9,14 @@ enum exit_code {
 			 exist */
 	EXIT_USAGE = 2,
 	EXIT_UNREACHABLE = 3, /* berthd did not answer */
+	EXIT_NOT_READY = 4, /* not all listeners are listening */
+	EXIT_LIMIT = 6, /* berthd has as many as it takes */
 };
 
 /**
  * exit_code_finish() - writes out what is buffered for stdout
- * @r:		0; 1: what was asked for is bad or not there; -errno of showing
- * it
+ * @r:		0; an exit code, for what was asked for is bad, not there or
+ *		not ready; -errno of showing it
  *
  * Says on stderr what could not be shown.
  * Return: the exit code.

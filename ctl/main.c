@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "ctl/check.h"
 #include "client/client.h"
+#include "ctl/duration.h"
 #include "ctl/exit_code.h"
 #include "ctl/print_json.h"
 #include "ctl/show.h"
@@ -23,6 +24,12 @@
 #define DEFAULT_RUNTIME_DIR "/run/berth"
 #define INTERFACE "io.berth."
 #define TARGET "RULE|LISTENER"
+
+/* What berthd allows for Wait. */
+#define TIMEOUT_MAX_MS (3600 * 1000)
+
+/* For a reply beyond the time that berthd waits. */
+#define REPLY_US (30 * USEC_PER_SEC)
 
 /* Of a command and its argument, where the explanation begins beside them. */
 #define WORDS_WIDTH 24
@@ -46,7 +53,8 @@ struct show_list {
  * struct command - one word on the command line
  * @argument:	name of its argument, or NULL
  * @required:	does it need the argument?
- * @show:	the whole reply; NULL: @list does, reply by reply
+ * @show:	the whole reply; NULL: @list does, reply by reply. Return: 0; an
+ *		exit code; -errno.
  */
 struct command {
 	const char *name;
@@ -61,6 +69,7 @@ struct command {
 struct options {
 	const char *runtime_dir;
 	const char *pid;
+	const char *timeout;
 	bool json;
 };
 
@@ -110,6 +119,8 @@ static const struct command commands[] = {
 	  NULL, "have a new berth-relay take over" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
 	  "why a namespace has its listeners, and lacks others" },
+	{ "wait", INTERFACE "Wait", "NAMESPACE|CONTAINER", true, show_waited,
+	  NULL, "wait until the listeners of a namespace are open" },
 };
 
 static void print_usage(FILE *out)
@@ -143,10 +154,14 @@ static void print_usage(FILE *out)
 		"  --json                   print JSON instead of a table\n"
 		"  --pid PID                the NAMESPACE is that of a "
 		"process\n"
+		"  --timeout DURATION       how long to wait, such as 500ms "
+		"(default 30s)\n"
 		"  --version                print the version\n"
 		"  --help                   print this\n\n"
 		"Exit status: 0 all is well; 1 what was asked for is bad "
-		"or not there;\n2 usage; 3 berthd cannot be reached.\n");
+		"or not there;\n2 usage; 3 berthd cannot be reached; 4 not "
+		"all listeners are listening;\n6 berthd has as many "
+		"callers as it takes.\n");
 }
 
 static void usage_error(const char *problem, const char *what)
@@ -204,6 +219,21 @@ static void print_candidates(const json_t *parameters)
 	}
 }
 
+static bool is_error(const struct client_reply *reply, const char *error)
+{
+	return strcmp(reply->error, error) == 0;
+}
+
+/* What the exit status says of an error. */
+static enum exit_code error_code(const struct client_reply *reply)
+{
+	if (is_error(reply, "org.varlink.service.InvalidParameter"))
+		return EXIT_USAGE;
+	if (is_error(reply, INTERFACE "LimitReached"))
+		return EXIT_LIMIT;
+	return EXIT_BAD;
+}
+
 /* Prints an error reply of berthd in words. */
 static enum exit_code print_error(const struct client_reply *reply)
 {
@@ -225,17 +255,21 @@ static enum exit_code print_error(const struct client_reply *reply)
 			      "berthctl: berthd cannot restart berth-relay: "
 			      "%s\n",
 			      text ? text : "?");
+	else if (error_code(reply) == EXIT_USAGE)
+		(void)fprintf(stderr, "berthctl: berthd refuses '%s': %s\n",
+			      show_text(reply->parameters, "parameter"),
+			      text ? text : "?");
 	else if (strcmp(reply->error, INTERFACE "NoSuchNamespace") == 0 ||
 		 strcmp(reply->error, INTERFACE "NoSuchTarget") == 0)
 		(void)fprintf(stderr, "berthctl: %s\n", text ? text : "?");
 	else
 		(void)fprintf(stderr, "berthctl: berthd refuses: %s\n",
 			      text ? text : "?");
-	return EXIT_BAD;
+	return error_code(reply);
 }
 
 /* What the table would make of a reply, as with --json the exit code is the
- * same: 1 for problems. */
+ * same. */
 static int judge(const struct command *command, const json_t *reply)
 {
 	const json_t *files = json_object_get(reply, "files");
@@ -247,6 +281,8 @@ static int judge(const struct command *command, const json_t *reply)
 
 	if (command->show == show_reload)
 		return show_number(reply, "problems") > 0;
+	if (command->show == show_waited)
+		return show_flag(reply, "ready") ? EXIT_OK : EXIT_NOT_READY;
 	if (command->show == show_explain)
 		return strcmp(show_text(reply, "state"), "present") != 0;
 	if (command->show != show_check)
@@ -266,7 +302,7 @@ static int judge(const struct command *command, const json_t *reply)
  * @print:	with --json
  * @list:	the state of the command's own list
  * @whole:	what the replies make together, of other commands
- * @bad:	1: what was asked for is bad or not there
+ * @bad:	an exit code: what was asked for is bad, not there or not ready
  */
 struct answer {
 	const struct command *command;
@@ -308,8 +344,10 @@ static int merge(json_t *whole, json_t *part)
 
 static int answer_add(struct answer *answer, const struct client_reply *reply)
 {
-	if (judge(answer->command, reply->parameters) > 0)
-		answer->bad = 1;
+	int bad = judge(answer->command, reply->parameters);
+
+	if (bad)
+		answer->bad = bad;
 	if (answer->print)
 		return print_json_reply(answer->print, reply->parameters);
 	if (answer->list)
@@ -318,7 +356,7 @@ static int answer_add(struct answer *answer, const struct client_reply *reply)
 	return merge(answer->whole, reply->parameters);
 }
 
-/* Return: 0; 1: what was asked for is bad or not there; -errno. */
+/* Return: 0; an exit code; -errno. */
 static int answer_end(struct answer *answer)
 {
 	int r;
@@ -340,26 +378,42 @@ static void answer_done(struct answer *answer)
 	json_decref(answer->whole);
 }
 
+static bool waits(const struct command *command)
+{
+	return command->show == show_waited;
+}
+
 static bool takes_namespace(const struct command *command)
 {
-	return strcmp(command->argument, "NAMESPACE") == 0;
+	return command->argument &&
+	       (strcmp(command->argument, "NAMESPACE") == 0 || waits(command));
+}
+
+static const char *parameter_name(const struct command *command)
+{
+	if (waits(command))
+		return "name";
+	return takes_namespace(command) ? "namespace" : "target";
 }
 
 /* The parameters of a call; NULL when memory is short. A name that is not
  * UTF-8 is escaped as in replies, which berthd understands. */
 static json_t *make_parameters(const struct command *command,
-			       const char *argument)
+			       const char *argument, int64_t timeout_ms)
 {
 	_cleanup_free_ char *text = NULL;
+	json_t *parameters;
 
 	if (!argument)
 		return json_object();
 	text = utf8_escape(argument);
-	return text ? json_pack("{s:s}",
-				takes_namespace(command) ? "namespace"
-							 : "target",
-				text)
-		    : NULL;
+	parameters = text ? json_pack("{s:s}", parameter_name(command), text)
+			  : NULL;
+	if (timeout_ms >= 0)
+		(void)json_object_set_new(
+			parameters, "timeout_ms",
+			json_integer(timeout_ms)); /* else the default */
+	return parameters;
 }
 
 /* Reads all replies to the call. Return: 0, or the -errno of client_next(). */
@@ -394,20 +448,53 @@ static int read_replies(struct client *client, const struct command *command,
 	return r;
 }
 
+/* Return: how long a wait may take; -1: as berthd likes; -EINVAL after a
+ * report. */
+static int64_t read_timeout(const struct command *command,
+			    const struct options *options)
+{
+	int64_t timeout_ms;
+
+	if (!options->timeout)
+		return -1;
+	if (!waits(command)) {
+		usage_error("--timeout has no meaning for", command->name);
+		return -EINVAL;
+	}
+	if (duration_parse(options->timeout, &timeout_ms) < 0 ||
+	    timeout_ms > TIMEOUT_MAX_MS) {
+		usage_error("expected a duration such as 500ms, at most 1h, "
+			    "after --timeout, found",
+			    options->timeout);
+		return -EINVAL;
+	}
+	return timeout_ms;
+}
+
 static enum exit_code run(const struct command *command,
 			  const struct options *options, const char *argument)
 {
+	int64_t timeout_ms = read_timeout(command, options);
 	_cleanup_free_ char *path = NULL;
 	struct client_call call = { .method = command->method };
 	struct client *client = NULL;
 	enum exit_code code = EXIT_UNREACHABLE;
 	int r;
 
+	if (timeout_ms == -EINVAL)
+		return EXIT_USAGE;
+	if (timeout_ms > 0)
+		call.deadline_us = monotonic_us() +
+				   (uint64_t)timeout_ms * USEC_PER_MSEC +
+				   REPLY_US;
+	else if (waits(command))
+		call.deadline_us = monotonic_us() + 2 * REPLY_US;
 	if (asprintf(&path, "%s/control.sock", options->runtime_dir) < 0) {
 		path = NULL; /* asprintf(3) leaves it undefined */
 		r = -ENOMEM;
 	} else {
-		call.parameters = make_parameters(command, argument);
+		call.parameters =
+			make_parameters(command, argument, timeout_ms);
 		r = client_call(path, &call, &client);
 	}
 	if (r == 0)
@@ -424,7 +511,7 @@ static char *pid_argument(const struct command *command, const char *pid)
 {
 	char *path = NULL;
 
-	if (!command->argument || strcmp(command->argument, "NAMESPACE") != 0) {
+	if (!takes_namespace(command)) {
 		usage_error("--pid has no meaning for", command->name);
 		return NULL;
 	}
@@ -481,12 +568,14 @@ int main(int argc, char **argv)
 		OPTION_RUNTIME_DIR = 256,
 		OPTION_JSON,
 		OPTION_PID,
+		OPTION_TIMEOUT,
 		OPTION_VERSION
 	};
 	static const struct option long_options[] = {
 		{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "pid", required_argument, NULL, OPTION_PID },
+		{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -506,6 +595,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_PID:
 			options.pid = optarg;
+			break;
+		case OPTION_TIMEOUT:
+			options.timeout = optarg;
 			break;
 		case OPTION_VERSION:
 			(void)printf("berthctl %s\n", BERTH_VERSION);

@@ -58,6 +58,10 @@ int show_undrain(const json_t *reply);
  * each listener with its state */
 int show_explain(const json_t *reply);
 
+/** show_waited() - whether the listeners of a namespace are open, and why not.
+ * Return: 0; EXIT_NOT_READY; -ENOMEM. */
+int show_waited(const json_t *reply);
+
 /**
  * show_listeners_begin() - a list of listeners, that comes in several replies
  * Return: the state of the three functions below; NULL: no memory.

@@ -161,6 +161,7 @@ static bool berthd_after(void *user_data)
 	left = watcher_step(berthd->watcher) || left;
 	left = registrations_file_step(berthd->registrations_file) || left;
 	left = reconcile_step(berthd->reconcile) || left;
+	control_step(berthd->control);
 	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
 		left = take_back(berthd);
 	if (!berthd->ready && !left && start_is_complete(berthd)) {
@@ -286,6 +287,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 	const struct reconcile_config reconcile_config = {
 		.max_per_netns = config->max_per_netns,
 		.refusal = berthd_listener_refusal,
+		.planned = berthd_netns_planned,
 		.user_data = berthd,
 	};
 	const struct binder_config binder_config = {
@@ -432,7 +434,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 {
 	if (!berthd)
 		return NULL;
-	control_free(berthd->control);
+	berthd->control = control_free(berthd->control);
 	/* It was started in vain: a later step of the start failed. */
 	if (berthd->relay && !berthd->keeps_relay)
 		relay_process_undo(berthd->relay);

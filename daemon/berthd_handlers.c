@@ -11,6 +11,7 @@
 
 #include "common/util.h"
 #include "daemon/by_hand.h"
+#include "daemon/control/control.h"
 #include "daemon/consumers/mint.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/fd_store.h"
@@ -53,6 +54,7 @@ static void netns_changed(struct netns *netns, void *user_data)
 	struct berthd *berthd = user_data;
 
 	reconcile_mark(berthd->reconcile, netns);
+	control_netns_changed(berthd->control, netns);
 }
 
 static void netns_gone(struct netns *netns, void *user_data)
@@ -62,6 +64,14 @@ static void netns_gone(struct netns *netns, void *user_data)
 	reconcile_forget(berthd->reconcile, netns->id);
 	fd_store_forget(berthd->store, netns->id);
 	consumers_netns_gone(berthd->consumers, netns->id);
+	control_netns_gone(berthd->control, netns->id);
+}
+
+void berthd_netns_planned(uint64_t netns_id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	control_netns_settles(berthd->control, netns_id);
 }
 
 static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
@@ -122,6 +132,7 @@ static void listener_opened(struct listener *listener, void *user_data)
 		reconcile_mark_all(berthd->reconcile);
 	}
 	consumers_listener_opened(berthd->consumers, listener);
+	control_netns_settles(berthd->control, listener->netns_id);
 }
 
 static void listener_changed(struct listener *listener, void *user_data)

@@ -74,6 +74,9 @@ bool berthd_relay_connected(pid_t pid, void *user_data);
  * berthd's; -errno of relay_process_restart(). */
 int berthd_restart_relay(void *user_data);
 
+/** berthd_netns_planned() - the listeners of a namespace are what is wanted */
+void berthd_netns_planned(uint64_t netns_id, void *user_data);
+
 /** berthd_listener_refusal() - Return: why nobody would serve the listener,
  * borrowed until the next event; NULL: somebody does. */
 const char *berthd_listener_refusal(const struct listener_spec *spec,

@@ -50,6 +50,7 @@ struct subject {
 	uint64_t netns_id;
 	enum subject_queue queue;
 	unsigned int names_version; /* what consumers know */
+	bool applied; /* the last plan, whole */
 	size_t omitted;
 	struct subject *prev, *next; /* in its queue */
 	UT_hash_handle hh;
@@ -405,11 +406,15 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 				 plan.n_specs);
 		plan_done(&plan);
 	}
+	subject->applied = r == 0;
 	/* One that goes may be the one that backends are told. */
 	if (r == 0 && subject->names_version != netns->names_version) {
 		subject->names_version = netns->names_version;
 		binder_renamed(reconcile->binder, netns->id);
 	}
+	if (r == 0 && reconcile->config.planned)
+		reconcile->config.planned(netns->id,
+					  reconcile->config.user_data);
 	if (r < 0) {
 		if (log_teller_ok(reconcile->teller, "netns '%s'",
 				  netns_label(netns)))
@@ -449,6 +454,13 @@ bool reconcile_step(struct reconcile *reconcile)
 struct by_hand *reconcile_by_hand(struct reconcile *reconcile)
 {
 	return &reconcile->by_hand;
+}
+
+bool reconcile_settled(const struct reconcile *reconcile, uint64_t netns_id)
+{
+	const struct subject *subject = subject_find(reconcile, netns_id);
+
+	return subject && subject->applied && subject->queue == SUBJECT_IDLE;
 }
 
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)

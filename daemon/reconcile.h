@@ -21,11 +21,14 @@ struct reconcile;
  * struct reconcile_config - limits, and whom to ask
  * @max_per_netns: listeners of one namespace
  * @refusal:	may a listener be opened? Returns NULL, or a static text why not
+ * @planned:	the listeners of a namespace are what the rules want now, or
+ *		wait for it; may be NULL
  */
 struct reconcile_config {
 	size_t max_per_netns;
 	const char *(*refusal)(const struct listener_spec *spec,
 			       void *user_data);
+	void (*planned)(uint64_t netns_id, void *user_data);
 	void *user_data;
 };
 
@@ -79,6 +82,10 @@ struct by_hand *reconcile_by_hand(struct reconcile *reconcile);
 /** reconcile_planned() - Return: how many times a namespace was planned, and
  * the outcome applied, since the start. */
 uint64_t reconcile_planned(const struct reconcile *reconcile);
+
+/** reconcile_settled() - Return: is all that is wanted in the namespace in the
+ * binder's table, and nothing marked to be looked at? */
+bool reconcile_settled(const struct reconcile *reconcile, uint64_t netns_id);
 
 /** reconcile_omitted() - wanted listeners above the limit in @netns_id */
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id);

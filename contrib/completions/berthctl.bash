@@ -24,7 +24,7 @@ _berthctl_targets()
 	local command=$1
 	shift
 	case $command in
-	listeners | connections | explain) _berthctl_namespaces "$@" ;;
+	listeners | connections | explain | wait) _berthctl_namespaces "$@" ;;
 	esac
 	case $command in
 	connections | drain | close | undrain)
@@ -39,8 +39,8 @@ _berthctl()
 {
 	local current=${COMP_WORDS[COMP_CWORD]}
 	local previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='status namespaces listeners connections consumers stats rules check reload restart-relay drain close undrain explain'
-	local options='--runtime-dir --json --pid --version --help'
+	local commands='status namespaces listeners connections consumers stats rules check reload restart-relay drain close undrain explain wait'
+	local options='--runtime-dir --json --pid --timeout --version --help'
 	local command='' i
 	local -a ask=(berthctl) words=()
 
@@ -73,7 +73,7 @@ _berthctl()
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
-	listeners | connections | explain | drain | close | undrain)
+	listeners | connections | explain | wait | drain | close | undrain)
 		mapfile -t words < <(_berthctl_targets "$command" "${ask[@]}")
 		for i in "${words[@]}"; do
 			[[ $i != "$current"* ]] ||

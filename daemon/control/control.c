@@ -20,6 +20,7 @@
 #include "daemon/control/control_rules.h"
 #include "daemon/control/control_stats.h"
 #include "daemon/control/control_status.h"
+#include "daemon/control/control_wait.h"
 #include "daemon/control/describe.h"
 #include "daemon/control/interface.h"
 #include "daemon/control/varlink_server.h"
@@ -27,6 +28,7 @@
 struct control {
 	struct control_config config;
 	struct varlink_server *server;
+	struct control_wait *wait;
 };
 
 static struct caller who_calls(const struct control *control,
@@ -182,6 +184,14 @@ static void explain(struct varlink_call *call, void *user_data)
 	control_explain(call, &from);
 }
 
+static void wait_call(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct caller caller = who_calls(control, call);
+
+	control_wait_call(call, control->wait, &caller);
+}
+
 static struct control_drain drain_of(const struct control *control)
 {
 	return (struct control_drain){
@@ -272,6 +282,10 @@ static const struct varlink_method methods[] = {
 	  .parameters = explain_parameters,
 	  .n_parameters = ARRAY_SIZE(explain_parameters),
 	  .handler = explain },
+	{ .name = "Wait",
+	  .access = CONTROL_FOR_ALL,
+	  .takes_any = true,
+	  .handler = wait_call },
 };
 
 static const struct varlink_interface interface = {
@@ -287,12 +301,22 @@ int control_new(struct loop *loop, const char *path,
 		struct control **ret_control)
 {
 	struct control *control = malloc(sizeof(*control));
+	struct control_wait_config wait_config;
 	int r;
 
 	if (!control)
 		return -ENOMEM;
 	*control = (struct control){ .config = *config };
-	r = varlink_server_new(loop, &interface, control, &control->server);
+	wait_config = (struct control_wait_config){
+		.watcher = config->watcher,
+		.binder = config->binder,
+		.reconcile = config->reconcile,
+		.consumers = config->consumers,
+	};
+	r = control_wait_new(loop, &wait_config, &control->wait);
+	if (r == 0)
+		r = varlink_server_new(loop, &interface, control,
+				       &control->server);
 	if (r == 0)
 		r = varlink_server_listen(
 			control->server, path,
@@ -318,6 +342,31 @@ struct control *control_free(struct control *control)
 	if (!control)
 		return NULL;
 	varlink_server_free(control->server);
+	control_wait_free(control->wait);
 	free(control);
 	return NULL;
+}
+
+void control_netns_changed(struct control *control, const struct netns *netns)
+{
+	if (control)
+		control_wait_netns_changed(control->wait, netns);
+}
+
+void control_netns_gone(struct control *control, uint64_t netns_id)
+{
+	if (control)
+		control_wait_netns_gone(control->wait, netns_id);
+}
+
+void control_netns_settles(struct control *control, uint64_t netns_id)
+{
+	if (control)
+		control_wait_look_again(control->wait, netns_id);
+}
+
+void control_step(struct control *control)
+{
+	if (control)
+		control_wait_step(control->wait);
 }

@@ -12,6 +12,7 @@ struct config_store;
 struct consumers;
 struct containers_dir;
 struct control;
+struct netns;
 struct reconcile;
 struct rule_store;
 struct stats;
@@ -54,6 +55,20 @@ int control_new(struct loop *loop, const char *path,
 /** control_configured() - the section `control` of the configuration is another
  * one: ends the connections of those who may not connect any more */
 void control_configured(struct control *control);
+
+/** control_netns_changed() - @netns is new, or has other names or containers.
+ * This and what follows are for those who wait; @control may be NULL. */
+void control_netns_changed(struct control *control, const struct netns *netns);
+
+/** control_netns_gone() - the namespace with this id is no more */
+void control_netns_gone(struct control *control, uint64_t netns_id);
+
+/** control_netns_settles() - the namespace was planned, or a listener opened */
+void control_netns_settles(struct control *control, uint64_t netns_id);
+
+/** control_step() - answers callers that wait, when all else of the batch was
+ * acted on */
+void control_step(struct control *control);
 
 /** control_free() - ends all connections and removes the socket's file
  * Return: NULL. NULL is fine. */

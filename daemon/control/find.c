@@ -174,6 +174,20 @@ int find_netns(struct watcher *watcher, const struct caller *caller,
 	return 0;
 }
 
+bool find_may_be(const struct netns *netns, const char *text)
+{
+	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
+	bool found = !wanted.plain || text[0] == '/';
+	uint64_t id;
+
+	for (int users = 0; !found && users <= 1; users++) {
+		wanted.of_users = users;
+		found = netns_matches(netns, &wanted) ||
+			container_matches(netns, &wanted);
+	}
+	return found || (id_parse(text, &id) && id == netns->id);
+}
+
 int find_pending(const struct watcher *watcher, const char *text,
 		 struct watcher_pending *ret_pending)
 {
@@ -257,6 +271,7 @@ static void print_dirs(FILE *f, const struct watcher *watcher)
 static char *absence_text(struct watcher *watcher, const char *text)
 {
 	struct watcher_pending_container pending;
+	struct watcher_pending name;
 	struct netns *netns;
 	const char *reason;
 	char *message = NULL;
@@ -270,6 +285,9 @@ static char *absence_text(struct watcher *watcher, const char *text)
 			      "container '%s' is in no network namespace: "
 			      "%s (%s)",
 			      text, pending.reason, pending.path);
+	} else if (find_pending(watcher, text, &name) > 0) {
+		(void)fprintf(f, "'%s' leads to no network namespace: %s", text,
+			      name.reason);
 	} else if (text[0] == '/' &&
 		   watcher_find_path(watcher, text, &netns, &reason) < 0) {
 		(void)fprintf(f, "'%s' is no network namespace with a name in",

@@ -9,6 +9,7 @@
 #ifndef DAEMON_CONTROL_FIND_H
 #define DAEMON_CONTROL_FIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct caller;
@@ -49,6 +50,10 @@ int find_pending(const struct watcher *watcher, const char *text,
  */
 int find_lingering(const struct watcher *watcher, const char *text,
 		   struct watcher_lingering *ret_lingering);
+
+/** find_may_be() - Return: might find_netns() mean this namespace by @text?
+ * True also of a path, and without memory. */
+bool find_may_be(const struct netns *netns, const char *text);
 
 /** find_error() - fails @call: there is no such namespace, or none that exists
  * for the caller */

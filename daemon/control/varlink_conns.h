@@ -15,15 +15,16 @@ struct varlink_conns;
 /* The longest call: the calls of io.berth are a name at most. */
 #define VARLINK_REQUEST_MAX (64 * 1024)
 
-/* Of these, users other than root and berthd's own may have so many together,
- * and each of them so many: root is always let in, and no user keeps another
- * out. */
+/* Of the connections, users other than root and berthd's own may have so many
+ * together, and each of them so many: root is always let in, and no user keeps
+ * another out. */
 #define VARLINK_USERS_CONNECTIONS_MAX (VARLINK_CONNECTIONS_MAX / 4 * 3)
 #define VARLINK_USER_CONNECTIONS_MAX (VARLINK_CONNECTIONS_MAX / 8)
 
-/* Connections at a time: a hundred clients of a status service are a mistake,
- * and each may hold a request and a piece of a reply. */
-#define VARLINK_CONNECTIONS_MAX 64
+/* Connections at a time. Each caller that waits for listeners has one, and so
+ * does each container that starts; each may hold a request and a piece of a
+ * reply. */
+#define VARLINK_CONNECTIONS_MAX 256
 
 /* How long half a call may take, or a reply that the client does not read. */
 #define VARLINK_TIMEOUT_US (30 * UINT64_C(1000000))

@@ -13,7 +13,7 @@
 #include "common/util.h"
 #include "daemon/control/varlink_conns.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 /* Without descriptors accept(2) fails at once and the socket stays readable:
  * look again after this long, instead of spinning. */
 #define ACCEPT_PAUSE_US USEC_PER_SEC
