@@ -14,6 +14,7 @@
  */
 #include <ctype.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -253,6 +254,19 @@ static int run_cni(const struct cni_env *env, struct settings *settings,
 	return status;
 }
 
+/* A line that nobody reads must not end the program, and one that has no stderr
+ * must not go to berthd instead, whose socket would have its number. */
+static void prepare(void)
+{
+	int fd;
+
+	(void)signal(SIGPIPE, SIG_IGN); /* fails for no signal that exists */
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	cleanup_close(&fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct cni_env env = {
@@ -265,6 +279,7 @@ int main(int argc, char **argv)
 	struct settings settings;
 	int status = EXIT_SUCCESS;
 
+	prepare();
 	settings_init(&settings);
 	switch (settings_parse(&settings, argc, argv)) {
 	case SETTINGS_HELP:

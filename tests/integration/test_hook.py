@@ -212,6 +212,29 @@ def test_a_full_backlog_keeps_no_container(base):
         pass
 
 
+@pytest.mark.parametrize("how", ("closed", "read by nobody"))
+def test_nobody_hears_what_it_says(base, how):
+    """Not the socket to berthd either, in place of a closed stderr."""
+    bundle = Bundle(base)
+    reading, writing = os.pipe()
+    os.close(reading)
+    heard = []
+
+    def answer(connection, call):
+        stand_in.error("io.berth.X")(connection, call)
+        heard.append(connection.recv(4096))
+
+    with stand_in.StandIn(base, answer):
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$0" "$@" 2>&-' if how == "closed"
+             else 'exec "$0" "$@"', str(HOOK), "--runtime-dir", str(base)],
+            input=json.dumps(bundle.state), text=True, stderr=writing,
+            check=False, timeout=GUARD)
+        os.close(writing)
+    assert done.returncode == 0
+    assert heard == [b""]
+
+
 BAD_INPUT = {
     "nothing": "", "no JSON": "{", "a list": "[]",
     "no id": '{"status": "creating"}',
