@@ -13,6 +13,7 @@
 
 #include "common/util.h"
 #include "watcher/netns_path.h"
+#include "watcher/owner.h"
 
 static const char reason_process[] = "there is no such process";
 static const char reason_path[] = "there is no such path";
@@ -23,6 +24,10 @@ static const char reason_none[] = "neither a path, a descriptor nor a pid";
 static const char reason_elsewhere[] = "is a process of another pid namespace";
 static const char reason_no_cookies[] =
 	"this kernel has no cookies of namespaces (Linux 5.14)";
+static const char reason_not_theirs[] =
+	"there is no such network namespace of yours";
+static const char reason_no_path[] =
+	"a path is looked at for root alone; open it and attach the descriptor";
 static const char reason_gone[] = "leads to another namespace, or to none";
 
 static int open_path(const char *path, uint64_t known_cookie,
@@ -195,6 +200,33 @@ int locate(const char *path, int fd, pid_t pid, struct located *ret,
 	else
 		*ret = located;
 	return r;
+}
+
+/* Is what was found the user's? */
+static bool is_theirs(const struct located *located, uid_t uid)
+{
+	return owner_has_netns(located->fd, uid) &&
+	       (located->pid_fd < 0 || located->inside ||
+		owner_has_process(located->task.number, located->pid_fd, uid));
+}
+
+int locate_of_user(const struct registration_told *told, struct located *ret,
+		   const char **ret_reason)
+{
+	int r;
+
+	*ret_reason = reason_no_path;
+	if (told->path)
+		return -EPERM;
+	r = locate(NULL, told->fd, told->container.pid, ret, ret_reason);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return r;
+	if (r == 0 && is_theirs(ret, told->container.uid))
+		return 0;
+	if (r == 0)
+		located_done(ret);
+	*ret_reason = reason_not_theirs;
+	return -EPERM;
 }
 
 void located_done(struct located *located)

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "watcher/netns_handle.h"
+#include "watcher/registration.h"
 #include "watcher/resolve.h"
 
 /**
@@ -45,6 +46,19 @@ struct located {
  */
 int locate(const char *path, int fd, pid_t pid, struct located *ret,
 	   const char **ret_reason);
+
+/**
+ * locate_of_user() - as locate(), of what a user other than root told
+ * @told:	its @container.uid is the user
+ *
+ * Finds only a namespace, and a process, of theirs. It is asked of the
+ * descriptors that are returned. Whatever else there is gets one answer, so
+ * that nobody learns of it. No path is followed for users: it would be with our
+ * power, may lead to what they cannot see, and may block.
+ * Return: 0; -EPERM; -EMFILE; -ENFILE; -ENOMEM.
+ */
+int locate_of_user(const struct registration_told *told, struct located *ret,
+		   const char **ret_reason);
 
 /** located_done() - closes its descriptors */
 void located_done(struct located *located);

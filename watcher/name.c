@@ -88,9 +88,14 @@ static void name_set_mount(struct names *names, struct name *name,
 			 name);
 }
 
+/* Behind the others, but what root calls a namespace comes first. */
 static void netns_add_name(struct netns *netns, const struct netns_name *entry)
 {
-	netns->names[netns->n_names++] = *entry;
+	size_t at = netns->n_names++;
+
+	for (; at > 0 && entry->uid == 0 && netns->names[at - 1].uid != 0; at--)
+		netns->names[at] = netns->names[at - 1];
+	netns->names[at] = *entry;
 	netns->names_version++;
 }
 

@@ -9,10 +9,12 @@
 #include "common/util.h"
 #include "watcher/locate.h"
 #include "watcher/processes.h"
+#include "watcher/shares.h"
 #include "watcher/told.h"
 
 #define NAME_BYTES_MAX 255 /* as of a file */
 #define SUFFIX_MAX sizeof("-18446744073709551615")
+#define USER_MAX sizeof("@4294967295")
 
 static const char reason_many[] = "there are the most containers";
 static const char reason_many_processes[] =
@@ -130,6 +132,9 @@ struct entry *entry_free(struct entry *entry)
 	set_held(entry, -1);
 	leave_group(entry);
 	(void)processes_forget(entry->watch); /* is always NULL */
+	if (entry->shared)
+		shares_give(entry->owner->shares, entry->container->uid,
+			    container_bytes(entry->container));
 	free(entry->key);
 	free(entry->name);
 	free(entry->path);
@@ -179,22 +184,32 @@ static bool name_leads(const struct entry *entry)
 	return false;
 }
 
-/* Return: the container's name, or with the id behind it if another has that
- * name; the caller's. NULL: out of memory. */
+/* Return: the container's name, of a user's with "@" and their number: nobody
+ * gets a name that is another's. Before it the id, if another namespace has
+ * that name. The caller's; NULL: out of memory. */
 static char *name_make(const struct entry *entry)
 {
 	struct registrations *registrations = entry->owner;
 	const char *wanted = entry->container->name;
-	char *name;
+	_cleanup_free_ char *name = NULL;
+	char user[USER_MAX] = "", *longer;
 
-	if (strlen(wanted) <= NAME_BYTES_MAX &&
-	    !entry_by_name(registrations, wanted) &&
-	    !registrations->ops->taken(wanted, registrations->user_data))
-		return strdup(wanted);
-	if (asprintf(&name, "%.*s-%" PRIu64, (int)(NAME_BYTES_MAX - SUFFIX_MAX),
-		     wanted, entry->pub.id) < 0)
+	if (entry->container->uid != 0)
+		(void)snprintf(user, sizeof(user), "@%u",
+			       entry->container->uid); /* fits */
+	if (asprintf(&name, "%s%s", wanted, user) < 0) {
+		name = NULL; /* asprintf(3) leaves it undefined */
 		return NULL;
-	return name;
+	}
+	if (strlen(name) <= NAME_BYTES_MAX &&
+	    !entry_by_name(registrations, name) &&
+	    !registrations->ops->taken(name, registrations->user_data))
+		return TAKE_PTR(name);
+	if (asprintf(&longer, "%.*s-%" PRIu64 "%s",
+		     (int)(NAME_BYTES_MAX - SUFFIX_MAX - USER_MAX), wanted,
+		     entry->pub.id, user) < 0)
+		return NULL;
+	return longer;
 }
 
 /* Gives the namespace the name of @entry. Return: 0; -ENOMEM; -ESTALE: it
@@ -310,8 +325,11 @@ struct entry *entry_new(struct registrations *registrations,
 	entry->path = told->path ? strdup(told->path) : NULL;
 	entry->pub.container = entry->container;
 	entry->pub.path = entry->path;
-	if (!entry->key || !entry->container || (told->path && !entry->path))
+	if (!entry->key || !entry->container || (told->path && !entry->path) ||
+	    shares_take(registrations->shares, entry->container->uid,
+			container_bytes(entry->container)) < 0)
 		return entry_free(entry);
+	entry->shared = true;
 	return entry;
 }
 

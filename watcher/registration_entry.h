@@ -20,6 +20,7 @@ struct located;
  * @inside:	the process is in the namespace
  * @unsettled:	it was restored, and its namespace had other names then
  * @dying:	it is in the list of those to be ended
+ * @shared:	it counts in the share of its user
  * @held_fd:	of the namespace, or -1
  * @watch:	of the process, or NULL
  * @prev, @next: in its group
@@ -31,6 +32,7 @@ struct entry {
 	bool inside;
 	bool unsettled;
 	bool dying;
+	bool shared;
 	int held_fd;
 	struct process_watch *watch;
 	char *key;
@@ -64,6 +66,7 @@ struct registrations {
 	const struct registrations_ops *ops;
 	void *user_data;
 	struct processes *processes;
+	struct shares *shares;
 	struct entry *by_id;
 	struct entry *by_key;
 	struct entry *by_name;

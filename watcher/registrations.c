@@ -29,6 +29,7 @@
 #include "watcher/locate.h"
 #include "watcher/processes.h"
 #include "watcher/registration_entry.h"
+#include "watcher/shares.h"
 
 static const char reason_host[] =
 	"is the host's own namespace, which needs no container: rules choose "
@@ -91,9 +92,13 @@ int registrations_new(struct loop *loop, struct registry *registry,
 	registrations->ops = ops;
 	registrations->user_data = user_data;
 	registrations->next_id = now_realtime_us();
-	r = processes_new(loop, REGISTRATIONS_MAX, process_ended, registrations,
-			  &registrations->processes);
+	registrations->shares = shares_new();
+	r = registrations->shares ? 0 : -ENOMEM;
+	if (r == 0)
+		r = processes_new(loop, REGISTRATIONS_MAX, process_ended,
+				  registrations, &registrations->processes);
 	if (r < 0) {
+		shares_free(registrations->shares);
 		free(registrations);
 		return r;
 	}
@@ -114,6 +119,7 @@ struct registrations *registrations_free(struct registrations *registrations)
 		(void)entry_free(entry); /* is always NULL */
 	}
 	processes_free(registrations->processes);
+	shares_free(registrations->shares);
 	free(registrations);
 	return NULL;
 }
@@ -127,6 +133,23 @@ static bool has_other_name(const struct tracked *tracked)
 			return true;
 	}
 	return false;
+}
+
+/* The room of a user who has only a share of all. */
+static int check_share(const struct registrations *registrations,
+		       const struct entry *before,
+		       const struct container *container,
+		       const char **ret_reason)
+{
+	bool same = before && before->container->uid == container->uid;
+	size_t replaced = same ? container_bytes(before->container) : 0;
+	const char *reason =
+		shares_refusal(registrations->shares, container->uid,
+			       container_bytes(container), replaced);
+
+	if (reason)
+		*ret_reason = reason;
+	return reason ? -ENOSPC : 0;
 }
 
 static int check_room(const struct registrations *registrations,
@@ -223,6 +246,9 @@ static int add_located(struct registrations *registrations,
 		return -EINVAL;
 	before = entry_by_key(registrations, key);
 	r = check_room(registrations, before, netns_id, ret_reason);
+	if (r == 0)
+		r = check_share(registrations, before, &told->container,
+				ret_reason);
 	if (r < 0)
 		return r;
 	same = before && before->pub.netns_id == netns_id;
@@ -250,8 +276,10 @@ int registrations_add(struct registrations *registrations,
 	*ret_reason = reason_no_name;
 	if (!*told->container.name)
 		return -EINVAL;
-	r = locate(told->path, told->fd, told->container.pid, &located,
-		   ret_reason);
+	r = told->container.uid == 0
+		    ? locate(told->path, told->fd, told->container.pid,
+			     &located, ret_reason)
+		    : locate_of_user(told, &located, ret_reason);
 	if (r < 0)
 		return r;
 	r = add_located(registrations, told, &located, &id, ret_reason);
@@ -321,6 +349,9 @@ int registrations_restore(struct registrations *registrations,
 	if (entry_by_id(registrations, was->id) || !*was->container->name)
 		return -EINVAL;
 	r = check_room(registrations, NULL, was->netns_id, ret_reason);
+	if (r == 0)
+		r = check_share(registrations, NULL, was->container,
+				ret_reason);
 	if (r == 0)
 		r = locate_was(was, &located, ret_reason);
 	if (r < 0)

@@ -197,7 +197,10 @@ size_t watcher_container_count(const struct watcher *watcher);
  * @changed is called for it before this returns. The registration ends with the
  * process that was told. Without one, and if it is not transient, it ends with
  * the last name of a namespace that has any, or with @told->path.
- * Return: 0; -EINVAL: not told clearly, or the host's own namespace; -ESRCH:
+ * Of users, whose word is not root's (@told->container.uid), only descriptors
+ *and processes are looked at, and what they cannot be shown to have is -EPERM
+ *in the same words, whatever it is; they have a share of the room only. Return:
+ *0; -EINVAL: not told clearly, or the host's own namespace; -EPERM; -ESRCH:
  * there is no such process; -EMEDIUMTYPE: no network namespace; -ESTALE: it
  * changed while it was looked at; -ENOSPC: its namespace has the most
  * containers, or there are the most registrations or processes; -EOPNOTSUPP:

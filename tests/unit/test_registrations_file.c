@@ -59,7 +59,7 @@ static void test_killed_and_started_anew(void **state)
 	one.container.id = "c1";
 	one.container.runtime = "podman";
 	one.container.pod_namespace = "shop";
-	one.uid = one.container.uid = 1000;
+	one.uid = 1000;
 	start(f, 0);
 	file = open_file(f);
 	assert_false(registrations_file_step(file));
@@ -83,7 +83,7 @@ static void test_killed_and_started_anew(void **state)
 	assert_string_equal(container->pod_namespace, "shop");
 	assert_string_equal(container->id, "c1");
 	assert_string_equal(container->runtime, "podman");
-	assert_int_equal(container->uid, 1000);
+	assert_int_equal(container->uid, 0);
 	assert_int_equal(container->pid, pid);
 	assert_int_equal(container->n_labels, 2);
 	assert_string_equal(container_label(container, "tier"), "\"\n");
