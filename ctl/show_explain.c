@@ -60,6 +60,9 @@ static void print_containers(const json_t *reply)
 		print_cell("container ", container, "name");
 		print_cell(", pod namespace ", container, "pod_namespace");
 		print_cell(", ", container, "runtime");
+		if (show_number(container, "uid") != 0)
+			(void)printf(", told by uid %" JSON_INTEGER_FORMAT,
+				     show_number(container, "uid"));
 		json_object_foreach ((json_t *)labels, key, value) {
 			_cleanup_free_ char *name = text_printable(key, NULL);
 			_cleanup_free_ char *text =

@@ -55,10 +55,11 @@ json_t *describe_counts(const struct describe_counts *counts)
 			 json_count(counts->refused));
 }
 
-static json_t *describe_name(const char *dir, const char *name)
+static json_t *describe_name(const struct netns_name *name)
 {
-	return json_pack("{s:o, s:o}", "directory", json_text(dir), "name",
-			 json_text(name));
+	return json_pack("{s:o, s:o, s:I}", "directory", json_text(name->dir),
+			 "name", json_text(name->name), "uid",
+			 (json_int_t)name->uid);
 }
 
 static const char *scope_name(uint8_t scope)
@@ -106,8 +107,7 @@ static json_t *describe_names(const struct netns *netns)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < netns->n_names; i++)
-		json_add(&array, describe_name(netns->names[i].dir,
-					       netns->names[i].name));
+		json_add(&array, describe_name(&netns->names[i]));
 	return array;
 }
 

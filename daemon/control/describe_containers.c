@@ -17,7 +17,7 @@ static json_t *describe_labels(const struct container *container)
 
 json_t *describe_container(const struct container *container)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "name",
 			 json_text(container->name), "pod_namespace",
 			 json_text(container->pod_namespace), "id",
 			 json_text(container->id), "runtime",
@@ -25,7 +25,8 @@ json_t *describe_container(const struct container *container)
 			 container->pid ? json_integer(container->pid)
 					: json_null(),
 			 "labels", describe_labels(container), "source",
-			 json_text(container->source));
+			 json_text(container->source), "uid",
+			 (json_int_t)container->uid);
 }
 
 json_t *describe_containers(const struct netns *netns)
