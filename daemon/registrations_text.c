@@ -39,11 +39,11 @@ static json_t *container_json(const struct container *container)
 	for (size_t i = 0; i < container->n_labels; i++)
 		json_put(&labels, container->labels[i].key,
 			 json_string(container->labels[i].value));
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o}", "name",
 			 container->name, "pod_namespace",
 			 container->pod_namespace, "id", container->id,
 			 "runtime", container->runtime, "pid", container->pid,
-			 "uid", (int)container->uid, "labels", labels);
+			 "uid", (json_int_t)container->uid, "labels", labels);
 }
 
 char *registrations_text_write(const struct registration *registration)
