@@ -43,8 +43,10 @@
 
 #define INPUT_MIN 1024
 
-/* Calls answered before other descriptors get their turn. */
+/* Calls answered before other descriptors get their turn: of root's programs,
+ * and of others', one of whom may call without end. */
 #define CALLS_PER_WAKEUP 16
+#define USER_CALLS_PER_WAKEUP 2
 
 /**
  * struct varlink_conn - one client
@@ -92,6 +94,11 @@ struct varlink_conns {
 	struct varlink_conn *list;
 	size_t n;
 };
+
+static bool is_privileged(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
 
 static void conn_free(struct varlink_conn *conn)
 {
@@ -271,7 +278,10 @@ static int conn_answer(struct varlink_conn *conn)
 /* Writes and answers as far as it goes, within limits. */
 static int conn_work(struct varlink_conn *conn)
 {
-	for (unsigned int i = 0; i < CALLS_PER_WAKEUP; i++) {
+	unsigned int max = is_privileged(conn->uid) ? CALLS_PER_WAKEUP
+						    : USER_CALLS_PER_WAKEUP;
+
+	for (unsigned int i = 0; i < max; i++) {
 		int r;
 
 		if (varlink_output_pending(&conn->output)) {
@@ -373,11 +383,6 @@ static void conns_timer_handler(void *user_data)
 			loop_timer_set_earlier(conns->timer, conn->deadline_us);
 		}
 	}
-}
-
-static bool is_privileged(uid_t uid)
-{
-	return uid == 0 || uid == geteuid();
 }
 
 /* Ends the longest idle connection: one of @uid, or with -1 one of any user but
