@@ -152,8 +152,15 @@ static int check_share(const struct registrations *registrations,
 	return reason ? -ENOSPC : 0;
 }
 
+/* In a namespace of theirs, users leave room for what root says of it. */
+static unsigned int room_in_netns(uid_t uid)
+{
+	return uid == 0 ? REGISTRATIONS_PER_NETNS_MAX
+			: REGISTRATIONS_OF_USER_PER_NETNS_MAX;
+}
+
 static int check_room(const struct registrations *registrations,
-		      const struct entry *before, uint64_t netns_id,
+		      const struct entry *before, uint64_t netns_id, uid_t uid,
 		      const char **ret_reason)
 {
 	const struct group *group = entry_group(registrations, netns_id);
@@ -165,7 +172,7 @@ static int check_room(const struct registrations *registrations,
 	if (n - (before != NULL) >= REGISTRATIONS_MAX)
 		return -ENOSPC;
 	*ret_reason = reason_many_here;
-	return group && group->n >= REGISTRATIONS_PER_NETNS_MAX ? -ENOSPC : 0;
+	return group && group->n >= room_in_netns(uid) ? -ENOSPC : 0;
 }
 
 /* In the place of @before, of the same namespace and with the same id. */
@@ -245,7 +252,8 @@ static int add_located(struct registrations *registrations,
 	if (tracked && tracked->netns.host)
 		return -EINVAL;
 	before = entry_by_key(registrations, key);
-	r = check_room(registrations, before, netns_id, ret_reason);
+	r = check_room(registrations, before, netns_id, told->container.uid,
+		       ret_reason);
 	if (r == 0)
 		r = check_share(registrations, before, &told->container,
 				ret_reason);
@@ -348,7 +356,8 @@ int registrations_restore(struct registrations *registrations,
 	*ret_reason = reason_other;
 	if (entry_by_id(registrations, was->id) || !*was->container->name)
 		return -EINVAL;
-	r = check_room(registrations, NULL, was->netns_id, ret_reason);
+	r = check_room(registrations, NULL, was->netns_id, was->container->uid,
+		       ret_reason);
 	if (r == 0)
 		r = check_share(registrations, NULL, was->container,
 				ret_reason);

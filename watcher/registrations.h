@@ -15,6 +15,7 @@
 
 /* Of one namespace: a pod has some containers. */
 #define REGISTRATIONS_PER_NETNS_MAX CONTAINERS_PER_NETNS_MAX
+#define REGISTRATIONS_OF_USER_PER_NETNS_MAX (REGISTRATIONS_PER_NETNS_MAX / 2)
 
 /* As many as there can be names in one directory. */
 #define REGISTRATIONS_MAX 65536u

@@ -6,6 +6,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 
+#include "watcher/registrations.h"
 #include "watcher/shares.h"
 
 #define USER 64123
@@ -225,7 +226,7 @@ static void test_other_process(void **state)
 	end_process(pid);
 }
 
-#define FULL_NETNS (SHARES_PER_USER_MAX / CONTAINERS_PER_NETNS_MAX)
+#define FULL_NETNS (SHARES_PER_USER_MAX / REGISTRATIONS_OF_USER_PER_NETNS_MAX)
 
 /* A user has a share, and others have theirs. */
 static void test_share(void **state)
@@ -239,17 +240,22 @@ static void test_share(void **state)
 	for (size_t i = 0; i < FULL_NETNS; i++)
 		pids[i] = make_netns(USER);
 	for (size_t i = 0; i < SHARES_PER_USER_MAX; i++) {
-		pid_t pid = pids[i / CONTAINERS_PER_NETNS_MAX];
+		pid_t pid = pids[i / REGISTRATIONS_OF_USER_PER_NETNS_MAX];
 
 		(void)snprintf(name, sizeof(name), "c%zu", i);
 		assert_int_equal(tell(f, told(name, USER, -1, pid), NULL), 0);
 	}
+	/* Root still has its say in a namespace that is full of a user's. */
+	assert_int_equal(tell(f, told("more", USER, -1, pids[0]),
+			      "the namespace has the most"),
+			 -ENOSPC);
+	assert_int_equal(tell(f, told("roots", 0, -1, pids[0]), NULL), 0);
 	assert_int_equal(tell(f, told("more", USER, -1, spare),
 			      "you have registered the most"),
 			 -ENOSPC);
 	/* What is there can be told again, by its key. */
 	assert_int_equal(tell(f, told("c0", USER, -1, pids[0]), NULL), 0);
-	assert_int_equal(count(f), SHARES_PER_USER_MAX);
+	assert_int_equal(count(f), SHARES_PER_USER_MAX + 1);
 	assert_int_equal(tell(f, told("c0", OTHER, -1, other), NULL), 0);
 	/* What ends is given back. */
 	end_process(pids[0]);
