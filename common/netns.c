@@ -3,6 +3,7 @@
 #include "common/netns.h"
 
 #include <linux/if_addr.h>
+#include <string.h>
 
 const char *netns_label(const struct netns *netns)
 {
@@ -16,6 +17,16 @@ const struct netns_interface *netns_find_interface(const struct netns *netns,
 {
 	for (size_t i = 0; i < netns->n_interfaces; i++) {
 		if (netns->interfaces[i].ifindex == ifindex)
+			return &netns->interfaces[i];
+	}
+	return NULL;
+}
+
+const struct netns_interface *netns_named_interface(const struct netns *netns,
+						    const char *ifname)
+{
+	for (size_t i = 0; i < netns->n_interfaces; i++) {
+		if (strcmp(netns->interfaces[i].ifname, ifname) == 0)
 			return &netns->interfaces[i];
 	}
 	return NULL;

@@ -31,16 +31,20 @@ struct netns_name {
 	uid_t uid;
 };
 
-/** struct netns_interface - an interface; addresses point to it by index */
+/** struct netns_interface - an interface; addresses point to it by index.
+ * @up: somebody has set it up (IFF_UP), whether it can carry anything or not */
 struct netns_interface {
 	uint32_t ifindex;
 	char ifname[IF_NAMESIZE];
+	bool up;
 };
 
 /**
  * struct netns_address - an address that the kernel says is configured
  * @scope:	RT_SCOPE_* of rtnetlink(7)
  * @flags:	IFA_F_* of rtnetlink(7), all 32 bits (IFA_FLAGS)
+ * @proto:	who has added it (IFA_PROTO): a number that the adder chose; 0:
+ *		not said, and always so before Linux 5.18
  */
 struct netns_address {
 	struct ip_addr addr;
@@ -48,6 +52,7 @@ struct netns_address {
 	uint8_t scope;
 	uint32_t ifindex;
 	uint32_t flags;
+	uint8_t proto;
 };
 
 /**
@@ -90,6 +95,10 @@ const char *netns_label(const struct netns *netns);
 /** netns_find_interface() - by index, or NULL */
 const struct netns_interface *netns_find_interface(const struct netns *netns,
 						   uint32_t ifindex);
+
+/** netns_named_interface() - by name, or NULL */
+const struct netns_interface *netns_named_interface(const struct netns *netns,
+						    const char *ifname);
 
 /**
  * netns_address_usable() - can a listener be bound to it now?

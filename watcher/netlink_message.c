@@ -30,6 +30,7 @@ static bool parse_link(struct nlmsghdr *hdr, struct netlink_item *ret_item,
 		.type = hdr->nlmsg_type == RTM_NEWLINK ? NETLINK_LINK
 						       : NETLINK_LINK_GONE,
 		.link.ifindex = (uint32_t)info->ifi_index,
+		.link.up = (info->ifi_flags & IFF_UP) != 0,
 	};
 	attr = nlmsg_find_attr(hdr, sizeof(*info), IFLA_TARGET_NETNSID);
 	if (attr && nla_len(attr) >= (int)sizeof(int32_t))
@@ -59,6 +60,7 @@ static bool parse_address(struct nlmsghdr *hdr, struct netlink_item *ret_item,
 	static const struct nla_policy policy[IFA_MAX + 1] = {
 		[IFA_FLAGS] = { .type = NLA_U32 },
 		[IFA_TARGET_NETNSID] = { .type = NLA_U32 },
+		[IFA_PROTO] = { .type = NLA_U8 },
 	};
 	struct nlattr *attrs[IFA_MAX + 1], *local;
 	const struct ifaddrmsg *info = nlmsg_data(hdr);
@@ -81,6 +83,8 @@ static bool parse_address(struct nlmsghdr *hdr, struct netlink_item *ret_item,
 	address->ifindex = info->ifa_index;
 	address->flags = attrs[IFA_FLAGS] ? nla_get_u32(attrs[IFA_FLAGS])
 					  : info->ifa_flags;
+	if (attrs[IFA_PROTO])
+		address->proto = nla_get_u8(attrs[IFA_PROTO]);
 	if (attrs[IFA_TARGET_NETNSID])
 		*ret_target = nla_get_s32(attrs[IFA_TARGET_NETNSID]);
 	/* With a peer, IFA_ADDRESS is the peer's. */

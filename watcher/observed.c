@@ -26,7 +26,7 @@ static int compare_links(const void *a, const void *b)
 	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
-/* Compares what identifies an address; its scope and flags may change. */
+/* Compares what identifies an address; all else may change. */
 static int compare_addresses(const void *a, const void *b)
 {
 	const struct netns_address *x = a, *y = b;
@@ -103,6 +103,13 @@ static unsigned int may_be_stale(const struct netns *netns)
 	return netns->addresses_omitted ? OBSERVED_OMITTED : 0;
 }
 
+static bool same_link(const struct netns_interface *a,
+		      const struct netns_interface *b)
+{
+	return a->ifindex == b->ifindex && a->up == b->up &&
+	       strcmp(a->ifname, b->ifname) == 0;
+}
+
 unsigned int observed_link(struct netns *netns,
 			   const struct netns_interface *link, size_t max)
 {
@@ -111,7 +118,7 @@ unsigned int observed_link(struct netns *netns,
 
 	known = find_link(netns, link->ifindex, &at);
 	if (known) {
-		if (strcmp(known->ifname, link->ifname) == 0)
+		if (same_link(known, link))
 			return 0;
 		*known = *link;
 		return OBSERVED_CHANGED;
@@ -146,6 +153,13 @@ unsigned int observed_link_gone(struct netns *netns, uint32_t ifindex)
 	return OBSERVED_CHANGED | may_be_stale(netns);
 }
 
+static bool same_address(const struct netns_address *a,
+			 const struct netns_address *b)
+{
+	return compare_addresses(a, b) == 0 && a->flags == b->flags &&
+	       a->scope == b->scope && a->proto == b->proto;
+}
+
 unsigned int observed_address(struct netns *netns,
 			      const struct netns_address *address, size_t max)
 {
@@ -154,8 +168,7 @@ unsigned int observed_address(struct netns *netns,
 
 	known = find_address(netns, address, &at);
 	if (known) {
-		if (known->flags == address->flags &&
-		    known->scope == address->scope)
+		if (same_address(known, address))
 			return 0;
 		*known = *address;
 		return OBSERVED_CHANGED;
@@ -255,17 +268,11 @@ static bool same(const struct netns *a, const struct netns *b)
 	    a->addresses_omitted != b->addresses_omitted)
 		return false;
 	for (size_t i = 0; i < a->n_interfaces; i++) {
-		if (a->interfaces[i].ifindex != b->interfaces[i].ifindex ||
-		    strcmp(a->interfaces[i].ifname, b->interfaces[i].ifname) !=
-			    0)
+		if (!same_link(&a->interfaces[i], &b->interfaces[i]))
 			return false;
 	}
 	for (size_t i = 0; i < a->n_addresses; i++) {
-		const struct netns_address *x = &a->addresses[i];
-		const struct netns_address *y = &b->addresses[i];
-
-		if (compare_addresses(x, y) != 0 || x->flags != y->flags ||
-		    x->scope != y->scope)
+		if (!same_address(&a->addresses[i], &b->addresses[i]))
 			return false;
 	}
 	return true;

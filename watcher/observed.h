@@ -18,8 +18,8 @@
  * All functions keep both arrays sorted. @max limits each array.
  */
 
-/** observed_link() - there is this interface, maybe under a new name. Return:
- * bits. */
+/** observed_link() - there is this interface, maybe under a new name, up or
+ * down. Return: bits. */
 unsigned int observed_link(struct netns *netns,
 			   const struct netns_interface *link, size_t max);
 
@@ -27,8 +27,8 @@ unsigned int observed_link(struct netns *netns,
  * Return: bits. */
 unsigned int observed_link_gone(struct netns *netns, uint32_t ifindex);
 
-/** observed_address() - there is this address, maybe with a new scope or new
- * flags. Return: bits. */
+/** observed_address() - there is this address, maybe with a new scope, new
+ * flags or another adder. Return: bits. */
 unsigned int observed_address(struct netns *netns,
 			      const struct netns_address *address, size_t max);
 

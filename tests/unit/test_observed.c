@@ -194,6 +194,40 @@ static bool list(struct observed_listing *listing, struct netns *netns,
 	return observed_listing_apply(listing, netns);
 }
 
+/* Who has added an address may change, and whether an interface is up. */
+static void test_details(void **state)
+{
+	struct netns_address address = {
+		.ifindex = 1,
+		.addr.family = AF_INET,
+		.prefix_bits = 32,
+	};
+	struct netns_interface link = { .ifindex = 1, .ifname = "lo" };
+	struct observed_listing listing = { .max = 8 };
+	struct netns netns = { .addresses_known = true };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		link.up = i == 0;
+		address.proto = i == 0 ? 190 : 0;
+		assert_int_equal(observed_link(&netns, &link, MAX), C);
+		assert_int_equal(observed_link(&netns, &link, MAX), 0);
+		assert_int_equal(netns.interfaces[0].up, link.up);
+		assert_int_equal(observed_address(&netns, &address, MAX), C);
+		assert_int_equal(observed_address(&netns, &address, MAX), 0);
+		assert_int_equal(netns.addresses[0].proto, address.proto);
+	}
+	for (int i = 0; i < 4; i++) {
+		link.up = i >= 1;
+		address.proto = i >= 2 ? 190 : 0;
+		assert_true(observed_listing_link(&listing, &link));
+		assert_true(observed_listing_address(&listing, &address));
+		assert_int_equal(observed_listing_apply(&listing, &netns),
+				 i == 1 || i == 2);
+	}
+	done(&netns);
+}
+
 static void test_listing(void **state)
 {
 	static const struct message first[] = {
@@ -293,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_details),
 		cmocka_unit_test(test_listing),
 		cmocka_unit_test(test_listing_limit),
 		cmocka_unit_test(test_random),
