@@ -96,12 +96,11 @@ static int ip_bits_parse(const char *text, unsigned int *ret_bits)
 	return 0;
 }
 
-int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix)
+int ip_host_prefix_parse(const char *text, struct ip_prefix *ret_prefix)
 {
 	char addr_text[INET6_ADDRSTRLEN];
 	const char *slash = strchr(text, '/');
 	struct ip_prefix prefix;
-	struct ip_addr masked = { 0 };
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
 	unsigned int bits;
 
@@ -116,13 +115,26 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix)
 		return -EINVAL;
 	if (bits > ip_family_bits(prefix.addr.family))
 		return -ERANGE;
-	memcpy(masked.bytes, prefix.addr.bytes, bits / 8);
-	if (bits % 8)
-		masked.bytes[bits / 8] = prefix.addr.bytes[bits / 8] &
-					 (uint8_t)(0xff << (8 - bits % 8));
+	prefix.bits = (uint8_t)bits;
+	*ret_prefix = prefix;
+	return 0;
+}
+
+int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix)
+{
+	struct ip_prefix prefix;
+	struct ip_addr masked = { 0 };
+	int r = ip_host_prefix_parse(text, &prefix);
+
+	if (r < 0)
+		return r;
+	memcpy(masked.bytes, prefix.addr.bytes, prefix.bits / 8);
+	if (prefix.bits % 8)
+		masked.bytes[prefix.bits / 8] =
+			prefix.addr.bytes[prefix.bits / 8] &
+			(uint8_t)(0xff << (8 - prefix.bits % 8));
 	if (memcmp(masked.bytes, prefix.addr.bytes, sizeof(masked.bytes)) != 0)
 		return -EDOM;
-	prefix.bits = (uint8_t)bits;
 	*ret_prefix = prefix;
 	return 0;
 }

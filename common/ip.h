@@ -61,6 +61,13 @@ bool ip_addr_is_link_local(const struct ip_addr *addr);
  */
 int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix);
 
+/**
+ * ip_host_prefix_parse() - "192.0.2.1/24": an address, and its net's length
+ *
+ * Return: as ip_prefix_parse(), but never -EDOM.
+ */
+int ip_host_prefix_parse(const char *text, struct ip_prefix *ret_prefix);
+
 /** ip_prefix_contains() - is @addr in the prefix? Never when the families
  * differ. */
 bool ip_prefix_contains(const struct ip_prefix *prefix,

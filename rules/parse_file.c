@@ -12,6 +12,7 @@
 enum rule_key {
 	RULE_NAME,
 	RULE_MATCH,
+	RULE_PROVIDE,
 	RULE_LISTEN,
 	RULE_UNPRIVILEGED,
 	RULE_FORWARD, /* the actions are the last three */
@@ -20,9 +21,13 @@ enum rule_key {
 };
 
 static const char *const rule_keys[] = {
-	[RULE_NAME] = "name",	    [RULE_MATCH] = "match",
-	[RULE_LISTEN] = "listen",   [RULE_UNPRIVILEGED] = "unprivileged",
-	[RULE_FORWARD] = "forward", [RULE_RESPOND] = "respond",
+	[RULE_NAME] = "name",
+	[RULE_MATCH] = "match",
+	[RULE_PROVIDE] = "provide",
+	[RULE_LISTEN] = "listen",
+	[RULE_UNPRIVILEGED] = "unprivileged",
+	[RULE_FORWARD] = "forward",
+	[RULE_RESPOND] = "respond",
 	[RULE_HANDOFF] = "handoff",
 };
 
@@ -114,6 +119,9 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 	if (fields[RULE_MATCH].key)
 		parse_match(parse, fields[RULE_MATCH].value, &rule->match);
 	parse_unprivileged(parse, &fields[RULE_UNPRIVILEGED], &rule->match);
+	if (fields[RULE_PROVIDE].key)
+		parse_provide(parse, fields[RULE_PROVIDE].key,
+			      fields[RULE_PROVIDE].value, rule);
 	if (fields[RULE_LISTEN].key)
 		parse_listen(parse, fields[RULE_LISTEN].value, rule);
 	else

@@ -18,6 +18,15 @@ void parse_match(struct parse *parse, const struct yaml_node *node,
 void parse_listen(struct parse *parse, const struct yaml_node *node,
 		  struct rule *rule);
 
+/**
+ * parse_provide() - the `provide` section of a rule, into @rule->provisions
+ * @key:	where the section begins
+ *
+ * After parse_match(). Reports what is wrong.
+ */
+void parse_provide(struct parse *parse, const struct yaml_node *key,
+		   const struct yaml_node *node, struct rule *rule);
+
 /** struct action_nodes - where the parts of the action stand, for messages
  * about combinations with `listen` */
 struct action_nodes {

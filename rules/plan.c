@@ -29,6 +29,7 @@
 #include "common/util.h"
 #include "rules/claims.h"
 #include "rules/match.h"
+#include "rules/plan_provide.h"
 #include "rules/rule.h"
 #include "rules/template.h"
 
@@ -549,6 +550,9 @@ static int plan_rules(struct planner *planner, const struct ruleset *ruleset)
 		r = rule_holds(planner, &holds);
 		if (r < 0 || !holds)
 			continue;
+		r = plan_provide(&planner->plan.provisions,
+				 &planner->plan.n_provisions, planner->rule,
+				 planner->netns);
 		for (size_t k = 0; k < planner->rule->n_listens && r == 0; k++)
 			r = plan_listen(planner, &planner->rule->listens[k]);
 	}
@@ -583,5 +587,6 @@ void plan_done(struct plan *plan)
 		listener_spec_done(&plan->specs[i]);
 	free(plan->specs);
 	free(plan->shadows);
+	free(plan->provisions);
 	*plan = (struct plan){ 0 };
 }

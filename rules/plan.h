@@ -5,6 +5,7 @@
 
 #include "common/listener_spec.h"
 #include "common/netns.h"
+#include "common/provision.h"
 #include "rules/rules.h"
 
 /**
@@ -24,6 +25,8 @@ struct plan_shadow {
  * struct plan - the outcome for one namespace
  * @specs:	in order of the rules; endpoints are unique
  * @omitted:	specs above the limit, not listed
+ * @provisions:	what the namespace is to have besides, in order of the rules;
+ *		those with a refusal or a winner are only to be shown
  * @needs_addresses: some rule whose conditions on the namespace hold also has
  *		conditions on addresses (or uses them), and
  *		netns->addresses_known is false: observe and plan again
@@ -34,6 +37,8 @@ struct plan {
 	size_t omitted;
 	struct plan_shadow *shadows;
 	size_t n_shadows;
+	struct provision *provisions;
+	size_t n_provisions;
 	bool needs_addresses;
 };
 

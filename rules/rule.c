@@ -41,6 +41,8 @@ void rule_done(struct rule *rule)
 	free(rule->match_text);
 	free(rule->listen_text);
 	free(rule->serve_text);
+	free(rule->provisions);
+	free(rule->provide_text);
 }
 
 bool rule_uses_addresses(const struct rule *rule)
@@ -169,6 +171,7 @@ void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		.match = rule->match_text,
 		.listen = rule->listen_text,
 		.serve = rule->serve_text,
+		.provide = rule->provide_text,
 		.consumer = consumer,
 	};
 }

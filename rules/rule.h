@@ -8,6 +8,7 @@
 
 #include "common/ip.h"
 #include "common/listener_spec.h"
+#include "common/provision.h"
 #include "rules/pattern.h"
 #include "rules/rules.h"
 #include "rules/selector.h"
@@ -100,6 +101,8 @@ struct listen {
  * struct rule - one rule of a file, see berth-rules(5); all is owned but @file
  * @line, @column: of its name
  * @file:	path, borrowed from the rule_file
+ * @provisions:	what a namespace in which it holds is to have
+ * @provide_text: NULL without any
  */
 struct rule {
 	char *name;
@@ -109,10 +112,13 @@ struct rule {
 	struct match match;
 	struct listen *listens;
 	size_t n_listens;
+	struct provision *provisions;
+	size_t n_provisions;
 	enum service_action action;
 	char *match_text;
 	char *listen_text;
 	char *serve_text;
+	char *provide_text;
 };
 
 /** rule_done() - frees what the rule owns, not the struct */
@@ -121,7 +127,7 @@ void rule_done(struct rule *rule);
 /** rule_uses_addresses() - does what it opens depend on addresses? */
 bool rule_uses_addresses(const struct rule *rule);
 
-/** rule_make_texts() - fills the three texts. Return: 0 or -ENOMEM. */
+/** rule_make_texts() - fills the texts. Return: 0 or -ENOMEM. */
 int rule_make_texts(struct rule *rule, const struct service *service);
 
 /** scopes_text() - "global, host" of RULE_SCOPE_* bits; static text */

@@ -269,21 +269,35 @@ static void serve_print(FILE *f, const struct service *service)
 			      service->max_connections);
 }
 
+static void provide_print(FILE *f, const struct rule *rule)
+{
+	char text[PROVISION_TEXT_MAX];
+
+	for (size_t i = 0; i < rule->n_provisions; i++)
+		(void)fprintf(f, "%s%s", i ? ", " : "",
+			      provision_fmt(&rule->provisions[i], text));
+}
+
 int rule_make_texts(struct rule *rule, const struct service *service)
 {
 	char **const texts[] = { &rule->match_text, &rule->listen_text,
-				 &rule->serve_text };
+				 &rule->serve_text, &rule->provide_text };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		size_t size;
-		FILE *f = open_memstream(texts[i], &size);
+		FILE *f;
 
+		if (texts[i] == &rule->provide_text && !rule->n_provisions)
+			continue;
+		f = open_memstream(texts[i], &size);
 		if (!f)
 			return -ENOMEM;
 		if (texts[i] == &rule->match_text)
 			match_print(f, &rule->match);
 		else if (texts[i] == &rule->listen_text)
 			listens_print(f, rule);
+		else if (texts[i] == &rule->provide_text)
+			provide_print(f, rule);
 		else
 			serve_print(f, service);
 		if (fclose(f) != 0)

@@ -54,6 +54,7 @@ struct rule_info {
 	const char *listen; /* the listen section in one line of text */
 	const char
 		*serve; /* the action in one line: "to unix:/x, 10.0.0.1:80" */
+	const char *provide; /* the provide section, or NULL */
 	const char *consumer; /* of a handoff, else NULL */
 };
 

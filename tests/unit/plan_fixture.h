@@ -30,10 +30,10 @@ struct address {
 };
 
 static const struct netns_interface interfaces[] = {
-	{ 3, "eth1" },
-	{ 1, "lo" },
-	{ 2, "eth0" },
-	{ 4, "../x" },
+	{ 3, "eth1", true },
+	{ 1, "lo", true },
+	{ 2, "eth0", true },
+	{ 4, "../x", true },
 };
 
 /* struct fixture - a ruleset and a namespace */

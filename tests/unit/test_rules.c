@@ -29,6 +29,8 @@ static void print_rules(FILE *f, struct rule_file *file)
 			      "  %-7s %s\n",
 			      info.name, info.file, info.line, info.match,
 			      info.listen, info.action, info.serve);
+		if (info.provide)
+			(void)fprintf(f, "  provide %s\n", info.provide);
 	}
 	ruleset_unref(ruleset);
 }

@@ -95,6 +95,7 @@ static const char *const good =
 	"  forward: {to: 'unix:/r/${label.app}/${container.n}'}\n"
 	"- name: e\n"
 	"  match: {labels: {app: web, tier: a}}\n"
+	"  provide: {loopback: up, addresses: [192.0.2.1/24]}\n"
 	"  listen: [{protocol: tcp, port: 82}]\n"
 	"  respond: ack\n";
 
@@ -115,7 +116,7 @@ static const char *const bad = "rules:\n"
 			       "- [1]\n";
 
 static struct netns_name name = { .dir = (char *)"/n", .name = (char *)"blue" };
-static struct netns_interface interface = { 1, "lo" };
+static struct netns_interface interface = { 1, "lo", true };
 static struct netns_address address = {
 	.addr = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } },
 	.scope = RT_SCOPE_HOST,
@@ -153,6 +154,7 @@ static int plan_and_explain(const struct ruleset *ruleset)
 		return r;
 	assert_int_equal(plan.n_specs, 22 + 2 + 1 + 2);
 	assert_int_equal(plan.n_shadows, 1);
+	assert_int_equal(plan.n_provisions, 2);
 	plan_done(&plan);
 	for (size_t i = 0; i < ruleset_size(ruleset) && r >= 0; i++) {
 		r = plan_explain(ruleset, i, &netns, &reason);
