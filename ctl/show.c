@@ -85,6 +85,26 @@ static char *namespace_names(const json_t *namespace)
 	return NULL;
 }
 
+static char *namespace_provided(const json_t *namespace)
+{
+	const json_t *provided = json_object_get(namespace, "provided");
+	size_t n = json_array_size(provided), size;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < n && i < ADDRESSES_SHOWN; i++)
+		(void)fprintf(f, "%s%s", i > 0 ? ", " : "",
+			      json_string_value(json_array_get(provided, i)));
+	if (n > ADDRESSES_SHOWN)
+		(void)fprintf(f, " and %zu more", n - ADDRESSES_SHOWN);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 static char *namespace_addresses(const json_t *namespace)
 {
 	const json_t *addresses = json_object_get(namespace, "addresses");
@@ -154,6 +174,7 @@ static void namespace_row(struct table *table, const json_t *namespace)
 	_cleanup_free_ char *names = namespace_names(namespace);
 	_cleanup_free_ char *addresses = namespace_addresses(namespace);
 	_cleanup_free_ char *containers = namespace_containers(namespace);
+	_cleanup_free_ char *provided = namespace_provided(namespace);
 	const json_t *counts = json_object_get(namespace, "listeners");
 	const json_t *nsid = json_object_get(namespace, "nsid");
 
@@ -170,6 +191,7 @@ static void namespace_row(struct table *table, const json_t *namespace)
 			      show_number(namespace, "listeners_omitted"));
 	table_text(table, containers ? containers : "?");
 	table_text(table, addresses ? addresses : "?");
+	table_text(table, provided ? provided : "?");
 }
 
 static int show_present(const json_t *array)
@@ -184,6 +206,7 @@ static int show_present(const json_t *array)
 		{ .name = "OMITTED", .right = true, .optional = true },
 		{ .name = "CONTAINERS", .optional = true },
 		{ .name = "ADDRESSES", .optional = true },
+		{ .name = "PROVIDED", .optional = true },
 	};
 	_cleanup_free_ const json_t **list = sorted(array, compare_namespaces);
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
@@ -276,6 +299,7 @@ static void rule_row(struct table *table, const json_t *rule)
 	table_text(table, show_text(rule, "match"));
 	table_text(table, show_text(rule, "listen"));
 	table_cell(table, "%s%s%s", action, *serve ? " " : "", serve);
+	table_text(table, show_text(rule, "provide"));
 	show_cell_number(table, show_number(counts, "open"));
 	show_cell_unless_zero(table, show_number(counts, "waiting"));
 	show_cell_unless_zero(table, show_number(counts, "refused"));
@@ -290,6 +314,7 @@ int show_rules(const json_t *reply)
 		{ .name = "MATCH" },
 		{ .name = "LISTEN" },
 		{ .name = "ACTION" },
+		{ .name = "PROVIDES", .optional = true },
 		{ .name = "LISTENING", .right = true },
 		{ .name = "WAITING", .right = true, .optional = true },
 		{ .name = "REFUSED", .right = true, .optional = true },

@@ -172,6 +172,46 @@ static int show_shadowed(const json_t *shadowed)
 	return table_print(table, stdout);
 }
 
+static int show_provisions(const json_t *provisions)
+{
+	static const struct table_column columns[] = {
+		{ .name = "PROVIDED" },
+		{ .name = "INTERFACE" },
+		{ .name = "RULE" },
+		{ .name = "STATE" },
+		{ .name = "DETAIL", .optional = true },
+	};
+	struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	json_t *provision;
+	size_t i;
+
+	json_array_foreach (provisions, i, provision) {
+		const char *address = show_text(provision, "address");
+		const char *rule = show_text(provision, "rule");
+		json_int_t more = show_number(provision, "rules") - 1;
+		const struct show_attempt attempt = {
+			.state = show_text(provision, "state"),
+			.reason = show_text(provision, "reason"),
+			.error = show_text(provision, "error"),
+			.next_attempt_us =
+				show_number(provision, "next_attempt_us"),
+			.delivered = true,
+		};
+
+		table_text(table, *address ? address : "up");
+		table_text(table, show_text(provision, "interface"));
+		if (more > 0)
+			table_cell(table,
+				   "%s and %" JSON_INTEGER_FORMAT " more", rule,
+				   more);
+		else
+			table_text(table, *rule ? rule : "-");
+		table_text(table, attempt.state);
+		show_detail(table, &attempt);
+	}
+	return table_print(table, stdout);
+}
+
 static int show_draining(const json_t *draining)
 {
 	static const struct table_column columns[] = {
@@ -206,6 +246,7 @@ static int show_present(const json_t *reply)
 	const json_t *rules = json_object_get(reply, "rules");
 	const json_t *listeners = json_object_get(reply, "listeners");
 	const json_t *draining = json_object_get(reply, "draining");
+	const json_t *provisions = json_object_get(reply, "provisions");
 	const json_t *shadowed = json_object_get(reply, "shadowed");
 	json_int_t omitted = show_number(reply, "omitted");
 	int r;
@@ -229,6 +270,10 @@ static int show_present(const json_t *reply)
 		r = show_wanted(listeners);
 	else if (r == 0)
 		(void)puts("So no listener is wanted here.");
+	if (r == 0 && json_array_size(provisions) > 0) {
+		(void)putchar('\n');
+		r = show_provisions(provisions);
+	}
 	if (r == 0 && json_array_size(shadowed) > 0) {
 		(void)putchar('\n');
 		r = show_shadowed(shadowed);

@@ -33,6 +33,7 @@
 #include "daemon/ending.h"
 #include "daemon/fd_leave.h"
 #include "daemon/fd_store.h"
+#include "daemon/provided_files.h"
 #include "daemon/reconcile.h"
 #include "daemon/registrations_file.h"
 #include "daemon/relay_process.h"
@@ -150,6 +151,13 @@ static bool take_back(struct berthd *berthd)
 	return false;
 }
 
+static bool netns_exists(uint64_t netns_id, void *user_data)
+{
+	const struct berthd *berthd = user_data;
+
+	return watcher_find(berthd->watcher, netns_id) != NULL;
+}
+
 static bool berthd_after(void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -166,6 +174,7 @@ static bool berthd_after(void *user_data)
 		left = take_back(berthd);
 	if (!berthd->ready && !left && start_is_complete(berthd)) {
 		berthd->ready = true;
+		provider_forget_others(berthd->provider, netns_exists, berthd);
 		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
 		log_info("ready");
 	}
@@ -282,6 +291,21 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 	return r < 0 ? r : keep_stats(berthd, config);
 }
 
+/* With what an earlier berthd has left in namespaces. */
+static int open_provider(struct berthd *berthd, const struct config *config)
+{
+	int r = provider_new(berthd->loop, &berthd_provider_ops, berthd,
+			     &berthd->provider);
+
+	if (r == 0)
+		r = provided_files_new(config->runtime_dir,
+				       &berthd->provided_files);
+	if (r == 0)
+		r = provided_files_load(berthd->provided_files,
+					berthd->provider);
+	return r;
+}
+
 static int open_layers(struct berthd *berthd, const struct config *config)
 {
 	const struct reconcile_config reconcile_config = {
@@ -313,6 +337,8 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 	r = binder_new(berthd->loop, &binder_config, &berthd_binder_ops, berthd,
 		       &berthd->binder);
 	if (r == 0)
+		r = open_provider(berthd, config);
+	if (r == 0)
 		r = reconcile_new(berthd->loop, &reconcile_config,
 				  &berthd->reconcile);
 	if (r < 0)
@@ -322,7 +348,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 	if (r < 0)
 		return startup_log_watch_error(r, "network namespaces");
 	reconcile_connect(berthd->reconcile, berthd->watcher, berthd->binder,
-			  berthd->rules);
+			  berthd->provider, berthd->rules);
 	r = registrations_file_new(berthd->loop, config->runtime_dir,
 				   berthd->watcher,
 				   &berthd->registrations_file);
@@ -440,6 +466,8 @@ struct berthd *berthd_free(struct berthd *berthd)
 		relay_process_undo(berthd->relay);
 	berthd->relay = relay_process_free(berthd->relay);
 	binder_free(berthd->binder);
+	provider_free(berthd->provider);
+	provided_files_free(berthd->provided_files);
 	fd_store_free(berthd->store);
 	containers_dir_free(berthd->containers_dir);
 	registrations_file_free(berthd->registrations_file);

@@ -15,6 +15,7 @@
 #include "daemon/consumers/mint.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/fd_store.h"
+#include "daemon/provided_files.h"
 #include "daemon/reconcile.h"
 #include "daemon/registrations_file.h"
 #include "daemon/relay_process.h"
@@ -327,6 +328,43 @@ int berthd_restart_relay(void *user_data)
 	return relay_process_restart(berthd->relay);
 }
 
+static int provider_note(uint64_t netns_id, const struct provided *const *list,
+			 size_t n, void *user_data)
+{
+	const struct berthd *berthd = user_data;
+
+	return provided_files_note(berthd->provided_files, netns_id, list, n);
+}
+
+/* A listener on a wildcard may have connections on any address. */
+static int drains_on(const struct consumer_draining *info, void *user_data)
+{
+	const struct ip_addr *addr = user_data;
+	struct ip_addr drained = endpoint_addr(info->endpoint);
+
+	return endpoint_is_wildcard(info->endpoint) ||
+	       info->endpoint->multihomed || ip_addr_equal(&drained, addr);
+}
+
+static bool provider_in_use(uint64_t netns_id, const struct ip_addr *addr,
+			    void *user_data)
+{
+	const struct berthd *berthd = user_data;
+	struct ip_addr copy = *addr;
+
+	return consumers_each_draining(berthd->consumers, netns_id, drains_on,
+				       &copy) != 0;
+}
+
+static void provider_due(uint64_t netns_id, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	const struct netns *netns = watcher_find(berthd->watcher, netns_id);
+
+	if (netns)
+		reconcile_mark(berthd->reconcile, netns);
+}
+
 const struct consumers_ops berthd_consumers_ops = {
 	.find_netns = find_netns,
 	.label_netns = label_netns,
@@ -362,5 +400,13 @@ const struct binder_ops berthd_binder_ops = {
 	.holder = listener_holder,
 	.awaits = listener_awaits,
 	.given = listener_given,
+	.label = label_netns,
+};
+
+const struct provider_ops berthd_provider_ops = {
+	.open_netns = open_netns,
+	.note = provider_note,
+	.in_use = provider_in_use,
+	.due = provider_due,
 	.label = label_netns,
 };

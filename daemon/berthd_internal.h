@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "binder/binder.h"
+#include "binder/provide.h"
 #include "daemon/berthd.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/privileges.h"
@@ -32,6 +33,8 @@ struct berthd {
 	struct containers_dir *containers_dir;
 	struct registrations_file *registrations_file;
 	struct binder *binder;
+	struct provided_files *provided_files;
+	struct provider *provider;
 	struct reconcile *reconcile;
 	struct consumers *consumers;
 	struct stats *stats;
@@ -57,6 +60,7 @@ extern const struct consumers_ops berthd_consumers_ops;
 extern const struct rule_store_ops berthd_rule_store_ops;
 extern const struct watcher_ops berthd_watcher_ops;
 extern const struct binder_ops berthd_binder_ops;
+extern const struct provider_ops berthd_provider_ops;
 
 /** berthd_set_stats_rules() - counts for the rules in force from now on.
  * Return: 0; -ENOMEM, logged: it counts for the earlier ones. */

@@ -61,6 +61,7 @@ struct reconcile {
 	struct reconcile_config config;
 	struct watcher *watcher;
 	struct binder *binder;
+	struct provider *provider;
 	struct rule_store *rules;
 	struct loop_timer *observe_timer;
 	struct subject *subjects; /* by netns_id */
@@ -106,10 +107,12 @@ int reconcile_new(struct loop *loop, const struct reconcile_config *config,
 }
 
 void reconcile_connect(struct reconcile *reconcile, struct watcher *watcher,
-		       struct binder *binder, struct rule_store *rules)
+		       struct binder *binder, struct provider *provider,
+		       struct rule_store *rules)
 {
 	reconcile->watcher = watcher;
 	reconcile->binder = binder;
+	reconcile->provider = provider;
 	reconcile->rules = rules;
 }
 
@@ -260,6 +263,7 @@ void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id)
 	if (subject)
 		subject_free(reconcile, subject);
 	by_hand_forget(&reconcile->by_hand, netns_id);
+	provider_forget(reconcile->provider, netns_id);
 	binder_forget(reconcile->binder, netns_id);
 }
 
@@ -295,6 +299,16 @@ static int make_plan(const struct reconcile *reconcile,
 	return 0;
 }
 
+/* What is provided is compared with what is there. */
+static bool needs_addresses(const struct reconcile *reconcile,
+			    const struct netns *netns, const struct plan *plan)
+{
+	return plan->needs_addresses ||
+	       (!netns->addresses_known && !netns->host &&
+		(plan->n_provisions > 0 ||
+		 provider_has(reconcile->provider, netns->id)));
+}
+
 int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 		   struct plan *ret_plan)
 {
@@ -304,15 +318,15 @@ int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 	r = make_plan(reconcile, netns, &plan);
 	if (r < 0)
 		return r;
-	if (plan.needs_addresses) {
+	if (needs_addresses(reconcile, netns, &plan)) {
 		r = watcher_observe_addresses(reconcile->watcher, netns);
-		if (r == 0) {
+		if (r == 0 && plan.needs_addresses) {
 			plan_done(&plan);
 			return make_plan(reconcile, netns, ret_plan);
 		}
 		/* -ESTALE: it is going, and an event will say so. Else what
 		 * needs no addresses is served meanwhile. */
-		if (r != -ESTALE) {
+		if (r < 0 && r != -ESTALE) {
 			if (log_teller_ok(reconcile->teller, "netns '%s'",
 					  netns_label(netns)))
 				log_warning_errno(
@@ -369,6 +383,20 @@ static void refuse_by_hand(const struct reconcile *reconcile,
 	}
 }
 
+/* What listeners need comes before them, and goes after them. Return: 0 or
+ * -ENOMEM, with as much done as could be. */
+static int apply_plan(struct reconcile *reconcile, const struct netns *netns,
+		      const struct plan *plan)
+{
+	int r = provider_apply(reconcile->provider, netns, plan->provisions,
+			       plan->n_provisions);
+	int result = binder_apply(reconcile->binder, netns->id, plan->specs,
+				  plan->n_specs);
+
+	provider_sweep(reconcile->provider, netns);
+	return result < 0 ? result : r;
+}
+
 static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 {
 	struct netns *netns;
@@ -402,8 +430,7 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 				    netns_label(netns), plan.omitted,
 				    reconcile->config.max_per_netns);
 		subject->omitted = plan.omitted;
-		r = binder_apply(reconcile->binder, netns->id, plan.specs,
-				 plan.n_specs);
+		r = apply_plan(reconcile, netns, &plan);
 		plan_done(&plan);
 	}
 	subject->applied = r == 0;
@@ -461,6 +488,11 @@ bool reconcile_settled(const struct reconcile *reconcile, uint64_t netns_id)
 	const struct subject *subject = subject_find(reconcile, netns_id);
 
 	return subject && subject->applied && subject->queue == SUBJECT_IDLE;
+}
+
+const struct provider *reconcile_provider(const struct reconcile *reconcile)
+{
+	return reconcile->provider;
 }
 
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)

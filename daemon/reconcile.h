@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "binder/binder.h"
+#include "binder/provide.h"
 #include "common/loop.h"
 #include "rules/plan.h"
 #include "rules/rules.h"
@@ -43,9 +44,10 @@ void reconcile_set_max_per_netns(struct reconcile *reconcile, size_t max);
 /** reconcile_free() - NULL is fine. Returns NULL. */
 struct reconcile *reconcile_free(struct reconcile *reconcile);
 
-/** reconcile_connect() - names the three layers; before the first mark */
+/** reconcile_connect() - names the layers; before the first mark */
 void reconcile_connect(struct reconcile *reconcile, struct watcher *watcher,
-		       struct binder *binder, struct rule_store *rules);
+		       struct binder *binder, struct provider *provider,
+		       struct rule_store *rules);
 
 /** reconcile_mark() - @netns is to be looked at in the next step, at once */
 void reconcile_mark(struct reconcile *reconcile, const struct netns *netns);
@@ -57,7 +59,8 @@ void reconcile_mark_all(struct reconcile *reconcile);
  * once for each rule is said again */
 void reconcile_rules_changed(struct reconcile *reconcile);
 
-/** reconcile_forget() - the namespace is gone: closes all that is open in it */
+/** reconcile_forget() - the namespace is gone: closes all that is open in it,
+ * and forgets what it was provided with */
 void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id);
 
 /**
@@ -86,6 +89,9 @@ uint64_t reconcile_planned(const struct reconcile *reconcile);
 /** reconcile_settled() - Return: is all that is wanted in the namespace in the
  * binder's table, and nothing marked to be looked at? */
 bool reconcile_settled(const struct reconcile *reconcile, uint64_t netns_id);
+
+/** reconcile_provider() - what namespaces were provided with, to be shown */
+const struct provider *reconcile_provider(const struct reconcile *reconcile);
 
 /** reconcile_omitted() - wanted listeners above the limit in @netns_id */
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id);

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/control/describe.h"
+#include "daemon/control/describe_provided.h"
 #include "daemon/control/describe_rules.h"
 #include "daemon/control/describe_told.h"
 #include "daemon/control/find.h"
@@ -195,9 +196,23 @@ static json_t *explain_namespace(const struct control_explain *from,
 	struct describe_counts counts =
 		describe_count_in(from->binder, netns->id);
 
-	return describe_namespace(
+	json_t *object = describe_namespace(
 		netns, watcher_nsid(from->watcher, netns), &counts,
 		reconcile_omitted(from->reconcile, netns->id));
+
+	json_put(&object, "provided",
+		 describe_provided(reconcile_provider(from->reconcile),
+				   netns->id));
+	return object;
+}
+
+static json_t *explain_provisions(const struct control_explain *from,
+				  const struct netns *netns,
+				  const struct plan *plan)
+{
+	return describe_provisions(reconcile_provider(from->reconcile),
+				   netns->id, plan->provisions,
+				   plan->n_provisions, monotonic_us());
 }
 
 /** struct drains - a list in the making */
@@ -237,12 +252,13 @@ static json_t *explain_present(const struct control_explain *from,
 	if (reconcile_plan(from->reconcile, netns, &plan) < 0)
 		return NULL;
 	reply = json_pack(
-		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"state", "present", "namespace", explain_namespace(from, netns),
 		"pending", "lingering", "rules", explain_rules(from, netns),
 		"listeners",
 		explain_specs(from->binder, netns, &plan, monotonic_us()),
-		"draining", explain_draining(from, netns), "shadowed",
+		"draining", explain_draining(from, netns), "provisions",
+		explain_provisions(from, netns, &plan), "shadowed",
 		explain_shadows(&plan), "omitted", json_count(plan.omitted),
 		"files", root ? describe_files(from->rules) : json_array(),
 		"container_files",
@@ -258,10 +274,11 @@ static json_t *explain_absent(const struct control_explain *from,
 			      json_t *lingering)
 {
 	return json_pack(
-		"{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:[], s:i, s:o, s:o}",
+		"{s:s, s:n, s:o, s:o, s:[], s:[], s:[], s:[], s:[], s:i, s:o, "
+		"s:o}",
 		"state", state, "namespace", "pending", pending, "lingering",
-		lingering, "rules", "listeners", "draining", "shadowed",
-		"omitted", 0, "files", describe_files(from->rules),
+		lingering, "rules", "listeners", "draining", "provisions",
+		"shadowed", "omitted", 0, "files", describe_files(from->rules),
 		"container_files",
 		describe_container_files(from->containers_dir));
 }

@@ -5,6 +5,7 @@
 #include "common/util.h"
 #include "daemon/control/absent.h"
 #include "daemon/control/describe.h"
+#include "daemon/control/describe_provided.h"
 #include "daemon/control/describe_told.h"
 #include "daemon/control/id_list.h"
 #include "daemon/control/varlink.h"
@@ -60,6 +61,9 @@ static int next_namespace(void *state, json_t **ret_element)
 	*ret_element = describe_namespace(
 		netns, watcher_nsid(list->from.watcher, netns), &counts,
 		reconcile_omitted(list->from.reconcile, netns->id));
+	json_put(ret_element, "provided",
+		 describe_provided(reconcile_provider(list->from.reconcile),
+				   netns->id));
 	return *ret_element ? 1 : -ENOMEM;
 }
 

@@ -43,7 +43,7 @@ json_t *describe_counts(const struct describe_counts *counts);
 json_t *describe_errno(int error);
 
 /**
- * describe_namespace() - the type Namespace
+ * describe_namespace() - the type Namespace, but for "provided"
  * @nsid:	-1: none yet
  * @counts:	its listeners
  * @omitted:	how many more are wanted than the limit allows

@@ -9,13 +9,15 @@
 json_t *describe_rule(const struct rule_info *info,
 		      const struct describe_counts *counts)
 {
-	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "name",
-			 json_text(info->name), "file", json_text(info->file),
-			 "line", json_count(info->line), "action", info->action,
-			 "match", json_text(info->match), "listen",
+	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+			 "name", json_text(info->name), "file",
+			 json_text(info->file), "line", json_count(info->line),
+			 "action", info->action, "match",
+			 json_text(info->match), "listen",
 			 json_text(info->listen), "serve",
-			 json_text(info->serve), "listeners",
-			 describe_counts(counts));
+			 json_text(info->serve), "provide",
+			 info->provide ? json_text(info->provide) : json_null(),
+			 "listeners", describe_counts(counts));
 }
 
 static json_t *describe_problem(const struct rules_error *error)
