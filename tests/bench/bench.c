@@ -100,7 +100,7 @@ static void loopback_up(void)
 	close(fd);
 }
 
-uint64_t bench_netns_make(const char *dir, const char *name)
+static uint64_t netns_make(const char *dir, const char *name, bool up)
 {
 	char path[BENCH_PATH_MAX];
 	int fd;
@@ -113,10 +113,21 @@ uint64_t bench_netns_make(const char *dir, const char *name)
 	close(fd);
 	if (unshare(CLONE_NEWNET) < 0)
 		bench_die("unshare");
-	loopback_up();
+	if (up)
+		loopback_up();
 	if (mount("/proc/thread-self/ns/net", path, "none", MS_BIND, NULL) < 0)
 		bench_die("mount %s", path);
 	return bench_now_ns();
+}
+
+uint64_t bench_netns_make(const char *dir, const char *name)
+{
+	return netns_make(dir, name, /* up= */ true);
+}
+
+uint64_t bench_netns_make_bare(const char *dir, const char *name)
+{
+	return netns_make(dir, name, /* up= */ false);
 }
 
 void bench_netns_remove(const char *dir, const char *name)

@@ -49,6 +49,9 @@ void bench_raise_files(void);
  * Return: when mount(2) returned.
  */
 uint64_t bench_netns_make(const char *dir, const char *name);
+
+/** bench_netns_make_bare() - the same, with loopback down */
+uint64_t bench_netns_make_bare(const char *dir, const char *name);
 void bench_netns_remove(const char *dir, const char *name);
 
 /** bench_netns_open() - Return: a descriptor, -1 unless it is a namespace */

@@ -63,6 +63,16 @@ rules:
 """
 
 
+PROVIDE = """\
+rules:
+  - name: bench
+    match: { namespace: "*" }
+    provide: { loopback: up, addresses: [169.254.169.254/32] }
+    listen: [ { protocol: tcp, address: 169.254.169.254, port: 7101 } ]
+    respond: ack
+"""
+
+
 def set_priority(leader, nice):
     """Of a session: what else the machine does shall not be measured. Each
     session is a group of its own for the scheduler, if it is so configured."""
@@ -208,6 +218,25 @@ def bench_appears(bench, args):
                 "measure_appears", "names", directory, PORTS[0],
                 number * block, block, 50))
     bench.report.compare("a namespace appears, answers", "us", samples, 1.5)
+
+
+def bench_provide(bench, args):
+    """A namespace that lacks the address, beside one that lacks nothing."""
+    block, rounds = 25, 4 if args.quick else 20
+    with bench.steady(), bench.namespaces("a") as a, \
+            bench.namespaces("b") as b, \
+            bench.berthd(a, PROVIDE) as giving, \
+            bench.berthd(b, HELLO.format(ports=PORTS[0]),
+                         name="other") as other:
+        samples = take_turns(
+            {"bare": (giving, a), "names": (other, b)}, rounds,
+            lambda kind, directory, number: bench.samples_us(
+                "measure_appears", kind, directory, PORTS[0],
+                number * block, block, 50))
+    for kind, what in (("names", "lacks nothing"),
+                       ("bare", "is provided with loopback, an address")):
+        bench.report.single(f"a namespace appears and {what}, answers", "us",
+                            samples[kind])
 
 
 def bench_address(bench, args):
@@ -445,6 +474,7 @@ def bench_listing(bench, args):
 
 FIGURES = {
     "appears": bench_appears,
+    "provide": bench_provide,
     "address": bench_address,
     "freed": bench_freed,
     "startup": bench_startup,

@@ -8,6 +8,9 @@
  *	mount(2) returning to connect(2) succeeding inside
  *   measure_appears answers DIR PORT FIRST COUNT KEEP
  *	the same, to the first byte that answers a request of HTTP
+ *   measure_appears bare DIR PORT FIRST COUNT KEEP
+ *	the same as names, of namespaces without anything: loopback is down, and
+ *	the connection is to 169.254.169.254
  *   measure_appears addresses DIR NAME PORT FIRST COUNT
  *	adds addresses to lo of a namespace and removes them; from the kernel's
  *	answer to connect(2) succeeding inside
@@ -19,6 +22,8 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+
+#define METADATA UINT32_C(0xa9fea9fe) /* 169.254.169.254 */
 
 static void print_sample(uint64_t begin_ns, uint64_t end_ns)
 {
@@ -41,8 +46,9 @@ static uint64_t ask(int fd)
 	return now_ns;
 }
 
-static void measure_names(char **argv, bool asks)
+static void measure_names(char **argv, bool asks, bool bare)
 {
+	uint32_t addr4 = htonl(bare ? METADATA : INADDR_LOOPBACK);
 	uint16_t port = (uint16_t)bench_number(argv[1]);
 	unsigned int first = bench_number(argv[2]);
 	unsigned int end = first + bench_number(argv[3]);
@@ -53,8 +59,9 @@ static void measure_names(char **argv, bool asks)
 
 	for (unsigned int i = first; i < end; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
-		begin_ns = bench_netns_make(argv[0], name);
-		end_ns = bench_connect_spin(htonl(INADDR_LOOPBACK), port, &fd);
+		begin_ns = bare ? bench_netns_make_bare(argv[0], name)
+				: bench_netns_make(argv[0], name);
+		end_ns = bench_connect_spin(addr4, port, &fd);
 		print_sample(begin_ns, asks ? ask(fd) : end_ns);
 		if (!asks)
 			close(fd);
@@ -94,12 +101,14 @@ int main(int argc, char **argv)
 {
 	bench_init();
 	if (argc == 7 && strcmp(argv[1], "names") == 0)
-		measure_names(argv + 2, /* asks= */ false);
+		measure_names(argv + 2, /* asks= */ false, /* bare= */ false);
 	else if (argc == 7 && strcmp(argv[1], "answers") == 0)
-		measure_names(argv + 2, /* asks= */ true);
+		measure_names(argv + 2, /* asks= */ true, /* bare= */ false);
+	else if (argc == 7 && strcmp(argv[1], "bare") == 0)
+		measure_names(argv + 2, /* asks= */ false, /* bare= */ true);
 	else if (argc == 7 && strcmp(argv[1], "addresses") == 0)
 		measure_addresses(argv + 2);
 	else
-		bench_die("measure_appears names|answers|addresses ...");
+		bench_die("measure_appears names|answers|bare|addresses ...");
 	return 0;
 }
