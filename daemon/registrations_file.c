@@ -91,8 +91,9 @@ static void restore(struct registrations_file *file)
 	if (r < 0)
 		return;
 	list = json_object_get(json, "registrations");
-	json_array_foreach (list, i, one)
+	json_array_foreach (list, i, one) {
 		restore_one(file, one);
+	}
 	json_decref(json);
 	file->due = true; /* some may be gone */
 }
