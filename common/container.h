@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Of one container. More than Kubernetes allows an object; runtimes put whole
@@ -19,6 +20,9 @@
 /* Of its name, pod namespace, id and runtime, each. Twice what Kubernetes
  * allows. */
 #define CONTAINER_TEXT_MAX 512u
+
+/* Of a process; PID_MAX_LIMIT of the kernel. */
+#define CONTAINER_PID_MAX (UINT64_C(1) << 22)
 
 /** struct container_label - any bytes but NUL; @key is never empty */
 struct container_label {

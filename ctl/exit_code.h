@@ -10,6 +10,7 @@ enum exit_code {
 	EXIT_USAGE = 2,
 	EXIT_UNREACHABLE = 3, /* berthd did not answer */
 	EXIT_NOT_READY = 4, /* not all listeners are listening */
+	EXIT_NOT_PERMITTED = 5,
 	EXIT_LIMIT = 6, /* berthd has as many as it takes */
 };
 

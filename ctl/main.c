@@ -4,6 +4,7 @@
  * Each command is one call of io.berth. Only `check` with arguments calls
  * nobody: check.c does it.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <locale.h>
@@ -15,18 +16,15 @@
 #include "common/util.h"
 #include "ctl/check.h"
 #include "client/client.h"
-#include "ctl/duration.h"
 #include "ctl/exit_code.h"
 #include "ctl/print_json.h"
+#include "ctl/register_options.h"
 #include "ctl/show.h"
 #include "ctl/text.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/berth"
 #define INTERFACE "io.berth."
 #define TARGET "RULE|LISTENER"
-
-/* What berthd allows for Wait. */
-#define TIMEOUT_MAX_MS (3600 * 1000)
 
 /* For a reply beyond the time that berthd waits. */
 #define REPLY_US (30 * USEC_PER_SEC)
@@ -69,7 +67,7 @@ struct command {
 struct options {
 	const char *runtime_dir;
 	const char *pid;
-	const char *timeout;
+	struct register_options registering;
 	bool json;
 };
 
@@ -119,6 +117,10 @@ static const struct command commands[] = {
 	  NULL, "have a new berth-relay take over" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
 	  "why a namespace has its listeners, and lacks others" },
+	{ "register", INTERFACE "Register", NULL, false, show_registered, NULL,
+	  "tell of a container, and of its namespace" },
+	{ "unregister", INTERFACE "Unregister", "NAME", false,
+	  show_unregistered, NULL, "end what was registered" },
 	{ "wait", INTERFACE "Wait", "NAMESPACE|CONTAINER", true, show_waited,
 	  NULL, "wait until the listeners of a namespace are open" },
 };
@@ -156,12 +158,23 @@ static void print_usage(FILE *out)
 		"process\n"
 		"  --timeout DURATION       how long to wait, such as 500ms "
 		"(default 30s)\n"
+		"\nOptions of register, and of unregister NAME or --id:\n"
+		"  --netns PATH             what leads to the namespace; "
+		"else that of --pid\n"
+		"  --name NAME              the container's name\n"
+		"  --pod-namespace NAME     the namespace of its pod\n"
+		"  --label KEY=VALUE        a label, as often as there are "
+		"labels\n"
+		"  --id ID                  the container's id\n"
+		"  --runtime NAME           the program that runs it\n"
+		"  --wait DURATION          wait for its listeners, at most "
+		"60s\n\n"
 		"  --version                print the version\n"
 		"  --help                   print this\n\n"
 		"Exit status: 0 all is well; 1 what was asked for is bad "
 		"or not there;\n2 usage; 3 berthd cannot be reached; 4 not "
-		"all listeners are listening;\n6 berthd has as many "
-		"callers as it takes.\n");
+		"all listeners are listening;\n5 not permitted; 6 berthd "
+		"has as many as it takes.\n");
 }
 
 static void usage_error(const char *problem, const char *what)
@@ -229,6 +242,8 @@ static enum exit_code error_code(const struct client_reply *reply)
 {
 	if (is_error(reply, "org.varlink.service.InvalidParameter"))
 		return EXIT_USAGE;
+	if (is_error(reply, INTERFACE "NotPermitted"))
+		return EXIT_NOT_PERMITTED;
 	if (is_error(reply, INTERFACE "LimitReached"))
 		return EXIT_LIMIT;
 	return EXIT_BAD;
@@ -281,7 +296,7 @@ static int judge(const struct command *command, const json_t *reply)
 
 	if (command->show == show_reload)
 		return show_number(reply, "problems") > 0;
-	if (command->show == show_waited)
+	if (command->show == show_waited || command->show == show_registered)
 		return show_flag(reply, "ready") ? EXIT_OK : EXIT_NOT_READY;
 	if (command->show == show_explain)
 		return strcmp(show_text(reply, "state"), "present") != 0;
@@ -389,40 +404,38 @@ static bool takes_namespace(const struct command *command)
 	       (strcmp(command->argument, "NAMESPACE") == 0 || waits(command));
 }
 
-static const char *parameter_name(const struct command *command)
-{
-	if (waits(command))
-		return "name";
-	return takes_namespace(command) ? "namespace" : "target";
-}
-
 /* The parameters of a call; NULL when memory is short. A name that is not
  * UTF-8 is escaped as in replies, which berthd understands. */
 static json_t *make_parameters(const struct command *command,
-			       const char *argument, int64_t timeout_ms)
+			       const struct options *options,
+			       const char *argument, bool with_fd)
 {
+	const struct register_options *registering = &options->registering;
 	_cleanup_free_ char *text = NULL;
-	json_t *parameters;
 
+	if (command->show == show_registered)
+		return register_parameters(registering, options->pid, with_fd);
+	if (command->show == show_unregistered)
+		return unregister_parameters(registering, argument);
+	if (command->show == show_waited)
+		return wait_parameters(registering, argument);
 	if (!argument)
 		return json_object();
 	text = utf8_escape(argument);
-	parameters = text ? json_pack("{s:s}", parameter_name(command), text)
-			  : NULL;
-	if (timeout_ms >= 0)
-		(void)json_object_set_new(
-			parameters, "timeout_ms",
-			json_integer(timeout_ms)); /* else the default */
-	return parameters;
+	return text ? json_pack("{s:s}",
+				takes_namespace(command) ? "namespace"
+							 : "target",
+				text)
+		    : NULL;
 }
 
 /* Reads all replies to the call. Return: 0, or the -errno of client_next(). */
 static int read_replies(struct client *client, const struct command *command,
-			bool json, enum exit_code *ret_code)
+			const struct options *options, enum exit_code *ret_code)
 {
 	struct client_reply reply;
 	struct answer answer;
-	int r = 0, shown = answer_begin(&answer, command, json);
+	int r = 0, shown = answer_begin(&answer, command, options->json);
 	bool continues = true;
 
 	while (shown == 0 && continues) {
@@ -444,61 +457,70 @@ static int read_replies(struct client *client, const struct command *command,
 	if (r == 0)
 		*ret_code = exit_code_finish(shown < 0 ? shown
 						       : answer_end(&answer));
+	/* Who does not wait only wants to know. */
+	if (*ret_code == EXIT_NOT_READY && command->show == show_registered &&
+	    options->registering.wait_ms <= 0)
+		*ret_code = EXIT_OK;
 	answer_done(&answer);
 	return r;
 }
 
-/* Return: how long a wait may take; -1: as berthd likes; -EINVAL after a
- * report. */
-static int64_t read_timeout(const struct command *command,
-			    const struct options *options)
+/* Opens what berthd itself may not open for this caller. Return: a descriptor;
+ * -1: none is needed; -errno after a report. */
+static int open_netns(const struct command *command,
+		      const struct options *options)
 {
-	int64_t timeout_ms;
+	const char *path = options->registering.netns;
+	_cleanup_free_ char *text = NULL;
+	int fd;
 
-	if (!options->timeout)
+	if (command->show != show_registered || !path || geteuid() == 0)
 		return -1;
-	if (!waits(command)) {
-		usage_error("--timeout has no meaning for", command->name);
-		return -EINVAL;
-	}
-	if (duration_parse(options->timeout, &timeout_ms) < 0 ||
-	    timeout_ms > TIMEOUT_MAX_MS) {
-		usage_error("expected a duration such as 500ms, at most 1h, "
-			    "after --timeout, found",
-			    options->timeout);
-		return -EINVAL;
-	}
-	return timeout_ms;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	text = text_printable(path, NULL);
+	(void)fprintf(stderr, "berthctl: cannot open '%s': %s\n",
+		      text ? text : "?", strerror(-fd));
+	return fd;
+}
+
+/* When berthd must have answered; 0: there is no such time. */
+static uint64_t reply_deadline(const struct command *command, int64_t wait_ms)
+{
+	if (command->show != show_waited && command->show != show_registered)
+		return 0;
+	return monotonic_us() + 2 * REPLY_US +
+	       (wait_ms > 0 ? (uint64_t)wait_ms * USEC_PER_MSEC : 0);
 }
 
 static enum exit_code run(const struct command *command,
 			  const struct options *options, const char *argument)
 {
-	int64_t timeout_ms = read_timeout(command, options);
+	_cleanup_close_ int fd = open_netns(command, options);
 	_cleanup_free_ char *path = NULL;
 	struct client_call call = { .method = command->method };
 	struct client *client = NULL;
 	enum exit_code code = EXIT_UNREACHABLE;
 	int r;
 
-	if (timeout_ms == -EINVAL)
-		return EXIT_USAGE;
-	if (timeout_ms > 0)
-		call.deadline_us = monotonic_us() +
-				   (uint64_t)timeout_ms * USEC_PER_MSEC +
-				   REPLY_US;
-	else if (waits(command))
-		call.deadline_us = monotonic_us() + 2 * REPLY_US;
+	if (fd < -1)
+		return EXIT_BAD;
+	if (fd >= 0)
+		call.fd = &fd;
+	call.deadline_us =
+		reply_deadline(command, options->registering.wait_ms);
 	if (asprintf(&path, "%s/control.sock", options->runtime_dir) < 0) {
 		path = NULL; /* asprintf(3) leaves it undefined */
 		r = -ENOMEM;
 	} else {
 		call.parameters =
-			make_parameters(command, argument, timeout_ms);
+			make_parameters(command, options, argument, fd >= 0);
 		r = client_call(path, &call, &client);
 	}
 	if (r == 0)
-		r = read_replies(client, command, options->json, &code);
+		r = read_replies(client, command, options, &code);
 	client_free(client);
 	if (r < 0)
 		return unreachable(path ? path : options->runtime_dir, r);
@@ -543,6 +565,11 @@ static enum exit_code run_words(const struct options *options, char **words,
 			return check_json(words + 1, n - 1);
 		return check_run(words + 1, n - 1);
 	}
+	if (register_options_check(&options->registering, command->name,
+				   n > 1 ? words[1] : NULL, options->pid) < 0)
+		return EXIT_USAGE;
+	if (command->show == show_registered)
+		return run(command, options, NULL);
 	if (options->pid && n == 1) {
 		_cleanup_free_ char *path = pid_argument(command, options->pid);
 
@@ -568,24 +595,33 @@ int main(int argc, char **argv)
 		OPTION_RUNTIME_DIR = 256,
 		OPTION_JSON,
 		OPTION_PID,
-		OPTION_TIMEOUT,
+		OPTION_REGISTER,
 		OPTION_VERSION
 	};
 	static const struct option long_options[] = {
 		{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "pid", required_argument, NULL, OPTION_PID },
-		{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
+		{ "timeout", required_argument, NULL, OPTION_REGISTER },
+		{ "netns", required_argument, NULL, OPTION_REGISTER },
+		{ "name", required_argument, NULL, OPTION_REGISTER },
+		{ "pod-namespace", required_argument, NULL, OPTION_REGISTER },
+		{ "label", required_argument, NULL, OPTION_REGISTER },
+		{ "id", required_argument, NULL, OPTION_REGISTER },
+		{ "runtime", required_argument, NULL, OPTION_REGISTER },
+		{ "wait", required_argument, NULL, OPTION_REGISTER },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct options options = { .runtime_dir = DEFAULT_RUNTIME_DIR };
-	int c;
+	struct options options = { .runtime_dir = DEFAULT_RUNTIME_DIR,
+				   .registering.wait_ms = -1 };
+	enum exit_code code;
+	int c, index = 0;
 
 	/* If this fails, all but ASCII is escaped. */
 	(void)setlocale(LC_CTYPE, "");
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", long_options, &index)) != -1) {
 		switch (c) {
 		case OPTION_RUNTIME_DIR:
 			options.runtime_dir = optarg;
@@ -596,8 +632,11 @@ int main(int argc, char **argv)
 		case OPTION_PID:
 			options.pid = optarg;
 			break;
-		case OPTION_TIMEOUT:
-			options.timeout = optarg;
+		case OPTION_REGISTER:
+			if (register_options_take(&options.registering,
+						  long_options[index].name,
+						  optarg) < 0)
+				return EXIT_USAGE;
 			break;
 		case OPTION_VERSION:
 			(void)printf("berthctl %s\n", BERTH_VERSION);
@@ -610,5 +649,7 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	return (int)run_words(&options, argv + optind, argc - optind);
+	code = run_words(&options, argv + optind, argc - optind);
+	register_options_done(&options.registering);
+	return (int)code;
 }

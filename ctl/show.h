@@ -62,6 +62,12 @@ int show_explain(const json_t *reply);
  * Return: 0; EXIT_NOT_READY; -ENOMEM. */
 int show_waited(const json_t *reply);
 
+/** show_registered() - what Register made, and as show_waited() */
+int show_registered(const json_t *reply);
+
+/** show_unregistered() - how many registrations ended. Return: 0. */
+int show_unregistered(const json_t *reply);
+
 /**
  * show_listeners_begin() - a list of listeners, that comes in several replies
  * Return: the state of the three functions below; NULL: no memory.

@@ -92,3 +92,19 @@ int show_waited(const json_t *reply)
 	}
 	return r == 0 && !show_flag(reply, "ready") ? EXIT_NOT_READY : r;
 }
+
+int show_registered(const json_t *reply)
+{
+	_cleanup_free_ char *id =
+		text_printable(show_text(reply, "registration"), NULL);
+
+	(void)printf("registration %s\n", id ? id : "?");
+	return show_waited(reply);
+}
+
+int show_unregistered(const json_t *reply)
+{
+	(void)printf("%" JSON_INTEGER_FORMAT " registrations ended\n",
+		     show_number(reply, "ended"));
+	return 0;
+}

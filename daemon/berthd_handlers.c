@@ -89,7 +89,9 @@ static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
 static void registration_ended(const struct registration *registration,
 			       const char *reason, void *user_data)
 {
-	(void)user_data;
+	struct berthd *berthd = user_data;
+
+	control_registration_ended(berthd->control, registration->id);
 	log_debug("registration %" PRIu64 " of container '%s' ended: %s",
 		  registration->id, registration->container->name, reason);
 }

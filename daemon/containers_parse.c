@@ -10,8 +10,6 @@
 #include "rules/json_node.h"
 #include "rules/parse.h"
 
-#define PID_MAX (UINT64_C(1) << 22) /* PID_MAX_LIMIT of the kernel */
-
 enum container_key {
 	CONTAINER_NETNS,
 	CONTAINER_PID,
@@ -84,7 +82,7 @@ static void parse_pid(struct parse *parse, const struct yaml_node *node,
 				  "pid is the text %s, expected a number "
 				  "without quotes",
 				  FOUND(node));
-	else if (parse_number(parse, node, "pid", 1, PID_MAX, &pid))
+	else if (parse_number(parse, node, "pid", 1, CONTAINER_PID_MAX, &pid))
 		*ret_pid = (pid_t)pid;
 }
 

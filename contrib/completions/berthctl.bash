@@ -39,8 +39,8 @@ _berthctl()
 {
 	local current=${COMP_WORDS[COMP_CWORD]}
 	local previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='status namespaces listeners connections consumers stats rules check reload restart-relay drain close undrain explain wait'
-	local options='--runtime-dir --json --pid --timeout --version --help'
+	local commands='status namespaces listeners connections consumers stats rules check reload restart-relay drain close undrain explain register unregister wait'
+	local options='--runtime-dir --json --pid --timeout --netns --name --pod-namespace --label --id --runtime --wait --version --help'
 	local command='' i
 	local -a ask=(berthctl) words=()
 
@@ -50,10 +50,23 @@ _berthctl()
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 	fi
+	case $previous in
+	--netns)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	--pid | --timeout | --name | --pod-namespace | --label | --id | --runtime | --wait)
+		return
+		;;
+	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--runtime-dir)
 			ask+=(--runtime-dir "${COMP_WORDS[++i]}")
+			;;
+		--pid | --timeout | --netns | --name | --pod-namespace | --label | --id | --runtime | --wait)
+			((++i))
 			;;
 		-*) ;;
 		*)

@@ -17,6 +17,7 @@
 #include "daemon/control/control_explain.h"
 #include "daemon/control/control_listeners.h"
 #include "daemon/control/control_namespaces.h"
+#include "daemon/control/control_register.h"
 #include "daemon/control/control_rules.h"
 #include "daemon/control/control_stats.h"
 #include "daemon/control/control_status.h"
@@ -29,6 +30,7 @@ struct control {
 	struct control_config config;
 	struct varlink_server *server;
 	struct control_wait *wait;
+	struct control_register *reg;
 };
 
 static struct caller who_calls(const struct control *control,
@@ -192,6 +194,29 @@ static void wait_call(struct varlink_call *call, void *user_data)
 	control_wait_call(call, control->wait, &caller);
 }
 
+static void register_call(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct caller caller = who_calls(control, call);
+
+	control_register_call(call, control->reg, &caller);
+}
+
+static void unregister_call(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct caller caller = who_calls(control, call);
+
+	control_unregister_call(call, control->reg, &caller);
+}
+
+static void disconnected(uint64_t connection, void *user_data)
+{
+	const struct control *control = user_data;
+
+	control_register_disconnected(control->reg, connection);
+}
+
 static struct control_drain drain_of(const struct control *control)
 {
 	return (struct control_drain){
@@ -282,6 +307,14 @@ static const struct varlink_method methods[] = {
 	  .parameters = explain_parameters,
 	  .n_parameters = ARRAY_SIZE(explain_parameters),
 	  .handler = explain },
+	{ .name = "Register",
+	  .access = CONTROL_FOR_ALL,
+	  .takes_any = true,
+	  .handler = register_call },
+	{ .name = "Unregister",
+	  .access = CONTROL_FOR_ALL,
+	  .takes_any = true,
+	  .handler = unregister_call },
 	{ .name = "Wait",
 	  .access = CONTROL_FOR_ALL,
 	  .takes_any = true,
@@ -294,6 +327,7 @@ static const struct varlink_interface interface = {
 	.methods = methods,
 	.n_methods = ARRAY_SIZE(methods),
 	.refuse = refuse,
+	.disconnected = disconnected,
 };
 
 int control_new(struct loop *loop, const char *path,
@@ -314,6 +348,11 @@ int control_new(struct loop *loop, const char *path,
 		.consumers = config->consumers,
 	};
 	r = control_wait_new(loop, &wait_config, &control->wait);
+	if (r == 0)
+		control->reg =
+			control_register_new(config->watcher, control->wait);
+	if (r == 0 && !control->reg)
+		r = -ENOMEM;
 	if (r == 0)
 		r = varlink_server_new(loop, &interface, control,
 				       &control->server);
@@ -342,6 +381,7 @@ struct control *control_free(struct control *control)
 	if (!control)
 		return NULL;
 	varlink_server_free(control->server);
+	control_register_free(control->reg);
 	control_wait_free(control->wait);
 	free(control);
 	return NULL;
@@ -363,6 +403,12 @@ void control_netns_settles(struct control *control, uint64_t netns_id)
 {
 	if (control)
 		control_wait_look_again(control->wait, netns_id);
+}
+
+void control_registration_ended(struct control *control, uint64_t id)
+{
+	if (control)
+		control_register_ended(control->reg, id);
 }
 
 void control_step(struct control *control)

@@ -66,6 +66,9 @@ void control_netns_gone(struct control *control, uint64_t netns_id);
 /** control_netns_settles() - the namespace was planned, or a listener opened */
 void control_netns_settles(struct control *control, uint64_t netns_id);
 
+/** control_registration_ended() - a registration ended by itself */
+void control_registration_ended(struct control *control, uint64_t id);
+
 /** control_step() - answers callers that wait, when all else of the batch was
  * acted on */
 void control_step(struct control *control);

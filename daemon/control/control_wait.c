@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* control_wait.c - calls that are answered when listeners are open: Wait
+/* control_wait.c - calls that are answered when listeners are open: Wait, and
+ * Register
  *
  * The reply tells of the rows of the binder's table: those are the listeners
  * that the rules want in the namespace.
  */
 #include "daemon/control/control_wait.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "binder/binder.h"
@@ -20,7 +22,11 @@
 #include "daemon/control/waits.h"
 #include "daemon/json_build.h"
 #include "daemon/reconcile.h"
+#include "watcher/registration.h"
 #include "watcher/watcher.h"
+
+/* Of 64 bits, with a NUL. */
+#define DECIMAL_MAX 21
 
 /* For the plan of a caller that does not wait. */
 #define PLANNED_US (10 * USEC_PER_SEC)
@@ -34,6 +40,7 @@ struct control_wait {
  * struct waiting - a call that waits
  * @caller:	who waits
  * @text:	what the caller calls the namespace
+ * @registration: of Register, or 0
  */
 struct waiting {
 	struct waiter waiter;
@@ -41,6 +48,7 @@ struct waiting {
 	struct varlink_call *call;
 	struct caller caller;
 	char *text;
+	uint64_t registration;
 };
 
 static void waiting_free(struct waiting *waiting)
@@ -91,6 +99,14 @@ static json_t *describe_end(const struct control_wait *wait,
 						      netns->id)));
 }
 
+static json_t *describe_registration(uint64_t id)
+{
+	char text[DECIMAL_MAX];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, id);
+	return json_string(text);
+}
+
 static void reply_ambiguous(const struct waiting *waiting)
 {
 	struct netns *netns[FIND_MAX];
@@ -103,6 +119,27 @@ static void reply_ambiguous(const struct waiting *waiting)
 		find_ambiguous(waiting->call, netns, n, waiting->text);
 }
 
+static void reply_end(const struct waiting *waiting, const struct netns *netns,
+		      bool ready)
+{
+	json_t *reply = describe_end(waiting->wait, netns, ready);
+
+	if (waiting->registration)
+		json_put(&reply, "registration",
+			 describe_registration(waiting->registration));
+	varlink_reply(waiting->call, reply);
+}
+
+/* The namespace went, and with it the registration. */
+static void reply_ended(const struct waiting *waiting)
+{
+	varlink_error(waiting->call, "NoSuchNamespace",
+		      json_pack("{s:o, s:s}", "namespace",
+				json_text(waiting->text), "message",
+				"the registration ended while its listeners "
+				"were waited for"));
+}
+
 static void waiting_done(struct waiter *waiter, enum wait_end end)
 {
 	struct waiting *waiting = container_of(waiter, struct waiting, waiter);
@@ -112,12 +149,13 @@ static void waiting_done(struct waiter *waiter, enum wait_end end)
 
 	if (end == WAIT_END_AMBIGUOUS)
 		reply_ambiguous(waiting);
-	else if (end == WAIT_END_ABSENT || !netns)
+	else if (end != WAIT_END_ABSENT && netns)
+		reply_end(waiting, netns, end == WAIT_END_READY);
+	else if (waiting->registration)
+		reply_ended(waiting);
+	else
 		find_error(waiting->call, wait->config.watcher,
 			   &waiting->caller, waiting->text);
-	else
-		varlink_reply(waiting->call,
-			      describe_end(wait, netns, end == WAIT_END_READY));
 	waiting_free(waiting);
 }
 
@@ -221,13 +259,25 @@ static void reply_limit(struct varlink_call *call)
 				"too many callers wait for listeners already"));
 }
 
+/* Too many wait. A container that was registered stays so: its caller is told
+ * how things stand now. Takes @waiting. */
+static void waiting_refuse(struct varlink_call *call, struct waiting *waiting)
+{
+	if (waiting->registration) {
+		waiting->call = call;
+		waiting_done(&waiting->waiter, WAIT_END_NOT_READY);
+		return;
+	}
+	reply_limit(call);
+	waiting_free(waiting);
+}
+
 /* Takes @waiting, which is filled in but for its call. */
 static void wait_begin(struct varlink_call *call, struct waiting *waiting,
 		       uint64_t wait_us)
 {
 	if (waits_add(waiting->wait->waits, &waiting->waiter) < 0) {
-		reply_limit(call);
-		waiting_free(waiting);
+		waiting_refuse(call, waiting);
 		return;
 	}
 	waiting->call = varlink_call_defer(call, waiting_cancelled, waiting);
@@ -237,6 +287,29 @@ static void wait_begin(struct varlink_call *call, struct waiting *waiting,
 		return;
 	}
 	varlink_call_extend(waiting->call, wait_us);
+}
+
+/* @text: copied. Return: NULL: no memory. */
+static struct waiting *waiting_new(struct control_wait *wait,
+				   const struct caller *caller,
+				   const char *text, uint64_t wait_us)
+{
+	struct waiting *waiting = calloc(1, sizeof(*waiting));
+
+	if (waiting)
+		waiting->text = strdup(text);
+	if (!waiting || !waiting->text) {
+		free(waiting);
+		return NULL;
+	}
+	waiting->wait = wait;
+	waiting->caller = *caller;
+	waiting->waiter.user = caller->rank != CALLER_ROOT;
+	waiting->waiter.once = wait_us == 0;
+	waiting->waiter.deadline_us =
+		monotonic_us() + (wait_us ? wait_us : PLANNED_US);
+	waiting->waiter.done = waiting_done;
+	return waiting;
 }
 
 void control_wait_call(struct varlink_call *call, struct control_wait *wait,
@@ -251,24 +324,31 @@ void control_wait_call(struct varlink_call *call, struct control_wait *wait,
 					  problem.expected);
 		return;
 	}
-	waiting = calloc(1, sizeof(*waiting));
-	if (waiting)
-		waiting->text = strdup(told.name);
-	if (!waiting || !waiting->text) {
-		free(waiting);
+	waiting = waiting_new(wait, caller, told.name, told.timeout_us);
+	if (!waiting) {
 		varlink_reply(call, NULL);
 		return;
 	}
-	waiting->wait = wait;
-	waiting->caller = *caller;
-	waiting->waiter.user = caller->rank != CALLER_ROOT;
 	waiting->waiter.text = waiting->text;
-	waiting->waiter.once = told.timeout_us == 0;
-	waiting->waiter.deadline_us =
-		monotonic_us() +
-		(told.timeout_us ? told.timeout_us : PLANNED_US);
-	waiting->waiter.done = waiting_done;
 	wait_begin(call, waiting, told.timeout_us);
+}
+
+void control_wait_registered(struct varlink_call *call,
+			     struct control_wait *wait,
+			     const struct caller *caller,
+			     const struct registration *registration,
+			     uint64_t wait_us)
+{
+	struct waiting *waiting = waiting_new(
+		wait, caller, registration->container->name, wait_us);
+
+	if (!waiting) {
+		varlink_reply(call, NULL);
+		return;
+	}
+	waiting->registration = registration->id;
+	waiting->waiter.netns_id = registration->netns_id;
+	wait_begin(call, waiting, wait_us);
 }
 
 void control_wait_netns_changed(struct control_wait *wait,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control_wait.h - calls that are answered when listeners are open: Wait */
+/* control_wait.h - calls that are answered when listeners are open: Wait, and
+ * Register */
 #ifndef DAEMON_CONTROL_CONTROL_WAIT_H
 #define DAEMON_CONTROL_CONTROL_WAIT_H
 
@@ -13,6 +14,7 @@ struct consumers;
 struct control_wait;
 struct netns;
 struct reconcile;
+struct registration;
 struct varlink_call;
 struct watcher;
 
@@ -38,6 +40,18 @@ struct control_wait *control_wait_free(struct control_wait *wait);
 /** control_wait_call() - the method Wait, for what @caller may see */
 void control_wait_call(struct varlink_call *call, struct control_wait *wait,
 		       const struct caller *caller);
+
+/**
+ * control_wait_registered() - answers Register
+ * @registration: that was just made
+ * @wait_us:	until its listeners are open, that long; 0: until they are
+ *		planned
+ */
+void control_wait_registered(struct varlink_call *call,
+			     struct control_wait *wait,
+			     const struct caller *caller,
+			     const struct registration *registration,
+			     uint64_t wait_us);
 
 /** control_wait_netns_changed() - see waits_netns_changed() */
 void control_wait_netns_changed(struct control_wait *wait,

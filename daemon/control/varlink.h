@@ -107,6 +107,15 @@ uid_t varlink_call_uid(const struct varlink_call *call);
 uint64_t varlink_call_connection(const struct varlink_call *call);
 
 /**
+ * varlink_call_keep_connection() - something ends with the connection: it never
+ * makes way for others
+ *
+ * Before the handler returns.
+ * Return: 0; -ENOSPC: too many connections are kept.
+ */
+int varlink_call_keep_connection(struct varlink_call *call);
+
+/**
  * varlink_call_take_fd() - takes the descriptor that came with the call
  *
  * Before the handler returns: one that nobody took is closed then.

@@ -69,6 +69,14 @@ uint64_t varlink_call_connection(const struct varlink_call *call)
 	return call->connection;
 }
 
+int varlink_call_keep_connection(struct varlink_call *call)
+{
+	if (!call->message || !call->message->may_keep)
+		return -ENOSPC;
+	call->message->keep = true;
+	return 0;
+}
+
 int varlink_call_take_fd(struct varlink_call *call)
 {
 	return call->message ? TAKE_FD(call->message->fd) : -1;

@@ -13,6 +13,8 @@
  * @uid:	who the client is
  * @fd:		the descriptor that came with it, or -1; a handler that takes it
  *		leaves -1
+ * @may_keep:	the connection may be kept, or is
+ * @keep:	set when the handler wants it to be
  */
 struct varlink_message {
 	const char *text;
@@ -20,6 +22,8 @@ struct varlink_message {
 	uint64_t connection;
 	uid_t uid;
 	int fd;
+	bool may_keep;
+	bool keep;
 };
 
 /**

@@ -55,6 +55,7 @@
  * @input:	@input_len bytes that were read; calls are taken from the front
  * @passed_fd:	a descriptor that came with the call that has the byte of @input
  *		at @passed_at; -1: none
+ * @kept:	something ends with it: it makes way for nobody
  * @eof:	the client sends nothing more, but still reads
  * @refused:	to be closed once @output is sent; what it sends is ignored
  * @deadline_us: 0 while idle
@@ -72,6 +73,7 @@ struct varlink_conn {
 	int passed_fd;
 	size_t passed_at;
 	struct varlink_output output;
+	bool kept;
 	bool eof;
 	bool refused;
 	uint64_t deadline_us;
@@ -83,6 +85,7 @@ struct varlink_conn {
  * struct varlink_conns - all of one server
  * @timeout_us:	VARLINK_TIMEOUT_US, but for tests
  * @last_id:	of the connections
+ * @n_kept:	how many of them are kept
  */
 struct varlink_conns {
 	struct loop *loop;
@@ -93,6 +96,7 @@ struct varlink_conns {
 	uint64_t last_id;
 	struct varlink_conn *list;
 	size_t n;
+	size_t n_kept;
 };
 
 static bool is_privileged(uid_t uid)
@@ -106,6 +110,7 @@ static void conn_free(struct varlink_conn *conn)
 
 	DL_DELETE(conns->list, conn);
 	conns->n--;
+	conns->n_kept -= conn->kept;
 	loop_source_free(conn->source);
 	close_stream(conn->fd);
 	varlink_cancel(&conn->output);
@@ -256,6 +261,11 @@ static int conn_answer(struct varlink_conn *conn)
 		.connection = conn->id,
 		.uid = conn->uid,
 		.fd = -1,
+		.may_keep = conn->kept ||
+			    conn->conns->n_kept <
+				    (is_privileged(conn->uid)
+					     ? VARLINK_KEPT_MAX
+					     : VARLINK_USERS_KEPT_MAX),
 	};
 	int r;
 
@@ -265,6 +275,10 @@ static int conn_answer(struct varlink_conn *conn)
 			     &message, &conn->output);
 	if (message.fd >= 0)
 		close_foreign(message.fd);
+	if (message.keep && !conn->kept) {
+		conn->kept = true;
+		conn->conns->n_kept++;
+	}
 	if (r == -EBADMSG) {
 		conn->refused = true;
 		r = 0;
@@ -393,7 +407,8 @@ static int conns_end_idle(struct varlink_conns *conns, uid_t uid)
 	bool any = uid == (uid_t)-1;
 
 	DL_FOREACH (conns->list, conn) {
-		if (!conn_idle(conn) || (!any && conn->uid != uid))
+		if (conn->kept || !conn_idle(conn) ||
+		    (!any && conn->uid != uid))
 			continue;
 		if (!idle ||
 		    is_privileged(conn->uid) < is_privileged(idle->uid) ||

@@ -26,6 +26,10 @@ struct varlink_conns;
  * reply. */
 #define VARLINK_CONNECTIONS_MAX 256
 
+/* Of these, connections that something ends with: they never make way. */
+#define VARLINK_KEPT_MAX 32
+#define VARLINK_USERS_KEPT_MAX 16
+
 /* How long half a call may take, or a reply that the client does not read. */
 #define VARLINK_TIMEOUT_US (30 * UINT64_C(1000000))
 

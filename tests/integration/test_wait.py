@@ -4,11 +4,11 @@ containers that are there, or come, until their listeners are open."""
 
 import json
 import os
-import socket
 import subprocess
 
 from harness.berthd import BERTHCTL
 from harness.rules import rule, rules
+from harness.varlink import Connection
 from harness.wait import GUARD, wait_for
 
 READY, ABSENT, UNREACHABLE, NOT_READY = 0, 1, 3, 4
@@ -27,32 +27,6 @@ class Waiter:
         out, err = self.process.communicate(timeout=GUARD)
         assert self.process.returncode == code, (out, err)
         return json.loads(out) if code in (READY, NOT_READY) else err
-
-
-class Connection:
-    """A connection to berthd's control socket."""
-
-    def __init__(self, berthd):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(None)  # waits for room in the backlog
-        self.socket.connect(str(berthd.runtime / "control.sock"))
-        self.socket.settimeout(GUARD)
-        self.rest = b""
-
-    def call(self, method, **parameters):
-        self.socket.sendall(json.dumps(
-            {"method": method, "parameters": parameters}).encode() + b"\0")
-
-    def reply(self):
-        while b"\0" not in self.rest:
-            data = self.socket.recv(65536)
-            assert data, "berthd ended the connection"
-            self.rest += data
-        text, _, self.rest = self.rest.partition(b"\0")
-        return json.loads(text)
-
-    def close(self):
-        self.socket.close()
 
 
 def waits(berthd):

@@ -197,6 +197,50 @@ static void test_disconnect_is_told(void **state)
 	client_close(&first);
 }
 
+#define KEEP "{\"method\": \"org.example.test.Keep\"}"
+
+/* However long they are idle, kept connections make way for nobody. */
+static void test_kept(void **state)
+{
+	static struct client kept[VARLINK_KEPT_MAX];
+	static struct client others[VARLINK_CONNECTIONS_MAX];
+	struct client more;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		assert_int_equal(client_open(&kept[i], true), 0);
+		client_call(&kept[i], KEEP);
+		client_await(&kept[i], 1);
+		assert_reply(&kept[i], 0, "{\"parameters\": {\"kept\": true}}");
+	}
+	assert_int_equal(client_open(&more, true), 0);
+	client_call(&more, KEEP);
+	client_call(&kept[0], KEEP);
+	client_await(&more, 1);
+	assert_reply(&more, 0, "{\"parameters\": {\"kept\": false}}");
+	client_await(&kept[0], 2);
+	assert_reply(&kept[0], 1, "{\"parameters\": {\"kept\": true}}");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_int_equal(client_open(&others[i], true), 0);
+	client_await_eof(&more);
+	run_for_us(1000);
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		assert_false(kept[i].eof);
+	/* One that ends makes room for another. */
+	bench.disconnected = 0;
+	client_close(&kept[0]);
+	run_until(done_disconnected);
+	client_call(&others[ARRAY_SIZE(others) - 1], KEEP);
+	client_await(&others[ARRAY_SIZE(others) - 1], 1);
+	assert_reply(&others[ARRAY_SIZE(others) - 1], 0,
+		     "{\"parameters\": {\"kept\": true}}");
+	for (size_t i = 1; i < ARRAY_SIZE(kept); i++)
+		client_close(&kept[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		client_close(&others[i]);
+	client_close(&more);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +250,7 @@ int main(void)
 		BENCH_TEST(test_too_many_fds),
 		BENCH_TEST(test_fd_that_is_not_read),
 		BENCH_TEST(test_disconnect_is_told),
+		BENCH_TEST(test_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

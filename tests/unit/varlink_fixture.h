@@ -262,6 +262,14 @@ static inline void test_take(struct varlink_call *call, void *user_data)
 				      varlink_call_uid(call) == getuid()));
 }
 
+static inline void test_keep(struct varlink_call *call, void *user_data)
+{
+	int r = varlink_call_keep_connection(call);
+
+	(void)user_data;
+	varlink_reply(call, json_pack("{s:b}", "kept", r == 0));
+}
+
 static inline void test_disconnected(uint64_t connection, void *user_data)
 {
 	(void)user_data;
@@ -301,6 +309,7 @@ static const struct varlink_method methods[] = {
 	{ .name = "LaterLonger", .handler = test_later_longer },
 	{ .name = "Follow", .handler = test_follow },
 	{ .name = "Take", .takes_any = true, .handler = test_take },
+	{ .name = "Keep", .handler = test_keep },
 	{ .name = "Halves",
 	  .parameters = halves_parameters,
 	  .n_parameters = ARRAY_SIZE(halves_parameters),
