@@ -100,6 +100,13 @@ static void loopback_up(void)
 	close(fd);
 }
 
+void bench_netns_new(void)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		bench_die("unshare");
+	loopback_up();
+}
+
 static uint64_t netns_make(const char *dir, const char *name, bool up)
 {
 	char path[BENCH_PATH_MAX];

@@ -43,6 +43,10 @@ void bench_raise_files(void);
 
 /* netns */
 
+/** bench_netns_new() - moves into a new namespace, with its loopback
+ * interface up */
+void bench_netns_new(void);
+
 /**
  * bench_netns_make() - moves into a new namespace and gives it a name
  * Its loopback interface is up when the name appears.

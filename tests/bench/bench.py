@@ -47,6 +47,13 @@ rules:
     listen: [ {{ protocol: tcp, address: any, port: [{ports}] }} ]
     respond: ack
 """
+BY_LABEL = """\
+rules:
+  - name: bench
+    match: { labels: "app=web" }
+    listen: [ { protocol: tcp, address: any, port: [7101] } ]
+    respond: ack
+"""
 EACH = """\
 rules:
   - name: bench
@@ -237,6 +244,33 @@ def bench_provide(bench, args):
                        ("bare", "is provided with loopback, an address")):
         bench.report.single(f"a namespace appears and {what}, answers", "us",
                             samples[kind])
+
+
+def bench_register(bench, args):
+    """A container that is registered by the descriptor of a namespace without
+    a name, beside the floor of a name that appears; and registered again when
+    its listener is open: what a call costs by itself."""
+    block, rounds = 25, 4 if args.quick else 20
+    with bench.steady(), bench.namespaces("a") as a, \
+            bench.namespaces("b") as b, \
+            bench.berthd(a, BY_LABEL) as berthd, \
+            bench.program("floor", "floor_names", b, PORTS[0]) as floor:
+        socket_path = f"{bench.directory('run')}/control.sock"
+
+        def samples(name, directory, number):
+            if name == "berth":
+                return bench.samples_us("measure_register", "opens",
+                                        socket_path, PORTS[0], block)
+            return bench.samples_us("measure_appears", "names", directory,
+                                    PORTS[0], number * block, block, 50)
+
+        both = take_turns({"berth": (berthd, a), "floor": (floor, b)},
+                          rounds, samples)
+        again = bench.samples_us("measure_register", "again", socket_path,
+                                 PORTS[0], block * rounds)
+    bench.report.compare("a container is registered, answers", "us", both, 1.5)
+    bench.report.single("a container is registered again", "us", again,
+                        limit=1000)
 
 
 def bench_address(bench, args):
@@ -475,6 +509,7 @@ def bench_listing(bench, args):
 FIGURES = {
     "appears": bench_appears,
     "provide": bench_provide,
+    "register": bench_register,
     "address": bench_address,
     "freed": bench_freed,
     "startup": bench_startup,
