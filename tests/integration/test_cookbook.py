@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.traffic import EchoBackend
-from harness.wait import GUARD, wait_equal
+from harness.wait import GUARD, wait_equal, wait_for
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "contrib" / "rules.d"
@@ -97,6 +97,33 @@ def test_opts_out(world):
         with blue.listen("127.0.0.1", 4317):
             assert blue.listeners() == {OTLP}
         wait_open(blue)
+
+
+def test_metadata_by_label(world):
+    """The address is there before the listener, and both go with the label;
+    the service learns who asks."""
+    blue, red = world.netns("cni-1", up=False), world.netns("cni-2")
+    service, path = world.unix_listen("metadata.sock")
+    rules = example("72-metadata-by-label.yaml")
+    assert "unix:/run/metadata.sock" in rules
+    berthd = world.berthd(rules.replace("/run/metadata.sock", str(path)))
+    tell(berthd, "web-1", blue, labels={"metadata": "on"})
+    tell(berthd, "db-1", red, labels={"metadata": "off"})
+    wait_open(blue, "tcp 169.254.169.254:80")
+    with blue.connect("169.254.169.254", 80) as client:
+        conn, _ = service.accept()
+        with conn:
+            head = conn.recv(1024)
+            assert head.startswith(b"\r\n\r\n\0\r\nQUIT\n\x21\x11")
+            assert b"\x30\0\x05cni-1" in head  # PP2_TYPE_NETNS
+            conn.sendall(b"you are web-1")
+            assert client.recv(64) == b"you are web-1"
+    assert red.listeners() == set()
+    assert not [a for a in red.addresses() if "169.254" in str(a)]
+    tell(berthd, "web-1", blue)
+    wait_open(blue)
+    wait_for(lambda: not [a for a in blue.addresses() if "169.254" in str(a)],
+             "the address to go")
 
 
 def test_dns(world):
