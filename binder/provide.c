@@ -49,6 +49,8 @@
 /* Items whose time comes within this long are tried together. */
 #define TIMER_SLACK_US (20 * USEC_PER_MSEC)
 
+#define ERROR_TEXT_MAX 64
+
 #define TAKEN_AWAY "somebody has taken it away; it is added again"
 #define NOT_OBSERVED "the addresses of the namespace could not be read yet"
 #define NO_INTERFACE "the namespace has no interface of that name (yet)"
@@ -438,18 +440,20 @@ static int apply_wanted(struct provider *provider, const struct netns *netns,
 static void log_failed(struct provider *provider, uint64_t netns_id,
 		       struct item *item)
 {
-	char text[PROVISION_TEXT_MAX];
+	const struct provided *provided = &item->provided;
 	const char *label = provider->ops->label(netns_id, provider->user_data);
+	char text[PROVISION_TEXT_MAX], error[ERROR_TEXT_MAX];
 
-	if (!label || item->warned || item->provided.error == ESTALE)
+	if (!label || item->warned || provided->error == ESTALE)
 		return;
 	item->warned = true;
 	if (log_teller_ok(provider->teller, "netns '%s'", label))
-		log_warning_errno(item->provided.error,
-				  "cannot provide netns '%s' with %s; "
-				  "retrying",
-				  label,
-				  provision_fmt(&item->provided.what, text));
+		log_warning("cannot provide netns '%s' with %s: %s; retrying",
+			    label, provision_fmt(&provided->what, text),
+			    provided->reason
+				    ? provided->reason
+				    : strerror_r(provided->error, error,
+						 sizeof(error)));
 }
 
 /* What the kernel's refusal means, where that is known. */
@@ -477,12 +481,12 @@ static const char *reason_of(const struct item *item)
 }
 
 static void item_failed(struct provider *provider, uint64_t netns_id,
-			struct item *item, int error)
+			struct item *item, int error, const char *reason)
 {
 	item->provided.state = item->wanted ? PROVIDED_WAITING
 					    : PROVIDED_LEAVING;
 	item->provided.error = error;
-	item->provided.reason = reason_of(item);
+	item->provided.reason = reason ? reason : reason_of(item);
 	item->provided.next_attempt_us = 0;
 	item_schedule(provider, item);
 	log_failed(provider, netns_id, item);
@@ -538,7 +542,7 @@ static void take_added(struct provider *provider, uint64_t netns_id,
 		item_exists(item);
 	else {
 		item_disown(item);
-		item_failed(provider, netns_id, item, error);
+		item_failed(provider, netns_id, item, error, NULL);
 	}
 }
 
@@ -558,8 +562,7 @@ static void refuse_unnoted(struct provider *provider, uint64_t netns_id,
 {
 	for (size_t i = 0; i < n; i++) {
 		item_disown(items[i]);
-		item_failed(provider, netns_id, items[i], error);
-		items[i]->provided.reason = NOT_NOTED;
+		item_failed(provider, netns_id, items[i], error, NOT_NOTED);
 	}
 }
 
@@ -687,7 +690,7 @@ static void take_removed(struct provider *provider, uint64_t netns_id,
 	if (error == 0 || error == EADDRNOTAVAIL || error == ENODEV)
 		item_disown(item);
 	else
-		item_failed(provider, netns_id, item, error);
+		item_failed(provider, netns_id, item, error, NULL);
 }
 
 void provider_sweep(struct provider *provider, const struct netns *netns)
