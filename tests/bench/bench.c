@@ -225,7 +225,8 @@ uint64_t bench_connect_spin(uint32_t addr4, uint16_t port, int *ret_fd)
 	if (fd < 0)
 		bench_die("socket");
 	while (connect(fd, (struct sockaddr *)&sa, len) < 0) {
-		if (errno != ECONNREFUSED)
+		/* What is provided has no route until it is there. */
+		if (errno != ECONNREFUSED && errno != ENETUNREACH)
 			bench_die("connect to port %u", port);
 		if (bench_now_ns() - begin_ns > CONNECT_MAX_NS)
 			bench_die("nobody listens on port %u after 10 s", port);
