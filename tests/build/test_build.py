@@ -90,6 +90,7 @@ def test_install_and_uninstall(built, tmp_path):
     installed = tree(tmp_path)
     for path in ["usr/local/sbin/berthd", "usr/local/bin/berthctl",
                  "usr/local/libexec/berth/berth-relay",
+                 "usr/local/libexec/berth/berth-hook",
                  "usr/local/include/berth.h", "usr/local/lib/libberth.a",
                  "usr/local/lib/libberth.so", "usr/local/lib/libberth.so.0",
                  "usr/local/lib/pkgconfig/berth.pc",
@@ -102,7 +103,10 @@ def test_install_and_uninstall(built, tmp_path):
     relay_unit = unit.with_name("berth-relay.service")
     assert "ExecStart=/usr/local/libexec/berth/berth-relay" \
         in relay_unit.read_text()
-    for one in (unit, relay_unit):
+    hook = tmp_path / "usr/local/share/doc/berth/hooks.d/berth.json"
+    assert '"/usr/local/libexec/berth/berth-hook"' in hook.read_text()
+    page = tmp_path / "usr/local/share/man/man8/berth-hook.8"
+    for one in (unit, relay_unit, hook, page):
         assert not re.search(r"@[A-Z]+@", one.read_text())
     make(*args, "uninstall")
     assert tree(tmp_path) == []
