@@ -30,6 +30,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import berthd as control  # noqa: E402  (beside this file)
 import containers  # noqa: E402
 import handoff  # noqa: E402
+import hook  # noqa: E402
 import relay  # noqa: E402
 import relay_spread  # noqa: E402
 from report import Report  # noqa: E402
@@ -520,6 +521,7 @@ FIGURES = {
     **relay.FIGURES,
     **relay_spread.FIGURES,
     **handoff.FIGURES,
+    **hook.FIGURES,
 }
 
 
