@@ -273,6 +273,27 @@ static int add_located(struct registrations *registrations,
 	return entry_add(entry, before, !has_other_name(tracked), ret_reason);
 }
 
+/* As locate(). A user who has no room is told so before anything is opened:
+ * that is what it costs to answer one who asks without end. */
+static int locate_of(const struct registrations *registrations,
+		     const struct registration_told *told, struct located *ret,
+		     const char **ret_reason)
+{
+	_cleanup_free_ char *key = NULL;
+	int r;
+
+	if (told->container.uid == 0)
+		return locate(told->path, told->fd, told->container.pid, ret,
+			      ret_reason);
+	key = entry_key(told->uid, &told->container);
+	*ret_reason = reason_memory;
+	if (!key)
+		return -ENOMEM;
+	r = check_share(registrations, entry_by_key(registrations, key),
+			&told->container, ret_reason);
+	return r < 0 ? r : locate_of_user(told, ret, ret_reason);
+}
+
 int registrations_add(struct registrations *registrations,
 		      const struct registration_told *told, uint64_t *ret_id,
 		      const char **ret_reason)
@@ -284,10 +305,7 @@ int registrations_add(struct registrations *registrations,
 	*ret_reason = reason_no_name;
 	if (!*told->container.name)
 		return -EINVAL;
-	r = told->container.uid == 0
-		    ? locate(told->path, told->fd, told->container.pid,
-			     &located, ret_reason)
-		    : locate_of_user(told, &located, ret_reason);
+	r = locate_of(registrations, told, &located, ret_reason);
 	if (r < 0)
 		return r;
 	r = add_located(registrations, told, &located, &id, ret_reason);
