@@ -252,6 +252,23 @@ static int conn_write(struct varlink_conn *conn)
 	return 1;
 }
 
+/* Is there room for one more connection of @uid that makes way for nobody? */
+static bool conns_may_keep(const struct varlink_conns *conns, uid_t uid)
+{
+	size_t n_users = 0, n_own = 0;
+	const struct varlink_conn *conn;
+
+	if (is_privileged(uid))
+		return conns->n_kept < VARLINK_KEPT_MAX;
+	DL_FOREACH (conns->list, conn) {
+		n_users += conn->kept && !is_privileged(conn->uid);
+		n_own += conn->kept && conn->uid == uid;
+	}
+	return n_own < VARLINK_USER_KEPT_MAX &&
+	       n_users < VARLINK_USERS_KEPT_MAX &&
+	       conns->n_kept < VARLINK_KEPT_MAX;
+}
+
 /* Answers the call at the front of the input. */
 static int conn_answer(struct varlink_conn *conn)
 {
@@ -262,10 +279,7 @@ static int conn_answer(struct varlink_conn *conn)
 		.uid = conn->uid,
 		.fd = -1,
 		.may_keep = conn->kept ||
-			    conn->conns->n_kept <
-				    (is_privileged(conn->uid)
-					     ? VARLINK_KEPT_MAX
-					     : VARLINK_USERS_KEPT_MAX),
+			    conns_may_keep(conn->conns, conn->uid),
 	};
 	int r;
 

@@ -26,9 +26,11 @@ struct varlink_conns;
  * reply. */
 #define VARLINK_CONNECTIONS_MAX 256
 
-/* Of these, connections that something ends with: they never make way. */
-#define VARLINK_KEPT_MAX 32
-#define VARLINK_USERS_KEPT_MAX 16
+/* Of these, connections that something ends with: they never make way. Of users
+ * other than root all together, and each, have fewer. */
+#define VARLINK_KEPT_MAX 64
+#define VARLINK_USERS_KEPT_MAX 48
+#define VARLINK_USER_KEPT_MAX 8
 
 /* How long half a call may take, or a reply that the client does not read. */
 #define VARLINK_TIMEOUT_US (30 * UINT64_C(1000000))

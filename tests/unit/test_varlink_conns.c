@@ -318,24 +318,6 @@ static void test_too_many(void **state)
 
 /* --- users --- */
 
-/* A connection of a user other than root. */
-static int client_open_as(struct client *client, uid_t uid)
-{
-	int r, pair[2];
-
-	*client = (struct client){ .fd = -1 };
-	assert_int_equal(seteuid(uid), 0);
-	r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-		       pair);
-	assert_int_equal(seteuid(0), 0);
-	assert_int_equal(r, 0);
-	client->fd = pair[0];
-	assert_int_equal(loop_add(bench.loop, client->fd, EPOLLIN,
-				  client_handler, client, &client->source),
-			 0);
-	return varlink_conns_add(bench.conns, pair[1]);
-}
-
 /* None of its connections is idle: each has half a call under way. */
 static void busy(struct client *clients, size_t n)
 {

@@ -241,6 +241,48 @@ static void test_kept(void **state)
 	client_close(&more);
 }
 
+static void ask_to_keep(struct client *client, bool kept)
+{
+	client_call(client, KEEP);
+	client_await(client, 1);
+	assert_reply(client, 0,
+		     kept ? "{\"parameters\": {\"kept\": true}}"
+			  : "{\"parameters\": {\"kept\": false}}");
+}
+
+/* One user leaves room for others, and all of them for root. */
+static void test_users_keep(void **state)
+{
+	static struct client clients[VARLINK_KEPT_MAX + 3];
+	size_t n = 0;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (; n < VARLINK_USERS_KEPT_MAX; n++) {
+		uid_t uid = (uid_t)(1000 + n / VARLINK_USER_KEPT_MAX);
+
+		if (n == VARLINK_USER_KEPT_MAX) {
+			assert_int_equal(client_open_as(&clients[n], 1000), 0);
+			ask_to_keep(&clients[n], false);
+			client_close(&clients[n]);
+		}
+		assert_int_equal(client_open_as(&clients[n], uid), 0);
+		ask_to_keep(&clients[n], true);
+	}
+	assert_int_equal(client_open_as(&clients[n], 4711), 0);
+	ask_to_keep(&clients[n++], false);
+	for (; n < VARLINK_KEPT_MAX + 1; n++) {
+		assert_int_equal(client_open(&clients[n], true), 0);
+		ask_to_keep(&clients[n], true);
+	}
+	assert_int_equal(client_open(&clients[n], true), 0);
+	ask_to_keep(&clients[n++], false);
+	while (n > 0)
+		client_close(&clients[--n]);
+	run_until(done_no_conns);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +293,7 @@ int main(void)
 		BENCH_TEST(test_fd_that_is_not_read),
 		BENCH_TEST(test_disconnect_is_told),
 		BENCH_TEST(test_kept),
+		BENCH_TEST(test_users_keep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

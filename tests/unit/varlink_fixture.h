@@ -433,6 +433,24 @@ static inline int client_open(struct client *client, bool reads)
 	return r;
 }
 
+/* A connection of a user other than root. */
+static inline int client_open_as(struct client *client, uid_t uid)
+{
+	int r, pair[2];
+
+	*client = (struct client){ .fd = -1 };
+	assert_int_equal(seteuid(uid), 0);
+	r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		       pair);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, 0);
+	client->fd = pair[0];
+	assert_int_equal(loop_add(bench.loop, client->fd, EPOLLIN,
+				  client_handler, client, &client->source),
+			 0);
+	return varlink_conns_add(bench.conns, pair[1]);
+}
+
 static inline void client_close(struct client *client)
 {
 	loop_source_free(client->source);
