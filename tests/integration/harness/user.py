@@ -5,9 +5,18 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
+
+import pytest
+
+from harness.netns import Netns
+from harness.wait import wait_for
 
 # Numbers that no user of a test machine has.
 USER, OTHER, GROUP = 64123, 64124, 64125
+
+
+AS_USER = ["setpriv", "--clear-groups", f"--regid={GROUP}"]
 
 
 @contextlib.contextmanager
@@ -75,3 +84,40 @@ class Caller:
         assert "error" in message, message
         return message["error"].removeprefix("io.berth."), \
             message["parameters"]
+
+
+class UserSandbox(Netns):
+    """A process of a user, in a network namespace that is theirs."""
+
+    def __init__(self, world, uid=USER, argv=("unshare", "-Urn")):
+        self.process = subprocess.Popen(
+            [*AS_USER, f"--reuid={uid}", *argv, "sleep", "inf"])
+        world.defer(self.end)
+        self.pid = wait_for(self._sleeper, "the sandbox")
+        super().__init__(f"/proc/{self.pid}/ns/net")
+        self.up()
+
+    def _sleeper(self):
+        """The pid of the process inside; it may be a child of a child."""
+        if self.process.poll() is not None:
+            pytest.skip("a user cannot make user namespaces here: "
+                        f"{self.process.args} failed")
+        pids = [self.process.pid]
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/task/{pid}/children",
+                          encoding="ascii") as file:
+                    pids += map(int, file.read().split())
+                if os.readlink(f"/proc/{pid}/exe").endswith("sleep"):
+                    return pid
+            except OSError:
+                pass
+        return None
+
+    def end(self):
+        for pid in (self.pid, self.process.pid):
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
