@@ -5,7 +5,11 @@ recipe does what it says."""
 import json
 import os
 import re
+import shutil
 import socket
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -124,6 +128,76 @@ def test_metadata_by_label(world):
     wait_open(blue)
     wait_for(lambda: not [a for a in blue.addresses() if "169.254" in str(a)],
              "the address to go")
+
+
+CLIENT = """
+import socket
+for port in (1080, 3128):
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        print(client.recv(64).decode())
+"""
+
+
+class Sandbox:
+    """A program under bwrap, which waits until it may begin."""
+
+    def __init__(self, world, *command):
+        info, info_end = os.pipe()
+        go_end, self._go = os.pipe()
+        self.process = subprocess.Popen(
+            ["bwrap", "--unshare-net", "--ro-bind", "/", "/", "--dev", "/dev",
+             "--proc", "/proc", "--info-fd", str(info_end), "--block-fd",
+             str(go_end), "--die-with-parent", "--", *command],
+            pass_fds=(info_end, go_end), stdout=subprocess.PIPE, text=True)
+        world.defer(self.process.kill)
+        os.close(go_end)
+        os.close(info_end)
+        with os.fdopen(info) as stream:
+            self.pid = json.load(stream)["child-pid"]
+
+    def go(self):
+        os.close(self._go)
+        return self.process.communicate(timeout=GUARD)[0]
+
+
+def proxied(conn):
+    """The port that the client meant, and its namespace's name."""
+    head = conn.recv(1024)
+    assert head.startswith(b"\r\n\r\n\0\r\nQUIT\n\x21\x11")
+    netns = head.index(b"\x30\0")
+    return (int.from_bytes(head[26:28], "big"),
+            head[netns + 3:netns + 3 + head[netns + 2]].decode())
+
+
+def test_sandbox_proxy(world):
+    """Its first instruction finds both ports, and nothing else; with its end
+    everything is freed."""
+    if not shutil.which("bwrap"):
+        pytest.skip("there is no bwrap (Debian: bubblewrap)")
+    proxy, path = world.unix_listen("policy-proxy.sock")
+    rules = example("74-sandbox-proxy.yaml")
+    assert "unix:/run/policy-proxy.sock" in rules
+    berthd = world.berthd(rules.replace("/run/policy-proxy.sock", str(path)))
+    asked = []
+
+    def serve():
+        for _ in range(2):
+            conn, _ = proxy.accept()
+            with conn:
+                asked.append(proxied(conn))
+                conn.sendall(b"the proxy")
+
+    server = threading.Thread(target=serve)
+    server.start()
+    sandbox = Sandbox(world, sys.executable, "-c", CLIENT)
+    berthd.ctl_text("register", "--pid", str(sandbox.pid), "--name",
+                    "agent-1", "--label", "sandbox=agent", "--wait", "10s")
+    assert "agent-1" in berthd.names()
+    assert sandbox.go() == "the proxy\nthe proxy\n"
+    server.join()
+    assert asked == [(1080, "agent-1"), (3128, "agent-1")]
+    wait_for(lambda: "agent-1" not in berthd.names(), "the registration's end")
+    assert berthd.status()["listeners"]["open"] == 0
 
 
 def test_dns(world):
