@@ -167,7 +167,6 @@ static bool berthd_after(void *user_data)
 		return ending_step(berthd->ending);
 	left = containers_dir_step(berthd->containers_dir);
 	left = watcher_step(berthd->watcher) || left;
-	left = registrations_file_step(berthd->registrations_file) || left;
 	left = reconcile_step(berthd->reconcile) || left;
 	control_step(berthd->control);
 	if (!berthd->ready && !left && watcher_settled(berthd->watcher))
@@ -180,6 +179,8 @@ static bool berthd_after(void *user_data)
 	}
 	if (berthd->ready || !left)
 		left = consumers_step(berthd->consumers) || left;
+	/* Behind what a container that starts is waiting for. */
+	left = registrations_file_step(berthd->registrations_file) || left;
 	/* Before it is ready it is not idle, though it waits for consumers. */
 	return watcher_batch_end(berthd->watcher,
 				 /* idle= */ berthd->ready && !left) ||

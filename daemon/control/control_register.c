@@ -194,7 +194,8 @@ static void reply_kept(struct varlink_call *call, int error)
 		varlink_reply(call, NULL);
 }
 
-static void register_told(struct varlink_call *call,
+/* Return: was it registered? */
+static bool register_told(struct varlink_call *call,
 			  struct control_register *reg,
 			  const struct caller *caller,
 			  const struct register_told *told, int fd)
@@ -215,17 +216,18 @@ static void register_told(struct varlink_call *call,
 	r = watcher_register(reg->watcher, &registration, &id, &reason);
 	if (r < 0) {
 		reply_failed(call, told, r, reason);
-		return;
+		return false;
 	}
 	r = bind_life(reg, call, id, told->end_with_connection);
 	if (r < 0) {
 		(void)watcher_unregister(reg->watcher, id);
 		reply_kept(call, r);
-		return;
+		return true;
 	}
 	control_wait_registered(call, reg->wait, caller,
 				watcher_find_registration(reg->watcher, id),
 				told->wait_us);
+	return true;
 }
 
 void control_register_call(struct varlink_call *call,
@@ -247,7 +249,9 @@ void control_register_call(struct varlink_call *call,
 		varlink_reply(call, NULL);
 		return;
 	}
-	register_told(call, reg, caller, &told, fd);
+	/* It is of nsfs, or a pidfd: there is no need to be careful. */
+	if (register_told(call, reg, caller, &told, fd) && told.fd)
+		(void)close(TAKE_FD(fd)); /* nothing of ours is in it */
 	register_told_done(&told);
 }
 
