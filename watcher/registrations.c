@@ -49,20 +49,23 @@ static struct entry *entry_of(const struct registration *registration)
 	return container_of((uintptr_t)registration, struct entry, pub);
 }
 
-static void changed(struct registrations *registrations)
+/* Those that end with a connection are not kept for the next berthd. */
+static void changed(struct registrations *registrations, bool transient)
 {
-	registrations->ops->changed(registrations->user_data);
+	if (!transient)
+		registrations->ops->changed(registrations->user_data);
 }
 
 static void end(struct entry *entry, const char *reason)
 {
 	struct registrations *registrations = entry->owner;
+	bool transient = entry->pub.transient;
 
 	entry_remove(entry);
 	registrations->ops->ended(&entry->pub, reason,
 				  registrations->user_data);
 	(void)entry_free(entry); /* is always NULL */
-	changed(registrations);
+	changed(registrations, transient);
 }
 
 static void process_ended(void *subject, void *user_data)
@@ -209,6 +212,9 @@ static int entry_enter(struct entry *entry, bool named, const char **ret_reason)
 static int entry_add(struct entry *entry, struct entry *before, bool named,
 		     const char **ret_reason)
 {
+	struct registrations *registrations = entry->owner;
+	bool transient = entry->pub.transient &&
+			 (!before || before->pub.transient);
 	int r;
 
 	if (before && before->pub.id == entry->pub.id) {
@@ -224,7 +230,7 @@ static int entry_add(struct entry *entry, struct entry *before, bool named,
 		entry_remove(entry);
 		(void)entry_free(entry); /* is always NULL */
 	}
-	changed(entry->owner);
+	changed(registrations, transient);
 	return r;
 }
 
@@ -416,12 +422,14 @@ void registrations_settled(struct registrations *registrations)
 bool registrations_end(struct registrations *registrations, uint64_t id)
 {
 	struct entry *entry = entry_by_id(registrations, id);
+	bool transient;
 
 	if (!entry)
 		return false;
+	transient = entry->pub.transient;
 	entry_remove(entry);
 	(void)entry_free(entry); /* is always NULL */
-	changed(registrations);
+	changed(registrations, transient);
 	return true;
 }
 
