@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from harness import kernel
+from harness.netns import Netns
 from harness.rules import rule, rules
 from harness.wait import wait_equal, wait_for
 
@@ -313,6 +314,32 @@ def test_namespace_of_another_user(world):
             wait_answer(blue)
             berthd.remove_rules("50-test.yaml")
             wait_addresses(blue)
+        finally:
+            sandbox.kill()
+
+
+@pytest.mark.kernel
+def test_namespace_without_a_name(world):
+    """A sandbox that is registered by its pid; its first instruction is
+    answered, and another berthd takes the address away."""
+    berthd = world.berthd(rules(providing(
+        namespace=None, match={"labels": "app=web"})))
+    sandbox = subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "echo; exec sleep 600"],
+        stdout=subprocess.PIPE)
+    with sandbox:
+        try:
+            assert sandbox.stdout.read(1)
+            inside = Netns(f"/proc/{sandbox.pid}/ns/net")
+            berthd.ctl("register", "--pid", str(sandbox.pid), "--name",
+                       "sandbox", "--label", "app=web", "--wait", "10s")
+            assert inside.ask(METADATA, 80) == b"ack"
+            assert list(notes(berthd)) == [inside.cookie()]
+            berthd.kill9()
+            berthd.remove_rules("50-test.yaml")
+            berthd.start()
+            wait_addresses(inside)
+            wait_equal(lambda: notes(berthd), {}, "the notes")
         finally:
             sandbox.kill()
 
