@@ -10,6 +10,7 @@ import pytest
 from harness.berthd import BUILD
 from harness.engine import Engine
 from harness.process import rss_kib, sanitizer_reports
+from harness.rules import rule, rules
 from harness.varlink_server import VarlinkServer
 from harness.wait import GUARD, stays, wait_equal, wait_for
 
@@ -65,13 +66,17 @@ def follow(world, docker):
 
 
 @pytest.fixture
-def pid(world):
+def blue(world):
+    return world.netns("blue")
+
+
+@pytest.fixture
+def pid(world, blue):
     """A process in a namespace of its own."""
-    return process_in(world, "blue")
+    return process_in(world, blue)
 
 
-def process_in(world, name):
-    netns = world.netns(name)
+def process_in(world, netns):
     program = netns.popen("sleep", "1000")
     world.defer(program.kill)
     host = os.stat("/proc/self/ns/net").st_ino
@@ -109,6 +114,7 @@ def test_what_exists_and_what_comes(follow, docker, pid):
     follow.wait_log("docker is followed by")
 
 
+@pytest.mark.kernel
 def test_the_hosts_network_is_left_out(follow, docker, pid):
     host = docker.add("a1", os.getpid(), mode="host",
                       path="/var/run/docker/netns/default")
@@ -218,6 +224,54 @@ def test_berthd_does_not_permit(follow, docker, pid):
     follow.wait_log("not a registrar")
     follow.berthd.refuses = lambda method, parameters: None
     follow.wait_registered(first)
+
+
+# With berthd itself
+
+USER = 4243
+
+
+def as_user(world, docker, berthd):
+    """berth-follow as its unit runs it. Return: its log's path."""
+    path = world.base / "follow.log"
+    with open(path, "wb") as log:
+        world.popen(str(FOLLOW), "--docker", str(docker.path),
+                    "--runtime-dir", str(berthd.runtime), stdout=log,
+                    stderr=log, user=USER, group=USER, extra_groups=[])
+    return path
+
+
+def berthd_that_admits(world, registrars):
+    config = world.base / "berthd.yaml"
+    config.write_text("control:\n"
+                      f"  group: {USER}\n"
+                      "  mode: 0660\n" + registrars)
+    return world.berthd(
+        rules(rule(namespace=None, match={"labels": "app=web"})),
+        args=["--config", str(config)])
+
+
+def test_as_a_user_of_its_own(world, docker, blue, pid):
+    """What a registrar tells counts as root's word."""
+    berthd = berthd_that_admits(world, f"  registrars: [{USER}]\n")
+    key = docker.add("a1", pid, path=blue.path, labels={"app": "web"},
+                     quiet=True)
+    log = as_user(world, docker, berthd)
+    wait_equal(blue.listeners, {"tcp *:8080"}, "the listeners")
+    red = world.netns("red")
+    docker.add("a2", process_in(world, red), labels={"app": "web"})
+    wait_equal(red.listeners, {"tcp *:8080"}, "the listeners")
+    docker.end(key)
+    wait_equal(blue.listeners, set(), "the listeners")
+    assert not sanitizer_reports(log.read_text())
+
+
+def test_user_that_is_no_registrar(world, docker, blue, pid):
+    berthd = berthd_that_admits(world, "")
+    docker.add("a1", pid, path=blue.path, labels={"app": "web"})
+    log = as_user(world, docker, berthd)
+    wait_for(lambda: "NotPermitted" in log.read_text(), "the reason")
+    assert blue.listeners() == set()
 
 
 # Engines that lie, or are slow
