@@ -10,8 +10,8 @@ import pytest
 
 from make import HARD, ROOT, make
 
-PROGRAMS = ["berthd", "berth-relay", "berthctl", "libberth.a",
-            "libberth.so.0"]
+PROGRAMS = ["berthd", "berth-relay", "berthctl", "berth-follow",
+            "libberth.a", "libberth.so.0"]
 
 
 def tree(top):
@@ -91,22 +91,26 @@ def test_install_and_uninstall(built, tmp_path):
     for path in ["usr/local/sbin/berthd", "usr/local/bin/berthctl",
                  "usr/local/libexec/berth/berth-relay",
                  "usr/local/libexec/berth/berth-hook",
+                 "usr/local/libexec/berth/berth-follow",
                  "usr/local/include/berth.h", "usr/local/lib/libberth.a",
                  "usr/local/lib/libberth.so", "usr/local/lib/libberth.so.0",
                  "usr/local/lib/pkgconfig/berth.pc",
                  "usr/local/lib/systemd/system/berthd.service",
                  "usr/local/lib/systemd/system/berth-relay.service",
+                 "usr/local/lib/systemd/system/berth-follow.service",
                  "usr/local/lib/sysusers.d/berth.conf"]:
         assert path in installed
     unit = (tmp_path / "usr/local/lib/systemd/system/berthd.service")
     assert "ExecStart=/usr/local/sbin/berthd" in unit.read_text()
-    relay_unit = unit.with_name("berth-relay.service")
-    assert "ExecStart=/usr/local/libexec/berth/berth-relay" \
-        in relay_unit.read_text()
+    others = [unit.with_name(f"{name}.service")
+              for name in ("berth-relay", "berth-follow")]
+    for one in others:
+        assert f"ExecStart=/usr/local/libexec/berth/{one.stem}" \
+            in one.read_text()
     hook = tmp_path / "usr/local/share/doc/berth/hooks.d/berth.json"
     assert '"/usr/local/libexec/berth/berth-hook"' in hook.read_text()
     page = tmp_path / "usr/local/share/man/man8/berth-hook.8"
-    for one in (unit, relay_unit, hook, page):
+    for one in (unit, *others, hook, page):
         assert not re.search(r"@[A-Z]+@", one.read_text())
     make(*args, "uninstall")
     assert tree(tmp_path) == []

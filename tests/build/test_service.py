@@ -10,6 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = (ROOT / "contrib/berthd.service").read_text()
 RELAY_UNIT = (ROOT / "contrib/berth-relay.service").read_text()
+FOLLOW_UNIT = (ROOT / "contrib/berth-follow.service").read_text()
 
 
 def settings(unit):
@@ -50,17 +51,27 @@ def test_readme_names_every_capability():
         assert name in text, name
 
 
-@pytest.mark.parametrize("unit", [UNIT, RELAY_UNIT])
+@pytest.mark.parametrize("unit", [UNIT, RELAY_UNIT, FOLLOW_UNIT])
 def test_no_mount_namespace_of_its_own(unit):
     assert {key for key, _ in settings(unit)} & MOUNT_NAMESPACE == set()
 
 
-def test_relay_has_nothing():
-    """From the start: its own user, no capability, no namespace."""
-    relay = dict(settings(RELAY_UNIT))
-    assert relay["User"] == "berth-relay"
-    assert relay["CapabilityBoundingSet"] == relay["AmbientCapabilities"] == ""
-    assert relay["NoNewPrivileges"] == relay["RestrictNamespaces"] == "yes"
+@pytest.mark.parametrize("name,text", [
+    ("berth-relay", RELAY_UNIT), ("berth-follow", FOLLOW_UNIT)])
+def test_others_have_nothing(name, text):
+    """From the start: a user of its own, no capability, no namespace."""
+    unit = dict(settings(text))
+    assert unit["User"] == name
+    assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == ""
+    assert unit["NoNewPrivileges"] == unit["RestrictNamespaces"] == "yes"
+    assert f"u {name} " in (ROOT / "contrib/berth.sysusers").read_text()
+
+
+def test_follow_sees_processes_and_the_hosts_network():
+    """By which it knows the containers that have the host's network."""
+    unit = dict(settings(FOLLOW_UNIT))
+    assert not {"ProtectProc", "PrivateNetwork", "ProcSubset"} & unit.keys()
+    assert unit["RestrictAddressFamilies"] == "AF_UNIX"
 
 
 def test_relay_can_be_reloaded():
@@ -85,13 +96,15 @@ def test_restart_leaves_consumers_what_they_have():
 
 
 @pytest.mark.parametrize("name,text", [
-    ("berthd.service", UNIT), ("berth-relay.service", RELAY_UNIT)])
+    ("berthd.service", UNIT), ("berth-relay.service", RELAY_UNIT),
+    ("berth-follow.service", FOLLOW_UNIT)])
 def test_systemd_accepts_it(tmp_path, name, text):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze on this machine")
     unit = tmp_path / name
     unit.write_text(text.replace("@SBINDIR@/berthd", "/bin/true")
                     .replace("@LIBEXECDIR@/berth-relay", "/bin/true")
+                    .replace("@LIBEXECDIR@/berth-follow", "/bin/true")
                     .replace("@DOCDIR@", "/usr/share/doc/berth"))
     result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
                             text=True, capture_output=True)
