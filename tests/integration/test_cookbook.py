@@ -9,11 +9,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+from harness import podman
+from harness.berthd import BUILD
 from harness.traffic import EchoBackend
 from harness.wait import GUARD, wait_equal, wait_for
 
@@ -128,6 +131,53 @@ def test_metadata_by_label(world):
     wait_open(blue)
     wait_for(lambda: not [a for a in blue.addresses() if "169.254" in str(a)],
              "the address to go")
+
+
+HTTP = (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n"
+        b"Content-Type: text/plain\r\n\r\nmetadata\n")
+# A static busybox's wget asks for names, which needs more files than it has.
+GET = ("sh", "-c", r"printf 'GET / HTTP/1.0\r\n\r\n' | "
+       "/bin/busybox nc -w 2 169.254.169.254 80")
+
+
+@pytest.fixture
+def pod(world):
+    """podman; its paths must be short, sockets stand in them."""
+    del world  # it ends first, whatever the test left
+    if reason := podman.problem():
+        pytest.skip(reason)
+    base = tempfile.mkdtemp(prefix="berth-pod-")
+    made = podman.Podman(base)
+    yield made
+    made.close()
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.mark.parametrize("network", ("none", "bridge"))
+def test_metadata_in_podman(world, pod, network):
+    """By the label that berth-hook tells, in the first instruction."""
+    service, path = world.unix_listen("metadata.sock")
+    berthd = world.berthd(example("72-metadata-by-label.yaml").replace(
+        "/run/metadata.sock", str(path)))
+    pod.hook(BUILD / "berth-hook", "--runtime-dir", berthd.runtime)
+
+    def serve():
+        conn, _ = service.accept()
+        with conn:
+            asked = b""
+            while not asked.endswith(b"\r\n\r\n") or b"GET" not in asked:
+                asked += conn.recv(4096)
+            conn.sendall(HTTP)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    labelled = {"io.berth.labels.metadata": "on"}
+    process = pod.run(*GET, network=network, annotations=labelled)
+    assert process.stdout.endswith("\n\nmetadata\n")
+    assert process.stderr == ""
+    server.join()
+    other = pod.run(*GET, network=network, check=False)
+    assert other.returncode != 0 and other.stdout == ""
 
 
 CLIENT = """
