@@ -30,14 +30,19 @@ static bool read_text(const char *path, char *buffer, size_t size)
 	return true;
 }
 
+/* The text is three numbers: the first ones inside and outside, and how many.
+ */
 static bool all_are_mapped(void)
 {
-	unsigned long inside, outside, count;
-	char text[256];
+	char text[256], *rest = text;
+	unsigned long inside, outside;
 
-	return read_text(MAP_PATH, text, sizeof(text)) &&
-	       sscanf(text, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
-	       inside == 0 && outside == 0 && count == MAP_ALL;
+	if (!read_text(MAP_PATH, text, sizeof(text)))
+		return false;
+	inside = strtoul(rest, &rest, 10);
+	outside = strtoul(rest, &rest, 10);
+	return inside == 0 && outside == 0 &&
+	       strtoul(rest, NULL, 10) == MAP_ALL;
 }
 
 bool owner_is_known(uid_t uid)
