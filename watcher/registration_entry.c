@@ -132,7 +132,7 @@ struct entry *entry_free(struct entry *entry)
 	set_held(entry, -1);
 	leave_group(entry);
 	(void)processes_forget(entry->watch); /* is always NULL */
-	if (entry->shared)
+	if (entry->container && entry->shared)
 		shares_give(entry->owner->shares, entry->container->uid,
 			    container_bytes(entry->container));
 	free(entry->key);
