@@ -257,6 +257,7 @@ static void row_update(struct binder *binder, struct binder_row *row,
 	binder_row_set_container(row, spec->container);
 	row->freebind = spec->freebind;
 	row->observed = spec->observed;
+	row->not_before_us = spec->not_before_us;
 	if (listener->state == LISTENER_REFUSED)
 		listener->reason = spec->refusal;
 	if (!differs || listener->state != LISTENER_OPEN)
@@ -272,6 +273,8 @@ static void row_hasten(struct binder *binder, struct binder_row *row)
 {
 	uint64_t until_us = row->netns->quiet_until_us;
 
+	if (until_us < row->not_before_us)
+		until_us = row->not_before_us;
 	if (!row->starved && row->listener.next_attempt_us > until_us)
 		binder_row_retry_at(&binder->table, row, until_us);
 }

@@ -5,6 +5,8 @@
  * the time of its next attempt; or, if max_listeners are open, in the list of
  * the starved, which costs nothing until a slot is free. The one timer is set
  * for the heap's first row, or for now when there are starved rows and slots.
+ * A row that is to be opened later is in the heap with that time, and no event
+ * makes it be tried before.
  *
  * The delay of a row doubles with each of its failures, up to retry_max_us. If
  * descriptors are used up (EMFILE, ENFILE), the row is not to blame: its delay
@@ -201,6 +203,32 @@ static size_t rows_await(struct binder_opener *opener, struct binder_row **rows,
 	return left;
 }
 
+/* Takes the rows whose time has not come out of @rows: they are tried then.
+ * Return: how many are left. */
+static size_t rows_postpone(struct binder_opener *opener,
+			    struct binder_row **rows, size_t n)
+{
+	static const struct binder_failure early = {
+		.step = BINDER_STEP_EARLY,
+	};
+	uint64_t now_us = loop_now_us(opener->loop);
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct binder_row *row = rows[i];
+
+		if (row->not_before_us <= now_us) {
+			rows[left++] = row;
+			continue;
+		}
+		binder_row_await(opener->table, row, /* awaited= */ false);
+		binder_row_starve(opener->table, row, /* starved= */ false);
+		binder_row_retry_at(opener->table, row, row->not_before_us);
+		row_explain(opener, row, &early);
+	}
+	return left;
+}
+
 /* From now on the row has the id of its socket, if the kernel gives it one.
  * Return: 0 or -ENOMEM. */
 static int row_identify(struct binder_opener *opener, struct binder_row *row,
@@ -362,6 +390,7 @@ int binder_open_rows(struct binder_opener *opener, struct binder_netns *netns,
 	int r = 0;
 
 	n = rows_await(opener, rows, n);
+	n = rows_postpone(opener, rows, n);
 	if (n == 0)
 		return 0;
 	if (opener->table->open < opener->config.max_listeners)

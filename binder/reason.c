@@ -102,6 +102,9 @@ static const char *reason_static(const struct binder_failure *failure,
 	case BINDER_STEP_LIMIT:
 	case BINDER_STEP_AWAIT:
 		return NULL;
+	case BINDER_STEP_EARLY:
+		return "its rule opens it later (\"after\"), and leaves the "
+		       "port to others until then";
 	}
 	return NULL;
 }
@@ -120,6 +123,7 @@ static const char *reason_step(enum binder_step step)
 	case BINDER_STEP_OPTION:
 	case BINDER_STEP_LIMIT:
 	case BINDER_STEP_AWAIT:
+	case BINDER_STEP_EARLY:
 		break;
 	}
 	return "cannot open";

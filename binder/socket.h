@@ -18,6 +18,7 @@ enum binder_step {
 	BINDER_STEP_LISTEN,
 	BINDER_STEP_LIMIT, /* max_listeners; @error is EMFILE */
 	BINDER_STEP_AWAIT, /* not tried: it may be handed back */
+	BINDER_STEP_EARLY, /* not tried: its time has not come */
 };
 
 /**

@@ -216,6 +216,7 @@ int binder_row_new(struct binder_table *table, struct binder_netns *netns,
 	row->netns = netns;
 	row->freebind = spec->freebind;
 	row->observed = spec->observed;
+	row->not_before_us = spec->not_before_us;
 	listener = &row->listener;
 	listener->id = table->last_id + 1;
 	listener->netns_id = netns->id;

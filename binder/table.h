@@ -23,6 +23,7 @@ struct sctp_settings;
  * @prev, @next: in @netns->rows
  * @starved_prev, @starved_next: in the table's @starved, while @starved
  * @retry:	in the table's @retries, by listener.next_attempt_us
+ * @not_before_us: monotonic; no attempt is made before it
  * @pass:	the last binder_apply() that wanted it
  * @reason_text: owned; @listener.reason points here or to static text
  * @addrs:	of a multihomed endpoint; owned
@@ -42,6 +43,7 @@ struct binder_row {
 	UT_hash_handle hh_key;
 	UT_hash_handle hh_id;
 	struct heap_node retry;
+	uint64_t not_before_us;
 	uint64_t pass;
 	char *reason_text;
 	struct ip_addr *addrs;

@@ -21,6 +21,8 @@
  * @addrs:	the addresses of a @multihomed endpoint; owned
  * @freebind:	the address is literal and need not exist (IP_FREEBIND)
  * @observed:	the kernel told of the address, perhaps before it can be bound
+ * @not_before_us: monotonic; it is opened then, and not closed for it when it
+ *is open; 0: at once
  * @refusal:	static text when nothing serves this yet: it is listed, and
  *		not opened. NULL: it is to be opened.
  */
@@ -33,6 +35,7 @@ struct listener_spec {
 	size_t n_addrs;
 	bool freebind;
 	bool observed;
+	uint64_t not_before_us;
 	const char *refusal;
 };
 

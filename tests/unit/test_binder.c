@@ -192,6 +192,67 @@ static void test_taken_port(void **state)
 	assert_int_equal(l->error, 0);
 }
 
+static struct listener_spec spec_later(struct fixture *f, uint16_t port,
+				       uint64_t delay_us)
+{
+	struct listener_spec spec = spec_make(PROTOCOL_TCP, "any", port);
+
+	spec.not_before_us = loop_now_us(f->loop) + delay_us;
+	return spec;
+}
+
+/* It is opened when its time has come, without any event, and not before,
+ * whatever events there are; the other listener does not wait for it. */
+static void test_later(void **state)
+{
+	struct fixture *f = *state;
+	struct listener_spec specs[] = { spec_later(f, 80, USEC_PER_SEC),
+					 spec_make(PROTOCOL_TCP, "any", 90) };
+	struct listener *l;
+
+	apply(f, 1, specs, 2);
+	assert_told(f, "+90");
+	l = first(f, 1);
+	assert_int_equal(l->state, LISTENER_WAITING);
+	assert_int_equal(l->error, 0);
+	assert_int_equal(l->attempts, 0);
+	assert_non_null(strstr(l->reason, "\"after\""));
+	assert_int_equal(l->next_attempt_us,
+			 loop_now_us(f->loop) + USEC_PER_SEC);
+	fixture_tick(f, USEC_PER_SEC / 2);
+	specs[0] = spec_later(f, 80, USEC_PER_SEC / 2);
+	specs[1] = spec_make(PROTOCOL_TCP, "any", 90);
+	apply(f, 1, specs, 2);
+	fixture_tick(f, USEC_PER_SEC / 4);
+	assert_told(f, "");
+	f->opens = 0;
+	fixture_tick(f, USEC_PER_SEC / 2);
+	assert_told(f, "+80");
+	assert_int_equal(f->opens, 1); /* it was tried once */
+	/* A listener that is open stays so. */
+	apply_one(f, 1, spec_later(f, 80, USEC_PER_SEC));
+	assert_told(f, "-90");
+	assert_int_equal(first(f, 1)->state, LISTENER_OPEN);
+}
+
+/* The rule has changed: the time is another one, or has come. */
+static void test_another_time(void **state)
+{
+	struct fixture *f = *state;
+
+	apply_one(f, 1, spec_later(f, 80, USEC_PER_SEC));
+	apply_one(f, 1, spec_later(f, 80, 3 * USEC_PER_SEC));
+	fixture_tick(f, 2 * USEC_PER_SEC);
+	assert_told(f, "");
+	apply_one(f, 1, spec_later(f, 80, USEC_PER_SEC / 2));
+	fixture_tick(f, USEC_PER_SEC);
+	assert_told(f, "+80");
+	apply(f, 1, NULL, 0);
+	apply_one(f, 1, spec_later(f, 80, USEC_PER_SEC));
+	apply_one(f, 1, spec_make(PROTOCOL_TCP, "any", 80));
+	assert_told(f, "-80 +80");
+}
+
 static bool taken_by_a_program(struct fixture *f)
 {
 	return strstr(first(f, 1)->reason, "taken by a program") != NULL;
@@ -401,6 +462,8 @@ int main(void)
 		TEST(test_other_options_reopen),
 		TEST(test_another_consumer),
 		TEST(test_taken_port),
+		TEST(test_later),
+		TEST(test_another_time),
 		TEST(test_held_port),
 		TEST(test_blocked_by_own_listener),
 		TEST(test_events_cannot_make_it_spin),
