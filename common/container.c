@@ -64,6 +64,7 @@ struct container *container_copy(const struct container *container)
 		.source = put_text(&texts, container->source),
 		.pid = container->pid,
 		.uid = container->uid,
+		.since_us = container->since_us,
 		.labels = labels,
 		.n_labels = container->n_labels,
 	};
@@ -86,6 +87,16 @@ static int labels_compare(const struct container *a, const struct container *b)
 			return r;
 	}
 	return (a->n_labels > b->n_labels) - (a->n_labels < b->n_labels);
+}
+
+int container_compare_names(const struct container *a,
+			    const struct container *b)
+{
+	int r = strcmp(a->name, b->name);
+
+	if (r == 0)
+		r = strcmp(a->pod_namespace, b->pod_namespace);
+	return r ? r : strcmp(a->id, b->id);
 }
 
 int container_compare(const struct container *a, const struct container *b)

@@ -37,6 +37,8 @@ struct container_label {
  * @source:	where it was told: the path of a file
  * @uid:	who told it; 0: root, whose word all rules go by
  * @pid:	of a process of the container; 0 when it was not told
+ * @since_us:	when its source told of it first, by the monotonic clock; not
+ *		looked at by container_compare()
  * @labels:	sorted by key; each key once
  */
 struct container {
@@ -47,6 +49,7 @@ struct container {
 	const char *source;
 	pid_t pid;
 	uid_t uid;
+	uint64_t since_us;
 	const struct container_label *labels;
 	size_t n_labels;
 };
@@ -64,6 +67,15 @@ struct container *container_copy(const struct container *container);
 
 /** container_bytes() - Return: how much memory container_copy() takes. */
 size_t container_bytes(const struct container *container);
+
+/**
+ * container_compare_names() - by what a container is called: its name, its pod
+ * namespace, its id; the order of container_compare() begins so
+ *
+ * Return: less than, equal to or greater than 0, as strcmp(3).
+ */
+int container_compare_names(const struct container *a,
+			    const struct container *b);
 
 /**
  * container_compare() - an order of containers: those that root told come

@@ -60,9 +60,12 @@ struct netns_address {
  * @id:		SO_NETNS_COOKIE (5.14); on older kernels a number with the
  *		highest bit set. Never used again for another namespace.
  * @host:	the namespace that berthd itself lives in
+ * @since_us:	by the monotonic clock: when the kernel made its file in nsfs,
+ *		which a name keeps; without one when it was first seen. 0, the
+ *		boot, for the host's own.
  * @names:	those that root gave, in the order in which they were found,
  *		then the others; none for a host namespace that nobody named,
- *and for one that is going
+ *		and for one that is going
  * @names_version: another number whenever @names are others; never 0 with one
  * @addresses_known: the two arrays below hold what the kernel says; until
  *		watcher_observe_addresses() was called they are empty
@@ -72,6 +75,7 @@ struct netns_address {
  */
 struct netns {
 	uint64_t id;
+	uint64_t since_us;
 	bool host;
 	bool addresses_known;
 	struct netns_name *names;

@@ -72,4 +72,21 @@ static inline uint64_t monotonic_us(void)
 	       (uint64_t)ts.tv_nsec / 1000 + 1;
 }
 
+/* When a moment of the wall clock was, by the monotonic clock; never 0. One
+ * before the boot, or after now, is taken for the boot: the wall clock was set
+ * since then, and nobody knows how old the thing is. */
+static inline uint64_t monotonic_of_us(int64_t sec, uint32_t nsec)
+{
+	const int64_t per_sec = (int64_t)USEC_PER_SEC;
+	int64_t since_boot = (int64_t)monotonic_us(), age;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail: Linux */
+	if (sec > now.tv_sec || now.tv_sec - sec > since_boot / per_sec)
+		return 1;
+	age = (now.tv_sec - sec) * per_sec +
+	      (now.tv_nsec - (int64_t)nsec) / 1000;
+	return age < 0 || age >= since_boot ? 1 : (uint64_t)(since_boot - age);
+}
+
 #endif

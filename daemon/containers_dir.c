@@ -75,6 +75,7 @@ struct file {
  * @late:	the timer of writers that take too long, and of retries
  * @retry:	the directory could not be listed, or a file not be noted, for a
  *		passing cause
+ * @started:	what was there when berthd started was read
  */
 struct containers_dir {
 	char *path;
@@ -88,6 +89,7 @@ struct containers_dir {
 	struct loop_timer *late;
 	struct log_teller *teller;
 	bool retry;
+	bool started;
 };
 
 static bool name_ok(const char *name)
@@ -307,6 +309,17 @@ static void set_errors(struct containers_dir *dir, struct file *file,
 	}
 }
 
+/* berthd was told of these containers before it started, as long ago as the
+ * file is old, at least. */
+static void set_ages(const char *path, struct told_list *told)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < told->n && (i > 0 || stat(path, &st) == 0); i++)
+		told->list[i].container.since_us = monotonic_of_us(
+			st.st_mtim.tv_sec, (uint32_t)st.st_mtim.tv_nsec);
+}
+
 static int tell(struct containers_dir *dir, struct file *file, const char *path,
 		const struct told_list *told, struct rules_errors *errors)
 {
@@ -367,8 +380,11 @@ static int load(struct containers_dir *dir, struct file *file, const char *path,
 	r = containers_parse(path, text, len, errors, &told);
 	if (r == -EINVAL)
 		return 0;
-	if (r == 0)
+	if (r == 0) {
+		if (!dir->started)
+			set_ages(path, &told);
 		r = tell(dir, file, path, &told, errors);
+	}
 	told_list_done(&told);
 	return r;
 }
@@ -475,6 +491,7 @@ static int start(struct containers_dir *dir, struct mounts *mounts)
 	if (r < 0)
 		return r;
 	(void)read_due(dir, UINT64_MAX); /* leaves none */
+	dir->started = true;
 	return 0;
 }
 

@@ -29,6 +29,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "watcher/container_fact.h"
 #include "watcher/netns_path.h"
 #include "watcher/resolve.h"
 
@@ -52,36 +53,6 @@ static const char reason_process[] = "there is no such process";
 static const char reason_ended[] = "its process has ended";
 static const char reason_too_many[] =
 	"its namespace has the most containers that are kept for one";
-
-/**
- * struct container_fact - see the theory above
- * @path:	that leads to the namespace; for a process that in /proc, and
- *		NETNS_REGISTERED_DIR for an id
- * @netns_id:	it was told by id; else 0
- * @by_process:	it was told by pid, or by a path in /proc
- * @task:	with @by_process: the process as it was found first
- * @ended:	that process is gone, or it was told by id: the fact never waits
- * @watched:	its path is in a watched directory
- * @place:	NULL: it is not known where the path leads
- * @tracked:	the namespace that has it, or NULL
- * @reason, @error: without @tracked: why; static text, positive errno
- */
-struct container_fact {
-	struct container *container;
-	char *path;
-	uint64_t netns_id;
-	bool by_process;
-	bool ended;
-	bool watched;
-	bool waiting;
-	struct task task;
-	struct place *place;
-	struct tracked *tracked;
-	const char *reason;
-	int error;
-	struct container_fact *prev, *next; /* in the place */
-	struct container_fact *wait_prev, *wait_next;
-};
 
 /** struct place - see the theory above */
 struct place {
@@ -526,6 +497,7 @@ static struct container_fact *fact_new(const struct container_told *told,
 	if (!fact)
 		return NULL;
 	container.source = source;
+	container.since_us = container.since_us ?: monotonic_us();
 	fact->container = container_copy(&container);
 	fact->netns_id = told->netns_id;
 	fact->ended = told->netns_id != 0;
@@ -562,6 +534,27 @@ facts_new(const char *source, const struct container_told *told, size_t n)
 	if (facts && n > 1)
 		qsort(facts, n, sizeof(struct container_fact *), fact_compare);
 	return facts;
+}
+
+/* A container that is told of again, with other labels perhaps, keeps its age.
+ * Both lists are sorted; not all are looked at that only differ in the path. */
+static void keep_ages(struct container_fact *const *facts, size_t n,
+		      struct container_fact *const *before, size_t n_before)
+{
+	for (size_t i = 0, k = 0, j; i < n; i++) {
+		struct container *new = facts[i]->container;
+
+		while (k < n_before &&
+		       container_compare_names(before[k]->container, new) < 0)
+			k++;
+		for (j = k; j < n_before && j - k < CONTAINERS_PER_NETNS_MAX;
+		     j++) {
+			if (container_compare_names(before[j]->container,
+						    new) == 0 &&
+			    strcmp(before[j]->path, facts[i]->path) == 0)
+				new->since_us = before[j]->container->since_us;
+		}
+	}
 }
 
 /* A fact that was told before stays, with all that is known of it: the new one
@@ -643,6 +636,7 @@ static void source_set(struct containers *containers, struct source *source,
 	struct container_fact **before = source->facts;
 	size_t n_before = source->n;
 
+	keep_ages(facts, n, before, n_before);
 	keep_same(facts, n, before, n_before);
 	source->facts = facts;
 	source->n = n;
@@ -760,10 +754,8 @@ static void retry(struct containers *containers)
 
 bool containers_step(struct containers *containers)
 {
-	if (containers->retry_left)
-		retry(containers);
-	if (containers->due)
-		rebuild_due(containers);
+	retry(containers);
+	rebuild_due(containers);
 	return containers->retry_left > 0;
 }
 

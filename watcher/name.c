@@ -235,6 +235,8 @@ struct tracked *name_tracked_add(struct names *names, uint64_t id,
 		return NULL;
 	tracked->dev = resolution->dev;
 	tracked->inode = resolution->inode;
+	if (resolution->since_us)
+		tracked->netns.since_us = resolution->since_us;
 	return tracked;
 }
 

@@ -109,6 +109,7 @@ int names_new(struct registry *registry, const struct resolution *host,
 		return -ENOMEM;
 	}
 	registry->host->netns.host = true;
+	registry->host->netns.since_us = 0;
 	*ret_names = names;
 	return 0;
 }

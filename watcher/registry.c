@@ -12,6 +12,7 @@ struct tracked *registry_add(struct registry *registry, uint64_t id)
 	if (!tracked)
 		return NULL;
 	tracked->netns.id = id;
+	tracked->netns.since_us = monotonic_us();
 	tracked->nsid = NSID_NONE;
 	HASH_ADD(by_id, registry->by_id, netns.id, sizeof(id), tracked);
 	if (!tracked->by_id.tbl) {

@@ -98,6 +98,8 @@ static int open_netns(int dir_fd, const char *path, const struct statx *stx,
 		.cookie = cookie,
 		.dev = nsfs_dev,
 		.inode = stx->stx_ino,
+		.since_us = monotonic_of_us(stx->stx_ctime.tv_sec,
+					    stx->stx_ctime.tv_nsec),
 		.mount_id = mount_id_of(stx),
 		.pid_fd = -1,
 	};

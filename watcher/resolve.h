@@ -13,6 +13,8 @@
  * struct resolution - a network namespace that was found
  * @cookie:	SO_NETNS_COOKIE, or 0: this kernel has none
  * @dev, @inode: of its nsfs file
+ * @since_us:	when the kernel made that file, by the monotonic clock; 0: not
+ *		known
  * @mount_id:	of the mount over the name, never used again for another
  *		(Linux 6.8); 0: unknown, or the name is a link
  * @is_link:	it was found through a symbolic link
@@ -26,6 +28,7 @@ struct resolution {
 	uint64_t cookie;
 	dev_t dev;
 	ino_t inode;
+	uint64_t since_us;
 	uint64_t mount_id;
 	bool is_link;
 	uint64_t link;

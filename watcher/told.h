@@ -20,7 +20,8 @@
  * @netns_id:	that of the namespace; 0: the path, or the process, says which
  * @netns_path:	an absolute path that leads to the namespace; NULL: it is that
  *		of the process @container.pid
- * @container:	its source is not looked at
+ * @container:	its source is not looked at; its @since_us may be 0: it is told
+ *of now for the first time
  */
 struct container_told {
 	uint64_t netns_id;

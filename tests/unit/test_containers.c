@@ -229,6 +229,34 @@ static void test_labels_change(void **state)
 	assert_int_equal(containers_count(w->containers), 0);
 }
 
+/* A container is as old as the first word of it, whatever else is told of it
+ * later; another one, or another source, begins anew. */
+static void test_age(void **state)
+{
+	struct world *w = *state;
+	struct tracked *blue = appear(w, 1, "blue");
+	struct container_told both[] = { told_of("/w/blue", "a", "1"),
+					 told_of("/w/blue", "b", "1") };
+	uint64_t before_us = monotonic_us(), b_us;
+
+	both[0].container.since_us = 5; /* the teller knows better */
+	assert_int_equal(containers_tell(w->containers, "f", both, 2), 0);
+	assert_int_equal(blue->netns.containers[0]->since_us, 5);
+	b_us = blue->netns.containers[1]->since_us;
+	assert_true(b_us >= before_us);
+	both[0] = told_of("/w/blue", "b", "2");
+	both[1] = told_of("/w/blue", "a", "2");
+	assert_int_equal(containers_tell(w->containers, "f", both, 2), 0);
+	assert_int_equal(blue->netns.containers[0]->since_us, 5);
+	assert_int_equal(blue->netns.containers[1]->since_us, b_us);
+	assert_string_equal(container_label(blue->netns.containers[0], "k"),
+			    "2");
+	assert_int_equal(tell(w, "g", "/w/blue", "a", "3"), 0);
+	assert_true(blue->netns.containers[1]->since_us >= b_us);
+	assert_int_equal(tell(w, "f", "/w/red", "a", "3"), 0);
+	assert_true(appear(w, 2, "red")->netns.containers[0]->since_us >= b_us);
+}
+
 /* Several sources, several names: all containers of the namespace, sorted. */
 static void test_several(void **state)
 {
@@ -388,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_before_its_namespace),
 		TEST(test_labels_change),
+		TEST(test_age),
 		TEST(test_several),
 		TEST(test_waits_by_id),
 		TEST(test_path_appears),
