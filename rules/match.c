@@ -82,20 +82,45 @@ bool match_pod_namespace(const struct match *match,
 			       container->pod_namespace));
 }
 
+/* Does the container satisfy all conditions on containers? */
+static bool container_matches(const struct match *match,
+			      const struct container *container)
+{
+	return match_sees_container(match, container) &&
+	       selector_matches(&match->labels, container) &&
+	       match_container_name(match, container) &&
+	       match_pod_namespace(match, container);
+}
+
 const struct container *match_container(const struct match *match,
 					const struct netns *netns)
 {
 	for (size_t i = 0; match->on_containers && i < netns->n_containers;
 	     i++) {
-		const struct container *container = netns->containers[i];
-
-		if (match_sees_container(match, container) &&
-		    selector_matches(&match->labels, container) &&
-		    match_container_name(match, container) &&
-		    match_pod_namespace(match, container))
-			return container;
+		if (container_matches(match, netns->containers[i]))
+			return netns->containers[i];
 	}
 	return NULL;
+}
+
+uint64_t match_not_before(const struct match *match, const struct netns *netns)
+{
+	uint64_t since_us = UINT64_MAX;
+
+	if (match->after_ms == 0)
+		return 0;
+	for (size_t i = 0; match->on_containers && i < netns->n_containers;
+	     i++) {
+		const struct container *container = netns->containers[i];
+
+		if (container->since_us < since_us &&
+		    container_matches(match, container))
+			since_us = container->since_us;
+	}
+	/* A container may be told of before its namespace is there. */
+	if (since_us == UINT64_MAX || since_us < netns->since_us)
+		since_us = netns->since_us;
+	return since_us + match->after_ms * USEC_PER_MSEC;
 }
 
 const struct container *match_skip(const struct netns *netns)

@@ -65,6 +65,15 @@ bool match_pod_namespace(const struct match *match,
 const struct container *match_container(const struct match *match,
 					const struct netns *netns);
 
+/**
+ * match_not_before() - when are the listeners of a rule that matches opened?
+ *
+ * With conditions on containers, the first container that satisfies them must
+ * have the age that the rule says, else the namespace.
+ * Return: monotonic, in microseconds; 0: at once.
+ */
+uint64_t match_not_before(const struct match *match, const struct netns *netns);
+
 /** With this label a container keeps its namespace from all rules, whoever told
  * of the container. */
 #define MATCH_SKIP_LABEL "berth.io/skip"

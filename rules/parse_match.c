@@ -19,7 +19,10 @@ enum match_key {
 	MATCH_POD_NAMESPACE,
 	MATCH_LABELS,
 	MATCH_UNLESS_LABELS,
+	MATCH_AFTER,
 };
+
+#define AFTER_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
 static const char *const match_keys[] = {
 	[MATCH_NAMESPACE] = "namespace",
@@ -33,6 +36,7 @@ static const char *const match_keys[] = {
 	[MATCH_POD_NAMESPACE] = "pod_namespace",
 	[MATCH_LABELS] = "labels",
 	[MATCH_UNLESS_LABELS] = "unless_labels",
+	[MATCH_AFTER] = "after",
 };
 
 static void parse_patterns(struct parse *parse, const struct yaml_node *node,
@@ -362,6 +366,7 @@ void parse_match(struct parse *parse, const struct yaml_node *node,
 		 struct match *match)
 {
 	struct field fields[ARRAY_SIZE(match_keys)];
+	uint64_t after_ms;
 
 	if (!parse_mapping(parse, node, "match", match_keys,
 			   ARRAY_SIZE(match_keys), fields))
@@ -377,6 +382,10 @@ void parse_match(struct parse *parse, const struct yaml_node *node,
 				 &match->host);
 	parse_address_conditions(parse, fields, match);
 	parse_container_conditions(parse, fields, match);
+	if (fields[MATCH_AFTER].key &&
+	    parse_duration(parse, fields[MATCH_AFTER].value, "after", 1,
+			   AFTER_MAX_MS, &after_ms))
+		match->after_ms = (uint32_t)after_ms;
 	if (match->host && fields[MATCH_DIRECTORY].key &&
 	    !fields[MATCH_NAMESPACE].key)
 		(void)parse_error(

@@ -68,6 +68,7 @@ struct alike {
  * @netns_name:	the name through which the rule at hand matches
  * @container:	the container through which it does; NULL: it has no conditions
  *		on containers
+ * @not_before_us: when its listeners are opened
  * @skipped:	a container asks for no listeners
  * @expanded:	the last service made for the listen entry at hand, reusable
  *		when its templates do not differ between listeners
@@ -89,6 +90,7 @@ struct planner {
 	size_t rule_number;
 	const char *netns_name;
 	const struct container *container;
+	uint64_t not_before_us;
 	bool skipped;
 	struct service *expanded;
 	const char *expanded_refusal;
@@ -374,6 +376,7 @@ static int add_spec(struct planner *planner, const struct listen *listen,
 		.observed = listen->address == LISTEN_EACH,
 		.container = planner->container ? planner->container->name
 						: NULL,
+		.not_before_us = planner->not_before_us,
 		.refusal = planner->expanded_refusal,
 	};
 	if (candidate)
@@ -527,6 +530,7 @@ static int rule_holds(struct planner *planner, bool *ret_holds)
 	    (planner->skipped && !match->ignores_skip) ||
 	    match_unless(match, planner->netns))
 		return 0;
+	planner->not_before_us = match_not_before(match, planner->netns);
 	forget_matched(planner);
 	if (needed && !planner->netns->addresses_known)
 		planner->plan.needs_addresses = true;

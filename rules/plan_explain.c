@@ -424,6 +424,19 @@ static void print_omitted(FILE *f, const struct netns *netns)
 			      n == 1 ? "was" : "were");
 }
 
+/* The listeners say how long it is until then. */
+static void print_after(FILE *f, const struct match *match)
+{
+	if (match->after_ms == 0)
+		return;
+	duration_print(f,
+		       match->on_containers
+			       ? "; opens when berthd has known the container"
+			       : "; opens when the namespace is",
+		       match->after_ms);
+	(void)fputs(match->on_containers ? "" : " old", f);
+}
+
 static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 {
 	const struct match *match = &rule->match;
@@ -444,6 +457,7 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 	if (!match->on_addresses) {
 		explain_match(f, match, netns, name);
 		print_container(f, match, netns);
+		print_after(f, match);
 		if (rule_uses_addresses(rule))
 			print_omitted(f, netns);
 		return 1;
@@ -461,6 +475,7 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 	}
 	explain_match(f, match, netns, name);
 	print_container(f, match, netns);
+	print_after(f, match);
 	(void)fprintf(f, "; %zu address%s match%s: ", n, n == 1 ? "" : "es",
 		      n == 1 ? "es" : "");
 	print_candidates(f, list, n);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/ip.h"
 #include "common/listener_spec.h"
@@ -33,6 +34,7 @@ struct address_pattern {
  * @on_addresses: one of the four conditions on addresses was given
  * @on_containers: one of the three conditions on containers was given, which
  *		are the members behind it
+ * @after_ms:	listeners are opened when what matches is that old; 0: at once
  * @unless_labels: no container of the namespace may satisfy it; empty: none was
  *		given
  * @ignores_skip: the rule names MATCH_SKIP_LABEL in @labels, so it decides for
@@ -61,6 +63,7 @@ struct match {
 	struct selector labels;
 	struct selector unless_labels;
 	bool ignores_skip;
+	uint32_t after_ms;
 };
 
 /** struct port_range - both ends belong to it */
@@ -129,6 +132,9 @@ bool rule_uses_addresses(const struct rule *rule);
 
 /** rule_make_texts() - fills the texts. Return: 0 or -ENOMEM. */
 int rule_make_texts(struct rule *rule, const struct service *service);
+
+/** duration_print() - "after 2s", "after 250ms": @name and @ms */
+void duration_print(FILE *f, const char *name, uint32_t ms);
 
 /** scopes_text() - "global, host" of RULE_SCOPE_* bits; static text */
 const char *scopes_text(unsigned int scopes);

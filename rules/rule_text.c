@@ -85,6 +85,14 @@ static void containers_print(FILE *f, const struct match *match, bool *begun)
 	}
 }
 
+void duration_print(FILE *f, const char *name, uint32_t ms)
+{
+	if (ms % 1000)
+		(void)fprintf(f, "%s %" PRIu32 "ms", name, ms);
+	else
+		(void)fprintf(f, "%s %" PRIu32 "s", name, ms / 1000);
+}
+
 static void match_print(FILE *f, const struct match *match)
 {
 	bool begun = false;
@@ -125,6 +133,10 @@ static void match_print(FILE *f, const struct match *match)
 	if (match->on_addresses && match->scopes != RULE_SCOPES_DEFAULT) {
 		separate(f, &begun);
 		(void)fprintf(f, "scope %s", scopes_text(match->scopes));
+	}
+	if (match->after_ms) {
+		separate(f, &begun);
+		duration_print(f, "after", match->after_ms);
 	}
 	if (match->unprivileged) {
 		separate(f, &begun);
@@ -219,16 +231,16 @@ static void listens_print(FILE *f, const struct rule *rule)
 	}
 }
 
-static void duration_print(FILE *f, const char *name, uint32_t ms)
+/* Of an option that is not set, nothing. */
+static void timeout_print(FILE *f, const char *name, uint32_t ms)
 {
 	if (ms == 0)
 		return;
+	(void)fputs("; ", f);
 	if (ms == SERVICE_TIMEOUT_OFF)
-		(void)fprintf(f, "; %s off", name);
-	else if (ms % 1000)
-		(void)fprintf(f, "; %s %" PRIu32 "ms", name, ms);
+		(void)fprintf(f, "%s off", name);
 	else
-		(void)fprintf(f, "; %s %" PRIu32 "s", name, ms / 1000);
+		duration_print(f, name, ms);
 }
 
 static void serve_print(FILE *f, const struct service *service)
@@ -261,9 +273,9 @@ static void serve_print(FILE *f, const struct service *service)
 	for (size_t i = 0; i < service->n_from; i++)
 		(void)fprintf(f, "%s %s", i ? "," : "; from",
 			      backend_source_fmt(&service->from[i], source));
-	duration_print(f, "connect_timeout", service->connect_timeout_ms);
-	duration_print(f, "idle_timeout", service->idle_timeout_ms);
-	duration_print(f, "drain_timeout", service->drain_timeout_ms);
+	timeout_print(f, "connect_timeout", service->connect_timeout_ms);
+	timeout_print(f, "idle_timeout", service->idle_timeout_ms);
+	timeout_print(f, "drain_timeout", service->drain_timeout_ms);
 	if (service->max_connections)
 		(void)fprintf(f, "; max_connections %" PRIu32,
 			      service->max_connections);

@@ -147,6 +147,12 @@ static const struct {
 	{ "/n/blue", "labels: berth.io/skip!=true", 3, 1,
 	  "container db-0 matches" },
 	{ "host", "host: true", 3, 1, "host: true" },
+	{ "/n/blue", "namespace: b*, after: 1500ms", 0, 1,
+	  "namespace blue matches \"b*\"; opens when the namespace is 1500ms "
+	  "old" },
+	{ "/n/blue", "labels: app=web, after: 2m", 2, 1,
+	  "container web-1 matches; opens when berthd has known the container "
+	  "120s" },
 };
 
 static void test_exclusions(void **state)
@@ -191,6 +197,48 @@ static void test_no_skip(void **state)
 	f.netns.n_containers = 1;
 	check_plan(&f, 10, "tcp *:80 r\n", "other labels");
 	fixture_done(&f);
+}
+
+/* The oldest container that satisfies the conditions counts, or the namespace;
+ * the listeners of other rules are not held up. */
+static void test_after(void **state)
+{
+	static const struct {
+		const char *match;
+		uint64_t web_us, db_us, not_before_us;
+	} ages[] = {
+		{ "after: 2s", 5000, 7000, 2001000 },
+		{ "labels: app=web, after: 2s", 5000, 7000, 2005000 },
+		{ "container: '*', after: 2s", 5000, 7000, 2005000 },
+		{ "container: '*', after: 1ms", 9000, 7000, 8000 },
+		/* The container was told of before its namespace came. */
+		{ "labels: app=web, after: 250ms", 500, 7000, 251000 },
+		{ "labels: app=web", 5000, 7000, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ages); i++) {
+		struct container young = web, old = db;
+		const struct container *list[] = { &old, &young };
+		char yaml[TEXT_SIZE];
+		struct fixture f;
+		struct plan plan;
+
+		(void)snprintf(yaml, sizeof(yaml), RULES RULE("r", "%s", ANY80),
+			       ages[i].match);
+		fixture_init(&f, yaml, "/n/blue");
+		young.since_us = ages[i].web_us;
+		old.since_us = ages[i].db_us;
+		f.netns.since_us = 1000;
+		f.netns.containers = list;
+		f.netns.n_containers = 2;
+		assert_int_equal(plan_make(f.ruleset, &f.netns, 10, &plan), 0);
+		assert_int_equal(plan.n_specs, 1);
+		assert_int_equal(plan.specs[0].not_before_us,
+				 ages[i].not_before_us);
+		plan_done(&plan);
+		fixture_done(&f);
+	}
 }
 
 static void test_host(void **state)
@@ -263,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_come_last),
 		cmocka_unit_test(test_exclusions),
 		cmocka_unit_test(test_no_skip),
+		cmocka_unit_test(test_after),
 		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_templates),
 	};
