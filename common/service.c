@@ -43,8 +43,26 @@ struct service *service_unref(struct service *service)
 	free(service->netns);
 	free(service->from);
 	free(service->text);
+	service_tlvs_free(service->tlvs, service->n_tlvs);
 	free(service);
 	return NULL;
+}
+
+struct service_tlv *service_tlvs_free(struct service_tlv *tlvs, size_t n)
+{
+	for (size_t i = 0; tlvs && i < n; i++)
+		free(tlvs[i].value);
+	free(tlvs);
+	return NULL;
+}
+
+size_t service_tlvs_bytes(const struct service_tlv *tlvs, size_t n)
+{
+	size_t bytes = n * SERVICE_TLV_HEAD_BYTES;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += strlen(tlvs[i].value);
+	return bytes;
 }
 
 /* strdup(3) that keeps NULL; *failed is set when memory is out. */
@@ -69,6 +87,20 @@ static struct backend_source *copy_sources(const struct backend_source *from,
 	return copy;
 }
 
+static struct service_tlv *copy_tlvs(const struct service_tlv *tlvs, size_t n,
+				     bool *failed)
+{
+	struct service_tlv *copy = n ? calloc(n, sizeof(*copy)) : NULL;
+
+	if (n && !copy)
+		*failed = true;
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i].type = tlvs[i].type;
+		copy[i].value = copy_text(tlvs[i].value, failed);
+	}
+	return copy;
+}
+
 struct service *service_copy(const struct service *service)
 {
 	struct service *copy = malloc(sizeof(*copy));
@@ -83,6 +115,7 @@ struct service *service_copy(const struct service *service)
 	copy->consumer = copy_text(service->consumer, &failed);
 	copy->netns = copy_text(service->netns, &failed);
 	copy->text = copy_text(service->text, &failed);
+	copy->tlvs = copy_tlvs(service->tlvs, service->n_tlvs, &failed);
 	copy->n_to = 0;
 	copy->n_from = service->n_from;
 	copy->from = copy_sources(service->from, service->n_from, &failed);
@@ -127,6 +160,19 @@ bool service_sources_equal(const struct backend_source *a, size_t n_a,
 	return true;
 }
 
+bool service_tlvs_equal(const struct service_tlv *a, size_t n_a,
+			const struct service_tlv *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++) {
+		if (a[i].type != b[i].type ||
+		    strcmp(a[i].value, b[i].value) != 0)
+			return false;
+	}
+	return true;
+}
+
 bool service_equal(const struct service *a, const struct service *b)
 {
 	if (a == b)
@@ -134,6 +180,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	if (a->action != b->action || a->proxy != b->proxy ||
 	    a->transparent != b->transparent ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
+	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)

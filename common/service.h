@@ -85,6 +85,23 @@ enum service_action {
 	SERVICE_HANDOFF, /* another program serves it */
 };
 
+/* Custom types of the PROXY protocol, version 2: the specification leaves these
+ * to whoever configures both ends. */
+#define SERVICE_TLV_FIRST 0xe0u
+#define SERVICE_TLV_LAST 0xefu
+#define SERVICE_TLVS_MAX (SERVICE_TLV_LAST - SERVICE_TLV_FIRST + 1)
+#define SERVICE_TLV_HEAD_BYTES 3u /* its type and length */
+
+/** How long they may be together, with their heads: a header with them still
+ * fits into one packet. */
+#define SERVICE_TLVS_BYTES_MAX 1024u
+
+/** struct service_tlv - one of them, with a text */
+struct service_tlv {
+	uint8_t type;
+	char *value;
+};
+
 enum service_proxy {
 	SERVICE_PROXY_NONE,
 	SERVICE_PROXY_V1,
@@ -105,6 +122,8 @@ enum service_proxy {
  * @from:	connect from these addresses: to a backend by TCP or UDP from
  *		the one of its family, by SCTP from all of its family; none, or
  *		at least one of the family of each backend without templates
+ * @tlvs:	of the header that @proxy asks for: each type once, templates
+ *		already expanded, UTF-8
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF
  * @drain_timeout_ms: how long connections may take to finish when the listener
@@ -126,6 +145,8 @@ struct service {
 	struct backend_source *from;
 	size_t n_from;
 	enum service_proxy proxy;
+	struct service_tlv *tlvs;
+	size_t n_tlvs;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
 	uint32_t drain_timeout_ms;
@@ -149,6 +170,17 @@ struct service *service_copy(const struct service *service);
 /** service_sources_equal() - the same addresses in the same order? */
 bool service_sources_equal(const struct backend_source *a, size_t n_a,
 			   const struct backend_source *b, size_t n_b);
+
+/** service_tlvs_equal() - the same types and values in the same order? */
+bool service_tlvs_equal(const struct service_tlv *a, size_t n_a,
+			const struct service_tlv *b, size_t n_b);
+
+/** service_tlvs_bytes() - how long they are in a header */
+size_t service_tlvs_bytes(const struct service_tlv *tlvs, size_t n);
+
+/** service_tlvs_free() - frees the array with its texts. NULL is fine. Returns
+ * NULL. */
+struct service_tlv *service_tlvs_free(struct service_tlv *tlvs, size_t n);
 
 /** service_equal() - would a listener with one be served exactly as with the
  * other, as long as it is open? */

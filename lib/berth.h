@@ -66,6 +66,12 @@ enum berth_message_type {
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
 
+/** struct berth_tlv - a custom TLV of a PROXY protocol header, version 2 */
+struct berth_tlv {
+	uint8_t type;
+	const char *value;
+};
+
 /**
  * struct berth_listener - what a `listener` message says
  *
@@ -84,6 +90,7 @@ enum berth_message_type {
  * @text:	of "respond"
  * @proxy_protocol: what each connection to a backend, with UDP each datagram,
  *		begins with: "" (nothing), "v1", "v2", "v2+crc32c"
+ * @proxy_tlvs:	with "v2" and "v2+crc32c": what stands in it, too
  * @backend_netns: name of the namespace to connect in, "" for your own. A
  *		socket in another one is got with berth_ask_socket().
  * @transparent: connect from the client's address: with a socket from
@@ -115,6 +122,8 @@ struct berth_listener {
 	bool transparent;
 	const char **from;
 	size_t n_from;
+	struct berth_tlv *proxy_tlvs;
+	size_t n_proxy_tlvs;
 };
 
 /* Failures of backends are counted for so many different errnos, and the rest

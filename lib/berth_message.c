@@ -119,6 +119,33 @@ static int parse_netns(const json_t *root, struct berth_listener *listener)
 	return get_texts(netns, "names", &listener->names, &listener->n_names);
 }
 
+static int parse_tlvs(const json_t *root, struct berth_listener *listener)
+{
+	const json_t *array = json_object_get(root, "proxy_tlvs");
+	size_t n = json_array_size(array);
+	json_int_t type;
+
+	if (!array)
+		return 0;
+	if (!json_is_array(array))
+		return -EBADMSG;
+	listener->proxy_tlvs = calloc(n ? n : 1, sizeof(struct berth_tlv));
+	if (!listener->proxy_tlvs)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *object = json_array_get(array, i);
+		struct berth_tlv *tlv = &listener->proxy_tlvs[i];
+
+		if (!json_is_object(object) ||
+		    !get_number(object, "type", UINT8_MAX, &type) ||
+		    !get_text(object, "value", &tlv->value))
+			return -EBADMSG;
+		tlv->type = (uint8_t)type;
+	}
+	listener->n_proxy_tlvs = n;
+	return 0;
+}
+
 static int parse_listener(const json_t *root, struct berth_listener *listener)
 {
 	json_int_t port;
@@ -144,6 +171,8 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	if (r < 0)
 		return r;
 	r = get_texts(root, "from", &listener->from, &listener->n_from);
+	if (r == 0)
+		r = parse_tlvs(root, listener);
 	if (r < 0)
 		return r;
 	return get_texts(root, "to", &listener->to, &listener->n_to);
@@ -322,6 +351,7 @@ struct berth_message *berth_message_free(struct berth_message *public)
 	free(public->listener.names);
 	free(public->listener.to);
 	free(public->listener.from);
+	free(public->listener.proxy_tlvs);
 	json_decref(message->root);
 	free(message);
 	return NULL;

@@ -419,6 +419,18 @@ static int add_from(json_t *message, const struct service *service)
 	return json_object_set_new(message, "from", from) < 0 ? -ENOMEM : 0;
 }
 
+static int add_tlvs(json_t *message, const struct service *service)
+{
+	json_t *tlvs = json_array();
+
+	for (size_t i = 0; i < service->n_tlvs; i++)
+		json_add(&tlvs, json_pack("{s:i, s:o}", "type",
+					  (int)service->tlvs[i].type, "value",
+					  json_text(service->tlvs[i].value)));
+	return json_object_set_new(message, "proxy_tlvs", tlvs) < 0 ? -ENOMEM
+								    : 0;
+}
+
 static int add_forward(json_t *message, const struct service *service)
 {
 	json_t *to = json_array();
@@ -429,6 +441,8 @@ static int add_forward(json_t *message, const struct service *service)
 	    json_object_set_new(
 		    message, "proxy_protocol",
 		    json_string(service_proxy_name(service->proxy))) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->n_tlvs && add_tlvs(message, service) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->netns &&
 	    json_object_set_new(message, "backend_namespace",

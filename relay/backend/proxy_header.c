@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/service.h"
+
 /* "PROXY TCP6 " and what two buffers of INET6_ADDRSTRLEN and two ports may
  * hold; 108 are in use at most. */
 #define V1_TEXT_MAX 128
@@ -205,6 +207,7 @@ static size_t v2_len(const struct proxy_info *info, const struct ends *ends)
 		len += 2 * sizeof(ends->src_port);
 	if (info->netns)
 		len += TLV_HEAD_LEN + strlen(info->netns);
+	len += service_tlvs_bytes(info->tlvs, info->n_tlvs);
 	if (info->crc32c)
 		len += TLV_HEAD_LEN + sizeof(uint32_t);
 	return len;
@@ -227,6 +230,9 @@ size_t proxy_header_v2(const struct proxy_info *info, uint8_t *buffer,
 	at = put_ends(at + 2, &ends);
 	if (info->netns)
 		at = put_tlv(at, TLV_NETNS, info->netns, strlen(info->netns));
+	for (size_t i = 0; i < info->n_tlvs; i++)
+		at = put_tlv(at, info->tlvs[i].type, info->tlvs[i].value,
+			     strlen(info->tlvs[i].value));
 	if (info->crc32c) {
 		/* Counted as zero in its own sum. */
 		at = put_tlv(at, TLV_CRC32C, &crc, sizeof(crc));

@@ -9,12 +9,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct service_tlv;
 struct sockaddr;
 
-/* The specification keeps every header within what any TCP segment carries. */
-#define PROXY_HEADER_MAX 536
+/* A v2 header with IPv6 addresses, the longest name, the most TLVs and a
+ * checksum has 1341 bytes; without TLVs 317. The specification recommends that
+ * a header should go into one segment: this fits into a packet of Ethernet. */
+#define PROXY_HEADER_MAX 1344
 
 /**
  * struct proxy_info - what a header says of one connection or datagram
@@ -22,6 +26,7 @@ struct sockaddr;
  * @src:	the client's address
  * @dst:	the address that the client spoke to
  * @netns:	the name of the client's network namespace; NULL: none
+ * @tlvs:	v2: custom ones; at most SERVICE_TLVS_BYTES_MAX
  * @crc32c:	v2: with a checksum of the header
  *
  * IPv4 addresses that are mapped into IPv6, as dual-stack sockets have them,
@@ -32,6 +37,8 @@ struct proxy_info {
 	const struct sockaddr *src;
 	const struct sockaddr *dst;
 	const char *netns;
+	const struct service_tlv *tlvs;
+	size_t n_tlvs;
 	bool crc32c;
 };
 
@@ -39,14 +46,15 @@ struct proxy_info {
  * proxy_header_v1() - "PROXY TCP4 …", or "PROXY UNKNOWN"
  * @size:	of @buffer; PROXY_HEADER_MAX is always enough
  *
- * Without @netns and @crc32c: version 1 has no place for them.
+ * Without @netns, @tlvs and @crc32c: version 1 has no place for them.
  * Return: bytes written; 0: it does not fit, and @buffer is untouched.
  */
 size_t proxy_header_v1(const struct proxy_info *info, uint8_t *buffer,
 		       size_t size);
 
 /**
- * proxy_header_v2() - the binary header with PP2_TYPE_NETNS, PP2_TYPE_CRC32C
+ * proxy_header_v2() - the binary header with PP2_TYPE_NETNS, custom TLVs,
+ * PP2_TYPE_CRC32C, in this order
  * @size:	of @buffer; PROXY_HEADER_MAX is enough for each name that a file
  *		can have
  *

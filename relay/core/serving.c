@@ -141,6 +141,39 @@ static int add_backends(struct serving *serving,
 	return 0;
 }
 
+static int set_tlvs(struct serving *serving,
+		    const struct berth_listener *listener,
+		    const char **ret_problem)
+{
+	if (listener->n_proxy_tlvs == 0)
+		return 0;
+	*ret_problem = "proxy_tlvs of types from 0xE0 to 0xEF with a version "
+		       "of proxy_protocol that has a place for them, and at "
+		       "most 1024 bytes";
+	if (serving->proxy <= SERVICE_PROXY_V1 ||
+	    listener->n_proxy_tlvs > SERVICE_TLVS_MAX)
+		return -EINVAL;
+	serving->tlvs = calloc(listener->n_proxy_tlvs, sizeof(*serving->tlvs));
+	if (!serving->tlvs)
+		return -ENOMEM;
+	for (size_t i = 0; i < listener->n_proxy_tlvs; i++) {
+		const struct berth_tlv *tlv = &listener->proxy_tlvs[i];
+
+		if (tlv->type < SERVICE_TLV_FIRST ||
+		    tlv->type > SERVICE_TLV_LAST)
+			return -EINVAL;
+		serving->tlvs[i].type = tlv->type;
+		serving->tlvs[i].value = strdup(tlv->value);
+		if (!serving->tlvs[i].value)
+			return -ENOMEM;
+		serving->n_tlvs++;
+	}
+	return service_tlvs_bytes(serving->tlvs, serving->n_tlvs) >
+			       SERVICE_TLVS_BYTES_MAX
+		       ? -EINVAL
+		       : 0;
+}
+
 static int set_proxy(struct serving *serving,
 		     const struct berth_listener *listener,
 		     enum protocol protocol, const char **ret_problem)
@@ -192,6 +225,8 @@ static int set_forward(struct serving *serving,
 {
 	int r = set_proxy(serving, listener, protocol, ret_problem);
 
+	if (r == 0)
+		r = set_tlvs(serving, listener, ret_problem);
 	if (r < 0)
 		return r;
 	serving->transparent = listener->transparent;
@@ -295,6 +330,7 @@ struct serving *serving_unref(struct serving *serving)
 	free(serving->backends);
 	free(serving->from);
 	free(serving->netns_name);
+	service_tlvs_free(serving->tlvs, serving->n_tlvs);
 	free(serving->backend_netns);
 	free(serving->text);
 	free(serving);
@@ -314,6 +350,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
 	    a->transparent != b->transparent ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
+	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !text_equal(a->netns_name, b->netns_name) ||
 	    !text_equal(a->backend_netns, b->backend_netns) ||
 	    !text_equal(a->text, b->text))

@@ -68,6 +68,7 @@ struct serving_backend {
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
  *		or the backend is not told
+ * @tlvs:	for @proxy, too; at most SERVICE_TLVS_BYTES_MAX
  * @backend_netns: the namespace to connect in; "" for the relay's own
  * @transparent: sockets to backends have the client's address
  * @from:	NULL, or what sockets to backends are bound to; see
@@ -83,6 +84,8 @@ struct serving {
 	uint32_t max_connections;
 	enum service_proxy proxy;
 	char *netns_name;
+	struct service_tlv *tlvs;
+	size_t n_tlvs;
 	char *backend_netns;
 	bool transparent;
 	struct backend_source *from;

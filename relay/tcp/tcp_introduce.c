@@ -24,6 +24,8 @@ static ssize_t proxy_header(const struct conn *conn,
 		.src = (struct sockaddr *)&src,
 		.dst = (struct sockaddr *)&dst,
 		.netns = serving->netns_name,
+		.tlvs = serving->tlvs,
+		.n_tlvs = serving->n_tlvs,
 		.crc32c = serving->proxy == SERVICE_PROXY_V2_CRC32C,
 	};
 

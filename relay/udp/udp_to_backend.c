@@ -69,6 +69,8 @@ static struct iovec front_header(const struct udp_front *front,
 		.src = &client.any,
 		.dst = &local.any,
 		.netns = serving->netns_name,
+		.tlvs = serving->tlvs,
+		.n_tlvs = serving->n_tlvs,
 		.crc32c = serving->proxy == SERVICE_PROXY_V2_CRC32C,
 	};
 	size_t len;

@@ -129,6 +129,8 @@ static void test_listener_members(void **state)
 		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
 		"\"idle_timeout_ms\":4294967295,\"max_connections\":3,"
 		"\"proxy_protocol\":\"v2\",\"backend_namespace\":\"b\","
+		"\"proxy_tlvs\":[{\"type\":224,\"value\":\"x\"},"
+		"{\"type\":239,\"value\":\"\",\"more\":1}],"
 		"\"transparent\":true,\"from\":[\"10.0.0.1\",\"::1\"]}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
@@ -151,6 +153,11 @@ static void test_listener_members(void **state)
 	assert_true(listener->idle_timeout_ms == UINT32_MAX);
 	assert_int_equal(listener->max_connections, 3);
 	assert_string_equal(listener->proxy_protocol, "v2");
+	assert_int_equal(listener->n_proxy_tlvs, 2);
+	assert_int_equal(listener->proxy_tlvs[0].type, 224);
+	assert_string_equal(listener->proxy_tlvs[0].value, "x");
+	assert_int_equal(listener->proxy_tlvs[1].type, 239);
+	assert_string_equal(listener->proxy_tlvs[1].value, "");
 	assert_string_equal(listener->backend_netns, "b");
 	assert_true(listener->transparent);
 	assert_int_equal(listener->n_from, 2);

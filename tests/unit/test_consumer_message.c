@@ -362,8 +362,8 @@ static void test_forward(void **state)
 				     .endpoint = { .port = 80 },
 				     .service = service };
 	_cleanup_free_ char *without = NULL, *with = NULL;
-	const char *proxy, *to, *netns, *from6, *from4;
-	int transparent = 0;
+	const char *proxy, *to, *netns, *from6, *from4, *value;
+	int transparent = 0, type = 0;
 	json_t *json;
 
 	(void)state;
@@ -376,6 +376,7 @@ static void test_forward(void **state)
 	assert_null(strstr(without, "transparent"));
 	assert_null(strstr(without, "backend_namespace"));
 	assert_null(strstr(without, "from"));
+	assert_null(strstr(without, "proxy_tlvs"));
 	service->from = calloc(2, sizeof(*service->from));
 	service->n_from = 2;
 	assert_int_equal(backend_source_parse("[fd00::1]:80", &service->from[0],
@@ -386,15 +387,23 @@ static void test_forward(void **state)
 	service->transparent = true;
 	service->netns = strdup("blue");
 	service->proxy = SERVICE_PROXY_V2_CRC32C;
+	service->tlvs = calloc(1, sizeof(*service->tlvs));
+	service->tlvs[service->n_tlvs++] =
+		(struct service_tlv){ 0xe3, strdup("web-1") };
 	with = consumer_listener_text(&listener, NULL);
 	assert_non_null(with);
 	json = json_loads(with, 0, NULL);
-	assert_int_equal(json_unpack(json, "{s:s, s:[s], s:b, s:s, s:[s, s!]}",
+	assert_int_equal(json_unpack(json,
+				     "{s:s, s:[s], s:b, s:s, s:[s, s!], "
+				     "s:[{s:i, s:s!}!]}",
 				     "proxy_protocol", &proxy, "to", &to,
 				     "transparent", &transparent,
 				     "backend_namespace", &netns, "from",
-				     &from6, &from4),
+				     &from6, &from4, "proxy_tlvs", "type",
+				     &type, "value", &value),
 			 0);
+	assert_int_equal(type, 0xe3);
+	assert_string_equal(value, "web-1");
 	assert_string_equal(from6, "[fd00::1]:80");
 	assert_string_equal(from4, "10.0.0.1");
 	assert_true(transparent);

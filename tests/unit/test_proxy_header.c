@@ -12,6 +12,7 @@
 
 #include "common/ip.h"
 #include "common/util.h"
+#include "common/service.h"
 #include "relay/backend/proxy_header.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
@@ -238,8 +239,9 @@ static void test_too_small(void **state)
 static void test_longest(void **state)
 {
 	struct sockaddr_storage src, dst;
-	char netns[256];
-	const struct proxy_info info = {
+	char netns[256], value[SERVICE_TLVS_BYTES_MAX];
+	const struct service_tlv tlvs[] = { { 0xe0, value }, { 0xef, value } };
+	struct proxy_info info = {
 		.transport = SOCK_STREAM,
 		.src = address(&src, "fd00::1", 1),
 		.dst = address(&dst, "fd00::2", 2),
@@ -253,6 +255,51 @@ static void test_longest(void **state)
 	netns[sizeof(netns) - 1] = '\0';
 	assert_int_equal(proxy_header_v2(&info, buffer, sizeof(buffer)),
 			 16 + 36 + 3 + 255 + 3 + 4);
+	memset(value, 'v', sizeof(value));
+	value[(SERVICE_TLVS_BYTES_MAX - 6) / 2] = '\0';
+	info.tlvs = tlvs;
+	info.n_tlvs = ARRAY_SIZE(tlvs);
+	assert_int_equal(proxy_header_v2(&info, buffer, sizeof(buffer)),
+			 16 + 36 + 3 + 255 + 3 + 4 + SERVICE_TLVS_BYTES_MAX);
+}
+
+/* Behind the name, before the checksum, in their order; a value may be empty.
+ * v1 has no place for them. */
+static void test_tlvs(void **state)
+{
+	static const char expected[] = SIGNATURE "\x21\x11\x00\x25"
+						 "\x0a\x00\x00\x01"
+						 "\x0a\x00\x00\x02"
+						 "\x12\x34\x00\x50"
+						 "\x30\x00\x04"
+						 "blue"
+						 "\xe1\x00\x05web-1"
+						 "\xe0\x00\x00"
+						 "\x03\x00\x04";
+	const struct service_tlv tlvs[] = { { 0xe1, (char *)"web-1" },
+					    { 0xe0, (char *)"" } };
+	struct sockaddr_storage src, dst;
+	struct proxy_info info = {
+		.transport = SOCK_STREAM,
+		.src = address(&src, "10.0.0.1", 0x1234),
+		.dst = address(&dst, "10.0.0.2", 80),
+		.netns = "blue",
+		.tlvs = tlvs,
+		.n_tlvs = ARRAY_SIZE(tlvs),
+		.crc32c = true,
+	};
+	uint8_t buffer[PROXY_HEADER_MAX];
+	size_t len = proxy_header_v2(&info, buffer, sizeof(buffer));
+	uint8_t v1[PROXY_HEADER_MAX];
+	size_t v1_len = proxy_header_v1(&info, v1, sizeof(v1));
+
+	(void)state;
+	assert_int_equal(len, sizeof(expected) - 1 + 4);
+	assert_memory_equal(buffer, expected, sizeof(expected) - 1);
+	info.n_tlvs = 0;
+	assert_int_equal(proxy_header_v1(&info, buffer, sizeof(buffer)),
+			 v1_len);
+	assert_memory_equal(buffer, v1, v1_len);
 }
 
 int main(void)
@@ -264,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_crc32c),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_tlvs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -128,6 +129,60 @@ static void test_one_text_two_protocols(void **state)
 		servings[i] = serving_unref(servings[i]);
 }
 
+/* Those that are other ones make another serving: connections get the new. What
+ * the relay cannot send it refuses to serve. */
+static void test_tlvs(void **state)
+{
+	const char *to = "10.0.0.1:1", *problem = NULL;
+	char longest[SERVICE_TLVS_BYTES_MAX] = "";
+	struct berth_tlv tlvs[] = { { 0xe0, "a" }, { 0xef, "b" } };
+	struct berth_listener listener = {
+		.protocol = "tcp",
+		.action = "forward",
+		.text = "",
+		.proxy_protocol = "v2",
+		.backend_netns = "",
+		.to = &to,
+		.n_to = 1,
+		.proxy_tlvs = tlvs,
+		.n_proxy_tlvs = 2,
+	};
+	struct serving *first, *second;
+
+	(void)state;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &first, &problem),
+			 0);
+	assert_int_equal(
+		serving_new(&listener, PROTOCOL_UDP, &second, &problem), 0);
+	assert_int_equal(first->n_tlvs, 2);
+	assert_string_equal(first->tlvs[1].value, "b");
+	assert_true(service_tlvs_equal(first->tlvs, 2, second->tlvs, 2));
+	second = serving_unref(second);
+	tlvs[1].value = "c";
+	assert_int_equal(
+		serving_new(&listener, PROTOCOL_TCP, &second, &problem), 0);
+	assert_false(serving_equal(first, second));
+	first = serving_unref(first);
+	second = serving_unref(second);
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[SERVICE_TLVS_BYTES_MAX - 7] = '\0';
+	tlvs[1].value = longest; /* with two heads and one byte */
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &first, &problem),
+			 0);
+	first = serving_unref(first);
+	tlvs[0].value = "aa";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &first, &problem),
+			 -EINVAL);
+	tlvs[1] = (struct berth_tlv){ 0x30, "other netns" };
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &first, &problem),
+			 -EINVAL);
+	tlvs[1] = (struct berth_tlv){ 0xe1, "x" };
+	listener.proxy_protocol = "v1";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &first, &problem),
+			 -EINVAL);
+	assert_non_null(strstr(problem, "proxy_tlvs"));
+}
+
 static void test_sources(void **state)
 {
 	const char *to = "10.0.0.1:1", *from[] = { "10.0.0.2", "fd00::2" };
@@ -171,6 +226,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backends_of_protocols),
 		cmocka_unit_test(test_idle_times),
+		cmocka_unit_test(test_tlvs),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_one_text_two_protocols),
 	};
