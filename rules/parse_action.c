@@ -161,21 +161,6 @@ static void parse_netns(struct parse *parse, const struct yaml_node *node,
 		(void)parse_oom(parse);
 }
 
-static void parse_proxy(struct parse *parse, const struct yaml_node *node,
-			struct service *service)
-{
-	static const char expected[] = "v1, v2 or v2+crc32c";
-	const char *text;
-
-	/* parse_text() takes no empty text, which would be the name of
-	 * SERVICE_PROXY_NONE. */
-	if (parse_text(parse, node, "proxy_protocol", expected, &text) &&
-	    service_proxy_parse(text, &service->proxy) < 0)
-		(void)parse_error(parse, node,
-				  "proxy_protocol is %s, expected %s",
-				  QUOTE(text), expected);
-}
-
 /* `transparent` needs a backend with an address: a connection to a path has no
  * address to connect from. */
 static void parse_transparent(struct parse *parse, const struct field *fields,
@@ -249,7 +234,6 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 			   ARRAY_SIZE(forward_keys), fields))
 		return;
 	ret_nodes->to = fields[FORWARD_TO].value;
-	ret_nodes->proxy = fields[FORWARD_PROXY_PROTOCOL].value;
 	ret_nodes->from = fields[FORWARD_FROM].value;
 	if (fields[FORWARD_TO].key)
 		parse_to(parse, fields[FORWARD_TO].value, service);
@@ -259,7 +243,7 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 		parse_netns(parse, fields[FORWARD_NAMESPACE].value, service);
 	if (fields[FORWARD_PROXY_PROTOCOL].key)
 		parse_proxy(parse, fields[FORWARD_PROXY_PROTOCOL].value,
-			    service);
+			    service, ret_nodes);
 	if (fields[FORWARD_TRANSPARENT].key)
 		parse_transparent(parse, fields, service);
 	if (fields[FORWARD_FROM].key)

@@ -25,32 +25,32 @@ static void check_scheme(struct parse *parse, const struct yaml_node *node,
 	}
 }
 
-/* Can the templates be filled in? ${address} and ${interface} need a listener
- * with exactly one of them. */
+/* Can the templates of @what, "to" or "a value in tlvs", be filled in?
+ * ${address} and ${interface} need a listener with exactly one of them. */
 static void check_template(struct parse *parse, const struct yaml_node *node,
-			   struct listen *listen)
+			   const char *what, struct listen *listen)
 {
 	char problem[TEMPLATE_PROBLEM_MAX];
 	int uses = template_check(node->text, problem);
 
 	if ((uses & TEMPLATE_INTERFACE) && listen->address != LISTEN_EACH)
 		(void)parse_error(parse, node,
-				  "to is %s: ${interface} needs \"address: "
+				  "%s is %s: ${interface} needs \"address: "
 				  "each\" in the listen entry of line %u",
-				  QUOTE(node->text), listen->line);
+				  what, QUOTE(node->text), listen->line);
 	if ((uses & TEMPLATE_ADDRESS) && listen->address != LISTEN_EACH &&
 	    listen->address != LISTEN_LITERAL)
 		(void)parse_error(parse, node,
-				  "to is %s: ${address} needs \"address: "
+				  "%s is %s: ${address} needs \"address: "
 				  "each\" or addresses in the listen entry of "
 				  "line %u",
-				  QUOTE(node->text), listen->line);
+				  what, QUOTE(node->text), listen->line);
 	listen->uses |= (unsigned int)uses;
 }
 
 /* Has the rule's expression the group? */
 static void check_group(struct parse *parse, const struct yaml_node *node,
-			const struct template_ref *ref,
+			const char *what, const struct template_ref *ref,
 			const struct match *match)
 {
 	bool container = ref->use == TEMPLATE_CONTAINER_GROUP;
@@ -61,16 +61,16 @@ static void check_group(struct parse *parse, const struct yaml_node *node,
 					    match->n_namespaces, ref->key))
 		return;
 	(void)parse_error(parse, node,
-			  "to is %s: no regular expression in \"%s\" has a "
+			  "%s is %s: no regular expression in \"%s\" has a "
 			  "group with the name %s",
-			  QUOTE(node->text),
+			  what, QUOTE(node->text),
 			  container ? "container" : "namespace",
 			  QUOTE(ref->key));
 }
 
 /* Can the templates be filled in with what the rule's conditions find? */
 static void check_match_template(struct parse *parse,
-				 const struct yaml_node *node,
+				 const struct yaml_node *node, const char *what,
 				 const struct match *match)
 {
 	const char *rest = node->text;
@@ -81,15 +81,15 @@ static void check_match_template(struct parse *parse,
 		if ((ref.use & TEMPLATE_OF_CONTAINER) &&
 		    !match->on_containers && !said)
 			said = !parse_error(parse, node,
-					    "to is %s: the rule matches "
+					    "%s is %s: the rule matches "
 					    "without any container; expected "
 					    "\"container\", "
 					    "\"pod_namespace\" or \"labels\" "
 					    "in \"match\"",
-					    QUOTE(node->text));
+					    what, QUOTE(node->text));
 		else if (ref.use &
 			 (TEMPLATE_NAMESPACE_GROUP | TEMPLATE_CONTAINER_GROUP))
-			check_group(parse, node, &ref, match);
+			check_group(parse, node, what, &ref, match);
 	}
 }
 
@@ -99,7 +99,7 @@ static void check_matches(struct parse *parse, const struct yaml_node *node,
 	bool list = node->kind == NODE_LIST;
 
 	for (size_t i = 0; i < (list ? node->n : 1); i++)
-		check_match_template(parse, list ? &node->items[i] : node,
+		check_match_template(parse, list ? &node->items[i] : node, "to",
 				     match);
 }
 
@@ -112,7 +112,30 @@ static void check_to(struct parse *parse, const struct yaml_node *node,
 
 	for (size_t i = 0; i < n; i++) {
 		check_scheme(parse, &items[i], listen);
-		check_template(parse, &items[i], listen);
+		check_template(parse, &items[i], "to", listen);
+	}
+}
+
+#define TLV_VALUE "a value in tlvs"
+
+/* The values are every second item; what is no text was reported before. */
+static void check_tlvs_match(struct parse *parse, const struct yaml_node *node,
+			     const struct match *match)
+{
+	for (size_t i = 1; node->kind == NODE_MAPPING && i < node->n; i += 2) {
+		if (node->items[i].kind == NODE_SCALAR)
+			check_match_template(parse, &node->items[i], TLV_VALUE,
+					     match);
+	}
+}
+
+static void check_tlvs(struct parse *parse, const struct yaml_node *node,
+		       struct listen *listen)
+{
+	for (size_t i = 1; node->kind == NODE_MAPPING && i < node->n; i += 2) {
+		if (node->items[i].kind == NODE_SCALAR)
+			check_template(parse, &node->items[i], TLV_VALUE,
+				       listen);
 	}
 }
 
@@ -140,12 +163,16 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 {
 	if (nodes->to)
 		check_matches(parse, nodes->to, &rule->match);
+	if (nodes->tlvs)
+		check_tlvs_match(parse, nodes->tlvs, &rule->match);
 	for (size_t i = 0; i < rule->n_listens && !parse_full(parse); i++) {
 		struct listen *listen = &rule->listens[i];
 		struct service *joined;
 
 		if (nodes->to)
 			check_to(parse, nodes->to, listen);
+		if (nodes->tlvs)
+			check_tlvs(parse, nodes->tlvs, listen);
 		if (nodes->proxy)
 			check_proxy(parse, nodes->proxy, service, listen);
 		if (nodes->from)

@@ -32,6 +32,7 @@ void parse_provide(struct parse *parse, const struct yaml_node *key,
 struct action_nodes {
 	const struct yaml_node *to;
 	const struct yaml_node *proxy;
+	const struct yaml_node *tlvs;
 	const struct yaml_node *from;
 };
 
@@ -43,6 +44,11 @@ struct action_nodes {
  */
 void parse_forward(struct parse *parse, const struct yaml_node *node,
 		   struct service *service, struct action_nodes *ret_nodes);
+
+/** parse_proxy() - of `forward`: what backends are told of clients; notes where
+ * its parts stand in @ret_nodes */
+void parse_proxy(struct parse *parse, const struct yaml_node *node,
+		 struct service *service, struct action_nodes *ret_nodes);
 
 /** parse_from() - of `forward`: the addresses to connect from */
 void parse_from(struct parse *parse, const struct yaml_node *node,

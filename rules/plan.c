@@ -26,6 +26,7 @@
 
 #include "common/backend.h"
 #include "common/backend_socket.h"
+#include "common/utf8.h"
 #include "common/util.h"
 #include "rules/claims.h"
 #include "rules/match.h"
@@ -39,6 +40,11 @@
 	"the container has no value for a label, or no pod namespace, " \
 	"that the backend's path needs"
 #define NO_GROUP "a named group that the backend's path needs matched nothing"
+#define TLV_NO_LABEL                                                    \
+	"the container has no value for a label, or no pod namespace, " \
+	"that one of \"tlvs\" needs"
+#define TLV_NO_GROUP "a named group that one of \"tlvs\" needs matched nothing"
+#define TLV_LONG "\"tlvs\" get too long with the names filled in"
 #define NO_SOURCE "\"from\" has no address of the backend's family"
 #define LONG_PATH "the backend's path gets too long with the names filled in"
 
@@ -327,6 +333,48 @@ static int expand_backends(struct service *service,
 	return 0;
 }
 
+/* Why a TLV cannot be filled in. */
+static const char *tlv_refusal(int error)
+{
+	switch (error) {
+	case -ENOKEY:
+		return TLV_NO_LABEL;
+	case -ENODATA:
+		return TLV_NO_GROUP;
+	default:
+		return TLV_LONG;
+	}
+}
+
+/* Puts the values into each TLV of @service, which is not shared yet. */
+static int expand_tlvs(struct service *service,
+		       const struct template_values *backend_values,
+		       const char **ret_refusal)
+{
+	struct template_values values = *backend_values;
+	char buffer[SERVICE_TLVS_BYTES_MAX];
+
+	values.plain = true;
+	for (size_t i = 0; i < service->n_tlvs && !*ret_refusal; i++) {
+		struct service_tlv *tlv = &service->tlvs[i];
+		int r = template_expand(tlv->value, &values, buffer,
+					sizeof(buffer));
+
+		if (r < 0) {
+			*ret_refusal = tlv_refusal(r);
+			return 0;
+		}
+		free(tlv->value);
+		tlv->value = utf8_escape(buffer);
+		if (!tlv->value)
+			return -ENOMEM;
+	}
+	if (service_tlvs_bytes(service->tlvs, service->n_tlvs) >
+	    SERVICE_TLVS_BYTES_MAX)
+		*ret_refusal = TLV_LONG;
+	return 0;
+}
+
 /* The service of one listener: the entry's own, or a copy with its templates
  * expanded. A reference is kept in planner->expanded. */
 static int expand_service(struct planner *planner, const struct listen *listen,
@@ -341,6 +389,7 @@ static int expand_service(struct planner *planner, const struct listen *listen,
 		.container = planner->container,
 		.match = &planner->rule->match,
 	};
+	int r;
 
 	if (planner->expanded && !(listen->uses & TEMPLATE_OF_LISTENER))
 		return 0;
@@ -353,8 +402,12 @@ static int expand_service(struct planner *planner, const struct listen *listen,
 	planner->expanded = service_copy(listen->service);
 	if (!planner->expanded)
 		return -ENOMEM;
-	return expand_backends(planner->expanded, &values,
-			       &planner->expanded_refusal);
+	r = expand_backends(planner->expanded, &values,
+			    &planner->expanded_refusal);
+	if (r < 0 || planner->expanded_refusal)
+		return r;
+	return expand_tlvs(planner->expanded, &values,
+			   &planner->expanded_refusal);
 }
 
 static int add_spec(struct planner *planner, const struct listen *listen,

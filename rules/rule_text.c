@@ -268,6 +268,9 @@ static void serve_print(FILE *f, const struct service *service)
 	if (service->proxy)
 		(void)fprintf(f, "; proxy_protocol %s",
 			      service_proxy_name(service->proxy));
+	for (size_t i = 0; i < service->n_tlvs; i++)
+		(void)fprintf(f, "%s 0x%X=%s", i ? "," : " with",
+			      service->tlvs[i].type, service->tlvs[i].value);
 	if (service->transparent)
 		(void)fputs("; transparent", f);
 	for (size_t i = 0; i < service->n_from; i++)

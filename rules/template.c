@@ -202,7 +202,7 @@ static int value_fmt(const struct template_ref *ref,
 		n = name_fmt(ref, values, buffer, size);
 		if (n < 0)
 			return n;
-		if (!name_is_safe(buffer))
+		if (!values->plain && !name_is_safe(buffer))
 			return -EPERM;
 		return (int)strlen(buffer);
 	}
@@ -212,7 +212,7 @@ static int value_fmt(const struct template_ref *ref,
 int template_expand(const char *text, const struct template_values *values,
 		    char *buffer, size_t size)
 {
-	bool ipv6 = values->addr.family == AF_INET6 &&
+	bool ipv6 = values->addr.family == AF_INET6 && !values->plain &&
 		    scheme_parse(text, NULL) != SCHEME_UNIX;
 	const char *begin = text;
 	struct template_ref ref;

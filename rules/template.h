@@ -3,6 +3,7 @@
 #ifndef RULES_TEMPLATE_H
 #define RULES_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,8 @@ struct template_ref {
  * @container:	the one that made the rule match, not trusted either; or NULL
  * @match:	of the rule, whose expressions have the groups; NULL: a harmless
  *		value stands for each group, and for all that is of a container
+ * @plain:	the text is no backend: a name may be any text, also an empty
+ *		one, and an IPv6 address has no brackets
  */
 struct template_values {
 	const char *namespace;
@@ -57,6 +60,7 @@ struct template_values {
 	uint16_t port;
 	const struct container *container;
 	const struct match *match;
+	bool plain;
 };
 
 /**
@@ -81,9 +85,10 @@ const char *template_next(const char *text, struct template_ref *ret_ref);
  * @size:	of @buffer
  *
  * Where an address and a port stand, an IPv6 address gets its brackets.
- * Return: 0; -EPERM when a name holds '/' or "..", or is empty or "."; -ENOKEY
- * when the container has no such label, or no pod namespace; -ENODATA when a
- * group matched nothing; -E2BIG when the result does not fit.
+ * Return: 0; -EPERM when a name holds '/' or "..", or is empty or "." (not with
+ * values->plain); -ENOKEY when the container has no such label, or no pod
+ * namespace; -ENODATA when a group matched nothing; -E2BIG when the result does
+ * not fit.
  */
 int template_expand(const char *text, const struct template_values *values,
 		    char *buffer, size_t size);

@@ -304,6 +304,75 @@ static void test_templates(void **state)
 	}
 }
 
+#define TLV(match, listen, value)                                      \
+	RULES "  - { name: r, match: { " match " }, listen: [ " listen \
+	      " ], forward: { to: '10.0.0.1:1', proxy_protocol: "      \
+	      "{ version: v2, tlvs: { 0xE0: \"" value "\", 0xE1: x } } } }\n"
+
+/* Values need not be safe in a path. What lacks refuses the listener. */
+static void test_tlvs(void **state)
+{
+	static const struct {
+		const char *yaml;
+		const char *value; /* NULL: refused */
+	} tlvs[] = {
+		{ TLV("labels: app=web", ANY80, "${container}"), "web-1" },
+		{ TLV("labels: app=db", ANY80, "${label.tenant}/x"), "../x/x" },
+		{ TLV("labels: app=web", ANY80,
+		      "${namespace}.${pod_namespace}:${port}"),
+		  "blue.shop:80" },
+		{ TLV("", "{protocol: tcp, port: 80, address: '::1'}",
+		      "${address}:${port}"),
+		  "::1:80" },
+		{ TLV("container: '/web-(?<n>[0-9]*)/'", ANY80,
+		      "${container.n}"),
+		  "1" },
+		{ TLV("labels: app=skip", ANY80, "${label.empty}"), "" },
+		{ TLV("labels: app=skip", ANY80, "${label.bytes}"), "\\xffx" },
+		{ TLV("labels: app=skip", ANY80, "${label.long}"), NULL },
+		{ TLV("labels: app=web", ANY80, "${label.none}"), NULL },
+		{ TLV("labels: app=db", ANY80, "${pod_namespace}"), NULL },
+	};
+	char text[SERVICE_TLVS_BYTES_MAX];
+	const struct container_label labels[] = { { "app", "skip" },
+						  { "bytes", "\xffx" },
+						  { "empty", "" },
+						  { "long", text } };
+	struct container odd = skip;
+	const struct container *list[] = { &db, &web, &odd };
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 6] = '\0'; /* with 0xE1 one byte too long */
+	odd.labels = labels;
+	odd.n_labels = ARRAY_SIZE(labels);
+	for (size_t i = 0; i < ARRAY_SIZE(tlvs); i++) {
+		const struct service *service;
+		struct fixture f;
+		struct plan plan;
+
+		fixture_init(&f, tlvs[i].yaml, "/n/blue");
+		f.netns.containers = list;
+		f.netns.n_containers = ARRAY_SIZE(list);
+		assert_int_equal(plan_make(f.ruleset, &f.netns, 10, &plan), 0);
+		assert_int_equal(plan.n_specs, 1);
+		service = plan.specs[0].service;
+		assert_int_equal(service->n_tlvs, 2);
+		assert_int_equal(service->tlvs[0].type, 0xe0);
+		if (tlvs[i].value)
+			assert_string_equal(service->tlvs[0].value,
+					    tlvs[i].value);
+		else
+			assert_non_null(
+				strstr(plan.specs[0].refusal, "\"tlvs\""));
+		assert_int_equal(plan.specs[0].refusal == NULL,
+				 tlvs[i].value != NULL);
+		assert_string_equal(service->tlvs[1].value, "x");
+		plan_done(&plan);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_after),
 		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_templates),
+		cmocka_unit_test(test_tlvs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
