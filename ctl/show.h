@@ -126,13 +126,15 @@ size_t show_problems(const json_t *files, const char *before);
  * Return: how many there are. */
 size_t show_container_problems(const json_t *files, const char *before);
 
-/** struct show_attempt - a listener's state, as its members are called */
+/** struct show_attempt - a listener's state, as its members are called
+ * @holders:	which sockets of others have the port; NULL: not known */
 struct show_attempt {
 	const char *state;
 	const char *reason;
 	const char *error;
 	int64_t next_attempt_us;
 	int64_t blocked_by;
+	const char *holders;
 	int64_t attempts;
 	bool delivered;
 	int64_t draining_us;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* show_explain.c - why a namespace has its listeners, for people */
 #include "ctl/show.h"
+#include "ctl/socket_owner.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -105,14 +106,39 @@ static void cell_endpoint(struct table *table, const json_t *object)
 	show_cell_number(table, show_number(object, "port"));
 }
 
+static char *holders_text(const json_t *holders)
+{
+	const json_t *holder;
+	struct socket_owner owner;
+	char *text = NULL;
+	size_t size, i;
+	FILE *f = json_array_size(holders) ? open_memstream(&text, &size)
+					   : NULL;
+
+	if (!f)
+		return NULL;
+	json_array_foreach (holders, i, holder) {
+		(void)fprintf(f, "%s%s of uid %" JSON_INTEGER_FORMAT,
+			      i ? ", " : "", show_text(holder, "address"),
+			      show_number(holder, "uid"));
+		if (socket_owner_find(show_number(holder, "inode"), &owner))
+			(void)fprintf(f, " (%s, pid %d)", owner.command,
+				      (int)owner.pid);
+	}
+	return fclose(f) == 0 ? text : NULL;
+}
+
 static void wanted_detail(struct table *table, const json_t *listener)
 {
+	_cleanup_free_ char *holders =
+		holders_text(json_object_get(listener, "held_by"));
 	const struct show_attempt attempt = {
 		.state = show_text(listener, "state"),
 		.reason = show_text(listener, "reason"),
 		.error = show_text(listener, "error"),
 		.next_attempt_us = show_number(listener, "next_attempt_us"),
 		.delivered = show_flag(listener, "delivered"),
+		.holders = holders,
 	};
 
 	show_detail(table, &attempt);

@@ -104,6 +104,8 @@ static void print_waiting(FILE *f, const struct show_attempt *attempt)
 	if (attempt->blocked_by)
 		(void)fprintf(f, "; held by listener %" PRId64,
 			      attempt->blocked_by);
+	if (attempt->holders)
+		(void)fprintf(f, "; held by %s", attempt->holders);
 	if (attempt->next_attempt_us > 0)
 		(void)fprintf(f, "; next attempt in %s",
 			      text_duration(attempt->next_attempt_us,

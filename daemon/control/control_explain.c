@@ -17,6 +17,7 @@
 #include "daemon/control/describe_rules.h"
 #include "daemon/control/describe_told.h"
 #include "daemon/control/find.h"
+#include "daemon/control/port_holders.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
 #include "daemon/reconcile.h"
@@ -102,6 +103,62 @@ static const struct listener *rows_find(const struct rows *rows,
 	return found ? *found : NULL;
 }
 
+/* Listeners of one namespace whose ports are asked about: the kernel walks
+ * through all sockets of the namespace for each, while berthd waits. */
+#define HELD_MAX 8
+
+/**
+ * struct explained - the namespace at hand
+ * @netns_fd:	what watcher_open_netns() said, when it was asked: @opened
+ * @held:	how many ports were asked about
+ */
+struct explained {
+	const struct control_explain *from;
+	const struct netns *netns;
+	bool opened;
+	int netns_fd;
+	size_t held;
+	uint64_t now_us;
+};
+
+static json_t *describe_holder(const struct port_holder *holder)
+{
+	char address[IP_TEXT_MAX];
+
+	return json_pack("{s:s, s:I, s:I}", "address",
+			 endpoint_addr_fmt(&holder->endpoint, address), "uid",
+			 (json_int_t)holder->uid, "inode",
+			 (json_int_t)holder->inode);
+}
+
+/* Which sockets of others keep the listener from its port: an array, null where
+ * there are none, or where this is not known. */
+static json_t *explain_holders(struct explained *explained,
+			       const struct listener *row)
+{
+	struct port_holder holders[PORT_HOLDERS_MAX];
+	json_t *array;
+	int n;
+
+	if (!row || row->state != LISTENER_WAITING ||
+	    row->error != EADDRINUSE || row->blocked_by ||
+	    explained->held++ >= HELD_MAX)
+		return json_null();
+	if (!explained->opened && !explained->netns->host)
+		explained->netns_fd = watcher_open_netns(
+			explained->from->watcher, explained->netns);
+	explained->opened = true;
+	if (explained->netns_fd < 0 && !explained->netns->host)
+		return json_null();
+	n = port_holders_find(explained->netns_fd, &row->endpoint, holders);
+	if (n <= 0)
+		return json_null();
+	array = json_array();
+	for (int i = 0; i < n; i++)
+		json_add(&array, describe_holder(&holders[i]));
+	return array;
+}
+
 static void put_absent(json_t **object)
 {
 	json_put(object, "state", json_string("absent"));
@@ -111,8 +168,9 @@ static void put_absent(json_t **object)
 	json_put(object, "delivered", json_false());
 }
 
-static json_t *explain_spec(const struct listener_spec *spec,
-			    const struct listener *row, uint64_t now_us)
+static json_t *explain_spec(struct explained *explained,
+			    const struct listener_spec *spec,
+			    const struct listener *row)
 {
 	json_t *object = describe_endpoint(&spec->endpoint);
 
@@ -120,29 +178,36 @@ static json_t *explain_spec(const struct listener_spec *spec,
 	json_put(&object, "rule", json_text(spec->service->rule));
 	json_put(&object, "id", row ? json_count(row->id) : json_null());
 	if (row)
-		describe_attempt(&object, row, now_us);
+		describe_attempt(&object, row, explained->now_us);
 	else
 		put_absent(&object);
+	json_put(&object, "held_by", explain_holders(explained, row));
 	return object;
 }
 
-static json_t *explain_specs(struct binder *binder, const struct netns *netns,
-			     const struct plan *plan, uint64_t now_us)
+static json_t *explain_specs(const struct control_explain *from,
+			     const struct netns *netns, const struct plan *plan)
 {
+	struct explained explained = { .from = from,
+				       .netns = netns,
+				       .netns_fd = -1,
+				       .now_us = monotonic_us() };
 	struct rows rows = { .list = NULL };
 	json_t *array;
 
-	if (rows_collect(binder, netns->id, &rows) < 0)
+	if (rows_collect(from->binder, netns->id, &rows) < 0)
 		return NULL;
 	array = json_array();
 	for (size_t i = 0; i < plan->n_specs; i++) {
 		const struct listener_spec *spec = &plan->specs[i];
 
 		json_add(&array,
-			 explain_spec(spec, rows_find(&rows, &spec->endpoint),
-				      now_us));
+			 explain_spec(&explained, spec,
+				      rows_find(&rows, &spec->endpoint)));
 	}
 	free(rows.list);
+	if (explained.netns_fd >= 0)
+		(void)close(explained.netns_fd); /* only entered */
 	return array;
 }
 
@@ -255,9 +320,8 @@ static json_t *explain_present(const struct control_explain *from,
 		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"state", "present", "namespace", explain_namespace(from, netns),
 		"pending", "lingering", "rules", explain_rules(from, netns),
-		"listeners",
-		explain_specs(from->binder, netns, &plan, monotonic_us()),
-		"draining", explain_draining(from, netns), "provisions",
+		"listeners", explain_specs(from, netns, &plan), "draining",
+		explain_draining(from, netns), "provisions",
 		explain_provisions(from, netns, &plan), "shadowed",
 		explain_shadows(&plan), "omitted", json_count(plan.omitted),
 		"files", root ? describe_files(from->rules) : json_array(),

@@ -3,7 +3,10 @@
 
 import json
 import os
+import socket
 import time
+
+import pytest
 
 from harness.rules import rule, rules
 from harness.wait import wait_equal, wait_for
@@ -116,3 +119,68 @@ def test_container_that_is_told_again(world):
     assert row(berthd, blue)["next_attempt_us"] <= first - 0.3e6
     tell(berthd, blue, app="db")
     wait_open(blue, 2000)
+
+
+def held_by(berthd, netns):
+    return berthd.ctl("explain", netns.name)["listeners"][0]["held_by"]
+
+
+def wait_taken(berthd, netns, protocol="tcp"):
+    wait_for(lambda: (r := berthd.listener(netns.cookie(), protocol=protocol))
+             and r["error"] == "EADDRINUSE", "an attempt")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_explain_says_who_has_the_port(world, protocol, address):
+    blue = world.netns("blue")
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with blue.listen(address, port=8080, kind=kind) as server:
+        berthd = world.berthd(rules(rule(protocol=protocol)))
+        wait_taken(berthd, blue, protocol)
+        assert held_by(berthd, blue) == [
+            {"address": address, "uid": os.getuid(),
+             "inode": os.fstat(server.fileno()).st_ino}]
+        text = berthd.ctl_text("explain", "blue")
+        assert f"held by {address} of uid {os.getuid()}" in text
+        assert f"pid {os.getpid()})" in text
+    wait_equal(lambda: held_by(berthd, blue), None, "nobody")
+
+
+def test_explain_knows_who_is_in_the_way(world):
+    """Not a server on another address."""
+    blue = world.netns("blue")
+    for address in ("127.0.0.1", "127.0.0.2"):
+        world.close_later(blue.listen(address, port=8080))
+    berthd = world.berthd(rules(rule(address="127.0.0.2")))
+    wait_for(lambda: (r := berthd.listener(blue.cookie(), "127.0.0.2"))
+             and r["error"] == "EADDRINUSE", "an attempt")
+    assert [h["address"] for h in held_by(berthd, blue)] == ["127.0.0.2"]
+
+
+def test_socket_that_does_not_listen(world):
+    """Whose program only bound it, or is connected."""
+    blue = world.netns("blue")
+    server = world.close_later(blue.listen(port=9090))
+    client = world.close_later(blue.new_socket(socket.AF_INET,
+                                               socket.SOCK_STREAM))
+    client.bind(("127.0.0.1", 8080))
+    client.connect(server.getsockname())
+    berthd = world.berthd(rules(rule(address="127.0.0.1")))
+    wait_for(lambda: (r := berthd.listener(blue.cookie(), "127.0.0.1"))
+             and r["error"] == "EADDRINUSE", "an attempt")
+    assert [h["inode"] for h in held_by(berthd, blue)] == [
+        os.fstat(client.fileno()).st_ino]
+
+
+def test_who_has_the_hosts_port(world):
+    """The namespace that berthd is in is not entered."""
+    with world.host.listen(port=0) as server:
+        port = server.getsockname()[1]
+        berthd = world.berthd(rules(rule(namespace=None, port=port,
+                                         match={"host": True})))
+        wait_for(lambda: any(r["error"] == "EADDRINUSE"
+                             for r in berthd.listeners()), "an attempt")
+        found = berthd.ctl("explain", "host")["listeners"][0]["held_by"]
+        assert [h["inode"] for h in found] == [
+            os.fstat(server.fileno()).st_ino]
