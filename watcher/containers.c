@@ -754,8 +754,10 @@ static void retry(struct containers *containers)
 
 bool containers_step(struct containers *containers)
 {
-	retry(containers);
-	rebuild_due(containers);
+	if (containers->retry_left)
+		retry(containers);
+	if (containers->due)
+		rebuild_due(containers);
 	return containers->retry_left > 0;
 }
 
