@@ -60,6 +60,7 @@ struct group {
  * struct registrations - see registrations.h
  * @dying:	their namespace turned out to be gone
  * @next_id:	begins with the time of the start, so that no id comes twice
+ * @at_hand:	whose namespace is being registered, and open; or NULL
  */
 struct registrations {
 	struct registry *registry;
@@ -74,6 +75,7 @@ struct registrations {
 	struct entry *dying;
 	size_t n_held;
 	uint64_t next_id;
+	struct located *at_hand;
 };
 
 /** entry_by_id() - Return: the registration or NULL. */

@@ -314,7 +314,9 @@ int registrations_add(struct registrations *registrations,
 	r = locate_of(registrations, told, &located, ret_reason);
 	if (r < 0)
 		return r;
+	registrations->at_hand = &located;
 	r = add_located(registrations, told, &located, &id, ret_reason);
+	registrations->at_hand = NULL;
 	located_done(&located);
 	if (r == 0)
 		*ret_id = id;
@@ -392,16 +394,20 @@ int registrations_restore(struct registrations *registrations,
 	*ret_reason = reason_memory;
 	entry = entry_new(registrations, &told, was->id);
 	r = entry ? entry_take(entry, &located, ret_reason) : -ENOMEM;
-	located_done(&located);
 	if (r < 0) {
 		(void)entry_free(entry); /* is always NULL */
+		located_done(&located);
 		return r;
 	}
 	entry->unsettled = !was->name;
 	if (registrations->next_id <= was->id)
 		registrations->next_id = was->id + 1;
-	return entry_add(entry, entry_by_key(registrations, entry->key),
-			 was->name != NULL, ret_reason);
+	registrations->at_hand = &located;
+	r = entry_add(entry, entry_by_key(registrations, entry->key),
+		      was->name != NULL, ret_reason);
+	registrations->at_hand = NULL;
+	located_done(&located);
+	return r;
 }
 
 void registrations_settled(struct registrations *registrations)
@@ -439,15 +445,35 @@ static bool is_shortage(int error)
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
+/* Return: the namespace that was opened to register it; -1: it is another, or
+ * was given before. */
+static int take_at_hand(const struct entry *entry, struct resolution *ret)
+{
+	struct located *at_hand = entry->owner->at_hand;
+
+	if (!at_hand || at_hand->found.cookie != entry->pub.netns_id)
+		return -1;
+	*ret = (struct resolution){
+		.cookie = at_hand->found.cookie,
+		.dev = at_hand->found.dev,
+		.inode = at_hand->found.inode,
+		.since_us = at_hand->found.since_us,
+		.pid_fd = -1,
+	};
+	return TAKE_FD(at_hand->fd);
+}
+
 /* Opens the namespace in the first way that there is, see the theory above. */
 static int entry_open(struct entry *entry, struct resolution *ret,
 		      const char **ret_reason)
 {
 	const struct registration *pub = &entry->pub;
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = take_at_hand(entry, ret);
 	int r;
 
 	*ret_reason = reason_gone;
+	if (fd >= 0)
+		return TAKE_FD(fd);
 	/* Its path is its life. */
 	if (entry->path && !entry->own_life)
 		return locate_again(entry->path, &pub->task, pub->netns_id, ret,
