@@ -115,7 +115,7 @@ def test_namespaces(berthd, netns):
     shown = [n for n in berthd.namespaces() if not n["host"]]
     assert len(shown) == 1
     assert shown[0]["names"] == [{"directory": str(berthd.netns_dirs[0]),
-                                  "name": "n"}]
+                                  "name": "n", "uid": 0}]
     assert shown[0]["id"] == netns.cookie()
     assert shown[0]["listeners"] == {"open": 2, "waiting": 0, "refused": 1}
     # An address with the scope that ip(8) shows.
