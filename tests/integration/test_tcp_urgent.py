@@ -21,6 +21,7 @@ from harness.wait import GUARD, wait_for
 
 BULK = 4 << 20  # the relay splices long before that
 MANY = 20
+WAITING = 128 << 10  # fits the buffers in between, whatever their size
 
 BACKENDS = pytest.mark.parametrize("backend", ["tcp", "unix"])
 
@@ -104,17 +105,20 @@ def test_end_right_behind_the_mark(world, netns, backend):
     """What splice(2) says at a mark, once the end is there, is the end."""
     client, server = start(world, netns, backend)
     data = pattern(BULK, "end")
-    got = []
+    sender = threading.Thread(target=client.sendall, args=[data], daemon=True)
+    sender.start()
+    got = [read_exactly(server, BULK - WAITING)]
+    sender.join(GUARD)
+    assert not sender.is_alive()
     reader = threading.Thread(target=lambda: got.append(read_all(server)),
                               daemon=True)
-    client.sendall(data)
     with process.stopped(netns_relay(world)):
         send_urgent(client)
         client.sendall(b"rest")
         client.shutdown(socket.SHUT_WR)
         reader.start()
     reader.join(GUARD)
-    assert got == [data + b"!rest"]
+    assert b"".join(got) == data + b"!rest"
 
 
 def netns_relay(world):
