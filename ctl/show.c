@@ -9,9 +9,8 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 
-/* How many addresses, or containers, stand in a line; --json has them all. */
-#define ADDRESSES_SHOWN 4
-#define CONTAINERS_SHOWN 4
+/* How many of a list stand in a cell; --json has them all. */
+#define LIST_SHOWN 4
 
 const char *show_text(const json_t *object, const char *key)
 {
@@ -85,20 +84,27 @@ static char *namespace_names(const json_t *namespace)
 	return NULL;
 }
 
-static char *namespace_provided(const json_t *namespace)
+/* Writes the first elements of an array into one cell; @key: the member of each
+ * that is shown, or NULL for strings. Return: the text, the caller's; NULL: out
+ * of memory. */
+static char *list_cell(const json_t *array, const char *key,
+		       const char *separator)
 {
-	const json_t *provided = json_object_get(namespace, "provided");
-	size_t n = json_array_size(provided), size;
+	size_t n = json_array_size(array), size;
 	char *text = NULL;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < n && i < ADDRESSES_SHOWN; i++)
-		(void)fprintf(f, "%s%s", i > 0 ? ", " : "",
-			      json_string_value(json_array_get(provided, i)));
-	if (n > ADDRESSES_SHOWN)
-		(void)fprintf(f, " and %zu more", n - ADDRESSES_SHOWN);
+	for (size_t i = 0; i < n && i < LIST_SHOWN; i++) {
+		const json_t *element = json_array_get(array, i);
+
+		(void)fprintf(f, "%s%s", i > 0 ? separator : "",
+			      key ? show_text(element, key)
+				  : json_string_value(element));
+	}
+	if (n > LIST_SHOWN)
+		(void)fprintf(f, " and %zu more", n - LIST_SHOWN);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -115,7 +121,7 @@ static char *namespace_addresses(const json_t *namespace)
 
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < n && i < ADDRESSES_SHOWN; i++) {
+	for (size_t i = 0; i < n && i < LIST_SHOWN; i++) {
 		const json_t *address = json_array_get(addresses, i);
 
 		(void)fprintf(f, "%s%s/%" JSON_INTEGER_FORMAT "%s",
@@ -124,32 +130,11 @@ static char *namespace_addresses(const json_t *namespace)
 			      show_flag(address, "usable") ? ""
 							   : " (unusable)");
 	}
-	if (n > ADDRESSES_SHOWN)
-		(void)fprintf(f, " and %zu more", n - ADDRESSES_SHOWN);
+	if (n > LIST_SHOWN)
+		(void)fprintf(f, " and %zu more", n - LIST_SHOWN);
 	if (omitted > 0)
 		(void)fprintf(f, ", %" JSON_INTEGER_FORMAT " above the limit",
 			      omitted);
-	if (fclose(f) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
-/* Writes the names of the first containers into one cell. */
-static char *namespace_containers(const json_t *namespace)
-{
-	const json_t *containers = json_object_get(namespace, "containers");
-	size_t n = json_array_size(containers), size;
-	char *text = NULL;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	for (size_t i = 0; i < n && i < CONTAINERS_SHOWN; i++)
-		(void)fprintf(f, "%s%s", i > 0 ? " " : "",
-			      show_text(json_array_get(containers, i), "name"));
-	if (n > CONTAINERS_SHOWN)
-		(void)fprintf(f, " and %zu more", n - CONTAINERS_SHOWN);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -173,8 +158,10 @@ static void namespace_row(struct table *table, const json_t *namespace)
 {
 	_cleanup_free_ char *names = namespace_names(namespace);
 	_cleanup_free_ char *addresses = namespace_addresses(namespace);
-	_cleanup_free_ char *containers = namespace_containers(namespace);
-	_cleanup_free_ char *provided = namespace_provided(namespace);
+	_cleanup_free_ char *containers = list_cell(
+		json_object_get(namespace, "containers"), "name", " ");
+	_cleanup_free_ char *provided =
+		list_cell(json_object_get(namespace, "provided"), NULL, ", ");
 	const json_t *counts = json_object_get(namespace, "listeners");
 	const json_t *nsid = json_object_get(namespace, "nsid");
 
