@@ -235,16 +235,18 @@ int entry_give_name(struct entry *entry)
 	return -ESTALE;
 }
 
-/* The name of @before is that of @entry from now on. */
-void entry_move_name(struct entry *before, struct entry *entry)
+int entry_move_name(struct entry *before, struct entry *entry)
 {
 	struct registrations *registrations = entry->owner;
 
+	HASH_ADD_KEYPTR(by_name, registrations->by_name, before->name,
+			strlen(before->name), entry);
+	if (!entry->by_name.tbl)
+		return -ENOMEM;
 	HASH_DELETE(by_name, registrations->by_name, before);
 	entry->name = TAKE_PTR(before->name);
 	entry->pub.name = entry->name;
-	HASH_ADD_KEYPTR(by_name, registrations->by_name, entry->name,
-			strlen(entry->name), entry);
+	return 0;
 }
 
 static int tell(struct entry *entry)

@@ -134,8 +134,9 @@ int entry_settle(struct entry *entry, bool named, const char **ret_reason);
  * Return: 0; -ENOMEM; -ESTALE: the namespace cannot be opened any more. */
 int entry_give_name(struct entry *entry);
 
-/** entry_move_name() - the name of @before is that of @entry from now on */
-void entry_move_name(struct entry *before, struct entry *entry);
+/** entry_move_name() - the name of @before is that of @entry from now on.
+ * Return: 0; -ENOMEM: @before has it still. */
+int entry_move_name(struct entry *before, struct entry *entry);
 
 /** entry_forget_name() - the name of @entry goes, if it has one */
 void entry_forget_name(struct entry *entry);

@@ -191,7 +191,7 @@ static int entry_replace(struct entry *before, struct entry *entry,
 	*ret_reason = reason_memory;
 	r = entry_enter_tables(entry);
 	if (r == 0 && named && same)
-		entry_move_name(before, entry);
+		r = entry_move_name(before, entry);
 	if (r == 0)
 		r = entry_settle(entry, named && !same, ret_reason);
 	/* After the new one, so that the namespace has a name all the time. */
