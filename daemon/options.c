@@ -19,7 +19,6 @@ enum option_id {
 	OPTION_CONFIG = 1,
 	OPTION_CHECK,
 	OPTION_VERSION,
-	OPTION_HELP,
 	OPTION_SETTING,
 };
 
@@ -27,7 +26,7 @@ static const struct option own_options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "check", no_argument, NULL, OPTION_CHECK },
 	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "help", no_argument, NULL, 'h' },
 };
 
 static const char help_text[] =
@@ -69,7 +68,7 @@ static const char help_text[] =
 	"                       of the event socket (default 4 MiB)\n"
 	"  --relay-program FILE berth-relay to start (default: the one beside\n"
 	"                       berthd, then the installed one)\n"
-	"  --version, --help\n";
+	"  --version, -h, --help\n";
 
 /* An absolute path without slashes at the end, so that it can be compared. One
  * that is given relative to here loses its "." and ".."; an absolute one stays
@@ -204,7 +203,7 @@ static int option_apply(struct options *options, int option, const char *text)
 	case OPTION_VERSION:
 		puts("berthd " BERTH_VERSION);
 		return 1;
-	case OPTION_HELP:
+	case 'h':
 		fputs(help_text, stdout);
 		return 1;
 	case '?': /* getopt_long(3) has said what is wrong. */
@@ -241,7 +240,7 @@ static int read_arguments(int argc, char **argv, struct options *options)
 
 	list_options(list);
 	while (r == 0 &&
-	       (option = getopt_long(argc, argv, "", list, NULL)) != -1)
+	       (option = getopt_long(argc, argv, "h", list, NULL)) != -1)
 		r = option_apply(options, option, optarg);
 	if (r == 0 && optind < argc && !options->check) {
 		fprintf(stderr,

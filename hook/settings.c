@@ -62,7 +62,7 @@ void settings_usage(FILE *out)
 		"  --annotation-prefix TEXT annotations that begin so become "
 		"labels\n"
 		"  --version                print the version\n"
-		"  --help                   print this\n\n"
+		"  -h, --help               print this\n\n"
 		"Exit status: 0, whatever happens, so that every container "
 		"starts; 1 for a CNI\ncall that has no answer.\n",
 		SETTINGS_TIMEOUT_MS);

@@ -63,7 +63,7 @@ static const char usage[] =
 	"  --workers N        threads (default: the CPUs it may use)\n"
 	"  --log-level LEVEL  error, warning, info, debug (default: info)\n"
 	"  --version          print the version\n"
-	"  --help             print this\n";
+	"  -h, --help         print this\n";
 
 static unsigned int default_workers(void)
 {
@@ -84,7 +84,6 @@ enum option_code {
 	OPTION_WORKERS,
 	OPTION_LOG_LEVEL,
 	OPTION_VERSION,
-	OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -96,7 +95,7 @@ static const struct option long_options[] = {
 	{ "workers", required_argument, NULL, OPTION_WORKERS },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
@@ -137,7 +136,7 @@ static int option_set(struct options *options, int option, const char *value)
 	case OPTION_VERSION:
 		puts("berth-relay " BERTH_VERSION);
 		return 1;
-	case OPTION_HELP:
+	case 'h':
 		fputs(usage, stdout);
 		return 1;
 	default:
@@ -150,7 +149,7 @@ static int options_parse(int argc, char **argv, struct options *options)
 {
 	int option, r;
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) !=
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) !=
 	       -1) {
 		r = option_set(options, option, optarg);
 		if (r != 0)

@@ -50,7 +50,7 @@ static const char usage[] =
 	"                     may lose events (default 300)\n"
 	"  --log-level LEVEL  error, warning, info, debug (default: info)\n"
 	"  --version          print the version\n"
-	"  --help             print this\n";
+	"  -h, --help         print this\n";
 
 enum option_code {
 	OPTION_DOCKER = 1,
@@ -59,7 +59,6 @@ enum option_code {
 	OPTION_RESYNC,
 	OPTION_LOG_LEVEL,
 	OPTION_VERSION,
-	OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -69,7 +68,7 @@ static const struct option long_options[] = {
 	{ "resync", required_argument, NULL, OPTION_RESYNC },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
@@ -109,7 +108,7 @@ static int option_set(struct options *options, int option, const char *value)
 	case OPTION_VERSION:
 		puts("berth-follow " BERTH_VERSION);
 		return 1;
-	case OPTION_HELP:
+	case 'h':
 		fputs(usage, stdout);
 		return 1;
 	default:
@@ -122,7 +121,7 @@ static int options_parse(int argc, char **argv, struct options *options)
 {
 	int option, r;
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) !=
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) !=
 	       -1) {
 		r = option_set(options, option, optarg);
 		if (r != 0)
