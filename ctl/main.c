@@ -14,8 +14,9 @@
 
 #include "common/utf8.h"
 #include "common/util.h"
-#include "ctl/check.h"
 #include "client/client.h"
+#include "ctl/check.h"
+#include "ctl/color.h"
 #include "ctl/exit_code.h"
 #include "ctl/print_json.h"
 #include "ctl/register_options.h"
@@ -154,6 +155,9 @@ static void print_usage(FILE *out)
 		"  --runtime-dir DIR        where berthd has its sockets "
 		"(default " DEFAULT_RUNTIME_DIR ")\n"
 		"  --json                   print JSON instead of a table\n"
+		"  --color WHEN             auto (default: on a terminal, "
+		"unless NO_COLOR\n"
+		"                           is set), always or never\n"
 		"  --pid PID                the NAMESPACE is that of a "
 		"process\n"
 		"  --timeout DURATION       how long to wait, such as 500ms "
@@ -170,7 +174,7 @@ static void print_usage(FILE *out)
 		"  --wait DURATION          wait for its listeners, at most "
 		"60s\n\n"
 		"  --version                print the version\n"
-		"  --help                   print this\n\n"
+		"  -h, --help               print this\n\n"
 		"Exit status: 0 all is well; 1 what was asked for is bad "
 		"or not there;\n2 usage; 3 berthd cannot be reached; 4 not "
 		"all listeners are listening;\n5 not permitted; 6 berthd "
@@ -594,6 +598,7 @@ int main(int argc, char **argv)
 	enum {
 		OPTION_RUNTIME_DIR = 256,
 		OPTION_JSON,
+		OPTION_COLOR,
 		OPTION_PID,
 		OPTION_REGISTER,
 		OPTION_VERSION
@@ -601,6 +606,7 @@ int main(int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
 		{ "json", no_argument, NULL, OPTION_JSON },
+		{ "color", required_argument, NULL, OPTION_COLOR },
 		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "timeout", required_argument, NULL, OPTION_REGISTER },
 		{ "netns", required_argument, NULL, OPTION_REGISTER },
@@ -621,6 +627,7 @@ int main(int argc, char **argv)
 
 	/* If this fails, all but ASCII is escaped. */
 	(void)setlocale(LC_CTYPE, "");
+	(void)color_choose("auto"); /* it is one of the three */
 	while ((c = getopt_long(argc, argv, "h", long_options, &index)) != -1) {
 		switch (c) {
 		case OPTION_RUNTIME_DIR:
@@ -628,6 +635,14 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_JSON:
 			options.json = true;
+			break;
+		case OPTION_COLOR:
+			if (color_choose(optarg) < 0) {
+				usage_error("--color is neither auto, always "
+					    "nor never:",
+					    optarg);
+				return EXIT_USAGE;
+			}
 			break;
 		case OPTION_PID:
 			options.pid = optarg;

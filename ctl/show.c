@@ -235,9 +235,9 @@ static int show_pending_containers(const json_t *containers)
 {
 	static const struct table_column columns[] = {
 		{ .name = "CONTAINER WITHOUT NAMESPACE" },
-		{ .name = "PATH" },
 		{ .name = "ERROR", .optional = true },
 		{ .name = "REASON" },
+		{ .name = "PATH" },
 	};
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
 	json_t *container;
@@ -245,9 +245,9 @@ static int show_pending_containers(const json_t *containers)
 
 	json_array_foreach (containers, i, container) {
 		table_text(table, show_text(container, "name"));
-		table_text(table, show_text(container, "path"));
 		table_text(table, show_text(container, "error"));
 		table_text(table, show_text(container, "reason"));
+		table_text(table, show_text(container, "path"));
 	}
 	return table_print(table, stdout);
 }

@@ -131,7 +131,7 @@ void *show_connections_begin(void)
 		{ .name = "CLIENT" },
 		{ .name = "LOCAL" },
 		{ .name = "BACKEND", .optional = true },
-		{ .name = "STATE" },
+		{ .name = "STATE", .state = true },
 		{ .name = "AGE", .right = true },
 		{ .name = "IDLE", .right = true },
 		{ .name = "RECEIVED", .right = true },

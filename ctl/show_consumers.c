@@ -87,7 +87,7 @@ int show_consumers(const json_t *reply)
 {
 	static const struct table_column columns[] = {
 		{ .name = "CONSUMER" },
-		{ .name = "STATE" },
+		{ .name = "STATE", .state = true },
 		{ .name = "SINCE" },
 		{ .name = "PID", .right = true },
 		{ .name = "USER" },

@@ -81,7 +81,7 @@ static int show_verdicts(const json_t *rules)
 {
 	static const struct table_column columns[] = {
 		{ .name = "RULE" },
-		{ .name = "MATCHES" },
+		{ .name = "MATCHES", .state = true },
 		{ .name = "BECAUSE" },
 		{ .name = "FILE" },
 	};
@@ -152,7 +152,7 @@ static int show_wanted(const json_t *listeners)
 		{ .name = "PORT", .right = true },
 		{ .name = "INTERFACE", .optional = true },
 		{ .name = "RULE" },
-		{ .name = "STATE" },
+		{ .name = "STATE", .state = true },
 		{ .name = "DETAIL", .optional = true },
 	};
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
@@ -204,7 +204,7 @@ static int show_provisions(const json_t *provisions)
 		{ .name = "PROVIDED" },
 		{ .name = "INTERFACE" },
 		{ .name = "RULE" },
-		{ .name = "STATE" },
+		{ .name = "STATE", .state = true },
 		{ .name = "DETAIL", .optional = true },
 	};
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));

@@ -226,7 +226,7 @@ void *show_listeners_begin(void)
 		{ .name = "INTERFACE", .optional = true },
 		{ .name = "RULE" },
 		{ .name = "ACTION" },
-		{ .name = "STATE" },
+		{ .name = "STATE", .state = true },
 		{ .name = "ACTIVE", .right = true, .optional = true },
 		{ .name = "ACCEPTED", .right = true, .optional = true },
 		{ .name = "RECEIVED", .right = true, .optional = true },

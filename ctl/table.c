@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "ctl/color.h"
 #include "ctl/text.h"
 
 #define GAP 2 /* spaces between two columns */
@@ -240,7 +241,7 @@ struct line {
 };
 
 static void line_cell(struct line *line, const char *text, size_t column,
-		      bool right)
+		      bool right, enum color color)
 {
 	size_t len = strlen(text), width = text_width(text);
 	size_t padding = column - width;
@@ -249,7 +250,9 @@ static void line_cell(struct line *line, const char *text, size_t column,
 		line->pending += padding;
 	if (width > 0) {
 		print_spaces(line->out, line->pending);
+		(void)fputs(color_begin(color), line->out); /* as above */
 		(void)fwrite(text, 1, len, line->out); /* as above */
+		(void)fputs(color_end(color), line->out); /* as above */
 		line->pending = 0;
 	}
 	line->pending += (right ? 0 : padding) + GAP;
@@ -262,10 +265,13 @@ static void print_row(const struct table *table, const char *row, FILE *out)
 
 	for (size_t i = 0; i < table->n_columns; i++) {
 		const struct table_column *column = &table->columns[i];
+		enum color color = !row		   ? COLOR_HEADING
+				   : column->state ? color_of_state(row)
+						   : COLOR_NONE;
 
 		if (table->widths[i] > 0)
 			line_cell(&line, row ? row : column->name,
-				  table->widths[i], column->right);
+				  table->widths[i], column->right, color);
 		if (row)
 			row += strlen(row) + 1;
 	}

@@ -18,11 +18,13 @@ struct table;
  * struct table_column - one column
  * @right:	numbers: aligned at the right
  * @optional:	left out when all its cells are empty
+ * @state:	cells are words that color_of_state() knows
  */
 struct table_column {
 	const char *name;
 	bool right;
 	bool optional;
+	bool state;
 };
 
 /** table_new() - @columns: static. Return: NULL when memory is short. */
@@ -55,7 +57,8 @@ void table_number(struct table *table, int64_t number);
  */
 void table_sort(struct table *table, const size_t *by, size_t n);
 
-/** table_print() - header and rows; frees the table
+/** table_print() - header and rows, in colours if stdout gets some; frees the
+ * table
  * Return: 0 or -ENOMEM: nothing was printed. */
 int table_print(struct table *table, FILE *out);
 
