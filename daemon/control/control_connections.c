@@ -122,6 +122,18 @@ static json_t *local_json(const struct berth_connection *client,
 	return json_text(text);
 }
 
+/* Whom the client reached: a rule with conditions on containers says through
+ * which one it matches; else the namespace may have only one. */
+static void put_container(json_t **object, const struct listener *listener,
+			  const struct netns *netns)
+{
+	if (listener && listener->container)
+		describe_container_of(object, listener);
+	else if (netns && netns->n_containers == 1)
+		json_put(object, "container",
+			 json_text(netns->containers[0]->name));
+}
+
 static json_t *client_json(const struct connections *list,
 			   const struct consumer_party *party,
 			   const struct berth_connection *client,
@@ -157,8 +169,7 @@ static json_t *client_json(const struct connections *list,
 		 json_count(client->idle_ms * USEC_PER_MSEC));
 	json_put(&object, "bytes_in", json_count(client->bytes_in));
 	json_put(&object, "bytes_out", json_count(client->bytes_out));
-	if (listener)
-		describe_container_of(&object, listener);
+	put_container(&object, listener, netns);
 	return object;
 }
 

@@ -263,6 +263,27 @@ def test_many(world, netns, backend):
         server.close()
 
 
+def test_container_without_conditions_on_containers(world, netns, backend):
+    """The namespace's only one; with two nobody knows whom a client reached."""
+    berthd = world.berthd(forward(to(backend)))
+    client, _ = pair(netns, backend)
+    assert "container" not in of_client(berthd, client)
+
+    def tell(*names):
+        path = berthd.runtime / "containers.d" / ".new"
+        path.write_text(json.dumps([{"name": name, "netns": str(netns.path)}
+                                    for name in names]))
+        os.rename(path, path.with_name("a.json"))
+
+    tell("web-1")
+    wait_for(lambda: of_client(berthd, client).get("container") == "web-1",
+             "the container")
+    assert "web-1" in berthd.ctl_text("connections", "n").splitlines()[1]
+    tell("web-1", "db-1")
+    wait_for(lambda: "container" not in of_client(berthd, client),
+             "none of two")
+
+
 def complete(berthd, *words):
     """What bash offers for the last word."""
     words = ["berthctl", "--runtime-dir", str(berthd.runtime), *words]
