@@ -9,7 +9,8 @@
  * slices.
  *
  * READY=1 is said once, when the watcher has seen all that existed at the start
- * and nothing is left to reconcile.
+ * and nothing is left to reconcile. A reload is over, for the service manager,
+ * when no stage has work left: then the listeners are as the new rules want.
  */
 #include "daemon/berthd_internal.h"
 
@@ -21,7 +22,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/loop.h"
 #include "common/mounts.h"
@@ -33,6 +33,7 @@
 #include "daemon/ending.h"
 #include "daemon/fd_leave.h"
 #include "daemon/fd_store.h"
+#include "daemon/lifecycle.h"
 #include "daemon/provided_files.h"
 #include "daemon/reconcile.h"
 #include "daemon/registrations_file.h"
@@ -84,8 +85,10 @@ static int reload_config(struct berthd *berthd, uint32_t *ret_changed)
 static int reload(uint32_t *ret_changed, void *user_data)
 {
 	struct berthd *berthd = user_data;
-	int r = reload_config(berthd, ret_changed);
+	int r;
 
+	lifecycle_reloading(berthd->lifecycle);
+	r = reload_config(berthd, ret_changed);
 	containers_dir_reload(berthd->containers_dir);
 	return r < 0 ? r : rule_store_reload(berthd->rules);
 }
@@ -174,13 +177,15 @@ static bool berthd_after(void *user_data)
 	if (!berthd->ready && !left && start_is_complete(berthd)) {
 		berthd->ready = true;
 		provider_forget_others(berthd->provider, netns_exists, berthd);
-		(void)sd_notify(0, "READY=1"); /* nobody may be listening */
+		lifecycle_ready(berthd->lifecycle);
 		log_info("ready");
 	}
 	if (berthd->ready || !left)
 		left = consumers_step(berthd->consumers) || left;
 	/* Behind what a container that starts is waiting for. */
 	left = registrations_file_step(berthd->registrations_file) || left;
+	if (!left && lifecycle_is_reloading(berthd->lifecycle))
+		lifecycle_ready(berthd->lifecycle);
 	/* Before it is ready it is not idle, though it waits for consumers. */
 	return watcher_batch_end(berthd->watcher,
 				 /* idle= */ berthd->ready && !left) ||
@@ -418,6 +423,8 @@ int berthd_new(struct config_store *store, struct berthd **ret_berthd)
 		return r;
 	r = loop_new(&berthd->loop);
 	if (r == 0)
+		r = lifecycle_new(berthd->loop, &berthd->lifecycle);
+	if (r == 0)
 		r = fd_store_take(berthd->loop, &berthd->store);
 	if (r == 0)
 		r = open_signals(berthd);
@@ -450,7 +457,7 @@ int berthd_run(struct berthd *berthd)
 	loop_set_after(berthd->loop, berthd_after, berthd);
 	berthd->keeps_relay = true;
 	r = loop_run(berthd->loop);
-	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+	lifecycle_stopping(berthd->lifecycle);
 	if (berthd->restarts)
 		fd_leave(berthd->store, berthd->binder, consumers_delivered,
 			 berthd->started_nofile);
@@ -470,6 +477,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	provider_free(berthd->provider);
 	provided_files_free(berthd->provided_files);
 	fd_store_free(berthd->store);
+	lifecycle_free(berthd->lifecycle);
 	containers_dir_free(berthd->containers_dir);
 	registrations_file_free(berthd->registrations_file);
 	watcher_free(berthd->watcher);

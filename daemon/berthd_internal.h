@@ -40,6 +40,7 @@ struct berthd {
 	struct stats *stats;
 	struct relay_process *relay;
 	struct control *control;
+	struct lifecycle *lifecycle;
 	struct fd_store *store;
 	struct relay_user relay_user;
 	size_t started_nofile;

@@ -95,6 +95,11 @@ def test_restart_leaves_consumers_what_they_have():
     assert values("RuntimeDirectoryPreserve") == ["yes"]
 
 
+def test_reload_fails_when_a_file_has_an_error():
+    """A signal would return at once and could not fail."""
+    assert values("ExecReload") == ["@BINDIR@/berthctl reload"]
+
+
 @pytest.mark.parametrize("name,text", [
     ("berthd.service", UNIT), ("berth-relay.service", RELAY_UNIT),
     ("berth-follow.service", FOLLOW_UNIT)])
@@ -103,6 +108,7 @@ def test_systemd_accepts_it(tmp_path, name, text):
         pytest.skip("no systemd-analyze on this machine")
     unit = tmp_path / name
     unit.write_text(text.replace("@SBINDIR@/berthd", "/bin/true")
+                    .replace("@BINDIR@/berthctl", "/bin/true")
                     .replace("@LIBEXECDIR@/berth-relay", "/bin/true")
                     .replace("@LIBEXECDIR@/berth-follow", "/bin/true")
                     .replace("@DOCDIR@", "/usr/share/doc/berth"))
