@@ -39,7 +39,7 @@ names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(addprefix $(BUILD)/,berthd berth-relay berthctl berth-hook berth-follow)
-libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.0
+libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.1
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/fuzz_,$(call names,tests/fuzz/fuzz_))
 example = $(BUILD)/contrib/consumers/c/http_name
@@ -89,7 +89,7 @@ $(BUILD)/flags: FORCE
 # The library; and everything but the main functions: what is linked with it takes from it what it calls.
 $(libraries): $(call objects,$(call src,lib))
 $(call objects,$(call src,lib)): OBJECT_CFLAGS = $(LIB_CFLAGS)
-$(BUILD)/libberth.so.0: lib/libberth.map
+$(BUILD)/libberth.so.1: lib/libberth.map
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(BASE_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=lib/libberth.map -o $@ $(filter %.o,$^) $(LIBS)
 $(BUILD)/berth-all.a: $(call objects,$(filter-out %/main.c,$(call src,$(folders))))

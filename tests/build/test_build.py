@@ -11,7 +11,7 @@ import pytest
 from make import HARD, ROOT, make
 
 PROGRAMS = ["berthd", "berth-relay", "berthctl", "berth-follow",
-            "libberth.a", "libberth.so.0"]
+            "libberth.a", "libberth.so.1"]
 
 
 def tree(top):
@@ -93,7 +93,7 @@ def test_install_and_uninstall(built, tmp_path):
                  "usr/local/libexec/berth/berth-hook",
                  "usr/local/libexec/berth/berth-follow",
                  "usr/local/include/berth.h", "usr/local/lib/libberth.a",
-                 "usr/local/lib/libberth.so", "usr/local/lib/libberth.so.0",
+                 "usr/local/lib/libberth.so", "usr/local/lib/libberth.so.1",
                  "usr/local/lib/pkgconfig/berth.pc",
                  "usr/local/lib/systemd/system/berthd.service",
                  "usr/local/lib/systemd/system/berth-relay.service",
