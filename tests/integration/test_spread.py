@@ -92,7 +92,7 @@ def test_long_connections_are_dealt_out(world, netns, workers):
     before = [sleeps(worker) for worker in workers]
     ask_all()
     woken = [sleeps(worker) - was for worker, was in zip(workers, before)]
-    assert min(woken) > LONG / 4, woken
+    assert min(woken) > sum(woken) / 8, woken
 
 
 def test_room_made_by_another_worker(world, netns):
@@ -141,11 +141,15 @@ def test_quiet_listener_has_one_worker(netns, workers):
     """Whoever sleeps goes on sleeping, however many clients come by turns."""
     first = begins_with(netns, workers, ECHO)
     other = next(worker for worker in workers if worker != first)
-    before = sleeps(other)
-    for _ in range(CLIENTS):
-        talk(netns, ECHO)
-    # Where processors are short the first one may be late for a while.
-    assert sleeps(other) - before < CLIENTS * TURNS / 4
+
+    def few_wakeups():
+        before = sleeps(other)
+        for _ in range(CLIENTS):
+            talk(netns, ECHO)
+        return sleeps(other) - before < CLIENTS * TURNS / 4
+
+    # Where processors are short the first one may be late, and be helped.
+    wait_for(few_wakeups, "one worker to serve clients that come by turns")
 
 
 def tell_helped(netns, first, other):
