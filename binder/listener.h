@@ -24,6 +24,7 @@ const char *listener_state_name(enum listener_state state);
  *		cookie of the socket, so it is another one when it opens
  * @container:	as in struct listener_spec, owned; NULL also when there was no
  *		memory for it
+ * @since_us:	monotonic; when it got its state
  * @fd:		-1 unless open; non-blocking, close-on-exec; the binder's
  * @error:	positive errno of the last attempt, while waiting
  * @reason:	static or listener-owned text for people, while not open: what
@@ -43,6 +44,7 @@ struct listener {
 	char ifname[IF_NAMESIZE];
 	char *container;
 	enum listener_state state;
+	uint64_t since_us;
 	int fd;
 	int error;
 	const char *reason;

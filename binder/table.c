@@ -116,6 +116,8 @@ static size_t *row_counter(struct binder_table *table,
 void binder_row_set_state(struct binder_table *table, struct binder_row *row,
 			  enum listener_state state)
 {
+	if (row->listener.state != state)
+		row->listener.since_us = monotonic_us();
 	--*row_counter(table, row->listener.state);
 	row->listener.state = state;
 	++*row_counter(table, state);
@@ -223,6 +225,7 @@ int binder_row_new(struct binder_table *table, struct binder_netns *netns,
 	listener->endpoint = spec->endpoint;
 	memcpy(listener->ifname, spec->ifname, sizeof(listener->ifname));
 	listener->state = spec->refusal ? LISTENER_REFUSED : LISTENER_WAITING;
+	listener->since_us = monotonic_us();
 	listener->reason = spec->refusal;
 	listener->fd = -1;
 	if (spec->n_addrs > 0) {

@@ -119,16 +119,20 @@ static json_t *describe_nsid(int nsid)
 json_t *describe_namespace(const struct netns *netns, int nsid,
 			   const struct describe_counts *counts, size_t omitted)
 {
-	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
-			 "id", json_count(netns->id), "host", netns->host,
-			 "names", describe_names(netns), "containers",
-			 describe_containers(netns), "nsid",
-			 describe_nsid(nsid), "addresses_known",
-			 netns->addresses_known, "addresses",
-			 describe_addresses(netns), "addresses_omitted",
-			 json_count(netns->addresses_omitted), "listeners",
-			 describe_counts(counts), "listeners_omitted",
-			 json_count(omitted));
+	uint64_t now_us = monotonic_us();
+
+	return json_pack(
+		"{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, "
+		"s:o}",
+		"id", json_count(netns->id), "host", netns->host, "names",
+		describe_names(netns), "containers", describe_containers(netns),
+		"nsid", describe_nsid(nsid), "addresses_known",
+		netns->addresses_known, "addresses", describe_addresses(netns),
+		"addresses_omitted", json_count(netns->addresses_omitted),
+		"listeners", describe_counts(counts), "listeners_omitted",
+		json_count(omitted), "age_us",
+		json_count(now_us > netns->since_us ? now_us - netns->since_us
+						    : 0));
 }
 
 json_t *describe_pending(const struct watcher_pending *pending, uint64_t now_us)
@@ -271,6 +275,7 @@ json_t *describe_listener(const struct listener *listener, const char *label,
 	json_put(&object, "draining", json_null());
 	json_put(&object, "counters",
 		 counts ? stats_counts_json(counts) : json_null());
+	json_put(&object, "age_us", json_count(now_us - listener->since_us));
 	describe_container_of(&object, listener);
 	return object;
 }
@@ -309,5 +314,6 @@ json_t *describe_draining(const struct consumer_draining *info,
 	json_put(&object, "draining", describe_drain(info, now_us));
 	json_put(&object, "counters",
 		 counts ? stats_counts_json(counts) : json_null());
+	json_put(&object, "age_us", json_count(now_us - info->since_us));
 	return object;
 }

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -121,6 +122,35 @@ def test_namespaces(berthd, netns):
     # An address with the scope that ip(8) shows.
     assert {(a["address"], a["scope"]) for a in shown[0]["addresses"]} \
         == {(a["local"], a["scope"]) for a in netns.addresses()}
+
+
+def test_ages(world):
+    """How long a namespace exists, and a listener has its state: attempts that
+    fail do not change that."""
+    before = time.monotonic()
+    netns = world.netns("n")
+    taken = world.close_later(netns.listen("127.0.0.1", 8081))
+    berthd = world.berthd(ack(port=[8080, 8081]))
+
+    def rows():
+        return {row["port"]: row for row in berthd.listeners()}
+
+    first = time.monotonic()
+    wait_for(lambda: rows()[8081]["attempts"] > 2, "failed attempts")
+    at_least = (time.monotonic() - first) * 1e6
+    ages = rows()
+    age, = (n["age_us"] for n in berthd.namespaces() if not n["host"])
+    at_most = (time.monotonic() - before) * 1e6
+    for row in ages.values():
+        assert at_least <= row["age_us"] <= at_most
+        assert row["age_us"] <= age
+    # The kernel's times of files are up to a tick older.
+    assert age <= at_most + 100_000
+    taken.close()
+    after = time.monotonic()
+    wait_for(lambda: rows()[8081]["state"] == "listening", "the listener")
+    assert rows()[8081]["age_us"] <= (time.monotonic() - after) * 1e6
+    assert rows()[8080]["age_us"] >= ages[8080]["age_us"]
 
 
 def test_addresses_that_are_not_shown(world, netns):
