@@ -14,12 +14,11 @@ VM_KERNELS ?= 6.1 6.12
 VM_STAGES ?= unit integration
 VM_TESTS ?= kernel
 VM_TIMEOUT ?= 3600
-VM_CPUS ?= 1
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
 # What pkg-config knows only once contrib/install-dependencies has run.
-packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd libsctp libcurl
+packages = libnl-3.0 libnl-route-3.0 yaml-0.1 jansson libpcre2-8 libcap-ng libseccomp libsystemd libsctp libcurl libmicrohttpd
 pkg = $(shell pkg-config $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error run contrib/install-dependencies first))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(packages)))$(PKG_CFLAGS)
 
@@ -33,12 +32,12 @@ LIB_CFLAGS = -fPIC -fvisibility=hidden
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Every C file of a folder and its rooms belongs to its program, and each tests/*/*.c is a program of its own.
-folders = common watcher rules binder daemon relay client ctl hook lib
+folders = common watcher rules binder daemon relay client ctl hook web lib
 src = $(wildcard $(foreach folder,$(1),$(folder)/*.c $(folder)/*/*.c))
 names = $(patsubst $(1)%.c,%,$(wildcard $(1)*.c))
 bench_common = bench netlink
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-programs = $(addprefix $(BUILD)/,berthd berth-relay berthctl berth-hook berth-follow)
+programs = $(addprefix $(BUILD)/,berthd berth-relay berthctl berth-hook berth-follow berth-web)
 libraries = $(BUILD)/libberth.a $(BUILD)/libberth.so.1
 unit_programs = $(addprefix $(BUILD)/tests/unit/test_,$(call names,tests/unit/test_))
 fuzz_programs = $(addprefix $(BUILD)/tests/fuzz/fuzz_,$(call names,tests/fuzz/fuzz_))
@@ -61,6 +60,7 @@ $(BUILD)/berth-relay: $(call objects,$(call src,relay lib common))
 $(BUILD)/berthctl: $(call objects,$(call src,ctl client lib common))
 $(BUILD)/berth-hook: $(BUILD)/hook/main.o $(BUILD)/berth-all.a
 $(BUILD)/berth-follow: $(call objects,$(call src,hook/follow client common))
+$(BUILD)/berth-web: $(call objects,$(call src,web client common))
 $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-all.a
 $(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
@@ -77,8 +77,11 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The text inside the program; .incbin is no #include that -MMD could see.
+# Texts inside the programs; .incbin is no #include that -MMD could see.
 $(BUILD)/daemon/control/interface.o: doc/io.berth.varlink
+$(BUILD)/web/page.o: OBJECT_CFLAGS = -Wa,-I$(BUILD)
+$(BUILD)/web/page.o: $(BUILD)/web/page.html
+$(BUILD)/web/page.html: $(wildcard web/page/*) ; $(Q)web/page/build $(basename $@)
 
 # Changes when the commands do: another prefix or compiler never leaves stale objects.
 $(BUILD)/flags: export FLAGS = $(COMPILE) $(LIB_CFLAGS)
@@ -122,7 +125,7 @@ check-vm: dependencies-build-test-vm
 	$(make_beside) $(addprefix check-vm-,$(VM_KERNELS))
 	@echo "make check-vm: everything passed"
 check-vm-%:
-	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(VM_CPUS) --without-sctp -- \
+	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(or $(VM_CPUS),1) --without-sctp -- \
 		env STAGES='$(VM_STAGES)' TESTS='$(VM_TESTS)' KERNELS='$(VM_KERNELS)' tests/vm/suite $(unit_programs)
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders)) $(addsuffix /*/*.h,$(folders))))
 

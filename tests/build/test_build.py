@@ -11,7 +11,7 @@ import pytest
 from make import HARD, ROOT, make
 
 PROGRAMS = ["berthd", "berth-relay", "berthctl", "berth-follow",
-            "libberth.a", "libberth.so.1"]
+            "berth-web", "libberth.a", "libberth.so.1"]
 
 
 def tree(top):
@@ -92,6 +92,7 @@ def test_install_and_uninstall(built, tmp_path):
                  "usr/local/libexec/berth/berth-relay",
                  "usr/local/libexec/berth/berth-hook",
                  "usr/local/libexec/berth/berth-follow",
+                 "usr/local/libexec/berth/berth-web",
                  "usr/local/include/berth.h", "usr/local/lib/libberth.a",
                  "usr/local/lib/libberth.so", "usr/local/lib/libberth.so.1",
                  "usr/local/lib/pkgconfig/berth.pc",

@@ -27,6 +27,7 @@ LAYERS = {
     "ctl": {"common", "lib", "client"},
     "hook": {"common", "client"},
     "hook/follow": {"common", "client"},
+    "web": {"common", "client"},
     # Built as its copies are, from <berth.h> alone.
     "contrib/consumers/c": set(),
 }

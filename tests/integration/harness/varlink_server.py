@@ -25,8 +25,9 @@ class _Handler(socketserver.StreamRequestHandler):
         with owner.changed:
             owner.calls.append((method, call["parameters"]))
         reply = owner.reply(method, call["parameters"])
-        if reply is not None:
-            self.request.sendall(json.dumps(reply).encode() + b"\0")
+        for part in reply if isinstance(reply, list) else [reply]:
+            if part is not None:
+                self.request.sendall(json.dumps(part).encode() + b"\0")
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
