@@ -94,6 +94,7 @@ static void row_log_failed(struct binder_opener *opener, struct binder_row *row)
 {
 	const struct listener *listener = &row->listener;
 	char endpoint[ENDPOINT_TEXT_MAX], number[24];
+	struct log_about about;
 
 	if (row->warned || row->held || listener->error == ESTALE)
 		return;
@@ -102,12 +103,17 @@ static void row_log_failed(struct binder_opener *opener, struct binder_row *row)
 	    !log_teller_ok(opener->teller, "rule '%s': cannot listen",
 			   row_rule(row)))
 		return;
-	log_warning("rule '%s': cannot listen on %s in netns '%s': %s; "
-		    "retrying",
-		    row_rule(row), endpoint_fmt(&listener->endpoint, endpoint),
-		    opener_label(opener, listener->netns_id, number,
-				 sizeof(number)),
-		    listener->reason);
+	about = (struct log_about){
+		.rule = row_rule(row),
+		.listener = endpoint_fmt(&listener->endpoint, endpoint),
+		.netns = opener_label(opener, listener->netns_id, number,
+				      sizeof(number)),
+	};
+	log_warning_about(&about,
+			  "rule '%s': cannot listen on %s in netns '%s': %s; "
+			  "retrying",
+			  about.rule, about.listener, about.netns,
+			  listener->reason);
 }
 
 static void row_log_opened(struct binder_opener *opener,
@@ -116,6 +122,7 @@ static void row_log_opened(struct binder_opener *opener,
 	const struct listener *listener = &row->listener;
 	char endpoint[ENDPOINT_TEXT_MAX], number[24];
 	enum log_level level = LOG_LEVEL_DEBUG;
+	struct log_about about;
 
 	/* If the failure was logged, the recovery is, too. */
 	if (row->warned)
@@ -125,10 +132,15 @@ static void row_log_opened(struct binder_opener *opener,
 	     !log_teller_ok(opener->teller, "rule '%s': listening again",
 			    row_rule(row))))
 		return;
-	log_print(level, "rule '%s': listening on %s in netns '%s'",
-		  row_rule(row), endpoint_fmt(&listener->endpoint, endpoint),
-		  opener_label(opener, listener->netns_id, number,
-			       sizeof(number)));
+	about = (struct log_about){
+		.rule = row_rule(row),
+		.listener = endpoint_fmt(&listener->endpoint, endpoint),
+		.netns = opener_label(opener, listener->netns_id, number,
+				      sizeof(number)),
+	};
+	log_print_about(level, &about,
+			"rule '%s': listening on %s in netns '%s'", about.rule,
+			about.listener, about.netns);
 }
 
 /* Why could @row not be opened? */

@@ -448,12 +448,13 @@ static void log_failed(struct provider *provider, uint64_t netns_id,
 		return;
 	item->warned = true;
 	if (log_teller_ok(provider->teller, "netns '%s'", label))
-		log_warning("cannot provide netns '%s' with %s: %s; retrying",
-			    label, provision_fmt(&provided->what, text),
-			    provided->reason
-				    ? provided->reason
-				    : strerror_r(provided->error, error,
-						 sizeof(error)));
+		log_warning_about(
+			&(struct log_about){ .netns = label },
+			"cannot provide netns '%s' with %s: %s; retrying",
+			label, provision_fmt(&provided->what, text),
+			provided->reason ? provided->reason
+					 : strerror_r(provided->error, error,
+						      sizeof(error)));
 }
 
 /* What the kernel's refusal means, where that is known. */

@@ -36,3 +36,16 @@ int command_line_log_level(const char *program, const char *text,
 			program, text);
 	return r;
 }
+
+int command_line_log_format(const char *program, const char *text,
+			    enum log_format *ret_format)
+{
+	int r = log_format_parse(text, ret_format);
+
+	if (r < 0)
+		fprintf(stderr,
+			"%s: --log-format: '%s' is not auto, text, journal or "
+			"json\n",
+			program, text);
+	return r;
+}

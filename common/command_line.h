@@ -33,4 +33,14 @@ int command_line_number(const char *program, const char *option,
 int command_line_log_level(const char *program, const char *text,
 			   enum log_level *ret_level);
 
+/**
+ * command_line_log_format() - reads the value of --log-format
+ * @program:	whose option it is, for the message
+ * @text:	the value
+ *
+ * Return: 0; -EINVAL after a message on stderr, with *@ret_format untouched.
+ */
+int command_line_log_format(const char *program, const char *text,
+			    enum log_format *ret_format);
+
 #endif

@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.h - one line per fact, to stderr */
+/* log.h - one line per fact: text, entries of the journal, or JSON */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* The values are syslog(3)'s, because systemd reads them as a prefix. */
-enum log_level {
-	LOG_LEVEL_ERROR = 3, /* something the operator must look at */
-	LOG_LEVEL_WARNING = 4, /* survived, but not as it should be */
-	LOG_LEVEL_INFO = 6, /* what an operator wants in the journal */
-	LOG_LEVEL_DEBUG = 7, /* each step, for a developer */
+#include "common/log_entry.h"
+
+/** enum log_format - how lines are written, and where to */
+enum log_format {
+	LOG_FORMAT_AUTO, /* the journal if stderr leads there, else text */
+	LOG_FORMAT_TEXT, /* to stderr: time, program, message */
+	LOG_FORMAT_JOURNAL, /* entries with fields, to the journal's socket */
+	LOG_FORMAT_JSON, /* to stderr: an object for each line */
+};
+
+/**
+ * struct log_about - what most messages are about, each NULL if unknown
+ * @netns:	the namespace's name
+ * @listener:	protocol and address: "tcp 127.0.0.1:80"
+ */
+struct log_about {
+	const char *netns;
+	const char *container;
+	const char *rule;
+	const char *listener;
 };
 
 /**
@@ -29,17 +44,26 @@ struct log_ratelimit {
 };
 
 /**
- * log_init() - sets the program's name and level
- * @program:	static string, put before each line
+ * log_init() - sets the program's name and level; the format is automatic
+ * @program:	static string, who it is that says each line
  * @level:	lines above it are dropped
  *
- * When JOURNAL_STREAM is set (systemd.exec(5)) every line starts with
- * "<priority>", see sd-daemon(3), instead of the program's name.
+ * To be called before there are threads, and before the program gives up the
+ * right to open sockets and files.
  */
 void log_init(const char *program, enum log_level level);
 
 /** log_set_level() - lines above @level are dropped from now on */
 void log_set_level(enum log_level level);
+
+/**
+ * log_set_format() - how lines are written from now on; as log_init(), before
+ * there are threads
+ *
+ * If the journal's socket cannot be used, lines go to stderr, each with
+ * "<priority>" in front, see sd-daemon(3).
+ */
+void log_set_format(enum log_format format);
 
 /**
  * log_level_parse() - text to level: error, warning, info, debug
@@ -49,6 +73,15 @@ int log_level_parse(const char *text, enum log_level *ret_level);
 
 /** log_level_name() - the text that log_level_parse() reads as @level */
 const char *log_level_name(enum log_level level);
+
+/**
+ * log_format_parse() - text to format: auto, text, journal, json
+ * Return: 0, or -EINVAL with *@ret_format untouched.
+ */
+int log_format_parse(const char *text, enum log_format *ret_format);
+
+/** log_format_name() - the text that log_format_parse() reads as @format */
+const char *log_format_name(enum log_format format);
 
 /** log_enabled() - would a line of @level be printed? */
 bool log_enabled(enum log_level level);
@@ -67,6 +100,29 @@ void log_print(enum log_level level, const char *fmt, ...)
 int log_print_errno(enum log_level level, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** log_print_about() - as log_print(), with fields beside the message, which
+ * text does not show: the message has to name all by itself */
+void log_print_about(enum log_level level, const struct log_about *about,
+		     const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** log_print_about_errno() - as log_print_errno(), with fields */
+int log_print_about_errno(enum log_level level, const struct log_about *about,
+			  int error, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/** log_print_fields() - as log_print_about(), with any @n fields; @message is
+ * complete */
+void log_print_fields(enum log_level level, const struct log_field *fields,
+		      size_t n, const char *message);
+
+/**
+ * log_tell_lost() - says how many lines the journal did not take, if any
+ *
+ * The next line says it anyway. For a timer, if there may be no next line.
+ */
+void log_tell_lost(void);
+
 /**
  * log_ratelimit_ok() - may another line be printed now?
  *
@@ -83,5 +139,11 @@ bool log_ratelimit_ok(struct log_ratelimit *limit);
 	log_print_errno(LOG_LEVEL_WARNING, e, __VA_ARGS__)
 #define log_info_errno(e, ...) log_print_errno(LOG_LEVEL_INFO, e, __VA_ARGS__)
 #define log_debug_errno(e, ...) log_print_errno(LOG_LEVEL_DEBUG, e, __VA_ARGS__)
+#define log_error_about(about, ...) \
+	log_print_about(LOG_LEVEL_ERROR, about, __VA_ARGS__)
+#define log_warning_about(about, ...) \
+	log_print_about(LOG_LEVEL_WARNING, about, __VA_ARGS__)
+#define log_info_about(about, ...) \
+	log_print_about(LOG_LEVEL_INFO, about, __VA_ARGS__)
 
 #endif

@@ -245,6 +245,7 @@ static int start_relay(struct berthd *berthd, const struct config *config)
 		.program = config->relay_program,
 		.workers = (unsigned int)config->workers,
 		.log_level = config->log_level,
+		.log_format = config->log_format,
 		.user = berthd->relay_user,
 		.orphan_us = config->orphan_timeout_us,
 		.connected = berthd_relay_connected,

@@ -57,6 +57,9 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 	[CONFIG_LOG_LEVEL] = { "log_level", "log-level", CONFIG_KIND_LEVEL,
 			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO,
 			       AT_ONCE },
+	[CONFIG_LOG_FORMAT] = { "log_format", "log-format", CONFIG_KIND_FORMAT,
+				MEMBER(log_format), 0, 0, LOG_FORMAT_AUTO,
+				AT_ONCE },
 	[CONFIG_ORPHAN_TIMEOUT] = { "orphan_timeout", NULL,
 				    CONFIG_KIND_DURATION,
 				    MEMBER(orphan_timeout_us), SECOND_MS,
@@ -170,6 +173,7 @@ static void value_done(struct config *config, enum config_setting setting)
 	case CONFIG_KIND_BYTES:
 	case CONFIG_KIND_DURATION:
 	case CONFIG_KIND_LEVEL:
+	case CONFIG_KIND_FORMAT:
 	case CONFIG_KIND_RELAY:
 	case CONFIG_KIND_CONTROL:
 		return;
@@ -246,6 +250,9 @@ static int value_copy(struct config *config, enum config_setting setting,
 		return 0;
 	case CONFIG_KIND_LEVEL:
 		memcpy(target, source, sizeof(enum log_level));
+		return 0;
+	case CONFIG_KIND_FORMAT:
+		memcpy(target, source, sizeof(enum log_format));
 		return 0;
 	case CONFIG_KIND_RELAY:
 		memcpy(target, source, sizeof(enum config_relay));
@@ -374,6 +381,8 @@ static bool value_equal(const struct config *a, const struct config *b,
 		return memcmp(x, y, sizeof(uint64_t)) == 0;
 	case CONFIG_KIND_LEVEL:
 		return memcmp(x, y, sizeof(enum log_level)) == 0;
+	case CONFIG_KIND_FORMAT:
+		return memcmp(x, y, sizeof(enum log_format)) == 0;
 	case CONFIG_KIND_RELAY:
 		return a->relay == b->relay;
 	case CONFIG_KIND_USER:

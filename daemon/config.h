@@ -26,6 +26,7 @@ enum config_setting {
 	CONFIG_MAX_ADDRESSES,
 	CONFIG_NETLINK_BUFFER,
 	CONFIG_LOG_LEVEL,
+	CONFIG_LOG_FORMAT,
 	CONFIG_ORPHAN_TIMEOUT,
 	CONFIG_DRAIN_TIMEOUT,
 	CONFIG_RELEASE_TIMEOUT,
@@ -93,6 +94,7 @@ struct config {
 	uint64_t max_addresses;
 	uint64_t netlink_buffer_bytes;
 	enum log_level log_level;
+	enum log_format log_format;
 	uint64_t orphan_timeout_us;
 	uint64_t drain_timeout_us;
 	uint64_t release_timeout_us;

@@ -58,7 +58,7 @@ static void apply_relay(const struct config_targets *targets,
 {
 	if (targets->relay)
 		relay_process_set(targets->relay, (unsigned int)config->workers,
-				  config->log_level);
+				  config->log_level, config->log_format);
 }
 
 /* Those of the configuration, and berth-relay, whose socket is its user's
@@ -110,6 +110,10 @@ static void apply_setting(const struct config_targets *targets,
 		break;
 	case CONFIG_LOG_LEVEL:
 		log_set_level(config->log_level);
+		apply_relay(targets, config);
+		break;
+	case CONFIG_LOG_FORMAT:
+		log_set_format(config->log_format);
 		apply_relay(targets, config);
 		break;
 	case CONFIG_ORPHAN_TIMEOUT:

@@ -19,6 +19,7 @@ enum config_kind {
 	CONFIG_KIND_BYTES, /* uint64_t */
 	CONFIG_KIND_DURATION, /* uint64_t, in µs; the limits are in ms */
 	CONFIG_KIND_LEVEL, /* enum log_level */
+	CONFIG_KIND_FORMAT, /* enum log_format */
 	CONFIG_KIND_RELAY, /* enum config_relay */
 	CONFIG_KIND_USER, /* char *: a name or number */
 	CONFIG_KIND_PATH, /* char * */

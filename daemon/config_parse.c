@@ -87,6 +87,17 @@ static bool parse_level(struct parse *parse, const struct yaml_node *node,
 			   what, FOUND(node));
 }
 
+static bool parse_format(struct parse *parse, const struct yaml_node *node,
+			 const char *what, enum log_format *ret_format)
+{
+	if (node->kind == NODE_SCALAR &&
+	    log_format_parse(node->text, ret_format) == 0)
+		return true;
+	return parse_error(parse, node,
+			   "%s is %s, expected auto, text, journal or json",
+			   what, FOUND(node));
+}
+
 static bool parse_relay(struct parse *parse, const struct yaml_node *node,
 			const char *what, enum config_relay *ret_relay)
 {
@@ -163,6 +174,8 @@ static bool parse_value(struct parse *parse, const struct yaml_node *node,
 		return true;
 	case CONFIG_KIND_LEVEL:
 		return parse_level(parse, node, field->key, target);
+	case CONFIG_KIND_FORMAT:
+		return parse_format(parse, node, field->key, target);
 	case CONFIG_KIND_RELAY:
 		return parse_relay(parse, node, field->key, target);
 	case CONFIG_KIND_USER:

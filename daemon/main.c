@@ -73,6 +73,7 @@ static int run(const struct options *options, struct config_store *store)
 		return EXIT_USAGE;
 	}
 	log_set_level(config_store_config(store)->log_level);
+	log_set_format(config_store_config(store)->log_format);
 	return serve(store) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -55,6 +55,9 @@ static const char help_text[] =
 	"CPUs\n"
 	"                       it may use)\n"
 	"  --log-level LEVEL    error, warning, info or debug (default info)\n"
+	"  --log-format FORM    auto, text, journal or json (default auto: "
+	"journal\n"
+	"                       if that reads stderr, else text)\n"
 	"  --check              only read the configuration and the rules, "
 	"print\n"
 	"                       problems, and exit with 0 or 1\n"
@@ -177,6 +180,9 @@ static int setting_option(struct options *options, enum config_setting setting,
 	case CONFIG_KIND_LEVEL:
 		return command_line_log_level("berthd", text,
 					      target(options, field));
+	case CONFIG_KIND_FORMAT:
+		return command_line_log_format("berthd", text,
+					       target(options, field));
 	case CONFIG_KIND_RELAY:
 		return relay_option(options, field, text);
 	case CONFIG_KIND_USER:

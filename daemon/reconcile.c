@@ -348,26 +348,34 @@ static void reconcile_log(struct reconcile *reconcile,
 			  const struct netns *netns, const struct plan *plan)
 {
 	char endpoint[ENDPOINT_TEXT_MAX];
+	struct log_about about = { .netns = netns_label(netns) };
 
 	for (size_t i = 0; i < plan->n_specs; i++) {
 		const struct listener_spec *spec = &plan->specs[i];
 
-		if (spec->refusal && said_first(reconcile, spec->service->rule))
-			log_warning("rule '%s': %s in netns '%s' is refused: "
-				    "%s; ignoring such listeners",
-				    spec->service->rule,
-				    endpoint_fmt(&spec->endpoint, endpoint),
-				    netns_label(netns), spec->refusal);
+		if (!spec->refusal ||
+		    !said_first(reconcile, spec->service->rule))
+			continue;
+		about.rule = spec->service->rule;
+		about.listener = endpoint_fmt(&spec->endpoint, endpoint);
+		log_warning_about(&about,
+				  "rule '%s': %s in netns '%s' is refused: %s; "
+				  "ignoring such listeners",
+				  about.rule, about.listener, about.netns,
+				  spec->refusal);
 	}
 	for (size_t i = 0; i < plan->n_shadows; i++) {
 		const struct plan_shadow *shadow = &plan->shadows[i];
 
-		if (said_first(reconcile, shadow->rule))
-			log_info("rule '%s': %s in netns '%s' is shadowed by "
-				 "rule '%s'; ignoring such listeners",
-				 shadow->rule,
-				 endpoint_fmt(&shadow->endpoint, endpoint),
-				 netns_label(netns), shadow->winner);
+		if (!said_first(reconcile, shadow->rule))
+			continue;
+		about.rule = shadow->rule;
+		about.listener = endpoint_fmt(&shadow->endpoint, endpoint);
+		log_info_about(&about,
+			       "rule '%s': %s in netns '%s' is shadowed by "
+			       "rule '%s'; ignoring such listeners",
+			       about.rule, about.listener, about.netns,
+			       shadow->winner);
 	}
 }
 
@@ -425,10 +433,13 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		if (plan.omitted > 0 && subject->omitted == 0 &&
 		    log_teller_ok(reconcile->teller, "netns '%s'",
 				  netns_label(netns)))
-			log_warning("netns '%s': %zu listeners above the limit "
-				    "of %zu are left out",
-				    netns_label(netns), plan.omitted,
-				    reconcile->config.max_per_netns);
+			log_warning_about(
+				&(struct log_about){
+					.netns = netns_label(netns) },
+				"netns '%s': %zu listeners above the limit of "
+				"%zu are left out",
+				netns_label(netns), plan.omitted,
+				reconcile->config.max_per_netns);
 		subject->omitted = plan.omitted;
 		r = apply_plan(reconcile, netns, &plan);
 		plan_done(&plan);

@@ -136,6 +136,8 @@ relay_exec(const struct relay_process *relay)
 			 (char *)"--takeover",
 			 (char *)"--log-level",
 			 (char *)log_level_name(relay->config.log_level),
+			 (char *)"--log-format",
+			 (char *)log_format_name(relay->config.log_format),
 			 (char *)(relay->config.workers ? "--workers" : NULL),
 			 workers,
 			 NULL };
@@ -493,10 +495,11 @@ int relay_process_restart(struct relay_process *relay)
 }
 
 void relay_process_set(struct relay_process *relay, unsigned int workers,
-		       enum log_level log_level)
+		       enum log_level log_level, enum log_format log_format)
 {
 	relay->config.workers = workers;
 	relay->config.log_level = log_level;
+	relay->config.log_format = log_format;
 }
 
 static struct process *find(const struct relay_process *relay, pid_t pid)

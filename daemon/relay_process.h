@@ -39,6 +39,7 @@ struct relay_process_config {
 	struct relay_user user;
 	unsigned int workers;
 	enum log_level log_level;
+	enum log_format log_format;
 	uint64_t orphan_us;
 	bool (*connected)(pid_t pid, void *user_data);
 	void *user_data;
@@ -61,7 +62,7 @@ int relay_process_new(struct loop *loop,
 /** relay_process_set() - for those that are started from now on; as in struct
  * relay_process_config */
 void relay_process_set(struct relay_process *relay, unsigned int workers,
-		       enum log_level log_level);
+		       enum log_level log_level, enum log_format log_format);
 
 /**
  * relay_process_restart() - starts another one, which takes over

@@ -25,8 +25,9 @@
 #include "relay/protocols.h"
 
 /* Standard streams, berthd's connection with its epoll and timer, signals, the
- * loop, the outbox, and a few that the C library opens now and then. */
-#define FIXED_FDS 18
+ * loop, the outbox, the journal, and a few that the C library opens now and
+ * then. */
+#define FIXED_FDS 19
 #define FIXED_FDS_PER_WORKER 3 /* epoll, eventfd, timerfd */
 
 #define TRIM_BYTES (128 * 1024 * 1024) /* more than a heap of an arena has */
@@ -49,6 +50,7 @@ struct options {
 	bool background;
 	unsigned int n_workers;
 	enum log_level log_level;
+	enum log_format log_format;
 };
 
 static const char usage[] =
@@ -62,6 +64,7 @@ static const char usage[] =
 	"  --background       return when berthd knows the relay\n"
 	"  --workers N        threads (default: the CPUs it may use)\n"
 	"  --log-level LEVEL  error, warning, info, debug (default: info)\n"
+	"  --log-format FORM  auto, text, journal, json (default: auto)\n"
 	"  --version          print the version\n"
 	"  -h, --help         print this\n";
 
@@ -83,6 +86,7 @@ enum option_code {
 	OPTION_BACKGROUND,
 	OPTION_WORKERS,
 	OPTION_LOG_LEVEL,
+	OPTION_LOG_FORMAT,
 	OPTION_VERSION,
 };
 
@@ -94,6 +98,7 @@ static const struct option long_options[] = {
 	{ "background", no_argument, NULL, OPTION_BACKGROUND },
 	{ "workers", required_argument, NULL, OPTION_WORKERS },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -133,6 +138,9 @@ static int option_set(struct options *options, int option, const char *value)
 	case OPTION_LOG_LEVEL:
 		return command_line_log_level("berth-relay", value,
 					      &options->log_level);
+	case OPTION_LOG_FORMAT:
+		return command_line_log_format("berth-relay", value,
+					       &options->log_format);
 	case OPTION_VERSION:
 		puts("berth-relay " BERTH_VERSION);
 		return 1;
@@ -351,7 +359,8 @@ int main(int argc, char **argv)
 	r = options_parse(argc, argv, &options);
 	if (r != 0)
 		return r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
-	log_init("berth-relay", options.log_level);
+	log_set_level(options.log_level);
+	log_set_format(options.log_format);
 	(void)signal(SIGPIPE, SIG_IGN); /* valid arguments */
 	if (options.background && go_to_background(&waiters.fd) < 0)
 		return EXIT_FAILURE;

@@ -15,8 +15,10 @@ from harness.rules import ack
 from harness.wait import GUARD, stays, wait_equal, wait_for
 
 OPTIONS = ["--netns-dir", "--rules", "--runtime-dir", "--relay", "--relay-user",
-           "--workers", "--log-level", "--check", "--version", "--help"]
+           "--workers", "--log-level", "--log-format",
+           "--check", "--version", "--help"]
 GOOD = ack()
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
 BROKEN = GOOD.replace("listen:", "lissten:")
 
 
@@ -48,6 +50,7 @@ def test_version():
     (["--workers", "-1"], "-1"),
     (["--workers", "99999999"], "99999999"),
     (["--log-level", "loud"], "loud"),
+    (["--log-format", "syslog"], "syslog"),
     (["--relay", "systemd"], "expected own or unit"),
     (["--relay-user", "no-such-user-here"], "no-such-user-here"),
     (["extra"], "extra"),
@@ -427,7 +430,7 @@ def test_log_lines_one_per_fact(world):
     lines = berthd.log().splitlines()
     assert lines
     for line in lines:
-        assert re.match(r"berth(d|-relay): \S", line), line
+        assert re.match(TIME + r" berth(d|-relay): \S", line), line
 
 
 def test_log_has_priorities_under_systemd(world):

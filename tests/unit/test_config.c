@@ -87,6 +87,10 @@ static void print_value(FILE *f, const struct config *config,
 		(void)fprintf(f, " %s",
 			      log_level_name(*(const enum log_level *)value));
 		break;
+	case CONFIG_KIND_FORMAT:
+		(void)fprintf(f, " %s",
+			      log_format_name(*(const enum log_format *)value));
+		break;
 	case CONFIG_KIND_RELAY:
 		(void)fprintf(f, " %s",
 			      *(const enum config_relay *)value ? "unit"
@@ -210,6 +214,7 @@ static void test_differences(void **state)
 		[CONFIG_MAX_ADDRESSES] = "max_addresses: 1",
 		[CONFIG_NETLINK_BUFFER] = "netlink_buffer: 1MiB",
 		[CONFIG_LOG_LEVEL] = "log_level: debug",
+		[CONFIG_LOG_FORMAT] = "log_format: json",
 		[CONFIG_ORPHAN_TIMEOUT] = "orphan_timeout: 1s",
 		[CONFIG_DRAIN_TIMEOUT] = "drain_timeout: 1s",
 		[CONFIG_RELEASE_TIMEOUT] = "release_timeout: 1s",

@@ -43,7 +43,7 @@ static unsigned int say(const char *text, unsigned int n, uint64_t now_us)
 /* What log_subjects_tell() writes to the log, in a static buffer. */
 static const char *told(uint64_t now_us, uint64_t *ret_next_us)
 {
-	static char text[4096];
+	static char text[65536]; /* what a pipe takes */
 	int saved = dup(STDERR_FILENO), fds[2];
 	ssize_t n;
 
