@@ -86,6 +86,13 @@ class Growth:
         return rss_kib(self.pid) - self.before - self.kept_kib
 
 
+def pss_kib(pid):
+    """Memory that it has, of what it shares its part."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file
+                    if line.startswith("Pss:"))
+
+
 def private_kib(pid):
     """Memory that only this process has."""
     total = 0
