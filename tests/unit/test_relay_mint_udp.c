@@ -110,17 +110,24 @@ static char next_byte(void)
 	return byte;
 }
 
-/* A new client is served. It asks until it is asked for, as the listener may
- * rest for a moment; the backend hears all that it asked meanwhile. */
-static void probe(void)
+/* Says something until a socket is asked for, as the listener may rest for a
+ * moment. Return: the request. */
+static unsigned long long say_until_asked(int fd)
 {
-	int fd = client();
 	unsigned long long request;
 
 	do
 		say_byte(fd, '?');
 	while (!(request = next_request(SOON_MS)));
-	answer(request);
+	return request;
+}
+
+/* A new client is served. The backend hears all that it said. */
+static void probe(void)
+{
+	int fd = client();
+
+	answer(say_until_asked(fd));
 	expect_served(fd, '?');
 	say_byte(fd, '+');
 	while (next_byte() == '?')
@@ -251,24 +258,24 @@ static void test_refused_by_berthd(void **state)
  * nothing. */
 static void test_odd_answers(void **state)
 {
-	int fd = client();
+	int fds[2] = { client(), client() };
 	char text[128];
 
 	(void)state;
-	say_byte(fd, '?');
 	(void)snprintf(text, sizeof(text),
 		       "{\"type\":\"socket\",\"request\":%llu,\"netns\":5}",
-		       next_request(WAIT_S * 1000));
+		       say_until_asked(fds[0]));
 	berthd_says(text, -1);
 	answer(99);
 	probe();
-	say_byte(fd, '?');
-	(void)close(answer_with(next_request(WAIT_S * 1000), SOCK_STREAM));
+	(void)close(answer_with(say_until_asked(fds[1]), SOCK_STREAM));
 	probe();
 	answer(1); /* that one was answered */
 	probe();
-	expect_silence(fd);
-	(void)close(fd);
+	for (int i = 0; i < 2; i++) {
+		expect_silence(fds[i]);
+		(void)close(fds[i]);
+	}
 }
 
 static void test_namespace_goes(void **state)
