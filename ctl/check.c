@@ -124,18 +124,31 @@ static json_t *problems_of(json_t *files, const char *path)
 	return json_object_get(file, "problems");
 }
 
+/* Cuts the word off that tells a warning from an error. Return: which it is. */
+static const char *cut_severity(const char **message)
+{
+	static const char warning[] = "warning: ";
+
+	if (strncmp(*message, warning, sizeof(warning) - 1) != 0)
+		return "error";
+	*message += sizeof(warning) - 1;
+	return "warning";
+}
+
 static int add_problem(json_t *files, char *text)
 {
 	unsigned int line = 0, column = 0;
 	const char *message = split_problem(text, &line, &column);
+	const char *severity = cut_severity(&message);
 	_cleanup_free_ char *path = utf8_escape(text);
 	_cleanup_free_ char *words = utf8_escape(message);
 
 	if (!path || !words ||
 	    json_array_append_new(problems_of(files, path),
-				  json_pack("{s:s, s:i, s:i, s:s}", "file",
+				  json_pack("{s:s, s:i, s:i, s:s, s:s}", "file",
 					    path, "line", (int)line, "column",
-					    (int)column, "message", words)) < 0)
+					    (int)column, "severity", severity,
+					    "message", words)) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -205,8 +218,8 @@ enum exit_code check_json(char *const *paths, int n)
 		r = print_json_reply(print, reply);
 	if (r == 0)
 		r = print_json_end(print);
-	if (r == 0 && json_array_size(files) > 0)
-		r = 1;
+	if (r == 0 && WEXITSTATUS(status) != 0)
+		r = EXIT_BAD;
 	print_json_free(print);
 	json_decref(reply);
 	json_decref(files);

@@ -36,6 +36,35 @@ static void print_problems(const struct rules_errors *errors)
 	}
 }
 
+/* Prints them as compilers do: "file:line:column: warning: text". Return: 0 or
+ * -ENOMEM. */
+static int print_warnings(const struct ruleset *ruleset, size_t *ret_n)
+{
+	struct rules_errors warnings = { 0 };
+	int r = ruleset_warn(ruleset, &warnings);
+
+	for (size_t i = 0; i < warnings.n && r == 0; i++) {
+		const struct rules_error *warning = &warnings.list[i];
+
+		fprintf(stderr, "%s:%u:%u: warning: %s\n", warning->file,
+			warning->line, warning->column, warning->message);
+	}
+	*ret_n = warnings.n;
+	rules_errors_done(&warnings);
+	return r;
+}
+
+static void print_verdict(const struct ruleset *ruleset, size_t n_warnings)
+{
+	size_t n = ruleset_size(ruleset);
+
+	printf("%zu rule%s, no problems", n, n == 1 ? "" : "s");
+	if (n_warnings > 0)
+		printf(", %zu warning%s", n_warnings,
+		       n_warnings == 1 ? "" : "s");
+	printf("\n");
+}
+
 /* Return: the exit status. */
 static int out_of_memory(void)
 {
@@ -48,10 +77,12 @@ static int check_rules(const char *const *paths, size_t n)
 {
 	struct rules_errors errors = { 0 };
 	struct ruleset *ruleset = NULL;
+	size_t n_warnings;
 	int status;
 
 	if (ruleset_load(paths, n, &errors, &ruleset) < 0 ||
-	    ruleset_check(ruleset, &errors) < 0) {
+	    ruleset_check(ruleset, &errors) < 0 ||
+	    print_warnings(ruleset, &n_warnings) < 0) {
 		ruleset_unref(ruleset);
 		rules_errors_done(&errors);
 		return out_of_memory();
@@ -59,8 +90,7 @@ static int check_rules(const char *const *paths, size_t n)
 	print_problems(&errors);
 	status = errors.n > 0;
 	if (status == 0)
-		printf("%zu rule%s, no problems\n", ruleset_size(ruleset),
-		       ruleset_size(ruleset) == 1 ? "" : "s");
+		print_verdict(ruleset, n_warnings);
 	ruleset_unref(ruleset);
 	rules_errors_done(&errors);
 	return status;

@@ -101,6 +101,15 @@ int ruleset_load(const char *const *paths, size_t n,
 int ruleset_check(const struct ruleset *ruleset, struct rules_errors *errors);
 
 /**
+ * ruleset_warn() - which rules are valid, and of no use wherever they hold
+ * @warnings:	one is appended for each backend that nobody can reach, and for
+ *		each rule all of whose listeners an earlier rule has
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ruleset_warn(const struct ruleset *ruleset, struct rules_errors *warnings);
+
+/**
  * struct rule_store_ops - what the store tells
  * @changed:	another ruleset is in force; take it with rule_store_ruleset()
  */

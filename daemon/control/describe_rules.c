@@ -22,10 +22,11 @@ json_t *describe_rule(const struct rule_info *info,
 
 static json_t *describe_problem(const struct rules_error *error)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(error->file),
-			 "line", json_count(error->line), "column",
-			 json_count(error->column), "message",
-			 json_text(error->message));
+	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "file",
+			 json_text(error->file), "line",
+			 json_count(error->line), "column",
+			 json_count(error->column), "severity", "error",
+			 "message", json_text(error->message));
 }
 
 json_t *describe_problems(const struct rules_errors *errors)

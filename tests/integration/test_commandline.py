@@ -11,7 +11,7 @@ import pytest
 
 from harness import kernel, process
 from harness.berthd import BERTHD, RELAY, SANITIZED
-from harness.rules import ack
+from harness.rules import ack, rule, rules
 from harness.wait import GUARD, stays, wait_equal, wait_for
 
 OPTIONS = ["--netns-dir", "--rules", "--runtime-dir", "--relay", "--relay-user",
@@ -160,12 +160,23 @@ def test_check_good(world):
     path = world.base / "good.yaml"
     path.write_text(GOOD)
     directory = world.mkdir("rules.d")
-    (directory / "a.yaml").write_text(ack(name="other"))
+    (directory / "a.yaml").write_text(ack(name="other", port=81))
     (directory / "README").write_text("not: [ a rules file")
     for args in ([path], [directory], [path, directory]):
         done = run("--check", *args)
         assert done.returncode == 0, done.stderr
         assert not re.search(r":\d+:\d+:", done.stdout + done.stderr)
+
+
+def test_check_warns_of_what_is_useless(world):
+    path = world.base / "useless.yaml"
+    path.write_text(rules(rule(name="first", port=80, respond="echo"),
+                          rule(name="second", port=80, respond="echo")))
+    done = run("--check", path)
+    assert done.returncode == 0
+    assert "1 warning" in done.stdout
+    assert re.search(r"useless\.yaml:\d+:\d+: warning: rule 'second' never "
+                     r".*'first'", done.stderr), done.stderr
 
 
 def test_check_broken(world):
