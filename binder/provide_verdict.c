@@ -36,7 +36,7 @@ enum provide_verdict provide_judge(const struct netns *netns,
 	const struct netns_interface *interface;
 
 	*ret_ifindex = 0;
-	if (!netns->addresses_known)
+	if (!netns->observed)
 		return PROVIDE_UNKNOWN;
 	interface = ifindex ? netns_find_interface(netns, ifindex)
 			    : netns_named_interface(netns, provision->ifname);

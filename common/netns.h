@@ -67,8 +67,11 @@ struct netns_address {
  *		then the others; none for a host namespace that nobody named,
  *		and for one that is going
  * @names_version: another number whenever @names are others; never 0 with one
- * @addresses_known: the two arrays below hold what the kernel says; until
- *		watcher_observe_addresses() was called they are empty
+ * @addresses_known: @addresses holds what the kernel says, since
+ *		watcher_read_addresses() or watcher_observe_addresses() was
+ *		called; until then it is empty
+ * @observed:	@interfaces does, too, and whoever plans is told when one of
+ *		the two changes, since watcher_observe_addresses() was called
  * @addresses_omitted: how many addresses were left out because of the limit
  * @containers:	those that berthd was told of, in the order of
  *		container_compare()
@@ -78,6 +81,7 @@ struct netns {
 	uint64_t since_us;
 	bool host;
 	bool addresses_known;
+	bool observed;
 	struct netns_name *names;
 	size_t n_names;
 	unsigned int names_version;

@@ -304,7 +304,7 @@ static bool needs_addresses(const struct reconcile *reconcile,
 			    const struct netns *netns, const struct plan *plan)
 {
 	return plan->needs_addresses ||
-	       (!netns->addresses_known && !netns->host &&
+	       (!netns->observed && !netns->host &&
 		(plan->n_provisions > 0 ||
 		 provider_has(reconcile->provider, netns->id)));
 }

@@ -175,7 +175,7 @@ static bool is_local(const struct circles *circles, const struct ip_addr *addr)
 {
 	if (ip_addr_is_loopback(addr))
 		return true;
-	if (!circles->netns->addresses_known)
+	if (!circles->netns->observed)
 		circles->plan->needs_addresses = true;
 	return bsearch(addr, circles->local, circles->netns->n_addresses,
 		       sizeof(*addr), addr_compare) != NULL;

@@ -13,7 +13,7 @@
  * themselves within the namespace, one of each circle
  * @netns:	what @plan was made for; plan->needs_addresses is set where a
  *		listener leads to itself if an address is the namespace's, and
- *		netns->addresses_known is false
+ *		netns->observed is false
  * @is_here:	does a backend's `namespace` mean @netns? NULL: none does
  *
  * Only what is certain: the endpoint of a backend is a listener's own, or a

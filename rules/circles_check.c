@@ -101,6 +101,7 @@ static int check_netns(struct circles_check *check, char *name)
 	struct netns netns = {
 		.host = !name,
 		.addresses_known = true,
+		.observed = true,
 		.names = &named,
 		.n_names = name ? 1 : 0,
 		.interfaces = &loopback,

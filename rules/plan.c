@@ -585,7 +585,7 @@ static int rule_holds(struct planner *planner, bool *ret_holds)
 		return 0;
 	planner->not_before_us = match_not_before(match, planner->netns);
 	forget_matched(planner);
-	if (needed && !planner->netns->addresses_known)
+	if (needed && !planner->netns->observed)
 		planner->plan.needs_addresses = true;
 	else if (needed) {
 		r = match_candidates(planner);

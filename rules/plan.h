@@ -29,7 +29,7 @@ struct plan_shadow {
  *		those with a refusal or a winner are only to be shown
  * @needs_addresses: some rule whose conditions on the namespace hold also has
  *		conditions on addresses (or uses them), and
- *		netns->addresses_known is false: observe and plan again
+ *		netns->observed is false: observe and plan again
  */
 struct plan {
 	struct listener_spec *specs;

@@ -462,7 +462,7 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 			print_omitted(f, netns);
 		return 1;
 	}
-	if (!netns->addresses_known) {
+	if (!netns->observed) {
 		(void)fputs("address: its addresses are not known yet", f);
 		return 0;
 	}

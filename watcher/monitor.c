@@ -3,7 +3,8 @@
  *
  * Theory of operation: every namespace gets an nsid in the background, because
  * the kernel tells that it frees a namespace only if that has one. Interfaces
- * and addresses are kept once somebody asks for them: first the nsid is
+ * and addresses are kept once a plan needs them, addresses alone once somebody
+ * wants to see them (then nobody is told of changes): first the nsid is
  * assigned, so that changes are told, then they are listed. An event that is
  * older than the listing is read after it and may undo a change, but then the
  * event of that change is behind it in the queue.
@@ -17,7 +18,8 @@
  * that event shows what happened, and the namespace is listed again.
  *
  * When events were lost, all nsids are compared, and every observed namespace
- * is listed again, in slices; only differences are told. Containers can provoke
+ * is listed again, in slices; only differences are told. Addresses that are
+ * only shown are forgotten until somebody asks again. Containers can provoke
  * losses, so the pauses between two of these repairs grow. A namespace that is
  * above the limit of addresses is listed again when it changes, with growing
  * pauses of its own.
@@ -172,11 +174,12 @@ static bool listing_found(const struct netlink_item *item, void *user_data)
 	return true;
 }
 
-/* Lists @tracked, and keeps what was found. Return: 0; -EINTR: things changed
- * meanwhile, and the listing must be repeated; *@ret_changed is set by both.
- * Other -errno: nothing was kept. */
+/* Lists @tracked, its interfaces only with @links, and keeps what was found.
+ * Return: 0; -EINTR: things changed meanwhile, and the listing must be
+ * repeated;
+ * *@ret_changed is set by both. Other -errno: nothing was kept. */
 static int read_listing(struct monitor *monitor, struct tracked *tracked,
-			bool *ret_changed)
+			bool links, bool *ret_changed)
 {
 	struct observed_listing listing = { .max = monitor->max_addresses };
 	int nsid = tracked->netns.host ? NETLINK_HOST : tracked->nsid;
@@ -184,8 +187,8 @@ static int read_listing(struct monitor *monitor, struct tracked *tracked,
 
 	for (int i = 0; i < INTERRUPTED_MAX && r == -EINTR; i++) {
 		observed_listing_done(&listing);
-		r = netlink_dump(monitor->requests, nsid, listing_found,
-				 &listing);
+		r = (links ? netlink_dump : netlink_dump_addresses)(
+			monitor->requests, nsid, listing_found, &listing);
 	}
 	if (listing.failed)
 		r = -ENOMEM;
@@ -210,6 +213,12 @@ static void nsid_lost(struct monitor *monitor, struct tracked *tracked)
 		nsid_want(monitor, tracked);
 }
 
+static void tell_changed(struct monitor *monitor, struct tracked *tracked)
+{
+	if (tracked->netns.observed && !tracked->nameless)
+		monitor->ops->changed(tracked, monitor->user_data);
+}
+
 static void read_again(struct monitor *monitor, struct tracked *tracked)
 {
 	bool is_changed = false;
@@ -217,9 +226,10 @@ static void read_again(struct monitor *monitor, struct tracked *tracked)
 
 	if (tracked->nsid == NSID_NONE && !tracked->netns.host)
 		return; /* it is listed when it has an nsid */
-	r = read_listing(monitor, tracked, &is_changed);
-	if (is_changed && !tracked->nameless)
-		monitor->ops->changed(tracked, monitor->user_data);
+	r = read_listing(monitor, tracked, tracked->netns.observed,
+			 &is_changed);
+	if (is_changed)
+		tell_changed(monitor, tracked);
 	if (r == 0)
 		return;
 	if (r == -ESTALE) {
@@ -260,7 +270,8 @@ static unsigned int apply_item(struct monitor *monitor, struct netns *netns,
 
 	switch (item->type) {
 	case NETLINK_LINK:
-		return observed_link(netns, &item->link, max);
+		return netns->observed ? observed_link(netns, &item->link, max)
+				       : 0;
 	case NETLINK_LINK_GONE:
 		return observed_link_gone(netns, item->link.ifindex);
 	case NETLINK_ADDRESS:
@@ -291,8 +302,8 @@ static void item_told(int nsid, const struct netlink_item *item,
 	change = apply_item(monitor, &tracked->netns, item);
 	if (change & OBSERVED_OMITTED)
 		read_want(monitor, tracked);
-	if (change & OBSERVED_CHANGED && !tracked->nameless)
-		monitor->ops->changed(tracked, monitor->user_data);
+	if (change & OBSERVED_CHANGED)
+		tell_changed(monitor, tracked);
 }
 
 static void nsid_new_told(int nsid, void *user_data)
@@ -360,8 +371,10 @@ static void read_all(struct monitor *monitor)
 
 	for (tracked = monitor->registry->by_id; tracked;
 	     tracked = tracked->by_id.next) {
-		if (tracked->netns.addresses_known)
+		if (tracked->netns.observed)
 			read_at_once(monitor, tracked);
+		else
+			observed_forget(&tracked->netns);
 	}
 }
 
@@ -514,23 +527,43 @@ void monitor_gone(struct monitor *monitor, struct tracked *tracked)
 	}
 }
 
-int monitor_observe(struct monitor *monitor, struct tracked *tracked)
+/* Lists @tracked for the first time, as read_listing() does. Return: 0; -errno:
+ * nothing is kept of it. */
+static int read_first(struct monitor *monitor, struct tracked *tracked,
+		      bool links)
 {
 	bool is_changed;
 	int r = 0;
 
-	if (tracked->netns.addresses_known)
-		return 0;
 	if (tracked->nsid == NSID_NONE && !tracked->netns.host)
 		r = nsid_assign(monitor, tracked);
 	if (r < 0)
 		return r;
-	r = read_listing(monitor, tracked, &is_changed);
+	r = read_listing(monitor, tracked, links, &is_changed);
 	if (r == -EINTR)
 		read_want(monitor, tracked);
 	if (r == -ESTALE)
 		nsid_lost(monitor, tracked);
 	return r == -EINTR ? 0 : r;
+}
+
+int monitor_observe(struct monitor *monitor, struct tracked *tracked)
+{
+	int r;
+
+	if (tracked->netns.observed)
+		return 0;
+	r = read_first(monitor, tracked, /* links= */ true);
+	if (r == 0)
+		tracked->netns.observed = true;
+	return r;
+}
+
+int monitor_read(struct monitor *monitor, struct tracked *tracked)
+{
+	if (tracked->netns.addresses_known)
+		return 0;
+	return read_first(monitor, tracked, /* links= */ false);
 }
 
 const char *monitor_last_name(const struct monitor *monitor, uint64_t netns_id)

@@ -20,7 +20,8 @@ struct monitor;
  * @recheck:	the kernel has freed what had the nsid of @tracked: are its
  *		names still true? If it has none any more, @tracked->nameless
  *		is set when this returns.
- * @changed:	the interfaces or addresses of @tracked are not what they were
+ * @changed:	the interfaces or addresses of @tracked, which is observed, are
+ *		not what they were
  * @freed:	the kernel freed a namespace, @elapsed_us after its last name
  *		went
  */
@@ -85,6 +86,15 @@ void monitor_gone(struct monitor *monitor, struct tracked *tracked);
  * of @open_netns, netlink_assign_nsid() or netlink_dump().
  */
 int monitor_observe(struct monitor *monitor, struct tracked *tracked);
+
+/**
+ * monitor_read() - keeps the addresses of @tracked from now on, but neither its
+ * interfaces nor tells anybody
+ *
+ * No-op when they are kept already. When events were lost they are forgotten.
+ * Return: as monitor_observe().
+ */
+int monitor_read(struct monitor *monitor, struct tracked *tracked);
 
 /** monitor_last_name() - what a namespace without a name was called; borrowed
  * until the next event. NULL: unknown */

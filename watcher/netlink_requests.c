@@ -366,10 +366,10 @@ static bool ends_dump(int r)
 	return r < 0 && r != -EINTR && r != -EFBIG && r != -EOPNOTSUPP;
 }
 
-int netlink_dump(struct netlink_requests *requests, int nsid,
-		 bool (*found)(const struct netlink_item *item,
-			       void *user_data),
-		 void *user_data)
+static int dump_all(struct netlink_requests *requests, int nsid, bool links,
+		    bool (*found)(const struct netlink_item *item,
+				  void *user_data),
+		    void *user_data)
 {
 	/* By family: the dump of all of them takes the kernel's one big lock,
 	 * which others hold for long. A kernel without IPv6 says EOPNOTSUPP. */
@@ -378,7 +378,7 @@ int netlink_dump(struct netlink_requests *requests, int nsid,
 				       .found = found,
 				       .user_data = user_data };
 	struct request request = fresh;
-	int r = dump_links(requests, &request), result = 0;
+	int r = links ? dump_links(requests, &request) : 0, result = 0;
 
 	for (size_t i = 0; !ends_dump(r); i++) {
 		if (r == -EFBIG || (r == -EINTR && result == 0))
@@ -389,4 +389,20 @@ int netlink_dump(struct netlink_requests *requests, int nsid,
 		r = dump_addresses(requests, &request, families[i]);
 	}
 	return r == -EINVAL || r == -ENOENT || r == -ENONET ? -ESTALE : r;
+}
+
+int netlink_dump(struct netlink_requests *requests, int nsid,
+		 bool (*found)(const struct netlink_item *item,
+			       void *user_data),
+		 void *user_data)
+{
+	return dump_all(requests, nsid, /* links= */ true, found, user_data);
+}
+
+int netlink_dump_addresses(struct netlink_requests *requests, int nsid,
+			   bool (*found)(const struct netlink_item *item,
+					 void *user_data),
+			   void *user_data)
+{
+	return dump_all(requests, nsid, /* links= */ false, found, user_data);
 }

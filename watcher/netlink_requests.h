@@ -78,4 +78,11 @@ int netlink_dump(struct netlink_requests *requests, int nsid,
 			       void *user_data),
 		 void *user_data);
 
+/** netlink_dump_addresses() - as netlink_dump(), but only the addresses, which
+ * the kernel (Linux 6.9) lists without its one big lock */
+int netlink_dump_addresses(struct netlink_requests *requests, int nsid,
+			   bool (*found)(const struct netlink_item *item,
+					 void *user_data),
+			   void *user_data);
+
 #endif

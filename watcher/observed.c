@@ -139,16 +139,21 @@ unsigned int observed_link(struct netns *netns,
 unsigned int observed_link_gone(struct netns *netns, uint32_t ifindex)
 {
 	size_t at, kept = 0;
+	bool is_known;
 
-	if (!find_link(netns, ifindex, &at))
-		return 0;
-	netns->n_interfaces--;
-	memmove(&netns->interfaces[at], &netns->interfaces[at + 1],
-		(netns->n_interfaces - at) * sizeof(*netns->interfaces));
+	is_known = find_link(netns, ifindex, &at) != NULL;
+	if (is_known) {
+		netns->n_interfaces--;
+		memmove(&netns->interfaces[at], &netns->interfaces[at + 1],
+			(netns->n_interfaces - at) *
+				sizeof(*netns->interfaces));
+	}
 	for (size_t i = 0; i < netns->n_addresses; i++) {
 		if (netns->addresses[i].ifindex != ifindex)
 			netns->addresses[kept++] = netns->addresses[i];
 	}
+	if (!is_known && kept == netns->n_addresses)
+		return 0;
 	netns->n_addresses = kept;
 	return OBSERVED_CHANGED | may_be_stale(netns);
 }
@@ -197,6 +202,18 @@ unsigned int observed_address_gone(struct netns *netns,
 	memmove(&netns->addresses[at], &netns->addresses[at + 1],
 		(netns->n_addresses - at) * sizeof(*netns->addresses));
 	return OBSERVED_CHANGED | may_be_stale(netns);
+}
+
+void observed_forget(struct netns *netns)
+{
+	free(netns->interfaces);
+	free(netns->addresses);
+	netns->interfaces = NULL;
+	netns->addresses = NULL;
+	netns->n_interfaces = 0;
+	netns->n_addresses = 0;
+	netns->addresses_omitted = 0;
+	netns->addresses_known = false;
 }
 
 bool observed_listing_link(struct observed_listing *listing,

@@ -36,6 +36,9 @@ unsigned int observed_address(struct netns *netns,
 unsigned int observed_address_gone(struct netns *netns,
 				   const struct netns_address *address);
 
+/** observed_forget() - keeps nothing of @netns any more */
+void observed_forget(struct netns *netns);
+
 /**
  * struct observed_listing - what a listing found, before it replaces the old
  * @fresh:	only the arrays and the count of omitted addresses are used

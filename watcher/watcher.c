@@ -329,6 +329,11 @@ int watcher_observe_addresses(struct watcher *watcher, struct netns *netns)
 	return monitor_observe(watcher->monitor, tracked_of(netns));
 }
 
+int watcher_read_addresses(struct watcher *watcher, struct netns *netns)
+{
+	return monitor_read(watcher->monitor, tracked_of(netns));
+}
+
 struct netns *watcher_next(struct watcher *watcher, struct netns *previous)
 {
 	struct tracked *tracked = previous ? tracked_of(previous)->by_id.next

@@ -117,6 +117,14 @@ bool watcher_settled(const struct watcher *watcher);
 int watcher_open_netns(struct watcher *watcher, const struct netns *netns);
 
 /**
+ * watcher_read_addresses() - keeps addresses from now on, to be shown
+ *
+ * As watcher_observe_addresses(), but without interfaces, and @changed tells
+ * nothing. When events were lost they are forgotten, and to be read again.
+ */
+int watcher_read_addresses(struct watcher *watcher, struct netns *netns);
+
+/**
  * watcher_observe_addresses() - keeps interfaces and addresses from now on
  *
  * Assigns an nsid and reads them before it returns; @changed tells of changes.

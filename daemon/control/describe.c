@@ -97,7 +97,7 @@ static json_t *describe_addresses(const struct netns *netns)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < netns->n_addresses; i++)
+	for (size_t i = 0; netns->observed && i < netns->n_addresses; i++)
 		json_add(&array, describe_address(netns, &netns->addresses[i]));
 	return array;
 }
@@ -126,10 +126,10 @@ json_t *describe_namespace(const struct netns *netns, int nsid,
 		"s:o}",
 		"id", json_count(netns->id), "host", netns->host, "names",
 		describe_names(netns), "containers", describe_containers(netns),
-		"nsid", describe_nsid(nsid), "addresses_known",
-		netns->addresses_known, "addresses", describe_addresses(netns),
-		"addresses_omitted", json_count(netns->addresses_omitted),
-		"listeners", describe_counts(counts), "listeners_omitted",
+		"nsid", describe_nsid(nsid), "addresses_known", netns->observed,
+		"addresses", describe_addresses(netns), "addresses_omitted",
+		json_count(netns->addresses_omitted), "listeners",
+		describe_counts(counts), "listeners_omitted",
 		json_count(omitted), "age_us",
 		json_count(now_us > netns->since_us ? now_us - netns->since_us
 						    : 0));

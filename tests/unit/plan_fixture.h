@@ -95,6 +95,7 @@ static inline void set_addresses(struct fixture *f, const struct address *list,
 	f->netns.addresses = f->addresses;
 	f->netns.n_addresses = n;
 	f->netns.addresses_known = true;
+	f->netns.observed = true;
 }
 
 static inline void fixture_init(struct fixture *f, const char *yaml,

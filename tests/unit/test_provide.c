@@ -129,6 +129,7 @@ static int setup(void **state)
 	f->netns = (struct netns){
 		.id = ID,
 		.addresses_known = true,
+		.observed = true,
 		.interfaces = f->interfaces,
 		.n_interfaces = ARRAY_SIZE(f->interfaces),
 		.addresses = &f->address,
@@ -356,7 +357,7 @@ static void test_not_observed(void **state)
 	struct fixture *f = *state;
 	struct provision what = wanted_on("lo");
 
-	f->netns.addresses_known = false;
+	f->netns.observed = false;
 	assert_int_equal(apply(f, "lo")->state, PROVIDED_WAITING);
 	assert_null(apply(f, NULL));
 	assert_int_equal(provider_remember(f->provider, ID, &what, 1), 0);

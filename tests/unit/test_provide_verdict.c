@@ -61,6 +61,7 @@ static void test_addresses(void **state)
 	};
 	struct netns netns = {
 		.addresses_known = true,
+		.observed = true,
 		.interfaces = interfaces,
 		.n_interfaces = ARRAY_SIZE(interfaces),
 		.addresses = addresses,
@@ -78,11 +79,11 @@ static void test_addresses(void **state)
 		(void)snprintf(wanted.ifname, sizeof(wanted.ifname), "%s",
 			       cases[i].ifname);
 		assert_int_equal(ip_addr_parse(cases[i].addr, &wanted.addr), 0);
-		netns.addresses_known = false;
+		netns.observed = false;
 		assert_int_equal(provide_judge(&netns, &wanted,
 					       cases[i].ifindex, &ifindex),
 				 PROVIDE_UNKNOWN);
-		netns.addresses_known = true;
+		netns.observed = true;
 		assert_int_equal(provide_judge(&netns, &wanted,
 					       cases[i].ifindex, &ifindex),
 				 cases[i].verdict);
@@ -98,6 +99,7 @@ static void test_loopback(void **state)
 	};
 	struct netns netns = {
 		.addresses_known = true,
+		.observed = true,
 		.interfaces = interfaces,
 		.n_interfaces = ARRAY_SIZE(interfaces),
 	};

@@ -134,6 +134,7 @@ static const struct container *containers[] = { &container };
 static const struct netns netns = {
 	.id = 1,
 	.addresses_known = true,
+	.observed = true,
 	.names = &name,
 	.n_names = 1,
 	.interfaces = &interface,
