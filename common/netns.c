@@ -32,9 +32,14 @@ const struct netns_interface *netns_named_interface(const struct netns *netns,
 	return NULL;
 }
 
+bool netns_address_failed(const struct netns_address *address)
+{
+	return address->flags & IFA_F_DADFAILED;
+}
+
 bool netns_address_usable(const struct netns_address *address)
 {
-	if (address->flags & IFA_F_DADFAILED)
+	if (netns_address_failed(address))
 		return false;
 	return !(address->flags & IFA_F_TENTATIVE) ||
 	       (address->flags & IFA_F_OPTIMISTIC);

@@ -118,4 +118,8 @@ const struct netns_interface *netns_named_interface(const struct netns *netns,
  */
 bool netns_address_usable(const struct netns_address *address);
 
+/** netns_address_failed() - did duplicate address detection find another host
+ * that has the address? */
+bool netns_address_failed(const struct netns_address *address);
+
 #endif

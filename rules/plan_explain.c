@@ -372,6 +372,45 @@ static size_t filter_candidates(FILE *f, const struct match *match,
 	return n;
 }
 
+static bool any_matches(const struct match *match, const struct candidate *list,
+			size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (match_candidate(match, &list[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Prints the first address that satisfies all conditions and cannot be used.
+ * Return: is there one? */
+static bool explain_unusable(FILE *f, const struct match *match,
+			     const struct netns *netns)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < netns->n_addresses; i++) {
+		const struct netns_address *address = &netns->addresses[i];
+		const struct netns_interface *interface =
+			netns_find_interface(netns, address->ifindex);
+		const struct candidate c = {
+			.address = address,
+			.ifname = interface ? interface->ifname : "",
+		};
+
+		if (netns_address_usable(address) ||
+		    !match_candidate(match, &c))
+			continue;
+		(void)fprintf(f,
+			      "address: duplicate address detection %s on %s "
+			      "on %s, and no other matches",
+			      netns_address_failed(address) ? "failed" : "runs",
+			      ip_addr_fmt(&address->addr, text), c.ifname);
+		return true;
+	}
+	return false;
+}
+
 static void explain_match(FILE *f, const struct match *match,
 			  const struct netns *netns, const char *name)
 {
@@ -468,6 +507,9 @@ static int explain(FILE *f, const struct rule *rule, const struct netns *netns)
 	}
 	if (candidates_new(netns, &list, &n) < 0)
 		return -ENOMEM;
+	/* It is not the other addresses that are to blame. */
+	if (!any_matches(match, list, n) && explain_unusable(f, match, netns))
+		return 0;
 	n = filter_candidates(f, match, list, n);
 	if (n == 0) {
 		print_omitted(f, netns);
