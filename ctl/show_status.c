@@ -252,9 +252,15 @@ size_t show_problems(const json_t *files, const char *before)
 		json_array_foreach (problems, j, problem) {
 			print_problem(problem);
 		}
-		if (!show_flag(file, "last_good"))
+		if (!show_flag(file, "last_good") &&
+		    (json_array_size(problems) == 0 ||
+		     show_number(file, "rules") > 0))
 			continue;
 		print_text(show_text(file, "path"));
+		if (!show_flag(file, "last_good")) {
+			(void)puts(": no rule of it is in force");
+			continue;
+		}
 		(void)printf(
 			": the last good version stays in force, with " NUMBER
 			" rule%s\n",
