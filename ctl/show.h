@@ -127,7 +127,8 @@ size_t show_problems(const json_t *files, const char *before);
 size_t show_container_problems(const json_t *files, const char *before);
 
 /** struct show_attempt - a listener's state, as its members are called
- * @holders:	which sockets of others have the port; NULL: not known */
+ * @holders:	which sockets of others have the port; NULL: not known
+ * @health_reason: NULL, like "": nothing to say */
 struct show_attempt {
 	const char *state;
 	const char *reason;
@@ -137,6 +138,7 @@ struct show_attempt {
 	const char *holders;
 	int64_t attempts;
 	bool delivered;
+	const char *health_reason;
 	int64_t draining_us;
 	int64_t ends_us;
 };

@@ -138,6 +138,7 @@ static void wanted_detail(struct table *table, const json_t *listener)
 		.error = show_text(listener, "error"),
 		.next_attempt_us = show_number(listener, "next_attempt_us"),
 		.delivered = show_flag(listener, "delivered"),
+		.health_reason = show_text(listener, "health_reason"),
 		.holders = holders,
 	};
 
@@ -153,6 +154,7 @@ static int show_wanted(const json_t *listeners)
 		{ .name = "INTERFACE", .optional = true },
 		{ .name = "RULE" },
 		{ .name = "STATE", .state = true },
+		{ .name = "HEALTH", .state = true },
 		{ .name = "DETAIL", .optional = true },
 	};
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
@@ -164,6 +166,7 @@ static int show_wanted(const json_t *listeners)
 		table_text(table, show_text(listener, "interface"));
 		table_text(table, show_text(listener, "rule"));
 		table_text(table, show_text(listener, "state"));
+		table_text(table, show_text(listener, "health"));
 		wanted_detail(table, listener);
 	}
 	return table_print(table, stdout);

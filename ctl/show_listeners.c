@@ -44,6 +44,7 @@ struct row {
 	const char *rule;
 	const char *action;
 	const char *consumer;
+	const char *health;
 	struct show_attempt attempt;
 	int64_t active;
 	int64_t accepted;
@@ -89,6 +90,8 @@ static const struct json_member members[] = {
 	MEMBER("blocked_by", NUMBER, attempt.blocked_by),
 	MEMBER("attempts", NUMBER, attempt.attempts),
 	{ "draining", JSON_KIND_OBJECT, 0, draining },
+	MEMBER("health", TEXT, health),
+	MEMBER("health_reason", TEXT, attempt.health_reason),
 	{ "counters", JSON_KIND_OBJECT, 0, counters },
 	MEMBER("container", TEXT, container),
 	{ .name = NULL },
@@ -144,15 +147,19 @@ static void draining_cell(struct table *table,
 			   text_duration(attempt->draining_us, since));
 }
 
+static const char *listening_text(const struct show_attempt *attempt)
+{
+	if (attempt->health_reason && *attempt->health_reason)
+		return attempt->health_reason;
+	return attempt->delivered ? "" : "its consumer does not have it yet";
+}
+
 void show_detail(struct table *table, const struct show_attempt *attempt)
 {
 	_cleanup_free_ char *waiting = NULL;
 
 	if (strcmp(attempt->state, "listening") == 0) {
-		table_text(table, attempt->delivered
-					  ? ""
-					  : "its consumer does not have it "
-					    "yet");
+		table_text(table, listening_text(attempt));
 	} else if (strcmp(attempt->state, "waiting") == 0) {
 		waiting = waiting_text(attempt);
 		table_text(table, waiting ? waiting : "?");
@@ -187,6 +194,7 @@ static void add_row(struct table *table, const struct row *row)
 	else
 		table_text(table, row->action);
 	table_text(table, row->attempt.state);
+	table_text(table, row->health);
 	show_cell_unless_zero(table, row->active);
 	show_cell_unless_zero(table, row->accepted);
 	cell_bytes(table, row->bytes_in);
@@ -205,6 +213,7 @@ static int add_element(struct table *table, struct json_span element)
 		.rule = "",
 		.action = "",
 		.consumer = "",
+		.health = "",
 		.attempt = { .state = "", .reason = "", .error = "" },
 	};
 	int r = json_scan_read(element, members, &row);
@@ -227,6 +236,7 @@ void *show_listeners_begin(void)
 		{ .name = "RULE" },
 		{ .name = "ACTION" },
 		{ .name = "STATE", .state = true },
+		{ .name = "HEALTH", .state = true },
 		{ .name = "ACTIVE", .right = true, .optional = true },
 		{ .name = "ACCEPTED", .right = true, .optional = true },
 		{ .name = "RECEIVED", .right = true, .optional = true },

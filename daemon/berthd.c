@@ -375,6 +375,9 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.reconcile = berthd->reconcile,
 		.consumers = berthd->consumers,
 		.stats = berthd->stats,
+		.relay_user = config->relay == CONFIG_RELAY_OWN
+				      ? &berthd->relay_user
+				      : NULL,
 		.config = berthd->config,
 		.containers_dir = berthd->containers_dir,
 		.reload = reload,

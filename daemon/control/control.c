@@ -25,6 +25,7 @@
 #include "daemon/control/describe.h"
 #include "daemon/control/interface.h"
 #include "daemon/control/varlink_server.h"
+#include "daemon/health_look.h"
 
 struct control {
 	struct control_config config;
@@ -46,6 +47,18 @@ static const char *refuse(const struct varlink_call *call,
 	const struct caller caller = who_calls(user_data, call);
 
 	return caller_refuse(&caller, (enum control_access)method->access);
+}
+
+/* Which files there are is root's affair. */
+static struct health_source health_source(const struct control *control,
+					  const struct caller *caller)
+{
+	return (struct health_source){
+		.watcher = control->config.watcher,
+		.relay_user = caller->rank == CALLER_ROOT
+				      ? control->config.relay_user
+				      : NULL,
+	};
 }
 
 static void get_status(struct varlink_call *call, void *user_data)
@@ -91,9 +104,10 @@ static void list_listeners(struct varlink_call *call, void *user_data)
 	const struct control *control = user_data;
 	const struct caller caller = who_calls(control, call);
 
-	control_listeners(call, &caller, control->config.binder,
-			  control->config.watcher, control->config.consumers,
-			  control->config.stats);
+	const struct health_source source = health_source(control, &caller);
+
+	control_listeners(call, &caller, control->config.binder, &source,
+			  control->config.consumers, control->config.stats);
 }
 
 static void list_connections(struct varlink_call *call, void *user_data)
@@ -173,8 +187,11 @@ static void restart_relay(struct varlink_call *call, void *user_data)
 static void explain(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
+	const struct caller caller = who_calls(control, call);
 	const struct control_explain from = {
-		.caller = who_calls(control, call),
+		.caller = caller,
+		.health = health_source(control, &caller),
+		.stats = control->config.stats,
 		.watcher = control->config.watcher,
 		.binder = control->config.binder,
 		.rules = control->config.rules,

@@ -14,12 +14,14 @@ struct containers_dir;
 struct control;
 struct netns;
 struct reconcile;
+struct relay_user;
 struct rule_store;
 struct stats;
 struct watcher;
 
 /**
  * struct control_config - whom the service asks; all outlive it
+ * @relay_user:	whom berth-relay runs as; NULL: berthd does not start it
  * @reload:	does what SIGHUP does, before it returns; *@ret_changed: which
  *		settings are others then. Return: 0 or -errno.
  * @restart_relay: has a new berth-relay take over from the one that runs.
@@ -33,6 +35,7 @@ struct control_config {
 	struct reconcile *reconcile;
 	struct consumers *consumers;
 	struct stats *stats;
+	const struct relay_user *relay_user;
 	const struct config_store *config;
 	const struct containers_dir *containers_dir;
 	int (*reload)(uint32_t *ret_changed, void *user_data);

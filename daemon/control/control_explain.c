@@ -12,6 +12,8 @@
 #include "binder/binder.h"
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/consumers/stats.h"
+#include "daemon/control/control_stats.h"
 #include "daemon/control/describe.h"
 #include "daemon/control/describe_provided.h"
 #include "daemon/control/describe_rules.h"
@@ -19,6 +21,7 @@
 #include "daemon/control/find.h"
 #include "daemon/control/port_holders.h"
 #include "daemon/control/varlink.h"
+#include "daemon/health_look.h"
 #include "daemon/json_build.h"
 #include "daemon/reconcile.h"
 #include "rules/plan.h"
@@ -109,12 +112,16 @@ static const struct listener *rows_find(const struct rows *rows,
 
 /**
  * struct explained - the namespace at hand
+ * @counted:	what the consumers answered
+ * @view:	of the listener at hand
  * @netns_fd:	what watcher_open_netns() said, when it was asked: @opened
  * @held:	how many ports were asked about
  */
 struct explained {
 	const struct control_explain *from;
 	const struct netns *netns;
+	const struct stats_result *counted;
+	struct health_view view;
 	bool opened;
 	int netns_fd;
 	size_t held;
@@ -161,11 +168,24 @@ static json_t *explain_holders(struct explained *explained,
 
 static void put_absent(json_t **object)
 {
+	json_put(object, "health",
+		 json_string(health_state_name(HEALTH_UNKNOWN)));
+	json_put(object, "health_reason", json_null());
 	json_put(object, "state", json_string("absent"));
 	json_put(object, "reason", json_null());
 	json_put(object, "error", json_null());
 	json_put(object, "next_attempt_us", json_null());
 	json_put(object, "delivered", json_false());
+}
+
+static void put_present(json_t **object, struct explained *explained,
+			const struct listener *row)
+{
+	describe_attempt(object, row, explained->now_us);
+	health_look(&explained->from->health, row,
+		    stats_result_listener(explained->counted, row),
+		    &explained->view);
+	describe_health(object, &explained->view.facts);
 }
 
 static json_t *explain_spec(struct explained *explained,
@@ -178,7 +198,7 @@ static json_t *explain_spec(struct explained *explained,
 	json_put(&object, "rule", json_text(spec->service->rule));
 	json_put(&object, "id", row ? json_count(row->id) : json_null());
 	if (row)
-		describe_attempt(&object, row, explained->now_us);
+		put_present(&object, explained, row);
 	else
 		put_absent(&object);
 	json_put(&object, "held_by", explain_holders(explained, row));
@@ -186,10 +206,12 @@ static json_t *explain_spec(struct explained *explained,
 }
 
 static json_t *explain_specs(const struct control_explain *from,
-			     const struct netns *netns, const struct plan *plan)
+			     const struct netns *netns, const struct plan *plan,
+			     const struct stats_result *counted)
 {
 	struct explained explained = { .from = from,
 				       .netns = netns,
+				       .counted = counted,
 				       .netns_fd = -1,
 				       .now_us = monotonic_us() };
 	struct rows rows = { .list = NULL };
@@ -308,7 +330,8 @@ static json_t *explain_draining(const struct control_explain *from,
 
 /* May have addresses observed. */
 static json_t *explain_present(const struct control_explain *from,
-			       struct netns *netns)
+			       struct netns *netns,
+			       const struct stats_result *counted)
 {
 	bool root = from->caller.rank == CALLER_ROOT;
 	struct plan plan;
@@ -320,8 +343,8 @@ static json_t *explain_present(const struct control_explain *from,
 		"{s:s, s:o, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"state", "present", "namespace", explain_namespace(from, netns),
 		"pending", "lingering", "rules", explain_rules(from, netns),
-		"listeners", explain_specs(from, netns, &plan), "draining",
-		explain_draining(from, netns), "provisions",
+		"listeners", explain_specs(from, netns, &plan, counted),
+		"draining", explain_draining(from, netns), "provisions",
 		explain_provisions(from, netns, &plan), "shadowed",
 		explain_shadows(&plan), "omitted", json_count(plan.omitted),
 		"files", root ? describe_files(from->rules) : json_array(),
@@ -387,6 +410,52 @@ static void reply_absent(struct varlink_call *call,
 		varlink_reply(call, NULL);
 }
 
+/**
+ * struct explaining - a call that waits for the consumers
+ * @text:	what the caller calls the namespace
+ */
+struct explaining {
+	struct control_explain from;
+	uint64_t netns_id;
+	char text[];
+};
+
+static void explaining_reply(struct varlink_call *call,
+			     struct stats_result *result, void *state)
+{
+	struct explaining *explaining = state;
+	const struct control_explain *from = &explaining->from;
+	struct netns *netns = watcher_find(from->watcher, explaining->netns_id);
+
+	if (netns)
+		varlink_reply(call, explain_present(from, netns, result));
+	else
+		reply_absent(call, from, explaining->text);
+	free(explaining);
+}
+
+static void explain_asking(struct varlink_call *call,
+			   const struct control_explain *from,
+			   const struct netns *netns, const char *text)
+{
+	size_t len = strlen(text);
+	struct explaining *explaining = malloc(sizeof(*explaining) + len + 1);
+	const struct control_asking asking = {
+		.reply = explaining_reply,
+		.free = free,
+		.state = explaining,
+	};
+
+	if (!explaining) {
+		varlink_reply(call, NULL);
+		return;
+	}
+	*explaining =
+		(struct explaining){ .from = *from, .netns_id = netns->id };
+	memcpy(explaining->text, text, len + 1);
+	control_ask(call, from->stats, &asking);
+}
+
 void control_explain(struct varlink_call *call,
 		     const struct control_explain *from)
 {
@@ -401,5 +470,5 @@ void control_explain(struct varlink_call *call,
 	else if (n > 1)
 		find_ambiguous(call, netns, n, text);
 	else
-		varlink_reply(call, explain_present(from, netns[0]));
+		explain_asking(call, from, netns[0], text);
 }

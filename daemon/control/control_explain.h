@@ -4,12 +4,14 @@
 #define DAEMON_CONTROL_CONTROL_EXPLAIN_H
 
 #include "daemon/control/caller.h"
+#include "daemon/health_look.h"
 
 struct binder;
 struct consumers;
 struct containers_dir;
 struct reconcile;
 struct rule_store;
+struct stats;
 struct varlink_call;
 struct watcher;
 
@@ -17,6 +19,8 @@ struct watcher;
  * borrowed */
 struct control_explain {
 	struct caller caller;
+	struct health_source health;
+	struct stats *stats;
 	struct watcher *watcher;
 	struct binder *binder;
 	struct rule_store *rules;
@@ -25,8 +29,9 @@ struct control_explain {
 	const struct containers_dir *containers_dir;
 };
 
-/** control_explain() - replies to @call: why its namespace has the listeners
- * it has, and lacks others. May have addresses observed. */
+/** control_explain() - replies to @call, once the consumers were asked: why its
+ * namespace has the listeners it has, and lacks others. @from is copied. May
+ * have addresses observed. */
 void control_explain(struct varlink_call *call,
 		     const struct control_explain *from);
 

@@ -12,11 +12,13 @@
 #include "daemon/control/find.h"
 #include "daemon/control/id_list.h"
 #include "daemon/control/varlink.h"
+#include "daemon/health_look.h"
 #include "watcher/watcher.h"
 
 /**
  * struct listeners - the state of one list
  * @counted:	what the consumers answered: a reference
+ * @view:	of the listener at hand
  * @ids:	of the table
  * @draining, @pids: of listeners that are closed, and who holds each: after a
  *		takeover one that is open may drain, too
@@ -27,6 +29,8 @@ struct listeners {
 	struct watcher *watcher;
 	struct consumers *consumers;
 	struct stats_result *counted;
+	struct health_source source;
+	struct health_view view;
 	struct id_list ids;
 	struct id_list draining;
 	struct id_list pids;
@@ -81,10 +85,13 @@ static int listeners_next(void *state, json_t **ret_element)
 		listener = binder_find(list->binder, id);
 	if (!listener)
 		return draining_next(list, ret_element);
-	netns = watcher_find(list->watcher, listener->netns_id);
-	*ret_element = describe_listener(
-		listener, netns ? netns_label(netns) : "",
-		stats_result_listener(list->counted, listener), monotonic_us());
+	health_look(&list->source, listener,
+		    stats_result_listener(list->counted, listener),
+		    &list->view);
+	netns = list->view.facts.netns;
+	*ret_element = describe_listener(&list->view.facts,
+					 netns ? netns_label(netns) : "",
+					 monotonic_us());
 	return *ret_element ? 1 : -ENOMEM;
 }
 
@@ -172,7 +179,8 @@ static void listeners_reply(struct varlink_call *call,
 }
 
 void control_listeners(struct varlink_call *call, const struct caller *caller,
-		       struct binder *binder, struct watcher *watcher,
+		       struct binder *binder,
+		       const struct health_source *source,
 		       struct consumers *consumers, struct stats *stats)
 {
 	const char *text = varlink_call_string(call, "namespace");
@@ -190,8 +198,9 @@ void control_listeners(struct varlink_call *call, const struct caller *caller,
 	}
 	list->caller = *caller;
 	list->binder = binder;
-	list->watcher = watcher;
+	list->watcher = source->watcher;
 	list->consumers = consumers;
+	list->source = *source;
 	r = add_wanted(list, text);
 	if (r == 0) {
 		control_ask(call, stats, &asking);
@@ -199,7 +208,7 @@ void control_listeners(struct varlink_call *call, const struct caller *caller,
 	}
 	listeners_free(list);
 	if (r == -ENOENT)
-		find_error(call, watcher, caller, text);
+		find_error(call, source->watcher, caller, text);
 	else
 		varlink_reply(call, NULL);
 }

@@ -6,17 +6,18 @@
 struct binder;
 struct caller;
 struct consumers;
+struct health_source;
 struct stats;
 struct varlink_call;
-struct watcher;
 
 /**
  * control_listeners() - replies to @call, once the consumers were asked
- * @caller:	copied
- * @binder, @watcher, @consumers, @stats: outlive the reply
+ * @caller, @source: copied
+ * @binder, @consumers, @stats: outlive the reply
  */
 void control_listeners(struct varlink_call *call, const struct caller *caller,
-		       struct binder *binder, struct watcher *watcher,
+		       struct binder *binder,
+		       const struct health_source *source,
 		       struct consumers *consumers, struct stats *stats);
 
 #endif

@@ -11,6 +11,7 @@
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats_counts.h"
 #include "daemon/control/describe_containers.h"
+#include "daemon/health.h"
 #include "daemon/json_build.h"
 #include "watcher/watcher.h"
 
@@ -259,9 +260,21 @@ void describe_container_of(json_t **object, const struct listener *listener)
 		json_put(object, "container", json_text(listener->container));
 }
 
-json_t *describe_listener(const struct listener *listener, const char *label,
-			  const struct berth_counts *counts, uint64_t now_us)
+void describe_health(json_t **object, const struct health_facts *facts)
 {
+	const struct health health = health_of(facts);
+	char buffer[HEALTH_TEXT_MAX];
+	const char *text = health_text(&health, facts, buffer);
+
+	json_put(object, "health",
+		 json_string(health_state_name(health.state)));
+	json_put(object, "health_reason", text ? json_text(text) : json_null());
+}
+
+json_t *describe_listener(const struct health_facts *facts, const char *label,
+			  uint64_t now_us)
+{
+	const struct listener *listener = facts->listener;
 	json_t *object = describe_served(listener->id, listener->netns_id,
 					 label, &listener->endpoint,
 					 listener->service);
@@ -273,8 +286,10 @@ json_t *describe_listener(const struct listener *listener, const char *label,
 				      : json_null());
 	json_put(&object, "attempts", json_count(listener->attempts));
 	json_put(&object, "draining", json_null());
+	describe_health(&object, facts);
 	json_put(&object, "counters",
-		 counts ? stats_counts_json(counts) : json_null());
+		 facts->counts ? stats_counts_json(facts->counts)
+			       : json_null());
 	json_put(&object, "age_us", json_count(now_us - listener->since_us));
 	describe_container_of(&object, listener);
 	return object;
@@ -312,6 +327,9 @@ json_t *describe_draining(const struct consumer_draining *info,
 	json_put(&object, "blocked_by", json_null());
 	json_put(&object, "attempts", json_integer(0));
 	json_put(&object, "draining", describe_drain(info, now_us));
+	json_put(&object, "health",
+		 json_string(health_state_name(HEALTH_UNKNOWN)));
+	json_put(&object, "health_reason", json_null());
 	json_put(&object, "counters",
 		 counts ? stats_counts_json(counts) : json_null());
 	json_put(&object, "age_us", json_count(now_us - info->since_us));

@@ -16,6 +16,7 @@ struct binder;
 struct consumer_draining;
 struct consumers;
 struct endpoint;
+struct health_facts;
 struct listener;
 struct netns;
 struct watcher_lingering;
@@ -82,14 +83,18 @@ void describe_attempt(json_t **object, const struct listener *listener,
  * very many elements have none */
 void describe_container_of(json_t **object, const struct listener *listener);
 
+/** describe_health() - puts "health" and "health_reason" into *@object, as
+ * json_put() does */
+void describe_health(json_t **object, const struct health_facts *facts);
+
 /**
  * describe_listener() - the type Listener
+ * @facts:	about the listener
  * @label:	what its namespace is called
- * @counts:	what its consumer counted; NULL: unknown
  * @now_us:	monotonic
  */
-json_t *describe_listener(const struct listener *listener, const char *label,
-			  const struct berth_counts *counts, uint64_t now_us);
+json_t *describe_listener(const struct health_facts *facts, const char *label,
+			  uint64_t now_us);
 
 /** describe_draining() - the type Listener, of one that drains; else as
  * describe_listener() */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* health_look.h - finds out what the health of a listener is made of */
+#ifndef DAEMON_HEALTH_LOOK_H
+#define DAEMON_HEALTH_LOOK_H
+
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "daemon/health.h"
+
+struct relay_user;
+struct watcher;
+
+/**
+ * struct health_source - whom to ask
+ * @relay_user:	whom berth-relay runs as; NULL: berthd does not start it, or
+ *		the caller is not to hear of files: no socket is looked at
+ */
+struct health_source {
+	struct watcher *watcher;
+	const struct relay_user *relay_user;
+};
+
+/**
+ * struct health_view - the facts about one listener, and what they borrow; to
+ * be used for one listener after the other, zero at first
+ * @path:	of the UNIX socket that was looked at last
+ * @looked_us:	when; monotonic
+ */
+struct health_view {
+	struct health_facts facts;
+	struct health_socket socket;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	uint64_t looked_us;
+};
+
+/**
+ * health_look() - finds out all about one listener, now
+ * @listener:	of the binder's table, borrowed, as long as @view->facts is used
+ * @counts:	what its consumer counted, borrowed likewise; NULL: unknown
+ *
+ * The first look at a namespace has its addresses read, and kept from then on.
+ */
+void health_look(const struct health_source *source,
+		 const struct listener *listener,
+		 const struct berth_counts *counts, struct health_view *view);
+
+#endif
