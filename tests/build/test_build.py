@@ -99,7 +99,8 @@ def test_install_and_uninstall(built, tmp_path):
                  "usr/local/lib/systemd/system/berthd.service",
                  "usr/local/lib/systemd/system/berth-relay.service",
                  "usr/local/lib/systemd/system/berth-follow.service",
-                 "usr/local/lib/sysusers.d/berth.conf"]:
+                 "usr/local/lib/sysusers.d/berth.conf",
+                 "usr/local/lib/tmpfiles.d/berth.conf"]:
         assert path in installed
     unit = (tmp_path / "usr/local/lib/systemd/system/berthd.service")
     assert "ExecStart=/usr/local/sbin/berthd" in unit.read_text()
@@ -135,6 +136,46 @@ def test_uninstall_keeps_what_is_not_its_own(built, tmp_path):
     make(*args, "uninstall")
     assert tree(tmp_path) == ["usr/local/share/doc/berth/notes"]
     make(*args, "uninstall")  # twice is no error
+
+
+def printed_commands(text):
+    return [line.split() for line in text.splitlines()
+            if line.startswith("    ")]
+
+
+def test_install_says_what_is_next(built, tmp_path):
+    """Each path in it is there; a package (DESTDIR) is told nothing."""
+    args = [f"BUILD={built}", "CI=1", f"CFLAGS={HARD}"]
+    packaged = make(*args, f"DESTDIR={tmp_path}/package", "install").stdout
+    assert "systemctl" not in packaged
+    prefix = tmp_path / "prefix"
+    # The prefix is compiled in: without this all would be built again.
+    text = make(*args, "LIBEXECDIR=/usr/local/libexec/berth",
+                f"PREFIX={prefix}", "-o", "all", "install").stdout
+    commands = printed_commands(text)
+    assert ["systemctl", "enable", "--now",
+            f"{prefix}/lib/systemd/system/berthd.service"] in commands
+    paths = [word for command in commands for word in command
+             if word.startswith(str(prefix))]
+    assert len(paths) >= 5
+    assert [path for path in paths if not os.path.exists(path)] == []
+
+
+def test_uninstall_says_what_it_leaves(built, tmp_path):
+    args = [f"BUILD={built}", "CI=1", f"CFLAGS={HARD}",
+            f"PREFIX={tmp_path}", f"LIBEXECDIR={tmp_path}/libexec",
+            "-o", "all"]
+    make(*args, "install")
+    with subprocess.Popen([shutil.which("sleep"), "infinity"],
+                          executable=shutil.copy(
+                              shutil.which("sleep"),
+                              tmp_path / "sbin/berthd")) as berthd:
+        try:
+            text = make(*args, "uninstall").stdout
+        finally:
+            berthd.kill()
+    assert ["kill", "-INT", str(berthd.pid)] in printed_commands(text)
+    assert str(berthd.pid) not in make(*args, "uninstall").stdout
 
 
 def test_installed_berthd_runs(built, tmp_path):
