@@ -104,4 +104,4 @@ def test_not_debian(machine, tmp_path):
 def test_unknown_group(machine):
     result = machine.run("bulid")
     assert result.returncode == 1
-    assert "there are: build test lint bench vm" in result.stderr
+    assert "there are: build package test lint bench vm" in result.stderr
