@@ -216,6 +216,13 @@ static void consumer_counted(const struct consumer_count *count,
 	stats_counted(berthd->stats, count);
 }
 
+static void consumer_ended(uint64_t connection, void *user_data)
+{
+	struct berthd *berthd = user_data;
+
+	stats_connection_ended(berthd->stats, connection);
+}
+
 static void consumer_stats_changed(void *user_data)
 {
 	struct berthd *berthd = user_data;
@@ -373,6 +380,7 @@ const struct consumers_ops berthd_consumers_ops = {
 	.find_listener = find_listener,
 	.released = consumer_released,
 	.counted = consumer_counted,
+	.ended = consumer_ended,
 	.stats_changed = consumer_stats_changed,
 	.mint = consumer_mint,
 	.presence = consumer_presence,

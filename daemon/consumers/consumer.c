@@ -39,6 +39,7 @@ void consumer_free_connection(struct consumer_connection *conn)
 void consumer_close(struct consumer_connection *conn)
 {
 	struct consumer *consumer = conn->consumer;
+	uint64_t number = conn->number;
 	bool handed_back = conn->held_left > 0 && !conn->only_drains;
 
 	consumer_keep_pins(conn);
@@ -52,6 +53,7 @@ void consumer_close(struct consumer_connection *conn)
 		hand_back_closed(consumer);
 	}
 	consumer_free_connection(conn);
+	consumer->all->ops.ended(number, consumer->all->user_data);
 	consumer->all->ops.stats_changed(consumer->all->user_data);
 }
 
@@ -90,6 +92,7 @@ static void consumer_released(struct consumer_connection *conn,
 		return;
 	netns_id = withdrawal->netns_id;
 	count.service = withdrawal->service;
+	count.protocol = (enum protocol)withdrawal->endpoint.protocol;
 	consumers->ops.counted(&count, consumers->user_data);
 	withdrawals_remove(&conn->withdrawals, withdrawal);
 	consumers->ops.released(netns_id, consumers->user_data);

@@ -14,6 +14,7 @@
 
 #include "binder/binder.h"
 #include "common/loop.h"
+#include "common/protocol.h"
 #include "daemon/consumers/pins.h"
 
 struct berth_counts;
@@ -28,6 +29,7 @@ struct socket_request;
 /**
  * struct consumer_count - what one connection counted of a listener
  * @id:		of the listener, which has or had @service
+ * @protocol:	of the listener
  * @connection:	a number; a consumer that was taken over and the one that took
  *		over both count for the same listener
  * @final:	the listener is released, and no more will come
@@ -35,6 +37,7 @@ struct socket_request;
 struct consumer_count {
 	uint64_t id;
 	uint64_t connection;
+	enum protocol protocol;
 	struct service *service;
 	const struct berth_counts *counts;
 	bool final;
@@ -49,6 +52,7 @@ struct consumer_count {
  * @released:	a consumer let go of a listener of that namespace: its port may
  *		be free for another one now
  * @counted:	what a consumer counted of a listener
+ * @ended:	the connection of that number is over
  * @stats_changed: consumers_stats_waiting() may be less now
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
  * @presence:	a consumer whose listeners are closed while nobody is connected
@@ -68,6 +72,7 @@ struct consumers_ops {
 	struct listener *(*find_listener)(uint64_t id, void *user_data);
 	void (*released)(uint64_t netns_id, void *user_data);
 	void (*counted)(const struct consumer_count *count, void *user_data);
+	void (*ended)(uint64_t connection, void *user_data);
 	void (*stats_changed)(void *user_data);
 	int (*mint)(const struct listener *listener,
 		    const struct socket_request *request, int *ret_fd,

@@ -17,20 +17,26 @@
 /* After this a consumer that does not answer is asked again, if it ever did. */
 #define STATS_RETRY_US (10 * USEC_PER_SEC)
 
-/* The service of a listener that the consumer has, or NULL. */
-static struct service *consumer_service(const struct consumer_connection *conn,
-					uint64_t id)
+/* Fills in what is known of the listener @count->id, if the consumer has it.
+ * Return: has it? */
+static bool consumer_knows(const struct consumer_connection *conn,
+			   struct consumer_count *count)
 {
 	struct withdrawal *withdrawal =
-		withdrawals_find(&conn->withdrawals, id);
+		withdrawals_find(&conn->withdrawals, count->id);
 	const struct delivery *delivery;
 
-	if (withdrawal)
-		return withdrawal->service;
-	delivery = consumer_delivery(conn, id);
+	if (withdrawal) {
+		count->service = withdrawal->service;
+		count->protocol = (enum protocol)withdrawal->endpoint.protocol;
+		return true;
+	}
+	delivery = consumer_delivery(conn, count->id);
 	if (!delivery || delivery->state == DELIVERY_PENDING)
-		return NULL;
-	return delivery->listener->service;
+		return false;
+	count->service = delivery->listener->service;
+	count->protocol = (enum protocol)delivery->listener->endpoint.protocol;
+	return true;
 }
 
 int consumer_counted(struct consumer_connection *conn,
@@ -47,8 +53,7 @@ int consumer_counted(struct consumer_connection *conn,
 	if (!conn->stats.since_us || reply->request != conn->stats.number)
 		return 0; /* nobody waits for it any more */
 	while ((r = consumer_reply_next(reply, &count.id, &counts)) > 0) {
-		count.service = consumer_service(conn, count.id);
-		if (count.service)
+		if (consumer_knows(conn, &count))
 			consumers->ops.counted(&count, consumers->user_data);
 	}
 	if (r == 0 && !reply->more) {

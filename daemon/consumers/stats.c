@@ -7,8 +7,9 @@
  * those are added to the total of the listener's rule here. So a rule's counts
  * are its total plus what is collected of its listeners. A listener is in
  * exactly one of the two: if it is released during a collection, its counts
- * leave the collection. Counts that a consumer did not send before its
- * connection ended are lost.
+ * leave the collection. What a consumer said last stands for what it does not
+ * say, also when its connection ends (stats_parts.c): only what it counted
+ * since is lost.
  *
  * The totals are kept in a file, so that they go on when berthd is started
  * anew. It is written a moment after they changed: many listeners that are
@@ -17,18 +18,16 @@
  *
  * One collection runs at a time. A request that comes meanwhile waits for the
  * next one, so that its answer has nothing that was counted before the request.
+ * When all have answered, the totals of that moment are copied, and the samples
+ * are added to them, some in each turn of the loop; results are freed likewise.
  */
-#include "daemon/consumers/stats.h"
+#include "daemon/consumers/stats_internal.h"
 
 #include <string.h>
-
-/* An element that found no memory has hh.tbl == NULL; nobody exits. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 #include <utlist.h>
 
-#include "binder/binder.h"
 #include "common/log.h"
+#include "common/protocol.h"
 #include "common/util.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats_counts.h"
@@ -48,108 +47,22 @@
 /* Totals of 100,000 rules, each with some hundred bytes. */
 #define KEPT_BYTES_MAX (64 * 1024 * 1024)
 
-/**
- * struct rule_total - of listeners that were released
- * @name, @file: the ruleset's
- * @index:	in the ruleset
- */
-struct rule_total {
-	const char *name;
-	const char *file;
-	size_t index;
-	struct berth_counts counts;
-};
-
-/** struct sample_part - what one connection counted */
-struct sample_part {
-	uint64_t connection;
-	struct berth_counts counts;
-	struct sample_part *next;
-};
-
-/**
- * struct sample - what was collected of listener @id
- * @service:	a reference
- * @parts:	of the connections that have it or still have connections of it
- * @counts:	their sum
- */
-struct sample {
-	uint64_t id;
-	struct service *service;
-	struct sample_part *parts;
-	struct berth_counts counts;
-	UT_hash_handle hh;
-};
-
-struct stats_result {
-	unsigned int refs;
-	struct ruleset *ruleset;
-	struct sample *samples;
-	struct berth_counts *rules;
-	struct berth_counts total;
-	char **silent;
-	size_t n_silent;
-};
-
-/**
- * struct stats - see the file's head
- * @totals:	of the rules in @ruleset, by name and file
- * @gone:	of rules that are not in force any more
- * @kept:	the file of the totals, or NULL
- * @keep_us:	how long after a change it is written
- * @keep_timer:	set while the totals are others than those in the file
- * @request:	of the last collection
- * @deadline_us: of the collection that runs; 0: none does
- * @failed:	there was no memory for a sample of it
- * @waiters:	for the collection that runs, and for the next
- */
-struct stats {
-	struct consumers *consumers;
-	struct loop *loop;
-	struct loop_timer *timer;
-	struct ruleset *ruleset;
-	struct rule_total *totals;
-	size_t n_totals;
-	struct berth_counts gone;
-	char *kept;
-	uint64_t keep_us;
-	struct loop_timer *keep_timer;
-	uint64_t request;
-	uint64_t deadline_us;
-	struct sample *samples;
-	bool failed;
-	struct stats_waiter *waiters;
-};
-
 /* Totals */
-
-static int total_compare(const void *a, const void *b)
-{
-	const struct rule_total *x = a, *y = b;
-	int order = strcmp(x->name, y->name);
-
-	return order ? order : strcmp(x->file, y->file);
-}
-
-static struct rule_total *find_total(const struct rule_total *totals, size_t n,
-				     const char *name, const char *file)
-{
-	const struct rule_total key = { .name = name, .file = file };
-
-	return n ? bsearch(&key, totals, n, sizeof(key), total_compare) : NULL;
-}
 
 /* Adds the totals of the rules so far to those of the same rules in @totals. */
 static void move_totals(struct stats *stats, struct rule_total *totals,
 			size_t n)
 {
 	for (size_t i = 0; i < stats->n_totals; i++) {
-		const struct rule_total *old = &stats->totals[i];
+		struct rule_total *old = &stats->totals[i];
 		struct rule_total *new =
-			find_total(totals, n, old->name, old->file);
+			stats_total_find(totals, n, old->name, old->file);
 
-		stats_counts_add(new ? &new->counts : &stats->gone,
-				 &old->counts);
+		if (new)
+			stats_parts_move(&new->parts, &old->parts);
+		for (struct stats_part *part = old->parts; part;
+		     part = part->next)
+			stats_part_absorb(&stats->gone, part);
 	}
 }
 
@@ -160,6 +73,7 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
 
 	if (!totals)
 		return -ENOMEM;
+	stats_adding_finish(stats);
 	for (size_t i = 0; i < n; i++) {
 		struct rule_info info;
 
@@ -168,9 +82,9 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
 		totals[i].file = info.file;
 		totals[i].index = i;
 	}
-	qsort(totals, n, sizeof(*totals), total_compare);
+	qsort(totals, n, sizeof(*totals), stats_total_compare);
 	move_totals(stats, totals, n);
-	free(stats->totals);
+	stats_totals_free(stats->totals, stats->n_totals);
 	stats->totals = totals;
 	stats->n_totals = n;
 	(void)ruleset_ref(ruleset);
@@ -190,44 +104,79 @@ static struct rule_total *find_by_name(const struct stats *stats,
 	return NULL;
 }
 
-static void add_final(struct stats *stats, const struct service *service,
-		      const struct berth_counts *counts)
+static void keep_soon(struct stats *stats)
 {
-	struct rule_total *total = find_total(stats->totals, stats->n_totals,
-					      service->rule, service->file);
-	struct berth_counts final = *counts;
-
-	if (!total && service->file[0] == '\0')
-		total = find_by_name(stats, service->rule);
-	final.active = 0; /* whatever it says */
-	stats_counts_add(total ? &total->counts : &stats->gone, &final);
 	if (stats->kept)
 		loop_timer_set_earlier(stats->keep_timer,
 				       loop_now_us(stats->loop) +
 					       stats->keep_us);
 }
 
+/* The part that counts for it. Without memory: that of the rules that are gone.
+ */
+static struct stats_part *find_part_of(struct stats *stats,
+				       const struct service *service,
+				       unsigned int protocol)
+{
+	struct rule_total *total = stats_total_find(
+		stats->totals, stats->n_totals, service->rule, service->file);
+	struct stats_part *part = NULL;
+
+	if (!total && service->file[0] == '\0')
+		total = find_by_name(stats, service->rule);
+	if (total)
+		part = stats_parts_get(&total->parts, protocol);
+	return part ? part : &stats->gone;
+}
+
+static void add_final(struct stats *stats, const struct consumer_count *count)
+{
+	stats_part_released(
+		find_part_of(stats, count->service, count->protocol),
+		count->connection, count->counts,
+		/* adding= */ stats->adding.result && !stats->adding.complete);
+	keep_soon(stats);
+}
+
 /* The file of the totals */
+
+static json_t *keep_part(const struct rule_total *total,
+			 const struct stats_part *part)
+{
+	json_t *json = json_object();
+
+	json_put(&json, "rule", json_text(total->name));
+	json_put(&json, "file", json_text(total->file));
+	if (part->protocol < PROTOCOL_COUNT)
+		json_put(&json, "protocol",
+			 json_string(
+				 protocol_name((enum protocol)part->protocol)));
+	json_put(&json, "counts", stats_counts_members(&part->counts));
+	return json;
+}
+
+static json_t *keep_totals(const struct stats *stats)
+{
+	json_t *json = json_object(), *rules = json_array();
+
+	for (size_t i = 0; i < stats->n_totals; i++) {
+		const struct rule_total *total = &stats->totals[i];
+		const struct stats_part *part;
+
+		for (part = total->parts; part; part = part->next)
+			json_add(&rules, keep_part(total, part));
+	}
+	json_put(&json, "rules", rules);
+	json_put(&json, "gone", stats_counts_members(&stats->gone.counts));
+	return json;
+}
 
 static void keep_now(void *user_data)
 {
 	struct stats *stats = user_data;
-	json_t *json = json_object(), *rules = json_array();
 	uint64_t begin_us = monotonic_us();
-	int r;
+	int r = json_file_save(stats->kept, keep_totals(stats));
 
-	for (size_t i = 0; i < stats->n_totals; i++) {
-		const struct rule_total *total = &stats->totals[i];
-		json_t *rule = json_object();
-
-		json_put(&rule, "rule", json_text(total->name));
-		json_put(&rule, "file", json_text(total->file));
-		json_put(&rule, "counts", stats_counts_members(&total->counts));
-		json_add(&rules, rule);
-	}
-	json_put(&json, "rules", rules);
-	json_put(&json, "gone", stats_counts_members(&stats->gone));
-	r = json_file_save(stats->kept, json);
 	if (r < 0)
 		log_warning_errno(-r,
 				  "cannot write '%s'; counts would begin anew "
@@ -238,23 +187,39 @@ static void keep_now(void *user_data)
 		stats->keep_us = KEEP_US;
 }
 
-/* Adds what the file says of one rule; without @json, of those that are gone.
- * Return: 0, or -EPROTO. */
-static int add_kept(struct stats *stats, json_t *json, const json_t *gone)
+/* Adds what the file says of one part of a rule. A protocol that is missing, as
+ * in the files of berthd 0.1, or is none, is not known. Return: 0, or -EPROTO.
+ */
+static int add_kept(struct stats *stats, json_t *json)
 {
-	const json_t *object = json ? json_object_get(json, "counts") : gone;
-	const char *rule = NULL, *file = NULL;
-	struct rule_total *total = NULL;
+	const json_t *object = json_object_get(json, "counts");
+	const char *rule = NULL, *file = NULL, *name = NULL;
+	enum protocol known;
+	unsigned int protocol = PROTOCOL_COUNT;
+	struct stats_part *part = NULL;
+	struct rule_total *total;
 	struct berth_counts counts;
 
-	if (json &&
-	    json_unpack(json, "{s:s, s:s}", "rule", &rule, "file", &file) < 0)
+	if (json_unpack(json, "{s:s, s:s, s?s}", "rule", &rule, "file", &file,
+			"protocol", &name) < 0 ||
+	    !json_is_object(object) || stats_counts_parse(object, &counts) < 0)
 		return -EPROTO;
-	if (!json_is_object(object) || stats_counts_parse(object, &counts) < 0)
+	if (name && protocol_parse(name, &known) == 0)
+		protocol = known;
+	total = stats_total_find(stats->totals, stats->n_totals, rule, file);
+	if (total)
+		part = stats_parts_get(&total->parts, protocol);
+	stats_counts_add(part ? &part->counts : &stats->gone.counts, &counts);
+	return 0;
+}
+
+static int add_kept_gone(struct stats *stats, const json_t *json)
+{
+	struct berth_counts counts;
+
+	if (!json_is_object(json) || stats_counts_parse(json, &counts) < 0)
 		return -EPROTO;
-	if (json)
-		total = find_total(stats->totals, stats->n_totals, rule, file);
-	stats_counts_add(total ? &total->counts : &stats->gone, &counts);
+	stats_counts_add(&stats->gone.counts, &counts);
 	return 0;
 }
 
@@ -269,10 +234,10 @@ static int keep_load(struct stats *stats)
 	rules = json_object_get(json, "rules");
 	json_array_foreach (rules, i, rule) {
 		if (r == 0)
-			r = add_kept(stats, rule, NULL);
+			r = add_kept(stats, rule);
 	}
 	if (r == 0)
-		r = add_kept(stats, NULL, json_object_get(json, "gone"));
+		r = add_kept_gone(stats, json_object_get(json, "gone"));
 	json_decref(json);
 	return r;
 }
@@ -294,49 +259,21 @@ int stats_keep(struct stats *stats, const char *path)
 
 /* Samples */
 
-static struct sample *find_sample(struct sample *samples, uint64_t id)
-{
-	struct sample *sample;
-
-	HASH_FIND(hh, samples, &id, sizeof(id), sample);
-	return sample;
-}
-
-static void sample_free(struct sample **samples, struct sample *sample)
-{
-	struct sample_part *part;
-
-	while ((part = sample->parts)) {
-		LL_DELETE(sample->parts, part);
-		free(part);
-	}
-	HASH_DEL(*samples, sample);
-	service_unref(sample->service);
-	free(sample);
-}
-
-static void samples_free(struct sample **samples)
-{
-	struct sample *sample, *next;
-
-	HASH_ITER (hh, *samples, sample, next)
-		sample_free(samples, sample);
-}
-
-static struct sample *sample_new(struct sample **samples, uint64_t id,
-				 struct service *service)
+static struct sample *sample_new(struct sample **samples,
+				 const struct consumer_count *count)
 {
 	struct sample *sample = calloc(1, sizeof(*sample));
 
 	if (!sample)
 		return NULL;
-	sample->id = id;
+	sample->id = count->id;
+	sample->protocol = count->protocol;
 	HASH_ADD(hh, *samples, id, sizeof(sample->id), sample);
 	if (!sample->hh.tbl) {
 		free(sample);
 		return NULL;
 	}
-	sample->service = service_ref(service);
+	sample->service = service_ref(count->service);
 	return sample;
 }
 
@@ -388,179 +325,47 @@ static void sample_end(struct stats *stats, struct sample *sample,
 		LL_DELETE(sample->parts, part);
 		free(part);
 	}
-	if (sample->parts)
+	if (sample->parts) {
 		sample_add_up(sample);
-	else
-		sample_free(&stats->samples, sample);
+		return;
+	}
+	HASH_DEL(stats->samples, sample);
+	stats_sample_free(sample);
 }
 
 void stats_counted(struct stats *stats, const struct consumer_count *count)
 {
-	struct sample *sample = find_sample(stats->samples, count->id);
+	struct sample *sample = stats_sample_find(stats->samples, count->id);
 
 	if (count->final) {
 		if (sample)
 			sample_end(stats, sample, count->connection);
-		add_final(stats, count->service, count->counts);
+		add_final(stats, count);
 		return;
 	}
-	if (!stats->deadline_us)
+	if (!stats->deadline_us || stats->adding.result)
 		return; /* too late for the collection that it answers */
 	if (!sample)
-		sample = sample_new(&stats->samples, count->id, count->service);
+		sample = sample_new(&stats->samples, count);
 	if (!sample || sample_set(sample, count) < 0)
 		stats->failed = true;
 }
 
-/* Results */
-
-struct stats_result *stats_result_ref(struct stats_result *result)
+void stats_connection_ended(struct stats *stats, uint64_t connection)
 {
-	result->refs++;
-	return result;
-}
+	struct sample *sample, *next;
 
-struct stats_result *stats_result_unref(struct stats_result *result)
-{
-	if (!result || --result->refs > 0)
-		return NULL;
-	samples_free(&result->samples);
-	for (size_t i = 0; i < result->n_silent; i++)
-		free(result->silent[i]);
-	free(result->silent);
-	free(result->rules);
-	ruleset_unref(result->ruleset);
-	free(result);
-	return NULL;
-}
-
-static int result_add_silent(struct stats_result *result,
-			     const struct consumers *consumers)
-{
-	size_t n = consumers_count(consumers);
-
-	result->silent = calloc(n ? n : 1, sizeof(*result->silent));
-	if (!result->silent)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		struct consumer_info info;
-		char *name;
-
-		consumers_get_info(consumers, i, &info);
-		if (!info.silent)
-			continue;
-		name = strdup(info.name);
-		if (!name)
-			return -ENOMEM;
-		result->silent[result->n_silent++] = name;
-	}
-	return 0;
-}
-
-static int result_add_rules(struct stats_result *result,
-			    const struct stats *stats)
-{
-	const struct rule_total *total;
-	struct sample *sample;
-
-	result->rules = calloc(stats->n_totals + 1, sizeof(*result->rules));
-	if (!result->rules)
-		return -ENOMEM;
-	result->total = stats->gone;
+	stats_adding_finish(stats);
+	HASH_ITER (hh, stats->samples, sample, next)
+		sample_end(stats, sample, connection);
 	for (size_t i = 0; i < stats->n_totals; i++) {
-		total = &stats->totals[i];
-		result->rules[total->index] = total->counts;
-		stats_counts_add(&result->total, &total->counts);
+		struct stats_part *part;
+
+		LL_FOREACH (stats->totals[i].parts, part)
+			stats_part_lost(part, connection);
 	}
-	for (sample = result->samples; sample; sample = sample->hh.next) {
-		total = find_total(stats->totals, stats->n_totals,
-				   sample->service->rule,
-				   sample->service->file);
-		if (total)
-			stats_counts_add(&result->rules[total->index],
-					 &sample->counts);
-		stats_counts_add(&result->total, &sample->counts);
-	}
-	return 0;
-}
-
-/* Takes the samples. Return: NULL when memory is short. */
-static struct stats_result *result_new(struct stats *stats)
-{
-	struct stats_result *result = calloc(1, sizeof(*result));
-	int r = stats->failed ? -ENOMEM : 0;
-
-	if (!result) {
-		samples_free(&stats->samples);
-		return NULL;
-	}
-	result->refs = 1;
-	result->samples = TAKE_PTR(stats->samples);
-	result->ruleset = ruleset_ref(stats->ruleset);
-	if (r == 0)
-		r = result_add_silent(result, stats->consumers);
-	if (r == 0)
-		r = result_add_rules(result, stats);
-	return r == 0 ? result : stats_result_unref(result);
-}
-
-const char *stats_result_silent(const struct stats_result *result, size_t index)
-{
-	return index < result->n_silent ? result->silent[index] : NULL;
-}
-
-static bool result_is_silent(const struct stats_result *result,
-			     const char *consumer)
-{
-	for (size_t i = 0; i < result->n_silent; i++) {
-		if (strcmp(result->silent[i], consumer) == 0)
-			return true;
-	}
-	return false;
-}
-
-const struct berth_counts *
-stats_result_listener(const struct stats_result *result,
-		      const struct listener *listener)
-{
-	static const struct berth_counts none;
-	const struct sample *sample =
-		find_sample(result->samples, listener->id);
-
-	if (sample)
-		return &sample->counts;
-	if (!consumers_delivered(listener) ||
-	    result_is_silent(result, listener->service->consumer))
-		return NULL;
-	return &none;
-}
-
-const struct berth_counts *
-stats_result_draining(const struct stats_result *result, uint64_t id,
-		      const char *consumer)
-{
-	static const struct berth_counts none;
-	const struct sample *sample = find_sample(result->samples, id);
-
-	if (sample)
-		return &sample->counts;
-	return result_is_silent(result, consumer) ? NULL : &none;
-}
-
-struct ruleset *stats_result_ruleset(const struct stats_result *result)
-{
-	return result->ruleset;
-}
-
-const struct berth_counts *stats_result_rule(const struct stats_result *result,
-					     size_t index)
-{
-	return &result->rules[index];
-}
-
-const struct berth_counts *stats_result_total(const struct stats_result *result)
-{
-	return &result->total;
+	stats_part_lost(&stats->gone, connection);
+	keep_soon(stats);
 }
 
 /* Collections */
@@ -603,13 +408,23 @@ static struct stats_waiter *next_done(const struct stats *stats)
 static void collected(void *user_data)
 {
 	struct stats *stats = user_data;
-	struct stats_result *result = result_new(stats);
+	struct stats_result *result;
 	struct stats_waiter *waiter;
 
+	if (!stats->adding.result && !stats->adding.complete)
+		stats_adding_begin(stats);
+	if (!stats->adding.complete)
+		stats_adding_step(stats);
+	if (!stats->adding.complete) {
+		loop_timer_set(stats->timer, loop_now_us(stats->loop));
+		return;
+	}
+	result = stats->adding.result;
 	while ((waiter = next_done(stats))) {
 		DL_DELETE(stats->waiters, waiter);
 		waiter->done(result, waiter->user_data);
 	}
+	stats->adding = (struct adding){ .result = NULL };
 	stats->deadline_us = 0;
 	stats_result_unref(result);
 	if (stats->waiters)
@@ -642,8 +457,12 @@ int stats_new(struct loop *loop, struct consumers *consumers,
 	r = loop_timer_new(loop, collected, stats, &stats->timer);
 	if (r == 0)
 		r = loop_timer_new(loop, keep_now, stats, &stats->keep_timer);
+	if (r == 0)
+		r = loop_timer_new(loop, stats_free_some, stats,
+				   &stats->free_timer);
 	if (r < 0) {
 		loop_timer_free(stats->timer);
+		loop_timer_free(stats->keep_timer);
 		free(stats);
 		return r;
 	}
@@ -657,12 +476,15 @@ struct stats *stats_free(struct stats *stats)
 		return NULL;
 	if (loop_timer_is_set(stats->keep_timer))
 		keep_now(stats);
+	stats_results_free(stats);
 	free(stats->kept);
 	loop_timer_free(stats->keep_timer);
-	samples_free(&stats->samples);
+	loop_timer_free(stats->free_timer);
+	stats_samples_clear(stats);
 	loop_timer_free(stats->timer);
 	ruleset_unref(stats->ruleset);
-	free(stats->totals);
+	stats_totals_free(stats->totals, stats->n_totals);
+	stats_part_finish(&stats->gone);
 	free(stats);
 	return NULL;
 }

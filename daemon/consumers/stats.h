@@ -15,6 +15,7 @@ struct consumers;
 struct listener;
 struct ruleset;
 struct stats;
+struct stats_part;
 struct stats_result;
 
 /**
@@ -37,7 +38,8 @@ struct stats_waiter {
 int stats_new(struct loop *loop, struct consumers *consumers,
 	      struct stats **ret_stats);
 
-/** stats_free() - to be called without waiters. Returns NULL; NULL is fine. */
+/** stats_free() - to be called without waiters, and when nobody has a result
+ * any more. Returns NULL; NULL is fine. */
 struct stats *stats_free(struct stats *stats);
 
 /**
@@ -82,6 +84,10 @@ void stats_counted(struct stats *stats, const struct consumer_count *count);
  * asked is waited for any more, the waiters are told, from the loop */
 void stats_consumers_changed(struct stats *stats);
 
+/** stats_connection_ended() - a consumer's connection is over: what it said
+ * last is what it counted */
+void stats_connection_ended(struct stats *stats, uint64_t connection);
+
 /* The outcome. */
 
 /** stats_result_ref() - takes one more reference; returns @result */
@@ -118,6 +124,11 @@ struct ruleset *stats_result_ruleset(const struct stats_result *result);
  * that of the ruleset */
 const struct berth_counts *stats_result_rule(const struct stats_result *result,
 					     size_t index);
+
+/** stats_result_parts() - of the same, by protocol: a list, borrowed, maybe
+ * empty */
+const struct stats_part *stats_result_parts(const struct stats_result *result,
+					    size_t index);
 
 /** stats_result_total() - over all rules, also those that are gone */
 const struct berth_counts *

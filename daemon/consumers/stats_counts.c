@@ -131,6 +131,45 @@ void stats_counts_add(struct berth_counts *sum, const struct berth_counts *more)
 		add_error(sum, more->errors[i].error, more->errors[i].n);
 }
 
+static void subtract(uint64_t *n, uint64_t less)
+{
+	*n = *n > less ? *n - less : 0;
+}
+
+void stats_counts_subtract(struct berth_counts *counts,
+			   const struct berth_counts *less)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		subtract(member(counts, i), member_value(less, i));
+	for (size_t i = 0; i < less->n_errors; i++) {
+		size_t place = error_place(counts, less->errors[i].error);
+
+		if (place < counts->n_errors)
+			subtract(&counts->errors[place].n, less->errors[i].n);
+	}
+}
+
+void stats_counts_raise(struct berth_counts *counts,
+			const struct berth_counts *least)
+{
+	uint64_t active = counts->active;
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (*member(counts, i) < member_value(least, i))
+			*member(counts, i) = member_value(least, i);
+	}
+	counts->active = active;
+	for (size_t i = 0; i < least->n_errors; i++) {
+		size_t place = error_place(counts, least->errors[i].error);
+		uint64_t n = place < counts->n_errors ? counts->errors[place].n
+						      : 0;
+
+		if (n < least->errors[i].n)
+			add_error(counts, least->errors[i].error,
+				  least->errors[i].n - n);
+	}
+}
+
 uint64_t stats_counts_failed(const struct berth_counts *counts)
 {
 	uint64_t failed = 0;

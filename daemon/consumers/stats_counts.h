@@ -21,6 +21,15 @@ int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts);
 void stats_counts_add(struct berth_counts *sum,
 		      const struct berth_counts *more);
 
+/** stats_counts_subtract() - takes @less off @counts, down to 0 */
+void stats_counts_subtract(struct berth_counts *counts,
+			   const struct berth_counts *less);
+
+/** stats_counts_raise() - no count, but for those that are active, is less than
+ * in @least */
+void stats_counts_raise(struct berth_counts *counts,
+			const struct berth_counts *least);
+
 /** stats_counts_failed() - all failures of backends */
 uint64_t stats_counts_failed(const struct berth_counts *counts);
 

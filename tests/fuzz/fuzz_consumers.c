@@ -71,6 +71,12 @@ static void counted(const struct consumer_count *count, void *user_data)
 	assert(count->service && count->connection);
 }
 
+static void ended(uint64_t connection, void *user_data)
+{
+	(void)connection;
+	(void)user_data;
+}
+
 static void stats_changed(void *user_data)
 {
 	(void)user_data;
@@ -308,6 +314,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.find_listener = find_listener,
 		.released = released,
 		.counted = counted,
+		.ended = ended,
 		.stats_changed = stats_changed,
 		.hand_back = hand_back,
 		.not_awaited = not_awaited,

@@ -95,6 +95,12 @@ static inline void counted(const struct consumer_count *count, void *user_data)
 	fixture->n_final += count->final;
 }
 
+static inline void ended(uint64_t connection, void *user_data)
+{
+	(void)connection;
+	(void)user_data;
+}
+
 static inline void stats_changed(void *user_data)
 {
 	(void)user_data;
@@ -177,6 +183,7 @@ static inline int setup(void **state)
 		.find_listener = find_listener,
 		.released = released,
 		.counted = counted,
+		.ended = ended,
 		.stats_changed = stats_changed,
 		.mint = mint,
 		.presence = presence,

@@ -16,6 +16,7 @@
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/consumers/stats_counts.h"
+#include "daemon/consumers/stats_internal.h"
 #include "rules/rule.h"
 
 /**
@@ -61,6 +62,13 @@ static void counted(const struct consumer_count *count, void *user_data)
 	struct fixture *fixture = user_data;
 
 	stats_counted(fixture->stats, count);
+}
+
+static void ended(uint64_t connection, void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	stats_connection_ended(fixture->stats, connection);
 }
 
 static void stats_changed(void *user_data)
@@ -129,6 +137,7 @@ static int setup(void **state)
 		.find_listener = find_listener,
 		.released = released,
 		.counted = counted,
+		.ended = ended,
 		.stats_changed = stats_changed,
 		.lost = lost,
 		.refusal = refusal,
@@ -297,10 +306,10 @@ static void test_released_while_collecting(void **state)
 	assert_rule(fixture, 1, 100, 1);
 	assert_total(fixture, 112);
 	/* Too late for any collection. */
-	sample(fixture, 2, 1, 100);
+	sample(fixture, 2, 1, 1000);
 	stats_collect(fixture->stats, &waiter);
 	run_for_us(fixture, 10000);
-	assert_rule(fixture, 1, 0, 0);
+	assert_rule(fixture, 1, 100, 0);
 }
 
 /* One that was taken over and the one that took over count for the same
@@ -327,6 +336,111 @@ static void test_two_connections(void **state)
 	run_for_us(fixture, 10000);
 	assert_rule(fixture, 0, 112, 1);
 	assert_total(fixture, 112);
+}
+
+/* What was told once is never told smaller: not when a consumer does not
+ * answer, or loses what it counted, or ends. */
+static void test_never_falls(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+
+	stats_collect(fixture->stats, &waiter);
+	count(fixture, 1, 1, 0, 10);
+	count(fixture, 1, 2, 0, 100);
+	count(fixture, 2, 3, 0, 1000);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1110, 3);
+	/* Nobody answers. */
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1110, 0);
+	/* One answers less than before. */
+	stats_collect(fixture->stats, &waiter);
+	count(fixture, 1, 1, 0, 5);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1110, 1);
+	/* It had 10 when it was asked last: those are not counted again. */
+	final(fixture, 0, 12);
+	stats_connection_ended(fixture->stats, 1);
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1110, 0);
+	assert_total(fixture, 1110);
+	/* A connection that ends in the middle of its answer. */
+	stats_collect(fixture->stats, &waiter);
+	count(fixture, 2, 3, 0, 1001);
+	stats_connection_ended(fixture->stats, 2);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1110, 0);
+	stats_collect(fixture->stats, &waiter);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 1110, 0);
+}
+
+/* Samples are added up in several turns. A listener that is released in
+ * between is not counted twice, and neither is what an ended connection said.
+ */
+static void test_changes_while_adding_up(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+	uint64_t n = 10000;
+
+	stats_collect(fixture->stats, &waiter);
+	for (uint64_t id = 1; id <= n; id++)
+		count(fixture, 1 + id % 2, id, 0, 10);
+	while (!fixture->stats->adding.result)
+		run_for_us(fixture, 0);
+	final_of(fixture, 2, 0, 11); /* the listener 1 */
+	final_of(fixture, 2, 1, 7); /* of a rule without a sample */
+	while (fixture->n_done == 0)
+		run_for_us(fixture, 0);
+	assert_int_equal(stats_result_rule(fixture->result, 0)->accepted,
+			 10 * n);
+	stats_collect(fixture->stats, &waiter);
+	for (uint64_t id = 2; id <= n; id++)
+		count(fixture, 1 + id % 2, id, 0, 10);
+	while (!fixture->stats->adding.result)
+		run_for_us(fixture, 0);
+	stats_connection_ended(fixture->stats, 2);
+	while (fixture->n_done == 1)
+		run_for_us(fixture, 0);
+	assert_rule(fixture, 0, 10 * n + 1, n - 1);
+	assert_rule(fixture, 1, 7, 0);
+	stats_collect(fixture->stats, &waiter);
+	while (fixture->n_done == 2)
+		run_for_us(fixture, 0);
+	assert_rule(fixture, 0, 10 * n + 1, 0);
+	assert_rule(fixture, 1, 7, 0);
+}
+
+/* A rule's counts by protocol, also in the next berthd. */
+static void test_by_protocol(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_waiter waiter = { .done = done, .user_data = fixture };
+	struct berth_counts counts = { .accepted = 3 };
+	struct consumer_count said = {
+		.id = 1,
+		.connection = 1,
+		.protocol = PROTOCOL_UDP,
+		.service = fixture->services[0],
+		.counts = &counts,
+	};
+	const struct stats_part *part;
+
+	final(fixture, 0, 5); /* of TCP */
+	stats_collect(fixture->stats, &waiter);
+	stats_counted(fixture->stats, &said);
+	run_for_us(fixture, 10000);
+	assert_rule(fixture, 0, 8, 0);
+	part = stats_result_parts(fixture->result, 0);
+	assert_int_equal(part->protocol, PROTOCOL_TCP);
+	assert_int_equal(part->counts.accepted, 5);
+	assert_int_equal(part->next->protocol, PROTOCOL_UDP);
+	assert_int_equal(part->next->counts.accepted, 3);
+	assert_null(part->next->next);
 }
 
 static void test_rules_come_and_go(void **state)
@@ -470,6 +584,7 @@ static uint64_t accepted_by(struct fixture *fixture, size_t rule)
 
 static void restart(struct fixture *fixture, const char *path, int ruleset)
 {
+	fixture->result = stats_result_unref(fixture->result);
 	(void)stats_free(fixture->stats);
 	assert_int_equal(stats_new(fixture->loop, fixture->consumers,
 				   &fixture->stats),
@@ -534,6 +649,9 @@ int main(void)
 		TEST(test_without_consumers),
 		TEST(test_released_while_collecting),
 		TEST(test_two_connections),
+		TEST(test_never_falls),
+		TEST(test_changes_while_adding_up),
+		TEST(test_by_protocol),
 		TEST(test_rules_come_and_go),
 		TEST(test_second_waits_for_the_next),
 		TEST(test_silent_consumer),
