@@ -42,13 +42,17 @@ struct varlink_method {
 };
 
 /**
- * struct varlink_interface - the server's own interface
+ * struct varlink_interface - an interface of a server
  * @description: the whole text, as for GetInterfaceDescription; declares the
  *		errors InvalidRequest(message), OutOfMemory and, with @refuse,
  *		NotPermitted(reason)
  * @refuse:	may the caller call the method? NULL: whoever is connected may
  *		call all. Return: NULL; else static text: why not.
  * @disconnected: a connection is over; NULL: nobody wants to know
+ * @next:	another one that the server has, with the same handlers' user
+ *		data; NULL: there is none. Only the first one's @disconnected is
+ *		called, and only it declares those errors: they are its own also
+ *		for calls of the others.
  */
 struct varlink_interface {
 	const char *name;
@@ -59,6 +63,7 @@ struct varlink_interface {
 			      const struct varlink_method *method,
 			      void *user_data);
 	void (*disconnected)(uint64_t connection, void *user_data);
+	const struct varlink_interface *next;
 };
 
 /**
@@ -77,16 +82,23 @@ struct varlink_array {
 /**
  * struct varlink_list - a reply with such arrays, one after the other
  * @arrays:	static; one at least
+ * @each_alone:	each element, an object, is the parameters of a reply of its
+ *		own; there is one array, and an element at least. For clients
+ *		that take several replies: see varlink_call_more().
  * @free:	called once, also when the client went away
  */
 struct varlink_list {
 	const struct varlink_array *arrays;
 	size_t n_arrays;
+	bool each_alone;
 	void (*free)(void *state);
 	void *state;
 };
 
-/** varlink_call_interface() - the interface that the server serves */
+/** varlink_call_more() - Return: does the client take several replies? */
+bool varlink_call_more(const struct varlink_call *call);
+
+/** varlink_call_interface() - the first interface that the server serves */
 const struct varlink_interface *
 varlink_call_interface(const struct varlink_call *call);
 
@@ -173,7 +185,7 @@ void varlink_output_wake(struct varlink_output *output);
 
 /**
  * varlink_error() - fails the call
- * @error:	of the server's own interface, without its name
+ * @error:	of the server's first interface, without its name
  * @parameters:	taken; NULL is out of memory
  */
 void varlink_error(struct varlink_call *call, const char *error,
@@ -186,6 +198,10 @@ void varlink_error(struct varlink_call *call, const char *error,
  */
 void varlink_service_error(struct varlink_call *call, const char *error,
 			   const char *key, const char *value);
+
+/** varlink_expected_more() - fails the call as Varlink itself defines: a client
+ * that takes one reply only gets none */
+void varlink_expected_more(struct varlink_call *call);
 
 /**
  * varlink_invalid_parameter() - fails the call as Varlink itself defines, and

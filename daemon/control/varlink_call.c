@@ -13,6 +13,7 @@
 /**
  * struct varlink_call - lives as long as its dispatch, or until its deferred
  * reply
+ * @interface:	the server's first
  * @oneway:	the client wants no reply
  * @more:	the client takes several replies
  * @message:	while its handler runs; then NULL
@@ -62,6 +63,11 @@ const json_t *varlink_call_parameters(const struct varlink_call *call)
 uid_t varlink_call_uid(const struct varlink_call *call)
 {
 	return call->uid;
+}
+
+bool varlink_call_more(const struct varlink_call *call)
+{
+	return call->more;
 }
 
 uint64_t varlink_call_connection(const struct varlink_call *call)
@@ -222,6 +228,11 @@ void varlink_service_error(struct varlink_call *call, const char *error,
 	call_reply(call, name, json_pack("{s:s}", key, value));
 }
 
+void varlink_expected_more(struct varlink_call *call)
+{
+	call_reply(call, VARLINK_SERVICE ".ExpectedMore", json_object());
+}
+
 void varlink_invalid_parameter(struct varlink_call *call, const char *parameter,
 			       const char *message)
 {
@@ -285,8 +296,12 @@ static bool name_is(const char *text, size_t len, const char *name)
 static const struct varlink_interface *
 find_interface(const struct varlink_call *call, const char *name, size_t len)
 {
-	if (name_is(name, len, call->interface->name))
-		return call->interface;
+	const struct varlink_interface *own;
+
+	for (own = call->interface; own; own = own->next) {
+		if (name_is(name, len, own->name))
+			return own;
+	}
 	return name_is(name, len, VARLINK_SERVICE) ? &varlink_service_interface
 						   : NULL;
 }

@@ -7,6 +7,8 @@
  *
  * For a client that takes several replies, each piece is a reply of its own
  * that parses alone. For one that does not, the pieces are one long reply.
+ * Where each element is to be a reply, a piece has several; the last element is
+ * kept back, because only the next one tells that it was not the last of all.
  */
 #include "daemon/control/varlink_output.h"
 
@@ -106,7 +108,8 @@ static void output_list_done(struct varlink_output *output)
 	if (output->list_active)
 		output->list.free(output->list.state);
 	json_decref(output->head);
-	output->head = NULL;
+	json_decref(output->last);
+	output->head = output->last = NULL;
 	output->list_active = output->list_waits = output->open = false;
 }
 
@@ -250,6 +253,47 @@ static int output_pause(struct varlink_output *output, size_t begin)
 	return 0;
 }
 
+/* Writes the element that was kept back, as a reply of its own. */
+static int output_last(struct varlink_output *output, bool continues)
+{
+	json_t *last = TAKE_PTR(output->last);
+	int r = output_text(output, "{\"parameters\":");
+
+	if (r == 0)
+		r = last ? output_json(output, last, json_write)
+			 : output_text(output, "{}");
+	json_decref(last);
+	if (r == 0)
+		r = output_text(output,
+				continues ? ",\"continues\":true}" : "}");
+	return r == 0 ? output_end(output) : r;
+}
+
+/* A piece of a list whose elements are replies. */
+static int output_fill_alone(struct varlink_output *output)
+{
+	const struct varlink_array *array = &output->list.arrays[0];
+	json_t *element = NULL;
+	int r = 1;
+
+	while (r > 0 && output->len < PIECE_BYTES) {
+		r = array->next(output->list.state, &element);
+		if (r > 0 && output->last &&
+		    output_last(output, /* continues= */ true) < 0) {
+			json_decref(element);
+			return -ENOMEM;
+		}
+		if (r > 0)
+			output->last = element;
+	}
+	output->list_waits = r == -EAGAIN;
+	if (r != 0)
+		return r == -ENOMEM ? r : 0;
+	r = output_last(output, /* continues= */ false);
+	output_list_done(output);
+	return r;
+}
+
 int varlink_output_fill(struct varlink_output *output)
 {
 	size_t begin;
@@ -258,6 +302,8 @@ int varlink_output_fill(struct varlink_output *output)
 	if (!output->list_active || output->sent < output->len)
 		return 0;
 	output->len = output->sent = 0;
+	if (output->list.each_alone)
+		return output_fill_alone(output);
 	if (!output->open && output_open(output) < 0)
 		return -ENOMEM;
 	begin = output->len;

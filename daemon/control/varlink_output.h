@@ -10,6 +10,8 @@
  * @data:	@len bytes, of which @sent are on their way already
  * @list:	valid while @list_active
  * @head:	of the list: the reply's parameters that are not its arrays
+ * @last:	of a list with @each_alone: the element that was made last, and
+ *		is not written yet; or NULL
  * @array:	which array the next element comes from
  * @more:	the client takes several replies to the call
  * @open:	the text has the beginning of a reply, and not its end
@@ -28,6 +30,7 @@ struct varlink_output {
 	size_t capacity;
 	struct varlink_list list;
 	json_t *head;
+	json_t *last;
 	size_t array;
 	bool list_active;
 	bool more;

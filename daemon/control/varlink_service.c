@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "daemon/json_build.h"
 
 static const char service_description[] =
 	"# Every Varlink service has this interface: it says what the service\n"
@@ -33,12 +34,17 @@ static const char service_description[] =
 
 static void service_get_info(struct varlink_call *call, void *user_data)
 {
+	const struct varlink_interface *own = varlink_call_interface(call);
+	json_t *names = json_array();
+
 	(void)user_data;
-	varlink_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}",
-				      "vendor", "berth", "product", "berthd",
-				      "version", BERTH_VERSION, "url", "",
-				      "interfaces", VARLINK_SERVICE,
-				      varlink_call_interface(call)->name));
+	json_add(&names, json_string(VARLINK_SERVICE));
+	for (; own; own = own->next)
+		json_add(&names, json_string(own->name));
+	varlink_reply(call,
+		      json_pack("{s:s, s:s, s:s, s:s, s:o}", "vendor", "berth",
+				"product", "berthd", "version", BERTH_VERSION,
+				"url", "", "interfaces", names));
 }
 
 static void service_get_description(struct varlink_call *call, void *user_data)
@@ -50,8 +56,10 @@ static void service_get_description(struct varlink_call *call, void *user_data)
 	(void)user_data;
 	if (strcmp(name, VARLINK_SERVICE) == 0)
 		text = service_description;
-	else if (strcmp(name, own->name) == 0)
-		text = own->description;
+	for (; own && !text; own = own->next) {
+		if (strcmp(name, own->name) == 0)
+			text = own->description;
+	}
 	if (text)
 		varlink_reply(call, json_pack("{s:s}", "description", text));
 	else

@@ -6,11 +6,28 @@
 	"{\"error\": \"" SERVICE "InvalidParameter\", " \
 	"\"parameters\": {\"parameter\": \"" p "\"}}"
 
+/** struct exchange - a call, and its reply */
+struct exchange {
+	const char *call;
+	const char *reply;
+};
+
+static void assert_exchanges(const struct exchange *cases, size_t n)
+{
+	struct client client;
+
+	assert_int_equal(client_open(&client, true), 0);
+	for (size_t i = 0; i < n; i++) {
+		client_call(&client, cases[i].call);
+		client_await(&client, i + 1);
+		assert_reply(&client, i, cases[i].reply);
+	}
+	client_close(&client);
+}
+
 static void test_dispatch(void **state)
 {
-	static const struct {
-		const char *call, *reply;
-	} cases[] = {
+	static const struct exchange cases[] = {
 		{ "{\"method\": \"org.example.test.Echo\"}",
 		  "{\"parameters\": {\"text\": null}}" },
 		{ "{\"method\": \"org.example.test.Echo\", \"parameters\": "
@@ -43,7 +60,8 @@ static void test_dispatch(void **state)
 		  "{\"parameters\": {\"vendor\": \"berth\", \"product\": "
 		  "\"berthd\", \"version\": \"" BERTH_VERSION
 		  "\", \"url\": \"\", \"interfaces\": "
-		  "[\"org.varlink.service\", \"org.example.test\"]}}" },
+		  "[\"org.varlink.service\", \"org.example.test\", "
+		  "\"org.example.second\"]}}" },
 		{ "{\"method\": \"" SERVICE
 		  "GetInterfaceDescription\", \"parameters\": "
 		  "{\"interface\": \"org.example.test\"}}",
@@ -96,16 +114,38 @@ static void test_dispatch(void **state)
 		{ "{\"method\": \"org.example.test.Echo\", \"upgrade\": true}",
 		  INVALID("upgrade") },
 	};
-	struct client client;
 
 	(void)state;
-	assert_int_equal(client_open(&client, true), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		client_call(&client, cases[i].call);
-		client_await(&client, i + 1);
-		assert_reply(&client, i, cases[i].reply);
-	}
-	client_close(&client);
+	assert_exchanges(cases, ARRAY_SIZE(cases));
+}
+
+static void test_second_interface(void **state)
+{
+	static const struct exchange cases[] = {
+		{ "{\"method\": \"" SERVICE
+		  "GetInterfaceDescription\", \"parameters\": "
+		  "{\"interface\": \"org.example.second\"}}",
+		  "{\"parameters\": {\"description\": \"interface "
+		  "org.example.second\\n\"}}" },
+		/* Its errors are the first one's. */
+		{ "{\"method\": \"org.example.second.Fail\"}",
+		  "{\"error\": \"org.example.test.Failed\", "
+		  "\"parameters\": {\"code\": 7}}" },
+		{ "{\"method\": \"org.example.second.Closed\"}",
+		  "{\"error\": \"org.example.test.NotPermitted\", "
+		  "\"parameters\": {\"reason\": \"not for you\"}}" },
+		{ "{\"method\": \"org.example.second.Echo\"}",
+		  "{\"error\": \"" SERVICE
+		  "MethodNotFound\", \"parameters\": {\"method\": "
+		  "\"org.example.second.Echo\"}}" },
+		{ "{\"method\": \"org.example.second.Each\", "
+		  "\"parameters\": {\"end\": \"3\"}}",
+		  "{\"error\": \"" SERVICE
+		  "ExpectedMore\", \"parameters\": {}}" },
+	};
+
+	(void)state;
+	assert_exchanges(cases, ARRAY_SIZE(cases));
 }
 
 /* A caller whom a method is not for hears nothing of its parameters. */
@@ -291,12 +331,13 @@ static void test_more(void **state)
 		client_await_last(&single);
 		n = collect(&several, whole);
 		assert_int_equal(n, several.replies);
-		assert_in_range(n, atoi(ends[i]) > 100 ? 2 : 1,
-				1 + (size_t)atoi(ends[i]) / 100);
+		assert_in_range(
+			n, (size_t)strtoul(ends[i], NULL, 10) > 100 ? 2 : 1,
+			1 + (size_t)strtoul(ends[i], NULL, 10) / 100);
 		assert_int_equal(collect(&single, one), 1);
 		assert_true(json_equal(whole, one));
 		assert_int_equal(json_array_size(json_object_get(whole, "low")),
-				 atoi(ends[i]) / 2);
+				 (size_t)strtoul(ends[i], NULL, 10) / 2);
 		assert_int_equal(
 			json_array_size(json_object_get(whole, "names")), 1);
 		json_decref(whole);
@@ -305,6 +346,60 @@ static void test_more(void **state)
 		client_close(&single);
 	}
 	assert_int_equal(bench.lists_freed, 2 * ARRAY_SIZE(ends));
+}
+
+static void call_each(struct client *client, int end)
+{
+	char call[128];
+
+	(void)sprintf(call,
+		      "{\"method\": \"org.example.second.Each\", \"more\": "
+		      "true, \"parameters\": {\"end\": \"%d\"}}",
+		      end);
+	client_call(client, call);
+	client_await_last(client);
+}
+
+/* A reply for each element; only the last one says that it is. */
+static void test_each_alone(void **state)
+{
+	static const int ends[] = { 1, 2, 3000 };
+	struct client client;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		assert_int_equal(client_open(&client, true), 0);
+		call_each(&client, ends[i]);
+		assert_int_equal(client.replies, ends[i]);
+		for (int n = 0; n < ends[i]; n++) {
+			char expected[64];
+
+			(void)sprintf(expected,
+				      n + 1 < ends[i]
+					      ? "{\"parameters\": {\"n\": %d}, "
+						"\"continues\": true}"
+					      : "{\"parameters\": {\"n\": %d}}",
+				      n);
+			assert_reply(&client, (size_t)n, expected);
+		}
+		client_close(&client);
+	}
+	assert_int_equal(bench.lists_freed, ARRAY_SIZE(ends));
+}
+
+/* Memory ends in the middle: so does the connection, and nothing is left. */
+static void test_each_without_memory(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, "{\"method\": \"org.example.second.Each\", "
+			     "\"more\": true, \"parameters\": {\"end\": "
+			     "\"5\", \"fail\": \"yes\"}}");
+	client_await_eof(&client);
+	assert_int_equal(bench.lists_freed, 1);
+	client_close(&client);
 }
 
 /* A connection serves the next call when the last reply is sent. */
@@ -355,12 +450,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(test_dispatch),
+		BENCH_TEST(test_second_interface),
 		BENCH_TEST(test_refused),
 		BENCH_TEST(test_service_description),
 		BENCH_TEST(test_no_call),
 		BENCH_TEST(test_deep_nesting),
 		BENCH_TEST(test_oneway),
 		BENCH_TEST(test_more),
+		BENCH_TEST(test_each_alone),
+		BENCH_TEST(test_each_without_memory),
 		BENCH_TEST(test_more_then_another),
 		BENCH_TEST(test_more_without_memory),
 	};

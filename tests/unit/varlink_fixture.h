@@ -152,6 +152,29 @@ static inline void test_count(struct varlink_call *call, void *user_data)
 	varlink_reply_list(call, head, &list);
 }
 
+/* Each of the numbers in a reply of its own. */
+static inline void test_each(struct varlink_call *call, void *user_data)
+{
+	struct numbers *numbers = calloc(1, sizeof(*numbers));
+	struct varlink_list list = {
+		.arrays = numbers_arrays,
+		.n_arrays = 1,
+		.each_alone = true,
+		.free = numbers_free,
+		.state = numbers,
+	};
+
+	(void)user_data;
+	if (!varlink_call_more(call)) {
+		free(numbers);
+		varlink_expected_more(call);
+		return;
+	}
+	numbers->end = atoi(varlink_call_string(call, "end"));
+	numbers->fail = varlink_call_string(call, "fail") != NULL;
+	varlink_reply_list(call, json_object(), &list);
+}
+
 /** struct feed - a list that goes on when the test says so */
 struct feed {
 	struct varlink_output *output;
@@ -315,6 +338,21 @@ static const struct varlink_method methods[] = {
 	  .n_parameters = ARRAY_SIZE(halves_parameters),
 	  .handler = test_halves },
 };
+static const struct varlink_method second_methods[] = {
+	{ .name = "Each",
+	  .parameters = count_parameters,
+	  .n_parameters = ARRAY_SIZE(count_parameters),
+	  .handler = test_each },
+	{ .name = "Closed", .access = 1, .handler = test_silent },
+	{ .name = "Fail", .handler = test_fail },
+};
+static const struct varlink_interface second_interface = {
+	.name = "org.example.second",
+	.description = "interface org.example.second\n",
+	.methods = second_methods,
+	.n_methods = ARRAY_SIZE(second_methods),
+	.refuse = test_refuse,
+};
 static const struct varlink_interface interface = {
 	.name = "org.example.test",
 	.description = "interface org.example.test\n",
@@ -322,6 +360,7 @@ static const struct varlink_interface interface = {
 	.n_methods = ARRAY_SIZE(methods),
 	.refuse = test_refuse,
 	.disconnected = test_disconnected,
+	.next = &second_interface,
 };
 
 /* --- the bench --- */
