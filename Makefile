@@ -78,7 +78,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(COMPILE) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Texts inside the programs; .incbin is no #include that -MMD could see.
-$(BUILD)/daemon/control/interface.o: doc/io.berth.varlink
+$(BUILD)/daemon/control/interface.o: doc/io.berth.varlink doc/io.systemd.Metrics.varlink
 $(BUILD)/web/page.o: OBJECT_CFLAGS = -Wa,-I$(BUILD)
 $(BUILD)/web/page.o: $(BUILD)/web/page.html
 $(BUILD)/web/page.html: $(wildcard web/page/*) ; $(Q)web/page/build $(basename $@)

@@ -16,8 +16,8 @@
 
 #include "common/util.h"
 
-/* More digits would show what the time was not measured with. */
-#define SECONDS_FORMAT "%.9g"
+/* As many digits as a double has, but for those that show how it is rounded. */
+#define SECONDS_FORMAT "%.15g"
 
 /**
  * struct prometheus - see the file's head

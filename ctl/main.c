@@ -15,6 +15,7 @@
 #include "common/utf8.h"
 #include "common/util.h"
 #include "client/client.h"
+#include "client/prometheus.h"
 #include "ctl/check.h"
 #include "ctl/color.h"
 #include "ctl/exit_code.h"
@@ -35,7 +36,8 @@
 
 /**
  * struct show_list - shows a list that is too long to be kept as JSON
- * @array:	the member of the replies that is the list
+ * @array:	the member of the replies that is the list, and left as text;
+ *		NULL: none is
  * @begin:	Return: a state; NULL: no memory
  * @add:	shows or notes one reply. Return: 0 or -ENOMEM
  * @end:	shows what is left. Return: as show_status()
@@ -68,6 +70,7 @@ struct command {
 struct options {
 	const char *runtime_dir;
 	const char *pid;
+	const char *namespaces;
 	struct register_options registering;
 	bool json;
 };
@@ -88,6 +91,13 @@ static const struct show_list list_connections = {
 	.free = show_connections_free,
 };
 
+static const struct show_list list_metrics = {
+	.begin = show_metrics_begin,
+	.add = show_metrics_add,
+	.end = show_metrics_end,
+	.free = show_metrics_free,
+};
+
 static const struct command commands[] = {
 	{ "status", INTERFACE "GetStatus", NULL, false, show_status, NULL,
 	  "what berthd is doing, in numbers" },
@@ -102,6 +112,8 @@ static const struct command commands[] = {
 	  NULL, "the programs that get the listeners" },
 	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
 	  "what was accepted and transferred, by rule" },
+	{ "metrics", PROMETHEUS_METHOD, NULL, false, NULL, &list_metrics,
+	  "what berthd counts, as Prometheus reads it" },
 	{ "rules", INTERFACE "ListRules", NULL, false, show_rules, NULL,
 	  "the rules in force" },
 	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,
@@ -162,6 +174,8 @@ static void print_usage(FILE *out)
 		"process\n"
 		"  --timeout DURATION       how long to wait, such as 500ms "
 		"(default 30s)\n"
+		"  --namespaces PATTERN     metrics of the listeners in these "
+		"namespaces\n"
 		"\nOptions of register, and of unregister NAME or --id:\n"
 		"  --netns PATH             what leads to the namespace; "
 		"else that of --pid\n"
@@ -423,6 +437,13 @@ static json_t *make_parameters(const struct command *command,
 		return unregister_parameters(registering, argument);
 	if (command->show == show_waited)
 		return wait_parameters(registering, argument);
+	if (command->list == &list_metrics) {
+		text = options->namespaces ? utf8_escape(options->namespaces)
+					   : NULL;
+		return !options->namespaces || text
+			       ? prometheus_parameters(text)
+			       : NULL;
+	}
 	if (!argument)
 		return json_object();
 	text = utf8_escape(argument);
@@ -564,6 +585,10 @@ static enum exit_code run_words(const struct options *options, char **words,
 		usage_error("unknown command", words[0]);
 		return EXIT_USAGE;
 	}
+	if (options->namespaces && command->list != &list_metrics) {
+		usage_error("--namespaces has no meaning for", command->name);
+		return EXIT_USAGE;
+	}
 	if (command->show == show_check && n > 1) {
 		if (options->json)
 			return check_json(words + 1, n - 1);
@@ -600,6 +625,7 @@ int main(int argc, char **argv)
 		OPTION_JSON,
 		OPTION_COLOR,
 		OPTION_PID,
+		OPTION_NAMESPACES,
 		OPTION_REGISTER,
 		OPTION_VERSION
 	};
@@ -608,6 +634,7 @@ int main(int argc, char **argv)
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "color", required_argument, NULL, OPTION_COLOR },
 		{ "pid", required_argument, NULL, OPTION_PID },
+		{ "namespaces", required_argument, NULL, OPTION_NAMESPACES },
 		{ "timeout", required_argument, NULL, OPTION_REGISTER },
 		{ "netns", required_argument, NULL, OPTION_REGISTER },
 		{ "name", required_argument, NULL, OPTION_REGISTER },
@@ -646,6 +673,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_PID:
 			options.pid = optarg;
+			break;
+		case OPTION_NAMESPACES:
+			options.namespaces = optarg;
 			break;
 		case OPTION_REGISTER:
 			if (register_options_take(&options.registering,

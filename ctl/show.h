@@ -103,6 +103,20 @@ int show_connections_end(void *state);
 /** show_connections_free() - before or after the end */
 void show_connections_free(void *state);
 
+/* The same of metrics, as Prometheus' text. */
+
+/** show_metrics_begin() - as show_listeners_begin() */
+void *show_metrics_begin(void);
+
+/** show_metrics_add() - as show_listeners_add(), without such a text */
+int show_metrics_add(void *state, const json_t *reply, struct json_span none);
+
+/** show_metrics_end() - Return: 0. */
+int show_metrics_end(void *state);
+
+/** show_metrics_free() - before or after the end */
+void show_metrics_free(void *state);
+
 /* Parts that several of them show. */
 
 /** show_pending() - names that do not lead to a namespace yet */

@@ -289,6 +289,7 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 	if (r < 0)
 		return startup_log_watch_error(r, "the rules");
 	startup_log_rules(berthd->rules);
+	metrics_note_rules(&berthd->history, berthd->rules);
 	berthd_set_consumers_rules(berthd);
 	r = consumers_open_doors(berthd->consumers, config->runtime_dir);
 	if (r < 0)
@@ -383,6 +384,8 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.reload = reload,
 		.restart_relay = berthd_restart_relay,
 		.user_data = berthd,
+		.relay = berthd->relay,
+		.history = &berthd->history,
 		.started_us = monotonic_us(),
 	};
 	char path[PATH_MAX];

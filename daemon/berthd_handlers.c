@@ -44,6 +44,7 @@ static void rules_changed(void *user_data)
 	struct berthd *berthd = user_data;
 
 	startup_log_rules(berthd->rules);
+	metrics_note_rules(&berthd->history, berthd->rules);
 	(void)berthd_set_stats_rules(
 		berthd); /* it counts for the earlier ones */
 	berthd_set_consumers_rules(berthd);
@@ -80,6 +81,7 @@ static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
 	struct berthd *berthd = user_data;
 
 	consumers_netns_freed(berthd->consumers, netns_id);
+	histogram_add(&berthd->history.freed, elapsed_us);
 	log_debug("the kernel freed netns %llu, %llu ms after its last name "
 		  "went",
 		  (unsigned long long)netns_id,
@@ -127,7 +129,10 @@ static int open_netns(uint64_t netns_id, int *ret_fd, void *user_data)
 static void listener_opened(struct listener *listener, void *user_data)
 {
 	struct berthd *berthd = user_data;
+	uint64_t event_us = reconcile_event_us(berthd->reconcile);
 
+	if (event_us)
+		histogram_add(&berthd->history.open, monotonic_us() - event_us);
 	/* The kernel has SCTP now: the others need not wait for their time. */
 	if (protocol_is_sctp(listener->endpoint.protocol) &&
 	    !berthd->has_sctp) {

@@ -11,6 +11,7 @@
 #include "binder/provide.h"
 #include "daemon/berthd.h"
 #include "daemon/consumers/consumers.h"
+#include "daemon/control/metrics.h"
 #include "daemon/privileges.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -40,6 +41,7 @@ struct berthd {
 	struct stats *stats;
 	struct relay_process *relay;
 	struct control *control;
+	struct metrics_history history;
 	struct lifecycle *lifecycle;
 	struct fd_store *store;
 	struct relay_user relay_user;

@@ -51,6 +51,7 @@ struct subject {
 	enum subject_queue queue;
 	unsigned int names_version; /* what consumers know */
 	bool applied; /* the last plan, whole */
+	uint64_t marked_us; /* first, since it was looked at; 0: it is not */
 	size_t omitted;
 	struct subject *prev, *next; /* in its queue */
 	UT_hash_handle hh;
@@ -71,6 +72,7 @@ struct reconcile {
 	struct by_hand by_hand;
 	struct said *said; /* by rule; no more than there are rules */
 	uint64_t planned;
+	uint64_t event_us; /* of the one that is being looked at; 0: none is */
 };
 
 /* Some namespace's addresses could not be read: look at all of them again. */
@@ -219,12 +221,20 @@ static struct subject *subject_get(struct reconcile *reconcile,
 	return NULL;
 }
 
+static void subject_marked(const struct reconcile *reconcile,
+			   struct subject *subject)
+{
+	if (!subject->marked_us)
+		subject->marked_us = loop_now_us(reconcile->loop);
+}
+
 void reconcile_mark(struct reconcile *reconcile, const struct netns *netns)
 {
 	struct subject *subject = subject_get(reconcile, netns->id);
 
 	if (!subject || subject->queue == SUBJECT_EVENT)
 		return;
+	subject_marked(reconcile, subject);
 	subject_dequeue(reconcile, subject);
 	subject->queue = SUBJECT_EVENT;
 	DL_APPEND(reconcile->events, subject);
@@ -239,6 +249,7 @@ void reconcile_mark_all(struct reconcile *reconcile)
 		subject = subject_get(reconcile, netns->id);
 		if (!subject || subject->queue != SUBJECT_IDLE)
 			continue;
+		subject_marked(reconcile, subject);
 		subject->queue = SUBJECT_PASS;
 		DL_APPEND(reconcile->pass, subject);
 	}
@@ -474,7 +485,10 @@ static bool reconcile_serve(struct reconcile *reconcile, struct subject **queue,
 		struct subject *subject = *queue;
 
 		subject_dequeue(reconcile, subject);
+		reconcile->event_us = subject->marked_us;
+		subject->marked_us = 0;
 		reconcile_one(reconcile, subject);
+		reconcile->event_us = 0;
 		if (monotonic_us() >= deadline_us)
 			break;
 	}
@@ -504,6 +518,11 @@ bool reconcile_settled(const struct reconcile *reconcile, uint64_t netns_id)
 const struct provider *reconcile_provider(const struct reconcile *reconcile)
 {
 	return reconcile->provider;
+}
+
+uint64_t reconcile_event_us(const struct reconcile *reconcile)
+{
+	return reconcile->event_us;
 }
 
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)

@@ -59,6 +59,11 @@ void reconcile_mark_all(struct reconcile *reconcile);
  * once for each rule is said again */
 void reconcile_rules_changed(struct reconcile *reconcile);
 
+/** reconcile_event_us() - Return: when that happened because of which a
+ * namespace is being looked at now: its first mark since it was looked at; 0:
+ * none is. */
+uint64_t reconcile_event_us(const struct reconcile *reconcile);
+
 /** reconcile_forget() - the namespace is gone: closes all that is open in it,
  * and forgets what it was provided with */
 void reconcile_forget(struct reconcile *reconcile, uint64_t netns_id);

@@ -64,7 +64,9 @@ struct process {
  * @program_fd:	what is started after a crash
  * @list:	@n processes that run; the last one is the relay, unless
  *		@running is unset
+ * @had_one:	there has been one
  * @ending:	none is started any more
+ * @restarts:	how many were started when there had been one
  * @started_us:	when the last one was started
  */
 struct relay_process {
@@ -76,7 +78,9 @@ struct relay_process {
 	struct process *list[RELAY_PROCESSES_MAX];
 	size_t n;
 	bool running;
+	bool had_one;
 	bool ending;
+	unsigned long restarts;
 	uint64_t started_us;
 	uint64_t backoff_us;
 };
@@ -241,6 +245,7 @@ static int process_add(struct relay_process *relay, pid_t pid, bool child,
 	}
 	relay->list[relay->n++] = process;
 	relay->running = true;
+	relay->had_one = true;
 	relay->started_us = monotonic_us();
 	return 0;
 }
@@ -273,6 +278,7 @@ static pid_t fork_until_exec(void)
 static int relay_start(struct relay_process *relay)
 {
 	pid_t pid = fork_until_exec();
+	bool first = !relay->had_one;
 	int r;
 
 	if (pid < 0)
@@ -286,6 +292,7 @@ static int relay_start(struct relay_process *relay)
 		(void)waitpid(pid, NULL, 0);
 		return r;
 	}
+	relay->restarts += !first;
 	remember(relay);
 	log_debug("started berth-relay, pid %d", pid);
 	return 0;
@@ -509,6 +516,11 @@ static struct process *find(const struct relay_process *relay, pid_t pid)
 			return relay->list[i];
 	}
 	return NULL;
+}
+
+unsigned long relay_process_restarts(const struct relay_process *relay)
+{
+	return relay->restarts;
 }
 
 bool relay_process_has(const struct relay_process *relay, pid_t pid)

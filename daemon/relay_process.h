@@ -73,6 +73,10 @@ void relay_process_set(struct relay_process *relay, unsigned int workers,
  */
 int relay_process_restart(struct relay_process *relay);
 
+/** relay_process_restarts() - how many were started when there had been one,
+ * that of an earlier berthd included */
+unsigned long relay_process_restarts(const struct relay_process *relay);
+
 /** Those that may run at a time: one that serves, and as many as berthd keeps
  * connections of that let their clients finish. */
 #define RELAY_PROCESSES_MAX 5

@@ -16,6 +16,7 @@
 #include "daemon/control/control_drain.h"
 #include "daemon/control/control_explain.h"
 #include "daemon/control/control_listeners.h"
+#include "daemon/control/control_metrics.h"
 #include "daemon/control/control_namespaces.h"
 #include "daemon/control/control_register.h"
 #include "daemon/control/control_rules.h"
@@ -29,6 +30,7 @@
 
 struct control {
 	struct control_config config;
+	struct loop *loop;
 	struct varlink_server *server;
 	struct control_wait *wait;
 	struct control_register *reg;
@@ -128,6 +130,41 @@ static void get_stats(struct varlink_call *call, void *user_data)
 	const struct control *control = user_data;
 
 	control_stats(call, control->config.stats);
+}
+
+static struct metrics_config metrics_of(const struct control *control)
+{
+	return (struct metrics_config){
+		.watcher = control->config.watcher,
+		.binder = control->config.binder,
+		.rules = control->config.rules,
+		.consumers = control->config.consumers,
+		.stats = control->config.stats,
+		.relay = control->config.relay,
+		.history = control->config.history,
+	};
+}
+
+static void list_metrics(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct metrics_config from = metrics_of(control);
+
+	control_metrics_list(call, control->loop, &from);
+}
+
+static void report_metrics(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct metrics_config from = metrics_of(control);
+
+	control_metrics_report(call, control->loop, &from);
+}
+
+static void describe_metrics(struct varlink_call *call, void *user_data)
+{
+	(void)user_data;
+	control_metrics_describe(call);
 }
 
 static void list_rules(struct varlink_call *call, void *user_data)
@@ -283,6 +320,10 @@ static const struct varlink_parameter connections_parameters[] = {
 	{ "rule", false },
 };
 
+static const struct varlink_parameter metrics_parameters[] = {
+	{ "namespaces", false },
+};
+
 static const struct varlink_parameter explain_parameters[] = {
 	{ "namespace", true },
 };
@@ -304,6 +345,10 @@ static const struct varlink_method methods[] = {
 	  .n_parameters = ARRAY_SIZE(connections_parameters),
 	  .handler = list_connections },
 	{ .name = "GetStats", .handler = get_stats },
+	{ .name = "ListMetrics",
+	  .parameters = metrics_parameters,
+	  .n_parameters = ARRAY_SIZE(metrics_parameters),
+	  .handler = list_metrics },
 	{ .name = "ListRules", .handler = list_rules },
 	{ .name = "Reload", .handler = reload_all },
 	{ .name = "Drain",
@@ -338,6 +383,19 @@ static const struct varlink_method methods[] = {
 	  .handler = wait_call },
 };
 
+static const struct varlink_method report_methods[] = {
+	{ .name = "List", .handler = report_metrics },
+	{ .name = "Describe", .handler = describe_metrics },
+};
+
+static const struct varlink_interface report_interface = {
+	.name = "io.systemd.Metrics",
+	.description = interface_metrics_text,
+	.methods = report_methods,
+	.n_methods = ARRAY_SIZE(report_methods),
+	.refuse = refuse,
+};
+
 static const struct varlink_interface interface = {
 	.name = "io.berth",
 	.description = interface_text,
@@ -345,6 +403,7 @@ static const struct varlink_interface interface = {
 	.n_methods = ARRAY_SIZE(methods),
 	.refuse = refuse,
 	.disconnected = disconnected,
+	.next = &report_interface,
 };
 
 int control_new(struct loop *loop, const char *path,
@@ -357,7 +416,7 @@ int control_new(struct loop *loop, const char *path,
 
 	if (!control)
 		return -ENOMEM;
-	*control = (struct control){ .config = *config };
+	*control = (struct control){ .config = *config, .loop = loop };
 	wait_config = (struct control_wait_config){
 		.watcher = config->watcher,
 		.binder = config->binder,

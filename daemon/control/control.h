@@ -12,8 +12,10 @@ struct config_store;
 struct consumers;
 struct containers_dir;
 struct control;
+struct metrics_history;
 struct netns;
 struct reconcile;
+struct relay_process;
 struct relay_user;
 struct rule_store;
 struct stats;
@@ -26,6 +28,8 @@ struct watcher;
  *		settings are others then. Return: 0 or -errno.
  * @restart_relay: has a new berth-relay take over from the one that runs.
  *		Return: 0 or -errno; -EBUSY: too many let their clients finish.
+ * @relay:	NULL: berthd does not start berth-relay
+ * @history:	what metrics are made of, too
  * @started_us:	monotonic
  */
 struct control_config {
@@ -41,6 +45,8 @@ struct control_config {
 	int (*reload)(uint32_t *ret_changed, void *user_data);
 	int (*restart_relay)(void *user_data);
 	void *user_data;
+	const struct relay_process *relay;
+	const struct metrics_history *history;
 	uint64_t started_us;
 };
 

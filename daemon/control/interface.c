@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/* interface.c - doc/io.berth.varlink, as it is, inside the program
+/* interface.c - the files doc/io.*.varlink, as they are, inside the program
  *
  * So the text that GetInterfaceDescription gives is the one that is read in
- * doc. The path is relative to where make runs.
+ * doc. The paths are relative to where make runs.
  */
 #include "daemon/control/interface.h"
 
-__asm__(".pushsection .rodata\n"
-	".global interface_text\n"
-	".type interface_text, %object\n"
-	"interface_text:\n"
-	".incbin \"doc/io.berth.varlink\"\n"
-	".byte 0\n"
-	".size interface_text, . - interface_text\n"
-	".popsection\n");
+#define INCLUDE_TEXT(name, path)                       \
+	__asm__(".pushsection .rodata\n"               \
+		".global " name "\n"                   \
+		".type " name ", %object\n" name ":\n" \
+		".incbin \"" path "\"\n"               \
+		".byte 0\n"                            \
+		".size " name ", . - " name "\n"       \
+		".popsection\n")
+
+INCLUDE_TEXT("interface_text", "doc/io.berth.varlink");
+INCLUDE_TEXT("interface_metrics_text", "doc/io.systemd.Metrics.varlink");

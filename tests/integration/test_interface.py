@@ -16,9 +16,9 @@ from harness.rules import ack, rule, rules
 from harness.wait import wait_for
 
 INTERFACE = Path(__file__).resolve().parents[2] / "doc/io.berth.varlink"
-LEFT_OUT = {"container"}
+LEFT_OUT = {"container", "fields"}
 TOKEN = re.compile(r"\s*(?:#[^\n]*\n\s*)*(->|\[string\]|\[\]|[()?:,]|"
-                   r"[A-Za-z](?:_?[A-Za-z0-9])*(?:\.[a-z0-9-]+)*)")
+                   r"[A-Za-z](?:_?[A-Za-z0-9])*(?:\.[A-Za-z0-9-]+)*)")
 
 
 class Interface:
@@ -60,13 +60,16 @@ class Interface:
             self.types[name] = self.struct()
 
     def struct(self):
+        """Or an enumeration: the words, with no type."""
         self.take("(")
         fields = {}
         while self.tokens[0] != ")":
             name = self.take()
-            self.take(":")
             assert name not in fields, f"{name} twice"
-            fields[name] = self.type()
+            fields[name] = None
+            if self.tokens[0] == ":":
+                self.take(":")
+                fields[name] = self.type()
             if self.tokens[0] != ")":
                 self.take(",")
         self.take(")")
@@ -102,8 +105,10 @@ class Interface:
         elif kind in self.types:
             self.check(value, self.types[kind], where)
         else:
-            python = {"string": str, "int": int, "bool": bool}[kind]
-            assert type(value) is python, f"{where}: {value!r} is no {kind}"
+            # "object" may be anything; berthd means a number.
+            python = {"string": (str,), "int": (int,), "bool": (bool,),
+                      "object": (int, float)}[kind]
+            assert type(value) in python, f"{where}: {value!r} is no {kind}"
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +210,11 @@ def test_description(connection, interface):
         interface="org.varlink.service")["parameters"]["description"])
     info = connection.message("org.varlink.service.GetInfo")["parameters"]
     service.check(info, service.methods["GetInfo"][1], "GetInfo")
-    assert set(info["interfaces"]) == {service.name, interface.name}
+    metrics = Interface(connection.message(
+        "org.varlink.service.GetInterfaceDescription",
+        interface="io.systemd.Metrics")["parameters"]["description"])
+    assert set(metrics.methods) == {"List", "Describe"}
+    assert info["interfaces"] == [service.name, interface.name, metrics.name]
 
 
 def test_replies(connection):
@@ -229,7 +238,7 @@ def test_replies(connection):
 
 
 LISTS = ["GetStatus", "ListNamespaces", "ListListeners", "GetStats",
-         "ListRules"]
+         "ListMetrics", "ListRules"]
 
 
 def together(replies):

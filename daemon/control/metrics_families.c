@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: Apache-2.0
+/* metrics_families.c - which metrics there are: the one table of them
+ *
+ * Theory of operation: each family has a function that says which series it has
+ * at an index from 0 on, of a report that does not change. What is not known
+ * has no series: a 0 would be taken for the truth.
+ */
+#include "daemon/control/metrics_families.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/protocol.h"
+#include "common/util.h"
+#include "daemon/control/metrics_report.h"
+#include "daemon/json_build.h"
+
+/* Labels of a series beside those of its group. */
+#define LABELS_MAX 2
+
+/**
+ * struct sample - one series, before it is JSON
+ * @group:	whose labels it has, too; or NULL
+ * @values:	of the family's labels; NULL: it lacks the label
+ * @real:	its value is @number, and not @count
+ * @text:	where a value may stand
+ */
+struct sample {
+	const char *suffix;
+	const struct metrics_group *group;
+	const char *values[LABELS_MAX];
+	bool real;
+	uint64_t count;
+	double number;
+	char text[METRICS_TEXT_MAX];
+};
+
+/* What a function says of an index. */
+enum outcome {
+	SAMPLE_MADE,
+	SAMPLE_NONE, /* no series here, but maybe behind it */
+	SAMPLE_END,
+};
+
+/**
+ * struct entry - one family of the table
+ * @labels:	beside those of the group
+ * @get:	fills in the sample at an index
+ * @offset:	for @get: of a member of what it takes the value from
+ */
+struct entry {
+	struct metrics_family family;
+	const char *labels[LABELS_MAX];
+	enum outcome (*get)(const struct metrics_report *report,
+			    const struct entry *entry, size_t index,
+			    struct sample *sample);
+	size_t offset;
+};
+
+static uint64_t member(const void *object, size_t offset)
+{
+	return *(const uint64_t *)(const void *)((const char *)object + offset);
+}
+
+/* One series, whose value is a member of the report. */
+static enum outcome get_one(const struct metrics_report *report,
+			    const struct entry *entry, size_t index,
+			    struct sample *sample)
+{
+	if (index > 0)
+		return SAMPLE_END;
+	sample->count = member(report, entry->offset);
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_build(const struct metrics_report *report,
+			      const struct entry *entry, size_t index,
+			      struct sample *sample)
+{
+	(void)entry;
+	if (index > 0)
+		return SAMPLE_END;
+	sample->count = 1;
+	sample->values[0] = BERTH_VERSION;
+	sample->values[1] = report->kernel;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_namespaces(const struct metrics_report *report,
+				   const struct entry *entry, size_t index,
+				   struct sample *sample)
+{
+	static const char *const states[] = { "named", "pending", "lingering" };
+	const uint64_t counts[] = { report->named, report->pending,
+				    report->lingering };
+
+	(void)entry;
+	if (index >= ARRAY_SIZE(states))
+		return SAMPLE_END;
+	sample->values[0] = states[index];
+	sample->count = counts[index];
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_lingering(const struct metrics_report *report,
+				  const struct entry *entry, size_t index,
+				  struct sample *sample)
+{
+	(void)entry;
+	if (index > 1)
+		return SAMPLE_END;
+	sample->values[0] = index == 0 ? "berth" : "others";
+	sample->count = index == 0
+				? report->lingering_berth
+				: report->lingering - report->lingering_berth;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_containers(const struct metrics_report *report,
+				   const struct entry *entry, size_t index,
+				   struct sample *sample)
+{
+	(void)entry;
+	if (index > 1)
+		return SAMPLE_END;
+	sample->values[0] = index == 0 ? "file" : "registered";
+	sample->count = index == 0 ? report->containers_files
+				   : report->containers_registered;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_listeners(const struct metrics_report *report,
+				  const struct entry *entry, size_t index,
+				  struct sample *sample)
+{
+	size_t state = index % METRICS_STATES;
+
+	(void)entry;
+	if (index / METRICS_STATES >= report->n_groups)
+		return SAMPLE_END;
+	sample->group = report->list[index / METRICS_STATES];
+	sample->values[0] = metrics_state_name((enum metrics_state)state);
+	sample->count = sample->group->listeners[state];
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_waiting(const struct metrics_report *report,
+				const struct entry *entry, size_t index,
+				struct sample *sample)
+{
+	const char *name;
+
+	(void)entry;
+	if (index > report->n_reasons)
+		return SAMPLE_END;
+	if (index == report->n_reasons) {
+		sample->values[0] = "limit";
+		sample->count = report->limited;
+		return SAMPLE_MADE;
+	}
+	name = strerrorname_np(report->reasons[index].error);
+	sample->values[0] = report->reasons[index].error && name ? name
+								 : "other";
+	sample->count = report->reasons[index].n;
+	return SAMPLE_MADE;
+}
+
+/* A member of what was counted, for each group. */
+static enum outcome get_count(const struct metrics_report *report,
+			      const struct entry *entry, size_t index,
+			      struct sample *sample)
+{
+	if (index >= report->n_groups)
+		return SAMPLE_END;
+	sample->group = report->list[index];
+	if (!sample->group->counted)
+		return SAMPLE_NONE;
+	sample->count = member(&sample->group->counts, entry->offset);
+	return SAMPLE_MADE;
+}
+
+/* A stream has no messages. */
+static bool has_messages(const struct metrics_group *group)
+{
+	return strcmp(group->protocol, protocol_name(PROTOCOL_TCP)) != 0 &&
+	       strcmp(group->protocol, protocol_name(PROTOCOL_MPTCP)) != 0;
+}
+
+static enum outcome get_dropped(const struct metrics_report *report,
+				const struct entry *entry, size_t index,
+				struct sample *sample)
+{
+	enum outcome outcome = get_count(report, entry, index, sample);
+
+	return outcome == SAMPLE_MADE && !has_messages(sample->group)
+		       ? SAMPLE_NONE
+		       : outcome;
+}
+
+static enum outcome get_messages(const struct metrics_report *report,
+				 const struct entry *entry, size_t index,
+				 struct sample *sample)
+{
+	(void)entry;
+	if (index / 2 >= report->n_groups)
+		return SAMPLE_END;
+	sample->group = report->list[index / 2];
+	if (!sample->group->counted || !has_messages(sample->group))
+		return SAMPLE_NONE;
+	sample->values[0] = index % 2 == 0 ? "received" : "sent";
+	sample->count = index % 2 == 0 ? sample->group->counts.messages_in
+				       : sample->group->counts.messages_out;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_failures(const struct metrics_report *report,
+				 const struct entry *entry, size_t index,
+				 struct sample *sample)
+{
+	size_t place = index % BERTH_ERRORS_MAX;
+	const char *name;
+
+	(void)entry;
+	if (index / BERTH_ERRORS_MAX >= report->n_groups)
+		return SAMPLE_END;
+	sample->group = report->list[index / BERTH_ERRORS_MAX];
+	if (!sample->group->counted || place >= sample->group->counts.n_errors)
+		return SAMPLE_NONE;
+	name = strerrorname_np(sample->group->counts.errors[place].error);
+	sample->values[0] = sample->group->counts.errors[place].error && name
+				    ? name
+				    : "other";
+	sample->count = sample->group->counts.errors[place].n;
+	return SAMPLE_MADE;
+}
+
+static double seconds(uint64_t us)
+{
+	return (double)us / (double)USEC_PER_SEC;
+}
+
+static enum outcome get_histogram(const struct metrics_report *report,
+				  const struct entry *entry, size_t index,
+				  struct sample *sample)
+{
+	const struct histogram *histogram =
+		(const void *)((const char *)report + entry->offset);
+
+	if (index > HISTOGRAM_LIMITS + 2)
+		return SAMPLE_END;
+	sample->count = histogram_upto(
+		histogram, index < HISTOGRAM_LIMITS ? index : HISTOGRAM_LIMITS);
+	if (index <= HISTOGRAM_LIMITS) {
+		sample->suffix = "_bucket";
+		sample->values[0] = sample->text;
+		(void)snprintf(sample->text, sizeof(sample->text), "%g",
+			       index < HISTOGRAM_LIMITS
+				       ? seconds(histogram_limits_us[index])
+				       : 0.0); /* fits */
+		if (index == HISTOGRAM_LIMITS)
+			sample->values[0] = "+Inf";
+	} else if (index == HISTOGRAM_LIMITS + 1) {
+		sample->suffix = "_sum";
+		sample->real = true;
+		sample->number = seconds(histogram->sum_us);
+	} else {
+		sample->suffix = "_count";
+	}
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_overflows(const struct metrics_report *report,
+				  const struct entry *entry, size_t index,
+				  struct sample *sample)
+{
+	(void)entry;
+	if (index > 1)
+		return SAMPLE_END;
+	sample->values[0] = index == 0 ? "inotify" : "netlink";
+	sample->count = index == 0 ? report->watcher.names_overflows
+				   : report->watcher.netlink_overflows;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_resyncs(const struct metrics_report *report,
+				const struct entry *entry, size_t index,
+				struct sample *sample)
+{
+	(void)entry;
+	if (index > 0)
+		return SAMPLE_END;
+	sample->values[0] = "netlink";
+	sample->count = report->watcher.resyncs;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_rules(const struct metrics_report *report,
+			      const struct entry *entry, size_t index,
+			      struct sample *sample)
+{
+	(void)entry;
+	if (index > 0)
+		return SAMPLE_END;
+	sample->count = report->rules_successful;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_rules_time(const struct metrics_report *report,
+				   const struct entry *entry, size_t index,
+				   struct sample *sample)
+{
+	if (report->rules_time == 0)
+		return SAMPLE_END; /* there was none yet */
+	return get_one(report, entry, index, sample);
+}
+
+static enum outcome get_consumers(const struct metrics_report *report,
+				  const struct entry *entry, size_t index,
+				  struct sample *sample)
+{
+	(void)entry;
+	if (index >= report->n_consumers)
+		return SAMPLE_END;
+	sample->values[0] = report->consumers[index].name;
+	sample->count = report->consumers[index].connected;
+	return SAMPLE_MADE;
+}
+
+static enum outcome get_restarts(const struct metrics_report *report,
+				 const struct entry *entry, size_t index,
+				 struct sample *sample)
+{
+	(void)entry;
+	if (index > 0 || report->relay_restarts < 0)
+		return SAMPLE_END;
+	sample->count = (uint64_t)report->relay_restarts;
+	return SAMPLE_MADE;
+}
+
+static const struct metrics_process *
+process_at(const struct metrics_report *report, size_t index,
+	   struct sample *sample)
+{
+	const struct metrics_process *process = &report->processes[index];
+
+	sample->values[0] = process->program;
+	return process->program ? process : NULL;
+}
+
+static enum outcome get_process(const struct metrics_report *report,
+				const struct entry *entry, size_t index,
+				struct sample *sample)
+{
+	const struct metrics_process *process;
+
+	if (index >= METRICS_PROCESSES)
+		return SAMPLE_END;
+	process = process_at(report, index, sample);
+	sample->count = process ? member(process, entry->offset) : 0;
+	return sample->count ? SAMPLE_MADE : SAMPLE_NONE;
+}
+
+static enum outcome get_process_seconds(const struct metrics_report *report,
+					const struct entry *entry, size_t index,
+					struct sample *sample)
+{
+	const struct metrics_process *process;
+
+	if (index >= METRICS_PROCESSES)
+		return SAMPLE_END;
+	process = process_at(report, index, sample);
+	if (!process)
+		return SAMPLE_NONE;
+	sample->real = true;
+	sample->number = *(const double *)(const void *)((const char *)process +
+							 entry->offset);
+	return SAMPLE_MADE;
+}
+
+#define COUNTER(name, help)           \
+	{                             \
+		name, "counter", help \
+	}
+#define GAUGE(name, help)           \
+	{                           \
+		name, "gauge", help \
+	}
+#define HISTOGRAM(name, help)           \
+	{                               \
+		name, "histogram", help \
+	}
+#define IN_REPORT(name) offsetof(struct metrics_report, name)
+#define IN_COUNTS(name) offsetof(struct berth_counts, name)
+#define IN_PROCESS(name) offsetof(struct metrics_process, name)
+
+static const struct entry entries[] = {
+	{ GAUGE("berth_build_info", "The version of berthd, and the kernel's."),
+	  { "version", "kernel" },
+	  get_build,
+	  0 },
+	{ GAUGE("berth_namespaces",
+		"Network namespaces with a name, names that lead to none yet, "
+		"and namespaces without a name that are not freed."),
+	  { "state" },
+	  get_namespaces,
+	  0 },
+	{ GAUGE("berth_namespaces_lingering",
+		"Namespaces without a name that are not freed, by who keeps "
+		"them."),
+	  { "holder" },
+	  get_lingering,
+	  0 },
+	{ GAUGE("berth_containers",
+		"Containers, by where berthd was told of them."),
+	  { "source" },
+	  get_containers,
+	  0 },
+	{ GAUGE("berth_listeners", "Listeners by their state."),
+	  { "state" },
+	  get_listeners,
+	  0 },
+	{ GAUGE("berth_listeners_waiting",
+		"Listeners that cannot be opened now, by reason."),
+	  { "reason" },
+	  get_waiting,
+	  0 },
+	{ GAUGE("berth_connections",
+		"Connections, associations and UDP sessions that are open."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(active) },
+	{ COUNTER("berth_connections_total",
+		  "Connections, associations and UDP sessions that were "
+		  "accepted."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(accepted) },
+	{ COUNTER("berth_received_bytes_total", "Bytes from clients."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(bytes_in) },
+	{ COUNTER("berth_sent_bytes_total", "Bytes to clients."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(bytes_out) },
+	{ COUNTER("berth_messages_total",
+		  "Datagrams and SCTP messages, from and to clients."),
+	  { "direction" },
+	  get_messages,
+	  0 },
+	{ COUNTER("berth_messages_dropped_total",
+		  "Datagrams and SCTP messages that could not be passed on."),
+	  { NULL },
+	  get_dropped,
+	  IN_COUNTS(dropped) },
+	{ COUNTER("berth_looped_total",
+		  "Connections and datagrams that came from the relay itself "
+		  "and were cut."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(looped) },
+	{ COUNTER("berth_limited_total",
+		  "Clients refused, ended, or left to wait because of a "
+		  "limit."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(limited) },
+	{ COUNTER("berth_backend_failures_total",
+		  "Failures of backends, by error."),
+	  { "error" },
+	  get_failures,
+	  0 },
+	{ HISTOGRAM("berth_open_seconds",
+		    "From what made a listener wanted, or possible, to its "
+		    "listening."),
+	  { "le" },
+	  get_histogram,
+	  IN_REPORT(open) },
+	{ HISTOGRAM("berth_freed_seconds",
+		    "From the end of a namespace's last name to its being "
+		    "freed by the kernel."),
+	  { "le" },
+	  get_histogram,
+	  IN_REPORT(freed) },
+	{ COUNTER("berth_event_overflows_total",
+		  "How often the kernel lost events for want of room."),
+	  { "source" },
+	  get_overflows,
+	  0 },
+	{ COUNTER("berth_resyncs_total",
+		  "How often all was read again after lost events."),
+	  { "source" },
+	  get_resyncs,
+	  0 },
+	{ GAUGE("berth_rules_last_reload_successful",
+		"1: the rule files that are there have no problem; else 0."),
+	  { NULL },
+	  get_rules,
+	  0 },
+	{ GAUGE("berth_rules_last_reload_success_timestamp_seconds",
+		"When the rules were last read without a problem."),
+	  { NULL },
+	  get_rules_time,
+	  IN_REPORT(rules_time) },
+	{ GAUGE("berth_consumers_connected",
+		"1: the program that gets the listeners is connected; else "
+		"0."),
+	  { "consumer" },
+	  get_consumers,
+	  0 },
+	{ COUNTER("berth_relay_restarts_total",
+		  "How often this berthd started berth-relay after the first "
+		  "time."),
+	  { NULL },
+	  get_restarts,
+	  0 },
+	{ COUNTER("process_cpu_seconds_total",
+		  "Processor time, of the user and the system."),
+	  { "program" },
+	  get_process_seconds,
+	  IN_PROCESS(cpu_seconds) },
+	{ GAUGE("process_resident_memory_bytes", "Memory that is resident."),
+	  { "program" },
+	  get_process,
+	  IN_PROCESS(resident_bytes) },
+	{ GAUGE("process_virtual_memory_bytes", "Memory that is mapped."),
+	  { "program" },
+	  get_process,
+	  IN_PROCESS(virtual_bytes) },
+	{ GAUGE("process_open_fds", "Descriptors that are open."),
+	  { "program" },
+	  get_process,
+	  IN_PROCESS(open_fds) },
+	{ GAUGE("process_max_fds", "Descriptors that may be open."),
+	  { "program" },
+	  get_process,
+	  IN_PROCESS(max_fds) },
+	{ GAUGE("process_start_time_seconds", "When the process was started."),
+	  { "program" },
+	  get_process_seconds,
+	  IN_PROCESS(start_seconds) },
+};
+
+const struct metrics_family *metrics_family(size_t index)
+{
+	return index < ARRAY_SIZE(entries) ? &entries[index].family : NULL;
+}
+
+static void put_group(json_t **fields, const struct metrics_group *group)
+{
+	if (group->netns)
+		json_put(fields, "namespace", json_string(group->netns));
+	json_put(fields, "rule", json_text(group->rule));
+	json_put(fields, "protocol", json_string(group->protocol));
+	if (group->listener)
+		json_put(fields, "listener", json_string(group->listener));
+}
+
+/* Return: 1 or -ENOMEM. */
+static int series_of(const struct entry *entry, const struct sample *sample,
+		     struct metrics_series *series)
+{
+	json_t *fields = json_object();
+
+	if (sample->group)
+		put_group(&fields, sample->group);
+	for (size_t i = 0; i < LABELS_MAX; i++) {
+		if (sample->values[i])
+			json_put(&fields, entry->labels[i],
+				 json_text(sample->values[i]));
+	}
+	*series = (struct metrics_series){
+		.family = &entry->family,
+		.suffix = sample->suffix,
+		.value = sample->real ? json_real(sample->number)
+				      : json_count(sample->count),
+		.fields = fields,
+	};
+	if (series->value && fields) {
+		if (json_object_size(fields) == 0) {
+			json_decref(fields);
+			series->fields = NULL;
+		}
+		return 1;
+	}
+	json_decref(series->value);
+	json_decref(fields);
+	return -ENOMEM;
+}
+
+int metrics_next(const struct metrics_report *report,
+		 struct metrics_cursor *cursor,
+		 struct metrics_series *ret_series)
+{
+	while (cursor->family < ARRAY_SIZE(entries)) {
+		const struct entry *entry = &entries[cursor->family];
+		struct sample sample = { .suffix = "" };
+
+		switch (entry->get(report, entry, cursor->index++, &sample)) {
+		case SAMPLE_MADE:
+			return series_of(entry, &sample, ret_series);
+		case SAMPLE_NONE:
+			break;
+		case SAMPLE_END:
+			cursor->family++;
+			cursor->index = 0;
+			break;
+		}
+	}
+	return 0;
+}

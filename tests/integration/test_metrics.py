@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_metrics.py - what berthd counts and measures, as monitoring reads it."""
+
+import json
+import re
+import socket
+
+import pytest
+
+from harness.rules import forward, rule, rules
+from harness.traffic import pair
+from harness.varlink import Connection
+from harness.wait import wait_equal, wait_for
+
+HEAD = re.compile(r"# (HELP|TYPE) ([a-z_]+) (.+)")
+SERIES = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)+)\})? '
+                    r"(-?[0-9.e+]+)")
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+WEB = {"rule": "web", "protocol": "tcp"}
+
+
+class Metrics:
+    """The text of one scrape, checked for its form."""
+
+    def __init__(self, text):
+        self.types, self.series = {}, {}
+        family = None
+        for line in text.splitlines():
+            head, series = HEAD.fullmatch(line), SERIES.fullmatch(line)
+            if head and head[1] == "HELP":
+                family = head[2]
+                assert family not in self.types, f"{family} twice"
+            elif head:
+                assert head[2] == family
+                self.types[family] = head[3]
+            else:
+                assert series, line
+                self._add(family, *series.groups())
+
+    def _add(self, family, name, labels, value):
+        if self.types[family] == "histogram":
+            assert re.fullmatch(family + "_(bucket|sum|count)", name)
+        else:
+            assert name == family
+        key = (name, frozenset(LABEL.findall(labels or "")))
+        assert key not in self.series, f"{key} twice"
+        self.series[key] = float(value)
+
+    def get(self, name, **labels):
+        """None: there is no such series."""
+        return self.series.get((name, frozenset(labels.items())))
+
+    def counters(self):
+        return {key: value for key, value in self.series.items()
+                if self.types.get(key[0]) == "counter"}
+
+
+def scrape(berthd, *options):
+    return Metrics(berthd.ctl_text("metrics", *options))
+
+
+def value(berthd, name, **labels):
+    return scrape(berthd).get(name, **labels)
+
+
+@pytest.fixture
+def backend(world):
+    return world.close_later(world.host.listen())
+
+
+def to(backend):
+    return f"127.0.0.1:{backend.getsockname()[1]}"
+
+
+def test_counters_follow_the_traffic(world, backend):
+    netns = world.netns("n")
+    berthd = world.berthd(forward(to(backend)))
+    client, server = pair(netns, backend)
+    with client, server:
+        client.sendall(b"x" * 100)
+        assert server.recv(100, socket.MSG_WAITALL)
+        server.sendall(b"y" * 11)
+        assert client.recv(11, socket.MSG_WAITALL)
+        wait_equal(lambda: value(berthd, "berth_sent_bytes_total", **WEB), 11,
+                   "bytes to the client")
+        now = scrape(berthd)
+        assert now.get("berth_received_bytes_total", **WEB) == 100
+        assert now.get("berth_connections", **WEB) == 1
+        assert now.get("berth_connections_total", **WEB) == 1
+        assert now.get("berth_listeners", state="listening", **WEB) == 1
+        assert now.get("berth_consumers_connected", consumer="relay") == 1
+        assert now.get("berth_rules_last_reload_successful") == 1
+        assert now.get("process_max_fds", program="berthd") > 0
+        assert now.get("process_start_time_seconds",
+                       program="berth-relay") > 1e9
+        # A stream has none.
+        assert now.get("berth_messages_total", direction="sent", **WEB) is None
+    wait_equal(lambda: value(berthd, "berth_connections", **WEB), 0, "its end")
+
+
+def test_failures_of_a_backend(world):
+    netns = world.netns("n")
+    with world.host.listen() as gone:
+        place = to(gone)
+    berthd = world.berthd(forward(place))
+    netns.connect("127.0.0.1", 8080).close()
+    wait_for(lambda: value(berthd, "berth_backend_failures_total",
+                           error="ECONNREFUSED", **WEB), "a refusal")
+
+
+def test_counters_survive_the_relay(world, backend):
+    """One that is killed, and one that is restarted: no counter falls."""
+    netns = world.netns("n")
+    berthd = world.berthd(forward(to(backend)))
+    for n in range(1, 4):
+        client, server = pair(netns, backend)
+        with client, server:
+            wait_equal(lambda: value(berthd, "berth_connections_total", **WEB),
+                       n, "one more")
+        before = scrape(berthd).counters()
+        if n == 1:
+            berthd.relay_pid(other_than=berthd.kill_relay())
+        elif n == 2:
+            relay = berthd.relay_pid()
+            berthd.ctl("restart-relay")
+            berthd.relay_pid(other_than=relay)
+        else:
+            berthd.leave()
+            berthd.start()
+        berthd.wait_delivered()
+        after = scrape(berthd)
+        for key, was in before.items():
+            # What has its own beginning says so.
+            if key[0].startswith(("process_", "berth_relay_restarts",
+                                  "berth_open", "berth_freed",
+                                  "berth_event", "berth_resyncs")):
+                continue
+            assert after.series[key] >= was, key
+        if n < 3:
+            assert after.get("berth_relay_restarts_total") == n
+
+
+def test_series_of_rules_that_are_gone(world):
+    world.netns("n")
+    berthd = world.berthd(rules(rule(name="web"), rule(name="dns", port=53)))
+    dns = dict(WEB, rule="dns")
+    assert value(berthd, "berth_connections_total", **dns) == 0
+    berthd.write_rules("50-test.yaml", rules(rule(name="web")))
+    wait_equal(lambda: value(berthd, "berth_connections_total", **dns), None,
+               "the rule's end")
+    wait_equal(lambda: value(berthd, "berth_listeners", state="listening",
+                             **dns), None, "its listeners' end")
+    assert value(berthd, "berth_connections_total", **WEB) == 0
+
+
+def test_problems_show(world):
+    world.netns("n")
+    berthd = world.berthd(rules(rule()))
+    good = value(berthd, "berth_rules_last_reload_success_timestamp_seconds")
+    assert good > 1e9
+    berthd.write_rules("broken.yaml", "rules: {")
+    wait_equal(lambda: value(berthd, "berth_rules_last_reload_successful"), 0,
+               "the broken file")
+    assert value(berthd, "berth_rules_last_reload_success_timestamp_seconds") \
+        == good
+
+
+def test_waiting_has_a_reason(world):
+    netns = world.netns("n")
+    with netns.listen(port=8080):
+        berthd = world.berthd(rules(rule()))
+        wait_equal(lambda: value(berthd, "berth_listeners_waiting",
+                                 reason="EADDRINUSE"), 1, "the port is taken")
+        assert value(berthd, "berth_listeners", state="waiting", **WEB) == 1
+        assert value(berthd, "berth_listeners_waiting", reason="limit") == 0
+
+
+def test_namespaces_on_request(world):
+    """Series for each listener of those that match, and no others."""
+    names = ["a1", "a2", "b1"]
+    for name in names:
+        world.netns(name)
+    berthd = world.berthd(rules(rule()))
+    wait_equal(lambda: value(berthd, "berth_listeners", state="listening",
+                             **WEB), 3, "three")
+    assert not any("namespace" in dict(labels)
+                   for _, labels in scrape(berthd).series)
+    now = scrape(berthd, "--namespaces", "a*")
+    assert {dict(labels).get("namespace") for name, labels in now.series
+            if name == "berth_listeners"} == {"a1", "a2"}
+    assert now.get("berth_connections_total", namespace="a1",
+                   listener="*:8080", **WEB) == 0
+    assert now.get("berth_connections_total", **WEB) is None
+    done = berthd.ctl_process("metrics", "--namespaces", "/(")
+    assert done.returncode == 2 and "'namespaces'" in done.stderr
+    done = berthd.ctl_process("status", "--namespaces", "a")
+    assert done.returncode == 2 and "--namespaces" in done.stderr
+
+
+def test_times(world):
+    berthd = world.berthd(rules(rule()))
+    assert value(berthd, "berth_open_seconds_count") == 0
+    netns = world.netns("n")
+    wait_equal(lambda: value(berthd, "berth_open_seconds_count"), 1,
+               "a listener that was opened")
+    now = scrape(berthd)
+    assert now.get("berth_open_seconds_bucket", le="+Inf") == 1
+    assert now.get("berth_open_seconds_bucket", le="60") == 1
+    assert 0 < now.get("berth_open_seconds_sum") < 60
+    netns.delete()
+    wait_equal(lambda: value(berthd, "berth_freed_seconds_count"), 1,
+               "a namespace that was freed")
+
+
+def replies(berthd, method):
+    """Each of them, of a call with "more"."""
+    connection = Connection(berthd)
+    connection.socket.sendall(json.dumps({
+        "method": f"io.systemd.Metrics.{method}",
+        "more": True}).encode() + b"\0")
+    reply = {"continues": True}
+    while reply.get("continues"):
+        reply = connection.reply()
+        yield reply["parameters"]
+    connection.close()
+
+
+def test_as_systemd_collects_them(world):
+    """Each series in a reply of its own, of a family that is described."""
+    world.netns("n")
+    berthd = world.berthd(rules(rule()))
+    berthd.wait_delivered()
+    families = {family["name"]: family
+                for family in replies(berthd, "Describe")}
+    assert families["io.berth.listeners"]["type"] == "gauge"
+    assert families["io.berth.open_seconds_bucket"]["type"] == "counter"
+    assert all(set(family) == {"name", "description", "type"}
+               and family["type"] in ("counter", "gauge")
+               for family in families.values())
+    listed = list(replies(berthd, "List"))
+    assert {series["name"] for series in listed} <= set(families)
+    assert all(isinstance(series["value"], (int, float)) for series in listed)
+    assert {"name": "io.berth.listeners", "value": 1,
+            "fields": dict(WEB, state="listening")} in listed
+    shown = {key: number for key, number in scrape(berthd).series.items()
+             if not key[0].startswith("process_")}
+    assert {("berth_" + series["name"].removeprefix("io.berth."),
+             frozenset(series.get("fields", {}).items())): series["value"]
+            for series in listed
+            if not series["name"].startswith("io.berth.process_")} == shown
+    connection = Connection(berthd)
+    connection.call("io.systemd.Metrics.List")
+    assert connection.reply()["error"] == "org.varlink.service.ExpectedMore"
+    connection.close()
