@@ -63,6 +63,32 @@ enum berth_message_type {
 	BERTH_CLOSE, /* reset one, then berth_connection_closed() */
 };
 
+/**
+ * enum berth_ending - why a connection, association or session ended
+ *
+ * A "-reset" is also a peer that was lost. In the protocol they are the words
+ * of doc/consumer-protocol.md.
+ */
+enum berth_ending {
+	BERTH_ENDING_ERROR, /* none of the others */
+	BERTH_ENDING_CLIENT_END, /* in order, the client first */
+	BERTH_ENDING_CLIENT_RESET,
+	BERTH_ENDING_BACKEND_END, /* in order, the backend first */
+	BERTH_ENDING_BACKEND_RESET,
+	BERTH_ENDING_BACKEND_REFUSED, /* no backend could be reached */
+	BERTH_ENDING_CONNECT_TIMEOUT, /* no backend was reached in time */
+	BERTH_ENDING_ANSWERED, /* you answered yourself, and said all */
+	BERTH_ENDING_IDLE, /* nothing was said for too long */
+	BERTH_ENDING_STALLED, /* a peer did not take what it was sent */
+	BERTH_ENDING_LIMIT, /* something is short: it gave way, or got none */
+	BERTH_ENDING_NETNS_GONE, /* its namespace goes, or the backend's */
+	BERTH_ENDING_DRAINED, /* no rule wants the listener, and time is up */
+	BERTH_ENDING_RULE_CHANGED, /* the rule has other backends now */
+	BERTH_ENDING_CLOSED_BY_HAND, /* somebody wanted it */
+	BERTH_ENDING_RELAY_END, /* you end, or lost berthd for too long */
+};
+#define BERTH_ENDINGS (BERTH_ENDING_RELAY_END + 1)
+
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
 
@@ -144,6 +170,7 @@ struct berth_listener {
  * @dropped:	messages that could not be passed on
  * @looped:	what came from one of your own sockets and was cut: connections,
  *		or datagrams
+ * @ended:	those that ended, by enum berth_ending
  * @errors:	@n_errors different errnos, and how often a backend failed so;
  *		0 is for what has no errno, or no place of its own
  */
@@ -157,6 +184,7 @@ struct berth_counts {
 	uint64_t messages_out;
 	uint64_t dropped;
 	uint64_t looped;
+	uint64_t ended[BERTH_ENDINGS];
 	size_t n_errors;
 	struct {
 		int error;
@@ -211,6 +239,7 @@ struct berth_connection {
  *		with BERTH_SOCKET: an unconnected socket of that kind. Closed
  *		by berth_message_free() unless you set it to -1.
  * @abort:	with BERTH_WITHDRAW: reset every connection accepted from it
+ * @ending:	with @abort: why
  * @held_fd:	with BERTH_LISTENER of one that you were sent before, and with
  *		BERTH_WITHDRAW: the listening descriptor that you hold, still
  *		yours to close; -1 when it is closed already
@@ -238,6 +267,7 @@ struct berth_message {
 	struct berth_listener listener;
 	int fd;
 	bool abort;
+	enum berth_ending ending;
 	int held_fd;
 	uint32_t version;
 	uint32_t orphan_timeout_ms;

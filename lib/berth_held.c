@@ -421,6 +421,7 @@ int berth_held_yield(struct berth *berth, struct berth_message **ret_message)
 		return -ENOMEM;
 	message->id = held->id;
 	message->abort = held->aborted;
+	message->ending = BERTH_ENDING_RELAY_END;
 	message->drain_timeout_ms = held->aborted ? 0 : berth->drain_timeout_ms;
 	message->held_fd = held_fd(held);
 	held->yields = false;

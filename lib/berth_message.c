@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/berth_endings.h"
 #include "lib/berth_internal.h"
 
 /* What a welcome says that does not say it. */
@@ -47,6 +48,22 @@ static bool get_number(const json_t *object, const char *key, json_int_t max,
 
 	*ret = json_integer_value(value); /* 0 for NULL */
 	return !value || (json_is_integer(value) && *ret >= 0 && *ret <= max);
+}
+
+/* Reads why connections are to be reset. A word that is not known, and none,
+ * mean that the namespace goes. Return: false when it is no text. */
+static bool get_ending(const json_t *object, enum berth_ending *ret)
+{
+	const char *word;
+
+	if (!get_text(object, "ending", &word))
+		return false;
+	*ret = BERTH_ENDING_NETNS_GONE;
+	for (unsigned int i = 0; i < BERTH_ENDINGS; i++) {
+		if (strcmp(word, berth_ending_names[i]) == 0)
+			*ret = (enum berth_ending)i;
+	}
+	return true;
 }
 
 static bool get_u32(const json_t *object, const char *key, uint32_t *ret)
@@ -277,6 +294,7 @@ static int parse_root(const json_t *root, struct berth_message *message)
 	case BERTH_WITHDRAW:
 		good = get_id(root, "id", &message->id) &&
 		       get_bool(root, "abort", &message->abort) &&
+		       get_ending(root, &message->ending) &&
 		       get_time(root, "drain_timeout_ms", 0,
 				&message->drain_timeout_ms) &&
 		       get_text(root, "reason", &message->text);

@@ -15,11 +15,12 @@
 
 #include <utlist.h>
 
+#include "lib/berth_endings.h"
 #include "lib/berth_internal.h"
 
 /* The most that one listener takes in an answer: 11 numbers, and up to 8
  * errnos with a number each. */
-#define COUNTS_BYTES 768
+#define COUNTS_BYTES 1536
 
 int berth_send_text(struct berth *berth, const char *text, size_t len, int fd)
 {
@@ -225,6 +226,21 @@ static void add_errors(struct text *text, const struct berth_counts *counts)
 		add(text, "}");
 }
 
+static void add_endings(struct text *text, const struct berth_counts *counts)
+{
+	const char *before = ",\"ended\":{", *after = "";
+
+	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
+		if (counts->ended[i] == 0)
+			continue;
+		add(text, "%s\"%s\":%llu", before, berth_ending_names[i],
+		    json_number(counts->ended[i]));
+		before = ",";
+		after = "}";
+	}
+	add(text, "%s", after);
+}
+
 /* Appends the members of one listener that follow `id`. */
 static void add_counts(struct text *text, const struct berth_counts *counts)
 {
@@ -237,6 +253,7 @@ static void add_counts(struct text *text, const struct berth_counts *counts)
 	add_count(text, "messages_out", counts->messages_out);
 	add_count(text, "dropped", counts->dropped);
 	add_count(text, "looped", counts->looped);
+	add_endings(text, counts);
 	add_errors(text, counts);
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/json_build.h"
 #include "daemon/consumers/held_text.h"
 #include "daemon/consumers/stats_counts.h"
+#include "lib/berth_endings.h"
 
 /* A message has room for 64 KiB, and a namespace may have any number of names.
  * Consumers use them as a label, for which the first ones will do. */
@@ -514,13 +515,16 @@ char *consumer_denied_text(const char *reason, const char *error)
 	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }
 
-char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms, const char *reason)
+char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms,
+			     enum berth_ending ending, const char *reason)
 {
+	bool says_why = drain_ms == 0 && ending != BERTH_ENDING_NETNS_GONE;
 	_cleanup_json_ json_t *message = json_pack(
-		"{s:s, s:I, s:b, s:o*, s:o*}", "type", "withdraw", "id",
-		(json_int_t)id, "abort", drain_ms == 0, "drain_timeout_ms",
-		drain_ms ? json_count(drain_ms) : NULL, "reason",
-		reason ? json_text(reason) : NULL);
+		"{s:s, s:I, s:b, s:s*, s:o*, s:o*}", "type", "withdraw", "id",
+		(json_int_t)id, "abort", drain_ms == 0, "ending",
+		says_why ? berth_ending_names[ending] : NULL,
+		"drain_timeout_ms", drain_ms ? json_count(drain_ms) : NULL,
+		"reason", reason ? json_text(reason) : NULL);
 
 	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }

@@ -161,12 +161,13 @@ char *consumer_denied_text(const char *reason, const char *error);
 /**
  * consumer_withdraw_text() - the `withdraw` message
  * @drain_ms:	how long connections may finish; 0: they are to be reset
+ * @ending:	why they are to be reset
  * @reason:	why the consumer may not keep what it hands back, for people;
  *		NULL: it does not hand it back
  * Return: allocated text, NULL when out of memory.
  */
 char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms,
-			     const char *reason);
+			     enum berth_ending ending, const char *reason);
 
 /** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
 void consumer_stats_fmt(uint64_t request, char *buffer);

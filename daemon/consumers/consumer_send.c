@@ -76,7 +76,7 @@ static int consumer_send_withdrawal(struct consumer_connection *conn)
 	int r;
 
 	text = consumer_withdraw_text(withdrawal->id, drain_left_ms(withdrawal),
-				      withdrawal->reason);
+				      withdrawal->ending, withdrawal->reason);
 	if (!text) { /* out of memory */
 		consumer_pause(conn);
 		return 0;

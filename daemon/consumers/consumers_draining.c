@@ -80,6 +80,7 @@ static size_t end_of_rule(struct consumer_connection *conn, const char *rule)
 	for (; withdrawal; withdrawal = withdrawal->hh.next)
 		n += strcmp(withdrawal->service->rule, rule) == 0 &&
 		     withdrawals_end(&conn->withdrawals, withdrawal,
+				     BERTH_ENDING_CLOSED_BY_HAND,
 				     monotonic_us());
 	return n;
 }
@@ -90,7 +91,8 @@ static size_t end_of_id(struct consumer_connection *conn, uint64_t id)
 		withdrawals_find(&conn->withdrawals, id);
 
 	return withdrawal &&
-	       withdrawals_end(&conn->withdrawals, withdrawal, monotonic_us());
+	       withdrawals_end(&conn->withdrawals, withdrawal,
+			       BERTH_ENDING_CLOSED_BY_HAND, monotonic_us());
 }
 
 size_t consumers_end_draining(struct consumers *consumers, const char *rule,

@@ -17,7 +17,8 @@ static void end_connection(struct consumer_connection *conn)
 	uint64_t now_us = monotonic_us();
 
 	for (; withdrawal; withdrawal = withdrawal->hh.next)
-		(void)withdrawals_end(&conn->withdrawals, withdrawal, now_us);
+		(void)withdrawals_end(&conn->withdrawals, withdrawal,
+				      BERTH_ENDING_RELAY_END, now_us);
 	consumer_sockets_all_gone(&conn->sockets, now_us);
 }
 

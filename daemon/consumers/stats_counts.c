@@ -11,6 +11,7 @@
 
 #include "common/util.h"
 #include "daemon/json_build.h"
+#include "lib/berth_endings.h"
 
 /* The kernel's errnos end here. */
 #define ERRNO_MAX 4095
@@ -106,9 +107,37 @@ static int parse_errors(const json_t *errors, struct berth_counts *counts)
 	return 0;
 }
 
+/* A word that is not known is an error like any other. */
+static enum berth_ending ending_parse(const char *word)
+{
+	for (unsigned int i = 0; i < BERTH_ENDINGS; i++) {
+		if (strcmp(word, berth_ending_names[i]) == 0)
+			return (enum berth_ending)i;
+	}
+	return BERTH_ENDING_ERROR;
+}
+
+static int parse_ended(const json_t *ended, struct berth_counts *counts)
+{
+	json_t *value;
+	const char *key;
+	uint64_t n;
+
+	if (!json_is_object(ended))
+		return -EPROTO;
+	/* The macro wants one that is not const, and changes nothing. */
+	json_object_foreach ((json_t *)ended, key, value) {
+		if (parse_number(value, &n) < 0)
+			return -EPROTO;
+		add(&counts->ended[ending_parse(key)], n);
+	}
+	return 0;
+}
+
 int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
 {
 	const json_t *errors = json_object_get(object, "errors");
+	const json_t *ended = json_object_get(object, "ended");
 	struct berth_counts counts = { .accepted = 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
@@ -117,6 +146,8 @@ int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
 		if (value && parse_number(value, member(&counts, i)) < 0)
 			return -EPROTO;
 	}
+	if (ended && parse_ended(ended, &counts) < 0)
+		return -EPROTO;
 	if (errors && parse_errors(errors, &counts) < 0)
 		return -EPROTO;
 	*ret_counts = counts;
@@ -127,6 +158,8 @@ void stats_counts_add(struct berth_counts *sum, const struct berth_counts *more)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		add(member(sum, i), member_value(more, i));
+	for (size_t i = 0; i < BERTH_ENDINGS; i++)
+		add(&sum->ended[i], more->ended[i]);
 	for (size_t i = 0; i < more->n_errors; i++)
 		add_error(sum, more->errors[i].error, more->errors[i].n);
 }
@@ -182,6 +215,7 @@ uint64_t stats_counts_failed(const struct berth_counts *counts)
 json_t *stats_counts_members(const struct berth_counts *counts)
 {
 	json_t *object = json_object(), *errors = json_object();
+	json_t *ended = json_object();
 	char error[16];
 
 	for (size_t i = 0; i < counts->n_errors; i++) {
@@ -190,6 +224,12 @@ json_t *stats_counts_members(const struct berth_counts *counts)
 		json_put(&errors, error, json_count(counts->errors[i].n));
 	}
 	json_put(&object, "errors", errors);
+	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
+		if (counts->ended[i] > 0)
+			json_put(&ended, berth_ending_names[i],
+				 json_count(counts->ended[i]));
+	}
+	json_put(&object, "ended", ended);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		json_put(&object, members[i].name,
 			 json_count(member_value(counts, i)));
@@ -213,12 +253,27 @@ static json_t *errors_json(const struct berth_counts *counts)
 	return array;
 }
 
+static json_t *ended_json(const struct berth_counts *counts)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
+		if (counts->ended[i] > 0)
+			json_add(&array,
+				 json_pack("{s:s, s:I}", "reason",
+					   berth_ending_names[i], "count",
+					   (json_int_t)counts->ended[i]));
+	}
+	return array;
+}
+
 json_t *stats_counts_json(const struct berth_counts *counts)
 {
 	json_t *object = json_object();
 
 	json_put(&object, "failed", json_count(stats_counts_failed(counts)));
 	json_put(&object, "errors", errors_json(counts));
+	json_put(&object, "ended", ended_json(counts));
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		json_put(&object, members[i].name,
 			 json_count(member_value(counts, i)));

@@ -164,7 +164,8 @@ int withdrawals_add(struct withdrawals *withdrawals,
 	withdrawal->since_us = now_us;
 	DL_APPEND2(netns->list, withdrawal, netns_prev, netns_next);
 	if (netns->n_draining >= limits->max_per_netns && netns->draining)
-		(void)withdrawals_end(withdrawals, netns->draining, now_us);
+		(void)withdrawals_end(withdrawals, netns->draining,
+				      BERTH_ENDING_DRAINED, now_us);
 	drain(withdrawals, withdrawal,
 	      now_us + drain_us(listener->service, limits));
 	enqueue(withdrawals, withdrawal);
@@ -230,11 +231,13 @@ void withdrawals_clear(struct withdrawals *withdrawals)
 }
 
 bool withdrawals_end(struct withdrawals *withdrawals,
-		     struct withdrawal *withdrawal, uint64_t now_us)
+		     struct withdrawal *withdrawal, enum berth_ending ending,
+		     uint64_t now_us)
 {
 	if (!undrain(withdrawals, withdrawal))
 		return false;
 	withdrawal->abort_since_us = now_us;
+	withdrawal->ending = ending;
 	DL_APPEND2(withdrawals->ended, withdrawal, stage_prev, stage_next);
 	enqueue(withdrawals, withdrawal);
 	return true;
@@ -250,7 +253,7 @@ bool withdrawals_end_due(struct withdrawals *withdrawals, uint64_t now_us)
 			withdrawals,
 			container_of(heap_first(&withdrawals->ends),
 				     struct withdrawal, end),
-			now_us);
+			BERTH_ENDING_DRAINED, now_us);
 	return any;
 }
 
@@ -269,6 +272,7 @@ bool withdrawals_netns_gone(struct withdrawals *withdrawals, uint64_t netns_id,
 
 	while (netns && netns->draining)
 		(void)withdrawals_end(withdrawals, netns->draining,
+				      BERTH_ENDING_NETNS_GONE,
 				      now_us); /* it drains */
 	return any;
 }

@@ -16,6 +16,7 @@
 
 #include "common/heap.h"
 #include "common/listener_spec.h"
+#include "lib/berth.h"
 
 struct listener;
 struct withdrawn_netns;
@@ -28,6 +29,7 @@ struct withdrawn_netns;
  *		there was no memory
  * @since_us:	when the listener was withdrawn
  * @abort_since_us: 0: it drains; else when it was ended
+ * @ending:	why it was ended
  * @end:	in @ends of struct withdrawals while it drains
  * @queued:	in the queue: the consumer is not told yet
  * @stage_prev, @stage_next: among those that drain in its namespace, or among
@@ -41,6 +43,7 @@ struct withdrawal {
 	char *reason;
 	uint64_t since_us;
 	uint64_t abort_since_us;
+	enum berth_ending ending;
 	struct heap_node end;
 	bool queued;
 	struct withdrawn_netns *netns;
@@ -109,10 +112,11 @@ void withdrawals_remove(struct withdrawals *withdrawals,
  * copies with it */
 void withdrawals_clear(struct withdrawals *withdrawals);
 
-/** withdrawals_end() - if @withdrawal drains, it is ended, and put into the
- * queue again. Return: did it drain? */
+/** withdrawals_end() - if @withdrawal drains, it is ended because of @ending,
+ * and put into the queue again. Return: did it drain? */
 bool withdrawals_end(struct withdrawals *withdrawals,
-		     struct withdrawal *withdrawal, uint64_t now_us);
+		     struct withdrawal *withdrawal, enum berth_ending ending,
+		     uint64_t now_us);
 
 /** withdrawals_end_due() - ends those whose time is over. Return: were there
  * any? */

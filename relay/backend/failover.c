@@ -60,6 +60,25 @@ static bool is_own_shortage(int error)
 	}
 }
 
+/* No backend is left; the last one failed with @error, a positive errno. */
+static enum berth_ending ending_of(int error)
+{
+	switch (error) {
+	case ETIMEDOUT:
+		return BERTH_ENDING_CONNECT_TIMEOUT;
+	case ENOTCONN: /* see find_client() */
+		return BERTH_ENDING_CLIENT_RESET;
+	case ESTALE:
+		return BERTH_ENDING_RULE_CHANGED;
+	case EAFNOSUPPORT:
+	case EPROTONOSUPPORT:
+		return BERTH_ENDING_ERROR;
+	default:
+		return is_own_shortage(error) ? BERTH_ENDING_LIMIT
+					      : BERTH_ENDING_BACKEND_REFUSED;
+	}
+}
+
 bool failover_pick(struct worker *worker, struct share *share,
 		   struct serving *serving, struct upstream *upstream)
 {
@@ -176,7 +195,7 @@ static void minted_answered(struct worker *worker, struct minted *minted);
 /* The namespace of the backend goes. */
 static void minted_gone(struct worker *worker, struct minted *minted)
 {
-	flow_reset(worker, minted->owner);
+	flow_reset_for(worker, minted->owner, BERTH_ENDING_NETNS_GONE);
 }
 
 static const struct minted_ops minted_ops = {
@@ -379,7 +398,7 @@ static void connect_flow(struct worker *worker, struct flow *flow)
 		if (r == -ENOTCONN)
 			break;
 	} while (next_backend(worker, flow, -r));
-	flow_reset(worker, flow);
+	flow_reset_for(worker, flow, ending_of(-r));
 }
 
 static void begin_to_connect(struct worker *worker, struct flow *flow)
@@ -419,7 +438,7 @@ void failover_missed(struct worker *worker, struct flow *flow, int error)
 	if (next_backend(worker, flow, error))
 		connect_flow(worker, flow);
 	else
-		flow_reset(worker, flow);
+		flow_reset_for(worker, flow, ending_of(error));
 }
 
 void failover_timeout(struct worker *worker, struct flow *flow)
@@ -446,7 +465,8 @@ void failover_handle(struct worker *worker, struct flow *flow, const int *fd,
 	int error;
 
 	if (flow->state != FLOW_CONNECTING) {
-		flow_handle(worker, flow, fd, events);
+		flow_handle(worker, flow, fd, events,
+			    BERTH_ENDING_BACKEND_RESET);
 		return;
 	}
 	/* An association that is refused reports EPOLLERR alone. */

@@ -36,6 +36,9 @@ void counters_sum(const struct counters *counters, struct counts *counts)
 	for (int i = COUNTER_COUNT - 1; i >= 0; i--)
 		counts->values[i] += atomic_load_explicit(&counters->values[i],
 							  memory_order_acquire);
+	for (size_t i = 0; i < BERTH_ENDINGS; i++)
+		counts->ended[i] += atomic_load_explicit(&counters->ended[i],
+							 memory_order_relaxed);
 	for (size_t i = 0; i <= COUNTERS_ERRORS; i++) {
 		uint64_t n = atomic_load_explicit(&counters->errors[i].n,
 						  memory_order_acquire);

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/berth.h"
+
 /* So many different errnos of failed backends are told apart; the others are
  * added up under 0. */
 #define COUNTERS_ERRORS 7
@@ -36,10 +38,12 @@ enum counter {
 
 /**
  * struct counters - zero-initialize
+ * @ended:	COUNTER_ENDED, by why
  * @errors:	errno of a backend's failure, and how often it came
  */
 struct counters {
 	_Atomic uint64_t values[COUNTER_COUNT];
+	_Atomic uint64_t ended[BERTH_ENDINGS];
 	struct {
 		_Atomic int error;
 		_Atomic uint64_t n;
@@ -49,10 +53,12 @@ struct counters {
 /**
  * struct counts - what a reader found, one or several struct counters
  * @values:	by enum counter
+ * @ended:	by enum berth_ending
  * @n_errors:	how many of @errors are in use
  */
 struct counts {
 	uint64_t values[COUNTER_COUNT];
+	uint64_t ended[BERTH_ENDINGS];
 	size_t n_errors;
 	struct {
 		int error;
@@ -69,6 +75,19 @@ static inline void counters_add(struct counters *counters, enum counter which,
 
 	atomic_store_explicit(&counters->values[which], old + n,
 			      memory_order_relaxed);
+}
+
+/** counters_ended() - one of those accepted has ended, because of @ending. By
+ * the share's worker only. */
+static inline void counters_ended(struct counters *counters,
+				  enum berth_ending ending)
+{
+	uint64_t old = atomic_load_explicit(&counters->ended[ending],
+					    memory_order_relaxed);
+
+	atomic_store_explicit(&counters->ended[ending], old + 1,
+			      memory_order_relaxed);
+	counters_add(counters, COUNTER_ENDED, 1);
 }
 
 /** counters_failed() - a backend failed with @error, a positive errno; 0: the

@@ -78,6 +78,18 @@ static bool flow_may_go_on(struct worker *worker, struct flow *flow)
 	return flow_deadline(flow) > worker->now_us;
 }
 
+/* Its time is up: for what? */
+static enum berth_ending overdue(const struct worker *worker,
+				 const struct flow *flow)
+{
+	return flow->state == FLOW_OPEN &&
+			       flow->active_us +
+					       flow->serving->idle_timeout_us <=
+				       worker->now_us
+		       ? BERTH_ENDING_IDLE
+		       : BERTH_ENDING_STALLED;
+}
+
 static void flow_timer_handler(struct timer *timer, void *user_data)
 {
 	struct flow *flow = container_of(timer, struct flow, timer);
@@ -91,7 +103,7 @@ static void flow_timer_handler(struct timer *timer, void *user_data)
 	else if (connects)
 		flow->ops->connect_timeout(worker, flow);
 	else
-		flow_reset(worker, flow);
+		flow_reset_for(worker, flow, overdue(worker, flow));
 }
 
 void flow_set_state(struct worker *worker, struct flow *flow,
@@ -148,7 +160,7 @@ static void flow_describe(const struct worker *worker,
 
 static void flow_end_listed(struct worker *worker, struct roster_entry *entry)
 {
-	flow_reset(worker, flow_of(entry));
+	flow_reset_for(worker, flow_of(entry), BERTH_ENDING_CLOSED_BY_HAND);
 }
 
 static const struct roster_ops roster_ops = {
@@ -205,7 +217,7 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset)
 	flow->ops->close(worker, flow, reset);
 	timers_unreserve(&worker->timers, &flow->timer);
 	flow->serving = serving_unref(flow->serving);
-	flow_count(flow, COUNTER_ENDED, 1);
+	counters_ended(share_counters(share), flow->ending);
 	admit_give(share, flow->n_fds);
 	load_add_conns(&worker->load, -1);
 	DL_DELETE(share->flows, flow);
@@ -223,6 +235,13 @@ void flow_reset(struct worker *worker, struct flow *flow)
 	flow_end(worker, flow, /* reset= */ true);
 }
 
+void flow_reset_for(struct worker *worker, struct flow *flow,
+		    enum berth_ending ending)
+{
+	flow_note_failure(flow, ending);
+	flow_reset(worker, flow);
+}
+
 void flow_give_fd(struct flow *flow)
 {
 	flow->n_fds--;
@@ -237,7 +256,7 @@ bool flow_shed(struct worker *worker)
 	while (victim && flow_of(victim)->n_fds == 0)
 		victim = victim == oldest ? NULL : victim->prev;
 	if (victim)
-		flow_reset(worker, flow_of(victim));
+		flow_reset_for(worker, flow_of(victim), BERTH_ENDING_LIMIT);
 	return victim;
 }
 
@@ -246,7 +265,7 @@ void flow_reset_all(struct worker *worker)
 	struct roster_entry *entry;
 
 	while ((entry = worker->rosters[ROSTER_FLOWS].entries))
-		flow_reset(worker, flow_of(entry));
+		flow_reset_for(worker, flow_of(entry), BERTH_ENDING_RELAY_END);
 }
 
 void flow_share_abort(struct worker *worker, struct share *share)
@@ -254,7 +273,7 @@ void flow_share_abort(struct worker *worker, struct share *share)
 	struct flow *flow, *next;
 
 	DL_FOREACH_SAFE (share->flows, flow, next)
-		flow_reset(worker, flow);
+		flow_reset_for(worker, flow, share->ending);
 }
 
 /* Turns */
@@ -293,11 +312,11 @@ void flow_run(struct worker *worker, struct flow *flow)
 /* What can still be read is passed on first. After EPOLLERR the reset is, even
  * if the other side is too slow to let us read as far as to it. */
 void flow_handle(struct worker *worker, struct flow *flow, const int *fd,
-		 uint32_t events)
+		 uint32_t events, enum berth_ending ending)
 {
 	flow_run(worker, flow);
 	if (!flow_is_dead(flow) && *fd >= 0 && (events & EPOLLERR))
-		flow_reset(worker, flow);
+		flow_reset_for(worker, flow, ending);
 }
 
 void flow_run_ready(struct worker *worker)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/berth.h"
 #include "relay/core/counters.h"
 #include "relay/core/pollable.h"
 #include "relay/core/roster.h"
@@ -95,6 +96,7 @@ struct flow_ops {
  * @active_us:	last progress; while connecting: beginning with this backend
  * @state:	enum flow_state
  * @n_fds:	descriptors that it holds of the limit
+ * @ending:	enum berth_ending: why it ends, as far as is known
  * @sent:	bytes of serving.text that are sent
  */
 struct flow {
@@ -111,6 +113,7 @@ struct flow {
 	struct upstream upstream;
 	uint8_t state;
 	uint8_t n_fds;
+	uint8_t ending;
 	bool queued;
 	uint32_t sent;
 };
@@ -136,6 +139,26 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset);
 /** flow_reset() - flow_end(), so that both peers see a reset */
 void flow_reset(struct worker *worker, struct flow *flow);
 
+/** flow_reset_for() - flow_reset() because of @ending */
+void flow_reset_for(struct worker *worker, struct flow *flow,
+		    enum berth_ending ending);
+
+/** flow_note_end() - a side said its last, in order, or all is answered. What
+ * comes first counts. */
+static inline void flow_note_end(struct flow *flow, enum berth_ending ending)
+{
+	if (flow->ending == BERTH_ENDING_ERROR)
+		flow->ending = (uint8_t)ending;
+}
+
+/** flow_note_failure() - @flow is about to be reset because of @ending, however
+ * well it had begun to end */
+static inline void flow_note_failure(struct flow *flow,
+				     enum berth_ending ending)
+{
+	flow->ending = (uint8_t)ending;
+}
+
 /** flow_is_dead() - was it ended? Its memory is there until the batch's end. */
 static inline bool flow_is_dead(const struct flow *flow)
 {
@@ -159,11 +182,12 @@ void flow_run(struct worker *worker, struct flow *flow);
 /**
  * flow_handle() - runs @flow because a socket of its reported @events
  * @fd:		the socket, which may be closed meanwhile, and is -1 then
+ * @ending:	what an error of the socket means
  *
  * The flow may be dead afterwards.
  */
 void flow_handle(struct worker *worker, struct flow *flow, const int *fd,
-		 uint32_t events);
+		 uint32_t events, enum berth_ending ending);
 
 /** flow_count() - counts @n of @which for the flow's listener */
 void flow_count(const struct flow *flow, enum counter which, uint64_t n);

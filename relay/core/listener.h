@@ -56,6 +56,8 @@ struct worker;
  *		protocol needs the socket no more
  * @withdrawn:	it ends with its last client
  * @aborted:	clients that arrive are reset
+ * @ending:	enum berth_ending: with @aborted, or @withdrawn, why its clients
+ *end
  * @released:	it ended, and gives its use of the listener back
  */
 struct share {
@@ -81,6 +83,7 @@ struct share {
 	bool draining;
 	bool withdrawn;
 	bool aborted;
+	uint8_t ending;
 	bool released;
 	struct share *parked_prev, *parked_next;
 	struct share *joined_prev, *joined_next;
@@ -104,6 +107,8 @@ struct share {
  * @netns_id:	its namespace, 0 for berthd's
  * @multihomed:	`address: all`: SCTP on addresses that change
  * @port:	the port that it listens on; 0 until listener_set_port()
+ * @abort_ending: enum berth_ending, set once, before the shares are told
+ *		SHARE_ABORT: why
  * @label:	for the log: rule, protocol, address and namespace
  * @next_released: in the outbox
  */
@@ -119,6 +124,7 @@ struct listener {
 	uint64_t netns_id;
 	uint16_t port;
 	bool multihomed;
+	uint8_t abort_ending;
 	char *label;
 	struct listener *next_released;
 	size_t n_shares;

@@ -513,12 +513,15 @@ static void entry_withdraw(struct offers *offers, struct entry *entry,
 		entry_end(offers, entry);
 }
 
-int offers_withdraw(struct offers *offers, uint64_t id, bool abort)
+int offers_withdraw(struct offers *offers, uint64_t id, bool abort,
+		    enum berth_ending ending)
 {
 	struct entry *entry = entry_find(offers, id);
 
 	if (!entry)
 		return say_end(offers, id, /* withdrawn= */ true);
+	if (abort && entry->listener)
+		entry->listener->abort_ending = (uint8_t)ending;
 	if (abort)
 		entry_withdraw(offers, entry, SHARE_WITHDRAW | SHARE_ABORT);
 	else

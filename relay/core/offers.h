@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/berth.h"
+
 struct admissions;
 struct berth;
 struct berth_message;
@@ -63,10 +65,12 @@ int offers_listener(struct offers *offers, struct berth_message *message);
 /**
  * offers_withdraw() - BERTH_WITHDRAW came
  * @abort:	reset what was accepted, too
+ * @ending:	why, if so
  *
  * Return: as offers_listener().
  */
-int offers_withdraw(struct offers *offers, uint64_t id, bool abort);
+int offers_withdraw(struct offers *offers, uint64_t id, bool abort,
+		    enum berth_ending ending);
 
 /**
  * offers_drain() - another relay takes over

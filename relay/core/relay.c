@@ -293,7 +293,7 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 		return offers_listener(relay->offers, message);
 	case BERTH_WITHDRAW:
 		return offers_withdraw(relay->offers, message->id,
-				       message->abort);
+				       message->abort, message->ending);
 	case BERTH_STATS:
 		offers_begin_stats(relay->offers, message->request);
 		break;

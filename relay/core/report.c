@@ -38,6 +38,8 @@ bool report_listener(struct listener *listener, struct berth_counts *ret_counts)
 		.dropped = values[COUNTER_DROPPED],
 		.looped = values[COUNTER_LOOPED],
 	};
+	for (size_t i = 0; i < BERTH_ENDINGS; i++)
+		ret_counts->ended[i] = counts.ended[i];
 	report_errors(&counts, ret_counts);
 	return counts_any(&counts);
 }

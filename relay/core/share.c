@@ -297,6 +297,7 @@ void share_end_if_idle(struct worker *worker, struct share *share)
 
 void share_drained(struct worker *worker, struct share *share)
 {
+	share->ending = BERTH_ENDING_DRAINED;
 	share_withdraw(worker, share);
 	share_end_if_idle(worker, share);
 }
@@ -328,6 +329,7 @@ static void share_failed(struct worker *worker, struct share *share, int error)
 				refuse ? " until berthd offers it again" : "");
 	if (!refuse)
 		return;
+	share->ending = BERTH_ENDING_ERROR;
 	share_withdraw(worker, share);
 	share_end_if_idle(worker, share);
 }
@@ -346,6 +348,9 @@ void share_apply(struct worker *worker, struct share *share,
 	if (wanted & SHARE_SERVE)
 		share_set_serving(worker, share, serving);
 	if (wanted & SHARE_WITHDRAW) {
+		share->ending = wanted & SHARE_ABORT
+					? share->listener->abort_ending
+					: BERTH_ENDING_DRAINED;
 		if (!share->withdrawn)
 			share_withdraw(worker, share);
 		if (wanted & SHARE_ABORT)
@@ -386,6 +391,7 @@ void share_forget(struct share *share)
 {
 	const struct relay_protocol *ops = share->listener->ops;
 
+	share->ending = BERTH_ENDING_RELAY_END;
 	if (ops->close)
 		ops->close(share->worker, share);
 	share->serving = serving_unref(share->serving);

@@ -289,6 +289,7 @@ static enum flow_result conn_respond(struct worker *worker,
 	if (r < 0 && r != -EAGAIN)
 		return FLOW_FAILED;
 	if (r == 0 && conn->flow.state == FLOW_OPEN) {
+		flow_note_end(&conn->flow, BERTH_ENDING_ANSWERED);
 		sctp_side_shut(&conn->client);
 		flow_set_state(worker, &conn->flow, FLOW_ENDING);
 	}
@@ -346,7 +347,8 @@ static void client_handler(struct worker *worker, struct pollable *pollable,
 		container_of(pollable, struct sctp_conn, client.poll);
 
 	side_note(&conn->client, events);
-	flow_handle(worker, &conn->flow, &conn->client.fd, events);
+	flow_handle(worker, &conn->flow, &conn->client.fd, events,
+		    BERTH_ENDING_CLIENT_RESET);
 }
 
 /* The backend */
@@ -555,7 +557,7 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	 * association is not. */
 	if (ends || hops < 0 || !conn_may_restart(conn) ||
 	    conn_renew_client(worker, conn) < 0) {
-		flow_reset(worker, flow);
+		flow_reset_for(worker, flow, BERTH_ENDING_CLIENT_RESET);
 		return;
 	}
 	failover_close(worker, flow, /* reset= */ true);
@@ -564,7 +566,8 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	flow->upstream.hops = (uint8_t)hops;
 	conn->flow.sent = 0;
 	conn->stalled_us = 0;
-	flow_count(&conn->flow, COUNTER_ENDED, 1);
+	counters_ended(share_counters(flow->share), BERTH_ENDING_CLIENT_RESET);
+	flow->ending = BERTH_ENDING_ERROR;
 	share_accepted(flow->share);
 	failover_begin(worker, flow);
 }

@@ -72,10 +72,27 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 	default:
 		return; /* the peer's own doing */
 	}
+	flow_note_failure(&conn->flow, BERTH_ENDING_ERROR);
 	flow_count(&conn->flow, COUNTER_DROPPED, 1);
 	if (worker_may_log(worker, conn->flow.share->listener, NULL))
 		log_warning("%s: aborting an association: %s",
 			    conn->flow.share->listener->label, why);
+}
+
+/* @side said its last. */
+static void note_end(struct sctp_conn *conn, const struct sctp_side *side)
+{
+	flow_note_end(&conn->flow, side == &conn->client
+					   ? BERTH_ENDING_CLIENT_END
+					   : BERTH_ENDING_BACKEND_END);
+}
+
+/* Reading or writing failed at @side: its peer has aborted, or is lost. */
+static void note_reset(struct sctp_conn *conn, const struct sctp_side *side)
+{
+	flow_note_failure(&conn->flow, side == &conn->client
+					       ? BERTH_ENDING_CLIENT_RESET
+					       : BERTH_ENDING_BACKEND_RESET);
 }
 
 /* Giving */
@@ -164,6 +181,8 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 			}
 			if (n > 0)
 				note_given(worker, conn, dst);
+			else if (n < 0)
+				note_reset(conn, dst);
 			return n;
 		}
 	}
@@ -274,8 +293,10 @@ static int pump_pull(struct worker *worker, struct sctp_conn *conn,
 		    ? receive_stream(src, worker->scratch, size, &received)
 		    : sctp_socket_receive(src->fd, worker->scratch, size,
 					  &received);
-	if (r < 0)
+	if (r < 0) {
+		note_reset(conn, src);
 		return r;
+	}
 	switch (received.kind) {
 	case SCTP_KIND_NOTHING:
 		src->readable = false;
@@ -289,13 +310,16 @@ static int pump_pull(struct worker *worker, struct sctp_conn *conn,
 	case SCTP_KIND_EOF:
 	case SCTP_KIND_CLOSED:
 		src->eof = true;
+		note_end(conn, src);
 		sctp_side_drop_partial(conn, src);
 		return 0;
 	case SCTP_KIND_LOST:
+		note_reset(conn, src);
 		return -ECONNRESET;
 	case SCTP_KIND_RESTARTED:
 		/* A backend that forgot its client is lost to it: only the
 		 * client can begin anew. */
+		note_reset(conn, src);
 		return src == &conn->client ? -ERESTART : -ECONNRESET;
 	case SCTP_KIND_ABANDONED:
 		sctp_side_drop_partial(conn, src);

@@ -324,6 +324,7 @@ static void conn_data(struct worker *worker, struct sctp_conn *conn,
 
 static void conn_ended(struct worker *worker, struct sctp_conn *conn, bool gone)
 {
+	flow_note_end(&conn->flow, BERTH_ENDING_CLIENT_END);
 	conn->client.eof = true;
 	conn->client.gone = gone;
 	sctp_side_drop_partial(conn, &conn->client);
@@ -387,7 +388,7 @@ static void shared_received(struct worker *worker, struct sctp_shared *shared,
 		conn_ended(worker, conn, /* gone= */ true);
 		return;
 	case SCTP_KIND_LOST:
-		flow_reset(worker, &conn->flow);
+		flow_reset_for(worker, &conn->flow, BERTH_ENDING_CLIENT_RESET);
 		return;
 	case SCTP_KIND_RESTARTED:
 		sctp_conn_restart(worker, conn);

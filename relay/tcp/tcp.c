@@ -253,7 +253,8 @@ static void client_handler(struct worker *worker, struct pollable *pollable,
 	struct conn *conn = container_of(pollable, struct conn, client.poll);
 
 	side_note(&conn->client, events);
-	flow_handle(worker, &conn->flow, &conn->client.fd, events);
+	flow_handle(worker, &conn->flow, &conn->client.fd, events,
+		    BERTH_ENDING_CLIENT_RESET);
 }
 
 /* The backend */

@@ -72,6 +72,23 @@ void tcp_shut(struct side *side)
 	(void)shutdown(side->fd, SHUT_WR); /* reading tells what went wrong */
 }
 
+/* @side said its last. */
+static void note_end(struct conn *conn, const struct side *side)
+{
+	flow_note_end(&conn->flow, side == &conn->client
+					   ? BERTH_ENDING_CLIENT_END
+					   : BERTH_ENDING_BACKEND_END);
+}
+
+/* Reading or writing failed at @side: its peer has reset the connection, or is
+ * lost. */
+static void note_reset(struct conn *conn, const struct side *side)
+{
+	flow_note_failure(&conn->flow, side == &conn->client
+					       ? BERTH_ENDING_CLIENT_RESET
+					       : BERTH_ENDING_BACKEND_RESET);
+}
+
 static void side_put_pipe(struct worker *worker, struct conn *conn,
 			  struct side *src)
 {
@@ -105,8 +122,10 @@ int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
 	     const void *data, size_t len)
 {
 	side->rest = buffer_new(&worker->buffers, data, len);
-	if (!side->rest)
+	if (!side->rest) {
+		flow_note_failure(&conn->flow, BERTH_ENDING_ERROR);
 		return -ENOMEM;
+	}
 	admission_add_bytes(conn->flow.share->listener->netns,
 			    buffer_bytes(side->rest));
 	return 0;
@@ -203,8 +222,12 @@ static ssize_t side_give(struct worker *worker, struct conn *conn,
 	if (dst->broken)
 		return (ssize_t)len;
 	n = tcp_send(dst, data, len);
-	if (n < 0 && n != -EAGAIN)
-		return side_broke(conn, dst, (int)-n) ? (ssize_t)len : n;
+	if (n < 0 && n != -EAGAIN) {
+		if (side_broke(conn, dst, (int)-n))
+			return (ssize_t)len;
+		note_reset(conn, dst);
+		return n;
+	}
 	if (n < (ssize_t)len)
 		dst->writable = false;
 	if (n < 0)
@@ -253,10 +276,16 @@ static ssize_t side_read(struct worker *worker, struct conn *conn,
 	do {
 		n = recv(src->fd, worker->scratch + used, room, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN)
-		return -errno;
-	if (n == 0)
+	if (n < 0 && errno != EAGAIN) {
+		int error = errno;
+
+		note_reset(conn, src);
+		return -error;
+	}
+	if (n == 0) {
 		src->eof = true;
+		note_end(conn, src);
+	}
 	if (n <= 0)
 		src->urgent = false;
 	if (n <= 0 || ((size_t)n < room && !src->hangup && !src->urgent))
@@ -343,6 +372,7 @@ static int give_pipe(struct worker *worker, struct conn *conn, struct side *src,
 {
 	struct pipe *pipe = src->pipe;
 	ssize_t n;
+	int error;
 
 	if (src->no_splice)
 		return unpipe(worker, conn, src, dst);
@@ -362,7 +392,11 @@ static int give_pipe(struct worker *worker, struct conn *conn, struct side *src,
 		src->no_splice = true;
 		return 0;
 	}
-	return errno == EINTR || side_broke(conn, dst, errno) ? 0 : -errno;
+	error = errno;
+	if (error == EINTR || side_broke(conn, dst, error))
+		return 0;
+	note_reset(conn, dst);
+	return -error;
 }
 
 /* Goes on until the pipe is empty or @dst takes no more. */
@@ -408,6 +442,7 @@ static int pump_splice(struct worker *worker, struct conn *conn,
 			src->no_splice = true;
 			src->splicing = false;
 		} else if (n < 0 && error != EAGAIN && error != EINTR) {
+			note_reset(conn, src);
 			return -error; /* recv(2) would not tell it again */
 		}
 		return pump_copy(worker, conn, src, dst);
@@ -443,8 +478,10 @@ enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
 			return FLOW_FAILED;
 		if (src->rest || src->pipe)
 			return FLOW_WAITS;
-		if (src->eof && !dst->shut && was_reset(src, dst))
+		if (src->eof && !dst->shut && was_reset(src, dst)) {
+			note_reset(conn, src);
 			return FLOW_FAILED;
+		}
 		if (src->eof)
 			tcp_shut(dst);
 		if (!src->readable || src->eof ||

@@ -21,13 +21,17 @@ static enum flow_result respond_text(struct worker *worker, struct conn *conn)
 			conn->client.writable = false;
 			return FLOW_WAITS;
 		}
-		if (n < 0)
+		if (n < 0) {
+			flow_note_failure(&conn->flow,
+					  BERTH_ENDING_CLIENT_RESET);
 			return FLOW_FAILED;
+		}
 		conn->flow.sent += (uint32_t)n;
 		conn->flow.active_us = worker->now_us;
 		flow_count_out(&conn->flow, (uint64_t)n);
 	}
 	tcp_shut(&conn->client);
+	flow_note_end(&conn->flow, BERTH_ENDING_ANSWERED);
 	flow_set_state(worker, &conn->flow, FLOW_DRAINING);
 	return FLOW_AGAIN;
 }

@@ -92,11 +92,17 @@ static uint32_t socket_overflow(int fd)
 	return info[SK_MEMINFO_DROPS];
 }
 
+/* The rule it was begun with has changed: its client begins anew. */
+static void end_stale(struct worker *worker, struct udp_session *session)
+{
+	udp_end(worker, session, BERTH_ENDING_RULE_CHANGED);
+}
+
 static const struct udp_ask_ops ask_ops = {
 	.connect = udp_begin_minted,
 	.connected = udp_to_backend_held,
 	.refused = udp_end_refused,
-	.end = udp_end,
+	.end = end_stale,
 	.begin_anew = udp_listener_begin_anew,
 };
 
@@ -163,7 +169,7 @@ static void udp_close(struct worker *worker, struct share *share)
 	if (!front)
 		return;
 	udp_to_client_flush(worker); /* this share may have answers there */
-	udp_end_all(worker, front);
+	udp_end_all(worker, front, share->ending);
 	udp_asks_done(worker, &front->asks);
 	timers_unreserve(&worker->timers, &front->expire);
 	(void)udp_table_free(front->table);
@@ -203,7 +209,7 @@ static void udp_changed(struct worker *worker, struct share *share,
 	 * yet: it is handled under the new rule. */
 	waited = udp_asks_take(worker, &front->asks, /* only_stale= */ same);
 	if (!same)
-		udp_end_all(worker, front);
+		udp_end_all(worker, front, BERTH_ENDING_RULE_CHANGED);
 	udp_listener_begin_anew(worker, share, waited);
 	/* The idle timeout may be shorter now. */
 	if (udp_table_oldest(front->table))

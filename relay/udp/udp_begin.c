@@ -79,7 +79,7 @@ static int open_socket(struct udp_session *session,
 /* The namespace of the backend goes. */
 static void minted_gone(struct worker *worker, struct minted *minted)
 {
-	udp_end(worker, minted->owner);
+	udp_end(worker, minted->owner, BERTH_ENDING_NETNS_GONE);
 }
 
 static const struct minted_ops minted_ops = { .gone = minted_gone };
@@ -258,7 +258,8 @@ static void session_describe(const struct worker *worker,
 
 static void session_end(struct worker *worker, struct roster_entry *entry)
 {
-	udp_end(worker, container_of(entry, struct udp_session, entry));
+	udp_end(worker, container_of(entry, struct udp_session, entry),
+		BERTH_ENDING_CLOSED_BY_HAND);
 }
 
 static const struct roster_ops roster_ops = {

@@ -48,7 +48,8 @@ void udp_end_socket(struct worker *worker, struct udp_session *session)
 	upstream->minted = minted_free(worker, upstream->minted);
 }
 
-void udp_end(struct worker *worker, struct udp_session *session)
+void udp_end(struct worker *worker, struct udp_session *session,
+	     enum berth_ending ending)
 {
 	struct udp_front *front = udp_front_of(session);
 	uint64_t held = udp_ask_leave(worker, session);
@@ -59,7 +60,7 @@ void udp_end(struct worker *worker, struct udp_session *session)
 	roster_remove(&worker->rosters[ROSTER_SESSIONS], &session->entry);
 	udp_end_socket(worker, session);
 	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
-	counters_add(udp_front_counters(front), COUNTER_ENDED, 1);
+	counters_ended(udp_front_counters(front), ending);
 	udp_session_remove(session);
 	worker_bury(worker, &session->grave);
 }
@@ -68,15 +69,16 @@ void udp_end_evicted(struct worker *worker, struct udp_session *session)
 {
 	counters_add(udp_front_counters(udp_front_of(session)), COUNTER_LIMITED,
 		     1);
-	udp_end(worker, session);
+	udp_end(worker, session, BERTH_ENDING_LIMIT);
 }
 
-void udp_end_all(struct worker *worker, struct udp_front *front)
+void udp_end_all(struct worker *worker, struct udp_front *front,
+		 enum berth_ending ending)
 {
 	struct udp_session *session;
 
 	while ((session = udp_table_oldest(front->table)))
-		udp_end(worker, session);
+		udp_end(worker, session, ending);
 	timer_unset(&worker->timers, &front->expire);
 }
 
@@ -99,7 +101,7 @@ void udp_end_idle(struct timer *timer, void *user_data)
 
 	while ((oldest = udp_table_oldest(front->table)) &&
 	       oldest->active_us + idle_us <= worker->now_us && budget-- > 0)
-		udp_end(worker, oldest);
+		udp_end(worker, oldest, BERTH_ENDING_IDLE);
 	if (!oldest) {
 		if (front->share->draining)
 			share_drained(worker, front->share);
@@ -165,8 +167,17 @@ void udp_end_log_refused(struct worker *worker, const struct udp_front *front,
 void udp_end_refused(struct worker *worker, struct udp_session *session,
 		     int error)
 {
+	const struct serving *serving = udp_front_serving(session);
+	enum berth_ending ending = BERTH_ENDING_ERROR;
+
 	udp_end_log_refused(worker, udp_front_of(session), error);
-	udp_end(worker, session);
+	if (error == -ETIMEDOUT)
+		ending = BERTH_ENDING_CONNECT_TIMEOUT;
+	else if (error == -EAGAIN || error == -EDQUOT)
+		ending = BERTH_ENDING_LIMIT;
+	else if (udp_error_blames(serving, -error))
+		ending = BERTH_ENDING_BACKEND_REFUSED;
+	udp_end(worker, session, ending);
 }
 
 /* Errors of a session */
@@ -219,13 +230,13 @@ void udp_end_judged(struct worker *worker, struct udp_session *session,
 	case UDP_VERDICT_ELSEWHERE:
 		break;
 	case UDP_VERDICT_SOCKET:
-		udp_end(worker, session);
+		udp_end(worker, session, BERTH_ENDING_ERROR);
 		break;
 	case UDP_VERDICT_UNREACHABLE:
 	case UDP_VERDICT_REFUSED:
 		udp_end_blame(worker, session, error);
 		if (udp_end_may_leave(worker, session, verdict))
-			udp_end(worker, session);
+			udp_end(worker, session, BERTH_ENDING_BACKEND_REFUSED);
 		break;
 	}
 }

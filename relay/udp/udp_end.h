@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "relay/core/counters.h"
 #include "relay/udp/udp_error.h"
 #include "relay/udp/udp_socket.h"
 
@@ -14,12 +15,14 @@ struct udp_session;
 struct worker;
 
 /**
- * udp_end() - ends @session: closes its socket and gives back what it has
+ * udp_end() - ends @session because of @ending: closes its socket and gives
+ * back what it has
  *
  * What is held for it is dropped, and counted. Its memory is freed after the
  * batch of events.
  */
-void udp_end(struct worker *worker, struct udp_session *session);
+void udp_end(struct worker *worker, struct udp_session *session,
+	     enum berth_ending ending);
 
 /** udp_end_socket() - closes the socket of @session, if it has one, and gives
  * back all that belongs to the socket */
@@ -29,8 +32,9 @@ void udp_end_socket(struct worker *worker, struct udp_session *session);
  * that it was limited */
 void udp_end_evicted(struct worker *worker, struct udp_session *session);
 
-/** udp_end_all() - ends all sessions of @front */
-void udp_end_all(struct worker *worker, struct udp_front *front);
+/** udp_end_all() - ends all sessions of @front because of @ending */
+void udp_end_all(struct worker *worker, struct udp_front *front,
+		 enum berth_ending ending);
 
 /** udp_end_idle() - timer handler of udp_front.expire: ends the sessions that
  * were idle for too long. @user_data: the worker. */

@@ -196,7 +196,7 @@ static struct udp_session *session_find(struct worker *worker,
 	struct udp_session *session = udp_table_find(front->table, key);
 
 	if (session && !session_is_good(worker, session)) {
-		udp_end(worker, session);
+		udp_end(worker, session, BERTH_ENDING_BACKEND_REFUSED);
 		session = NULL;
 	}
 	if (!session)

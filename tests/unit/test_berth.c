@@ -437,6 +437,7 @@ static const struct berth_counts some_counts = {
 	.messages_out = 9,
 	.dropped = 4,
 	.looped = 3,
+	.ended = { [BERTH_ENDING_IDLE] = 2, [BERTH_ENDING_CLIENT_END] = 1 },
 	.n_errors = 2,
 	.errors = { { 111, 3 }, { 0, 1 } },
 };
@@ -444,7 +445,7 @@ static const struct berth_counts some_counts = {
 #define SOME_COUNTS                                                          \
 	"\"accepted\":5,\"active\":2,\"limited\":1,"                         \
 	"\"bytes_in\":9223372036854775807,\"messages_out\":9,\"dropped\":4," \
-	"\"looped\":3,"                                                      \
+	"\"looped\":3,\"ended\":{\"client-end\":1,\"idle\":2},"              \
 	"\"errors\":{\"111\":3,\"0\":1}"
 
 static void receive_text(int fd, char *buffer, size_t size)

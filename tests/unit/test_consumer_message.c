@@ -414,10 +414,11 @@ static void test_forward(void **state)
 	service_unref(service);
 }
 
-static void assert_withdraw(uint64_t drain_ms, const char *reason,
-			    const char *expected)
+static void assert_withdraw(uint64_t drain_ms, enum berth_ending ending,
+			    const char *reason, const char *expected)
 {
-	_cleanup_free_ char *text = consumer_withdraw_text(7, drain_ms, reason);
+	_cleanup_free_ char *text =
+		consumer_withdraw_text(7, drain_ms, ending, reason);
 
 	assert_string_equal(text, expected);
 }
@@ -425,13 +426,14 @@ static void assert_withdraw(uint64_t drain_ms, const char *reason,
 static void test_withdraw(void **state)
 {
 	(void)state;
-	assert_withdraw(300, NULL,
+	assert_withdraw(300, BERTH_ENDING_DRAINED, NULL,
 			"{\"type\":\"withdraw\",\"id\":7,\"abort\":false,"
 			"\"drain_timeout_ms\":300}");
-	assert_withdraw(0, NULL,
+	assert_withdraw(0, BERTH_ENDING_NETNS_GONE, NULL,
 			"{\"type\":\"withdraw\",\"id\":7,\"abort\":true}");
-	assert_withdraw(0, "no rule wants \"it\"",
+	assert_withdraw(0, BERTH_ENDING_DRAINED, "no rule wants \"it\"",
 			"{\"type\":\"withdraw\",\"id\":7,\"abort\":true,"
+			"\"ending\":\"drained\","
 			"\"reason\":\"no rule wants \\\"it\\\"\"}");
 }
 

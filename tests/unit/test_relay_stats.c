@@ -182,6 +182,7 @@ static void test_counts(void **state)
 	wait_count("active", 0);
 	(void)snprintf(expected, sizeof(expected),
 		       "[{\"accepted\":3,\"bytes_in\":3,\"bytes_out\":6,"
+		       "\"ended\":{\"backend-end\":1,\"backend-refused\":2},"
 		       "\"errors\":{\"%d\":2},\"id\":%llu}]",
 		       ECONNREFUSED, (unsigned long long)id);
 	expect_answer(expected);

@@ -543,12 +543,14 @@ static void test_counts_from_text(void **state)
 	static const char text[] =
 		"{\"accepted\":1,\"active\":2,\"limited\":3,\"bytes_in\":4,"
 		"\"bytes_out\":5,\"messages_in\":6,\"messages_out\":7,"
-		"\"dropped\":8,\"looped\":9,\"other\":[],\"errors\":{\"1\":1,"
+		"\"dropped\":8,\"looped\":9,\"other\":[],"
+		"\"ended\":{\"idle\":7,\"client-end\":1,\"later\":2},"
+		"\"errors\":{\"1\":1,"
 		"\"2\":1,"
 		"\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,"
 		"\"x\":1,\"4096\":1,\"-1\":1,\"12\":0}}";
 	json_t *object = json_loads(text, 0, NULL), *shown;
-	struct berth_counts counts;
+	struct berth_counts counts, again;
 
 	(void)state;
 	assert_int_equal(stats_counts_parse(object, &counts), 0);
@@ -561,6 +563,9 @@ static void test_counts_from_text(void **state)
 	assert_int_equal(counts.messages_out, 7);
 	assert_int_equal(counts.dropped, 8);
 	assert_int_equal(counts.looped, 9);
+	assert_int_equal(counts.ended[BERTH_ENDING_IDLE], 7);
+	assert_int_equal(counts.ended[BERTH_ENDING_CLIENT_END], 1);
+	assert_int_equal(counts.ended[BERTH_ENDING_ERROR], 2);
 	assert_int_equal(counts.n_errors, BERTH_ERRORS_MAX);
 	assert_int_equal(counts.errors[7].error, 0);
 	assert_int_equal(counts.errors[7].n, 4);
@@ -569,7 +574,20 @@ static void test_counts_from_text(void **state)
 			 11);
 	assert_int_equal(json_integer_value(json_object_get(shown, "dropped")),
 			 8);
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_array_get(json_object_get(shown, "ended"), 2),
+			"reason")),
+		"idle");
 	json_decref(shown);
+	json_decref(object);
+	/* What is written is read again. */
+	object = stats_counts_members(&counts);
+	assert_int_equal(stats_counts_parse(object, &again), 0);
+	assert_memory_equal(again.ended, counts.ended, sizeof(counts.ended));
+	json_decref(object);
+	object = json_loads("{\"ended\":{\"idle\":-1}}", 0, NULL);
+	assert_int_equal(stats_counts_parse(object, &again), -EPROTO);
 	json_decref(object);
 }
 

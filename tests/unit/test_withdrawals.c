@@ -207,9 +207,11 @@ static void test_ended_one_by_one(void **state)
 	add(f, 1, 70);
 	add(f, 2, 70);
 	assert_true(withdrawals_end(&f->withdrawals,
-				    withdrawals_find(&f->withdrawals, 2), 7));
+				    withdrawals_find(&f->withdrawals, 2),
+				    BERTH_ENDING_DRAINED, 7));
 	assert_false(withdrawals_end(&f->withdrawals,
-				     withdrawals_find(&f->withdrawals, 2), 8));
+				     withdrawals_find(&f->withdrawals, 2),
+				     BERTH_ENDING_DRAINED, 8));
 	assert_true(!ended(f, 1) && ended(f, 2));
 	assert_int_equal(withdrawals_oldest_us(&f->withdrawals), 7);
 }
