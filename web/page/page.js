@@ -175,7 +175,8 @@ function finish(row, texts) {
 	return row;
 }
 
-function listenerRow(one, kept, seconds) {
+function listenerRow(one, inside, kept, seconds) {
+	const container = one.container ?? inside ?? "";
 	const counters = one.counters ?? {};
 	const bytes = (counters.bytes_in ?? 0) + (counters.bytes_out ?? 0);
 	const health = one.state === "listening" && one.health
@@ -188,7 +189,7 @@ function listenerRow(one, kept, seconds) {
 		status: health,
 		reason: one.reason ?? one.health_reason ?? "",
 		namespace: one.namespace,
-		container: one.container ?? "",
+		container,
 		endpoint: endpoint(one),
 		rule: one.rule,
 		action: one.consumer && one.action === "handoff"
@@ -198,7 +199,7 @@ function listenerRow(one, kept, seconds) {
 		counters,
 		history: keepRate(kept, "l" + one.id, bytes, seconds),
 		netns: one.namespace_id,
-	}, [one.namespace, one.container ?? "", endpoint(one), one.rule,
+	}, [one.namespace, container, endpoint(one), one.rule,
 		one.action, one.consumer, one.interface ?? ""]);
 }
 
@@ -287,8 +288,10 @@ function otherNamespaceRow(status, name, reason, explain) {
 
 function build(namespaces, listeners, seconds) {
 	const kept = new Map();
-	const rows = listeners.listeners.map((one) =>
-		listenerRow(one, kept, seconds));
+	const inside = new Map(namespaces.namespaces.map((netns) =>
+		[netns.id, netns.containers.map((one) => one.name).join(", ")]));
+	const rows = listeners.listeners.map((one) => listenerRow(one,
+		inside.get(one.namespace_id), kept, seconds));
 	const of = gather(rows);
 	const containers = [];
 	const places = namespaces.namespaces.map((netns) => {
