@@ -476,6 +476,47 @@ static void test_explain(void **state)
 	}
 }
 
+/* Which of the two is to blame: the address that is meant, if there is one. */
+static const struct {
+	const char *match, *reason;
+} unusable_cases[] = {
+	{ "address: fd00::9/128",
+	  "address: duplicate address detection failed on fd00::9 on eth1, and "
+	  "no other matches" },
+	{ "address: fd00::8/128",
+	  "address: duplicate address detection runs on fd00::8 on eth1, and "
+	  "no other matches" },
+	{ "interface: eth1, family: ipv4",
+	  "interface: none matches \"eth1\"; looked at 10.0.0.1 on eth0" },
+};
+
+static void test_explain_unusable(void **state)
+{
+	static const struct address list[] = {
+		{ 2, "10.0.0.1", RT_SCOPE_UNIVERSE, IFA_F_PERMANENT },
+		{ 3, "fd00::9", RT_SCOPE_UNIVERSE,
+		  IFA_F_TENTATIVE | IFA_F_DADFAILED },
+		{ 3, "fd00::8", RT_SCOPE_UNIVERSE, IFA_F_TENTATIVE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(unusable_cases); i++) {
+		char yaml[TEXT_SIZE];
+		struct fixture f;
+		char *reason;
+
+		(void)snprintf(yaml, sizeof(yaml), RULES RULE("a", "%s", ANY80),
+			       unusable_cases[i].match);
+		fixture_init(&f, yaml, "/n/blue");
+		set_addresses(&f, list, ARRAY_SIZE(list));
+		assert_int_equal(plan_explain(f.ruleset, 0, &f.netns, &reason),
+				 0);
+		assert_string_equal(reason, unusable_cases[i].reason);
+		free(reason);
+		fixture_done(&f);
+	}
+}
+
 static void test_explain_without_addresses(void **state)
 {
 	struct fixture f;
@@ -590,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_family_without_source),
 		cmocka_unit_test(test_shared_service),
 		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_explain_unusable),
 		cmocka_unit_test(test_explain_without_addresses),
 		cmocka_unit_test(test_explain_omitted_addresses),
 		cmocka_unit_test(test_many_addresses),

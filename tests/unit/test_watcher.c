@@ -114,6 +114,59 @@ static void test_addresses(void **state)
 	expect_number(f, until_addresses, "a", 2);
 }
 
+/* They are kept without a word, until a plan needs them. */
+static void test_addresses_to_be_shown(void **state)
+{
+	struct fixture *f = *state;
+	struct netns *netns;
+
+	add(f, "a");
+	start(f, 0);
+	run_inside(f, "a",
+		   "ip link set lo up && ip link add v0 type veth peer v1 && "
+		   "ip addr add 192.0.2.2/24 dev v0");
+	netns = find(f, "a");
+	f->changed = 0;
+	assert_int_equal(watcher_read_addresses(f->watcher, netns), 0);
+	assert_int_equal(netns->n_addresses, 3);
+	run_inside(f, "a", "ip addr add 192.0.2.1/24 dev lo");
+	expect_number(f, until_addresses, "a", 4);
+	/* With an interface that is not kept its addresses go. */
+	run_inside(f, "a", "ip link del v0");
+	expect_number(f, until_addresses, "a", 3);
+	assert_int_equal(netns->n_interfaces, 0);
+	assert_int_equal(f->changed, 0);
+	assert_int_equal(watcher_observe_addresses(f->watcher, netns), 0);
+	assert_int_equal(netns->n_interfaces, 1);
+	run_inside(f, "a", "ip addr del 192.0.2.1/24 dev lo");
+	expect_number(f, until_addresses, "a", 2);
+	assert_true(f->changed > 0);
+}
+
+static bool until_forgotten(struct fixture *f)
+{
+	return !find(f, f->name)->addresses_known;
+}
+
+static void test_shown_addresses_after_lost_events(void **state)
+{
+	struct fixture *f = *state;
+	struct netns *netns;
+
+	add(f, "a");
+	start(f, 2048);
+	expect(f, until_nsid, "a");
+	netns = find(f, "a");
+	assert_int_equal(watcher_read_addresses(f->watcher, netns), 0);
+	run_inside(f, "a",
+		   "ip link set lo up; for i in $(seq 10); do "
+		   "echo addr add 10.0.0.$i/32 dev lo; done | ip -batch -");
+	expect(f, until_forgotten, "a");
+	assert_int_equal(netns->n_addresses, 0);
+	assert_int_equal(watcher_read_addresses(f->watcher, netns), 0);
+	assert_int_equal(netns->n_addresses, 12);
+}
+
 static bool until_renamed(struct fixture *f)
 {
 	struct netns *netns = find(f, f->name);
@@ -279,11 +332,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_life),	       T(test_two_names),
-		T(test_host_by_name),  T(test_nothing_else_is_opened),
-		T(test_addresses),     T(test_interfaces),
-		T(test_address_limit), T(test_lost_netlink_events),
-		T(test_lingering),     T(test_open_netns),
+		T(test_life),
+		T(test_two_names),
+		T(test_host_by_name),
+		T(test_nothing_else_is_opened),
+		T(test_addresses),
+		T(test_addresses_to_be_shown),
+		T(test_shown_addresses_after_lost_events),
+		T(test_interfaces),
+		T(test_address_limit),
+		T(test_lost_netlink_events),
+		T(test_lingering),
+		T(test_open_netns),
 	};
 
 	if (geteuid() != 0) {
