@@ -152,22 +152,21 @@ static bool lo_is_up(const struct health_facts *facts)
 {
 	struct netns_interface lo;
 
-	return facts->interface(facts->listener, LO_IFINDEX, &lo) && lo.up;
+	return facts->interface(facts, LO_IFINDEX, &lo) && lo.up;
 }
 
 /* No interface has the address, or none has any. */
 static enum health_cause missing_cause(const struct health_facts *facts,
 				       bool lo_up)
 {
-	const struct listener *listener = facts->listener;
-	const struct endpoint *endpoint = &listener->endpoint;
+	const struct endpoint *endpoint = &facts->listener->endpoint;
 	const struct ip_addr own = endpoint_addr(endpoint);
 	struct netns_interface interface;
 
 	if (facts->netns->addresses_omitted > 0)
 		return HEALTH_ADDRESSES_OMITTED;
 	if (endpoint->bound_ifindex &&
-	    !facts->interface(listener, endpoint->bound_ifindex, &interface))
+	    !facts->interface(facts, endpoint->bound_ifindex, &interface))
 		return HEALTH_INTERFACE_GONE;
 	/* With lo come 127.0.0.1 and ::1. */
 	if ((is_wildcard(endpoint) || ip_addr_is_loopback(&own)) && !lo_up)
@@ -192,8 +191,7 @@ static void judge_addresses(struct health *health,
 		enum health_cause cause;
 
 		if (!is_reached_by(endpoint, address) ||
-		    !facts->interface(facts->listener, address->ifindex,
-				      &interface))
+		    !facts->interface(facts, address->ifindex, &interface))
 			continue;
 		cause = address_cause(endpoint, &interface, address, lo_up);
 		if (cause == HEALTH_CAUSE_NONE) {

@@ -105,7 +105,7 @@ struct health_backends {
 struct health_facts {
 	const struct listener *listener;
 	const struct netns *netns;
-	bool (*interface)(const struct listener *listener, uint32_t ifindex,
+	bool (*interface)(const struct health_facts *facts, uint32_t ifindex,
 			  struct netns_interface *ret_interface);
 	bool delivered;
 	const struct berth_counts *counts;

@@ -5,8 +5,7 @@
  * namespace of whose health nobody asks costs nothing. Its addresses are read
  * at the first question, and kept by events from then on. Interfaces and
  * backlogs are asked for by ioctl(2) and getsockopt(2) on the listening socket,
- * which is in the namespace: the kernel answers without its big lock, and what
- * it says is never old.
+ * which is in the namespace: the kernel answers without its big lock.
  */
 #include "daemon/health_look.h"
 
@@ -28,25 +27,76 @@
 #include "daemon/privileges.h"
 #include "watcher/watcher.h"
 
-/* Listeners of one rule have the same socket; a list of them all looks at it
- * once in this time. */
-#define SOCKET_FRESH_US (100 * USEC_PER_MSEC)
+/* The next listeners of a list are often in the same namespace, and their
+ * backends the same UNIX socket: each is looked at once in this time. */
+#define FRESH_US (100 * USEC_PER_MSEC)
 
 #define ACL_ATTRIBUTE "system.posix_acl_access"
 
-static bool ask_interface(const struct listener *listener, uint32_t ifindex,
-			  struct netns_interface *ret_interface)
+/* @interface has its index, and gets its name, "" if it is not there. */
+static void ask_interface(const struct listener *listener,
+			  struct netns_interface *interface)
 {
-	struct ifreq request = { .ifr_ifindex = (int)ifindex };
+	struct ifreq request = { .ifr_ifindex = (int)interface->ifindex };
 
+	interface->ifname[0] = '\0';
 	if (ioctl(listener->fd, SIOCGIFNAME, &request) < 0)
-		return false;
-	*ret_interface = (struct netns_interface){ .ifindex = ifindex };
-	memcpy(ret_interface->ifname, request.ifr_name, IF_NAMESIZE);
+		return;
+	memcpy(interface->ifname, request.ifr_name, IF_NAMESIZE);
 	if (ioctl(listener->fd, SIOCGIFFLAGS, &request) < 0)
-		return false;
-	ret_interface->up = (request.ifr_flags & IFF_UP) != 0;
-	return true;
+		interface->ifname[0] = '\0';
+	else
+		interface->up = (request.ifr_flags & IFF_UP) != 0;
+}
+
+static struct netns_interface *known_interface(struct health_view *view,
+					       uint32_t ifindex)
+{
+	for (size_t i = 0; i < view->n_interfaces; i++) {
+		if (view->interfaces[i].ifindex == ifindex)
+			return &view->interfaces[i];
+	}
+	return NULL;
+}
+
+/* Where there are more than are kept, the last place is taken again. */
+static struct netns_interface *new_interface(struct health_view *view,
+					     uint32_t ifindex)
+{
+	struct netns_interface *interface;
+
+	if (view->n_interfaces < HEALTH_INTERFACES)
+		view->n_interfaces++;
+	interface = &view->interfaces[view->n_interfaces - 1];
+	*interface = (struct netns_interface){ .ifindex = ifindex };
+	ask_interface(view->facts.listener, interface);
+	return interface;
+}
+
+static bool find_interface(const struct health_facts *facts, uint32_t ifindex,
+			   struct netns_interface *ret_interface)
+{
+	struct health_view *view =
+		container_of((struct health_facts *)(uintptr_t)facts,
+			     struct health_view, facts);
+	struct netns_interface *interface = known_interface(view, ifindex);
+
+	if (!interface)
+		interface = new_interface(view, ifindex);
+	*ret_interface = *interface;
+	return *interface->ifname != '\0';
+}
+
+/* What was asked for another namespace, or long ago, is of no use. */
+static void renew_interfaces(struct health_view *view, uint64_t netns_id)
+{
+	uint64_t now_us = monotonic_us();
+
+	if (view->netns_id == netns_id && now_us - view->asked_us <= FRESH_US)
+		return;
+	view->netns_id = netns_id;
+	view->asked_us = now_us;
+	view->n_interfaces = 0;
 }
 
 /* Of a listening socket tcpi_unacked is the length of the backlog, and
@@ -149,7 +199,7 @@ static bool is_fine(const struct relay_user *user, const char *text,
 		return true;
 	address = (const void *)&backend.address;
 	if (strcmp(view->path, address->sun_path) != 0 ||
-	    now_us - view->looked_us > SOCKET_FRESH_US) {
+	    now_us - view->looked_us > FRESH_US) {
 		(void)snprintf(view->path, sizeof(view->path), "%s",
 			       address->sun_path); /* it fits */
 		view->socket = (struct health_socket){ .path = view->path };
@@ -183,7 +233,7 @@ void health_look(const struct health_source *source,
 	view->facts = (struct health_facts){
 		.listener = listener,
 		.netns = netns,
-		.interface = ask_interface,
+		.interface = find_interface,
 		.delivered = consumers_delivered(listener),
 		.counts = counts,
 		.backlog = -1,
@@ -192,6 +242,7 @@ void health_look(const struct health_source *source,
 		return;
 	if (netns)
 		(void)watcher_read_addresses(source->watcher, netns);
+	renew_interfaces(view, listener->netns_id);
 	look_at_backlog(&view->facts);
 	if (source->relay_user)
 		look_at_sockets(source->relay_user, view);

@@ -6,7 +6,11 @@
 #include <stdint.h>
 #include <sys/un.h>
 
+#include "common/netns.h"
 #include "daemon/health.h"
+
+/* Interfaces that matter for a listener: lo, and those with its address. */
+#define HEALTH_INTERFACES 4
 
 struct relay_user;
 struct watcher;
@@ -26,9 +30,16 @@ struct health_source {
  * be used for one listener after the other, zero at first
  * @path:	of the UNIX socket that was looked at last
  * @looked_us:	when; monotonic
+ * @interfaces:	@n_interfaces of the namespace @netns_id, that were asked for
+ *		since @asked_us; monotonic. Those that are not there have no
+ *		name.
  */
 struct health_view {
 	struct health_facts facts;
+	struct netns_interface interfaces[HEALTH_INTERFACES];
+	size_t n_interfaces;
+	uint64_t netns_id;
+	uint64_t asked_us;
 	struct health_socket socket;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	uint64_t looked_us;

@@ -30,10 +30,11 @@ static struct netns_interface interfaces[] = {
 	{ ETH2, "eth1", true },
 };
 
-static bool find_interface(const struct listener *listener, uint32_t ifindex,
+static bool find_interface(const struct health_facts *health_facts,
+			   uint32_t ifindex,
 			   struct netns_interface *ret_interface)
 {
-	(void)listener;
+	(void)health_facts;
 	for (size_t i = 0; i < ARRAY_SIZE(interfaces); i++) {
 		if (interfaces[i].ifindex != ifindex)
 			continue;
