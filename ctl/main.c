@@ -110,6 +110,8 @@ static const struct command commands[] = {
 	  "the clients of all listeners, or of these" },
 	{ "consumers", INTERFACE "ListConsumers", NULL, false, show_consumers,
 	  NULL, "the programs that get the listeners" },
+	{ "backends", INTERFACE "ListBackends", "RULE", false, show_backends,
+	  NULL, "which backends work, of all rules or of one" },
 	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
 	  "what was accepted and transferred, by rule" },
 	{ "metrics", PROMETHEUS_METHOD, NULL, false, NULL, &list_metrics,
@@ -448,8 +450,9 @@ static json_t *make_parameters(const struct command *command,
 		return json_object();
 	text = utf8_escape(argument);
 	return text ? json_pack("{s:s}",
-				takes_namespace(command) ? "namespace"
-							 : "target",
+				command->show == show_backends ? "rule"
+				: takes_namespace(command)     ? "namespace"
+							       : "target",
 				text)
 		    : NULL;
 }

@@ -28,6 +28,9 @@ int show_namespaces(const json_t *reply);
  * consumer that is absent */
 int show_consumers(const json_t *reply);
 
+/** show_backends() - a row for each backend that was reached or failed */
+int show_backends(const json_t *reply);
+
 /** show_rules() - a row for each rule, then problems of files */
 int show_rules(const json_t *reply);
 

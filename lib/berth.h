@@ -308,6 +308,34 @@ struct berth_backend {
 	const char *from;
 };
 
+/**
+ * struct berth_backend_state - what you found out about a backend
+ * @rule:	the listener's, as its `rule`
+ * @backend:	as the listener's list has it
+ * @netns:	the listener's backend_netns; NULL or "": none
+ * @protocol:	that you speak with it: "tcp" (also by a UNIX stream), "udp",
+ *		"sctp"
+ * @state:	"up": it was reached; "down": it was not; "gone": you use it no
+ *		more
+ * @checked:	you check it, beside what clients meet
+ * @failures:	how often it failed since it was last reached
+ * @error:	why it failed last, a positive errno; 0: unknown, or it did not
+ * @failed_ms:	how long ago it failed last; -1: it did not
+ * @since_ms:	for how long it is in this state
+ */
+struct berth_backend_state {
+	const char *rule;
+	const char *backend;
+	const char *netns;
+	const char *protocol;
+	const char *state;
+	bool checked;
+	uint64_t failures;
+	int error;
+	int64_t failed_ms;
+	uint64_t since_ms;
+};
+
 #pragma GCC visibility push(default)
 
 /**
@@ -497,6 +525,19 @@ int berth_connection_closed(struct berth *berth, uint64_t request,
  */
 int berth_ask_socket(struct berth *berth, uint64_t request,
 		     const struct berth_backend *backend);
+
+/**
+ * berth_tell_backend() - tells berthd how a backend is, for people to see
+ *
+ * When that changes; berthd does not ask. After the next welcome it knows
+ * nothing any more, and has to be told of all backends that are not as they
+ * should be. Tell of one once a second at most.
+ * Return: 0; -EAGAIN as of berth_released(), or what you hold is not handed
+ * back yet; -EPIPE: there is no connection; -EINVAL: a text is not UTF-8;
+ * -ENOMEM; -errno of send(2).
+ */
+int berth_tell_backend(struct berth *berth,
+		       const struct berth_backend_state *state);
 
 /**
  * berth_netns_closed() - every socket of BERTH_NETNS_GONE's namespace is closed

@@ -78,6 +78,12 @@ int berth_say_netns(struct berth *berth, const char *type, uint64_t netns_id)
 	return berth_send_text(berth, text, (size_t)len, -1);
 }
 
+/* JSON integers have a sign here; no counter gets that far. */
+static unsigned long long json_number(uint64_t n)
+{
+	return n > INT64_MAX ? INT64_MAX : n;
+}
+
 /* Makes text of @message, which is gone then. NULL: @error says whether a text
  * in it was no UTF-8, or memory is out. */
 static char *dump(json_t *message)
@@ -179,6 +185,35 @@ int berth_ask_socket(struct berth *berth, uint64_t request,
 	return r == -EPIPE ? -EAGAIN : r;
 }
 
+int berth_tell_backend(struct berth *berth,
+		       const struct berth_backend_state *state)
+{
+	json_error_t error = { .text = "" };
+	char *text;
+	int r;
+
+	if (berth->link == LINK_GREETING || berth->link == LINK_HANDING)
+		return -EAGAIN;
+	text = dump(json_pack_ex(
+		&error, 0,
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o*, s:I, s:o*, s:o*, s:I}",
+		"type", "backend", "rule", state->rule, "backend",
+		state->backend, "backend_namespace",
+		state->netns ? state->netns : "", "protocol", state->protocol,
+		"state", state->state, "checked",
+		state->checked ? json_true() : NULL, "failures",
+		(json_int_t)json_number(state->failures), "error",
+		state->error > 0 ? json_integer(state->error) : NULL,
+		"failed_ms",
+		state->failed_ms >= 0 ? json_integer(state->failed_ms) : NULL,
+		"since_ms", (json_int_t)json_number(state->since_ms)));
+	if (!text)
+		return pack_errno(&error);
+	r = berth_send_text(berth, text, strlen(text), -1);
+	free(text);
+	return r;
+}
+
 /* Counts */
 
 /* Text that is put together in a buffer that has room for all of it. */
@@ -199,12 +234,6 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text,
 		      args);
 	va_end(args);
 	text->len += (size_t)n;
-}
-
-/* JSON integers have a sign here; no counter gets that far. */
-static unsigned long long json_number(uint64_t n)
-{
-	return n > INT64_MAX ? INT64_MAX : n;
 }
 
 static void add_count(struct text *text, const char *key, uint64_t n)

@@ -47,6 +47,8 @@ void consumer_close(struct consumer_connection *conn)
 	if (consumer->current == conn) {
 		consumer_forget_deliveries(consumer);
 		consumer->current = NULL;
+		backends_forget_consumer(consumer->all->backends,
+					 consumer->name);
 		consumer_came_or_went(consumer);
 		hand_back_closed(consumer);
 	} else if (handed_back) {
@@ -125,6 +127,27 @@ static void consumer_short(struct consumer_connection *conn, uint64_t id,
 			    conn->consumer->name);
 }
 
+/* A consumer that was taken over uses its backends no more: what it tells of
+ * them would stand instead of what the other one knows. */
+static void consumer_backend(struct consumer_connection *conn,
+			     const struct consumer_backend *told)
+{
+	struct consumer *consumer = conn->consumer;
+	struct backends *backends = consumer->all->backends;
+	struct backend_status status = told->status;
+
+	if (consumer->current != conn)
+		return;
+	status.consumer = consumer->name;
+	if (told->gone)
+		backends_forget(backends, &status);
+	else if (backends_tell(backends, &status) < 0 &&
+		 log_ratelimit_ok(&consumer->backends_limit))
+		log_warning("consumer '%s' tells of too many backends; "
+			    "ignoring the state of '%s' of rule '%s'",
+			    consumer->name, status.backend, status.rule);
+}
+
 /* Return: 0; -EPROTO; -ENOMEM. */
 static int consumer_handle(struct consumer_connection *conn,
 			   struct consumer_reply *reply, int *fd)
@@ -155,6 +178,9 @@ static int consumer_handle(struct consumer_connection *conn,
 	case CONSUMER_REPLY_CONNECTIONS:
 	case CONSUMER_REPLY_CLOSED:
 		questions_answered(conn, reply);
+		break;
+	case CONSUMER_REPLY_BACKEND:
+		consumer_backend(conn, &reply->backend);
 		break;
 	case CONSUMER_REPLY_OTHER:
 		break;

@@ -27,6 +27,9 @@
 #define STATE_TEXT_MAX 31
 #define AGE_MAX_MS (INT64_C(1) << 43)
 
+/* The kernel's errnos end here. */
+#define ERRNO_MAX 4095
+
 static void json_cleanup(json_t **json)
 {
 	json_decref(*json);
@@ -130,6 +133,60 @@ static int parse_closed(json_t *message, struct consumer_reply *reply)
 	reply->request = (uint64_t)request;
 	reply->cursor = (uint64_t)connection;
 	reply->closed = closed;
+	return 0;
+}
+
+/* How long ago is a time of the monotonic clock? */
+static uint64_t ago(json_int_t ago_ms, uint64_t now_us)
+{
+	uint64_t us = (uint64_t)ago_ms * USEC_PER_MSEC;
+
+	return us < now_us ? now_us - us : 1;
+}
+
+static int parse_backend_state(const char *state, struct consumer_backend *told)
+{
+	told->status.state = strcmp(state, "down") == 0 ? BACKEND_DOWN
+							: BACKEND_UP;
+	told->gone = strcmp(state, "gone") == 0;
+	return told->gone || told->status.state == BACKEND_DOWN ||
+			       strcmp(state, "up") == 0
+		       ? 0
+		       : -EPROTO;
+}
+
+static int parse_backend(json_t *message, struct consumer_reply *reply)
+{
+	const uint64_t now_us = monotonic_us();
+	struct backend_status *status = &reply->backend.status;
+	json_int_t failures = 0, error = 0, failed = -1, since = 0;
+	const char *protocol, *state;
+	int checked = 0;
+
+	status->netns = "";
+	if (json_unpack(message,
+			"{s:s, s:s, s:s, s:s, s?s, s?b, s?I, s?I, s?I, s?I}",
+			"rule", &status->rule, "backend", &status->backend,
+			"protocol", &protocol, "state", &state,
+			"backend_namespace", &status->netns, "checked",
+			&checked, "failures", &failures, "error", &error,
+			"failed_ms", &failed, "since_ms", &since) < 0 ||
+	    protocol_parse(protocol, &status->protocol) < 0 ||
+	    parse_backend_state(state, &reply->backend) < 0)
+		return -EPROTO;
+	if (failures < 0 || error < 0 || error > ERRNO_MAX || failed < -1 ||
+	    since < 0 || failed > AGE_MAX_MS || since > AGE_MAX_MS ||
+	    !fits(status->rule, CLIENT_TEXT_MAX) ||
+	    !fits(status->netns, BACKEND_TEXT_MAX) ||
+	    !fits(status->backend, BACKEND_TEXT_MAX))
+		return -EPROTO;
+	status->checked = checked;
+	status->failures = (uint64_t)failures;
+	status->error = (int)error;
+	status->failed_us = failed < 0 ? 0 : ago(failed, now_us);
+	status->since_us = ago(since, now_us);
+	reply->type = CONSUMER_REPLY_BACKEND;
+	reply->message = json_incref(message);
 	return 0;
 }
 
@@ -341,6 +398,8 @@ static int parse_by_type(const char *type, json_t *message,
 		return parse_connections(message, reply);
 	if (strcmp(type, "closed") == 0)
 		return parse_closed(message, reply);
+	if (strcmp(type, "backend") == 0)
+		return parse_backend(message, reply);
 	if (strcmp(type, "refused") == 0)
 		reply->type = CONSUMER_REPLY_REFUSED;
 	else if (strcmp(type, "repeat") == 0)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "binder/adopt.h"
+#include "daemon/consumers/backends.h"
 #include "daemon/consumers/socket_request.h"
 #include "lib/berth.h"
 
@@ -37,6 +38,7 @@ enum consumer_reply_type {
 	CONSUMER_REPLY_HELD_NETNS, /* it has sockets of a namespace */
 	CONSUMER_REPLY_CONNECTIONS, /* some of its clients */
 	CONSUMER_REPLY_CLOSED, /* it was told to reset one */
+	CONSUMER_REPLY_BACKEND, /* the state of a backend is another one */
 	CONSUMER_REPLY_OTHER, /* a newer consumer's: to be ignored */
 };
 
@@ -70,6 +72,17 @@ struct consumer_held {
 };
 
 /**
+ * struct consumer_backend - what a consumer tells of a backend
+ * @status:	with texts of the reply's @message, and without a consumer
+ * @gone:	the consumer does not use the backend any more; of @status, only
+ *		@rule, @backend and @netns are set
+ */
+struct consumer_backend {
+	struct backend_status status;
+	bool gone;
+};
+
+/**
  * struct consumer_reply - see the types
  * @id:		RELEASED, REFUSED, REPEAT, SOCKET, HELD: the listener
  * @hello:	HELLO
@@ -86,7 +99,8 @@ struct consumer_held {
  * @cursor:	CONNECTIONS: where the next part begins, 0: that was all;
  *		CLOSED: the number of the client
  * @closed:	CLOSED: there was such a client
- * @message:	SOCKET, HELD: owned, or NULL
+ * @backend:	BACKEND
+ * @message:	SOCKET, HELD, BACKEND: owned, or NULL
  * @text:	HELD: owned, or NULL
  */
 struct consumer_reply {
@@ -103,6 +117,7 @@ struct consumer_reply {
 	json_t *connections;
 	uint64_t cursor;
 	bool closed;
+	struct consumer_backend backend;
 	json_t *message;
 	char *text;
 	size_t next;

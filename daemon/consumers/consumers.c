@@ -22,7 +22,8 @@
 /* As many as a namespace may have listeners, by default. */
 #define DRAINING_MAX_PER_NETNS 1024
 
-/* How often it is said that a consumer is short of something. */
+/* How often it is said that a consumer is short of something, or tells too
+ * much. */
 #define SHORT_LOG_US (10 * USEC_PER_SEC)
 
 struct consumer *consumer_find(const struct consumers *consumers,
@@ -49,6 +50,7 @@ struct consumer *consumer_get(struct consumers *consumers, const char *name)
 	*consumer = (struct consumer){
 		.all = consumers,
 		.short_limit = { .interval_us = SHORT_LOG_US, .burst = 1 },
+		.backends_limit = { .interval_us = SHORT_LOG_US, .burst = 1 },
 	};
 	consumer->name = strdup(name);
 	if (!consumer->name) {
@@ -314,11 +316,28 @@ static void consumer_said_hello(const char *name, int fd,
 	consumer_welcome(consumer, fd, peer, hello);
 }
 
+static void backend_changed(const struct backend_status *status,
+			    void *user_data)
+{
+	struct consumers *consumers = user_data;
+
+	if (consumers->ops.backend_changed)
+		consumers->ops.backend_changed(status, consumers->user_data);
+}
+
+const struct backends *consumers_backends(const struct consumers *consumers)
+{
+	return consumers->backends;
+}
+
 int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 		  void *user_data, struct consumers **ret_consumers)
 {
 	static const struct handshakes_ops handshakes_ops = {
 		.hello = consumer_said_hello,
+	};
+	static const struct backends_ops backends_ops = {
+		.changed = backend_changed,
 	};
 	struct consumers *consumers = malloc(sizeof(*consumers));
 	int r;
@@ -343,13 +362,16 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->gate_closed = false;
 	consumers->release_until_us = 0;
 	consumers->pinners = (struct pinners){ .n = 0 };
+	consumers->backends = backends_new(&backends_ops, consumers);
 	consumers->timeouts = (struct consumers_timeouts){
 		.orphan_ms = ORPHAN_TIMEOUT_MS,
 		.drain_ms = DRAIN_TIMEOUT_MS,
 		.release_ms = RELEASE_TIMEOUT_MS,
 	};
-	r = loop_timer_new(loop, consumers_timeout, consumers,
-			   &consumers->timer);
+	r = consumers->backends ? 0 : -ENOMEM;
+	if (r == 0)
+		r = loop_timer_new(loop, consumers_timeout, consumers,
+				   &consumers->timer);
 	if (r == 0)
 		r = handshakes_new(loop, &handshakes_ops, consumers,
 				   &consumers->handshakes);
@@ -358,6 +380,7 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	if (r < 0) {
 		handshakes_free(consumers->handshakes);
 		loop_timer_free(consumers->timer);
+		backends_free(consumers->backends);
 		free(consumers);
 		return r;
 	}
@@ -381,6 +404,7 @@ struct consumers *consumers_free(struct consumers *consumers)
 	handshakes_free(consumers->handshakes);
 	free(consumers->dir);
 	loop_timer_free(consumers->timer);
+	backends_free(consumers->backends);
 	free(consumers);
 	return NULL;
 }

@@ -17,6 +17,8 @@
 #include "common/protocol.h"
 #include "daemon/consumers/pins.h"
 
+struct backend_status;
+struct backends;
 struct berth_counts;
 struct consumer_config;
 struct consumer_peer;
@@ -65,6 +67,7 @@ struct consumer_count {
  *		let go of a namespace in time; @pid is its process
  * @refusal:	why process @pid may not be the consumer, for people; NULL: it
  *		may
+ * @backend_changed: as @changed of struct backends_ops
  */
 struct consumers_ops {
 	const struct netns *(*find_netns)(uint64_t netns_id, void *user_data);
@@ -84,6 +87,8 @@ struct consumers_ops {
 	void (*lost)(const char *consumer, pid_t pid, void *user_data);
 	const char *(*refusal)(const char *consumer, pid_t pid,
 			       void *user_data);
+	void (*backend_changed)(const struct backend_status *status,
+				void *user_data);
 };
 
 /**
@@ -118,11 +123,17 @@ bool consumers_closed(const struct consumers *consumers, const char *name);
 
 /**
  * consumers_set_rules() - another ruleset is in force: the consumers that it
- * names have a socket
+ * names have a socket, and what was told of backends of other rules is
+ * forgotten
+ *
  * Return: 0; -ENOMEM: some have none.
  */
 int consumers_set_rules(struct consumers *consumers,
 			const struct ruleset *ruleset);
+
+/** consumers_backends() - which backends work, as consumers tell; borrowed, see
+ * backends.h */
+const struct backends *consumers_backends(const struct consumers *consumers);
 
 /**
  * consumers_open_doors() - makes the directory RUNTIME_DIR/consumers; from now

@@ -205,6 +205,8 @@ int consumers_set_rules(struct consumers *consumers,
 			r = -ENOMEM;
 	}
 	consumers_update_doors(consumers);
+	if (backends_set_rules(consumers->backends, ruleset) < 0)
+		r = -ENOMEM;
 	return r;
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "daemon/consumers/awaited.h"
+#include "daemon/consumers/backends.h"
 #include "daemon/consumers/consumer_message.h"
 #include "daemon/consumers/consumer_sockets.h"
 #include "daemon/consumers/consumers.h"
@@ -118,6 +119,7 @@ struct consumer_connection {
  * @access:	who may be this consumer
  * @door:	where it connects; NULL: nowhere
  * @short_limit: of log lines that it is short of something
+ * @backends_limit: of log lines that it tells of too many backends
  * @current:	the connection that gets the listeners; NULL: it is absent
  * @connections: @current, and those that drain, oldest first
  * @queue, @n_queue: deliveries that are not DONE, in the order of sending
@@ -132,6 +134,7 @@ struct consumer {
 	struct socket_access access;
 	struct door *door;
 	struct log_ratelimit short_limit;
+	struct log_ratelimit backends_limit;
 	struct consumer_connection *current;
 	struct consumer_connection *connections;
 	size_t n_done;
@@ -156,6 +159,7 @@ struct consumer {
  *		wanted
  * @release_until_us: how long consumers_settled() waits for what they release
  * @pinners:	whose connection is over, and who had something
+ * @backends:	which backends work
  * @buffer:	for one message at a time
  */
 struct consumers {
@@ -176,6 +180,7 @@ struct consumers {
 	bool gate_closed;
 	uint64_t release_until_us;
 	struct pinners pinners;
+	struct backends *backends;
 	char buffer[CONSUMER_REPLY_MAX];
 };
 

@@ -10,7 +10,9 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "daemon/config_store.h"
+#include "daemon/consumers/consumers.h"
 #include "daemon/control/caller.h"
+#include "daemon/control/control_backends.h"
 #include "daemon/control/control_connections.h"
 #include "daemon/control/control_consumers.h"
 #include "daemon/control/control_drain.h"
@@ -123,6 +125,13 @@ static void list_connections(struct varlink_call *call, void *user_data)
 	};
 
 	control_connections(call, &from);
+}
+
+static void list_backends(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+
+	control_backends(call, consumers_backends(control->config.consumers));
 }
 
 static void get_stats(struct varlink_call *call, void *user_data)
@@ -320,6 +329,10 @@ static const struct varlink_parameter connections_parameters[] = {
 	{ "rule", false },
 };
 
+static const struct varlink_parameter backends_parameters[] = {
+	{ "rule", false },
+};
+
 static const struct varlink_parameter metrics_parameters[] = {
 	{ "namespaces", false },
 };
@@ -344,6 +357,10 @@ static const struct varlink_method methods[] = {
 	  .parameters = connections_parameters,
 	  .n_parameters = ARRAY_SIZE(connections_parameters),
 	  .handler = list_connections },
+	{ .name = "ListBackends",
+	  .parameters = backends_parameters,
+	  .n_parameters = ARRAY_SIZE(backends_parameters),
+	  .handler = list_backends },
 	{ .name = "GetStats", .handler = get_stats },
 	{ .name = "ListMetrics",
 	  .parameters = metrics_parameters,

@@ -22,6 +22,7 @@ PROGRAMS = ["berthd", "berth-relay", "berthctl", "berth-hook", "berth-follow"]
 COMMANDS = [
     (["status"], 0), (["namespaces"], 0), (["listeners"], 0),
     (["listeners", "n"], 0), (["connections"], 0), (["consumers"], 0),
+    (["backends"], 0), (["backends", "web"], 0),
     (["stats"], 0), (["metrics"], 0), (["rules"], 0), (["check"], 0),
     (["reload"], 0), (["explain", "n"], 0), (["wait", "n"], 0),
     (["drain", "web"], 0), (["undrain"], 0), (["close", "web"], 0),

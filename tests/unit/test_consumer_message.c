@@ -147,6 +147,70 @@ static void test_connections(void **state)
 	}
 }
 
+static void test_backend(void **state)
+{
+	static const struct {
+		const char *members;
+		int result;
+		bool gone;
+		enum backend_state state;
+	} cases[] = {
+		{ "\"protocol\":\"tcp\",\"state\":\"up\"", 0, false,
+		  BACKEND_UP },
+		{ "\"protocol\":\"sctp\",\"state\":\"gone\"", 0, true,
+		  BACKEND_UP },
+		{ "\"protocol\":\"udp\",\"state\":\"down\",\"failures\":7,"
+		  "\"error\":111,\"failed_ms\":3000,\"since_ms\":9000,"
+		  "\"checked\":true,\"backend_namespace\":\"blue\"",
+		  0, false, BACKEND_DOWN },
+		{ "\"state\":\"up\"", -EPROTO, false, 0 },
+		{ "\"protocol\":\"icmp\",\"state\":\"up\"", -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\"", -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"ill\"", -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"failures\":-1",
+		  -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"error\":-1", -EPROTO,
+		  false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"error\":4096",
+		  -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"failed_ms\":-2",
+		  -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"since_ms\":"
+		  "9223372036854775807",
+		  -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"checked\":1",
+		  -EPROTO, false, 0 },
+	};
+	struct consumer_reply reply;
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "{\"type\":\"backend\",\"rule\":\"web\","
+			       "\"backend\":\"unix:/x\",%s}",
+			       cases[i].members);
+		if (consumer_reply_parse(text, strlen(text), &reply) !=
+		    cases[i].result)
+			fail_msg("%s", text);
+		if (cases[i].result < 0)
+			continue;
+		assert_int_equal(reply.type, CONSUMER_REPLY_BACKEND);
+		assert_string_equal(reply.backend.status.rule, "web");
+		assert_string_equal(reply.backend.status.backend, "unix:/x");
+		assert_int_equal(reply.backend.gone, cases[i].gone);
+		assert_int_equal(reply.backend.status.state, cases[i].state);
+		if (cases[i].state == BACKEND_DOWN) {
+			assert_int_equal(reply.backend.status.failures, 7);
+			assert_string_equal(reply.backend.status.netns, "blue");
+			assert_true(reply.backend.status.checked);
+			assert_true(reply.backend.status.failed_us >
+				    reply.backend.status.since_us);
+		}
+		consumer_reply_done(&reply);
+	}
+}
+
 /* No text is longer than a table can show. */
 static void test_client_texts(void **state)
 {
@@ -442,6 +506,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reply_parse),
 		cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_backend),
 		cmocka_unit_test(test_client_texts),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_held_is_read),

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control_backends.c - the method ListBackends
+ *
+ * The list is copied, because consumers may tell something else while it is
+ * read: with the most that there may be that takes milliseconds.
+ */
+#include "daemon/control/control_backends.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "daemon/consumers/backends.h"
+#include "daemon/control/describe.h"
+#include "daemon/control/varlink.h"
+#include "daemon/json_build.h"
+
+/**
+ * struct backend_list - the state of the list
+ * @rows:	with texts in @texts
+ */
+struct backend_list {
+	struct backend_status *rows;
+	size_t n;
+	size_t next;
+	uint64_t now_us;
+	char *texts;
+};
+
+static void backend_list_free(void *state)
+{
+	struct backend_list *list = state;
+
+	free(list->rows);
+	free(list->texts);
+	free(list);
+}
+
+static json_t *describe_ago(uint64_t us, uint64_t now_us)
+{
+	return us ? json_count(now_us > us ? now_us - us : 0) : json_null();
+}
+
+static json_t *describe_reason(const struct backend_status *row,
+			       uint64_t now_us)
+{
+	char sentence[BACKENDS_SENTENCE_MAX];
+
+	return row->state == BACKEND_DOWN
+		       ? json_text(backends_sentence_fmt(row, now_us, sentence))
+		       : json_null();
+}
+
+static json_t *describe_backend(const struct backend_status *row,
+				uint64_t now_us)
+{
+	return json_pack(
+		"{s:o, s:s, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"rule", json_text(row->rule), "protocol",
+		protocol_name(row->protocol), "backend",
+		json_text(row->backend), "namespace",
+		row->netns[0] ? json_text(row->netns) : json_null(), "consumer",
+		json_text(row->consumer), "state",
+		row->state == BACKEND_DOWN ? "down" : "up", "checked",
+		row->checked, "failures", json_count(row->failures), "error",
+		row->error ? describe_errno(row->error) : json_null(),
+		"failed_us", describe_ago(row->failed_us, now_us), "since_us",
+		describe_ago(row->since_us, now_us), "reason",
+		describe_reason(row, now_us));
+}
+
+static int backends_list_next(void *state, json_t **ret_element)
+{
+	struct backend_list *list = state;
+
+	if (list->next >= list->n)
+		return 0;
+	*ret_element =
+		describe_backend(&list->rows[list->next++], list->now_us);
+	return *ret_element ? 1 : -ENOMEM;
+}
+
+static const struct backend_status *step(const struct backends *backends,
+					 const char *rule,
+					 const struct backend_status *after)
+{
+	return rule ? backends_next_of(backends, rule, after)
+		    : backends_next(backends, after);
+}
+
+/* Copies one text to *@at, which moves on. */
+static const char *keep(const char *text, char **at)
+{
+	char *copy = *at;
+
+	*at = stpcpy(copy, text) + 1;
+	return copy;
+}
+
+static size_t row_bytes(const struct backend_status *row)
+{
+	return strlen(row->rule) + strlen(row->backend) + strlen(row->netns) +
+	       strlen(row->consumer) + 4;
+}
+
+/* @rule: NULL: of all rules. Return: 0 or -ENOMEM. */
+static int list_fill(struct backend_list *list, const struct backends *backends,
+		     const char *rule)
+{
+	const struct backend_status *row = NULL;
+	size_t bytes = 0, n = 0;
+	char *at;
+
+	while ((row = step(backends, rule, row))) {
+		bytes += row_bytes(row);
+		n++;
+	}
+	list->rows = calloc(n + 1, sizeof(*list->rows));
+	list->texts = at = malloc(bytes + 1);
+	if (!list->rows || !list->texts)
+		return -ENOMEM;
+	while ((row = step(backends, rule, row))) {
+		struct backend_status *copy = &list->rows[list->n++];
+
+		*copy = *row;
+		copy->rule = keep(row->rule, &at);
+		copy->backend = keep(row->backend, &at);
+		copy->netns = keep(row->netns, &at);
+		copy->consumer = keep(row->consumer, &at);
+	}
+	return 0;
+}
+
+void control_backends(struct varlink_call *call,
+		      const struct backends *backends)
+{
+	static const struct varlink_array arrays[] = {
+		{ "backends", backends_list_next },
+	};
+	struct backend_list *list = calloc(1, sizeof(*list));
+	const struct varlink_list reply = {
+		.arrays = arrays,
+		.n_arrays = ARRAY_SIZE(arrays),
+		.free = backend_list_free,
+		.state = list,
+	};
+
+	if (list)
+		list->now_us = monotonic_us();
+	if (list &&
+	    list_fill(list, backends, varlink_call_string(call, "rule")) == 0) {
+		varlink_reply_list(call, json_object(), &reply);
+		return;
+	}
+	if (list)
+		backend_list_free(list);
+	varlink_reply(call, NULL);
+}
