@@ -7,13 +7,14 @@
  * must be known: so a backend that swallows connections costs one client in a
  * while the connect timeout, and not all of them.
  *
- * The state is a serving's, shared by all workers: one atomic word for each
- * backend, which is only read while all is well.
+ * The state is shared by all listeners of a rule and all workers: atomic words,
+ * of which one is read while all is well, see target_health.h.
  */
 #include "relay/backend/backend_health.h"
 
 #include "common/util.h"
 #include "relay/core/serving.h"
+#include "relay/core/target_health.h"
 
 /* Long enough that a burst of clients does not find out one by one, short
  * enough that a backend which was restarted is missed by nobody. */
@@ -23,7 +24,8 @@
 static bool backend_take(struct serving *serving, unsigned int index,
 			 uint64_t now_us)
 {
-	_Atomic uint64_t *held = &serving->backends[index].health.held_until_us;
+	_Atomic uint64_t *held =
+		&serving->backends[index].health->held_until_us;
 	uint64_t until_us = atomic_load_explicit(held, memory_order_relaxed);
 
 	if (until_us == 0)
@@ -57,22 +59,33 @@ int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
 	return held;
 }
 
-void backend_failed(struct serving *serving, unsigned int index,
+/* The last store of this function is that to @quiet, the first one of
+ * backend_works() is so, too: whichever of them comes last, the words say that
+ * it works, or @quiet does not. */
+void backend_failed(struct serving *serving, unsigned int index, int error,
 		    uint64_t now_us)
 {
-	struct backend_health *health = &serving->backends[index].health;
+	struct target_health *health = serving->backends[index].health;
 
+	atomic_store_explicit(&health->error, error, memory_order_relaxed);
 	atomic_store_explicit(&health->failed_us, now_us, memory_order_relaxed);
 	atomic_store_explicit(&health->held_until_us, now_us + HOLD_US,
 			      memory_order_relaxed);
+	atomic_fetch_add(&health->failures, 1);
+	atomic_store(&health->quiet, false);
+	target_health_news(health);
 }
 
 void backend_works(struct serving *serving, unsigned int index)
 {
-	_Atomic uint64_t *held = &serving->backends[index].health.held_until_us;
+	struct target_health *health = serving->backends[index].health;
 
-	if (atomic_load_explicit(held, memory_order_relaxed) != 0)
-		atomic_store_explicit(held, 0, memory_order_relaxed);
+	if (atomic_load_explicit(&health->quiet, memory_order_relaxed) ||
+	    atomic_exchange(&health->quiet, true))
+		return;
+	atomic_store(&health->failures, 0);
+	atomic_store_explicit(&health->held_until_us, 0, memory_order_relaxed);
+	target_health_news(health);
 }
 
 bool backend_all_tried(const struct serving *serving, uint64_t tried)
@@ -87,7 +100,7 @@ bool backend_all_tried(const struct serving *serving, uint64_t tried)
 static uint64_t held_until_us(const struct serving *serving, unsigned int index)
 {
 	return atomic_load_explicit(
-		&serving->backends[index].health.held_until_us,
+		&serving->backends[index].health->held_until_us,
 		memory_order_relaxed);
 }
 
@@ -95,7 +108,7 @@ bool backend_failed_since(const struct serving *serving, unsigned int index,
 			  uint64_t since_us)
 {
 	return held_until_us(serving, index) != 0 &&
-	       atomic_load_explicit(&serving->backends[index].health.failed_us,
+	       atomic_load_explicit(&serving->backends[index].health->failed_us,
 				    memory_order_relaxed) > since_us;
 }
 

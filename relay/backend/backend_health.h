@@ -24,8 +24,9 @@ int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
 		 uint64_t now_us);
 
 /** backend_failed() - backend @index could not be reached; after backend_pick()
+ * @error:	why, a positive errno
  */
-void backend_failed(struct serving *serving, unsigned int index,
+void backend_failed(struct serving *serving, unsigned int index, int error,
 		    uint64_t now_us);
 
 /** backend_works() - backend @index was reached */

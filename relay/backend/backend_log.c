@@ -10,6 +10,7 @@
 #include "relay/core/listener.h"
 #include "relay/backend/backend_health.h"
 #include "relay/core/serving.h"
+#include "relay/core/target_health.h"
 #include "relay/core/worker.h"
 
 /* Three parts of the words for a backend's namespace; empty if that is the
@@ -49,7 +50,7 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
 	struct place place = place_of(serving);
 	char from[BACKEND_SOURCE_TEXT_MAX + sizeof(" from ")];
 
-	if (!worker_may_log(worker, listener, target->text))
+	if (!target_may_log(target->health, worker->now_us))
 		return;
 	log_warning("%s: cannot connect to '%s'%s%s%s%s: %s; %s",
 		    listener->label, target->text, place.before, place.name,
@@ -58,22 +59,22 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
 	/* Otherwise the relay is short of something, and the backend has not
 	 * failed. */
 	if (backend_failed_since(serving, index, 0))
-		atomic_store_explicit(&target->health.said, true,
+		atomic_store_explicit(&target->health->said, true,
 				      memory_order_relaxed);
 }
 
-void backend_reached(struct worker *worker, const struct listener *listener,
-		     struct serving *serving, unsigned int index)
+void backend_reached(const struct listener *listener, struct serving *serving,
+		     unsigned int index)
 {
-	struct serving_backend *target = &serving->backends[index];
+	const struct serving_backend *target = &serving->backends[index];
+	struct target_health *health = target->health;
 	struct place place = place_of(serving);
 
-	backend_works(serving, index);
-	if (!atomic_load_explicit(&target->health.said, memory_order_relaxed) ||
-	    !atomic_exchange_explicit(&target->health.said, false,
-				      memory_order_relaxed))
+	if (atomic_load_explicit(&health->quiet, memory_order_relaxed))
 		return;
-	if (worker_may_log(worker, listener, "works again"))
-		log_info("%s: '%s'%s%s%s works again", listener->label,
+	backend_works(serving, index);
+	if (atomic_exchange_explicit(&health->said, false,
+				     memory_order_relaxed))
+		log_info("%s: '%s'%s%s%s is back again", listener->label,
 			 target->text, place.before, place.name, place.after);
 }

@@ -23,7 +23,7 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
  *
  * Calls backend_works(), and logs it if the log says that the backend failed.
  */
-void backend_reached(struct worker *worker, const struct listener *listener,
-		     struct serving *serving, unsigned int index);
+void backend_reached(const struct listener *listener, struct serving *serving,
+		     unsigned int index);
 
 #endif

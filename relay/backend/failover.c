@@ -118,7 +118,7 @@ bool failover_next(struct worker *worker, struct share *share,
 	counters_failed(share_counters(share), error);
 	/* ESTALE says nothing of the backend: the rule has changed. */
 	if (error != ESTALE && !is_own_shortage(error))
-		backend_failed(serving, upstream->index, worker->now_us);
+		backend_failed(serving, upstream->index, error, worker->now_us);
 	found = failover_skip(worker, share, serving, upstream);
 	backend_log_failed(worker, share->listener, serving, failed,
 			   failover_why(&serving->backends[failed], error),
@@ -426,7 +426,7 @@ void failover_await(struct worker *worker, struct flow *flow)
 
 void failover_reached(struct worker *worker, struct flow *flow)
 {
-	backend_reached(worker, flow->share->listener, flow->serving,
+	backend_reached(flow->share->listener, flow->serving,
 			flow->upstream.index);
 	flow->active_us = worker->now_us;
 	flow->ops->connected(flow);

@@ -33,6 +33,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
+#include "relay/core/health_teller.h"
 #include "relay/core/listener.h"
 #include "relay/core/protocol.h"
 #include "relay/core/report.h"
@@ -318,6 +319,7 @@ static int serving_for(struct offers *offers,
 	} else {
 		(void)serving_unref(offers->last_serving);
 		offers->last_serving = serving;
+		health_teller_share(offers->place.health, serving);
 	}
 	*ret_serving = serving_ref(offers->last_serving);
 	return 0;

@@ -16,6 +16,7 @@
 struct admissions;
 struct berth;
 struct berth_message;
+struct health_teller;
 struct listener;
 struct offers;
 struct relay_protocol;
@@ -25,11 +26,13 @@ struct worker;
  * struct offers_place - where listeners are served
  * @protocols:	by enum protocol
  * @admissions:	what each namespace may have
+ * @health:	has the listeners of a rule share what is known of its backends
  * @workers:	the @n_workers to deal the listeners out to; running
  */
 struct offers_place {
 	const struct relay_protocol *const *protocols;
 	struct admissions *admissions;
+	struct health_teller *health;
 	struct worker *workers;
 	size_t n_workers;
 };

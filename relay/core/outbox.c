@@ -7,6 +7,7 @@
 
 #include "common/util.h"
 #include "relay/core/listener.h"
+#include "relay/core/target_health.h"
 #include "relay/core/wakeup.h"
 
 int outbox_init(struct outbox *outbox)
@@ -17,6 +18,7 @@ int outbox_init(struct outbox *outbox)
 		return -errno;
 	*outbox = (struct outbox){ .fd = fd };
 	STAILQ_INIT(&outbox->requests);
+	STAILQ_INIT(&outbox->health);
 	(void)pthread_mutex_init(&outbox->lock, NULL); /* cannot fail: Linux */
 	return 0;
 }
@@ -52,6 +54,40 @@ void outbox_census(struct outbox *outbox, struct census *census)
 void outbox_kick(struct outbox *outbox)
 {
 	wakeup_kick(outbox->fd);
+}
+
+void outbox_health(struct outbox *outbox, struct target_health *health)
+{
+	bool first;
+
+	pthread_mutex_lock(&outbox->lock);
+	first = STAILQ_EMPTY(&outbox->health);
+	STAILQ_INSERT_TAIL(&outbox->health, health, news);
+	pthread_mutex_unlock(&outbox->lock);
+	if (first)
+		outbox_kick(outbox);
+}
+
+struct target_health *outbox_take_health(struct outbox *outbox)
+{
+	struct target_health *health;
+
+	pthread_mutex_lock(&outbox->lock);
+	health = STAILQ_FIRST(&outbox->health);
+	STAILQ_INIT(&outbox->health);
+	pthread_mutex_unlock(&outbox->lock);
+	return health;
+}
+
+void outbox_health_unused(struct outbox *outbox)
+{
+	if (!atomic_exchange(&outbox->health_unused, true))
+		outbox_kick(outbox);
+}
+
+bool outbox_take_health_unused(struct outbox *outbox)
+{
+	return atomic_exchange(&outbox->health_unused, false);
 }
 
 void outbox_ports_short(struct outbox *outbox, uint32_t space)

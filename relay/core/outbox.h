@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -12,6 +13,7 @@ struct census;
 struct listener;
 struct minted;
 struct netns_gone;
+struct target_health;
 
 /**
  * struct outbox - of all workers
@@ -21,6 +23,8 @@ struct netns_gone;
  * @closed:	namespaces that no worker has anything of any more
  * @census:	a worker is done with it, or NULL
  * @ports_short: the port space in which the kernel has no port left, or 0
+ * @health:	backends of which there are news, see health_teller.h
+ * @health_unused: no serving refers to some backend any more
  */
 struct outbox {
 	int fd;
@@ -30,6 +34,8 @@ struct outbox {
 	struct netns_gone *closed;
 	_Atomic(struct census *) census;
 	_Atomic uint32_t ports_short;
+	STAILQ_HEAD(, target_health) health;
+	atomic_bool health_unused;
 };
 
 /** outbox_init() - Return: 0 or -errno of eventfd(2). */
@@ -46,7 +52,22 @@ struct listener *outbox_take(struct outbox *outbox);
  * is done with it */
 struct census *outbox_take_census(struct outbox *outbox);
 
+/** outbox_take_health() - main thread: takes the backends of which there are
+ * news, linked by @news. Return: NULL: there are none. */
+struct target_health *outbox_take_health(struct outbox *outbox);
+
+/** outbox_take_health_unused() - main thread: is some backend unused since the
+ * last call? */
+bool outbox_take_health_unused(struct outbox *outbox);
+
 /* By the workers */
+
+/** outbox_health() - there are news of @health, which is in no list yet */
+void outbox_health(struct outbox *outbox, struct target_health *health);
+
+/** outbox_health_unused() - no serving refers to some backend any more; by any
+ * thread */
+void outbox_health_unused(struct outbox *outbox);
 
 /** outbox_kick() - wakes the main thread */
 void outbox_kick(struct outbox *outbox);

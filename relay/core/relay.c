@@ -28,6 +28,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
+#include "relay/core/health_teller.h"
 #include "relay/core/lister.h"
 #include "relay/core/offers.h"
 #include "relay/core/outbox.h"
@@ -88,6 +89,7 @@ struct relay {
 	struct outbox outbox;
 	struct admissions *admissions;
 	struct offers *offers;
+	struct health_teller *health;
 	struct requester requester;
 	struct lister lister;
 	size_t n_workers;
@@ -156,6 +158,7 @@ static void outbox_handler(uint32_t events, void *user_data)
 	(void)events;
 	offers_released(relay->offers, outbox_take(&relay->outbox));
 	shed_ports(relay);
+	health_teller_collect(relay->health);
 	lister_collect(&relay->lister);
 	send_requests(relay);
 	quit_when_done(relay);
@@ -236,6 +239,7 @@ static void welcomed(struct relay *relay, const struct berth_message *message)
 {
 	relay->orphan_us = message->orphan_timeout_ms * USEC_PER_MSEC;
 	loop_timer_unset(relay->away);
+	health_teller_welcomed(relay->health);
 	if (relay->config.welcomed)
 		relay->config.welcomed(relay->config.user_data);
 }
@@ -375,7 +379,7 @@ static int start_workers(struct relay *relay, size_t n_workers)
 /* What is done with berthd's messages. Return: 0 or -ENOMEM. */
 static int start_parts(struct relay *relay)
 {
-	const struct offers_place place = {
+	struct offers_place place = {
 		.protocols = relay->config.protocols,
 		.admissions = relay->admissions,
 		.workers = relay->workers,
@@ -394,6 +398,10 @@ static int start_parts(struct relay *relay)
 		.workers = relay->workers,
 		.n_workers = relay->n_workers,
 	};
+	if (health_teller_new(relay->loop, relay->berth, relay->outbox.fd,
+			      &relay->health) < 0)
+		return -ENOMEM;
+	place.health = relay->health;
 	relay->offers = offers_new(relay->berth, &place);
 	return relay->offers ? 0 : -ENOMEM;
 }
@@ -472,6 +480,7 @@ struct relay *relay_free(struct relay *relay)
 		return NULL;
 	stop_workers(relay);
 	relay->offers = offers_free(relay->offers);
+	relay->health = health_teller_free(relay->health);
 	relay->admissions = admissions_free(relay->admissions);
 	relay->berth_source = loop_source_free(relay->berth_source);
 	relay->outbox_source = loop_source_free(relay->outbox_source);

@@ -11,6 +11,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
+#include "relay/core/target_health.h"
 
 /* A backend on the same host or network answers in milliseconds; one that
  * takes longer than this is down. */
@@ -113,8 +114,10 @@ static int add_backend(struct serving *serving, const char *text,
 	entry->minted = sock.minted;
 	entry->source = sock.source;
 	entry->text = strdup(text);
+	entry->health = target_health_new(serving->rule, serving->backend_netns,
+					  text, sock.protocol);
 	serving->n_backends++;
-	if (!entry->text || set_address(entry, &backend) < 0)
+	if (!entry->text || !entry->health || set_address(entry, &backend) < 0)
 		return -ENOMEM;
 	set_identity(serving, entry);
 	return 0;
@@ -230,8 +233,9 @@ static int set_forward(struct serving *serving,
 	if (r < 0)
 		return r;
 	serving->transparent = listener->transparent;
+	serving->rule = strdup(listener->rule);
 	serving->backend_netns = strdup(listener->backend_netns);
-	if (!serving->backend_netns)
+	if (!serving->rule || !serving->backend_netns)
 		return -ENOMEM;
 	r = set_from(serving, listener, ret_problem);
 	if (r < 0)
@@ -326,11 +330,13 @@ struct serving *serving_unref(struct serving *serving)
 		free(serving->backends[i].text);
 		free(serving->backends[i].address);
 		free(serving->backends[i].addrs);
+		(void)target_health_unref(serving->backends[i].health);
 	}
 	free(serving->backends);
 	free(serving->from);
 	free(serving->netns_name);
 	service_tlvs_free(serving->tlvs, serving->n_tlvs);
+	free(serving->rule);
 	free(serving->backend_netns);
 	free(serving->text);
 	free(serving);
@@ -351,6 +357,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->transparent != b->transparent ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
+	    !text_equal(a->rule, b->rule) ||
 	    !text_equal(a->netns_name, b->netns_name) ||
 	    !text_equal(a->backend_netns, b->backend_netns) ||
 	    !text_equal(a->text, b->text))

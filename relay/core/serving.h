@@ -2,8 +2,8 @@
 /* serving.h - what is done with the traffic of a listener
  *
  * A serving is made from berthd's message. Afterwards only the health of its
- * backends changes. Listeners, threads and connections share it by reference
- * count.
+ * backends changes, which all servings of a rule share. Listeners, threads and
+ * connections share it by reference count.
  */
 #ifndef RELAY_CORE_SERVING_H
 #define RELAY_CORE_SERVING_H
@@ -20,18 +20,7 @@
 
 struct backend_source;
 struct berth_listener;
-
-/**
- * struct backend_health - does a backend work? See relay/backend
- * @held_until_us: monotonic; 0: it works, as far as is known
- * @failed_us:	when it last failed
- * @said:	the log says that it failed
- */
-struct backend_health {
-	_Atomic uint64_t held_until_us;
-	_Atomic uint64_t failed_us;
-	atomic_bool said;
-};
+struct target_health;
 
 /**
  * struct serving_backend - where to connect, and its text for the log
@@ -43,6 +32,7 @@ struct backend_health {
  * @id:		a number for its address and namespace, the same in all rules
  * @ports:	the port space that its sockets take a local port of, for
  *		admission_take_port(); 0: they need none, or the client's
+ * @health:	does it work? A reference; see target_health.h
  */
 struct serving_backend {
 	char *text;
@@ -54,7 +44,7 @@ struct serving_backend {
 	const struct backend_source *source;
 	uint64_t id;
 	uint32_t ports;
-	struct backend_health health;
+	struct target_health *health;
 };
 
 /** A time-out that never comes: no clock gets there, and adding it to a time of
@@ -63,6 +53,7 @@ struct serving_backend {
 
 /**
  * struct serving - see the file's head
+ * @rule:	with SERVICE_FORWARD: its rule's name
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
  * @proxy:	what the backend is told before anything else
@@ -76,6 +67,7 @@ struct serving_backend {
  */
 struct serving {
 	atomic_uint refs;
+	char *rule;
 	enum service_action action;
 	struct serving_backend *backends;
 	size_t n_backends;

@@ -212,7 +212,7 @@ void udp_end_blame(struct worker *worker, struct udp_session *session,
 	struct serving *serving = front->share->serving;
 
 	counters_failed(udp_front_counters(front), error);
-	backend_failed(serving, session->upstream.index, worker->now_us);
+	backend_failed(serving, session->upstream.index, error, worker->now_us);
 	backend_log_failed(worker, front->share->listener, serving,
 			   session->upstream.index, strerror(error),
 			   backend_has_other(serving, session->upstream.index,

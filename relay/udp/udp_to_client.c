@@ -23,12 +23,11 @@
 /* Answers asked for at once grow by this until they are few enough again. */
 #define BURST_GROWTH 4
 
-static void session_works(struct worker *worker,
-			  const struct udp_session *session)
+static void session_works(const struct udp_session *session)
 {
 	const struct share *share = udp_front_of(session)->share;
 
-	backend_reached(worker, share->listener, share->serving,
+	backend_reached(share->listener, share->serving,
 			session->upstream.index);
 }
 
@@ -125,7 +124,7 @@ void udp_to_client_handler(struct worker *worker, struct pollable *pollable,
 		n = udp_batch_receive(&udp->out, session->fd, UDP_BATCH);
 	}
 	if (n > 0) {
-		session_works(worker, session);
+		session_works(session);
 		udp_session_answered(session, worker->now_us);
 		session_adapt(worker, session, (size_t)n);
 		compose_answers(worker, session, first);

@@ -89,7 +89,7 @@ def test_udp_backend_that_is_not_there(world, netns, kind):
     client.send(b"lost")
     berthd.wait_log(f"rule 'web': udp .* in 'n': cannot connect to '{where}': "
                     f"{why}; dropping datagrams")
-    assert "works again" not in berthd.log()
+    assert "is back again" not in berthd.log()
     if kind == "unix":
         backend = world.close_later(socket.socket(socket.AF_UNIX, DGRAM))
         backend.bind(path)
@@ -97,7 +97,7 @@ def test_udp_backend_that_is_not_there(world, netns, kind):
     else:
         backend = world.close_later(world.host.listen(port=port, kind=DGRAM))
     wait_for(lambda: answered(client, backend), "an answer")
-    berthd.wait_log(f"rule 'web': udp .* in 'n': '{where}' works again")
+    berthd.wait_log(f"rule 'web': udp .* in 'n': '{where}' is back again")
 
 
 def test_udp_backend_that_another_stands_in_for(world, netns):
@@ -125,6 +125,6 @@ def test_tcp_backend_that_is_back(world, netns):
     for _ in range(2):
         with netns.connect("127.0.0.1", 8080):
             back.accept()[0].close()
-    berthd.wait_log(f"rule 'web': tcp .* in 'n': '{address}:{port}' works "
+    berthd.wait_log(f"rule 'web': tcp .* in 'n': '{address}:{port}' is back "
                     "again")
-    assert berthd.log().count("works again") == 1
+    assert berthd.log().count("is back again") == 1

@@ -65,6 +65,8 @@ static inline void relay_main(int fd, size_t n_workers)
 	_exit(r < 0 ? 98 : 0);
 }
 
+#define BACKEND_BEGIN "{\"type\":\"backend\","
+
 static inline void set_wait(int fd, int wait_ms)
 {
 	struct timeval tv = { .tv_sec = wait_ms / 1000,
@@ -113,14 +115,17 @@ static inline void berthd_says(const char *text, int fd)
 	assert_true(send_fd(berthd_fd, text, strlen(text), fd, 0) > 0);
 }
 
-/* One message of the relay's. Return: false when none comes in time. */
+/* One message of the relay's, but for those that tell of a backend: they come
+ * beside all else. Return: false when none comes in time. */
 static inline bool berthd_hears(char *text, size_t size, int wait_ms)
 {
 	ssize_t n;
 
 	set_wait(berthd_fd, wait_ms);
-	n = recv(berthd_fd, text, size - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
+	do {
+		n = recv(berthd_fd, text, size - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+	} while (strncmp(text, BACKEND_BEGIN, strlen(BACKEND_BEGIN)) == 0);
 	return n > 0;
 }
 

@@ -11,12 +11,14 @@
 #include "common/util.h"
 #include "relay/backend/backend_health.h"
 #include "relay/core/serving.h"
+#include "relay/core/target_health.h"
 
 #define NOW_US (100 * USEC_PER_SEC)
 #define TIMEOUT_US (5 * USEC_PER_SEC)
 #define HELD_US (1 * USEC_PER_SEC) /* after a failure */
 
 static struct serving_backend backends[64];
+static struct target_health healths[64];
 static struct serving serving = { .backends = backends,
 				  .connect_timeout_us = TIMEOUT_US };
 static unsigned int next;
@@ -24,7 +26,9 @@ static unsigned int next;
 static int setup(void **state)
 {
 	(void)state;
-	memset(backends, 0, sizeof(backends));
+	memset(healths, 0, sizeof(healths));
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		backends[i].health = &healths[i];
 	serving.n_backends = 3;
 	next = 0;
 	return 0;
@@ -54,7 +58,7 @@ static void test_single(void **state)
 	(void)state;
 	serving.n_backends = 1;
 	expect_in_turn("000", NOW_US);
-	backend_failed(&serving, 0, NOW_US);
+	backend_failed(&serving, 0, ECONNREFUSED, NOW_US);
 	/* There is no other: it is asked each time. */
 	expect_in_turn("000", NOW_US);
 	assert_int_equal(pick(1, NOW_US), -1);
@@ -63,7 +67,7 @@ static void test_single(void **state)
 static void test_held_is_skipped(void **state)
 {
 	(void)state;
-	backend_failed(&serving, 1, NOW_US);
+	backend_failed(&serving, 1, ECONNREFUSED, NOW_US);
 	/* Its turns do not all go to its successor. */
 	expect_in_turn("0202", NOW_US);
 	expect_in_turn("0202", NOW_US + HELD_US - 1);
@@ -76,7 +80,7 @@ static void test_only_one_tries_again(void **state)
 	uint64_t now_us = NOW_US + HELD_US;
 
 	(void)state;
-	backend_failed(&serving, 0, NOW_US);
+	backend_failed(&serving, 0, ECONNREFUSED, NOW_US);
 	expect_in_turn("0121", now_us);
 	/* What became of that try? It is over by now, whatever happened. */
 	now_us += TIMEOUT_US + HELD_US;
@@ -90,7 +94,7 @@ static void test_all_held(void **state)
 {
 	(void)state;
 	for (unsigned int i = 0; i < 3; i++)
-		backend_failed(&serving, i, NOW_US);
+		backend_failed(&serving, i, ECONNREFUSED, NOW_US);
 	expect_in_turn("012012", NOW_US);
 }
 
@@ -101,7 +105,7 @@ static void test_fail_over(void **state)
 	int index;
 
 	(void)state;
-	backend_failed(&serving, 1, NOW_US);
+	backend_failed(&serving, 1, ECONNREFUSED, NOW_US);
 	/* The held one comes last, but it comes. */
 	for (int i = 0; i < 3; i++) {
 		index = pick(tried, NOW_US);
@@ -128,7 +132,7 @@ static void test_failed_since(void **state)
 {
 	(void)state;
 	assert_false(backend_failed_since(&serving, 1, 0));
-	backend_failed(&serving, 1, NOW_US);
+	backend_failed(&serving, 1, ECONNREFUSED, NOW_US);
 	assert_true(backend_failed_since(&serving, 1, NOW_US - 1));
 	assert_false(backend_failed_since(&serving, 1, NOW_US));
 	assert_false(backend_failed_since(&serving, 0, 0));
@@ -140,9 +144,9 @@ static void test_has_other(void **state)
 {
 	(void)state;
 	assert_true(backend_has_other(&serving, 0, NOW_US));
-	backend_failed(&serving, 1, NOW_US);
+	backend_failed(&serving, 1, ECONNREFUSED, NOW_US);
 	assert_true(backend_has_other(&serving, 0, NOW_US));
-	backend_failed(&serving, 2, NOW_US);
+	backend_failed(&serving, 2, ECONNREFUSED, NOW_US);
 	assert_false(backend_has_other(&serving, 0, NOW_US));
 	/* Itself is no other one; and a moment later they may be back. */
 	assert_true(backend_has_other(&serving, 1, NOW_US));

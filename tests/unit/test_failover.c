@@ -16,6 +16,7 @@
 #include "relay/core/listener.h"
 #include "relay/core/protocol.h"
 #include "relay/core/serving.h"
+#include "relay/core/target_health.h"
 #include "relay/core/upstream.h"
 #include "relay/core/worker.h"
 
@@ -23,6 +24,7 @@
 
 static char text[] = "192.0.2.1:80";
 static char nowhere[] = "";
+static struct target_health healths[3];
 static struct serving_backend backends[3];
 static struct serving serving;
 static struct counters counted;
@@ -35,8 +37,12 @@ static struct upstream upstream;
 static int setup(void **state)
 {
 	(void)state;
+	memset(healths, 0, sizeof(healths));
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
-		backends[i] = (struct serving_backend){ .text = text };
+		backends[i] = (struct serving_backend){
+			.text = text,
+			.health = &healths[i],
+		};
 	memset(&serving, 0, sizeof(serving));
 	serving.backends = backends;
 	serving.n_backends = ARRAY_SIZE(backends);
@@ -48,7 +54,6 @@ static int setup(void **state)
 	listener.ops = &ops;
 	share.listener = &listener;
 	worker.now_us = NOW_US;
-	worker.log_limits.burst = UINT32_MAX;
 	upstream = (struct upstream){ 0 };
 	return 0;
 }
@@ -104,7 +109,7 @@ static void test_whose_fault(void **state)
 		assert_true(pick());
 		assert_true(next(cases[i].error));
 		assert_int_equal(upstream.index, 1);
-		assert_int_equal(atomic_load(&backends[0].health.held_until_us),
+		assert_int_equal(atomic_load(&healths[0].held_until_us),
 				 cases[i].own ? 0 : NOW_US + USEC_PER_SEC);
 	}
 }

@@ -22,6 +22,7 @@ static int forward_to(const char *to, enum protocol protocol,
 	struct berth_listener listener = {
 		.protocol = protocol_name(protocol),
 		.action = "forward",
+		.rule = "web",
 		.text = "",
 		.proxy_protocol = "",
 		.backend_netns = "",
@@ -139,6 +140,7 @@ static void test_tlvs(void **state)
 	struct berth_listener listener = {
 		.protocol = "tcp",
 		.action = "forward",
+		.rule = "web",
 		.text = "",
 		.proxy_protocol = "v2",
 		.backend_netns = "",
@@ -191,6 +193,7 @@ static void test_sources(void **state)
 	struct berth_listener listener = {
 		.protocol = "tcp",
 		.action = "forward",
+		.rule = "web",
 		.text = "",
 		.proxy_protocol = "",
 		.backend_netns = "",

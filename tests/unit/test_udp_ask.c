@@ -18,6 +18,7 @@
 #include "relay/core/outbox.h"
 #include "relay/core/minted.h"
 #include "relay/core/serving.h"
+#include "relay/core/target_health.h"
 #include "relay/udp/udp_ask.h"
 #include "relay/udp/udp_front.h"
 #include "relay/core/worker.h"
@@ -77,6 +78,7 @@ static void test_who_needs_no_socket(void **state)
 struct fixture {
 	struct sockaddr backend_address;
 	struct serving_backend backend;
+	struct target_health health;
 	struct serving serving;
 	struct admission_worker of_netns, of_other;
 	struct admission netns, other;
@@ -96,6 +98,7 @@ static int setup(void **state)
 	all->backend_address.sa_family = AF_INET;
 	all->backend.address = &all->backend_address;
 	all->backend.minted = true;
+	all->backend.health = &all->health;
 	all->serving.backends = &all->backend;
 	all->serving.n_backends = 1;
 	(void)serving_ref(&all->serving); /* it is not on the heap */

@@ -21,6 +21,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/listener.h"
 #include "relay/core/serving.h"
+#include "relay/core/target_health.h"
 #include "relay/core/worker.h"
 #include "relay/udp/udp.h"
 #include "relay/udp/udp_front.h"
@@ -36,6 +37,7 @@ struct relay {
 	struct admission netns;
 	struct sockaddr backend_address;
 	struct serving_backend target;
+	struct target_health health;
 	struct serving serving;
 	struct listener *listener;
 	struct share *share;
@@ -106,6 +108,7 @@ static int setup(void **state)
 	relay->netns.workers = &relay->netns_worker;
 	relay->backend_address.sa_family = AF_INET;
 	relay->target.address = &relay->backend_address;
+	relay->target.health = &relay->health;
 	relay->serving.action = SERVICE_FORWARD;
 	relay->serving.backends = &relay->target;
 	relay->serving.n_backends = 1;
