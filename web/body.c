@@ -6,8 +6,6 @@
 
 #include "common/util.h"
 
-/* A host with as many listeners as berthd takes has a list of 20 MiB. */
-#define BODY_MAX ((size_t)64 * 1024 * 1024)
 #define BODY_MIN ((size_t)4096)
 
 static int body_reserve(struct body *body, size_t len)

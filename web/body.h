@@ -6,6 +6,9 @@
 #include <jansson.h>
 #include <stddef.h>
 
+/* A host with as many listeners as berthd takes has a list of 20 MiB. */
+#define BODY_MAX ((size_t)64 * 1024 * 1024)
+
 /**
  * struct body - a text; zero initialized
  * @error:	0, or what went wrong first; nothing is added any more

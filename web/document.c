@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "client/prometheus.h"
 #include "common/util.h"
 
 #define STATUS_OK 200
@@ -93,7 +94,7 @@ const char *document_type_name(enum document_type type)
 	case DOCUMENT_JSON:
 		return "application/json";
 	case DOCUMENT_METRICS:
-		return "text/plain; version=0.0.4; charset=utf-8";
+		return PROMETHEUS_CONTENT_TYPE;
 	case DOCUMENT_TEXT:
 		break;
 	}

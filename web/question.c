@@ -3,7 +3,7 @@
  *
  * berthd's long lists come in parts. The elements of the one list that may be
  * very long are put together as text, as they come. All else becomes a tree,
- * of a few kilobytes.
+ * of a few kilobytes. Metrics are written as they come.
  */
 #include "web/question.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "client/prometheus.h"
 #include "common/util.h"
 #include "web/document.h"
 
@@ -90,15 +91,21 @@ static json_t *parameters_of(const struct question *question)
  * @body:	the document, as far as the elements of the long list were seen
  * @any:	there was one
  * @members:	all else
+ * @prometheus:	of metrics, which are written to @out instead: the body's text
  */
 struct join {
 	struct body body;
 	bool any;
 	json_t *members;
+	struct prometheus *prometheus;
+	FILE *out;
 };
 
 static void join_done(struct join *join)
 {
+	if (join->out)
+		(void)fclose(join->out); /* nobody wants it any more */
+	prometheus_free(join->prometheus);
 	body_done(&join->body);
 	json_decref(join->members);
 }
@@ -128,6 +135,32 @@ static void join_end(struct join *join, const char *list_name)
 		join->body.error = -ENOMEM;
 	(void)body_add_text(&join->body, "\n");
 	free(members);
+}
+
+static int metrics_begin(struct join *join)
+{
+	join->prometheus = prometheus_new();
+	join->out = open_memstream(&join->body.text, &join->body.len);
+	return join->prometheus && join->out ? 0 : -ENOMEM;
+}
+
+static int join_metrics(struct join *join, const struct question *question,
+			const struct client_reply *reply)
+{
+	int r = prometheus_add(join->prometheus, reply->parameters, join->out);
+
+	(void)question;
+	if (r == 0 && (ferror(join->out) || fflush(join->out) != 0))
+		r = -ENOMEM;
+	return r == 0 && join->body.len > BODY_MAX ? -EFBIG : r;
+}
+
+static void metrics_end(struct join *join)
+{
+	FILE *out = TAKE_PTR(join->out);
+
+	if (fclose(out) != 0)
+		join->body.error = -ENOMEM;
 }
 
 /* Takes a part's members: arrays continue, others are what they were. */
@@ -226,14 +259,18 @@ static int join_containers(struct join *join, const struct question *question,
 /* berthd does not answer, for whatever reason. */
 static struct document *away(const struct question *question, int error)
 {
+	const char *reason = strerror(-error);
 	char message[REASON_BYTES];
 	struct document *document;
 
+	if (error == -ENOENT)
+		reason = "it is not running";
+	else if (error == -EPROTO)
+		reason = "what it says is no reply of io.berth";
 	(void)snprintf(message, sizeof(message),
 		       "berthd does not answer: %s; trying again with the "
 		       "next request",
-		       error == -ENOENT ? "it is not running"
-					: strerror(-error));
+		       reason);
 	document = document_error(STATUS_UNAVAILABLE, question->route->type,
 				  "unavailable", message);
 	if (document)
@@ -283,15 +320,20 @@ static struct document *refused(const struct question *question,
 			      reply->error, message);
 }
 
+static int (*const adders[])(struct join *, const struct question *,
+			     const struct client_reply *) = {
+	[ROUTE_REPLY] = join_reply,
+	[ROUTE_CONTAINERS] = join_containers,
+	[ROUTE_METRICS] = join_metrics,
+};
+
 /* Reads all replies. Return: 0; 1: an error of berthd's, with *@ret_document;
  * or -errno. */
 static int read_replies(const struct question *question, struct client *client,
 			struct join *join, struct document **ret_document)
 {
 	int (*add)(struct join *, const struct question *,
-		   const struct client_reply *) =
-		question->route->kind == ROUTE_CONTAINERS ? join_containers
-							  : join_reply;
+		   const struct client_reply *) = adders[question->route->kind];
 	bool more = true;
 
 	while (more) {
@@ -320,10 +362,28 @@ static const char *list_of(const struct route *route)
 	return route->kind == ROUTE_CONTAINERS ? "containers" : route->array;
 }
 
+static int document_begin(struct join *join, const struct route *route)
+{
+	if (route->kind == ROUTE_METRICS)
+		return metrics_begin(join);
+	join_begin(join, list_of(route));
+	return 0;
+}
+
+/* Takes the body. */
+static struct document *document_end(struct join *join,
+				     const struct route *route)
+{
+	if (route->kind == ROUTE_METRICS)
+		metrics_end(join);
+	else
+		join_end(join, list_of(route));
+	return document_new(STATUS_OK, route->type, &join->body);
+}
+
 struct document *question_ask(const struct question *question,
 			      const char *socket, uint64_t deadline_us)
 {
-	const char *list_name = list_of(question->route);
 	const struct client_call call = {
 		.method = question->route->method,
 		.parameters = parameters_of(question),
@@ -334,15 +394,14 @@ struct document *question_ask(const struct question *question,
 	struct join join = { .members = NULL };
 	int r = client_call(socket, &call, &client);
 
-	join_begin(&join, list_name);
+	if (r == 0)
+		r = document_begin(&join, question->route);
 	if (r == 0)
 		r = read_replies(question, client, &join, &document);
-	if (r == 0) {
-		join_end(&join, list_name);
-		document = document_new(STATUS_OK, DOCUMENT_JSON, &join.body);
-	} else if (r < 0 && r != -ENOMEM) {
+	if (r == 0)
+		document = document_end(&join, question->route);
+	else if (r < 0 && r != -ENOMEM)
 		document = away(question, r);
-	}
 	client_free(client);
 	join_done(&join);
 	return document;

@@ -4,12 +4,18 @@
 
 #include <string.h>
 
+#include "client/prometheus.h"
 #include "common/util.h"
 
 #define API "/api/v1/"
 
 static const struct route routes[] = {
 	{ .path = "/", .kind = ROUTE_PAGE, .type = DOCUMENT_HTML },
+	{ .path = "/metrics",
+	  .kind = ROUTE_METRICS,
+	  .type = DOCUMENT_METRICS,
+	  .method = PROMETHEUS_METHOD,
+	  .parameters = { { "namespaces", "namespaces", false } } },
 	{ .path = API "status",
 	  .kind = ROUTE_REPLY,
 	  .type = DOCUMENT_JSON,

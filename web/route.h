@@ -16,6 +16,7 @@ enum route_kind {
 	ROUTE_PAGE, /* it is there from the start */
 	ROUTE_REPLY, /* a method of io.berth, its reply as it is */
 	ROUTE_CONTAINERS, /* those of all namespaces, of ListNamespaces */
+	ROUTE_METRICS, /* ListMetrics, as Prometheus reads it */
 };
 
 /**

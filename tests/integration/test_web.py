@@ -68,6 +68,7 @@ def test_every_path(world):
         == ("c1", "blue", {"app": "web"})
     explained = web.get("/api/v1/explain?name=a%3Cscript%3Ealert%281%29%3C")
     assert explained["state"] == "present"
+    assert b"berth_build_info{" in web.request("/metrics")[1]
     response, body = web.request("/")
     assert response.status == 200 and b"<!doctype html>" in body
     assert "sha256-" in response.headers["Content-Security-Policy"]
@@ -177,6 +178,37 @@ def test_parts_are_put_together(world, stand_in):
     stand_in.reply = lambda method, parameters: {"error": "x.Y"}
     wait_for(lambda: web.request("/api/v1/rules")[0].status == 502,
              "the error to be passed on")
+    web.check()
+
+
+def test_metrics(world, stand_in):
+    """As Prometheus reads them; by namespace when that is asked for."""
+    families = [{"name": "a_total", "type": "counter", "help": "All a."},
+                {"name": "b", "type": "gauge", "help": "Now."}]
+
+    def metrics(parameters):
+        if parameters.get("namespaces") == "[":
+            return None
+        rows = [{"name": "a_total", "value": 3, "fields": parameters},
+                {"name": "b", "value": 0.5}]
+        return [{"families": families, "metrics": rows[:1]},
+                {"families": [], "metrics": rows[1:]}]
+
+    stand_in.replies["ListMetrics"] = metrics
+    web = Web(world, stand_in.runtime)
+    response, body = web.request("/metrics")
+    assert response.status == 200
+    assert response.headers["Content-Type"] == \
+        "text/plain; version=0.0.4; charset=utf-8"
+    assert body.decode().splitlines() == [
+        "# HELP a_total All a.", "# TYPE a_total counter", "a_total 3",
+        "# HELP b Now.", "# TYPE b gauge", "b 0.5"]
+    body = web.request("/metrics?namespaces=web-%2A")[1]
+    assert b'a_total{namespaces="web-*"} 3\n' in body
+    assert web.request("/metrics?x=1")[0].status == 400
+    response, body = web.request("/metrics?namespaces=%5B")
+    assert response.status == 503 and b"berthd does not answer" in body
+    assert response.headers["Content-Type"].startswith("text/plain;")
     web.check()
 
 
