@@ -205,8 +205,8 @@ static int entry_add_stats(struct offers *offers, struct entry *entry)
 			       &counts);
 }
 
-/* A part of the answer to `stats`. */
-static void send_stats(struct offers *offers)
+/* A part of the answer to `stats`. Return: is there more, and room for it? */
+static bool send_stats(struct offers *offers)
 {
 	struct entry *entry;
 	int r = 0;
@@ -225,6 +225,7 @@ static void send_stats(struct offers *offers)
 	/* As above: then nobody waits for the rest. */
 	if (r < 0 && r != -EAGAIN)
 		offers->stats_open = false;
+	return r == 0 && offers->stats_open;
 }
 
 void offers_begin_stats(struct offers *offers, uint64_t request)
@@ -239,11 +240,10 @@ bool offers_unsent(const struct offers *offers)
 	return offers->unsent || offers->stats_open;
 }
 
-void offers_send(struct offers *offers)
+bool offers_send(struct offers *offers)
 {
 	send_unsent(offers);
-	if (offers->stats_open)
-		send_stats(offers);
+	return offers->stats_open && send_stats(offers);
 }
 
 void offers_released(struct offers *offers, struct listener *released)

@@ -102,8 +102,10 @@ void offers_begin_stats(struct offers *offers, uint64_t request);
 /** offers_unsent() - is there something to say to berthd? */
 bool offers_unsent(const struct offers *offers);
 
-/** offers_send() - the connection has room: says what is to be said, or a part
+/**
+ * offers_send() - the connection has room: says what is to be said, or a part
+ * Return: would a further call say more at once?
  */
-void offers_send(struct offers *offers);
+bool offers_send(struct offers *offers);
 
 #endif

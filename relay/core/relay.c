@@ -62,6 +62,7 @@
  * struct relay - see the file's head
  * @protocols:	by enum protocol
  * @retry:	set while @rests
+ * @more:	set while there is more to say, and room for it
  * @rests:	no message is read
  * @quits:	the loop ends after this turn
  * @alone:	another relay has this one's place; it ends with its last client
@@ -78,6 +79,7 @@ struct relay {
 	struct loop_source *berth_source;
 	struct loop_source *outbox_source;
 	struct loop_timer *retry;
+	struct loop_timer *more;
 	struct loop_timer *away;
 	uint64_t orphan_us;
 	bool rests;
@@ -346,14 +348,23 @@ static void receive_batch(struct relay *relay)
 	}
 }
 
+/* Says a part of what is to be said. The connection tells when it has room
+ * again, but not that it still has some: for the next part a timer does. */
+static void send_offers(void *user_data)
+{
+	struct relay *relay = user_data;
+
+	if (offers_unsent(relay->offers) && offers_send(relay->offers))
+		loop_timer_set(relay->more, loop_now_us(relay->loop));
+}
+
 static void berth_handler(uint32_t events, void *user_data)
 {
 	struct relay *relay = user_data;
 
 	(void)events;
 	receive_batch(relay);
-	if (offers_unsent(relay->offers))
-		offers_send(relay->offers);
+	send_offers(relay);
 	lister_send(&relay->lister);
 	send_requests(relay); /* answers made room for requests */
 	for (size_t i = 0; i < relay->n_workers; i++)
@@ -423,6 +434,9 @@ static int relay_start(struct relay *relay)
 		r = loop_timer_new(relay->loop, retry_handler, relay,
 				   &relay->retry);
 	if (r == 0)
+		r = loop_timer_new(relay->loop, send_offers, relay,
+				   &relay->more);
+	if (r == 0)
 		r = loop_timer_new(relay->loop, away_handler, relay,
 				   &relay->away);
 	if (r == 0)
@@ -485,6 +499,7 @@ struct relay *relay_free(struct relay *relay)
 	relay->berth_source = loop_source_free(relay->berth_source);
 	relay->outbox_source = loop_source_free(relay->outbox_source);
 	relay->retry = loop_timer_free(relay->retry);
+	relay->more = loop_timer_free(relay->more);
 	relay->away = loop_timer_free(relay->away);
 	requester_done(&relay->requester);
 	lister_done(&relay->lister);

@@ -394,6 +394,19 @@ def test_many_listeners(world, netns):
     assert {row["counters"]["accepted"] for row in rows} == {1}
 
 
+def test_more_listeners_than_one_turn_looks_at(world):
+    """The relay answers for all of them, whether they have clients or not."""
+    ports = 800
+    places = [world.netns(f"m{n}") for n in range(2)]
+    berthd = world.berthd(ack(port=f"10000-{10000 + ports - 1}"))
+    for place in places:
+        wait_for(lambda: len(place.listeners()) == ports, "all listeners")
+    berthd.wait_delivered()
+    for place in places:
+        assert place.ask("127.0.0.1", 10000) == b"ack"
+    wait_counts(lambda: of_rule(berthd), "both", accepted=2, active=0)
+
+
 def test_two_daemons(world, netns, backend):
     """Each counts its own."""
     one = world.berthd(forward(to(backend), port=1001))
