@@ -128,9 +128,9 @@ def test_tcp(world, netns, backend):
         everywhere(berthd, netns, "one less", accepted=3, active=2 - n,
                    bytes_in=bytes_in, bytes_out=bytes_out)
     text = berthd.ctl_text("listeners")
-    assert re.search(r"STATE +ACTIVE +ACCEPTED +RECEIVED +SENT$|"
-                     r"STATE +ACCEPTED +RECEIVED +SENT$", text, re.M), text
-    assert re.search(r"listening +3 +3.0 MiB +3.0 MiB$", text, re.M), text
+    assert re.search(r"STATE +HEALTH +(ACTIVE +)?ACCEPTED +RECEIVED +SENT$",
+                     text, re.M), text
+    assert re.search(r"listening +ok +3 +3.0 MiB +3.0 MiB$", text, re.M), text
 
 
 def test_resets_end_connections(world, netns, backend):
