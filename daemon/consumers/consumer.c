@@ -21,9 +21,10 @@
 #define RECEIVE_MESSAGES 64
 #define PAUSE_US USEC_PER_SEC
 
-/* How many bytes of replies are read between two looks at other descriptors:
- * about a millisecond's work. */
-#define RECEIVE_BYTES (16 * 1024)
+/* After so many bytes of replies other descriptors are looked at: libberth's
+ * pieces of an answer, which are longer, come one in a turn, and each is about
+ * a millisecond's work. */
+#define RECEIVE_BYTES (8 * 1024)
 
 void consumer_free_connection(struct consumer_connection *conn)
 {

@@ -174,6 +174,8 @@ void stats_counts_subtract(struct berth_counts *counts,
 {
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		subtract(member(counts, i), member_value(less, i));
+	for (size_t i = 0; i < BERTH_ENDINGS; i++)
+		subtract(&counts->ended[i], less->ended[i]);
 	for (size_t i = 0; i < less->n_errors; i++) {
 		size_t place = error_place(counts, less->errors[i].error);
 
@@ -192,6 +194,10 @@ void stats_counts_raise(struct berth_counts *counts,
 			*member(counts, i) = member_value(least, i);
 	}
 	counts->active = active;
+	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
+		if (counts->ended[i] < least->ended[i])
+			counts->ended[i] = least->ended[i];
+	}
 	for (size_t i = 0; i < least->n_errors; i++) {
 		size_t place = error_place(counts, least->errors[i].error);
 		uint64_t n = place < counts->n_errors ? counts->errors[place].n
