@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "daemon/control/metrics_report.h"
 #include "daemon/json_build.h"
+#include "lib/berth_endings.h"
 
 /* Labels of a series beside those of its group. */
 #define LABELS_MAX 2
@@ -235,6 +236,23 @@ static enum outcome get_failures(const struct metrics_report *report,
 	return SAMPLE_MADE;
 }
 
+/* Those of which there was one: there are many reasons. */
+static enum outcome get_ended(const struct metrics_report *report,
+			      const struct entry *entry, size_t index,
+			      struct sample *sample)
+{
+	size_t reason = index % BERTH_ENDINGS;
+
+	(void)entry;
+	if (index / BERTH_ENDINGS >= report->n_groups)
+		return SAMPLE_END;
+	sample->group = report->list[index / BERTH_ENDINGS];
+	sample->values[0] = berth_ending_names[reason];
+	sample->count = sample->group->counts.ended[reason];
+	return sample->group->counted && sample->count ? SAMPLE_MADE
+						       : SAMPLE_NONE;
+}
+
 static double seconds(uint64_t us)
 {
 	return (double)us / (double)USEC_PER_SEC;
@@ -436,6 +454,12 @@ static const struct entry entries[] = {
 	  { NULL },
 	  get_count,
 	  IN_COUNTS(accepted) },
+	{ COUNTER("berth_connections_ended_total",
+		  "Connections, associations and UDP sessions that ended, by "
+		  "the reason."),
+	  { "reason" },
+	  get_ended,
+	  0 },
 	{ COUNTER("berth_received_bytes_total", "Bytes from clients."),
 	  { NULL },
 	  get_count,

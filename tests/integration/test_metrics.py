@@ -96,6 +96,10 @@ def test_counters_follow_the_traffic(world, backend):
         # A stream has none.
         assert now.get("berth_messages_total", direction="sent", **WEB) is None
     wait_equal(lambda: value(berthd, "berth_connections", **WEB), 0, "its end")
+    ended = {dict(labels)["reason"]: number for (name, labels), number
+             in scrape(berthd).series.items()
+             if name == "berth_connections_ended_total"}
+    assert sum(ended.values()) == 1, ended
 
 
 def test_failures_of_a_backend(world):
