@@ -224,6 +224,26 @@ static void look_at_sockets(const struct relay_user *user,
 	view->facts.socket = &view->socket;
 }
 
+static void look_at_backends(const struct health_source *source,
+			     struct health_view *view)
+{
+	const struct listener *listener = view->facts.listener;
+	const struct backend_status *last =
+		backends_all_down(source->backends, listener->service,
+				  (enum protocol)listener->endpoint.protocol);
+
+	if (!last)
+		return;
+	view->facts.backends = (struct health_backends){
+		.known = true,
+		.all_down = true,
+		.reason = source->names_backends
+				  ? backends_sentence_fmt(last, monotonic_us(),
+							  view->sentence)
+				  : "none of its backends can be reached",
+	};
+}
+
 void health_look(const struct health_source *source,
 		 const struct listener *listener,
 		 const struct berth_counts *counts, struct health_view *view)
@@ -244,6 +264,7 @@ void health_look(const struct health_source *source,
 		(void)watcher_read_addresses(source->watcher, netns);
 	renew_interfaces(view, listener->netns_id);
 	look_at_backlog(&view->facts);
+	look_at_backends(source, view);
 	if (source->relay_user)
 		look_at_sockets(source->relay_user, view);
 }

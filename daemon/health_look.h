@@ -3,15 +3,18 @@
 #ifndef DAEMON_HEALTH_LOOK_H
 #define DAEMON_HEALTH_LOOK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/un.h>
 
 #include "common/netns.h"
+#include "daemon/consumers/backends.h"
 #include "daemon/health.h"
 
 /* Interfaces that matter for a listener: lo, and those with its address. */
 #define HEALTH_INTERFACES 4
 
+struct backends;
 struct relay_user;
 struct watcher;
 
@@ -19,10 +22,14 @@ struct watcher;
  * struct health_source - whom to ask
  * @relay_user:	whom berth-relay runs as; NULL: berthd does not start it, or
  *		the caller is not to hear of files: no socket is looked at
+ * @backends:	what consumers told of them
+ * @names_backends: the caller may hear where a rule forwards to
  */
 struct health_source {
 	struct watcher *watcher;
 	const struct relay_user *relay_user;
+	const struct backends *backends;
+	bool names_backends;
 };
 
 /**
@@ -33,6 +40,7 @@ struct health_source {
  * @interfaces:	@n_interfaces of the namespace @netns_id, that were asked for
  *		since @asked_us; monotonic. Those that are not there have no
  *		name.
+ * @sentence:	about its backends
  */
 struct health_view {
 	struct health_facts facts;
@@ -43,6 +51,7 @@ struct health_view {
 	struct health_socket socket;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	uint64_t looked_us;
+	char sentence[BACKENDS_SENTENCE_MAX];
 };
 
 /**

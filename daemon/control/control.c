@@ -62,6 +62,8 @@ static struct health_source health_source(const struct control *control,
 		.relay_user = caller->rank == CALLER_ROOT
 				      ? control->config.relay_user
 				      : NULL,
+		.backends = consumers_backends(control->config.consumers),
+		.names_backends = caller->rank == CALLER_ROOT,
 	};
 }
 

@@ -2,6 +2,7 @@
 """test_backend_state.py - the relay tells berthd which backends work."""
 
 import os
+import re
 import signal
 import socket
 
@@ -188,3 +189,27 @@ def test_what_others_say_is_ignored(world, netns, gone):
         ("me", None, None)
     sock.close()
     wait_states(berthd, {})
+
+
+def test_health_of_a_listener(world, netns, gone):
+    """It says that nobody answers, how often that was found and when, as long
+    as all of its backends are down."""
+    there = world.host.listen()
+    name = "{}:{}".format(*there.getsockname())
+    berthd = world.berthd(forward([gone, name]))
+
+    def health():
+        row = berthd.listener(netns.cookie())
+        return row["health"], row["health_reason"]
+
+    with netns.connect("127.0.0.1", 8080):
+        there.accept()[0].close()
+    there.close()
+    assert health()[0] == "ok"
+    fail(netns)
+    state, reason = wait_for(
+        lambda: health() if health()[0] == "backend-down" else None,
+        "that no backend answers")
+    assert re.fullmatch(r"the backend 127\.0\.0\.1:\d+ refused \d times?, last "
+                        r"\d+ s ago", reason)
+    assert reason.split(", last")[0] in berthd.ctl_text("explain", "n")
