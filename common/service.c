@@ -173,6 +173,13 @@ bool service_tlvs_equal(const struct service_tlv *a, size_t n_a,
 	return true;
 }
 
+bool service_checks_equal(const struct service_check *a,
+			  const struct service_check *b)
+{
+	return a->every_ms == b->every_ms && a->timeout_ms == b->timeout_ms &&
+	       a->rise == b->rise && a->fall == b->fall;
+}
+
 bool service_equal(const struct service *a, const struct service *b)
 {
 	if (a == b)
@@ -181,6 +188,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	    a->transparent != b->transparent ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
+	    !service_checks_equal(&a->check, &b->check) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)

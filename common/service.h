@@ -110,6 +110,20 @@ enum service_proxy {
 };
 
 /**
+ * struct service_check - active checks of backends
+ * @every_ms:	0: there are none
+ * @timeout_ms:	at most @every_ms
+ * @rise:	so many successes in a row bring a backend back
+ * @fall:	so many failures in a row leave it out
+ */
+struct service_check {
+	uint32_t every_ms;
+	uint32_t timeout_ms;
+	uint32_t rise;
+	uint32_t fall;
+};
+
+/**
  * struct service - see the file's head
  * @rule:	name of the rule
  * @file:	path of the rule's file: two files may have rules of one name,
@@ -124,6 +138,7 @@ enum service_proxy {
  *		at least one of the family of each backend without templates
  * @tlvs:	of the header that @proxy asks for: each type once, templates
  *		already expanded, UTF-8
+ * @check:	not with @netns, @transparent or @from
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF
  * @drain_timeout_ms: how long connections may take to finish when the listener
@@ -147,6 +162,7 @@ struct service {
 	enum service_proxy proxy;
 	struct service_tlv *tlvs;
 	size_t n_tlvs;
+	struct service_check check;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
 	uint32_t drain_timeout_ms;
@@ -170,6 +186,10 @@ struct service *service_copy(const struct service *service);
 /** service_sources_equal() - the same addresses in the same order? */
 bool service_sources_equal(const struct backend_source *a, size_t n_a,
 			   const struct backend_source *b, size_t n_b);
+
+/** service_checks_equal() - would both check alike? */
+bool service_checks_equal(const struct service_check *a,
+			  const struct service_check *b);
 
 /** service_tlvs_equal() - the same types and values in the same order? */
 bool service_tlvs_equal(const struct service_tlv *a, size_t n_a,

@@ -121,6 +121,11 @@ struct berth_tlv {
  *		socket in another one is got with berth_ask_socket().
  * @transparent: connect from the client's address: with a socket from
  *		berth_ask_socket(), which is bound to it
+ * @check_every_ms: try each backend so often, whether there are clients or not;
+ *		0: do not
+ * @check_timeout_ms: how long one attempt may take
+ * @check_rise, @check_fall: after so many successes in a row use the backend,
+ *		after so many failures do not
  * @from:	addresses to connect from, "10.0.0.1" or "fd00::1": by TCP and
  *		UDP with a socket from berth_ask_socket(), which is bound to the
  *		one of the backend's family; by SCTP from all of its family,
@@ -150,6 +155,10 @@ struct berth_listener {
 	size_t n_from;
 	struct berth_tlv *proxy_tlvs;
 	size_t n_proxy_tlvs;
+	uint32_t check_every_ms;
+	uint32_t check_timeout_ms;
+	uint32_t check_rise;
+	uint32_t check_fall;
 };
 
 /* Failures of backends are counted for so many different errnos, and the rest

@@ -163,6 +163,21 @@ static int parse_tlvs(const json_t *root, struct berth_listener *listener)
 	return 0;
 }
 
+static int parse_check(const json_t *root, struct berth_listener *listener)
+{
+	const json_t *check = json_object_get(root, "check");
+
+	if (!check)
+		return 0;
+	if (!json_is_object(check) ||
+	    !get_u32(check, "every_ms", &listener->check_every_ms) ||
+	    !get_u32(check, "timeout_ms", &listener->check_timeout_ms) ||
+	    !get_u32(check, "rise", &listener->check_rise) ||
+	    !get_u32(check, "fall", &listener->check_fall))
+		return -EBADMSG;
+	return 0;
+}
+
 static int parse_listener(const json_t *root, struct berth_listener *listener)
 {
 	json_int_t port;
@@ -184,7 +199,9 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	    !get_u32(root, "max_connections", &listener->max_connections))
 		return -EBADMSG;
 	listener->port = (uint16_t)port;
-	r = parse_netns(root, listener);
+	r = parse_check(root, listener);
+	if (r == 0)
+		r = parse_netns(root, listener);
 	if (r < 0)
 		return r;
 	r = get_texts(root, "from", &listener->from, &listener->n_from);

@@ -20,14 +20,15 @@
 #include "lib/berth.h"
 #include "relay/core/admission.h"
 #include "relay/core/buffer.h"
+#include "relay/core/checker.h"
 #include "relay/confine.h"
 #include "relay/core/relay.h"
 #include "relay/protocols.h"
 
 /* Standard streams, berthd's connection with its epoll and timer, signals, the
  * loop, the outbox, the journal, and a few that the C library opens now and
- * then. */
-#define FIXED_FDS 19
+ * then; and what checks of backends take. */
+#define FIXED_FDS (19 + CHECKER_RUNNING_MAX)
 #define FIXED_FDS_PER_WORKER 3 /* epoll, eventfd, timerfd */
 
 #define TRIM_BYTES (128 * 1024 * 1024) /* more than a heap of an arena has */

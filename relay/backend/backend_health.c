@@ -5,7 +5,8 @@
  * it for HOLD_US; being reached frees it. When the moment has passed, the first
  * one to come tries it, and holds it against the others until its own outcome
  * must be known: so a backend that swallows connections costs one client in a
- * while the connect timeout, and not all of them.
+ * while the connect timeout, and not all of them. One that a check found to be
+ * down (checker.h) is tried by nobody, unless all others failed as well.
  *
  * The state is shared by all listeners of a rule and all workers: atomic words,
  * of which one is read while all is well, see target_health.h.
@@ -20,6 +21,13 @@
  * enough that a backend which was restarted is missed by nobody. */
 #define HOLD_US (1 * USEC_PER_SEC)
 
+/* Does a check say that it is down? */
+static bool is_out(const struct serving *serving, unsigned int index)
+{
+	return atomic_load_explicit(&serving->backends[index].health->out,
+				    memory_order_relaxed);
+}
+
 /* May it be tried now? Takes the right to try from others if it was held. */
 static bool backend_take(struct serving *serving, unsigned int index,
 			 uint64_t now_us)
@@ -28,6 +36,8 @@ static bool backend_take(struct serving *serving, unsigned int index,
 		&serving->backends[index].health->held_until_us;
 	uint64_t until_us = atomic_load_explicit(held, memory_order_relaxed);
 
+	if (is_out(serving, index))
+		return false;
 	if (until_us == 0)
 		return true;
 	return now_us >= until_us &&
@@ -59,33 +69,15 @@ int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
 	return held;
 }
 
-/* The last store of this function is that to @quiet, the first one of
- * backend_works() is so, too: whichever of them comes last, the words say that
- * it works, or @quiet does not. */
 void backend_failed(struct serving *serving, unsigned int index, int error,
 		    uint64_t now_us)
 {
-	struct target_health *health = serving->backends[index].health;
-
-	atomic_store_explicit(&health->error, error, memory_order_relaxed);
-	atomic_store_explicit(&health->failed_us, now_us, memory_order_relaxed);
-	atomic_store_explicit(&health->held_until_us, now_us + HOLD_US,
-			      memory_order_relaxed);
-	atomic_fetch_add(&health->failures, 1);
-	atomic_store(&health->quiet, false);
-	target_health_news(health);
+	target_failed(serving->backends[index].health, error, now_us, HOLD_US);
 }
 
 void backend_works(struct serving *serving, unsigned int index)
 {
-	struct target_health *health = serving->backends[index].health;
-
-	if (atomic_load_explicit(&health->quiet, memory_order_relaxed) ||
-	    atomic_exchange(&health->quiet, true))
-		return;
-	atomic_store(&health->failures, 0);
-	atomic_store_explicit(&health->held_until_us, 0, memory_order_relaxed);
-	target_health_news(health);
+	(void)target_works(serving->backends[index].health);
 }
 
 bool backend_all_tried(const struct serving *serving, uint64_t tried)
@@ -116,7 +108,8 @@ bool backend_has_other(const struct serving *serving, unsigned int index,
 		       uint64_t now_us)
 {
 	for (unsigned int i = 0; i < serving->n_backends; i++) {
-		if (i != index && held_until_us(serving, i) <= now_us)
+		if (i != index && held_until_us(serving, i) <= now_us &&
+		    !is_out(serving, i))
 			return true;
 	}
 	return false;

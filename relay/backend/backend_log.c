@@ -70,9 +70,8 @@ void backend_reached(const struct listener *listener, struct serving *serving,
 	struct target_health *health = target->health;
 	struct place place = place_of(serving);
 
-	if (atomic_load_explicit(&health->quiet, memory_order_relaxed))
+	if (!target_works(health))
 		return;
-	backend_works(serving, index);
 	if (atomic_exchange_explicit(&health->said, false,
 				     memory_order_relaxed))
 		log_info("%s: '%s'%s%s%s is back again", listener->label,

@@ -24,7 +24,6 @@
 
 #include "common/log.h"
 #include "common/stand_in.h"
-#include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/admission.h"
 #include "relay/backend/backend_connect.h"
@@ -38,6 +37,7 @@
 #include "relay/core/protocol.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
+#include "relay/core/target_connect.h"
 #include "relay/core/worker.h"
 
 /* Return: does @error say nothing of the backend, because the relay lacks
@@ -171,25 +171,6 @@ static int take_port(const struct worker *worker, struct flow *flow)
 	return 0;
 }
 
-/* Return: the socket, or -errno. */
-static int make_socket(const struct serving_backend *target)
-{
-	int family = target->address->sa_family, fd, r;
-
-	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		    protocol_socket(target->protocol).protocol);
-	if (fd < 0)
-		return -errno;
-	r = family == AF_UNIX ? 0 : stream_set_hard(fd, /* hard= */ true);
-	if (r == 0 && target->protocol == PROTOCOL_TCP)
-		r = stream_set_inline(fd, /* inlined= */ true);
-	if (r < 0) {
-		(void)close(fd); /* nothing is left that could fail */
-		return r;
-	}
-	return fd;
-}
-
 static void minted_answered(struct worker *worker, struct minted *minted);
 
 /* The namespace of the backend goes. */
@@ -247,7 +228,7 @@ static int find_socket(struct worker *worker, struct flow *flow)
 	const struct serving_backend *target = flow_backend(flow);
 
 	if (!target->minted)
-		return make_socket(target);
+		return target_socket(target);
 	return flow->upstream.minted ? TAKE_FD(flow->upstream.minted->fd)
 				     : ask_for_socket(worker, flow);
 }

@@ -21,6 +21,7 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/core/checker.h"
 #include "relay/core/serving.h"
 #include "relay/core/target_health.h"
 
@@ -47,6 +48,7 @@ struct health_teller {
 	struct loop_timer *timer;
 	struct berth *berth;
 	struct target_news news;
+	struct checker *checker;
 	struct target_health *table;
 	struct target_health *active;
 	bool unused;
@@ -97,23 +99,32 @@ static void adopt(struct health_teller *teller, struct target_health *health)
 	(void)target_health_ref(health);
 }
 
+static void share(struct health_teller *teller, struct serving_backend *target)
+{
+	struct target_health *mine = target->health;
+	struct target_health *shared = find(teller, &mine->key);
+
+	if (!shared) {
+		adopt(teller, mine);
+		return;
+	}
+	target->health = target_health_ref(shared);
+	(void)target_health_unref(mine);
+	/* The rule may be one that berthd had forgotten. */
+	shared->retell |= shared->told.known;
+	if (shared->retell)
+		set_active(teller, shared, shared->told_us + TELL_US);
+}
+
 void health_teller_share(struct health_teller *teller, struct serving *serving)
 {
-	struct target_health *mine, *shared;
+	struct target_health *health;
 
-	for (size_t i = 0; i < serving->n_backends; i++) {
-		mine = serving->backends[i].health;
-		shared = find(teller, &mine->key);
-		if (!shared) {
-			adopt(teller, mine);
-			continue;
-		}
-		serving->backends[i].health = target_health_ref(shared);
-		(void)target_health_unref(mine);
-		/* The rule may be one that berthd had forgotten. */
-		shared->retell |= shared->told.known;
-		if (shared->retell)
-			set_active(teller, shared, shared->told_us + TELL_US);
+	for (unsigned int i = 0; i < serving->n_backends; i++) {
+		share(teller, &serving->backends[i]);
+		health = serving->backends[i].health;
+		if (health->to)
+			checker_set(teller->checker, health, serving, i);
 	}
 }
 
@@ -122,6 +133,7 @@ void health_teller_share(struct health_teller *teller, struct serving *serving)
 static struct target_told look(const struct target_health *health)
 {
 	struct target_told seen = {
+		.checked = health->check,
 		.failures = atomic_load(&health->failures),
 	};
 
@@ -135,6 +147,7 @@ static bool is_told(const struct target_health *health,
 {
 	return !health->retell && health->told.known == seen->known &&
 	       health->told.down == seen->down &&
+	       health->told.checked == seen->checked &&
 	       health->told.failures == seen->failures;
 }
 
@@ -151,6 +164,7 @@ static int tell(struct health_teller *teller,
 		.netns = health->key.netns,
 		.protocol = protocol_name(health->key.protocol),
 		.state = state,
+		.checked = seen->checked,
 		.failures = seen->failures,
 		.failed_ms = -1,
 		.since_ms = (now_us - health->since_us) / USEC_PER_MSEC,
@@ -227,6 +241,7 @@ static bool visit(struct health_teller *teller, struct target_health *health)
 
 static void forget(struct health_teller *teller, struct target_health *health)
 {
+	checker_set(teller->checker, health, NULL, 0);
 	set_passive(teller, health);
 	HASH_DEL(teller->table, health);
 	(void)target_health_unref(health);
@@ -331,7 +346,29 @@ void health_teller_welcomed(struct health_teller *teller)
 	}
 }
 
+void health_teller_stop_checks(struct health_teller *teller)
+{
+	checker_stop(teller->checker);
+}
+
 /* Beginning and end */
+
+struct health_teller *health_teller_free(struct health_teller *teller)
+{
+	struct target_health *health, *next;
+
+	if (!teller)
+		return NULL;
+	HASH_ITER (hh, teller->table, health, next) {
+		(void)log_missed(health, 0, /* at_once= */ true);
+		forget(teller, health);
+	}
+	teller->checker = checker_free(teller->checker);
+	teller->timer = loop_timer_free(teller->timer);
+	(void)pthread_mutex_destroy(&teller->news.lock);
+	free(teller);
+	return NULL;
+}
 
 int health_teller_new(struct loop *loop, struct berth *berth, int wakeup_fd,
 		      struct health_teller **ret_teller)
@@ -345,26 +382,10 @@ int health_teller_new(struct loop *loop, struct berth *berth, int wakeup_fd,
 	teller->berth = berth;
 	target_news_init(&teller->news, wakeup_fd);
 	r = loop_timer_new(loop, teller_due, teller, &teller->timer);
-	if (r < 0) {
-		free(teller);
-		return r;
-	}
+	if (r == 0)
+		r = checker_new(loop, &teller->checker);
+	if (r < 0)
+		return health_teller_free(teller), r;
 	*ret_teller = teller;
 	return 0;
-}
-
-struct health_teller *health_teller_free(struct health_teller *teller)
-{
-	struct target_health *health, *next;
-
-	if (!teller)
-		return NULL;
-	HASH_ITER (hh, teller->table, health, next) {
-		(void)log_missed(health, 0, /* at_once= */ true);
-		forget(teller, health);
-	}
-	teller->timer = loop_timer_free(teller->timer);
-	(void)pthread_mutex_destroy(&teller->news.lock);
-	free(teller);
-	return NULL;
 }

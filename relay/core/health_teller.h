@@ -40,4 +40,8 @@ void health_teller_collect(struct health_teller *teller);
 /** health_teller_welcomed() - berthd knows nothing of any backend */
 void health_teller_welcomed(struct health_teller *teller);
 
+/** health_teller_stop_checks() - another relay has this one's place, and checks
+ * by itself */
+void health_teller_stop_checks(struct health_teller *teller);
+
 #endif

@@ -231,6 +231,7 @@ static void denied(struct relay *relay, const struct berth_message *message)
 		return;
 	}
 	relay->alone = true;
+	health_teller_stop_checks(relay->health);
 	offers_drain(relay->offers);
 	offers_withdraw_all(relay->offers);
 	expect_berthd(relay);
@@ -250,6 +251,7 @@ static void taken_over(struct relay *relay)
 {
 	log_info("another relay takes over; this one ends with its last "
 		 "client");
+	health_teller_stop_checks(relay->health);
 	offers_drain(relay->offers);
 }
 

@@ -222,6 +222,24 @@ static int set_from(struct serving *serving,
 	return 0;
 }
 
+static int set_check(struct serving *serving,
+		     const struct berth_listener *listener,
+		     const char **ret_problem)
+{
+	const struct service_check check = {
+		.every_ms = listener->check_every_ms,
+		.timeout_ms = listener->check_timeout_ms,
+		.rise = listener->check_rise,
+		.fall = listener->check_fall,
+	};
+
+	*ret_problem = "a check with all its numbers";
+	if (check.every_ms && (!check.timeout_ms || !check.rise || !check.fall))
+		return -EINVAL;
+	serving->check = check;
+	return 0;
+}
+
 static int set_forward(struct serving *serving,
 		       const struct berth_listener *listener,
 		       enum protocol protocol, const char **ret_problem)
@@ -233,6 +251,9 @@ static int set_forward(struct serving *serving,
 	if (r < 0)
 		return r;
 	serving->transparent = listener->transparent;
+	r = set_check(serving, listener, ret_problem);
+	if (r < 0)
+		return r;
 	serving->rule = strdup(listener->rule);
 	serving->backend_netns = strdup(listener->backend_netns);
 	if (!serving->rule || !serving->backend_netns)
@@ -355,6 +376,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->idle_timeout_us != b->idle_timeout_us ||
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
 	    a->transparent != b->transparent ||
+	    !service_checks_equal(&a->check, &b->check) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !text_equal(a->rule, b->rule) ||

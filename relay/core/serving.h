@@ -56,6 +56,7 @@ struct serving_backend {
  * @rule:	with SERVICE_FORWARD: its rule's name
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
+ * @check:	how its backends are checked
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
  *		or the backend is not told
@@ -71,6 +72,7 @@ struct serving {
 	enum service_action action;
 	struct serving_backend *backends;
 	size_t n_backends;
+	struct service_check check;
 	uint64_t connect_timeout_us;
 	uint64_t idle_timeout_us;
 	uint32_t max_connections;

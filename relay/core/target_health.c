@@ -71,6 +71,45 @@ struct target_health *target_health_unref(struct target_health *health)
 	return NULL;
 }
 
+/* The last store of these functions is that to @quiet, the first one of
+ * target_works() is so, too: whichever of them comes last, the words say that
+ * it works, or @quiet does not. */
+static void failures_add(struct target_health *health, int error,
+			 uint64_t now_us, uint64_t n)
+{
+	atomic_store_explicit(&health->error, error, memory_order_relaxed);
+	atomic_store_explicit(&health->failed_us, now_us, memory_order_relaxed);
+	atomic_fetch_add(&health->failures, n);
+	atomic_store(&health->quiet, false);
+	target_health_news(health);
+}
+
+void target_failed(struct target_health *health, int error, uint64_t now_us,
+		   uint64_t hold_us)
+{
+	atomic_store_explicit(&health->held_until_us, now_us + hold_us,
+			      memory_order_relaxed);
+	failures_add(health, error, now_us, 1);
+}
+
+void target_failed_check(struct target_health *health, int error,
+			 uint64_t now_us, uint64_t n)
+{
+	atomic_store(&health->out, true);
+	failures_add(health, error, now_us, n);
+}
+
+bool target_works(struct target_health *health)
+{
+	if (atomic_load_explicit(&health->quiet, memory_order_relaxed) ||
+	    atomic_load(&health->out) || atomic_exchange(&health->quiet, true))
+		return false;
+	atomic_store(&health->failures, 0);
+	atomic_store_explicit(&health->held_until_us, 0, memory_order_relaxed);
+	target_health_news(health);
+	return true;
+}
+
 void target_health_news(struct target_health *health)
 {
 	struct target_news *to = health->to;

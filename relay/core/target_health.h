@@ -24,6 +24,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+struct check;
+
 /** So many lines of the log about one backend of a rule are printed in one
  * interval. */
 #define TARGET_LOG_BURST 5u
@@ -45,10 +47,12 @@ struct target_news {
 /**
  * struct target_told - what berthd was told of a backend
  * @known:	anything
+ * @checked:	a check tries it
  */
 struct target_told {
 	bool known;
 	bool down;
+	bool checked;
 	uint64_t failures;
 };
 
@@ -82,6 +86,7 @@ struct target_key {
  *
  * Of the main thread:
  * @active:	in its list, until @due_us
+ * @check:	tries it, see checker.h; NULL: none does
  * @since_us:	since when it is up or down, as @told says
  */
 struct target_health {
@@ -108,6 +113,8 @@ struct target_health {
 	uint64_t since_us;
 	struct target_told told;
 	struct target_health *prev, *next;
+	struct check *check;
+	struct target_health *check_prev, *check_next;
 	UT_hash_handle hh;
 };
 
@@ -127,6 +134,23 @@ struct target_health *target_health_ref(struct target_health *health);
 /** target_health_unref() - gives a reference back; the last one frees. By any
  * thread. Returns NULL; NULL is fine. */
 struct target_health *target_health_unref(struct target_health *health);
+
+/**
+ * target_failed() - it could not be reached
+ * @error:	why, a positive errno
+ * @hold_us:	for so long others take another one, if there is one
+ */
+void target_failed(struct target_health *health, int error, uint64_t now_us,
+		   uint64_t hold_us);
+
+/** target_failed_check() - a check says that it is down, and failed @n times
+ * more than it said before */
+void target_failed_check(struct target_health *health, int error,
+			 uint64_t now_us, uint64_t n);
+
+/** target_works() - it was reached. If a check says that it is down, it is
+ * until the check says otherwise. Return: is that news? */
+bool target_works(struct target_health *health);
 
 /** target_health_news() - some of its words are others: the main thread is to
  * look */

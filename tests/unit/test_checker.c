@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_checker.c - attempts to reach backends, and what follows from them */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/util.h"
+#include "lib/berth.h"
+#include "relay/backend/backend_health.h"
+#include "relay/core/checker.h"
+#include "relay/core/serving.h"
+#include "relay/core/target_health.h"
+
+#define LOOK_US (2 * USEC_PER_MSEC)
+
+/**
+ * struct fixture - a checker, and a backend at a port of 127.0.0.1
+ * @fd:		bound to it, perhaps listening
+ * @done:	when the loop ends
+ */
+struct fixture {
+	struct loop *loop;
+	struct loop_timer *timer;
+	struct checker *checker;
+	int fd;
+	char to[32];
+	bool (*done)(const struct fixture *fixture);
+	struct serving *serving;
+	struct target_health *health;
+};
+
+static void look(void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	if (fixture->done(fixture))
+		loop_quit(fixture->loop, 0);
+	else
+		loop_timer_set(fixture->timer,
+			       loop_now_us(fixture->loop) + LOOK_US);
+}
+
+static void run_until(struct fixture *fixture,
+		      bool (*done)(const struct fixture *fixture))
+{
+	fixture->done = done;
+	loop_timer_set(fixture->timer, 0);
+	assert_int_equal(loop_run(fixture->loop), 0);
+}
+
+static bool is_out(const struct fixture *fixture)
+{
+	return atomic_load(&fixture->health->out);
+}
+
+static bool is_quiet(const struct fixture *fixture)
+{
+	return atomic_load(&fixture->health->quiet);
+}
+
+static struct serving *serving_of(const struct fixture *fixture,
+				  const char *rule, uint32_t fall)
+{
+	const char *to = fixture->to, *problem;
+	const struct berth_listener listener = {
+		.rule = rule,
+		.action = "forward",
+		.text = "",
+		.proxy_protocol = "",
+		.backend_netns = "",
+		.to = &to,
+		.n_to = 1,
+		.check_every_ms = fall ? 10 : 0,
+		.check_timeout_ms = 10,
+		.check_rise = 2,
+		.check_fall = fall,
+	};
+	struct serving *serving;
+
+	assert_int_equal(
+		serving_new(&listener, PROTOCOL_TCP, &serving, &problem), 0);
+	return serving;
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in);
+
+	fixture->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fixture->fd, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(getsockname(fixture->fd, (struct sockaddr *)&in, &len),
+			 0);
+	(void)snprintf(fixture->to, sizeof(fixture->to), "127.0.0.1:%u",
+		       ntohs(in.sin_port));
+	assert_int_equal(loop_new(&fixture->loop), 0);
+	assert_int_equal(loop_timer_new(fixture->loop, look, fixture,
+					&fixture->timer),
+			 0);
+	assert_int_equal(checker_new(fixture->loop, &fixture->checker), 0);
+	fixture->serving = serving_of(fixture, "web", 3);
+	fixture->health = fixture->serving->backends[0].health;
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	checker_set(fixture->checker, fixture->health, NULL, 0);
+	fixture->checker = checker_free(fixture->checker);
+	fixture->timer = loop_timer_free(fixture->timer);
+	fixture->loop = loop_free(fixture->loop);
+	fixture->serving = serving_unref(fixture->serving);
+	cleanup_close(&fixture->fd);
+	free(fixture);
+	return 0;
+}
+
+static void check(struct fixture *fixture, const struct serving *serving)
+{
+	checker_set(fixture->checker, fixture->health, serving, 0);
+}
+
+static void test_falls_and_rises(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned int next = 0;
+
+	check(fixture, fixture->serving);
+	run_until(fixture, is_out);
+	assert_true(atomic_load(&fixture->health->failures) >= 3);
+	assert_int_equal(atomic_load(&fixture->health->error), ECONNREFUSED);
+	/* The only one is tried all the same; that says nothing of it. */
+	assert_int_equal(backend_pick(fixture->serving, &next, 0, 1), 0);
+	backend_works(fixture->serving, 0);
+	assert_true(atomic_load(&fixture->health->failures) >= 3);
+	assert_int_equal(listen(fixture->fd, 16), 0);
+	run_until(fixture, is_quiet);
+	assert_false(is_out(fixture));
+	assert_int_equal(atomic_load(&fixture->health->failures), 0);
+}
+
+/* What a client met is over with the next success. */
+static void test_success_frees(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(listen(fixture->fd, 4096), 0);
+	backend_failed(fixture->serving, 0, ECONNRESET, monotonic_us());
+	check(fixture, fixture->serving);
+	run_until(fixture, is_quiet);
+	assert_int_equal(atomic_load(&fixture->health->held_until_us), 0);
+}
+
+static void test_shared(void **state)
+{
+	struct fixture *fixture = *state;
+	struct serving *other = serving_of(fixture, "other", 3);
+	struct target_health *others = other->backends[0].health;
+
+	check(fixture, fixture->serving);
+	checker_set(fixture->checker, others, other, 0);
+	run_until(fixture, is_out);
+	assert_true(atomic_load(&others->out));
+	/* Who comes later knows at once. */
+	checker_set(fixture->checker, others, NULL, 0);
+	assert_false(atomic_load(&others->out));
+	checker_set(fixture->checker, others, other, 0);
+	assert_true(atomic_load(&others->out));
+	checker_stop(fixture->checker);
+	assert_false(is_out(fixture));
+	assert_false(atomic_load(&others->out));
+	checker_set(fixture->checker, others, other, 0);
+	assert_null(others->check);
+	other = serving_unref(other);
+}
+
+static void test_other_settings(void **state)
+{
+	struct fixture *fixture = *state;
+	struct serving *never = serving_of(fixture, "web", 0);
+	struct serving *once = serving_of(fixture, "web", 1);
+
+	check(fixture, fixture->serving);
+	check(fixture, once);
+	run_until(fixture, is_out);
+	check(fixture, never);
+	assert_false(is_out(fixture));
+	assert_null(fixture->health->check);
+	never = serving_unref(never);
+	once = serving_unref(once);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		T(test_falls_and_rises),
+		T(test_success_frees),
+		T(test_shared),
+		T(test_other_settings),
+	};
+#undef T
+
+	log_init("test_checker", LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
