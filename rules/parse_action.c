@@ -27,6 +27,7 @@ enum forward_key {
 	FORWARD_PROXY_PROTOCOL,
 	FORWARD_TRANSPARENT,
 	FORWARD_FROM,
+	FORWARD_CHECK,
 	FORWARD_CONNECT_TIMEOUT,
 	FORWARD_IDLE_TIMEOUT,
 	FORWARD_DRAIN_TIMEOUT,
@@ -39,6 +40,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_PROXY_PROTOCOL] = "proxy_protocol",
 	[FORWARD_TRANSPARENT] = "transparent",
 	[FORWARD_FROM] = "from",
+	[FORWARD_CHECK] = "check",
 	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
 	[FORWARD_DRAIN_TIMEOUT] = "drain_timeout",
@@ -235,6 +237,7 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 		return;
 	ret_nodes->to = fields[FORWARD_TO].value;
 	ret_nodes->from = fields[FORWARD_FROM].value;
+	ret_nodes->check = fields[FORWARD_CHECK].key;
 	if (fields[FORWARD_TO].key)
 		parse_to(parse, fields[FORWARD_TO].value, service);
 	else
@@ -253,6 +256,10 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 				  "from beside \"transparent\", which connects "
 				  "from the client's address; expected one of "
 				  "the two");
+	if (fields[FORWARD_CHECK].key) {
+		parse_check(parse, fields[FORWARD_CHECK].value, service);
+		parse_check_origin(parse, fields[FORWARD_CHECK].key, service);
+	}
 	parse_limits(parse, fields, service);
 }
 

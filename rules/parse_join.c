@@ -177,6 +177,8 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 			check_proxy(parse, nodes->proxy, service, listen);
 		if (nodes->from)
 			parse_from_join(parse, nodes, service, listen);
+		if (nodes->check && nodes->to)
+			parse_check_join(parse, nodes, listen);
 		joined = service_copy(service);
 		if (!joined) {
 			(void)parse_oom(parse);

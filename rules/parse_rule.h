@@ -34,6 +34,7 @@ struct action_nodes {
 	const struct yaml_node *proxy;
 	const struct yaml_node *tlvs;
 	const struct yaml_node *from;
+	const struct yaml_node *check;
 };
 
 /**
@@ -62,6 +63,20 @@ void parse_from(struct parse *parse, const struct yaml_node *node,
 void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
 		     const struct service *service,
 		     const struct listen *listen);
+
+/** parse_check() - of `forward`: active checks of the backends */
+void parse_check(struct parse *parse, const struct yaml_node *node,
+		 struct service *service);
+
+/** parse_check_origin() - can the backends be checked from where they are
+ * connected to? @key: where `check` stands. Reports if not. */
+void parse_check_origin(struct parse *parse, const struct yaml_node *key,
+			const struct service *service);
+
+/** parse_check_join() - can the backends be checked, for the protocols of
+ * @listen? Reports the first that cannot. @nodes: with `to` and `check` */
+void parse_check_join(struct parse *parse, const struct action_nodes *nodes,
+		      const struct listen *listen);
 
 /** parse_respond() - the `respond` section of a rule, into @service; reports
  * what is wrong */

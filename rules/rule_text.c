@@ -243,6 +243,17 @@ static void timeout_print(FILE *f, const char *name, uint32_t ms)
 		duration_print(f, name, ms);
 }
 
+static void check_print(FILE *f, const struct service_check *check)
+{
+	if (!check->every_ms)
+		return;
+	(void)fputs("; ", f);
+	duration_print(f, "check every", check->every_ms);
+	timeout_print(f, "timeout", check->timeout_ms);
+	(void)fprintf(f, "; rise %" PRIu32 "; fall %" PRIu32, check->rise,
+		      check->fall);
+}
+
 static void serve_print(FILE *f, const struct service *service)
 {
 	char quoted[QUOTE_MAX], source[BACKEND_SOURCE_TEXT_MAX];
@@ -276,6 +287,7 @@ static void serve_print(FILE *f, const struct service *service)
 	for (size_t i = 0; i < service->n_from; i++)
 		(void)fprintf(f, "%s %s", i ? "," : "; from",
 			      backend_source_fmt(&service->from[i], source));
+	check_print(f, &service->check);
 	timeout_print(f, "connect_timeout", service->connect_timeout_ms);
 	timeout_print(f, "idle_timeout", service->idle_timeout_ms);
 	timeout_print(f, "drain_timeout", service->drain_timeout_ms);

@@ -491,6 +491,15 @@ static int add_tlvs(json_t *message, const struct service *service)
 								    : 0;
 }
 
+static json_t *check_json(const struct service_check *check)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "every_ms",
+			 (json_int_t)check->every_ms, "timeout_ms",
+			 (json_int_t)check->timeout_ms, "rise",
+			 (json_int_t)check->rise, "fall",
+			 (json_int_t)check->fall);
+}
+
 static int add_forward(json_t *message, const struct service *service)
 {
 	json_t *to = json_array();
@@ -512,6 +521,10 @@ static int add_forward(json_t *message, const struct service *service)
 	    json_object_set_new(message, "transparent", json_true()) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->n_from && add_from(message, service) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->check.every_ms &&
+	    json_object_set_new(message, "check", check_json(&service->check)) <
+		    0)
 		return json_decref(to), -ENOMEM;
 	if (json_object_set_new(message, "to", to) < 0 ||
 	    json_object_set_new(message, "connect_timeout_ms",
