@@ -66,8 +66,8 @@ $(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
 
 # --as-needed leaves each program the libraries that it uses.
-LIBS = $(call pkg,--libs $(packages))
-$(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) cmocka)
+LIBS = $(call pkg,--libs $(packages) ncursesw)
+$(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) ncursesw cmocka)
 $(programs) $(unit_programs) $(fuzz_programs) $(bench_programs) $(example):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -23,6 +23,7 @@
 #include "ctl/register_options.h"
 #include "ctl/show.h"
 #include "ctl/text.h"
+#include "ctl/top/top.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/berth"
 #define INTERFACE "io.berth."
@@ -54,8 +55,8 @@ struct show_list {
  * struct command - one word on the command line
  * @argument:	name of its argument, or NULL
  * @required:	does it need the argument?
- * @show:	the whole reply; NULL: @list does, reply by reply. Return: 0; an
- *		exit code; -errno.
+ * @show:	the whole reply; NULL: @list does, reply by reply, or all is
+ *		done elsewhere (top). Return: 0; an exit code; -errno.
  */
 struct command {
 	const char *name;
@@ -72,6 +73,7 @@ struct options {
 	const char *pid;
 	const char *namespaces;
 	struct register_options registering;
+	struct top_options top;
 	bool json;
 };
 
@@ -112,6 +114,8 @@ static const struct command commands[] = {
 	  NULL, "the programs that get the listeners" },
 	{ "backends", INTERFACE "ListBackends", "RULE", false, show_backends,
 	  NULL, "which backends work, of all rules or of one" },
+	{ "top", NULL, "namespaces|containers|listeners", false, NULL, NULL,
+	  "these by rate or another order, as it happens" },
 	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
 	  "what was accepted and transferred, by rule" },
 	{ "metrics", PROMETHEUS_METHOD, NULL, false, NULL, &list_metrics,
@@ -178,6 +182,12 @@ static void print_usage(FILE *out)
 		"(default 30s)\n"
 		"  --namespaces PATTERN     metrics of the listeners in these "
 		"namespaces\n"
+		"\nOptions of top:\n"
+		"  --sort name|state|connections|rate|bytes|age\n"
+		"                           what comes first (default rate)\n"
+		"  --interval DURATION      time from sample to sample "
+		"(default "
+		"2s)\n"
 		"\nOptions of register, and of unregister NAME or --id:\n"
 		"  --netns PATH             what leads to the namespace; "
 		"else that of --pid\n"
@@ -574,6 +584,23 @@ static char *pid_argument(const struct command *command, const char *pid)
 	return path;
 }
 
+static enum exit_code run_top(const struct options *options, const char *view)
+{
+	struct top_options top = options->top;
+	_cleanup_free_ char *path = NULL;
+	enum exit_code code = EXIT_BAD;
+	int r = -ENOMEM;
+
+	top.view = view;
+	top.json = options->json;
+	if (asprintf(&path, "%s/control.sock", options->runtime_dir) < 0)
+		path = NULL; /* asprintf(3) leaves it undefined */
+	else
+		r = top_run(path, &top, &code);
+	return r < 0 ? unreachable(path ? path : options->runtime_dir, r)
+		     : code;
+}
+
 static enum exit_code run_words(const struct options *options, char **words,
 				int n)
 {
@@ -618,6 +645,8 @@ static enum exit_code run_words(const struct options *options, char **words,
 			    words[0]);
 		return EXIT_USAGE;
 	}
+	if (!command->method)
+		return run_top(options, n > 1 ? words[1] : NULL);
 	return run(command, options, n > 1 ? words[1] : NULL);
 }
 
@@ -627,6 +656,8 @@ int main(int argc, char **argv)
 		OPTION_RUNTIME_DIR = 256,
 		OPTION_JSON,
 		OPTION_COLOR,
+		OPTION_SORT,
+		OPTION_INTERVAL,
 		OPTION_PID,
 		OPTION_NAMESPACES,
 		OPTION_REGISTER,
@@ -636,6 +667,8 @@ int main(int argc, char **argv)
 		{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "color", required_argument, NULL, OPTION_COLOR },
+		{ "sort", required_argument, NULL, OPTION_SORT },
+		{ "interval", required_argument, NULL, OPTION_INTERVAL },
 		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "namespaces", required_argument, NULL, OPTION_NAMESPACES },
 		{ "timeout", required_argument, NULL, OPTION_REGISTER },
@@ -673,6 +706,12 @@ int main(int argc, char **argv)
 					    optarg);
 				return EXIT_USAGE;
 			}
+			break;
+		case OPTION_SORT:
+			options.top.sort = optarg;
+			break;
+		case OPTION_INTERVAL:
+			options.top.interval = optarg;
 			break;
 		case OPTION_PID:
 			options.pid = optarg;

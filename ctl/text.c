@@ -75,6 +75,23 @@ size_t text_width(const char *text)
 	return columns;
 }
 
+size_t text_fit(const char *text, size_t width, size_t *ret_width)
+{
+	const char *end = text;
+	size_t used = 0;
+
+	while (*end) {
+		size_t columns = 0, len = visible_len(end, &columns);
+
+		if (used + columns > width)
+			break;
+		used += columns;
+		end += len ? len : 1;
+	}
+	*ret_width = used;
+	return (size_t)(end - text);
+}
+
 const char *text_duration(int64_t us, char *buffer)
 {
 	int64_t s = us / (int64_t)USEC_PER_SEC;

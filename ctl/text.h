@@ -26,6 +26,15 @@ bool text_is_plain(const char *text);
 /** text_width() - the terminal columns of a printable text */
 size_t text_width(const char *text);
 
+/**
+ * text_fit() - how much of a printable text fits
+ * @width:	terminal columns
+ * @ret_width:	how many of them are used: a wide character may not fit
+ *
+ * Return: bytes.
+ */
+size_t text_fit(const char *text, size_t width, size_t *ret_width);
+
 #define TEXT_DURATION_MAX 48
 #define TEXT_BYTES_MAX 32
 

@@ -22,7 +22,7 @@ _berth_help()
 		} while (sub(/^, /, "", rest))
 		argument = "-"
 		if (match(rest, /^ \[?[A-Z][A-Z|=.]*\]?( |$)/) ||
-		    match(rest, /^ [a-z]+(\|[a-z]+)+( |$)/)) {
+		    match(rest, /^ \[?[a-z]+(\|[a-z]+)+\]?( |$)/)) {
 			argument = substr(rest, 2, RLENGTH - 1)
 			sub(/ $/, "", argument)
 		}

@@ -12,7 +12,9 @@ from .wait import GUARD, wait_for
 
 class Terminal:
     """One window of a tmux server of its own. The program's end does not end
-    it: the screen can be looked at afterwards."""
+    it: a shell says how the program ended, and the screen can be looked at."""
+
+    _SHELL = ["sh", "-c", 'trap : INT; "$@"; echo "exit $?"; exec cat', "sh"]
 
     def __init__(self, argv, columns=100, lines=30, env=None):
         self._dir = tempfile.mkdtemp(prefix="berth-tty-")
@@ -22,14 +24,13 @@ class Terminal:
         self._env.update(LC_ALL="C.UTF-8", **(env or {}))
         config = os.path.join(self._dir, "config")
         with open(config, "w") as file:
-            file.write("set -g remain-on-exit on\n"
-                       "set -g default-terminal screen-256color\n"
+            file.write("set -g default-terminal screen-256color\n"
                        "set -sg escape-time 0\n"
                        "set -g status off\n")
         self._tmux = ["tmux", "-u", "-S", os.path.join(self._dir, "tmux"),
                       "-f", config]
         self._run("new-session", "-d", "-x", str(columns), "-y", str(lines),
-                  *map(str, argv))
+                  *self._SHELL, *map(str, argv))
 
     def _run(self, *args):
         done = subprocess.run([*self._tmux, *args], env=self._env, text=True,
@@ -70,19 +71,30 @@ class Terminal:
         self._run("resize-window", "-x", str(columns), "-y", str(lines))
 
     def pid(self):
-        return int(self._ask("pane_pid"))
+        """Of the program, which runs."""
+        shell = self._ask("pane_pid")
+        path = f"/proc/{shell}/task/{shell}/children"
+
+        def children():
+            with open(path) as file:
+                return file.read().split()
+
+        return int(wait_for(children, "the program")[0])
 
     def exit_status(self):
         """Waits for the program's end."""
-        wait_for(lambda: self._ask("pane_dead") == "1", "the program's end")
-        return int(self._ask("pane_dead_status") or -1)
+        return int(self.wait_screen(r"^exit (\d+)$")[1])
 
     def is_restored(self):
         """Is the screen the one from before the program, its cursor on?"""
         return self._ask("alternate_on") == "0" \
             and self._ask("cursor_flag") == "1"
 
-    def close(self):
+    def hang_up(self):
+        """Takes the terminal away from the program."""
         subprocess.run([*self._tmux, "kill-server"], env=self._env,
                        check=False, capture_output=True, timeout=GUARD)
+
+    def close(self):
+        self.hang_up()
         shutil.rmtree(self._dir)
