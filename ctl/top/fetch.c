@@ -23,10 +23,12 @@
  * struct question - one call of a sample
  * @array:	the member of the replies that add_text() gets; NULL: add_tree()
  *		gets all
+ * @optional:	not everybody who may ask the others may ask this
  */
 struct question {
 	const char *method;
 	const char *array;
+	bool optional;
 	int (*add_tree)(struct top_sample *sample, const json_t *reply);
 	int (*add_text)(struct top_sample *sample, struct json_span array);
 };
@@ -202,11 +204,38 @@ static int add_namespaces(struct top_sample *sample, const json_t *reply)
 	return r;
 }
 
+static int add_backends(struct top_sample *sample, const json_t *reply)
+{
+	const json_t *backends = json_object_get(reply, "backends");
+	json_t *backend;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach (backends, i, backend) {
+		const struct top_row row = {
+			.name = show_text(backend, "backend"),
+			.place = show_text(backend, "namespace"),
+			.rule = show_text(backend, "rule"),
+			.state = show_text(backend, "state"),
+			.detail = show_text(backend, "reason"),
+			.failures = show_number(backend, "failures"),
+			.age_us = show_number(backend, "since_us"),
+		};
+
+		if (r == 0)
+			r = top_sample_add(sample, TOP_BACKENDS, &row);
+	}
+	return r;
+}
+
 static const struct question questions[] = {
 	{ .method = "io.berth.ListNamespaces", .add_tree = add_namespaces },
 	{ .method = "io.berth.ListListeners",
 	  .array = "listeners",
 	  .add_text = add_listeners },
+	{ .method = "io.berth.ListBackends",
+	  .optional = true,
+	  .add_tree = add_backends },
 };
 
 static void fail(struct top_failure *failure, int error)
@@ -217,16 +246,21 @@ static void fail(struct top_failure *failure, int error)
 		       strerror(-error));
 }
 
-static void refused(const struct client_reply *reply,
-		    struct top_failure *failure)
+/* Return: 0: it does not matter; -1. */
+static int refused(const struct question *question,
+		   const struct client_reply *reply,
+		   struct top_failure *failure)
 {
 	const char *reason = show_text(reply->parameters, "reason");
 	bool forbidden = strcmp(reply->error, "io.berth.NotPermitted") == 0;
 
+	if (question->optional && forbidden)
+		return 0;
 	failure->error = 0;
 	failure->code = forbidden ? EXIT_NOT_PERMITTED : EXIT_BAD;
 	(void)snprintf(failure->text, sizeof(failure->text), "%s",
 		       *reason ? reason : reply->error);
+	return -1;
 }
 
 static int read_replies(struct client *client, const struct question *question,
@@ -244,9 +278,9 @@ static int read_replies(struct client *client, const struct question *question,
 		}
 		continues = reply.continues;
 		if (reply.error) {
-			refused(&reply, failure);
+			r = refused(question, &reply, failure);
 			client_reply_done(&reply);
-			return -1;
+			return r;
 		}
 		r = question->array
 			    ? question->add_text(sample, reply.array)

@@ -58,6 +58,14 @@ static const struct top_layout layouts[] = {
 			     STATE, COUNTS, AGE, DETAIL },
 		.n = 10,
 	},
+	[TOP_BACKENDS] = {
+		.columns = { NAME("BACKEND"),
+			     TEXT(RULE, "RULE", TEXT_WIDTH, 6, TOP_ORDERS),
+			     STATE,
+			     NUMBER(FAILURES, "FAILURES", 5, TOP_ORDERS), AGE,
+			     DETAIL },
+		.n = 6,
+	},
 };
 
 static size_t layout_width(const struct top_layout *layout)
@@ -177,6 +185,8 @@ const char *top_cell_text(const struct top_row *row, enum top_cell cell,
 		return *row->state ? row->state : "-";
 	case TOP_CELL_LISTENING:
 		return number_text(row->listening, buffer);
+	case TOP_CELL_FAILURES:
+		return number_text(row->failures, buffer);
 	case TOP_CELL_ACTIVE:
 		return row->counted ? number_text(row->counts.active, buffer)
 				    : "-";

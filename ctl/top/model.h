@@ -15,6 +15,7 @@ enum top_view {
 	TOP_NAMESPACES,
 	TOP_CONTAINERS,
 	TOP_LISTENERS,
+	TOP_BACKENDS,
 	TOP_VIEWS, /* how many there are */
 };
 
@@ -39,14 +40,15 @@ struct top_rates {
  * Texts are any bytes, never NULL, and lie in the sample.
  * @id:		of a namespace or listener; 0: of another thing
  * @netns_id:	where it is; 0: nowhere
- * @name:	of the namespace or container, or endpoint
+ * @name:	of the namespace or container, endpoint, or backend
  * @place:	the namespace of a container or listener
  * @container:	through which a listener's rule matches
- * @rule:	of a listener
+ * @rule:	of a listener or backend
  * @state:	a word that color_of_state() knows; of a namespace or container
  *		the worst that a listener there has; "": it has none
  * @detail:	why it has this state
  * @listening:	how many listeners listen
+ * @failures:	of a backend, since it was last reached
  * @draining:	of a listener: it is closed, and has connections
  * @counted, @rated: @counts and @rates are known
  */
@@ -60,6 +62,7 @@ struct top_row {
 	const char *state;
 	const char *detail;
 	int64_t listening;
+	int64_t failures;
 	int64_t age_us;
 	bool draining;
 	bool counted;

@@ -13,6 +13,7 @@ static const char *const view_names[] = {
 	[TOP_NAMESPACES] = "namespaces",
 	[TOP_CONTAINERS] = "containers",
 	[TOP_LISTENERS] = "listeners",
+	[TOP_BACKENDS] = "backends",
 };
 
 static const char *const order_names[] = {

@@ -68,8 +68,8 @@ static int read_options(const struct top_options *options, struct top_ui *ui)
 
 	top_ui_init(ui);
 	if (options->view && top_view_parse(options->view, &ui->query.view) < 0)
-		return usage_error("top shows namespaces, containers "
-				   "or listeners, not",
+		return usage_error("top shows namespaces, containers, "
+				   "listeners or backends, not",
 				   options->view);
 	if (options->sort &&
 	    top_order_parse(options->sort, &ui->query.order) < 0)

@@ -86,7 +86,7 @@ def test_orders(world, backend):
     shown.keys("c")
     wait_rows(shown, "b-busy", "a-quiet", "host")
     shown.wait_screen(rf"^b-busy +listening +1 +{len(ends)} ")
-    shown.wait_screen(r"3 listeners +3 by connections$")
+    shown.wait_screen(r"4 backends +3 by connections$")
     shown.keys("a", "a")
     wait_rows(shown, "host")
     shown.keys("a")
@@ -136,6 +136,18 @@ def test_containers(world, berthd):
     shown.wait_screen(r"^web-1 +blue +listening +1 +0 ")
     shown.keys("1")
     shown.wait_screen(r"^blue .* web-1$")
+
+
+def test_backends(world):
+    """What fails is at the top of the list by state, and says why."""
+    netns = world.netns("n")
+    with world.host.listen() as server:
+        address = "{}:{}".format(*server.getsockname())
+    berthd = world.berthd(forward(address))
+    shown = top(world, berthd, "backends", "--sort", "state", columns=140)
+    shown.wait_screen("^BACKEND .* FAILURES .* DETAIL")
+    netns.connect("127.0.0.1", 8080).close()
+    shown.wait_screen(rf"^{address} +web +down +1 .*refused")
 
 
 def test_states(world, berthd):
