@@ -121,7 +121,7 @@ check-asan:
 # those marked "kernel", or with VM_TESTS=all all of them.
 check-vm: dependencies-build-test-vm
 	$(make_parallel) test-programs
-	$(pytest) tests/vm/test_run.py
+	$(pytest) tests/vm/test_run.py tests/vm/test_systemd.py
 	$(make_beside) $(addprefix check-vm-,$(VM_KERNELS))
 	@echo "make check-vm: everything passed"
 check-vm-%:

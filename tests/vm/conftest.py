@@ -16,7 +16,7 @@ from harness.report import pytest_runtest_makereport  # noqa: E402, F401
 from harness.wait import GUARD  # noqa: E402
 from harness.world import World  # noqa: E402
 
-HOST_FILES = ("test_run.py",)
+HOST_FILES = ("test_run.py", "test_systemd.py")
 NO_SCTP_FILES = ("test_no_sctp.py",)
 
 
