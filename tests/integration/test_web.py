@@ -57,6 +57,7 @@ def test_every_path(world):
         assert set(known) == set(shown), path
         assert len(known[path if path in known else "total"]) == \
             len(shown[path if path in shown else "total"]), path
+    assert web.get("/api/v1/backends?rule=web") == {"backends": []}
     assert web.get("/api/v1/status")["listeners"]["open"] == 2
     names = [name["name"] for netns in web.get("/api/v1/namespaces")[
         "namespaces"] for name in netns["names"]]
