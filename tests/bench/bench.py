@@ -33,6 +33,7 @@ import handoff  # noqa: E402
 import hook  # noqa: E402
 import relay  # noqa: E402
 import relay_spread  # noqa: E402
+import scrape  # noqa: E402
 from report import Report  # noqa: E402
 from turns import take_turns  # noqa: E402
 
@@ -522,6 +523,7 @@ FIGURES = {
     **relay_spread.FIGURES,
     **handoff.FIGURES,
     **hook.FIGURES,
+    **scrape.FIGURES,
 }
 
 
