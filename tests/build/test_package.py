@@ -61,7 +61,9 @@ def test_files_are_where_debian_has_them(packages):
                    for unit in (ROOT / "contrib").glob("berth*.service")
                    if unit.name != "berth-web.service")):
         assert berth[path] == "-rw-r--r--", path
+    assert "/usr/share/zsh/vendor-completions/_berth" in berth
     assert not [path for path in berth if "/local/" in path]
+    assert "/usr/share/doc/berth/grafana/berth.json" in berth
     library = contents(packages, "libberth1")
     assert [path.rsplit("/", 1)[1] for path in library
             if "/lib/" in path] == ["libberth.so.1"]
