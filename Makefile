@@ -55,7 +55,7 @@ all: $(programs) $(libraries)
 test-programs: all $(unit_programs) $(example)
 all test-programs: ; @:
 
-$(BUILD)/berthd: $(call objects,$(call src,daemon watcher rules binder common))
+$(BUILD)/berthd: $(call objects,$(call src,daemon client watcher rules binder common))
 $(BUILD)/berth-relay: $(call objects,$(call src,relay lib common))
 $(BUILD)/berthctl: $(call objects,$(call src,ctl client lib common))
 $(BUILD)/berth-hook: $(BUILD)/hook/main.o $(BUILD)/berth-all.a

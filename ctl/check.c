@@ -17,24 +17,41 @@
 #include "ctl/print_json.h"
 #include "ctl/show.h"
 
-enum exit_code check_run(char *const *paths, int n)
+#define OPTIONS_MAX 6 /* of put_options() */
+
+/* Which options berthd gets. Return: how many. */
+static int put_options(char **argv, const char *live_dir)
+{
+	int n = 0;
+
+	argv[n++] = (char *)"berthd";
+	if (live_dir) {
+		argv[n++] = (char *)"--runtime-dir";
+		argv[n++] = (char *)live_dir;
+		argv[n++] = (char *)"--live";
+	}
+	argv[n++] = (char *)"--check";
+	argv[n++] = (char *)"--";
+	return n;
+}
+
+enum exit_code check_run(char *const *paths, int n, const char *live_dir)
 {
 	static const char *const places[] = { "berthd", "../sbin/berthd" };
 	char own[4096] = "", other[sizeof(own) + 32];
 	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	_cleanup_free_ char **argv = calloc((size_t)n + 4, sizeof(argv[0]));
+	_cleanup_free_ char **argv =
+		calloc((size_t)n + OPTIONS_MAX + 1, sizeof(argv[0]));
 	char *slash;
-	int i;
+	int n_options;
 
 	if (!argv) {
 		(void)fprintf(stderr, "berthctl: out of memory\n");
 		return EXIT_BAD;
 	}
-	argv[0] = (char *)"berthd";
-	argv[1] = (char *)"--check";
-	argv[2] = (char *)"--";
-	for (i = 0; i < n; i++)
-		argv[3 + i] = paths[i];
+	n_options = put_options(argv, live_dir);
+	for (int i = 0; i < n; i++)
+		argv[n_options + i] = paths[i];
 	own[len > 0 ? len : 0] = '\0';
 	slash = strrchr(own, '/');
 	if (slash)
@@ -69,7 +86,7 @@ static FILE *start_check(char *const *paths, int n, pid_t *ret_pid)
 		(void)dup2(fds[1], STDERR_FILENO);
 		if (!freopen("/dev/null", "w", stdout))
 			_exit(EXIT_BAD);
-		_exit((int)check_run(paths, n));
+		_exit((int)check_run(paths, n, NULL));
 	}
 	(void)close(fds[1]);
 	if (pid > 0) {

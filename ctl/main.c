@@ -75,6 +75,7 @@ struct options {
 	struct register_options registering;
 	struct top_options top;
 	bool json;
+	bool live;
 };
 
 static const struct show_list list_listeners = {
@@ -178,6 +179,8 @@ static void print_usage(FILE *out)
 		"terminal\n"
 		"  --pid PID                the NAMESPACE is that of a "
 		"process\n"
+		"  --live                   check: what would be opened and "
+		"closed now\n"
 		"  --timeout DURATION       how long to wait, such as 500ms "
 		"(default 30s)\n"
 		"  --namespaces PATTERN     metrics of the listeners in these "
@@ -619,10 +622,16 @@ static enum exit_code run_words(const struct options *options, char **words,
 		usage_error("--namespaces has no meaning for", command->name);
 		return EXIT_USAGE;
 	}
-	if (command->show == show_check && n > 1) {
+	if (options->live && (command->show != show_check || options->json)) {
+		usage_error("--live is for check without --json, not",
+			    words[0]);
+		return EXIT_USAGE;
+	}
+	if (command->show == show_check && (n > 1 || options->live)) {
 		if (options->json)
 			return check_json(words + 1, n - 1);
-		return check_run(words + 1, n - 1);
+		return check_run(words + 1, n - 1,
+				 options->live ? options->runtime_dir : NULL);
 	}
 	if (register_options_check(&options->registering, command->name,
 				   n > 1 ? words[1] : NULL, options->pid) < 0)
@@ -660,6 +669,7 @@ int main(int argc, char **argv)
 		OPTION_INTERVAL,
 		OPTION_PID,
 		OPTION_NAMESPACES,
+		OPTION_LIVE,
 		OPTION_REGISTER,
 		OPTION_VERSION
 	};
@@ -671,6 +681,7 @@ int main(int argc, char **argv)
 		{ "interval", required_argument, NULL, OPTION_INTERVAL },
 		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "namespaces", required_argument, NULL, OPTION_NAMESPACES },
+		{ "live", no_argument, NULL, OPTION_LIVE },
 		{ "timeout", required_argument, NULL, OPTION_REGISTER },
 		{ "netns", required_argument, NULL, OPTION_REGISTER },
 		{ "name", required_argument, NULL, OPTION_REGISTER },
@@ -718,6 +729,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_NAMESPACES:
 			options.namespaces = optarg;
+			break;
+		case OPTION_LIVE:
+			options.live = true;
 			break;
 		case OPTION_REGISTER:
 			if (register_options_take(&options.registering,

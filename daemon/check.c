@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "daemon/check_live.h"
 #include "daemon/config_store.h"
 #include "daemon/options.h"
 #include "rules/rules.h"
@@ -158,13 +159,12 @@ static int check_named(const char *const *paths, size_t n)
 	return status;
 }
 
-int check(const struct options *options, const struct config_store *store)
+static int check_all(const struct options *options,
+		     const struct config_store *store)
 {
 	const struct config *config = config_store_config(store);
 	int status = 0;
 
-	if (check_paths(options->check_paths, options->n_check_paths) > 0)
-		return 1;
 	if (options->config_named || options->n_check_paths == 0)
 		status = check_store(store);
 	if (options->n_check_paths > 0)
@@ -174,4 +174,17 @@ int check(const struct options *options, const struct config_store *store)
 	return check_rules((const char *const *)config->rules_dirs.list,
 			   config->rules_dirs.n) |
 	       status;
+}
+
+int check(const struct options *options, const struct config_store *store)
+{
+	int status;
+
+	if (check_paths(options->check_paths, options->n_check_paths) > 0)
+		return 1;
+	status = check_all(options, store);
+	if (status != 0 || !options->live)
+		return status;
+	return check_live(config_store_config(store), options->check_paths,
+			  options->n_check_paths);
 }

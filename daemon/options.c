@@ -18,6 +18,7 @@
 enum option_id {
 	OPTION_CONFIG = 1,
 	OPTION_CHECK,
+	OPTION_LIVE,
 	OPTION_VERSION,
 	OPTION_SETTING,
 };
@@ -25,13 +26,14 @@ enum option_id {
 static const struct option own_options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "live", no_argument, NULL, OPTION_LIVE },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 };
 
 static const char help_text[] =
 	"Usage: berthd [OPTION...]\n"
-	"       berthd --check [FILE|DIR...]\n"
+	"       berthd --check [--live] [FILE|DIR...]\n"
 	"\n"
 	"Gives every network namespace the listeners that the rules ask for.\n"
 	"\n"
@@ -61,6 +63,9 @@ static const char help_text[] =
 	"  --check              only read the configuration and the rules, "
 	"print\n"
 	"                       problems, and exit with 0 or 1\n"
+	"  --live               with --check: also print what the running "
+	"berthd\n"
+	"                       would open and close with these rules\n"
 	"  --max-listeners N    open listeners in all (default: as many as "
 	"the\n"
 	"                       limit of descriptors allows)\n"
@@ -206,6 +211,9 @@ static int option_apply(struct options *options, int option, const char *text)
 	case OPTION_CHECK:
 		options->check = true;
 		return 0;
+	case OPTION_LIVE:
+		options->live = true;
+		return 0;
 	case OPTION_VERSION:
 		puts("berthd " BERTH_VERSION);
 		return 1;
@@ -248,6 +256,10 @@ static int read_arguments(int argc, char **argv, struct options *options)
 	while (r == 0 &&
 	       (option = getopt_long(argc, argv, "h", list, NULL)) != -1)
 		r = option_apply(options, option, optarg);
+	if (r == 0 && options->live && !options->check) {
+		fputs("berthd: --live is an option of --check\n", stderr);
+		r = -EINVAL;
+	}
 	if (r == 0 && optind < argc && !options->check) {
 		fprintf(stderr,
 			"berthd: '%s': no argument is expected here (files "

@@ -13,6 +13,7 @@
  * @given:	the settings among it; owned
  * @config_path: absolute, of berthd.yaml; owned
  * @config_named: --config was given
+ * @live:	the check also asks berthd for its namespaces
  * @check_paths: borrowed from argv
  */
 struct options {
@@ -20,6 +21,7 @@ struct options {
 	char *config_path;
 	bool config_named;
 	bool check;
+	bool live;
 	const char *const *check_paths;
 	size_t n_check_paths;
 };

@@ -91,6 +91,14 @@ int ruleset_load(const char *const *paths, size_t n,
 		 struct rules_errors *errors, struct ruleset **ret_ruleset);
 
 /**
+ * ruleset_load_installed() - as ruleset_load(), but a file among @paths hides
+ * its name in the directories behind it, as if it were installed over them
+ */
+int ruleset_load_installed(const char *const *paths, size_t n,
+			   struct rules_errors *errors,
+			   struct ruleset **ret_ruleset);
+
+/**
  * ruleset_check() - which rules forward to themselves wherever they hold
  * @errors:	one is appended for each rule that does, at its name
  *

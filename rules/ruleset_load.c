@@ -32,8 +32,22 @@ static int add_file(struct rule_versions *files, const char *path)
 	return 0;
 }
 
-/* Lists the files to read. Files that were named one by one hide nothing. */
-static int find_files(const char *const *paths, size_t n,
+/* Takes a file as if it were the only one of directory number @dir. */
+static int install_file(struct rule_sources *sources, const char *path,
+			size_t dir)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder =
+		slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+
+	if (!folder)
+		return -ENOMEM;
+	return rule_sources_add(sources, folder, slash ? slash + 1 : path, dir);
+}
+
+/* Lists the files to read. Files that were named one by one hide others of
+ * their name if they are to be installed. */
+static int find_files(const char *const *paths, size_t n, bool install,
 		      struct rules_errors *errors, struct rule_versions *files,
 		      struct rule_sources *sources)
 {
@@ -42,7 +56,8 @@ static int find_files(const char *const *paths, size_t n,
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = rule_sources_scan(sources, paths[i], i);
 		if (r == -ENOTDIR || (r == -ENOENT && is_file_name(paths[i])))
-			r = add_file(files, paths[i]);
+			r = install ? install_file(sources, paths[i], i)
+				    : add_file(files, paths[i]);
 		else if (r == -ENOENT)
 			r = 0;
 		else if (r < 0 && r != -ENOMEM)
@@ -98,17 +113,30 @@ static int read_files(struct rule_versions *files, struct rules_errors *errors,
 	return 0;
 }
 
-int ruleset_load(const char *const *paths, size_t n,
-		 struct rules_errors *errors, struct ruleset **ret_ruleset)
+static int load(const char *const *paths, size_t n, bool install,
+		struct rules_errors *errors, struct ruleset **ret_ruleset)
 {
 	struct rule_sources sources = { 0 };
 	struct rule_versions files = { 0 };
 	int r;
 
-	r = find_files(paths, n, errors, &files, &sources);
+	r = find_files(paths, n, install, errors, &files, &sources);
 	if (r == 0)
 		r = read_files(&files, errors, ret_ruleset);
 	rule_sources_done(&sources);
 	rule_versions_done(&files);
 	return r;
+}
+
+int ruleset_load(const char *const *paths, size_t n,
+		 struct rules_errors *errors, struct ruleset **ret_ruleset)
+{
+	return load(paths, n, /* install= */ false, errors, ret_ruleset);
+}
+
+int ruleset_load_installed(const char *const *paths, size_t n,
+			   struct rules_errors *errors,
+			   struct ruleset **ret_ruleset)
+{
+	return load(paths, n, /* install= */ true, errors, ret_ruleset);
 }

@@ -9,7 +9,7 @@ LAYERS = {
     "watcher": {"common"},
     "rules": {"common"},
     "binder": {"common"},
-    "daemon": {"common", "watcher", "rules", "binder", "lib",
+    "daemon": {"common", "watcher", "rules", "binder", "lib", "client",
                "daemon/consumers", "daemon/control"},
     "daemon/consumers": {"common", "watcher", "rules", "binder", "lib",
                          "daemon"},
