@@ -278,7 +278,7 @@ def test_reload_of_a_bad_file(world, how):
         f"{problem}\n{path}: the last good version stays in force\n"
     assert f"config      {path}, 1 problem\n" in berthd.ctl_text("status")
     assert berthd.ctl("check", code=1)["config"]["problems"] == [
-        {"file": str(path), "line": 2, "column": 1,
+        {"file": str(path), "line": 2, "column": 1, "severity": "error",
          "message": problem.split(": ", 1)[1]}]
     assert states(berthd, netns.cookie()) == ["listening"] * 2 + ["waiting"]
     path.unlink()
