@@ -56,8 +56,7 @@ static const struct {
 	[HEALTH_BACKLOG_FULL] = { "backlog_full", HEALTH_LIMITED },
 	[HEALTH_BACKLOG] = { "backlog", HEALTH_OK },
 };
-_Static_assert(ARRAY_SIZE(causes) == HEALTH_BACKLOG + 1,
-	       "each cause has its name");
+_Static_assert(ARRAY_SIZE(causes) == HEALTH_CAUSES, "each cause has its name");
 
 const char *health_state_name(enum health_state state)
 {

@@ -49,6 +49,8 @@ enum health_cause {
 	HEALTH_BACKLOG, /* clients wait in it; the state is HEALTH_OK */
 };
 
+#define HEALTH_CAUSES (HEALTH_BACKLOG + 1)
+
 /** enum health_path - what connect(2) to a UNIX socket would find */
 enum health_path {
 	HEALTH_PATH_FINE, /* or it was not looked at */

@@ -88,9 +88,10 @@ static bool find_interface(const struct health_facts *facts, uint32_t ifindex,
 }
 
 /* What was asked for another namespace, or long ago, is of no use. */
-static void renew_interfaces(struct health_view *view, uint64_t netns_id)
+static void renew_interfaces(struct health_view *view, uint64_t netns_id,
+			     bool brief)
 {
-	uint64_t now_us = monotonic_us();
+	uint64_t now_us = brief ? 0 : monotonic_us();
 
 	if (view->netns_id == netns_id && now_us - view->asked_us <= FRESH_US)
 		return;
@@ -262,8 +263,9 @@ void health_look(const struct health_source *source,
 		return;
 	if (netns)
 		(void)watcher_read_addresses(source->watcher, netns);
-	renew_interfaces(view, listener->netns_id);
-	look_at_backlog(&view->facts);
+	renew_interfaces(view, listener->netns_id, source->brief);
+	if (!source->brief)
+		look_at_backlog(&view->facts);
 	look_at_backends(source, view);
 	if (source->relay_user)
 		look_at_sockets(source->relay_user, view);

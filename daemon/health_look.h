@@ -22,11 +22,15 @@ struct watcher;
  * struct health_source - whom to ask
  * @relay_user:	whom berth-relay runs as; NULL: berthd does not start it, or
  *		the caller is not to hear of files: no socket is looked at
+ * @brief:	for sums that are made in some milliseconds: no backlog counts,
+ *and interfaces are asked for once while listeners of one namespace follow one
+ *another
  * @backends:	what consumers told of them
  * @names_backends: the caller may hear where a rule forwards to
  */
 struct health_source {
 	struct watcher *watcher;
+	bool brief;
 	const struct relay_user *relay_user;
 	const struct backends *backends;
 	bool names_backends;

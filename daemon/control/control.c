@@ -145,7 +145,13 @@ static void get_stats(struct varlink_call *call, void *user_data)
 
 static struct metrics_config metrics_of(const struct control *control)
 {
+	struct health_source health = health_source(control, &caller_root);
+
+	health.relay_user = NULL; /* no file is looked at for metrics */
+	health.brief = true;
+	health.names_backends = false;
 	return (struct metrics_config){
+		.health = health,
 		.watcher = control->config.watcher,
 		.binder = control->config.binder,
 		.rules = control->config.rules,

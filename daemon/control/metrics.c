@@ -50,6 +50,7 @@
  * @service, @protocol, @group: of the last listener, by rule
  * @netns_id, @netns: of the last listener, by namespace: NULL: it does not
  *		match
+ * @view:	of the health of the last listener
  */
 struct metrics_job {
 	struct metrics_config config;
@@ -68,6 +69,7 @@ struct metrics_job {
 	struct metrics_group *group;
 	uint64_t netns_id;
 	json_t *netns;
+	struct health_view view;
 };
 
 void metrics_note_rules(struct metrics_history *history,
@@ -226,6 +228,21 @@ static void note_reason(struct metrics_report *report,
 		metrics_report_wait(report, listener->error);
 }
 
+/* Why one that waits does so is told elsewhere. */
+static void note_health(struct metrics_job *job, struct metrics_group *group,
+			const struct listener *listener)
+{
+	struct health health;
+
+	if (listener->state != LISTENER_OPEN)
+		return;
+	health_look(&job->config.health, listener, NULL, &job->view);
+	health = health_of(&job->view.facts);
+	if (health.state == HEALTH_UNREACHABLE ||
+	    health.state == HEALTH_BACKEND_DOWN)
+		group->unreachable[health.cause]++;
+}
+
 /* Return: 0 or -ENOMEM. */
 static int add_listener(struct metrics_job *job,
 			const struct listener *listener)
@@ -241,6 +258,7 @@ static int add_listener(struct metrics_job *job,
 	if (!group)
 		return 0;
 	group->listeners[state_of(listener)]++;
+	note_health(job, group, listener);
 	if (!job->request.namespaces)
 		return 0;
 	counts = stats_result_listener(job->counted, listener);

@@ -8,6 +8,7 @@
 
 #include "common/histogram.h"
 #include "common/loop.h"
+#include "daemon/health_look.h"
 
 struct binder;
 struct consumers;
@@ -41,6 +42,7 @@ void metrics_note_rules(struct metrics_history *history,
  * @relay:	NULL: berthd does not start it
  */
 struct metrics_config {
+	struct health_source health;
 	struct watcher *watcher;
 	struct binder *binder;
 	struct rule_store *rules;

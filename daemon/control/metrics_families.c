@@ -146,6 +146,21 @@ static enum outcome get_listeners(const struct metrics_report *report,
 	return SAMPLE_MADE;
 }
 
+static enum outcome get_unreachable(const struct metrics_report *report,
+				    const struct entry *entry, size_t index,
+				    struct sample *sample)
+{
+	size_t cause = index % HEALTH_CAUSES;
+
+	(void)entry;
+	if (index / HEALTH_CAUSES >= report->n_groups)
+		return SAMPLE_END;
+	sample->group = report->list[index / HEALTH_CAUSES];
+	sample->count = sample->group->unreachable[cause];
+	sample->values[0] = health_cause_name((enum health_cause)cause);
+	return sample->count ? SAMPLE_MADE : SAMPLE_NONE;
+}
+
 static enum outcome get_waiting(const struct metrics_report *report,
 				const struct entry *entry, size_t index,
 				struct sample *sample)
@@ -442,6 +457,12 @@ static const struct entry entries[] = {
 		"Listeners that cannot be opened now, by reason."),
 	  { "reason" },
 	  get_waiting,
+	  0 },
+	{ GAUGE("berth_listeners_unreachable",
+		"Listeners that no client can reach, or for which nobody "
+		"answers, by reason."),
+	  { "reason" },
+	  get_unreachable,
 	  0 },
 	{ GAUGE("berth_connections",
 		"Connections, associations and UDP sessions that are open."),

@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "common/histogram.h"
+#include "daemon/health.h"
 #include "lib/berth.h"
 #include "watcher/status.h"
 
@@ -34,6 +35,8 @@ const char *metrics_state_name(enum metrics_state state);
  * @protocol:	static text
  * @counted:	@counts are of all that it ever had
  * @listeners:	by state
+ * @unreachable: of those that listen, and that nobody can reach or nobody
+ *		answers for, by the cause
  * @key:	the four texts
  */
 struct metrics_group {
@@ -43,6 +46,7 @@ struct metrics_group {
 	const char *listener;
 	bool counted;
 	uint64_t listeners[METRICS_STATES];
+	uint64_t unreachable[HEALTH_CAUSES];
 	struct berth_counts counts;
 	UT_hash_handle hh;
 	char key[];

@@ -338,6 +338,25 @@ def test_a_rule_that_needs_addresses_later(world):
     wait_health(berthd, netns, "ok", None)
 
 
+def test_metrics_count_by_rule_and_reason(world):
+    world.netns("n1", up=False)
+    world.netns("n2")
+    berthd = served(world, rules(
+        rule(address=["127.0.0.1", "192.0.2.1"]),
+        rule(name="mine", port=8081, namespace="n2", handoff="nobody")))
+
+    def counted():
+        return {(labels["rule"], labels["reason"]): int(count)
+                for labels, count in (
+                    (dict(re.findall(r'(\w+)="([^"]*)"', line)),
+                     line.split()[-1])
+                    for line in berthd.ctl_text("metrics").splitlines()
+                    if line.startswith("berth_listeners_unreachable{"))}
+
+    wait_equal(counted, {("web", "no_address"): 2, ("web", "lo_down"): 1,
+                         ("mine", "no_consumer"): 1}, "the reasons")
+
+
 def test_file_with_errors_is_named_at_the_end(world):
     world.netns("n")
     berthd = served(world, ack())
