@@ -38,6 +38,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/registrations_file.h"
 #include "daemon/relay_process.h"
+#include "daemon/rules_changes.h"
 #include "daemon/runtime_dir.h"
 #include "daemon/startup_log.h"
 #include "daemon/consumers/stats.h"
@@ -184,6 +185,8 @@ static bool berthd_after(void *user_data)
 		left = consumers_step(berthd->consumers) || left;
 	/* Behind what a container that starts is waiting for. */
 	left = registrations_file_step(berthd->registrations_file) || left;
+	if (!left)
+		rules_changes_settled(berthd->rules_changes, berthd->binder);
 	if (!left && lifecycle_is_reloading(berthd->lifecycle))
 		lifecycle_ready(berthd->lifecycle);
 	/* Before it is ready it is not idle, though it waits for consumers. */
@@ -288,8 +291,13 @@ static int open_rules(struct berthd *berthd, const struct config *config)
 		r = rule_store_follow_mounts(berthd->rules, berthd->mounts);
 	if (r < 0)
 		return startup_log_watch_error(r, "the rules");
+	berthd->rules_changes = rules_changes_new();
+	if (!berthd->rules_changes)
+		return log_error_errno(ENOMEM, "cannot start");
 	startup_log_rules(berthd->rules);
 	metrics_note_rules(&berthd->history, berthd->rules);
+	rules_changes_note(berthd->rules_changes,
+			   rule_store_ruleset(berthd->rules), NULL);
 	berthd_set_consumers_rules(berthd);
 	r = consumers_open_doors(berthd->consumers, config->runtime_dir);
 	if (r < 0)
@@ -489,6 +497,7 @@ struct berthd *berthd_free(struct berthd *berthd)
 	registrations_file_free(berthd->registrations_file);
 	watcher_free(berthd->watcher);
 	reconcile_free(berthd->reconcile);
+	rules_changes_free(berthd->rules_changes);
 	rule_store_free(berthd->rules);
 	mounts_free(berthd->mounts);
 	stats_free(berthd->stats);

@@ -19,6 +19,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/registrations_file.h"
 #include "daemon/relay_process.h"
+#include "daemon/rules_changes.h"
 #include "daemon/startup_log.h"
 #include "daemon/unserved.h"
 
@@ -45,6 +46,8 @@ static void rules_changed(void *user_data)
 
 	startup_log_rules(berthd->rules);
 	metrics_note_rules(&berthd->history, berthd->rules);
+	rules_changes_note(berthd->rules_changes,
+			   rule_store_ruleset(berthd->rules), berthd->binder);
 	(void)berthd_set_stats_rules(
 		berthd); /* it counts for the earlier ones */
 	berthd_set_consumers_rules(berthd);

@@ -30,6 +30,7 @@ struct berthd {
 	struct loop_source *signal_source;
 	struct mounts *mounts;
 	struct rule_store *rules;
+	struct rules_changes *rules_changes;
 	struct watcher *watcher;
 	struct containers_dir *containers_dir;
 	struct registrations_file *registrations_file;

@@ -12,7 +12,6 @@
 void startup_log_rules(const struct rule_store *rules)
 {
 	struct rule_file_info info;
-	size_t n_rules;
 
 	for (size_t i = 0; i < rule_store_files(rules); i++) {
 		rule_store_file_info(rules, i, &info);
@@ -28,8 +27,6 @@ void startup_log_rules(const struct rule_store *rules)
 					: "the file is ignored");
 		}
 	}
-	n_rules = ruleset_size(rule_store_ruleset(rules));
-	log_info("%zu rule%s in force", n_rules, n_rules == 1 ? "" : "s");
 }
 
 int startup_log_watch_error(int error, const char *what)

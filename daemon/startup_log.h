@@ -5,8 +5,7 @@
 
 struct rule_store;
 
-/** startup_log_rules() - logs the problems of all files, and how many rules are
- * in force */
+/** startup_log_rules() - logs the problems of all files */
 void startup_log_rules(const struct rule_store *rules);
 
 /**
