@@ -40,6 +40,7 @@ UDP_WINDOWS = (1, 8)  # each client's requests in flight
 GROWTH_KIB = 64  # what an allocator may take more without a leak
 HELD_S = 0.5  # until nothing moves any more
 SETTLE_S = 0.02  # a relay's last closes after the client's
+LOG_SETTLE_S = 0.2  # the log's thread rests between its lines
 NS = 1e9
 
 RULES = """\
@@ -228,6 +229,38 @@ def bench_connect(bench, args):
                  Goal(at_most=0.8, peers=haproxy))
 
 
+def bench_access_log(bench, args):
+    """The same relay, by two listeners, of which one's rule logs."""
+    count, rounds = (1000, 5) if args.quick else (10000, 15)
+    silent, logs = FIRST_PORT, FIRST_PORT + 1
+    text = "".join(
+        RULES.format(port=port, backend=BACKEND_PORT)
+        .replace("rules:\n", "" if port == logs else "rules:\n")
+        .replace("name: bench", f"name: bench-{port}")
+        .replace("    listen:", f"    {log}\n    listen:")
+        for port, log in ((silent, ""), (logs, "log: connections")))
+
+    def measure(subject, add):
+        before_ns = subject.cpu_ns()
+        words = bench.run("relay_client", NETNS_DIR, NETNS, subject.address,
+                          subject.port, "connect", count, IN_FLIGHT).split()
+        time.sleep(LOG_SETTLE_S)
+        add("cpu", (subject.cpu_ns() - before_ns) / count / 1e3)
+        add("rate", count * NS / int(words[0]))
+
+    with world(bench), bench.berthd(NETNS_DIR, text) as program:
+        control.wait_delivered(f"{bench.top}/run", 4)
+        pids = [program.pid, control.child(program.pid)]
+        turns = Turns([peers.Subject("silent", pids, "127.0.0.1", silent),
+                       peers.Subject("logs", pids, "127.0.0.1", logs)])
+        turns.take(rounds, measure)
+    title = "connect, 64 B there and back, close, each with a line in the log"
+    turns.report(bench.report, f"{title}: CPU of the relay, us", "cpu",
+                 Goal(at_most=1.05, peers=("silent",)), "logs")
+    turns.report(bench.report, f"{title}: rate, {IN_FLIGHT} in flight, /s",
+                 "rate", Goal(at_least=0.95, peers=("silent",)), "logs")
+
+
 def bench_pingpong(bench, args):
     count, rounds = (500, 3) if args.quick else (5000, 9)
 
@@ -403,6 +436,7 @@ def bench_short(bench, args):
 
 FIGURES = {
     "connect": bench_connect,
+    "access-log": bench_access_log,
     "pingpong": bench_pingpong,
     "bulk": bench_bulk,
     "idle": bench_idle,
