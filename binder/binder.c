@@ -481,6 +481,16 @@ void binder_renamed(struct binder *binder, uint64_t netns_id)
 	}
 }
 
+void binder_told_of(struct binder *binder, uint64_t netns_id)
+{
+	struct listener *listener = NULL;
+
+	while ((listener = binder_next_in(binder, netns_id, listener))) {
+		if (listener->state == LISTENER_OPEN && listener->service->log)
+			binder->ops->changed(listener, binder->user_data);
+	}
+}
+
 struct listener *binder_find(struct binder *binder, uint64_t id)
 {
 	struct binder_row *row = binder_row_find_id(&binder->table, id);

@@ -45,6 +45,10 @@ struct binder *binder_free(struct binder *binder);
 int binder_apply(struct binder *binder, uint64_t netns_id,
 		 const struct listener_spec *specs, size_t n);
 
+/** binder_told_of() - one namespace has other containers: calls @changed for
+ * each of its open listeners whose connections are logged */
+void binder_told_of(struct binder *binder, uint64_t netns_id);
+
 /** binder_renamed() - one namespace has other names: calls @changed for each of
  * its open listeners */
 void binder_renamed(struct binder *binder, uint64_t netns_id);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,6 +37,15 @@ static enum log_level log_threshold = LOG_LEVEL_INFO;
 static enum log_format log_form = LOG_FORMAT_TEXT; /* never automatic */
 static int journal_fd = -1;
 static atomic_uint_fast64_t lost;
+
+/* What a pipe takes as a whole, so that lines of others do not come between. */
+#define BATCH_BYTES PIPE_BUF
+
+struct log_batch {
+	char bytes[BATCH_BYTES];
+	size_t len;
+	size_t n_lines;
+};
 
 static const struct sockaddr_un journal_address = {
 	.sun_family = AF_UNIX,
@@ -232,23 +242,86 @@ static void print(enum log_level level, const char *message,
 	write_entry(&entry);
 }
 
-void log_tell_lost(void)
+struct log_batch *log_batch_new(void)
+{
+	return calloc(1, sizeof(struct log_batch));
+}
+
+void log_batch_flush(struct log_batch *batch)
+{
+	if (batch->len > 0 && write(STDERR_FILENO, batch->bytes, batch->len) !=
+				      (ssize_t)batch->len)
+		(void)atomic_fetch_add(&lost, batch->n_lines);
+	batch->len = 0;
+	batch->n_lines = 0;
+}
+
+/* A line that is larger than a batch has one of its own. */
+static void batch_put(struct log_batch *batch, const char *line, size_t n)
+{
+	if (batch->len + n > sizeof(batch->bytes))
+		log_batch_flush(batch);
+	if (n > sizeof(batch->bytes)) {
+		write_line(line, n);
+		return;
+	}
+	memcpy(batch->bytes + batch->len, line, n);
+	batch->len += n;
+	batch->n_lines++;
+}
+
+void log_batch_add(struct log_batch *batch, const char *what,
+		   const struct log_field *fields, size_t n,
+		   const struct timespec *when)
+{
+	char line[LOG_LINE_MAX], message[LOG_MESSAGE_MAX];
+	const struct log_entry entry = {
+		.level = LOG_LEVEL_INFO,
+		.level_name = log_level_name(LOG_LEVEL_INFO),
+		.program = log_program,
+		.message = log_form == LOG_FORMAT_JSON ? what : message,
+		.fields = fields,
+		.n_fields = n,
+		.time = *when,
+	};
+
+	log_line_fields(what, fields, n, message, sizeof(message));
+	make_printable(message);
+	switch (log_form) {
+	case LOG_FORMAT_JOURNAL:
+		if (!journal_send(line, log_line_journal(&entry, line)))
+			batch_put(batch, line, log_line_priority(&entry, line));
+		return;
+	case LOG_FORMAT_JSON:
+		batch_put(batch, line, log_line_json(&entry, line));
+		return;
+	case LOG_FORMAT_AUTO:
+	case LOG_FORMAT_TEXT:
+		batch_put(batch, line, log_line_text(&entry, line));
+		return;
+	}
+}
+
+bool log_tell_lost(void)
 {
 	uint64_t n = atomic_load(&lost) ? atomic_exchange(&lost, 0) : 0;
 	const struct log_field field = { .name = "lost", .number = n };
 	char message[LOG_MESSAGE_MAX];
 	int saved = errno;
+	bool said;
 
 	if (n == 0)
-		return;
+		return true;
 	(void)snprintf(message, sizeof(message),
 		       "%llu lines were lost, because the log took no more",
 		       (unsigned long long)n); /* fits */
 	print(LOG_LEVEL_WARNING, message, &field, 1);
 	/* If this one is lost, too, the next one says both. */
-	if (atomic_load(&lost) > 0)
+	said = atomic_load(&lost) == 0;
+	if (!said)
 		(void)atomic_fetch_add(&lost, n - 1);
 	errno = saved;
+	return said;
 }
 
 void log_print_fields(enum log_level level, const struct log_field *fields,
@@ -263,7 +336,7 @@ void log_print_fields(enum log_level level, const struct log_field *fields,
 		       message); /* a longer one is cut */
 	make_printable(printable);
 	print(level, printable, fields, n);
-	log_tell_lost();
+	(void)log_tell_lost(); /* the next line will */
 	errno = saved;
 }
 
@@ -305,7 +378,7 @@ static void print_args(enum log_level level, const struct log_about *about,
 					  sizeof(error_text)));
 	make_printable(message);
 	print(level, message, fields, about_fields(about, fields));
-	log_tell_lost();
+	(void)log_tell_lost(); /* the next line will */
 }
 
 void log_print(enum log_level level, const char *fmt, ...)

@@ -9,6 +9,9 @@
 
 #include "common/log_entry.h"
 
+struct log_batch;
+struct timespec;
+
 /** enum log_format - how lines are written, and where to */
 enum log_format {
 	LOG_FORMAT_AUTO, /* the journal if stderr leads there, else text */
@@ -117,11 +120,31 @@ void log_print_fields(enum log_level level, const struct log_field *fields,
 		      size_t n, const char *message);
 
 /**
+ * log_batch_new() - for one thread: lines that are written together
+ * Return: to be freed with free(3); NULL: out of memory.
+ */
+struct log_batch *log_batch_new(void);
+
+/**
+ * log_batch_add() - writes a line of information, whatever the level, when
+ * there are more or at log_batch_flush()
+ * @what:	what it is about, in a word; text has the fields behind it
+ * @when:	of the wall clock
+ */
+void log_batch_add(struct log_batch *batch, const char *what,
+		   const struct log_field *fields, size_t n,
+		   const struct timespec *when);
+
+/** log_batch_flush() - writes the lines that wait */
+void log_batch_flush(struct log_batch *batch);
+
+/**
  * log_tell_lost() - says how many lines the journal did not take, if any
  *
  * The next line says it anyway. For a timer, if there may be no next line.
+ * Return: is there nothing left to say?
  */
-void log_tell_lost(void);
+bool log_tell_lost(void);
 
 /**
  * log_ratelimit_ok() - may another line be printed now?

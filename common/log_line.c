@@ -54,20 +54,52 @@ static void put_number(struct line *line, uint64_t number)
 	put(line, text);
 }
 
-/* With the offset from UTC, so that it means the same on every host. */
-static void put_time(struct line *line, const struct timespec *when)
+/**
+ * struct second - a second in words: many lines share one
+ * @date:	up to the seconds
+ * @zone:	the offset from UTC, so that it means the same on every host
+ */
+struct second {
+	bool known;
+	time_t sec;
+	char date[TIME_MAX_BYTES];
+	char zone[TIME_MAX_BYTES];
+};
+
+static bool second_set(struct second *second, time_t sec)
 {
-	char date[TIME_MAX_BYTES], zone[TIME_MAX_BYTES], text[TIME_MAX_BYTES];
+	char zone[TIME_MAX_BYTES];
 	struct tm tm;
 
-	if (!localtime_r(&when->tv_sec, &tm) ||
-	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0 ||
+	if (second->known && second->sec == sec)
+		return true;
+	second->known = false;
+	if (!localtime_r(&sec, &tm) ||
+	    strftime(second->date, sizeof(second->date), "%Y-%m-%dT%H:%M:%S",
+		     &tm) == 0 ||
 	    strftime(zone, sizeof(zone), "%z", &tm) == 0)
-		return; /* a year that has no number */
+		return false; /* a year that has no number */
 	/* "+0100" becomes "+01:00", see RFC 3339. */
-	(void)snprintf(text, sizeof(text), "%.32s.%03ld%.3s:%.2s", date,
-		       when->tv_nsec / NSEC_PER_MSEC, zone, zone + 3);
-	put(line, text);
+	(void)snprintf(second->zone, sizeof(second->zone), "%.3s:%.2s", zone,
+		       zone + 3); /* fits */
+	second->sec = sec;
+	second->known = true;
+	return true;
+}
+
+static void put_time(struct line *line, const struct timespec *when)
+{
+	static _Thread_local struct second second;
+	long msec = when->tv_nsec / NSEC_PER_MSEC;
+	const char fraction[] = { '.', (char)('0' + msec / 100),
+				  (char)('0' + msec / 10 % 10),
+				  (char)('0' + msec % 10) };
+
+	if (!second_set(&second, when->tv_sec))
+		return;
+	put(line, second.date);
+	put_bytes(line, fraction, sizeof(fraction));
+	put(line, second.zone);
 }
 
 /* There is always room for a newline. */
@@ -163,6 +195,61 @@ size_t log_line_json(const struct log_entry *entry, char *line_text)
 	}
 	put(&line, "}");
 	return finish(&line);
+}
+
+/* Fields as text */
+
+struct pairs {
+	char *text;
+	size_t len;
+	size_t size;
+};
+
+static void pairs_put(struct pairs *pairs, char c)
+{
+	if (pairs->len + 1 < pairs->size)
+		pairs->text[pairs->len++] = c;
+}
+
+static void pairs_put_text(struct pairs *pairs, const char *text)
+{
+	for (; *text; text++)
+		pairs_put(pairs, *text);
+}
+
+/* Names of any bytes must not look like other fields. */
+static void pairs_put_value(struct pairs *pairs, const char *value)
+{
+	if (*value && !strpbrk(value, " \"=\\")) {
+		pairs_put_text(pairs, value);
+		return;
+	}
+	pairs_put(pairs, '"');
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			pairs_put(pairs, '\\');
+		pairs_put(pairs, *value);
+	}
+	pairs_put(pairs, '"');
+}
+
+void log_line_fields(const char *what, const struct log_field *fields, size_t n,
+		     char *text, size_t size)
+{
+	struct pairs pairs = { .text = text, .size = size };
+	char number[PIECE_MAX];
+
+	pairs_put_text(&pairs, what);
+	for (size_t i = 0; i < n; i++) {
+		pairs_put(&pairs, ' ');
+		pairs_put_text(&pairs, fields[i].name);
+		pairs_put(&pairs, '=');
+		(void)snprintf(number, sizeof(number), "%" PRIu64,
+			       fields[i].number); /* fits */
+		pairs_put_value(&pairs,
+				fields[i].text ? fields[i].text : number);
+	}
+	pairs.text[pairs.len] = '\0';
 }
 
 /* The journal */

@@ -31,6 +31,11 @@ size_t log_line_priority(const struct log_entry *entry, char *line);
 /** log_line_json() - a JSON object, and a newline */
 size_t log_line_json(const struct log_entry *entry, char *line);
 
+/** log_line_fields() - @what and the fields as " name=value", those in quotes
+ * that need them; cut at @size, and with a NUL */
+void log_line_fields(const char *what, const struct log_field *fields, size_t n,
+		     char *text, size_t size);
+
 /** log_line_journal() - a datagram of the journal's native protocol */
 size_t log_line_journal(const struct log_entry *entry, char *line);
 

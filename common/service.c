@@ -185,7 +185,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	if (a == b)
 		return true;
 	if (a->action != b->action || a->proxy != b->proxy ||
-	    a->transparent != b->transparent ||
+	    a->transparent != b->transparent || a->log != b->log ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !service_checks_equal(&a->check, &b->check) ||
@@ -201,6 +201,28 @@ bool service_equal(const struct service *a, const struct service *b)
 	       text_equal(a->consumer, b->consumer) &&
 	       text_equal(a->netns, b->netns) && text_equal(a->text, b->text) &&
 	       socket_options_equal(&a->options, &b->options);
+}
+
+static const char *const log_names[] = {
+	[SERVICE_LOG_NONE] = "",
+	[SERVICE_LOG_FAILURES] = "failures",
+	[SERVICE_LOG_CONNECTIONS] = "connections",
+};
+
+const char *service_log_name(enum service_log log)
+{
+	return log_names[log];
+}
+
+int service_log_parse(const char *text, enum service_log *ret_log)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(log_names); i++) {
+		if (strcmp(text, log_names[i]) == 0) {
+			*ret_log = (enum service_log)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 const char *service_action_name(enum service_action action)

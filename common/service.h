@@ -109,6 +109,13 @@ enum service_proxy {
 	SERVICE_PROXY_V2_CRC32C, /* with a checksum of the header */
 };
 
+/** enum service_log - which connections have a line in the log when they end */
+enum service_log {
+	SERVICE_LOG_NONE,
+	SERVICE_LOG_FAILURES, /* those that failed */
+	SERVICE_LOG_CONNECTIONS, /* all */
+};
+
 /**
  * struct service_check - active checks of backends
  * @every_ms:	0: there are none
@@ -145,6 +152,7 @@ struct service_check {
  *		is not wanted any more; 0: the configuration's
  * @max_connections: 0: the relay's default
  * @text:	for SERVICE_RESPOND
+ * @log:	only if the relay serves it
  */
 struct service {
 	unsigned int refs;
@@ -168,6 +176,7 @@ struct service {
 	uint32_t drain_timeout_ms;
 	uint32_t max_connections;
 	char *text;
+	enum service_log log;
 };
 
 /** service_new() - one reference, everything unset. NULL: out of memory. */
@@ -213,6 +222,12 @@ bool socket_options_equal(const struct socket_options *a,
 /** service_action_name() - "forward", "respond", "echo", "discard", "handoff"
  */
 const char *service_action_name(enum service_action action);
+
+/** service_log_name() - "", "failures", "connections" */
+const char *service_log_name(enum service_log log);
+
+/** service_log_parse() - Return: 0, or -EINVAL with the output untouched. */
+int service_log_parse(const char *text, enum service_log *ret_log);
 
 /** service_proxy_fits() - can clients of @protocol be told of with @proxy? v1
  * knows TCP only, and none knows SCTP. */

@@ -45,11 +45,15 @@ struct said {
 	char rule[];
 };
 
+#define FNV_BASIS 2166136261u
+#define FNV_PRIME 16777619u
+
 /* What is kept of a namespace between two steps. */
 struct subject {
 	uint64_t netns_id;
 	enum subject_queue queue;
 	unsigned int names_version; /* what consumers know */
+	uint32_t container; /* a checksum of the name that they know */
 	bool applied; /* the last plan, whole */
 	uint64_t marked_us; /* first, since it was looked at; 0: it is not */
 	size_t omitted;
@@ -354,6 +358,19 @@ int reconcile_plan(struct reconcile *reconcile, struct netns *netns,
 	return 0;
 }
 
+/* Of the name of the container that consumers are told of, see
+ * consumer_listener_text(): FNV-1a. */
+static uint32_t container_sum(const struct netns *netns)
+{
+	const char *name = netns->n_containers > 0 ? netns->containers[0]->name
+						   : "";
+	uint32_t sum = FNV_BASIS;
+
+	for (; *name; name++)
+		sum = (sum ^ (unsigned char)*name) * FNV_PRIME;
+	return sum;
+}
+
 /* Refused and shadowed listeners: once for each rule. */
 static void reconcile_log(struct reconcile *reconcile,
 			  const struct netns *netns, const struct plan *plan)
@@ -460,6 +477,10 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 	if (r == 0 && subject->names_version != netns->names_version) {
 		subject->names_version = netns->names_version;
 		binder_renamed(reconcile->binder, netns->id);
+	}
+	if (r == 0 && subject->container != container_sum(netns)) {
+		subject->container = container_sum(netns);
+		binder_told_of(reconcile->binder, netns->id);
 	}
 	if (r == 0 && reconcile->config.planned)
 		reconcile->config.planned(netns->id,

@@ -114,6 +114,9 @@ struct berth_tlv {
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
  * @text:	of "respond"
+ * @log:	which connections you say in a log when they end: "" (none),
+ *		"failures", "connections" (all)
+ * @container:	with @log: who is in the namespace
  * @proxy_protocol: what each connection to a backend, with UDP each datagram,
  *		begins with: "" (nothing), "v1", "v2", "v2+crc32c"
  * @proxy_tlvs:	with "v2" and "v2+crc32c": what stands in it, too
@@ -148,6 +151,8 @@ struct berth_listener {
 	uint32_t idle_timeout_ms;
 	uint32_t max_connections;
 	const char *text;
+	const char *log;
+	const char *container;
 	const char *proxy_protocol;
 	const char *backend_netns;
 	bool transparent;
@@ -179,6 +184,7 @@ struct berth_listener {
  * @dropped:	messages that could not be passed on
  * @looped:	what came from one of your own sockets and was cut: connections,
  *		or datagrams
+ * @unlogged:	those that ended and have no line in a log that should have one
  * @ended:	those that ended, by enum berth_ending
  * @errors:	@n_errors different errnos, and how often a backend failed so;
  *		0 is for what has no errno, or no place of its own
@@ -193,6 +199,7 @@ struct berth_counts {
 	uint64_t messages_out;
 	uint64_t dropped;
 	uint64_t looped;
+	uint64_t unlogged;
 	uint64_t ended[BERTH_ENDINGS];
 	size_t n_errors;
 	struct {

@@ -189,6 +189,8 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	    !get_text(root, "rule", &listener->rule) ||
 	    !get_text(root, "action", &listener->action) ||
 	    !get_text(root, "text", &listener->text) ||
+	    !get_text(root, "log", &listener->log) ||
+	    !get_text(root, "container", &listener->container) ||
 	    !get_text(root, "proxy_protocol", &listener->proxy_protocol) ||
 	    !get_text(root, "backend_namespace", &listener->backend_netns) ||
 	    !get_bool(root, "transparent", &listener->transparent) ||

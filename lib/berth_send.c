@@ -282,6 +282,7 @@ static void add_counts(struct text *text, const struct berth_counts *counts)
 	add_count(text, "messages_out", counts->messages_out);
 	add_count(text, "dropped", counts->dropped);
 	add_count(text, "looped", counts->looped);
+	add_count(text, "unlogged", counts->unlogged);
 	add_endings(text, counts);
 	add_errors(text, counts);
 }

@@ -15,6 +15,7 @@ enum rule_key {
 	RULE_PROVIDE,
 	RULE_LISTEN,
 	RULE_UNPRIVILEGED,
+	RULE_LOG,
 	RULE_FORWARD, /* the actions are the last three */
 	RULE_RESPOND,
 	RULE_HANDOFF,
@@ -26,6 +27,7 @@ static const char *const rule_keys[] = {
 	[RULE_PROVIDE] = "provide",
 	[RULE_LISTEN] = "listen",
 	[RULE_UNPRIVILEGED] = "unprivileged",
+	[RULE_LOG] = "log",
 	[RULE_FORWARD] = "forward",
 	[RULE_RESPOND] = "respond",
 	[RULE_HANDOFF] = "handoff",
@@ -105,6 +107,25 @@ static void parse_unprivileged(struct parse *parse, const struct field *field,
 				  "namespace matches; add \"namespace\"");
 }
 
+/* What a handoff's consumer serves, only that consumer could log. */
+static void parse_log(struct parse *parse, const struct field *fields,
+		      struct service *service)
+{
+	const struct field *field = &fields[RULE_LOG];
+
+	if (!field->key)
+		return;
+	if (field->value->kind != NODE_SCALAR || !*field->value->text ||
+	    service_log_parse(field->value->text, &service->log) < 0)
+		(void)parse_error(parse, field->value,
+				  "log is %s, expected connections or failures",
+				  FOUND(field->value));
+	else if (fields[RULE_HANDOFF].key)
+		(void)parse_error(parse, field->key,
+				  "log has no effect with handoff: the "
+				  "consumer serves the connections");
+}
+
 static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 			      const struct field *fields, struct rule *rule,
 			      struct service *service)
@@ -126,6 +147,7 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 		parse_listen(parse, fields[RULE_LISTEN].value, rule);
 	else
 		(void)parse_error(parse, node, "a rule needs \"listen\"");
+	parse_log(parse, fields, service);
 	if (check_actions(parse, node, fields))
 		parse_action(parse, fields, service, &nodes);
 	rule->action = service->action;

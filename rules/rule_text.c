@@ -254,7 +254,7 @@ static void check_print(FILE *f, const struct service_check *check)
 		      check->fall);
 }
 
-static void serve_print(FILE *f, const struct service *service)
+static void action_print(FILE *f, const struct service *service)
 {
 	char quoted[QUOTE_MAX], source[BACKEND_SOURCE_TEXT_MAX];
 
@@ -294,6 +294,13 @@ static void serve_print(FILE *f, const struct service *service)
 	if (service->max_connections)
 		(void)fprintf(f, "; max_connections %" PRIu32,
 			      service->max_connections);
+}
+
+static void serve_print(FILE *f, const struct service *service)
+{
+	action_print(f, service);
+	if (service->log)
+		(void)fprintf(f, "; log %s", service_log_name(service->log));
 }
 
 static void provide_print(FILE *f, const struct rule *rule)

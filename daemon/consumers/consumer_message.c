@@ -538,6 +538,23 @@ static int add_forward(json_t *message, const struct service *service)
 	return 0;
 }
 
+/* The first container is the one that is named: mostly it is the only one, or
+ * all of them are of one pod. */
+static int add_log(json_t *message, const struct service *service,
+		   const struct netns *netns)
+{
+	if (json_object_set_new(message, "log",
+				json_string(service_log_name(service->log))) <
+	    0)
+		return -ENOMEM;
+	if (!netns || netns->n_containers == 0)
+		return 0;
+	return json_object_set_new(message, "container",
+				   json_text(netns->containers[0]->name)) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
 char *consumer_listener_text(const struct listener *listener,
 			     const struct netns *netns)
 {
@@ -558,6 +575,8 @@ char *consumer_listener_text(const struct listener *listener,
 		return NULL;
 	if (service->action == SERVICE_FORWARD &&
 	    add_forward(message, service) < 0)
+		return NULL;
+	if (service->log && add_log(message, service, netns) < 0)
 		return NULL;
 	if (service->action == SERVICE_RESPOND &&
 	    json_object_set_new(message, "text", json_text(service->text)) < 0)

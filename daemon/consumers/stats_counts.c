@@ -30,6 +30,7 @@ static const struct {
 	{ "messages_out", offsetof(struct berth_counts, messages_out) },
 	{ "dropped", offsetof(struct berth_counts, dropped) },
 	{ "looped", offsetof(struct berth_counts, looped) },
+	{ "unlogged", offsetof(struct berth_counts, unlogged) },
 };
 
 static uint64_t *member(struct berth_counts *counts, size_t i)

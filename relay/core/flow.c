@@ -22,14 +22,19 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #include "common/util.h"
+#include "relay/core/access_log.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
+
+/* With room to align it. */
+#define CLIENT_BYTES (sizeof(struct flow_client) + _Alignof(struct flow_client))
 
 /* How long the peers may take nothing of what was said to them after one of
  * them, or both, said their last. */
@@ -156,6 +161,21 @@ static void flow_describe(const struct worker *worker,
 	record->state = state_name((enum flow_state)flow->state);
 	record->idle_us = worker->now_us - flow->active_us;
 	flow->ops->describe(flow, record);
+	if (flow->client && flow->client->addr.family != AF_UNSPEC) {
+		record->client = flow->client->addr;
+		record->client_port = flow->client->port;
+	}
+}
+
+void flow_remember_client(struct flow *flow)
+{
+	struct roster_record record = { .listener = 0 };
+
+	if (!flow->client)
+		return;
+	flow->ops->describe(flow, &record);
+	flow->client->addr = record.client;
+	flow->client->port = record.client_port;
 }
 
 static void flow_end_listed(struct worker *worker, struct roster_entry *entry)
@@ -170,15 +190,26 @@ static const struct roster_ops roster_ops = {
 
 /* Beginning and end */
 
+/* The client's address follows what the protocol has. */
+static size_t client_offset(const struct flow_ops *ops)
+{
+	const size_t align = _Alignof(struct flow_client);
+
+	return (ops->size + align - 1) / align * align;
+}
+
 struct flow *flow_new(struct worker *worker, struct share *share,
 		      const struct flow_ops *ops)
 {
-	struct flow *flow = calloc(1, ops->size);
+	bool logged = share->serving->log != SERVICE_LOG_NONE;
+	struct flow *flow = calloc(1, ops->size + (logged ? CLIENT_BYTES : 0));
 
 	if (!flow || timers_reserve(&worker->timers) < 0) {
 		free(flow);
 		return NULL;
 	}
+	if (logged)
+		flow->client = (void *)((char *)flow + client_offset(ops));
 	flow->timer.handler = flow_timer_handler;
 	flow->ops = ops;
 	flow->share = share;
@@ -214,6 +245,9 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset)
 {
 	struct share *share = flow->share;
 
+	if (access_log_wants(flow->serving, flow->ending))
+		access_log_note(worker, ROSTER_FLOWS, &flow->entry, share,
+				flow->ending);
 	flow->ops->close(worker, flow, reset);
 	timers_unreserve(&worker->timers, &flow->timer);
 	flow->serving = serving_unref(flow->serving);

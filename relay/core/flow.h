@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/ip.h"
 #include "lib/berth.h"
 #include "relay/core/counters.h"
 #include "relay/core/pollable.h"
@@ -18,7 +19,6 @@
 #include "relay/core/upstream.h"
 
 struct flow;
-struct ip_addr;
 struct serving;
 struct share;
 struct worker;
@@ -86,6 +86,15 @@ struct flow_ops {
 };
 
 /**
+ * struct flow_client - who the client is, kept where clients are logged: of one
+ * that is gone the kernel knows no address
+ */
+struct flow_client {
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+/**
  * struct flow - first member of what a protocol has for a client
  * @serving:	what the client gets; one reference. NULL: the flow is dead
  * @prev, @next: in share.flows
@@ -97,6 +106,7 @@ struct flow_ops {
  * @state:	enum flow_state
  * @n_fds:	descriptors that it holds of the limit
  * @ending:	enum berth_ending: why it ends, as far as is known
+ * @client:	NULL unless clients are logged; in the flow's own memory
  * @sent:	bytes of serving.text that are sent
  */
 struct flow {
@@ -116,6 +126,7 @@ struct flow {
 	uint8_t ending;
 	bool queued;
 	uint32_t sent;
+	struct flow_client *client;
 };
 
 /**
@@ -135,6 +146,10 @@ struct flow *flow_new(struct worker *worker, struct share *share,
  * @flow is dead then. Its memory is freed after the batch.
  */
 void flow_end(struct worker *worker, struct flow *flow, bool reset);
+
+/** flow_remember_client() - notes who the client is, if clients are logged: its
+ * socket is there now */
+void flow_remember_client(struct flow *flow);
 
 /** flow_reset() - flow_end(), so that both peers see a reset */
 void flow_reset(struct worker *worker, struct flow *flow);

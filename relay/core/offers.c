@@ -32,6 +32,7 @@
 #include "common/protocol.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/core/access_log.h"
 #include "relay/core/admission.h"
 #include "relay/core/health_teller.h"
 #include "relay/core/listener.h"
@@ -298,6 +299,16 @@ static void log_no_memory(struct offers *offers,
 
 /* Listeners */
 
+/* Without a thread that writes, clients are served all the same. */
+static void start_access_log(struct offers *offers)
+{
+	int r = access_log_start(offers->place.access);
+
+	if (r < 0 && log_ratelimit_ok(&offers->log_limit))
+		log_error_errno(r, "cannot log connections; counting them as "
+				   "unlogged");
+}
+
 /* Return: 0; -EINVAL: the relay does not know how to serve this; -ENOMEM. */
 static int serving_for(struct offers *offers,
 		       const struct berth_listener *listener,
@@ -313,6 +324,8 @@ static int serving_for(struct offers *offers,
 	r = serving_new(listener, *ret_protocol, &serving, ret_problem);
 	if (r < 0)
 		return r;
+	if (serving->log != SERVICE_LOG_NONE)
+		start_access_log(offers);
 	if (offers->last_serving &&
 	    serving_equal(offers->last_serving, serving)) {
 		(void)serving_unref(serving);

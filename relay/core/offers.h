@@ -13,6 +13,7 @@
 
 #include "lib/berth.h"
 
+struct access_log;
 struct admissions;
 struct berth;
 struct berth_message;
@@ -27,12 +28,14 @@ struct worker;
  * @protocols:	by enum protocol
  * @admissions:	what each namespace may have
  * @health:	has the listeners of a rule share what is known of its backends
+ * @access:	is started for the first listener whose clients are logged
  * @workers:	the @n_workers to deal the listeners out to; running
  */
 struct offers_place {
 	const struct relay_protocol *const *protocols;
 	struct admissions *admissions;
 	struct health_teller *health;
+	struct access_log *access;
 	struct worker *workers;
 	size_t n_workers;
 };

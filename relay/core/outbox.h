@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+struct access_log;
 struct census;
 struct listener;
 struct minted;
@@ -22,6 +23,7 @@ struct target_health;
  * @requests:	for sockets that berthd is to make, in order; see minted.h
  * @closed:	namespaces that no worker has anything of any more
  * @census:	a worker is done with it, or NULL
+ * @access:	where clients are noted that end; NULL: nowhere
  * @ports_short: the port space in which the kernel has no port left, or 0
  * @health:	backends of which there are news, see health_teller.h
  * @health_unused: no serving refers to some backend any more
@@ -36,6 +38,7 @@ struct outbox {
 	_Atomic uint32_t ports_short;
 	STAILQ_HEAD(, target_health) health;
 	atomic_bool health_unused;
+	struct access_log *access;
 };
 
 /** outbox_init() - Return: 0 or -errno of eventfd(2). */

@@ -27,6 +27,7 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/core/access_log.h"
 #include "relay/core/admission.h"
 #include "relay/core/health_teller.h"
 #include "relay/core/lister.h"
@@ -395,6 +396,7 @@ static int start_parts(struct relay *relay)
 	struct offers_place place = {
 		.protocols = relay->config.protocols,
 		.admissions = relay->admissions,
+		.access = relay->outbox.access,
 		.workers = relay->workers,
 		.n_workers = relay->n_workers,
 	};
@@ -427,7 +429,8 @@ static int relay_start(struct relay *relay)
 	if (r < 0)
 		return r;
 	relay->admissions = admissions_new(n_workers);
-	if (!relay->admissions)
+	relay->outbox.access = access_log_new(n_workers);
+	if (!relay->admissions || !relay->outbox.access)
 		return -ENOMEM;
 	r = start_workers(relay, n_workers);
 	if (r == 0)
@@ -495,6 +498,7 @@ struct relay *relay_free(struct relay *relay)
 	if (!relay)
 		return NULL;
 	stop_workers(relay);
+	relay->outbox.access = access_log_free(relay->outbox.access);
 	relay->offers = offers_free(relay->offers);
 	relay->health = health_teller_free(relay->health);
 	relay->admissions = admissions_free(relay->admissions);

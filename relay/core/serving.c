@@ -13,6 +13,9 @@
 #include "relay/core/admission.h"
 #include "relay/core/target_health.h"
 
+/* A protocol, an address, which may have a scope, and a port. */
+#define LISTENER_TEXT_MAX 128
+
 /* A backend on the same host or network answers in milliseconds; one that
  * takes longer than this is down. */
 #define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
@@ -288,10 +291,67 @@ static uint64_t default_idle_us(enum protocol protocol)
 	return TCP_IDLE_TIMEOUT_US;
 }
 
+/* The protocol, address and port as berthd writes them. */
+static void listener_fmt(const struct berth_listener *listener, char *text,
+			 size_t size)
+{
+	bool brackets = strchr(listener->address, ':') != NULL;
+
+	(void)snprintf(text, size, "%s %s%s%s:%u", listener->protocol,
+		       brackets ? "[" : "", listener->address,
+		       brackets ? "]" : "", listener->port); /* fits */
+}
+
+static int set_log(struct serving *serving,
+		   const struct berth_listener *listener,
+		   const char **ret_problem)
+{
+	const char *netns = listener->netns_host ? "host" : "";
+	char endpoint[LISTENER_TEXT_MAX];
+	struct serving_names *names;
+	char *next;
+
+	*ret_problem = "log: failures or connections";
+	if (service_log_parse(listener->log, &serving->log) < 0)
+		return -EINVAL;
+	if (serving->log == SERVICE_LOG_NONE)
+		return 0;
+	if (listener->n_names > 0)
+		netns = listener->names[0];
+	listener_fmt(listener, endpoint, sizeof(endpoint));
+	names = malloc(sizeof(*names) + strlen(listener->rule) + strlen(netns) +
+		       strlen(listener->container) + strlen(endpoint) + 4);
+	if (!names)
+		return -ENOMEM;
+	names->rule = names->texts;
+	next = stpcpy(names->texts, listener->rule) + 1;
+	names->netns = next;
+	next = stpcpy(next, netns) + 1;
+	names->container = next;
+	next = stpcpy(next, listener->container) + 1;
+	names->listener = next;
+	(void)stpcpy(next, endpoint);
+	serving->names = names;
+	return 0;
+}
+
+static bool names_equal(const struct serving_names *a,
+			const struct serving_names *b)
+{
+	if (!a || !b)
+		return a == b;
+	return strcmp(a->rule, b->rule) == 0 &&
+	       strcmp(a->netns, b->netns) == 0 &&
+	       strcmp(a->container, b->container) == 0 &&
+	       strcmp(a->listener, b->listener) == 0;
+}
+
 static int serving_fill(struct serving *serving,
 			const struct berth_listener *listener,
 			enum protocol protocol, const char **ret_problem)
 {
+	int r;
+
 	serving->connect_timeout_us =
 		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
 	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
@@ -299,6 +359,9 @@ static int serving_fill(struct serving *serving,
 	serving->max_connections = listener->max_connections
 					   ? listener->max_connections
 					   : admission_listener_connections();
+	r = set_log(serving, listener, ret_problem);
+	if (r < 0)
+		return r;
 	*ret_problem = "one of the actions forward, respond, echo, discard";
 	if (action_parse(listener->action, &serving->action) < 0)
 		return -EINVAL;
@@ -360,6 +423,7 @@ struct serving *serving_unref(struct serving *serving)
 	free(serving->rule);
 	free(serving->backend_netns);
 	free(serving->text);
+	free(serving->names);
 	free(serving);
 	return NULL;
 }
@@ -375,7 +439,8 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->connect_timeout_us != b->connect_timeout_us ||
 	    a->idle_timeout_us != b->idle_timeout_us ||
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
-	    a->transparent != b->transparent ||
+	    a->transparent != b->transparent || a->log != b->log ||
+	    !names_equal(a->names, b->names) ||
 	    !service_checks_equal(&a->check, &b->check) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||

@@ -52,6 +52,19 @@ struct serving_backend {
 #define SERVING_NEVER_US (UINT64_C(1) << 60)
 
 /**
+ * struct serving_names - what clients that end are logged with
+ * @netns, @container: "" if there is none
+ * @listener:	"tcp 10.0.0.1:80"
+ */
+struct serving_names {
+	const char *rule;
+	const char *netns;
+	const char *container;
+	const char *listener;
+	char texts[];
+};
+
+/**
  * struct serving - see the file's head
  * @rule:	with SERVICE_FORWARD: its rule's name
  * @n_backends:	at most SERVICE_BACKENDS_MAX
@@ -65,6 +78,9 @@ struct serving_backend {
  * @transparent: sockets to backends have the client's address
  * @from:	NULL, or what sockets to backends are bound to; see
  *		struct service
+ * @log:	which of its clients are logged when they end
+ * @names:	NULL unless some are. So listeners whose clients are not logged
+ *can share the serving
  */
 struct serving {
 	atomic_uint refs;
@@ -86,6 +102,8 @@ struct serving {
 	size_t n_from;
 	char *text;
 	size_t text_len;
+	enum service_log log;
+	struct serving_names *names;
 };
 
 /**

@@ -39,6 +39,7 @@
 #include "common/util.h"
 #include "relay/core/accept.h"
 #include "relay/core/admission.h"
+#include "relay/core/access_log.h"
 #include "relay/core/admit.h"
 #include "relay/backend/failover.h"
 #include "relay/core/listener.h"
@@ -517,6 +518,8 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 		share_log_refused(share, r);
 		flow_reset(worker, flow);
 		conn = NULL;
+	} else {
+		flow_remember_client(flow);
 	}
 	*ret_conn = conn;
 	return 0;
@@ -566,6 +569,9 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	flow->upstream.hops = (uint8_t)hops;
 	conn->flow.sent = 0;
 	conn->stalled_us = 0;
+	if (access_log_wants(flow->serving, BERTH_ENDING_CLIENT_RESET))
+		access_log_note(worker, ROSTER_FLOWS, &flow->entry, flow->share,
+				BERTH_ENDING_CLIENT_RESET);
 	counters_ended(share_counters(flow->share), BERTH_ENDING_CLIENT_RESET);
 	flow->ending = BERTH_ENDING_ERROR;
 	share_accepted(flow->share);

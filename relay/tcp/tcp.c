@@ -328,7 +328,7 @@ static void conn_describe(const struct flow *flow, struct roster_record *record)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
-	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+	if (!flow->client && getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
 		(void)ip_addr_from_sockaddr(&sa, &record->client,
 					    &record->client_port);
 	len = sizeof(sa);
@@ -398,6 +398,9 @@ static int tcp_accepted(struct worker *worker, struct share *share, int fd,
 		(void)stream_set_inline(fd,
 					true); /* fails for clients of MPTCP */
 	flow->upstream.hops = (uint8_t)hops;
+	if (flow->client)
+		(void)ip_addr_from_sockaddr(from, &flow->client->addr,
+					    &flow->client->port);
 	conn_of(flow)->backend.fd = -1;
 	client = &conn_of(flow)->client;
 	client->poll.handler = client_handler;

@@ -18,6 +18,7 @@
 #include "common/backend_source.h"
 #include "common/util.h"
 #include "relay/backend/backend_log.h"
+#include "relay/core/access_log.h"
 #include "relay/core/admission.h"
 #include "relay/backend/backend_health.h"
 #include "relay/core/minted.h"
@@ -56,6 +57,9 @@ void udp_end(struct worker *worker, struct udp_session *session,
 
 	if (held > 0)
 		counters_add(udp_front_counters(front), COUNTER_DROPPED, held);
+	if (access_log_wants(front->share->serving, ending))
+		access_log_note(worker, ROSTER_SESSIONS, &session->entry,
+				front->share, ending);
 	session->poll.handler = NULL;
 	roster_remove(&worker->rosters[ROSTER_SESSIONS], &session->entry);
 	udp_end_socket(worker, session);

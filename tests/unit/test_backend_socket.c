@@ -122,6 +122,7 @@ static void check_agreement(const char *to, enum protocol protocol,
 		.from = from,
 	};
 	const struct berth_listener told = {
+		.log = "",
 		.action = "forward",
 		.rule = "web",
 		.protocol = protocol_name(protocol),

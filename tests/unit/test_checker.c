@@ -73,6 +73,7 @@ static struct serving *serving_of(const struct fixture *fixture,
 {
 	const char *to = fixture->to, *problem;
 	const struct berth_listener listener = {
+		.log = "",
 		.rule = rule,
 		.action = "forward",
 		.text = "",

@@ -48,14 +48,17 @@ static void set_zone(const char *zone)
 
 static void test_text(void **state)
 {
+	struct log_entry later = entry;
+
 	(void)state;
 	set_zone("UTC0");
 	assert_string_equal(ended(log_line_text(&entry, line)),
 			    "2026-11-29T17:55:43.007+00:00 berthd: "
 			    "rule 'web': no\n");
 	set_zone("XXX-5:30");
-	assert_string_equal(ended(log_line_text(&entry, line)),
-			    "2026-11-29T23:25:43.007+05:30 berthd: "
+	later.time.tv_sec++;
+	assert_string_equal(ended(log_line_text(&later, line)),
+			    "2026-11-29T23:25:44.007+05:30 berthd: "
 			    "rule 'web': no\n");
 }
 
@@ -107,6 +110,20 @@ static void test_json(void **state)
 	json_decref(json);
 }
 
+static void test_fields(void **state)
+{
+	char text[256];
+
+	(void)state;
+	log_line_fields("connection", fields, ARRAY_SIZE(fields), text,
+			sizeof(text));
+	assert_string_equal(text, "connection netns=blue "
+				  "container=\"a\\\"b\\\\c\nd\x01\xff\" "
+				  "bytes_in=18446744073709551615");
+	log_line_fields("connection", fields, ARRAY_SIZE(fields), text, 18);
+	assert_string_equal(text, "connection netns=");
+}
+
 /* What has no room is left out as a whole, so that the rest can be read. */
 static void test_too_long(void **state)
 {
@@ -143,11 +160,9 @@ static void test_too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),
-		cmocka_unit_test(test_priority),
-		cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_text),	cmocka_unit_test(test_priority),
+		cmocka_unit_test(test_journal), cmocka_unit_test(test_json),
+		cmocka_unit_test(test_fields),	cmocka_unit_test(test_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

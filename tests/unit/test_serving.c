@@ -20,6 +20,7 @@ static int forward_to(const char *to, enum protocol protocol,
 {
 	const char *problem = NULL;
 	struct berth_listener listener = {
+		.log = "",
 		.protocol = protocol_name(protocol),
 		.action = "forward",
 		.rule = "web",
@@ -95,6 +96,7 @@ static void test_idle_times(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct berth_listener listener = {
+			.log = "",
 			.action = "echo",
 			.idle_timeout_ms = cases[i].ms,
 		};
@@ -138,6 +140,7 @@ static void test_tlvs(void **state)
 	char longest[SERVICE_TLVS_BYTES_MAX] = "";
 	struct berth_tlv tlvs[] = { { 0xe0, "a" }, { 0xef, "b" } };
 	struct berth_listener listener = {
+		.log = "",
 		.protocol = "tcp",
 		.action = "forward",
 		.rule = "web",
@@ -191,6 +194,7 @@ static void test_sources(void **state)
 	const char *wrong = "eth0", *problem;
 	struct serving *two, *one;
 	struct berth_listener listener = {
+		.log = "",
 		.protocol = "tcp",
 		.action = "forward",
 		.rule = "web",
