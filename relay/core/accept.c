@@ -50,6 +50,8 @@ static unsigned int accept_batch(struct worker *worker, struct share *share)
 /* Return: true when the next accept may succeed. */
 static bool accept_failed(struct worker *worker, struct share *share, int error)
 {
+	struct listener_about about;
+
 	switch (error) {
 	case EAGAIN:
 		return false;
@@ -69,8 +71,11 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 		return true;
 	default:
 		if (worker_may_log(worker, share->listener, NULL))
-			log_warning_errno(error, "%s: cannot accept; retrying",
-					  share->listener->label);
+			(void)log_print_about_errno(
+				LOG_LEVEL_WARNING,
+				listener_about(share->listener, &about), error,
+				"%s: cannot accept; retrying",
+				share->listener->label);
 		share_park(worker, share);
 		return false;
 	}

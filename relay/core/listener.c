@@ -2,6 +2,7 @@
 /* listener.c - a listener of berthd's, and each worker's share in it */
 #include "relay/core/listener.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -33,6 +34,30 @@ int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 	admission_listener(1);
 	*ret_listener = listener;
 	return 0;
+}
+
+/* A name of a rule or a namespace may have any of the marks; then a field may
+ * have another part of the label, and the message still has all. */
+const struct log_about *listener_about(const struct listener *listener,
+				       struct listener_about *room)
+{
+	static const char begin[] = "rule '",
+			  middle[] = "': ", last[] = " in '";
+	char *rule = room->texts, *endpoint, *netns, *end;
+
+	room->about = (struct log_about){ .rule = NULL };
+	(void)snprintf(room->texts, sizeof(room->texts), "%s",
+		       listener->label); /* fits */
+	endpoint = strstr(rule, middle);
+	netns = endpoint ? strstr(endpoint, last) : NULL;
+	end = netns ? strrchr(netns + strlen(last), '\'') : NULL;
+	if (!end || strncmp(rule, begin, strlen(begin)) != 0)
+		return &room->about;
+	*endpoint = *netns = *end = '\0';
+	room->about.rule = rule + strlen(begin);
+	room->about.listener = endpoint + strlen(middle);
+	room->about.netns = netns + strlen(last);
+	return &room->about;
 }
 
 void listener_set_port(struct listener *listener, uint16_t port)

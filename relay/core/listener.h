@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "common/listener_spec.h"
+#include "common/log.h"
 #include "relay/core/counters.h"
 #include "relay/core/pollable.h"
 
@@ -27,6 +28,9 @@ struct worker;
 #define SHARE_JOIN 8u /* accept, too, because another worker is busy */
 #define SHARE_RESUME 16u /* look whether a client waits to be accepted */
 #define SHARE_DRAIN 32u /* take no client any more: another relay does */
+
+/* A label of absurdly long names is cut. */
+#define LISTENER_LABEL_MAX 512
 
 /**
  * struct share - one worker's part in one listener
@@ -109,7 +113,7 @@ struct share {
  * @port:	the port that it listens on; 0 until listener_set_port()
  * @abort_ending: enum berth_ending, set once, before the shares are told
  *		SHARE_ABORT: why
- * @label:	for the log: rule, protocol, address and namespace
+ * @label:	for the log: "rule 'web': tcp 10.0.0.1:80 in 'blue'"
  * @next_released: in the outbox
  */
 struct listener {
@@ -145,6 +149,17 @@ int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 /** listener_free() - frees a listener that has no user left. Returns NULL; NULL
  * is fine. */
 struct listener *listener_free(struct listener *listener);
+
+/** struct listener_about - room for what listener_about() finds */
+struct listener_about {
+	char texts[LISTENER_LABEL_MAX];
+	struct log_about about;
+};
+
+/** listener_about() - what a line of the log about @listener is found by, of
+ * its label. Returns @room's. */
+const struct log_about *listener_about(const struct listener *listener,
+				       struct listener_about *room);
 
 /** listener_set_port() - sets the port, once, and makes it known to own_port()
  * until the listener is freed */

@@ -50,8 +50,6 @@
 /* One line in so long says that there is no memory. */
 #define LOG_INTERVAL_US (10 * USEC_PER_SEC)
 
-#define LABEL_MAX 512
-
 /**
  * struct entry - what berthd knows by @id
  * @listener:	NULL if it is not served
@@ -273,8 +271,9 @@ static void label_fmt(const struct berth_message *message, char *label)
 		netns = listener->names[0];
 	else if (listener->netns_host)
 		netns = "host";
-	(void)snprintf(label, LABEL_MAX, "rule '%s': %s %s%s%s:%u in '%s'",
-		       listener->rule, listener->protocol, brackets ? "[" : "",
+	(void)snprintf(label, LISTENER_LABEL_MAX,
+		       "rule '%s': %s %s%s%s:%u in '%s'", listener->rule,
+		       listener->protocol, brackets ? "[" : "",
 		       listener->address, brackets ? "]" : "", listener->port,
 		       netns); /* cut when names are absurdly long */
 }
@@ -285,7 +284,7 @@ static void log_no_memory(struct offers *offers,
 			  const struct berth_message *message,
 			  const struct listener *listener)
 {
-	char label[LABEL_MAX];
+	char label[LISTENER_LABEL_MAX];
 
 	if (!log_ratelimit_ok(&offers->log_limit))
 		return;
@@ -379,7 +378,7 @@ static int make_listener(struct offers *offers, struct berth_message *message,
 	struct admission *netns =
 		admission_get(place->admissions, offer->netns_id);
 	struct listener *listener;
-	char label[LABEL_MAX];
+	char label[LISTENER_LABEL_MAX];
 	int r = -ENOMEM;
 
 	label_fmt(message, label);

@@ -136,6 +136,7 @@ void share_limited(struct share *share)
 int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 {
 	const struct listener *listener = share->listener;
+	struct listener_about about;
 	int hops;
 
 	arrival->protocol = listener->protocol;
@@ -147,23 +148,27 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 		return hops;
 	counters_add(share_counters(share), COUNTER_LOOPED, 1);
 	if (worker_may_log(share->worker, listener, "circle"))
-		log_warning("%s: the rules forward in a circle: what berth "
-			    "sent to a backend came back to berth's own "
-			    "listener; cutting it there",
-			    listener->label);
+		log_warning_about(listener_about(listener, &about),
+				  "%s: the rules forward in a circle: what "
+				  "berth sent to a backend came back to "
+				  "berth's own listener; cutting it there",
+				  listener->label);
 	return hops;
 }
 
 void share_log_refused(struct share *share, int error)
 {
 	const struct listener *listener = share->listener;
+	struct listener_about about;
 
 	if (error == -ELOOP || !worker_may_log(share->worker, listener, NULL))
 		return;
-	log_warning_errno(error, "%s: %s", listener->label,
-			  protocol_is_sctp(listener->protocol)
-				  ? "aborting an association"
-				  : "resetting a connection");
+	(void)log_print_about_errno(LOG_LEVEL_WARNING,
+				    listener_about(listener, &about), error,
+				    "%s: %s", listener->label,
+				    protocol_is_sctp(listener->protocol)
+					    ? "aborting an association"
+					    : "resetting a connection");
 }
 
 void share_refuse(struct share *share, int fd, unsigned int n_fds)
@@ -322,11 +327,14 @@ static void share_drain(struct worker *worker, struct share *share)
 static void share_failed(struct worker *worker, struct share *share, int error)
 {
 	bool refuse = error == -ENOMEM || error == -ENOBUFS;
+	struct listener_about about;
 
 	if (worker_may_log(worker, share->listener, NULL))
-		log_error_errno(error, "%s: it is not served%s",
-				share->listener->label,
-				refuse ? " until berthd offers it again" : "");
+		(void)log_print_about_errno(
+			LOG_LEVEL_ERROR,
+			listener_about(share->listener, &about), error,
+			"%s: it is not served%s", share->listener->label,
+			refuse ? " until berthd offers it again" : "");
 	if (!refuse)
 		return;
 	share->ending = BERTH_ENDING_ERROR;
