@@ -585,6 +585,10 @@ static void test_counts_from_text(void **state)
 	object = stats_counts_members(&counts);
 	assert_int_equal(stats_counts_parse(object, &again), 0);
 	assert_memory_equal(again.ended, counts.ended, sizeof(counts.ended));
+	stats_counts_subtract(&again, &counts);
+	assert_int_equal(again.ended[BERTH_ENDING_IDLE], 0);
+	stats_counts_raise(&again, &counts);
+	assert_memory_equal(again.ended, counts.ended, sizeof(counts.ended));
 	json_decref(object);
 	object = json_loads("{\"ended\":{\"idle\":-1}}", 0, NULL);
 	assert_int_equal(stats_counts_parse(object, &again), -EPROTO);
