@@ -72,7 +72,8 @@ struct varlink_interface {
  * @next:	makes the next element; runs from the loop while the client
  *		reads, so what it walks over may change between two calls.
  *		Return: 1; 0: that was all; -ENOMEM; -EAGAIN: there is none now,
- *		varlink_output_wake() tells when there is.
+ *		varlink_output_wake() tells when there is; -EOVERFLOW: the list
+ *		breaks off, see @broken of struct varlink_list.
  */
 struct varlink_array {
 	const char *member;
@@ -85,14 +86,23 @@ struct varlink_array {
  * @each_alone:	each element, an object, is the parameters of a reply of its
  *		own; there is one array, and an element at least. For clients
  *		that take several replies: see varlink_call_more().
+ * @next_text:	where it is set, in place of each array's @next: makes the next
+ *		element as compact JSON, borrowed until it is called again
  * @free:	called once, also when the client went away
+ * @broken:	called once after an array said -EOVERFLOW: the last reply is an
+ *		error. Only with "more". *@ret_error: its full name, static.
+ *		Return: its parameters, a new reference; NULL: out of memory.
+ * @patient:	the client may take any time to read
  */
 struct varlink_list {
 	const struct varlink_array *arrays;
 	size_t n_arrays;
 	bool each_alone;
+	int (*next_text)(void *state, const char **ret_text, size_t *ret_len);
 	void (*free)(void *state);
+	json_t *(*broken)(void *state, const char **ret_error);
 	void *state;
+	bool patient;
 };
 
 /** varlink_call_more() - Return: does the client take several replies? */

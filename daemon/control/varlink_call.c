@@ -60,14 +60,14 @@ const json_t *varlink_call_parameters(const struct varlink_call *call)
 	return call->parameters;
 }
 
-uid_t varlink_call_uid(const struct varlink_call *call)
-{
-	return call->uid;
-}
-
 bool varlink_call_more(const struct varlink_call *call)
 {
 	return call->more;
+}
+
+uid_t varlink_call_uid(const struct varlink_call *call)
+{
+	return call->uid;
 }
 
 uint64_t varlink_call_connection(const struct varlink_call *call)

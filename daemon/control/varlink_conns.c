@@ -16,7 +16,8 @@
  *   writing   a reply is not sent yet, or a whole call not answered yet.
  *             Waits for EPOLLOUT, reads nothing (that is the back-pressure: a
  *             client that pipelines calls and reads no replies fills its own
- *             socket), until a deadline that each byte sent moves.
+ *             socket), until a deadline that each byte sent moves. A list that
+ *             is patient has none.
  *
  * A list's next piece is made when the one before is sent, one in each turn of
  * the loop. So a connection costs at most one call, and one reply that is not a
@@ -148,6 +149,10 @@ static bool conn_idle(const struct varlink_conn *conn)
 
 static void conn_set_deadline(struct varlink_conn *conn)
 {
+	if (conn->output.patient) {
+		conn->deadline_us = 0;
+		return;
+	}
 	conn->deadline_us = loop_now_us(conn->conns->loop) +
 			    conn->conns->timeout_us +
 			    (conn->output.deferred ? conn->output.extra_us : 0);

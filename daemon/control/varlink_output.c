@@ -135,6 +135,7 @@ int varlink_output_list(struct varlink_output *output, json_t *head,
 	output->array = 0;
 	output->list_active = true;
 	output->list_waits = output->open = output->replied = false;
+	output->patient = list->patient;
 	output->more = more;
 	return 0;
 }
@@ -209,24 +210,50 @@ static int output_close(struct varlink_output *output, bool continues)
 	return output_end(output);
 }
 
-/* Return: 1; 0: all arrays are complete; -EAGAIN; -ENOMEM. */
+static int output_comma(struct varlink_output *output)
+{
+	bool first = output->first;
+
+	output->first = false;
+	return first ? 0 : output_text(output, ",");
+}
+
+/* Return: as @next of the array. */
+static int output_next_json(struct varlink_output *output)
+{
+	const struct varlink_array *array = &output->list.arrays[output->array];
+	json_t *element = NULL;
+	int r = array->next(output->list.state, &element);
+
+	if (r > 0 && (output_comma(output) < 0 ||
+		      output_json(output, element, json_write) < 0))
+		r = -ENOMEM;
+	json_decref(element);
+	return r;
+}
+
+static int output_next_text(struct varlink_output *output)
+{
+	const char *text;
+	size_t len;
+	int r = output->list.next_text(output->list.state, &text, &len);
+
+	if (r > 0 &&
+	    (output_comma(output) < 0 || output_bytes(output, text, len) < 0))
+		r = -ENOMEM;
+	return r;
+}
+
+/* Return: 1; 0: all arrays are complete; -EAGAIN; -EOVERFLOW; -ENOMEM. */
 static int output_element(struct varlink_output *output)
 {
-	json_t *element = NULL;
-	int r = output->list.arrays[output->array].next(output->list.state,
-							&element);
+	int r = output->list.next_text ? output_next_text(output)
+				       : output_next_json(output);
 
 	if (r == 0 && output->array + 1 < output->list.n_arrays) {
 		output->array++;
 		return output_array(output, "],") < 0 ? -ENOMEM : 1;
 	}
-	if (r <= 0)
-		return r;
-	if ((!output->first && output_text(output, ",") < 0) ||
-	    output_json(output, element, json_write) < 0)
-		r = -ENOMEM;
-	output->first = false;
-	json_decref(element);
 	return r;
 }
 
@@ -294,6 +321,28 @@ static int output_fill_alone(struct varlink_output *output)
 	return r;
 }
 
+/* The list ends with an error, behind what it had. */
+static int output_break(struct varlink_output *output, size_t begin)
+{
+	const char *error = NULL;
+	json_t *parameters;
+	int r = 0;
+
+	if (!output->more)
+		return -ENOMEM; /* half a reply cannot become an error */
+	if (output->len > begin)
+		r = output_close(output, /* continues= */ true);
+	else
+		output->len = 0;
+	parameters = output->list.broken(output->list.state, &error);
+	if (r == 0)
+		r = varlink_output_reply(output, error, parameters);
+	else
+		json_decref(parameters);
+	output_list_done(output);
+	return r;
+}
+
 int varlink_output_fill(struct varlink_output *output)
 {
 	size_t begin;
@@ -313,6 +362,8 @@ int varlink_output_fill(struct varlink_output *output)
 		output_list_done(output);
 		return r;
 	}
+	if (r == -EOVERFLOW)
+		return output_break(output, begin);
 	output->list_waits = r == -EAGAIN;
 	return r == -ENOMEM ? r : output_pause(output, begin);
 }

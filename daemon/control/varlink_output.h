@@ -18,6 +18,7 @@
  * @replied:	of several replies the first is made
  * @first:	the array of that reply is empty so far
  * @list_waits:	the list said -EAGAIN
+ * @patient:	what is left of such a list may be read at any time
  * @deferred:	a call whose reply comes later, or NULL
  * @extra_us:	how much longer than others that reply may take
  * @wake:	called when there is something to send after a wait; with
@@ -38,6 +39,7 @@ struct varlink_output {
 	bool replied;
 	bool first;
 	bool list_waits;
+	bool patient;
 	struct varlink_call *deferred;
 	uint64_t extra_us;
 	void (*wake)(struct varlink_output *output, int result);

@@ -615,6 +615,92 @@ static void test_follower_does_not_read(void **state)
 	assert_null(bench.feed);
 }
 
+/* The last reply is an error, and the connection goes on. */
+static void test_follower_breaks_off(void **state)
+{
+	struct client client;
+
+	(void)state;
+	follow(&client);
+	client_await(&client, 1);
+	bench.feed->broken = true;
+	feed_more(2);
+	client_await(&client, 3);
+	assert_reply(&client, 1,
+		     "{\"parameters\": {\"events\": [0, 1]}, "
+		     "\"continues\": true}");
+	assert_reply(&client, 2,
+		     "{\"error\": \"org.example.test.Broken\", "
+		     "\"parameters\": {\"next\": 2}}");
+	assert_null(bench.feed);
+	client_call(&client, FOLLOW_PATIENT);
+	run_until(done_following);
+	client_await(&client, 4);
+	/* With nothing before it. */
+	bench.feed->broken = true;
+	varlink_output_wake(bench.feed->output);
+	client_await(&client, 5);
+	assert_reply(&client, 4,
+		     "{\"error\": \"org.example.test.Broken\", "
+		     "\"parameters\": {\"next\": 0}}");
+	assert_int_equal(bench.lists_freed, 2);
+	client_close(&client);
+}
+
+static bool done_broken(struct bench *b)
+{
+	return b->feed == NULL;
+}
+
+/* A patient list waits for its reader, also for the one that breaks off; others
+ * have a deadline. */
+static void test_patient(void **state)
+{
+	static const char *const calls[] = { FOLLOW, FOLLOW_PATIENT };
+	struct client client;
+	json_t *last;
+
+	(void)state;
+	varlink_conns_set_timeout(bench.conns, 20 * USEC_PER_MSEC);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		assert_int_equal(client_open(&client, false), 0);
+		client_call(&client, calls[i]);
+		run_until(done_following);
+		feed_more(1000000);
+		run_for_us(60 * USEC_PER_MSEC);
+		assert_int_equal(bench.feed != NULL, i == 1);
+		if (i == 0)
+			client_close(&client);
+	}
+	if (!bench.feed)
+		return; /* it was said above that there is one */
+	bench.feed->known = bench.feed->next;
+	bench.feed->broken = true;
+	run_for_us(60 * USEC_PER_MSEC);
+	assert_int_equal(loop_source_set_events(client.source, EPOLLIN), 0);
+	run_until(done_broken);
+	run_for_us(60 * USEC_PER_MSEC);
+	assert_false(client.eof);
+	last = client_reply(&client, client.replies - 1);
+	assert_non_null(json_object_get(last, "error"));
+	json_decref(last);
+	client_close(&client);
+}
+
+static void test_follow_needs_more(void **state)
+{
+	struct client client;
+
+	(void)state;
+	assert_int_equal(client_open(&client, true), 0);
+	client_call(&client, "{\"method\": \"org.example.test.Follow\"}");
+	client_await(&client, 1);
+	assert_reply(&client, 0,
+		     "{\"error\": \"org.varlink.service.ExpectedMore\", "
+		     "\"parameters\": {}}");
+	client_close(&client);
+}
+
 static void test_follower_is_not_idle(void **state)
 {
 	struct client waiting, others[VARLINK_CONNECTIONS_MAX];
@@ -675,6 +761,9 @@ int main(void)
 		BENCH_TEST(test_replies_at_any_time),
 		BENCH_TEST(test_follower_goes),
 		BENCH_TEST(test_follower_does_not_read),
+		BENCH_TEST(test_follower_breaks_off),
+		BENCH_TEST(test_patient),
+		BENCH_TEST(test_follow_needs_more),
 		BENCH_TEST(test_follower_is_not_idle),
 		BENCH_TEST(test_deferred_may_take_longer),
 	};

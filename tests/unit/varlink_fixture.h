@@ -180,16 +180,42 @@ struct feed {
 	struct varlink_output *output;
 	int next, known;
 	bool ended;
+	bool broken;
 };
 
 static inline int feed_next(void *state, json_t **ret_element)
 {
 	struct feed *feed = state;
 
+	if (feed->next == feed->known && feed->broken)
+		return -EOVERFLOW;
 	if (feed->next == feed->known)
 		return feed->ended ? 0 : -EAGAIN;
 	*ret_element = json_integer(feed->next++);
 	return 1;
+}
+
+static inline int feed_next_text(void *state, const char **ret_text,
+				 size_t *ret_len)
+{
+	static char text[16];
+	json_t *element = NULL;
+	int r = feed_next(state, &element);
+
+	if (r > 0)
+		*ret_len = json_dumpb(element, text, sizeof(text),
+				      JSON_ENCODE_ANY);
+	*ret_text = text;
+	json_decref(element);
+	return r;
+}
+
+static inline json_t *feed_broken(void *state, const char **ret_error)
+{
+	const struct feed *feed = state;
+
+	*ret_error = "org.example.test.Broken";
+	return json_pack("{s:i}", "next", feed->next);
 }
 
 static inline void feed_free(void *state)
@@ -199,8 +225,10 @@ static inline void feed_free(void *state)
 	free(state);
 }
 
+/* Of text, and patient, if the parameter is given. */
 static inline void test_follow(struct varlink_call *call, void *user_data)
 {
+	bool patient = varlink_call_string(call, "patient") != NULL;
 	static const struct varlink_array arrays[] = {
 		{ "events", feed_next },
 	};
@@ -209,10 +237,19 @@ static inline void test_follow(struct varlink_call *call, void *user_data)
 		.arrays = arrays,
 		.n_arrays = 1,
 		.free = feed_free,
+		.broken = feed_broken,
 		.state = feed,
+		.patient = patient,
 	};
 
 	(void)user_data;
+	if (!varlink_call_more(call)) {
+		free(feed);
+		varlink_expected_more(call);
+		return;
+	}
+	if (patient)
+		list.next_text = feed_next_text;
 	feed->output = varlink_call_output(call);
 	bench.feed = feed;
 	varlink_reply_list(call, json_object(), &list);
@@ -315,6 +352,9 @@ static const struct varlink_parameter count_parameters[] = {
 	{ "head", false },
 };
 static const struct varlink_parameter halves_parameters[] = { { "end", true } };
+static const struct varlink_parameter follow_parameters[] = {
+	{ "patient", false },
+};
 static const struct varlink_method methods[] = {
 	{ .name = "Echo",
 	  .parameters = echo_parameters,
@@ -330,7 +370,10 @@ static const struct varlink_method methods[] = {
 	{ .name = "Closed", .access = 1, .handler = test_silent },
 	{ .name = "Later", .handler = test_later },
 	{ .name = "LaterLonger", .handler = test_later_longer },
-	{ .name = "Follow", .handler = test_follow },
+	{ .name = "Follow",
+	  .parameters = follow_parameters,
+	  .n_parameters = ARRAY_SIZE(follow_parameters),
+	  .handler = test_follow },
 	{ .name = "Take", .takes_any = true, .handler = test_take },
 	{ .name = "Keep", .handler = test_keep },
 	{ .name = "Halves",
@@ -594,6 +637,9 @@ static inline void assert_reply(const struct client *client, size_t index,
 	"{\"method\": \"org.example.test.Halves\", \"more\": " more \
 	", \"parameters\": {\"end\": \"" n "\"}}"
 #define FOLLOW "{\"method\": \"org.example.test.Follow\", \"more\": true}"
+#define FOLLOW_PATIENT                                               \
+	"{\"method\": \"org.example.test.Follow\", \"more\": true, " \
+	"\"parameters\": {\"patient\": \"yes\"}}"
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 #endif
