@@ -28,6 +28,10 @@
  *it waits for binder_hand_back() or binder_await_end(). May itself be NULL.
  * @given:	has a consumer, or had one, this open listener's socket? Then
  *another consumer gets another socket. May itself be NULL: always.
+ * @waiting:	the listener waits, or waits for another reason than before. May
+ *		itself be NULL.
+ * @full:	max_listeners are open: one that is wanted waits for another to
+ *		close, and none did before. May itself be NULL.
  * @label:	how log lines name a namespace. Return: the name, borrowed;
  *		NULL: its number is printed. May itself be NULL.
  */
@@ -40,6 +44,8 @@ struct binder_ops {
 			      const struct endpoint *endpoint, void *user_data);
 	bool (*awaits)(const struct listener *listener, void *user_data);
 	bool (*given)(const struct listener *listener, void *user_data);
+	void (*waiting)(const struct listener *listener, void *user_data);
+	void (*full)(void *user_data);
 	const char *(*label)(uint64_t netns_id, void *user_data);
 };
 

@@ -161,10 +161,22 @@ static void row_explain(struct binder_opener *opener, struct binder_row *row,
 			  opener->config.max_listeners);
 }
 
+/* Nothing is wrong if the namespace is on its way out, or if a consumer is
+ * about to close berth's earlier socket. */
+static void row_tell_waiting(struct binder_opener *opener,
+			     const struct binder_row *row)
+{
+	if (opener->ops->waiting && !row->held && row->listener.error != ESTALE)
+		opener->ops->waiting(&row->listener, opener->user_data);
+}
+
 static void row_failed(struct binder_opener *opener, struct binder_row *row,
 		       const struct binder_failure *failure)
 {
 	struct listener *listener = &row->listener;
+	bool again = listener->attempts > 0 &&
+		     listener->error == failure->error;
+	bool was_full = opener->table->starved != NULL;
 
 	opener->failed++;
 	listener->attempts++;
@@ -181,6 +193,10 @@ static void row_failed(struct binder_opener *opener, struct binder_row *row,
 						       listener->attempts));
 	}
 	row_log_failed(opener, row);
+	if (!again)
+		row_tell_waiting(opener, row);
+	if (!was_full && row->starved && opener->ops->full)
+		opener->ops->full(opener->user_data);
 }
 
 /* A consumer may hand the row back: nothing is tried before that is decided. */
@@ -228,6 +244,7 @@ static size_t rows_postpone(struct binder_opener *opener,
 
 	for (size_t i = 0; i < n; i++) {
 		struct binder_row *row = rows[i];
+		bool is_new = !row->listener.reason;
 
 		if (row->not_before_us <= now_us) {
 			rows[left++] = row;
@@ -237,6 +254,8 @@ static size_t rows_postpone(struct binder_opener *opener,
 		binder_row_starve(opener->table, row, /* starved= */ false);
 		binder_row_retry_at(opener->table, row, row->not_before_us);
 		row_explain(opener, row, &early);
+		if (is_new)
+			row_tell_waiting(opener, row);
 	}
 	return left;
 }

@@ -328,6 +328,7 @@ static int open_layers(struct berthd *berthd, const struct config *config)
 		.max_per_netns = config->max_per_netns,
 		.refusal = berthd_listener_refusal,
 		.planned = berthd_netns_planned,
+		.limited = berthd_event_limited,
 		.user_data = berthd,
 	};
 	const struct binder_config binder_config = {
@@ -387,6 +388,7 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.relay_user = config->relay == CONFIG_RELAY_OWN
 				      ? &berthd->relay_user
 				      : NULL,
+		.events = &berthd->events,
 		.config = berthd->config,
 		.containers_dir = berthd->containers_dir,
 		.reload = reload,

@@ -52,6 +52,7 @@ static void rules_changed(void *user_data)
 		berthd); /* it counts for the earlier ones */
 	berthd_set_consumers_rules(berthd);
 	reconcile_rules_changed(berthd->reconcile);
+	berthd_event_rules(berthd);
 }
 
 static void netns_changed(struct netns *netns, void *user_data)
@@ -70,6 +71,7 @@ static void netns_gone(struct netns *netns, void *user_data)
 	fd_store_forget(berthd->store, netns->id);
 	consumers_netns_gone(berthd->consumers, netns->id);
 	control_netns_gone(berthd->control, netns->id);
+	berthd_event_gone(berthd, netns);
 }
 
 void berthd_netns_planned(uint64_t netns_id, void *user_data)
@@ -85,6 +87,7 @@ static void netns_freed(uint64_t netns_id, uint64_t elapsed_us, void *user_data)
 
 	consumers_netns_freed(berthd->consumers, netns_id);
 	histogram_add(&berthd->history.freed, elapsed_us);
+	berthd_event_freed(berthd, netns_id);
 	log_debug("the kernel freed netns %llu, %llu ms after its last name "
 		  "went",
 		  (unsigned long long)netns_id,
@@ -144,6 +147,7 @@ static void listener_opened(struct listener *listener, void *user_data)
 	}
 	consumers_listener_opened(berthd->consumers, listener);
 	control_netns_settles(berthd->control, listener->netns_id);
+	berthd_event_opened(berthd, listener);
 }
 
 static void listener_changed(struct listener *listener, void *user_data)
@@ -162,6 +166,7 @@ static void listener_closing(struct listener *listener, void *user_data)
 		listener->netns_id, &listener->endpoint);
 
 	consumers_listener_closing(berthd->consumers, listener);
+	berthd_event_closed(berthd, listener, /* by_hand= */ by_hand != NULL);
 	if (by_hand && by_hand->reset)
 		(void)consumers_end_draining(berthd->consumers, NULL,
 					     listener->id);
@@ -306,10 +311,12 @@ static bool listener_awaits(const struct listener *listener, void *user_data)
 	       consumers_closed(berthd->consumers, listener->service->consumer);
 }
 
-static void consumer_lost(const char *consumer, pid_t pid, void *user_data)
+static void consumer_lost(const char *consumer, pid_t pid, const char *what,
+			  void *user_data)
 {
 	struct berthd *berthd = user_data;
 
+	berthd_event_consumer_lost(berthd, consumer, pid, what);
 	/* However it ended: what it held of a namespace goes with it. */
 	if (berthd->relay && strcmp(consumer, SERVICE_RELAY) == 0)
 		relay_process_kill(berthd->relay, pid);
@@ -394,6 +401,7 @@ const struct consumers_ops berthd_consumers_ops = {
 	.presence = consumer_presence,
 	.hand_back = consumer_hand_back,
 	.not_awaited = consumer_not_awaited,
+	.came = berthd_event_consumer_came,
 	.lost = consumer_lost,
 	.refusal = consumer_refusal,
 };
@@ -408,6 +416,7 @@ const struct watcher_ops berthd_watcher_ops = {
 	.freed = netns_freed,
 	.registration_ended = registration_ended,
 	.registrations_changed = registrations_changed,
+	.news = { .wanted = berthd_news_wanted, .tell = berthd_news_tell },
 };
 
 const struct binder_ops berthd_binder_ops = {
@@ -418,6 +427,8 @@ const struct binder_ops berthd_binder_ops = {
 	.holder = listener_holder,
 	.awaits = listener_awaits,
 	.given = listener_given,
+	.waiting = berthd_event_waiting,
+	.full = berthd_event_full,
 	.label = label_netns,
 };
 

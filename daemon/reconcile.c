@@ -433,6 +433,21 @@ static int apply_plan(struct reconcile *reconcile, const struct netns *netns,
 	return result < 0 ? result : r;
 }
 
+static void tell_limited(struct reconcile *reconcile, const struct netns *netns,
+			 size_t omitted)
+{
+	if (log_teller_ok(reconcile->teller, "netns '%s'", netns_label(netns)))
+		log_warning_about(
+			&(struct log_about){ .netns = netns_label(netns) },
+			"netns '%s': %zu listeners above the limit of %zu are "
+			"left out",
+			netns_label(netns), omitted,
+			reconcile->config.max_per_netns);
+	if (reconcile->config.limited)
+		reconcile->config.limited(netns, omitted,
+					  reconcile->config.user_data);
+}
+
 static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 {
 	struct netns *netns;
@@ -458,16 +473,8 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		}
 		reconcile_log(reconcile, netns, &plan);
 		refuse_by_hand(reconcile, netns, &plan);
-		if (plan.omitted > 0 && subject->omitted == 0 &&
-		    log_teller_ok(reconcile->teller, "netns '%s'",
-				  netns_label(netns)))
-			log_warning_about(
-				&(struct log_about){
-					.netns = netns_label(netns) },
-				"netns '%s': %zu listeners above the limit of "
-				"%zu are left out",
-				netns_label(netns), plan.omitted,
-				reconcile->config.max_per_netns);
+		if (plan.omitted > 0 && subject->omitted == 0)
+			tell_limited(reconcile, netns, plan.omitted);
 		subject->omitted = plan.omitted;
 		r = apply_plan(reconcile, netns, &plan);
 		plan_done(&plan);

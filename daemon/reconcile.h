@@ -24,12 +24,16 @@ struct reconcile;
  * @refusal:	may a listener be opened? Returns NULL, or a static text why not
  * @planned:	the listeners of a namespace are what the rules want now, or
  *		wait for it; may be NULL
+ * @limited:	@omitted listeners of a namespace are above @max_per_netns, and
+ *		none were before; may be NULL
  */
 struct reconcile_config {
 	size_t max_per_netns;
 	const char *(*refusal)(const struct listener_spec *spec,
 			       void *user_data);
 	void (*planned)(uint64_t netns_id, void *user_data);
+	void (*limited)(const struct netns *netns, size_t omitted,
+			void *user_data);
 	void *user_data;
 };
 

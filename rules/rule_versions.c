@@ -192,6 +192,7 @@ static bool commit(struct rule_version *version, struct decision *decision)
 	version->last_good = last_good;
 	rules_errors_done(&version->errors);
 	version->errors = decision->errors;
+	version->changed = changed;
 	return changed;
 }
 

@@ -21,6 +21,8 @@
  * @last_good:	@good is in force despite @errors: an earlier version than
  *		@text, or the same, one of whose names was taken since
  * @errors:	@problems and those against other files
+ * @changed:	what is in force of it, or @errors, are others since the files
+ *		were composed the last time
  */
 struct rule_version {
 	char *name;
@@ -33,6 +35,7 @@ struct rule_version {
 	struct rule_file *good;
 	bool last_good;
 	struct rules_errors errors;
+	bool changed;
 };
 
 /**

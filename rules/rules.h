@@ -168,6 +168,8 @@ struct rule_file_info {
 	const char *path;
 	size_t n_rules; /* in force */
 	bool last_good; /* rules stay in force in spite of the errors */
+	bool changed; /* the last change of the outcome was, or was also, here
+		       */
 	const struct rules_errors *errors;
 };
 

@@ -491,6 +491,7 @@ void rule_store_file_info(const struct rule_store *store, size_t index,
 		.path = version->path,
 		.n_rules = version->good ? version->good->n_rules : 0,
 		.last_good = version->last_good,
+		.changed = version->changed,
 		.errors = &version->errors,
 	};
 }

@@ -339,6 +339,9 @@ static bool rebuild(struct containers *containers, struct tracked *tracked)
 	exchange(containers, tracked, &gathered, list);
 	changed = n_before != netns->n_containers ||
 		  (before && !has_these(netns, before, n_before));
+	if (changed && containers->ops->rebuilt)
+		containers->ops->rebuilt(tracked, before, n_before,
+					 containers->user_data);
 	free(before);
 	return changed;
 }

@@ -22,6 +22,8 @@ struct netns_path;
  * @resolve:	which namespace does a path elsewhere lead to? As
  *		netns_path_resolve()
  * @changed:	@tracked has other containers than before
+ * @rebuilt:	its list was put together anew; @before: the @n that it had,
+ *		which still exist. May be NULL.
  */
 struct containers_ops {
 	const char *(*watched_dir)(const char *dir, void *user_data);
@@ -30,6 +32,9 @@ struct containers_ops {
 	int (*resolve)(const struct netns_path *path, struct resolution *ret,
 		       const char **ret_reason, void *user_data);
 	void (*changed)(struct tracked *tracked, void *user_data);
+	void (*rebuilt)(struct tracked *tracked,
+			const struct container *const *before, size_t n,
+			void *user_data);
 };
 
 /**

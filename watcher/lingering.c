@@ -66,15 +66,16 @@ int lingering_add(struct lingering *lingering, uint64_t netns_id, int nsid,
 	return 0;
 }
 
-bool lingering_take_nsid(struct lingering *lingering, int nsid,
-			 uint64_t *ret_netns_id, uint64_t *ret_since_us)
+bool lingering_freed(struct lingering *lingering, int nsid,
+		     void (*freed)(uint64_t netns_id, uint64_t since_us,
+				   void *user_data),
+		     void *user_data)
 {
 	struct remnant *remnant = find_nsid(lingering, nsid);
 
 	if (!remnant)
 		return false;
-	*ret_netns_id = remnant->netns_id;
-	*ret_since_us = remnant->since_us;
+	freed(remnant->netns_id, remnant->since_us, user_data);
 	remnant_remove(lingering, remnant);
 	return true;
 }

@@ -53,14 +53,16 @@ int lingering_add(struct lingering *lingering, uint64_t netns_id, int nsid,
 		  char *name, uint64_t since_us);
 
 /**
- * lingering_take_nsid() - the kernel freed the namespace that had @nsid:
- * forgets it
- * @ret_netns_id, @ret_since_us: which one it was, and when its last name went
+ * lingering_freed() - the kernel freed the namespace that had @nsid: forgets it
+ * @freed:	called before that: which one it was, and when its last name
+ *		went
  *
  * Return: was it known here?
  */
-bool lingering_take_nsid(struct lingering *lingering, int nsid,
-			 uint64_t *ret_netns_id, uint64_t *ret_since_us);
+bool lingering_freed(struct lingering *lingering, int nsid,
+		     void (*freed)(uint64_t netns_id, uint64_t since_us,
+				   void *user_data),
+		     void *user_data);
 
 /** lingering_take_id() - the namespace has a name again: forgets it. Return:
  * its nsid; -1: it was not known here. */

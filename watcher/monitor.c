@@ -59,6 +59,7 @@ struct monitor {
 	const struct monitor_ops *ops;
 	void *user_data;
 	size_t max_addresses;
+	const struct news_teller *news;
 	struct netlink_events *events;
 	struct netlink_requests *requests;
 	struct lingering lingering;
@@ -182,6 +183,7 @@ static int read_listing(struct monitor *monitor, struct tracked *tracked,
 			bool links, bool *ret_changed)
 {
 	struct observed_listing listing = { .max = monitor->max_addresses };
+	struct news_before before;
 	int nsid = tracked->netns.host ? NETLINK_HOST : tracked->nsid;
 	int r = -EINTR;
 
@@ -193,8 +195,10 @@ static int read_listing(struct monitor *monitor, struct tracked *tracked,
 	if (listing.failed)
 		r = -ENOMEM;
 	if (r == 0 || r == -EINTR || r == -EFBIG) {
+		news_addresses_before(monitor->news, &tracked->netns, &before);
 		*ret_changed =
 			observed_listing_apply(&listing, &tracked->netns);
+		news_addresses_after(monitor->news, &tracked->netns, &before);
 		return r == -EFBIG ? 0 : r;
 	}
 	observed_listing_done(&listing);
@@ -257,8 +261,7 @@ static void account_freed(struct monitor *monitor, uint64_t netns_id,
 	monitor->ops->freed(netns_id, elapsed_us, monitor->user_data);
 }
 
-static void lingering_freed(uint64_t netns_id, uint64_t since_us,
-			    void *user_data)
+static void remnant_freed(uint64_t netns_id, uint64_t since_us, void *user_data)
 {
 	account_freed(user_data, netns_id, since_us);
 }
@@ -289,6 +292,7 @@ static void item_told(int nsid, const struct netlink_item *item,
 {
 	struct monitor *monitor = user_data;
 	struct tracked *tracked;
+	struct news_before before;
 	unsigned int change;
 
 	if (nsid == NETLINK_HOST)
@@ -299,7 +303,9 @@ static void item_told(int nsid, const struct netlink_item *item,
 		return;
 	if (!tracked->netns.host && !tracked->nsid_announced)
 		return; /* about the namespace that had this nsid before */
+	news_addresses_before(monitor->news, &tracked->netns, &before);
 	change = apply_item(monitor, &tracked->netns, item);
+	news_addresses_after(monitor->news, &tracked->netns, &before);
 	if (change & OBSERVED_OMITTED)
 		read_want(monitor, tracked);
 	if (change & OBSERVED_CHANGED)
@@ -321,13 +327,9 @@ static void nsid_freed_told(int nsid, void *user_data)
 {
 	struct monitor *monitor = user_data;
 	struct tracked *tracked = registry_find_nsid(monitor->registry, nsid);
-	uint64_t netns_id, since_us;
 
-	if (lingering_take_nsid(&monitor->lingering, nsid, &netns_id,
-				&since_us)) {
-		account_freed(monitor, netns_id, since_us);
+	if (lingering_freed(&monitor->lingering, nsid, remnant_freed, monitor))
 		return;
-	}
 	if (!tracked || tracked->netns.host || !tracked->nsid_announced)
 		return;
 	nsid_lost(monitor, tracked);
@@ -354,7 +356,7 @@ static int nsids_compare(struct monitor *monitor)
 	r = netlink_list_nsids(monitor->requests, nsid_listed, monitor);
 	if (r < 0)
 		return r;
-	lingering_check_end(&monitor->lingering, lingering_freed, monitor);
+	lingering_check_end(&monitor->lingering, remnant_freed, monitor);
 	HASH_ITER (by_id, monitor->registry->by_id, tracked, next) {
 		tracked->nsid_announced = true;
 		if (tracked->nsid != NSID_NONE && !tracked->netns.host &&
@@ -615,6 +617,7 @@ int monitor_new(const struct monitor_config *config,
 	monitor->loop = config->loop;
 	monitor->registry = config->registry;
 	monitor->max_addresses = config->max_addresses;
+	monitor->news = config->news;
 	monitor->ops = ops;
 	monitor->user_data = user_data;
 	r = open_all(monitor, config->buffer_bytes);

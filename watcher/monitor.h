@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "watcher/news.h"
 #include "watcher/registry.h"
 #include "watcher/status.h"
 
@@ -37,12 +38,14 @@ struct monitor_ops {
  * @loop, @registry: outlive the monitor; the registry has its host already
  * @max_addresses: interfaces, and addresses, kept for each namespace
  * @buffer_bytes: receive buffer of the event socket; 0: 4 MiB
+ * @news:	outlives the monitor
  */
 struct monitor_config {
 	struct loop *loop;
 	struct registry *registry;
 	size_t max_addresses;
 	size_t buffer_bytes;
+	const struct news_teller *news;
 };
 
 /**

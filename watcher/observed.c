@@ -26,10 +26,9 @@ static int compare_links(const void *a, const void *b)
 	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
-/* Compares what identifies an address; all else may change. */
-static int compare_addresses(const void *a, const void *b)
+int observed_compare(const struct netns_address *x,
+		     const struct netns_address *y)
 {
-	const struct netns_address *x = a, *y = b;
 	int order;
 
 	if (x->ifindex != y->ifindex)
@@ -40,6 +39,11 @@ static int compare_addresses(const void *a, const void *b)
 	if (order)
 		return order;
 	return (int)x->prefix_bits - (int)y->prefix_bits;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	return observed_compare(a, b);
 }
 
 /* Return: the index of @key, if *@ret_found; else where it belongs. */

@@ -18,6 +18,11 @@
  * All functions keep both arrays sorted. @max limits each array.
  */
 
+/** observed_compare() - the order of addresses, by what identifies them; all
+ * else may change. Return: as strcmp(3). */
+int observed_compare(const struct netns_address *x,
+		     const struct netns_address *y);
+
 /** observed_link() - there is this interface, maybe under a new name, up or
  * down. Return: bits. */
 unsigned int observed_link(struct netns *netns,

@@ -32,6 +32,7 @@ struct resolution;
  * @nsid_round:	the last check of all nsids that found the nsid in use
  * @nsid_waiting: it is in the list of namespaces that wait for an nsid
  * @freed:	the kernel has said so before its last name went
+ * @told:	the owner was told that it is there
  * @nameless:	it has lost its last name, and nobody was told yet
  * @last_name:	that name, owned; NULL also when there was no memory for it
  * @nameless_since_us: when its last name went; monotonic
@@ -50,6 +51,7 @@ struct tracked {
 	bool nsid_announced;
 	bool nsid_waiting;
 	bool freed;
+	bool told;
 	bool nameless;
 	unsigned long nsid_round;
 	char *last_name;

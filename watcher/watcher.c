@@ -14,6 +14,7 @@
 #include "watcher/follow.h"
 #include "watcher/monitor.h"
 #include "watcher/netns_path.h"
+#include "watcher/news.h"
 #include "watcher/registrations.h"
 #include "watcher/registry.h"
 
@@ -43,9 +44,23 @@ static void names_changed(struct tracked *tracked, void *user_data)
 {
 	struct watcher *watcher = user_data;
 
+	news_names(&watcher->ops.news, &tracked->netns,
+		   /* is_new= */ !tracked->told);
+	tracked->told = true;
 	monitor_added(watcher->monitor, tracked);
 	containers_names_changed(watcher->containers, tracked);
 	tell_changed(watcher, tracked);
+}
+
+/* The containers outlive their namespace, and may be in another one later. */
+static void tell_containers_gone(const struct watcher *watcher,
+				 const struct netns *netns)
+{
+	struct netns empty = *netns;
+
+	empty.n_containers = 0;
+	news_containers(&watcher->ops.news, &empty, netns->containers,
+			netns->n_containers);
 }
 
 static void last_name_gone(struct tracked *tracked, void *user_data)
@@ -54,6 +69,7 @@ static void last_name_gone(struct tracked *tracked, void *user_data)
 
 	if (registrations_keep(watcher->registrations, tracked))
 		return;
+	tell_containers_gone(watcher, &tracked->netns);
 	watcher->ops.gone(&tracked->netns, watcher->user_data);
 	monitor_gone(watcher->monitor, tracked);
 	registrations_gone(watcher->registrations, tracked);
@@ -124,11 +140,21 @@ static void containers_changed(struct tracked *tracked, void *user_data)
 		tell_changed(user_data, tracked);
 }
 
+static void containers_rebuilt(struct tracked *tracked,
+			       const struct container *const *before, size_t n,
+			       void *user_data)
+{
+	const struct watcher *watcher = user_data;
+
+	news_containers(&watcher->ops.news, &tracked->netns, before, n);
+}
+
 static const struct containers_ops containers_ops = {
 	.watched_dir = watched_dir,
 	.find = find_in,
 	.resolve = resolve_path,
 	.changed = containers_changed,
+	.rebuilt = containers_rebuilt,
 };
 
 static void look_at(const char *path, void *user_data)
@@ -235,6 +261,7 @@ static int open_parts(struct watcher *watcher, struct loop *loop,
 		.registry = &watcher->registry,
 		.max_addresses = config->max_addresses,
 		.buffer_bytes = config->netlink_buffer_bytes,
+		.news = &watcher->ops.news,
 	};
 	int r;
 
@@ -263,6 +290,7 @@ int watcher_new(struct loop *loop, const struct watcher_config *config,
 		return -ENOMEM;
 	watcher->ops = *ops;
 	watcher->user_data = user_data;
+	watcher->ops.news.user_data = user_data;
 	r = open_parts(watcher, loop, config);
 	if (r < 0) {
 		watcher_free(watcher);
@@ -291,6 +319,7 @@ bool watcher_step(struct watcher *watcher)
 
 	if (!watcher->host_told) {
 		watcher->host_told = true;
+		watcher->registry.host->told = true;
 		tell_changed(watcher, watcher->registry.host);
 	}
 	(void)registrations_step(watcher->registrations); /* before the flush */
@@ -466,6 +495,11 @@ size_t watcher_pending_names(const struct watcher *watcher,
 
 const char *watcher_last_name(const struct watcher *watcher, uint64_t netns_id)
 {
+	const struct tracked *tracked =
+		registry_find(&watcher->registry, netns_id);
+
+	if (tracked)
+		return tracked->last_name;
 	return monitor_last_name(watcher->monitor, netns_id);
 }
 

@@ -10,6 +10,7 @@
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/netns.h"
+#include "watcher/news.h"
 #include "watcher/registration.h"
 #include "watcher/status.h"
 #include "watcher/told.h"
@@ -31,6 +32,8 @@ struct watcher;
  *		unregistered or replaced.
  * @registrations_changed: there are others than before, or one is another than
  *		before; may be called several times in one batch
+ * @news:	what exactly became different, before @changed and @gone are
+ *		called; zero: nobody wants to know
  */
 struct watcher_ops {
 	void (*changed)(struct netns *netns, void *user_data);
@@ -39,6 +42,7 @@ struct watcher_ops {
 	void (*registration_ended)(const struct registration *registration,
 				   const char *reason, void *user_data);
 	void (*registrations_changed)(void *user_data);
+	struct news_teller news;
 };
 
 /**

@@ -74,7 +74,8 @@ void consumer_lost(struct consumer_connection *conn, int error,
 		log_info("consumer '%s' (pid %d): %s", consumer->name, pid,
 			 what);
 	consumer_close(conn);
-	consumer->all->ops.lost(consumer->name, pid, consumer->all->user_data);
+	consumer->all->ops.lost(consumer->name, pid, what,
+				consumer->all->user_data);
 }
 
 static void consumer_released(struct consumer_connection *conn,

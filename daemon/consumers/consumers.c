@@ -225,6 +225,8 @@ static void consumer_welcome(struct consumer *consumer, int fd,
 			 consumer->name,
 			 hello->draining ? ", and only drains" : "", peer->name,
 			 peer->pid, peer->uid);
+		consumer->all->ops.came(consumer->name, peer->pid,
+					consumer->all->user_data);
 	}
 }
 

@@ -63,8 +63,10 @@ struct consumer_count {
  * @hand_back:	as binder_hand_back(). It calls consumers_listener_opened(), if
  *it adopts the listener
  * @not_awaited: consumers_awaits() may be false now for some consumer
+ * @came:	process @pid is connected as the consumer
  * @lost:	a consumer's connection ended, or was ended because it did not
- *		let go of a namespace in time; @pid is its process
+ *		let go of a namespace in time; @pid is its process, @what
+ *		happened is text for people, borrowed
  * @refusal:	why process @pid may not be the consumer, for people; NULL: it
  *		may
  * @backend_changed: as @changed of struct backends_ops
@@ -84,7 +86,9 @@ struct consumers_ops {
 	int (*hand_back)(struct handed_back *handed_back, int fd,
 			 const char **ret_reason, void *user_data);
 	void (*not_awaited)(void *user_data);
-	void (*lost)(const char *consumer, pid_t pid, void *user_data);
+	void (*came)(const char *consumer, pid_t pid, void *user_data);
+	void (*lost)(const char *consumer, pid_t pid, const char *what,
+		     void *user_data);
 	const char *(*refusal)(const char *consumer, pid_t pid,
 			       void *user_data);
 	void (*backend_changed)(const struct backend_status *status,

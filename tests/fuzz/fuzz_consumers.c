@@ -112,9 +112,18 @@ static void not_awaited(void *user_data)
 	(void)user_data;
 }
 
-static void lost(const char *consumer, pid_t pid, void *user_data)
+static void came(const char *consumer, pid_t pid, void *user_data)
 {
 	(void)pid;
+	(void)user_data;
+	assert(strcmp(consumer, SERVICE_RELAY) == 0);
+}
+
+static void lost(const char *consumer, pid_t pid, const char *what,
+		 void *user_data)
+{
+	(void)pid;
+	(void)what;
 	(void)user_data;
 	assert(strcmp(consumer, SERVICE_RELAY) == 0);
 }
@@ -318,6 +327,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.stats_changed = stats_changed,
 		.hand_back = hand_back,
 		.not_awaited = not_awaited,
+		.came = came,
 		.lost = lost,
 		.refusal = refusal,
 	};

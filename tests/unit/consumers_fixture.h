@@ -29,6 +29,7 @@ struct fixture {
 	struct consumers *consumers;
 	struct service *service;
 	struct listener listeners[LISTENERS];
+	int came;
 	int lost;
 	uint64_t released;
 	int peer_fd;
@@ -157,10 +158,21 @@ static inline void not_awaited(void *user_data)
 	fixture->n_not_awaited++;
 }
 
-static inline void lost(const char *consumer, pid_t pid, void *user_data)
+static inline void came(const char *consumer, pid_t pid, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
+	(void)pid;
+	assert_string_equal(consumer, SERVICE_RELAY);
+	fixture->came++;
+}
+
+static inline void lost(const char *consumer, pid_t pid, const char *what,
+			void *user_data)
+{
+	struct fixture *fixture = user_data;
+
+	assert_non_null(what);
 	assert_true(pid == (fixture->any_pid ? getpid() : 42));
 	assert_string_equal(consumer, SERVICE_RELAY);
 	fixture->lost++;
@@ -189,6 +201,7 @@ static inline int setup(void **state)
 		.presence = presence,
 		.hand_back = hand_back,
 		.not_awaited = not_awaited,
+		.came = came,
 		.lost = lost,
 		.refusal = refusal,
 	};

@@ -17,20 +17,27 @@ static int add(struct lingering *lingering, uint64_t id, int nsid)
 	return lingering_add(lingering, id, nsid, strdup("x"), 100 + id);
 }
 
+static void count_freed(uint64_t id, uint64_t since_us, void *user_data)
+{
+	uint64_t *sum = user_data;
+
+	assert_int_equal(since_us, 100 + id);
+	*sum += id;
+}
+
 static void test_freed(void **state)
 {
 	struct lingering lingering = { 0 };
-	uint64_t id = 0, since_us = 0;
+	uint64_t sum = 0;
 
 	(void)state;
 	assert_int_equal(add(&lingering, 7, 0), 0);
 	assert_int_equal(add(&lingering, 8, 1), 0);
-	assert_false(lingering_take_nsid(&lingering, 2, &id, &since_us));
-	assert_int_equal(id, 0);
-	assert_true(lingering_take_nsid(&lingering, 0, &id, &since_us));
-	assert_int_equal(id, 7);
-	assert_int_equal(since_us, 107);
-	assert_false(lingering_take_nsid(&lingering, 0, &id, &since_us));
+	assert_false(lingering_freed(&lingering, 2, count_freed, &sum));
+	assert_int_equal(sum, 0);
+	assert_true(lingering_freed(&lingering, 0, count_freed, &sum));
+	assert_int_equal(sum, 7);
+	assert_false(lingering_freed(&lingering, 0, count_freed, &sum));
 	assert_int_equal(lingering_count(&lingering), 1);
 	lingering_done(&lingering);
 	assert_int_equal(lingering_count(&lingering), 0);
@@ -52,24 +59,16 @@ static void test_named_again(void **state)
 static void test_nsid_used_again(void **state)
 {
 	struct lingering lingering = { 0 };
-	uint64_t id, since_us;
+	uint64_t sum = 0;
 
 	(void)state;
 	assert_int_equal(add(&lingering, 7, 3), 0);
 	assert_int_equal(add(&lingering, 8, 3), 0);
 	assert_int_equal(lingering_count(&lingering), 1);
 	assert_int_equal(lingering_take_id(&lingering, 7), -1);
-	assert_true(lingering_take_nsid(&lingering, 3, &id, &since_us));
-	assert_int_equal(id, 8);
+	assert_true(lingering_freed(&lingering, 3, count_freed, &sum));
+	assert_int_equal(sum, 8);
 	lingering_done(&lingering);
-}
-
-static void count_freed(uint64_t id, uint64_t since_us, void *user_data)
-{
-	uint64_t *sum = user_data;
-
-	assert_int_equal(since_us, 100 + id);
-	*sum += id;
 }
 
 static void test_check_after_loss(void **state)

@@ -78,10 +78,19 @@ static void stats_changed(void *user_data)
 	stats_consumers_changed(fixture->stats);
 }
 
-static void lost(const char *consumer, pid_t pid, void *user_data)
+static void came(const char *consumer, pid_t pid, void *user_data)
 {
 	(void)pid;
 	(void)consumer;
+	(void)user_data;
+}
+
+static void lost(const char *consumer, pid_t pid, const char *what,
+		 void *user_data)
+{
+	(void)pid;
+	(void)consumer;
+	(void)what;
 	(void)user_data;
 }
 
@@ -139,6 +148,7 @@ static int setup(void **state)
 		.counted = counted,
 		.ended = ended,
 		.stats_changed = stats_changed,
+		.came = came,
 		.lost = lost,
 		.refusal = refusal,
 	};
