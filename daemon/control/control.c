@@ -19,6 +19,7 @@
 #include "daemon/control/control_explain.h"
 #include "daemon/control/control_listeners.h"
 #include "daemon/control/control_metrics.h"
+#include "daemon/control/control_monitor.h"
 #include "daemon/control/control_namespaces.h"
 #include "daemon/control/control_register.h"
 #include "daemon/control/control_rules.h"
@@ -36,6 +37,7 @@ struct control {
 	struct varlink_server *server;
 	struct control_wait *wait;
 	struct control_register *reg;
+	struct control_monitor *monitor;
 };
 
 static struct caller who_calls(const struct control *control,
@@ -257,6 +259,14 @@ static void explain(struct varlink_call *call, void *user_data)
 	control_explain(call, &from);
 }
 
+static void monitor_call(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const struct caller caller = who_calls(control, call);
+
+	control_monitor_call(call, control->monitor, &caller);
+}
+
 static void wait_call(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
@@ -375,6 +385,7 @@ static const struct varlink_method methods[] = {
 	  .n_parameters = ARRAY_SIZE(metrics_parameters),
 	  .handler = list_metrics },
 	{ .name = "ListRules", .handler = list_rules },
+	{ .name = "Monitor", .takes_any = true, .handler = monitor_call },
 	{ .name = "Reload", .handler = reload_all },
 	{ .name = "Drain",
 	  .parameters = drain_parameters,
@@ -455,6 +466,9 @@ int control_new(struct loop *loop, const char *path,
 	if (r == 0 && !control->reg)
 		r = -ENOMEM;
 	if (r == 0)
+		r = control_monitor_new(loop, config->events, config->watcher,
+					&control->monitor);
+	if (r == 0)
 		r = varlink_server_new(loop, &interface, control,
 				       &control->server);
 	if (r == 0)
@@ -484,6 +498,7 @@ struct control *control_free(struct control *control)
 	varlink_server_free(control->server);
 	control_register_free(control->reg);
 	control_wait_free(control->wait);
+	control_monitor_free(control->monitor);
 	free(control);
 	return NULL;
 }

@@ -13,6 +13,7 @@ struct consumers;
 struct containers_dir;
 struct control;
 struct metrics_history;
+struct events;
 struct netns;
 struct reconcile;
 struct relay_process;
@@ -40,6 +41,7 @@ struct control_config {
 	struct consumers *consumers;
 	struct stats *stats;
 	const struct relay_user *relay_user;
+	struct events *events;
 	const struct config_store *config;
 	const struct containers_dir *containers_dir;
 	int (*reload)(uint32_t *ret_changed, void *user_data);

@@ -174,10 +174,10 @@ int find_netns(struct watcher *watcher, const struct caller *caller,
 	return 0;
 }
 
-bool find_may_be(const struct netns *netns, const char *text)
+bool find_is(const struct netns *netns, const char *text)
 {
 	_cleanup_(wanted_done) struct wanted wanted = wanted_of(text);
-	bool found = !wanted.plain || text[0] == '/';
+	bool found = !wanted.plain;
 	uint64_t id;
 
 	for (int users = 0; !found && users <= 1; users++) {
@@ -186,6 +186,11 @@ bool find_may_be(const struct netns *netns, const char *text)
 			container_matches(netns, &wanted);
 	}
 	return found || (id_parse(text, &id) && id == netns->id);
+}
+
+bool find_may_be(const struct netns *netns, const char *text)
+{
+	return text[0] == '/' || find_is(netns, text);
 }
 
 int find_pending(const struct watcher *watcher, const char *text,

@@ -51,6 +51,11 @@ int find_pending(const struct watcher *watcher, const char *text,
 int find_lingering(const struct watcher *watcher, const char *text,
 		   struct watcher_lingering *ret_lingering);
 
+/** find_is() - Return: is this namespace, or one of its containers, called
+ * @text, or is that its id? Not by a path but that of a name. True also without
+ * memory. */
+bool find_is(const struct netns *netns, const char *text);
+
 /** find_may_be() - Return: might find_netns() mean this namespace by @text?
  * True also of a path, and without memory. */
 bool find_may_be(const struct netns *netns, const char *text);

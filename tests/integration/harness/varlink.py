@@ -18,9 +18,10 @@ class Connection:
         self.socket.settimeout(GUARD)
         self._rest = b""
 
-    def call(self, method, *fds, **parameters):
+    def call(self, method, *fds, more=False, **parameters):
         """With descriptors, of which berthd gets copies."""
-        text = json.dumps({"method": method, "parameters": parameters})
+        call = {"method": method, "parameters": parameters}
+        text = json.dumps(dict(call, more=True) if more else call)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                    array.array("i", fds))] if fds else []
         self.socket.sendmsg([text.encode() + b"\0"], rights)
