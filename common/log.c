@@ -128,6 +128,11 @@ void log_set_level(enum log_level level)
 	log_threshold = level;
 }
 
+enum log_level log_level(void)
+{
+	return log_threshold;
+}
+
 int log_level_parse(const char *text, enum log_level *ret_level)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {

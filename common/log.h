@@ -59,6 +59,9 @@ void log_init(const char *program, enum log_level level);
 /** log_set_level() - lines above @level are dropped from now on */
 void log_set_level(enum log_level level);
 
+/** log_level() - Return: lines above this level are dropped. */
+enum log_level log_level(void);
+
 /**
  * log_set_format() - how lines are written from now on; as log_init(), before
  * there are threads

@@ -393,6 +393,7 @@ static int open_control(struct berthd *berthd, const struct config *config)
 		.containers_dir = berthd->containers_dir,
 		.reload = reload,
 		.restart_relay = berthd_restart_relay,
+		.set_log_level = berthd_set_log_level,
 		.user_data = berthd,
 		.relay = berthd->relay,
 		.history = &berthd->history,

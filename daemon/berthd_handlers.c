@@ -11,6 +11,7 @@
 
 #include "common/util.h"
 #include "daemon/by_hand.h"
+#include "daemon/config_store.h"
 #include "daemon/control/control.h"
 #include "daemon/consumers/mint.h"
 #include "daemon/consumers/stats.h"
@@ -350,6 +351,18 @@ int berthd_restart_relay(void *user_data)
 	if (!berthd->relay)
 		return -EOPNOTSUPP;
 	return relay_process_restart(berthd->relay);
+}
+
+bool berthd_set_log_level(enum log_level level, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	const struct config *config = config_store_config(berthd->config);
+
+	log_set_level(level);
+	if (berthd->relay)
+		relay_process_set(berthd->relay, (unsigned int)config->workers,
+				  level, config->log_format);
+	return consumers_set_log_level(berthd->consumers, level);
 }
 
 static int provider_note(uint64_t netns_id, const struct provided *const *list,

@@ -86,6 +86,11 @@ bool berthd_relay_connected(pid_t pid, void *user_data);
  * berthd's; -errno of relay_process_restart(). */
 int berthd_restart_relay(void *user_data);
 
+/** berthd_set_log_level() - of berthd and berth-relay. Return: is one
+ * connected?
+ */
+bool berthd_set_log_level(enum log_level level, void *user_data);
+
 /** berthd_netns_planned() - the listeners of a namespace are what is wanted */
 void berthd_netns_planned(uint64_t netns_id, void *user_data);
 

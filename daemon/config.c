@@ -300,10 +300,11 @@ int config_init(struct config *config)
 	int r;
 
 	*config = (struct config){ 0 };
-	config->control.access = (struct socket_access){
-		.uid = (uid_t)-1,
-		.gid = (gid_t)-1,
-		.mode = SOCKET_MODE_PRIVATE,
+	config->control = (struct config_control){
+		.access = { .uid = (uid_t)-1,
+			    .gid = (gid_t)-1,
+			    .mode = SOCKET_MODE_PRIVATE },
+		.readers = CONFIG_NO_READERS,
 	};
 	r = config_overlay(config, &defaults);
 	config->given = 0;
@@ -363,7 +364,7 @@ bool config_control_equal(const struct config_control *a,
 			  const struct config_control *b)
 {
 	return socket_access_equal(&a->access, &b->access) &&
-	       a->n_registrars == b->n_registrars &&
+	       a->readers == b->readers && a->n_registrars == b->n_registrars &&
 	       (a->n_registrars == 0 ||
 		memcmp(a->registrars, b->registrars,
 		       a->n_registrars * sizeof(*a->registrars)) == 0);

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "daemon/socket_access.h"
 
+struct accounts;
 struct consumer_config;
 
 /** enum config_setting - one setting; a set of them has bit 1 << setting */
@@ -53,12 +54,21 @@ struct config_dirs {
 /* Programs that ask a runtime on root's behalf: there are few runtimes. */
 #define CONFIG_REGISTRARS_MAX 16u
 
+/* The group of readers where the configuration says nothing of who may use the
+ * control socket. */
+#define CONFIG_READERS "berth"
+#define CONFIG_NO_READERS ((gid_t)-1)
+
 /**
  * struct config_control - who may use the control socket
+ * @access_given: somebody wrote whose it is, its mode or its readers
+ * @readers:	the group that may see everything, or CONFIG_NO_READERS
  * @registrars:	users whose word on containers counts as root's
  */
 struct config_control {
 	struct socket_access access;
+	bool access_given;
+	gid_t readers;
 	uid_t registrars[CONFIG_REGISTRARS_MAX];
 	size_t n_registrars;
 };
@@ -125,6 +135,13 @@ bool config_given(const struct config *config, enum config_setting setting);
 /** config_init() - every setting at its default, none given. Return: 0 or
  * -ENOMEM; config_done() in any case. */
 int config_init(struct config *config);
+
+/**
+ * config_default_readers() - where the configuration says nothing of who may
+ * use the control socket, the group CONFIG_READERS may read, if there is one
+ */
+void config_default_readers(struct config_control *control,
+			    const struct accounts *accounts);
 
 /** config_copy() - the values of @set in @config become those of @from. Return:
  * 0 or -ENOMEM. */

@@ -110,6 +110,9 @@ static void apply_setting(const struct config_targets *targets,
 		break;
 	case CONFIG_LOG_LEVEL:
 		log_set_level(config->log_level);
+		(void)consumers_set_log_level(
+			targets->consumers,
+			config->log_level); /* a later relay is, too */
 		apply_relay(targets, config);
 		break;
 	case CONFIG_LOG_FORMAT:

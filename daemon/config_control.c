@@ -20,6 +20,7 @@ enum control_key {
 	CONTROL_USER, /* these three as config_parse_access() takes them */
 	CONTROL_GROUP,
 	CONTROL_MODE,
+	CONTROL_READERS,
 	CONTROL_REGISTRARS,
 };
 
@@ -27,31 +28,33 @@ static const char *const control_keys[] = {
 	[CONTROL_USER] = "user",
 	[CONTROL_GROUP] = "group",
 	[CONTROL_MODE] = "mode",
+	[CONTROL_READERS] = "readers",
 	[CONTROL_REGISTRARS] = "registrars",
 };
 
 static void parse_group(struct parse *parse, const struct yaml_node *node,
-			const struct accounts *accounts, gid_t *ret_gid)
+			const struct accounts *accounts, const char *key,
+			gid_t *ret_gid)
 {
 	const char *text;
 	int r;
 
-	if (!parse_text(parse, node, "group", "the name or number of a group",
+	if (!parse_text(parse, node, key, "the name or number of a group",
 			&text))
 		return;
 	r = accounts->group(text, ret_gid);
 	if (r == -ENOENT)
 		(void)parse_error(parse, node,
-				  "group is %s: there is no such group",
+				  "%s is %s: there is no such group", key,
 				  QUOTE(text));
 	else if (r == -ERANGE)
 		(void)parse_error(parse, node,
-				  "group is %s: no group can have this number",
-				  QUOTE(text));
+				  "%s is %s: no group can have this number",
+				  key, QUOTE(text));
 	else if (r < 0)
 		(void)parse_error(parse, node,
-				  "group is %s: cannot look this group up: %s",
-				  QUOTE(text), strerror(-r));
+				  "%s is %s: cannot look this group up: %s",
+				  key, QUOTE(text), strerror(-r));
 }
 
 /* YAML 1.1 reads 0660 as 432, YAML 1.2 as 660. The text is what people mean by
@@ -95,7 +98,7 @@ void config_parse_access(struct parse *parse, const struct field *fields,
 	if (fields[ACCESS_GROUP].key) {
 		access->mode = SOCKET_MODE_GROUP;
 		parse_group(parse, fields[ACCESS_GROUP].value, accounts,
-			    &access->gid);
+			    "group", &access->gid);
 	}
 	if (fields[ACCESS_MODE].key)
 		parse_mode(parse, fields[ACCESS_MODE].value, &access->mode);
@@ -126,6 +129,35 @@ static void parse_registrars(struct parse *parse, const struct yaml_node *node,
 	}
 }
 
+/* Where nothing else is written, the socket is the readers'. */
+static void parse_readers(struct parse *parse, const struct field *fields,
+			  const struct accounts *accounts,
+			  struct config_control *control)
+{
+	const struct yaml_node *node = fields[CONTROL_READERS].value;
+
+	if (yaml_node_is_null(node))
+		return;
+	parse_group(parse, node, accounts, "readers", &control->readers);
+	if (fields[CONTROL_GROUP].key)
+		return;
+	control->access.gid = control->readers;
+	if (!fields[CONTROL_MODE].key)
+		control->access.mode = SOCKET_MODE_GROUP;
+}
+
+void config_default_readers(struct config_control *control,
+			    const struct accounts *accounts)
+{
+	gid_t gid;
+
+	if (control->access_given || accounts->group(CONFIG_READERS, &gid) < 0)
+		return;
+	control->readers = gid;
+	control->access.gid = gid;
+	control->access.mode = SOCKET_MODE_GROUP;
+}
+
 bool config_parse_control(struct parse *parse, const struct yaml_node *node,
 			  const struct accounts *accounts,
 			  struct config_control *control)
@@ -133,10 +165,11 @@ bool config_parse_control(struct parse *parse, const struct yaml_node *node,
 	struct field fields[ARRAY_SIZE(control_keys)];
 	size_t before = parse->n_errors;
 
-	control->access = (struct socket_access){
-		.uid = (uid_t)-1,
-		.gid = (gid_t)-1,
-		.mode = SOCKET_MODE_PRIVATE,
+	*control = (struct config_control){
+		.access = { .uid = (uid_t)-1,
+			    .gid = (gid_t)-1,
+			    .mode = SOCKET_MODE_PRIVATE },
+		.readers = CONFIG_NO_READERS,
 	};
 	if (yaml_node_is_null(node))
 		return true;
@@ -145,6 +178,10 @@ bool config_parse_control(struct parse *parse, const struct yaml_node *node,
 		return false;
 	config_parse_access(parse, &fields[CONTROL_USER], accounts,
 			    &control->access);
+	for (unsigned int i = CONTROL_USER; i <= CONTROL_READERS; i++)
+		control->access_given |= fields[i].key != NULL;
+	if (fields[CONTROL_READERS].key)
+		parse_readers(parse, fields, accounts, control);
 	if (fields[CONTROL_REGISTRARS].key)
 		parse_registrars(parse, fields[CONTROL_REGISTRARS].value,
 				 accounts, control);

@@ -69,6 +69,9 @@ static int read_all(const struct config_source *source, struct reading *reading)
 	config_done(&file);
 	if (r == 0)
 		r = config_overlay(&reading->config, source->command_line);
+	if (r == 0)
+		config_default_readers(&reading->config.control,
+				       &accounts_system);
 	return r < 0 ? r : problems;
 }
 

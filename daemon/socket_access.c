@@ -28,11 +28,15 @@ int socket_access_set(const char *path, const struct socket_access *access)
 	return 0;
 }
 
-static bool in_group(int fd, gid_t gid)
+bool socket_access_in_group(int fd, gid_t gid)
 {
 	gid_t groups[GROUPS_MAX];
-	socklen_t len = sizeof(groups);
+	socklen_t len = sizeof(groups), peer_len = sizeof(struct ucred);
+	struct ucred peer;
 
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0 &&
+	    peer.gid == gid)
+		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
 		return false;
 	for (size_t i = 0; i < len / sizeof(*groups); i++) {
@@ -51,7 +55,7 @@ bool socket_access_allows(const struct socket_access *access, int fd, uid_t uid,
 		return true;
 	if (uid == access->uid)
 		return access->mode & S_IWUSR;
-	if (gid == group || in_group(fd, group))
+	if (gid == group || socket_access_in_group(fd, group))
 		return access->mode & S_IWGRP;
 	return access->mode & S_IWOTH;
 }

@@ -36,6 +36,10 @@ int socket_access_set(const char *path, const struct socket_access *access);
 bool socket_access_allows(const struct socket_access *access, int fd, uid_t uid,
 			  gid_t gid);
 
+/** socket_access_in_group() - was the process that connected in this group
+ * then? @fd is the connection. */
+bool socket_access_in_group(int fd, gid_t gid);
+
 /** socket_access_equal() - Return: are they the same? */
 bool socket_access_equal(const struct socket_access *a,
 			 const struct socket_access *b);

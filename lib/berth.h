@@ -61,6 +61,7 @@ enum berth_message_type {
 			   * all that you have */
 	BERTH_CONNECTIONS, /* list some of them: berth_connections_add() */
 	BERTH_CLOSE, /* reset one, then berth_connection_closed() */
+	BERTH_LOG_LEVEL, /* of berth-relay: from now on log so much */
 };
 
 /**
@@ -268,7 +269,7 @@ struct berth_connection {
  *		at all, or berthd did not say
  * @reason:	with BERTH_DENIED: "busy", "version", "protocol" or "limit"
  * @text:	with BERTH_DENIED: why, a sentence for people; with
- *		BERTH_WITHDRAW the same or ""
+ *		BERTH_WITHDRAW the same or ""; with BERTH_LOG_LEVEL its name
  * @after:	with BERTH_CONNECTIONS: where the last part of the list ended,
  *		as you said it with berth_connections_end(); 0: begin
  * @min_age_ms:	with BERTH_CONNECTIONS: younger ones need not be listed

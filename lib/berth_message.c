@@ -285,6 +285,7 @@ static enum berth_message_type type_parse(const char *type)
 		{ "taken_over", BERTH_TAKEN_OVER },
 		{ "connections", BERTH_CONNECTIONS },
 		{ "close", BERTH_CLOSE },
+		{ "log_level", BERTH_LOG_LEVEL },
 	};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -332,6 +333,9 @@ static int parse_root(const json_t *root, struct berth_message *message)
 	case BERTH_CLOSE:
 		good = get_id(root, "request", &message->request) &&
 		       get_id(root, "connection", &message->connection);
+		break;
+	case BERTH_LOG_LEVEL:
+		good = get_text(root, "level", &message->text);
 		break;
 	case BERTH_WELCOME:
 		return parse_welcome(root, message);

@@ -346,6 +346,7 @@ int consumer_connect(struct consumer *consumer, int fd,
 		return r;
 	}
 	pinners_returned(&consumer->all->pinners, peer->pid, conn->started);
+	consumer_queue_log_level(conn);
 	if (drains) {
 		/* Taken over by an earlier berthd, so before all others. */
 		DL_PREPEND(consumer->connections, conn);

@@ -620,6 +620,13 @@ char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms,
 	return message ? json_dumps(message, JSON_COMPACT) : NULL;
 }
 
+void consumer_log_level_fmt(const char *level, char *buffer)
+{
+	(void)snprintf(buffer, CONSUMER_LOG_LEVEL_MAX,
+		       "{\"type\":\"log_level\",\"level\":\"%s\"}",
+		       level); /* fits */
+}
+
 void consumer_stats_fmt(uint64_t request, char *buffer)
 {
 	(void)snprintf(buffer, CONSUMER_STATS_MAX,

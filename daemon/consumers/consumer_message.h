@@ -18,6 +18,7 @@ struct netns;
 
 #define CONSUMER_REPLY_MAX 65536 /* what a consumer may say in one message */
 #define CONSUMER_STATS_MAX 64 /* a literal and such a number */
+#define CONSUMER_LOG_LEVEL_MAX 64
 #define CONSUMER_SOCKET_MAX 128 /* two literals and two of those */
 #define CONSUMER_NETNS_GONE_MAX 64
 #define CONSUMER_QUESTION_MAX 192 /* five literals and four numbers */
@@ -183,6 +184,10 @@ char *consumer_denied_text(const char *reason, const char *error);
  */
 char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms,
 			     enum berth_ending ending, const char *reason);
+
+/** consumer_log_level_fmt() - the `log_level` message, to
+ * CONSUMER_LOG_LEVEL_MAX. @level: its name */
+void consumer_log_level_fmt(const char *level, char *buffer);
 
 /** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
 void consumer_stats_fmt(uint64_t request, char *buffer);

@@ -87,6 +87,18 @@ static int consumer_send_withdrawal(struct consumer_connection *conn)
 	return r;
 }
 
+static int consumer_send_log_level(struct consumer_connection *conn)
+{
+	char text[CONSUMER_LOG_LEVEL_MAX];
+	int r;
+
+	consumer_log_level_fmt(conn->consumer->all->log_level, text);
+	r = consumer_send(conn, text, -1);
+	if (r > 0)
+		conn->log_level_queued = false;
+	return r;
+}
+
 static int consumer_send_stats_request(struct consumer_connection *conn)
 {
 	char text[CONSUMER_STATS_MAX];
@@ -238,6 +250,8 @@ bool consumer_step(struct consumer_connection *conn)
 			r = consumer_sent(
 				conn, consumer_sockets_send_gone(&conn->sockets,
 								 conn->fd));
+		else if (conn->log_level_queued)
+			r = consumer_send_log_level(conn);
 		else if (conn->stats.queued)
 			r = consumer_send_stats_request(conn);
 		else if (conn->questions.queued)

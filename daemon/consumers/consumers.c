@@ -361,6 +361,7 @@ int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 	consumers->doors_retry_us = 0;
 	consumers->awaited = NULL;
 	consumers->known_path = NULL;
+	consumers->log_level = NULL;
 	consumers->gate_closed = false;
 	consumers->release_until_us = 0;
 	consumers->pinners = (struct pinners){ .n = 0 };

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "binder/binder.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/protocol.h"
 #include "daemon/consumers/pins.h"
@@ -103,6 +104,14 @@ struct consumers_ops {
  */
 int consumers_new(struct loop *loop, const struct consumers_ops *ops,
 		  void *user_data, struct consumers **ret_consumers);
+
+/**
+ * consumers_set_log_level() - berth-relay logs so much from now on, and each
+ * one that connects later; other consumers are their own masters
+ *
+ * Return: is one connected, which is told soon?
+ */
+bool consumers_set_log_level(struct consumers *consumers, enum log_level level);
 
 /** consumers_free() - closes all connections; to be called when the binder has
  * closed every listener. NULL is fine. Returns NULL. */

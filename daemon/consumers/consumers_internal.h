@@ -106,6 +106,7 @@ struct consumer_connection {
 	struct questions questions;
 	struct withdrawals withdrawals;
 	struct consumer_sockets sockets;
+	bool log_level_queued;
 	bool socket_turn;
 	uint64_t held_left;
 	struct consumer_connection *prev, *next; /* of its consumer */
@@ -170,6 +171,7 @@ struct consumers {
 	struct loop_timer *timer;
 	struct handshakes *handshakes;
 	struct consumers_timeouts timeouts;
+	const char *log_level; /* of berth-relay; NULL: its own */
 	char *dir;
 	uint64_t doors_retry_us;
 	struct consumer *list;
@@ -183,6 +185,12 @@ struct consumers {
 	struct backends *backends;
 	char buffer[CONSUMER_REPLY_MAX];
 };
+
+/* consumers_log_level.c */
+
+/** consumer_queue_log_level() - berth-relay is told its level, if it has to
+ * have another one than it was started with */
+void consumer_queue_log_level(struct consumer_connection *conn);
 
 /* consumers.c: all of them */
 

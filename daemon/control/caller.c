@@ -7,7 +7,7 @@
 #include "daemon/config.h"
 #include "daemon/control/varlink.h"
 
-const struct caller caller_root = { .rank = CALLER_ROOT };
+const struct caller caller_root = { .rank = CALLER_ROOT, .reads = true };
 
 struct caller caller_of(const struct varlink_call *call,
 			const struct config_control *config)
@@ -16,8 +16,11 @@ struct caller caller_of(const struct varlink_call *call,
 
 	if (caller.uid == 0 || caller.uid == geteuid()) {
 		caller.rank = CALLER_ROOT;
+		caller.reads = true;
 		return caller;
 	}
+	caller.reads = config->readers != CONFIG_NO_READERS &&
+		       varlink_call_in_group(call, config->readers);
 	for (size_t i = 0; i < config->n_registrars; i++) {
 		if (config->registrars[i] == caller.uid)
 			caller.rank = CALLER_REGISTRAR;
@@ -31,6 +34,10 @@ const char *caller_refuse(const struct caller *caller,
 	switch (access) {
 	case CONTROL_FOR_ALL:
 		return NULL;
+	case CONTROL_FOR_READERS:
+		return caller->reads ? NULL
+				     : "only root and the group of readers may "
+				       "call this";
 	case CONTROL_FOR_ROOT:
 		break;
 	}
@@ -39,7 +46,7 @@ const char *caller_refuse(const struct caller *caller,
 
 bool caller_sees(const struct caller *caller, const struct netns *netns)
 {
-	if (caller->rank == CALLER_ROOT)
+	if (caller->reads)
 		return true;
 	for (size_t i = 0; i < netns->n_names; i++) {
 		if (netns->names[i].uid == caller->uid)

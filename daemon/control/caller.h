@@ -17,10 +17,15 @@ enum caller_rank {
 	CALLER_ROOT, /* root, or berthd's own user */
 };
 
-/** struct caller - who calls */
+/**
+ * struct caller - who calls
+ * @reads:	may see everything, and is told everything: root, and the group
+ *		of readers
+ */
 struct caller {
 	uid_t uid;
 	enum caller_rank rank;
+	bool reads;
 };
 
 /** caller_root - for methods that are root's alone */
@@ -28,7 +33,8 @@ extern const struct caller caller_root;
 
 /** enum control_access - whom a method is for */
 enum control_access {
-	CONTROL_FOR_ROOT, /* it changes something, or shows everything */
+	CONTROL_FOR_ROOT, /* it changes something */
+	CONTROL_FOR_READERS, /* it shows everything */
 	CONTROL_FOR_ALL, /* it is about what the caller may see: caller_sees()
 			  */
 };
@@ -45,7 +51,7 @@ const char *caller_refuse(const struct caller *caller,
 /**
  * caller_sees() - does a namespace exist for the caller?
  *
- * All do for root. For others those do that they told of.
+ * All do for root and readers. For others those do that they told of.
  */
 bool caller_sees(const struct caller *caller, const struct netns *netns);
 

@@ -61,11 +61,9 @@ static struct health_source health_source(const struct control *control,
 {
 	return (struct health_source){
 		.watcher = control->config.watcher,
-		.relay_user = caller->rank == CALLER_ROOT
-				      ? control->config.relay_user
-				      : NULL,
+		.relay_user = caller->reads ? control->config.relay_user : NULL,
 		.backends = consumers_backends(control->config.consumers),
-		.names_backends = caller->rank == CALLER_ROOT,
+		.names_backends = caller->reads,
 	};
 }
 
@@ -240,6 +238,29 @@ static void restart_relay(struct varlink_call *call, void *user_data)
 					restart_problem(r)));
 }
 
+static void set_log_level(struct varlink_call *call, void *user_data)
+{
+	const struct control *control = user_data;
+	const char *text = varlink_call_string(call, "level");
+	enum log_level level = log_level();
+	bool relay = false;
+
+	if (text && log_level_parse(text, &level) < 0) {
+		varlink_invalid_parameter(call, "level",
+					  "expected error, warning, info or "
+					  "debug");
+		return;
+	}
+	if (text) {
+		log_info("control: a client sets the log level to '%s'", text);
+		relay = control->config.set_log_level(
+			level, control->config.user_data);
+	}
+	varlink_reply(call,
+		      json_pack("{s:s, s:b}", "level", log_level_name(level),
+				"relay_told", relay));
+}
+
 static void explain(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
@@ -355,23 +376,32 @@ static const struct varlink_parameter metrics_parameters[] = {
 	{ "namespaces", false },
 };
 
+static const struct varlink_parameter log_level_parameters[] = {
+	{ "level", false },
+};
+
 static const struct varlink_parameter explain_parameters[] = {
 	{ "namespace", true },
 };
 
 /* A method is root's alone unless it says otherwise. */
 static const struct varlink_method methods[] = {
-	{ .name = "GetStatus", .handler = get_status },
+	{ .name = "GetStatus",
+	  .access = CONTROL_FOR_READERS,
+	  .handler = get_status },
 	{ .name = "ListNamespaces",
 	  .access = CONTROL_FOR_ALL,
 	  .handler = list_namespaces },
-	{ .name = "ListConsumers", .handler = list_consumers },
+	{ .name = "ListConsumers",
+	  .access = CONTROL_FOR_READERS,
+	  .handler = list_consumers },
 	{ .name = "ListListeners",
 	  .access = CONTROL_FOR_ALL,
 	  .parameters = listeners_parameters,
 	  .n_parameters = ARRAY_SIZE(listeners_parameters),
 	  .handler = list_listeners },
 	{ .name = "ListConnections",
+	  .access = CONTROL_FOR_READERS,
 	  .parameters = connections_parameters,
 	  .n_parameters = ARRAY_SIZE(connections_parameters),
 	  .handler = list_connections },
@@ -379,13 +409,21 @@ static const struct varlink_method methods[] = {
 	  .parameters = backends_parameters,
 	  .n_parameters = ARRAY_SIZE(backends_parameters),
 	  .handler = list_backends },
-	{ .name = "GetStats", .handler = get_stats },
+	{ .name = "GetStats",
+	  .access = CONTROL_FOR_READERS,
+	  .handler = get_stats },
 	{ .name = "ListMetrics",
+	  .access = CONTROL_FOR_READERS,
 	  .parameters = metrics_parameters,
 	  .n_parameters = ARRAY_SIZE(metrics_parameters),
 	  .handler = list_metrics },
-	{ .name = "ListRules", .handler = list_rules },
-	{ .name = "Monitor", .takes_any = true, .handler = monitor_call },
+	{ .name = "ListRules",
+	  .access = CONTROL_FOR_READERS,
+	  .handler = list_rules },
+	{ .name = "Monitor",
+	  .access = CONTROL_FOR_READERS,
+	  .takes_any = true,
+	  .handler = monitor_call },
 	{ .name = "Reload", .handler = reload_all },
 	{ .name = "Drain",
 	  .parameters = drain_parameters,
@@ -400,6 +438,10 @@ static const struct varlink_method methods[] = {
 	  .n_parameters = ARRAY_SIZE(undrain_parameters),
 	  .handler = undrain },
 	{ .name = "RestartRelay", .handler = restart_relay },
+	{ .name = "SetLogLevel",
+	  .parameters = log_level_parameters,
+	  .n_parameters = ARRAY_SIZE(log_level_parameters),
+	  .handler = set_log_level },
 	{ .name = "Explain",
 	  .access = CONTROL_FOR_ALL,
 	  .parameters = explain_parameters,
@@ -420,8 +462,12 @@ static const struct varlink_method methods[] = {
 };
 
 static const struct varlink_method report_methods[] = {
-	{ .name = "List", .handler = report_metrics },
-	{ .name = "Describe", .handler = describe_metrics },
+	{ .name = "List",
+	  .access = CONTROL_FOR_READERS,
+	  .handler = report_metrics },
+	{ .name = "Describe",
+	  .access = CONTROL_FOR_READERS,
+	  .handler = describe_metrics },
 };
 
 static const struct varlink_interface report_interface = {
@@ -489,6 +535,7 @@ void control_configured(struct control *control)
 		config_store_config(control->config.config);
 
 	varlink_server_set_access(control->server, &config->control.access);
+	control_monitor_configured(control->monitor);
 }
 
 struct control *control_free(struct control *control)

@@ -3,8 +3,10 @@
 #ifndef DAEMON_CONTROL_CONTROL_H
 #define DAEMON_CONTROL_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "common/log.h"
 #include "common/loop.h"
 
 struct binder;
@@ -29,6 +31,8 @@ struct watcher;
  *		settings are others then. Return: 0 or -errno.
  * @restart_relay: has a new berth-relay take over from the one that runs.
  *		Return: 0 or -errno; -EBUSY: too many let their clients finish.
+ * @set_log_level: of berthd and of berth-relay. Return: is one connected, which
+ *		is told soon?
  * @relay:	NULL: berthd does not start berth-relay
  * @history:	what metrics are made of, too
  * @started_us:	monotonic
@@ -46,6 +50,7 @@ struct control_config {
 	const struct containers_dir *containers_dir;
 	int (*reload)(uint32_t *ret_changed, void *user_data);
 	int (*restart_relay)(void *user_data);
+	bool (*set_log_level)(enum log_level level, void *user_data);
 	void *user_data;
 	const struct relay_process *relay;
 	const struct metrics_history *history;

@@ -45,17 +45,17 @@ static json_t *explain_rule(const struct ruleset *ruleset, size_t index,
 }
 
 /* For users, the rules that may apply to what they told: the others, and what
- * is wrong with files, are root's affair. */
+ * is wrong with files, are root's affair, and readers'. */
 static json_t *explain_rules(const struct control_explain *from,
 			     const struct netns *netns)
 {
 	const struct ruleset *ruleset = rule_store_ruleset(from->rules);
-	bool root = from->caller.rank == CALLER_ROOT;
+	bool reads = from->caller.reads;
 	size_t n = ruleset_size(ruleset);
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < n; i++) {
-		if (root || ruleset_unprivileged(ruleset, i))
+		if (reads || ruleset_unprivileged(ruleset, i))
 			json_add(&array, explain_rule(ruleset, i, netns));
 	}
 	return array;
@@ -333,7 +333,7 @@ static json_t *explain_present(const struct control_explain *from,
 			       struct netns *netns,
 			       const struct stats_result *counted)
 {
-	bool root = from->caller.rank == CALLER_ROOT;
+	bool reads = from->caller.reads;
 	struct plan plan;
 	json_t *reply;
 
@@ -347,10 +347,10 @@ static json_t *explain_present(const struct control_explain *from,
 		"draining", explain_draining(from, netns), "provisions",
 		explain_provisions(from, netns, &plan), "shadowed",
 		explain_shadows(&plan), "omitted", json_count(plan.omitted),
-		"files", root ? describe_files(from->rules) : json_array(),
+		"files", reads ? describe_files(from->rules) : json_array(),
 		"container_files",
-		root ? describe_container_files(from->containers_dir)
-		     : json_array());
+		reads ? describe_container_files(from->containers_dir)
+		      : json_array());
 	plan_done(&plan);
 	return reply;
 }
@@ -386,8 +386,8 @@ static void reply_absent(struct varlink_call *call,
 {
 	struct watcher_pending pending;
 	struct watcher_lingering lingering;
-	bool root = from->caller.rank == CALLER_ROOT;
-	int r = root ? find_pending(from->watcher, text, &pending) : 0;
+	bool reads = from->caller.reads;
+	int r = reads ? find_pending(from->watcher, text, &pending) : 0;
 
 	if (r > 0) {
 		varlink_reply(call,
@@ -397,7 +397,7 @@ static void reply_absent(struct varlink_call *call,
 					     json_null()));
 		return;
 	}
-	if (r == 0 && root)
+	if (r == 0 && reads)
 		r = find_lingering(from->watcher, text, &lingering);
 	if (r > 0)
 		varlink_reply(

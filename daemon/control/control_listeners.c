@@ -148,8 +148,7 @@ static int add_wanted(struct listeners *list, const char *text)
 	int r;
 
 	if (!text)
-		return list->caller.rank == CALLER_ROOT ? add_all(list)
-							: add_seen(list);
+		return list->caller.reads ? add_all(list) : add_seen(list);
 	r = find_netns(list->watcher, &list->caller, text, netns, &n);
 	if (r == 0 && n == 0)
 		r = -ENOENT;

@@ -36,6 +36,7 @@
  * struct monitor_call - one call
  * @netns_id:	the namespace that @filter last meant, which may be gone: later
  *		events of it have only its id
+ * @ended:	who may call was configured anew
  */
 struct monitor_call {
 	struct control_monitor *monitor;
@@ -43,6 +44,8 @@ struct monitor_call {
 	struct monitor_filter filter;
 	uint64_t netns_id;
 	uid_t uid;
+	bool root;
+	bool ended;
 	struct varlink_output *output;
 	struct monitor_call *prev, *next;
 };
@@ -169,6 +172,8 @@ static int call_next(void *state, const char **ret_text, size_t *ret_len)
 {
 	const struct monitor_call *call = state;
 
+	if (call->ended)
+		return -EOVERFLOW;
 	return event_reader_next(call->reader, ret_text, ret_len);
 }
 
@@ -176,6 +181,11 @@ static json_t *call_broken(void *state, const char **ret_error)
 {
 	const struct monitor_call *call = state;
 
+	if (call->ended) {
+		*ret_error = "io.berth.NotPermitted";
+		return json_pack("{s:s}", "reason",
+				 "who may call this was configured anew");
+	}
 	*ret_error = "io.berth.TooSlow";
 	return json_pack("{s:o}", "lost",
 			 json_count(event_reader_lost(call->reader)));
@@ -200,32 +210,37 @@ static void call_wake(void *user_data)
 	varlink_output_wake(call->output);
 }
 
-static bool user_has_room(const struct control_monitor *monitor, uid_t uid)
+static bool caller_has_room(const struct control_monitor *monitor,
+			    const struct caller *caller)
 {
 	const struct monitor_call *call;
 	size_t n = 0;
 
-	if (uid == 0 || uid == geteuid())
+	if (caller->rank == CALLER_ROOT)
 		return true;
 	DL_FOREACH (monitor->calls, call)
-		n += call->uid == uid;
+		n += call->uid == caller->uid;
 	return n < USER_READERS_MAX;
 }
 
 /* Takes what @filter has. Return: 0; -ENOSPC; -ENOMEM. */
-static int call_new(struct control_monitor *monitor, uid_t uid,
-		    struct monitor_filter *filter,
+static int call_new(struct control_monitor *monitor,
+		    const struct caller *caller, struct monitor_filter *filter,
 		    struct monitor_call **ret_call)
 {
 	struct monitor_call *call;
 	int r;
 
-	if (!user_has_room(monitor, uid))
+	if (!caller_has_room(monitor, caller))
 		return -ENOSPC;
 	call = malloc(sizeof(*call));
 	if (!call)
 		return -ENOMEM;
-	*call = (struct monitor_call){ .monitor = monitor, .uid = uid };
+	*call = (struct monitor_call){
+		.monitor = monitor,
+		.uid = caller->uid,
+		.root = caller->rank == CALLER_ROOT,
+	};
 	r = event_queue_join(monitor->queue, call_wake, call, &call->reader);
 	if (r < 0) {
 		free(call);
@@ -306,7 +321,7 @@ void control_monitor_call(struct varlink_call *call,
 		return;
 	}
 	if (r == 0)
-		r = call_new(monitor, caller->uid, &filter, &monitor_call);
+		r = call_new(monitor, caller, &filter, &monitor_call);
 	if (r == 0) {
 		r = find_now(monitor_call, caller);
 		if (r < 0)
@@ -318,4 +333,16 @@ void control_monitor_call(struct varlink_call *call,
 	}
 	listen_anew(monitor);
 	reply_events(call, monitor_call);
+}
+
+void control_monitor_configured(struct control_monitor *monitor)
+{
+	struct monitor_call *call, *next;
+
+	DL_FOREACH_SAFE (monitor->calls, call, next) {
+		if (call->root)
+			continue;
+		call->ended = true;
+		varlink_output_wake(call->output);
+	}
 }

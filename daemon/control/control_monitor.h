@@ -30,4 +30,8 @@ void control_monitor_call(struct varlink_call *call,
 			  struct control_monitor *monitor,
 			  const struct caller *caller);
 
+/** control_monitor_configured() - who may call is configured anew: ends the
+ * calls of all but root, who are told so and may call again */
+void control_monitor_configured(struct control_monitor *monitor);
+
 #endif

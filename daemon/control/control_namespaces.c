@@ -67,7 +67,8 @@ static int next_namespace(void *state, json_t **ret_element)
 	return *ret_element ? 1 : -ENOMEM;
 }
 
-/* Names that lead nowhere, and namespaces without a name, are root's affair. */
+/* Names that lead nowhere, and namespaces without a name, are root's affair,
+ * and readers'. */
 static struct namespaces *namespaces_new(const struct control_namespaces *from)
 {
 	struct namespaces *list = calloc(1, sizeof(*list));
@@ -77,7 +78,7 @@ static struct namespaces *namespaces_new(const struct control_namespaces *from)
 	if (!list)
 		return NULL;
 	list->from = *from;
-	if (from->caller.rank == CALLER_ROOT) {
+	if (from->caller.reads) {
 		list->absent = absent_new(from->watcher, from->binder,
 					  from->consumers);
 		r = list->absent ? 0 : -ENOMEM;
@@ -95,13 +96,13 @@ static struct namespaces *namespaces_new(const struct control_namespaces *from)
 static json_t *describe_lists(const struct control_namespaces *from,
 			      const struct absent *absent)
 {
-	bool root = from->caller.rank == CALLER_ROOT;
+	bool reads = from->caller.reads;
 	size_t pending =
-		root ? watcher_pending_containers(from->watcher, NULL, 0) : 0;
+		reads ? watcher_pending_containers(from->watcher, NULL, 0) : 0;
 
 	return json_pack("{s:o, s:o, s:o, s:o}", "pending_containers",
-			 root ? describe_pending_containers(from->watcher)
-			      : json_array(),
+			 reads ? describe_pending_containers(from->watcher)
+			       : json_array(),
 			 "pending_containers_total", json_count(pending),
 			 "pending_total",
 			 json_count(absent ? absent_pending_total(absent) : 0),

@@ -273,7 +273,8 @@ static void print_dirs(FILE *f, const struct watcher *watcher)
 }
 
 /* Where @text was looked for, in a sentence. Return: allocated, or NULL. */
-static char *absence_text(struct watcher *watcher, const char *text)
+static char *absence_text(struct watcher *watcher, const struct caller *caller,
+			  const char *text)
 {
 	struct watcher_pending_container pending;
 	struct watcher_pending name;
@@ -293,7 +294,7 @@ static char *absence_text(struct watcher *watcher, const char *text)
 	} else if (find_pending(watcher, text, &name) > 0) {
 		(void)fprintf(f, "'%s' leads to no network namespace: %s", text,
 			      name.reason);
-	} else if (text[0] == '/' &&
+	} else if (text[0] == '/' && caller->rank == CALLER_ROOT &&
 		   watcher_find_path(watcher, text, &netns, &reason) < 0) {
 		(void)fprintf(f, "'%s' is no network namespace with a name in",
 			      text);
@@ -324,9 +325,9 @@ static char *unseen_text(const char *text)
 void find_error(struct varlink_call *call, struct watcher *watcher,
 		const struct caller *caller, const char *text)
 {
-	_cleanup_free_ char *message = caller->rank == CALLER_ROOT
-					       ? absence_text(watcher, text)
-					       : unseen_text(text);
+	_cleanup_free_ char *message =
+		caller->reads ? absence_text(watcher, caller, text)
+			      : unseen_text(text);
 
 	varlink_error(call, "NoSuchNamespace",
 		      json_pack("{s:s, s:o}", "namespace", text, "message",

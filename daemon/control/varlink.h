@@ -124,6 +124,10 @@ const json_t *varlink_call_parameters(const struct varlink_call *call);
 /** varlink_call_uid() - Return: who opened the connection, by SO_PEERCRED. */
 uid_t varlink_call_uid(const struct varlink_call *call);
 
+/** varlink_call_in_group() - Return: was the process that opened the connection
+ * in this group then? Only before the handler returns. */
+bool varlink_call_in_group(const struct varlink_call *call, gid_t gid);
+
 /** varlink_call_connection() - Return: the connection's number, that no other
  * connection has or had. */
 uint64_t varlink_call_connection(const struct varlink_call *call);

@@ -6,6 +6,7 @@
 
 #include "common/util.h"
 #include "daemon/control/varlink_service.h"
+#include "daemon/socket_access.h"
 
 /* "org.example.interface.Error": both parts are our own and short. */
 #define ERROR_NAME_MAX 256
@@ -68,6 +69,12 @@ bool varlink_call_more(const struct varlink_call *call)
 uid_t varlink_call_uid(const struct varlink_call *call)
 {
 	return call->uid;
+}
+
+bool varlink_call_in_group(const struct varlink_call *call, gid_t gid)
+{
+	return call->message &&
+	       socket_access_in_group(call->message->socket, gid);
 }
 
 uint64_t varlink_call_connection(const struct varlink_call *call)

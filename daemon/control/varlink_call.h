@@ -11,6 +11,7 @@
  * @text:	@len bytes, without its NUL
  * @connection:	the number of the client's connection
  * @uid:	who the client is
+ * @socket:	of the connection; -1: none
  * @fd:		the descriptor that came with it, or -1; a handler that takes it
  *		leaves -1
  * @may_keep:	the connection may be kept, or is
@@ -21,6 +22,7 @@ struct varlink_message {
 	size_t len;
 	uint64_t connection;
 	uid_t uid;
+	int socket;
 	int fd;
 	bool may_keep;
 	bool keep;

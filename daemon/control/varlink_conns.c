@@ -282,6 +282,7 @@ static int conn_answer(struct varlink_conn *conn)
 		.len = strnlen(conn->input, conn->input_len),
 		.connection = conn->id,
 		.uid = conn->uid,
+		.socket = conn->fd,
 		.fd = -1,
 		.may_keep = conn->kept ||
 			    conns_may_keep(conn->conns, conn->uid),

@@ -292,6 +292,23 @@ static bool receive_failed(struct relay *relay, int error)
 	}
 }
 
+/* Said while either of the two levels lets it be said. */
+static void set_log_level(const char *name)
+{
+	static const char changed[] = "the log level is '%s' now, says berthd";
+	enum log_level level;
+
+	if (log_level_parse(name, &level) < 0)
+		return; /* of a newer berthd */
+	log_info(changed, name);
+	if (log_enabled(LOG_LEVEL_INFO)) {
+		log_set_level(level);
+		return;
+	}
+	log_set_level(level);
+	log_info(changed, name);
+}
+
 /* Return: 0; -ENOMEM: the relay cannot go on. */
 static int handle_message(struct relay *relay, struct berth_message *message)
 {
@@ -324,6 +341,9 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 	case BERTH_CONNECTIONS:
 	case BERTH_CLOSE:
 		lister_asked(&relay->lister, message);
+		break;
+	case BERTH_LOG_LEVEL:
+		set_log_level(message->text);
 		break;
 	case BERTH_UNKNOWN:
 		break;

@@ -101,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct varlink_message message = {
 		.text = (const char *)data,
 		.len = size,
+		.socket = -1,
 		.fd = -1,
 	};
 	struct varlink_output output = { 0 };

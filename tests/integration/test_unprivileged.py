@@ -13,11 +13,13 @@ from harness.rules import ack, rule, rules
 from harness.user import GROUP, OTHER, USER, Caller, let_in
 from harness.wait import wait_for
 
-FOR_ROOT = [
+FOR_READERS = [
     ("GetStatus", {}), ("ListConsumers", {}), ("ListConnections", {}),
-    ("GetStats", {}), ("ListRules", {}), ("Reload", {}),
+    ("GetStats", {}), ("ListRules", {}), ("ListMetrics", {}), ("Monitor", {})]
+FOR_ROOT = [
+    ("Reload", {}),
     ("Drain", {"target": "web"}), ("Close", {"target": "web"}),
-    ("Undrain", {}), ("RestartRelay", {})]
+    ("Undrain", {}), ("RestartRelay", {}), ("SetLogLevel", {})]
 
 
 def start(world, text, configuration, **kwargs):
@@ -40,6 +42,10 @@ def test_methods_of_root(berthd):
     for method, parameters in FOR_ROOT:
         assert caller.fails(method, **parameters) == (
             "NotPermitted", {"reason": "only root may call this"}), method
+    for method, parameters in FOR_READERS:
+        assert caller.fails(method, **parameters) == (
+            "NotPermitted", {"reason": "only root and the group of readers "
+                                       "may call this"}), method
     # Whatever else is wrong with the call.
     assert caller.fails("Reload", nonsense=1)[0] == "NotPermitted"
     caller.close()
@@ -118,7 +124,7 @@ def test_berthctl_says_what_is_not_permitted(berthd, world):
             capture_output=True, check=False, timeout=60, user=USER,
             group=GROUP, extra_groups=[])
 
-    done = run("status")
+    done = run("reload")
     assert done.returncode == 5
     assert done.stderr == "berthctl: berthd refuses: only root may call " \
                           "this\n"

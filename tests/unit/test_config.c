@@ -37,7 +37,7 @@ static int fake_user(const char *text, struct account *ret_account)
 static int fake_group(const char *text, gid_t *ret_gid)
 {
 	if (strcmp(text, "www") != 0 && strcmp(text, "root") != 0 &&
-	    strcmp(text, "slow") != 0)
+	    strcmp(text, "berth") != 0 && strcmp(text, "slow") != 0)
 		return text[0] == '9' ? -ERANGE : -ENOENT;
 	if (text[0] == 's')
 		return -EIO;
@@ -70,6 +70,8 @@ static void print_control(FILE *f, const struct config_control *control)
 		      (int)control->access.gid, control->access.mode);
 	for (size_t i = 0; i < control->n_registrars; i++)
 		(void)fprintf(f, " %u", control->registrars[i]);
+	if (control->readers != CONFIG_NO_READERS)
+		(void)fprintf(f, " readers %u", control->readers);
 }
 
 static void print_value(FILE *f, const struct config *config,
@@ -150,6 +152,67 @@ static void test_golden(void **state)
 {
 	(void)state;
 	assert_int_equal(golden_check("tests/unit/config", outcome), 0);
+}
+
+static int group_berth(const char *text, gid_t *ret_gid)
+{
+	if (strcmp(text, "berth") != 0)
+		return -ENOENT;
+	*ret_gid = 300;
+	return 0;
+}
+
+static int group_none(const char *text, gid_t *ret_gid)
+{
+	(void)text;
+	(void)ret_gid;
+	return -ENOENT;
+}
+
+/* The group of readers that there is without a word of it. */
+static void test_default_readers(void **state)
+{
+	static const struct accounts with = { fake_user, group_berth };
+	static const struct accounts without = { fake_user, group_none };
+	static const struct {
+		const char *text;
+		gid_t readers, gid;
+		mode_t mode;
+	} cases[] = {
+		{ "log_level: info\n", 300, 300, 0660 },
+		{ "control:\n", 300, 300, 0660 },
+		{ "control: { registrars: [ 4711 ] }\n", 300, 300, 0660 },
+		{ "control: { group: berth }\n", (gid_t)-1, 300, 0660 },
+		{ "control: { mode: 0600 }\n", (gid_t)-1, (gid_t)-1, 0600 },
+		{ "control: { readers: }\n", (gid_t)-1, (gid_t)-1, 0600 },
+		{ "control: { readers: berth }\n", 300, 300, 0660 },
+		{ "control: { readers: berth, mode: 0666 }\n", 300, 300, 0666 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *text = cases[i].text;
+		struct rules_errors errors = { 0 };
+		struct config config = { 0 }, file = { 0 };
+
+		assert_int_equal(config_init(&config), 0);
+		assert_int_equal(config_parse("x", text, strlen(text), &with,
+					      &errors, &file),
+				 0);
+		assert_int_equal(config_overlay(&config, &file), 0);
+		config_default_readers(&config.control, &with);
+		assert_int_equal(config.control.readers, cases[i].readers);
+		assert_int_equal(config.control.access.gid, cases[i].gid);
+		assert_int_equal(config.control.access.mode, cases[i].mode);
+		config_done(&file);
+		config_done(&config);
+		/* Where there is no such group. */
+		assert_int_equal(config_init(&config), 0);
+		config_default_readers(&config.control, &without);
+		assert_int_equal(config.control.readers, CONFIG_NO_READERS);
+		assert_int_equal(config.control.access.mode, 0600);
+		config_done(&config);
+	}
 }
 
 static void parse_into(const char *text, struct config *config)
@@ -452,6 +515,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_default_readers),
 		cmocka_unit_test(test_overlay),
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_consumers_differ),
