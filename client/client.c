@@ -234,6 +234,13 @@ static int client_read(struct client *client)
 	return 0;
 }
 
+bool client_has_reply(const struct client *client)
+{
+	size_t len = client->len - client->begin;
+
+	return len > 0 && memchr(client->text + client->begin, '\0', len);
+}
+
 /* Waits for the NUL that ends a reply. */
 static int client_await(struct client *client, size_t *ret_len)
 {

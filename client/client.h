@@ -70,6 +70,10 @@ int client_call_again(struct client *client, const struct client_call *call);
  */
 int client_fd(const struct client *client);
 
+/** client_has_reply() - Return: would client_next() return without waiting?
+ * Else client_fd() becomes readable before it does. */
+bool client_has_reply(const struct client *client);
+
 /**
  * client_next() - waits for the next reply
  * @array:	a member of the parameters that is to be left as text, because

@@ -19,6 +19,7 @@
 #include "ctl/check.h"
 #include "ctl/color.h"
 #include "ctl/exit_code.h"
+#include "ctl/monitor.h"
 #include "ctl/print_json.h"
 #include "ctl/register_options.h"
 #include "ctl/show.h"
@@ -74,6 +75,7 @@ struct options {
 	const char *namespaces;
 	struct register_options registering;
 	struct top_options top;
+	struct monitor_options monitoring;
 	bool json;
 	bool live;
 };
@@ -123,6 +125,8 @@ static const struct command commands[] = {
 	  "what berthd counts, as Prometheus reads it" },
 	{ "rules", INTERFACE "ListRules", NULL, false, show_rules, NULL,
 	  "the rules in force" },
+	{ "monitor", INTERFACE "Monitor", "NAMESPACE", false, show_nothing,
+	  NULL, "what happens, a line for each event, until ^C" },
 	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,
 	  NULL, "problems in what berthd reads, or in these files" },
 	{ "reload", INTERFACE "Reload", NULL, false, show_reload, NULL,
@@ -133,6 +137,8 @@ static const struct command commands[] = {
 	  NULL, "close listeners, and reset connections, or one" },
 	{ "undrain", INTERFACE "Undrain", TARGET, false, show_undrain, NULL,
 	  "open again what was drained or closed, or this only" },
+	{ "log-level", INTERFACE "SetLogLevel", "LEVEL", false, show_log_level,
+	  NULL, "how much berthd and berth-relay log, or another level" },
 	{ "restart-relay", INTERFACE "RestartRelay", NULL, false, show_nothing,
 	  NULL, "have a new berth-relay take over" },
 	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
@@ -191,6 +197,12 @@ static void print_usage(FILE *out)
 		"  --interval DURATION      time from sample to sample "
 		"(default "
 		"2s)\n"
+		"\nOptions of monitor:\n"
+		"  --kind KIND              only such events, such as "
+		"listener.opened, or\n"
+		"                           listener for all of listeners; as "
+		"often as wanted\n"
+		"  --rule RULE              only events of this rule\n"
 		"\nOptions of register, and of unregister NAME or --id:\n"
 		"  --netns PATH             what leads to the namespace; "
 		"else that of --pid\n"
@@ -236,7 +248,7 @@ static enum exit_code unreachable(const char *path, int error)
 	if (error == -ENOENT || error == -ECONNREFUSED)
 		hint = "; is berthd running with this --runtime-dir?";
 	else if (error == -EACCES || error == -EPERM)
-		hint = "; only root and berthd's own user may ask it";
+		hint = "; only root and the group of readers may ask it";
 	else if (error == -EPROTO)
 		hint = "; what answers there is not berthd";
 	else if (error == -ECONNRESET || error == -EPIPE)
@@ -431,10 +443,24 @@ static bool waits(const struct command *command)
 	return command->show == show_waited;
 }
 
+static bool monitors(const struct command *command)
+{
+	return strcmp(command->name, "monitor") == 0;
+}
+
 static bool takes_namespace(const struct command *command)
 {
 	return command->argument &&
 	       (strcmp(command->argument, "NAMESPACE") == 0 || waits(command));
+}
+
+static const char *parameter_name(const struct command *command)
+{
+	if (command->show == show_log_level)
+		return "level";
+	if (command->show == show_backends)
+		return "rule";
+	return takes_namespace(command) ? "namespace" : "target";
 }
 
 /* The parameters of a call; NULL when memory is short. A name that is not
@@ -459,15 +485,12 @@ static json_t *make_parameters(const struct command *command,
 			       ? prometheus_parameters(text)
 			       : NULL;
 	}
+	if (monitors(command))
+		return monitor_parameters(&options->monitoring, argument);
 	if (!argument)
 		return json_object();
 	text = utf8_escape(argument);
-	return text ? json_pack("{s:s}",
-				command->show == show_backends ? "rule"
-				: takes_namespace(command)     ? "namespace"
-							       : "target",
-				text)
-		    : NULL;
+	return text ? json_pack("{s:s}", parameter_name(command), text) : NULL;
 }
 
 /* Reads all replies to the call. Return: 0, or the -errno of client_next(). */
@@ -560,7 +583,9 @@ static enum exit_code run(const struct command *command,
 			make_parameters(command, options, argument, fd >= 0);
 		r = client_call(path, &call, &client);
 	}
-	if (r == 0)
+	if (r == 0 && monitors(command))
+		r = monitor_show(client, options->json, print_error, &code);
+	else if (r == 0)
 		r = read_replies(client, command, options, &code);
 	client_free(client);
 	if (r < 0)
@@ -636,6 +661,15 @@ static enum exit_code run_words(const struct options *options, char **words,
 	if (register_options_check(&options->registering, command->name,
 				   n > 1 ? words[1] : NULL, options->pid) < 0)
 		return EXIT_USAGE;
+	if (options->monitoring.too_many) {
+		usage_error("too many options --kind for", command->name);
+		return EXIT_USAGE;
+	}
+	if (monitor_options_given(&options->monitoring) && !monitors(command)) {
+		usage_error("--kind and --rule have no meaning for",
+			    command->name);
+		return EXIT_USAGE;
+	}
 	if (command->show == show_registered)
 		return run(command, options, NULL);
 	if (options->pid && n == 1) {
@@ -670,6 +704,7 @@ int main(int argc, char **argv)
 		OPTION_PID,
 		OPTION_NAMESPACES,
 		OPTION_LIVE,
+		OPTION_MONITOR,
 		OPTION_REGISTER,
 		OPTION_VERSION
 	};
@@ -682,6 +717,8 @@ int main(int argc, char **argv)
 		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "namespaces", required_argument, NULL, OPTION_NAMESPACES },
 		{ "live", no_argument, NULL, OPTION_LIVE },
+		{ "kind", required_argument, NULL, OPTION_MONITOR },
+		{ "rule", required_argument, NULL, OPTION_MONITOR },
 		{ "timeout", required_argument, NULL, OPTION_REGISTER },
 		{ "netns", required_argument, NULL, OPTION_REGISTER },
 		{ "name", required_argument, NULL, OPTION_REGISTER },
@@ -732,6 +769,10 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_LIVE:
 			options.live = true;
+			break;
+		case OPTION_MONITOR:
+			monitor_options_take(&options.monitoring,
+					     long_options[index].name, optarg);
 			break;
 		case OPTION_REGISTER:
 			if (register_options_take(&options.registering,

@@ -46,6 +46,9 @@ size_t show_config_problems(const json_t *config);
 /** show_nothing() - of a reply that says only that it is done. Returns 0. */
 int show_nothing(const json_t *reply);
 
+/** show_log_level() - the level, and who has it. Returns 0. */
+int show_log_level(const json_t *reply);
+
 /** show_reload() - what the reload found: problems, or how many rules are in
  * force */
 int show_reload(const json_t *reply);

@@ -349,6 +349,14 @@ int show_nothing(const json_t *reply)
 	return 0;
 }
 
+int show_log_level(const json_t *reply)
+{
+	(void)printf("%s%s\n", show_text(reply, "level"),
+		     show_flag(reply, "relay_told") ? "; berth-relay is told"
+						    : "");
+	return 0;
+}
+
 int show_reload(const json_t *reply)
 {
 	json_int_t rules = show_number(reply, "rules");

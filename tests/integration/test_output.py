@@ -26,7 +26,7 @@ COMMANDS = [
     (["stats"], 0), (["metrics"], 0), (["rules"], 0), (["check"], 0),
     (["reload"], 0), (["explain", "n"], 0), (["wait", "n"], 0),
     (["drain", "web"], 0), (["undrain"], 0), (["close", "web"], 0),
-    (["restart-relay"], 0), (["check", "/dev/null"], 0),
+    (["restart-relay"], 0), (["log-level"], 0), (["check", "/dev/null"], 0),
     (["unregister", "nobody"], 0),
 ]
 
@@ -142,7 +142,7 @@ def commands_of_help():
 
 def test_no_command_is_left_out_above():
     """Those below have tests of their own."""
-    elsewhere = {"register", "top"}
+    elsewhere = {"register", "top", "monitor"}
     assert set(commands_of_help()) - elsewhere \
         == {words[0] for words, _ in COMMANDS} - elsewhere
 
