@@ -7,6 +7,7 @@
 #include "binder/listener.h"
 #include "common/container.h"
 #include "common/util.h"
+#include "daemon/consumers/backends.h"
 #include "daemon/events.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -198,6 +199,28 @@ void berthd_event_consumer_lost(struct berthd *berthd, const char *consumer,
 		.reason = what,
 	};
 
+	events_emit(&berthd->events, &event);
+}
+
+void berthd_event_backend(const struct backend_status *status, void *user_data)
+{
+	struct berthd *berthd = user_data;
+	char reason[BACKENDS_SENTENCE_MAX];
+	struct event event = {
+		.kind = status->state == BACKEND_UP ? EVENT_BACKEND_UP
+						    : EVENT_BACKEND_DOWN,
+		.netns = *status->netns ? status->netns : NULL,
+		.rule = status->rule,
+		.backend = status->backend,
+		.consumer = status->consumer,
+	};
+
+	if (!events_wanted(&berthd->events, event.kind))
+		return;
+	if (event.kind == EVENT_BACKEND_DOWN) {
+		backends_sentence_fmt(status, monotonic_us(), reason);
+		event.reason = reason;
+	}
 	events_emit(&berthd->events, &event);
 }
 

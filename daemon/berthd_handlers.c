@@ -415,6 +415,7 @@ const struct consumers_ops berthd_consumers_ops = {
 	.hand_back = consumer_hand_back,
 	.not_awaited = consumer_not_awaited,
 	.came = berthd_event_consumer_came,
+	.backend_changed = berthd_event_backend,
 	.lost = consumer_lost,
 	.refusal = consumer_refusal,
 };

@@ -18,6 +18,7 @@
 #include "watcher/news.h"
 #include "watcher/watcher.h"
 
+struct backend_status;
 struct ending;
 struct listener;
 
@@ -137,6 +138,9 @@ void berthd_event_consumer_came(const char *consumer, pid_t pid,
 /** berthd_event_consumer_lost() - its connection is over; @what happened */
 void berthd_event_consumer_lost(struct berthd *berthd, const char *consumer,
 				pid_t pid, const char *what);
+
+/** berthd_event_backend() - a backend is down, or up again */
+void berthd_event_backend(const struct backend_status *status, void *user_data);
 
 /** berthd_event_full() - as many listeners are open as may be */
 void berthd_event_full(void *user_data);

@@ -406,6 +406,7 @@ static const struct varlink_method methods[] = {
 	  .n_parameters = ARRAY_SIZE(connections_parameters),
 	  .handler = list_connections },
 	{ .name = "ListBackends",
+	  .access = CONTROL_FOR_READERS,
 	  .parameters = backends_parameters,
 	  .n_parameters = ARRAY_SIZE(backends_parameters),
 	  .handler = list_backends },

@@ -6,7 +6,7 @@ import os
 
 from harness.consumer import Consumer
 from harness.monitor import Monitor
-from harness.rules import ack, rule, rules
+from harness.rules import ack, forward, rule, rules
 from harness.sandbox import Sandbox, register
 from harness.varlink import Connection
 from harness.wait import wait_for
@@ -130,6 +130,18 @@ def test_consumers(world):
         assert come["pid"] == os.getpid()
     lost = monitor.until("consumer.lost", consumer="who")
     assert lost["pid"] == os.getpid() and lost["reason"]
+
+
+def test_backends(world):
+    path = world.base / "backend.sock"
+    blue = world.netns("blue")
+    berthd = world.berthd(forward(f"unix:{path}"))
+    monitor = Monitor(berthd, kinds=["backend"])
+    assert blue.ask("127.0.0.1", 8080, b"x") == b""
+    down = monitor.next()
+    assert (down["event"], down["rule"], down["backend"], down["consumer"]) \
+        == ("backend.down", "web", f"unix:{path}", "relay")
+    assert down["reason"]
 
 
 def test_limits(world):
