@@ -19,8 +19,8 @@
 
 /* How long readers are left asleep after an event: long enough for the listener
  * of a namespace that appears to be opened and served first, and for the events
- * of one namespace to be read at once; too short for people to notice. */
-#define WAKE_DELAY_US (5 * USEC_PER_MSEC)
+ * of several namespaces to be read at once; too short for people to notice. */
+#define WAKE_DELAY_US (20 * USEC_PER_MSEC)
 
 struct queued_event {
 	struct queued_event *prev, *next;

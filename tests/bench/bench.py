@@ -31,6 +31,7 @@ import berthd as control  # noqa: E402  (beside this file)
 import containers  # noqa: E402
 import handoff  # noqa: E402
 import hook  # noqa: E402
+import monitor  # noqa: E402
 import relay  # noqa: E402
 import relay_spread  # noqa: E402
 import scrape  # noqa: E402
@@ -524,6 +525,7 @@ FIGURES = {
     **handoff.FIGURES,
     **hook.FIGURES,
     **scrape.FIGURES,
+    **monitor.FIGURES,
 }
 
 
