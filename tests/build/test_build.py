@@ -99,13 +99,14 @@ def test_install_and_uninstall(built, tmp_path):
                  "usr/local/lib/systemd/system/berthd.service",
                  "usr/local/lib/systemd/system/berth-relay.service",
                  "usr/local/lib/systemd/system/berth-follow.service",
+                 "usr/local/lib/systemd/system/berth-web.service",
                  "usr/local/lib/sysusers.d/berth.conf",
                  "usr/local/lib/tmpfiles.d/berth.conf"]:
         assert path in installed
     unit = (tmp_path / "usr/local/lib/systemd/system/berthd.service")
     assert "ExecStart=/usr/local/sbin/berthd" in unit.read_text()
     others = [unit.with_name(f"{name}.service")
-              for name in ("berth-relay", "berth-follow")]
+              for name in ("berth-relay", "berth-follow", "berth-web")]
     for one in others:
         assert f"ExecStart=/usr/local/libexec/berth/{one.stem}" \
             in one.read_text()

@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = (ROOT / "contrib/berthd.service").read_text()
 RELAY_UNIT = (ROOT / "contrib/berth-relay.service").read_text()
 FOLLOW_UNIT = (ROOT / "contrib/berth-follow.service").read_text()
+WEB_UNIT = (ROOT / "contrib/berth-web.service").read_text()
 
 
 def settings(unit):
@@ -51,13 +52,14 @@ def test_readme_names_every_capability():
         assert name in text, name
 
 
-@pytest.mark.parametrize("unit", [UNIT, RELAY_UNIT, FOLLOW_UNIT])
+@pytest.mark.parametrize("unit", [UNIT, RELAY_UNIT, FOLLOW_UNIT, WEB_UNIT])
 def test_no_mount_namespace_of_its_own(unit):
     assert {key for key, _ in settings(unit)} & MOUNT_NAMESPACE == set()
 
 
 @pytest.mark.parametrize("name,text", [
-    ("berth-relay", RELAY_UNIT), ("berth-follow", FOLLOW_UNIT)])
+    ("berth-relay", RELAY_UNIT), ("berth-follow", FOLLOW_UNIT),
+    ("berth-web", WEB_UNIT)])
 def test_others_have_nothing(name, text):
     """From the start: a user of its own, no capability, no namespace."""
     unit = dict(settings(text))
@@ -65,6 +67,12 @@ def test_others_have_nothing(name, text):
     assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == ""
     assert unit["NoNewPrivileges"] == unit["RestrictNamespaces"] == "yes"
     assert f"u {name} " in (ROOT / "contrib/berth.sysusers").read_text()
+
+
+def test_web_is_a_reader():
+    """It is in the group that berthd lets read, which exists."""
+    assert dict(settings(WEB_UNIT))["SupplementaryGroups"] == "berth"
+    assert "g berth " in (ROOT / "contrib/berth.sysusers").read_text()
 
 
 def test_follow_sees_processes_and_the_hosts_network():
@@ -102,7 +110,8 @@ def test_reload_fails_when_a_file_has_an_error():
 
 @pytest.mark.parametrize("name,text", [
     ("berthd.service", UNIT), ("berth-relay.service", RELAY_UNIT),
-    ("berth-follow.service", FOLLOW_UNIT)])
+    ("berth-follow.service", FOLLOW_UNIT),
+    ("berth-web.service", WEB_UNIT)])
 def test_systemd_accepts_it(tmp_path, name, text):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze on this machine")
@@ -111,6 +120,7 @@ def test_systemd_accepts_it(tmp_path, name, text):
                     .replace("@BINDIR@/berthctl", "/bin/true")
                     .replace("@LIBEXECDIR@/berth-relay", "/bin/true")
                     .replace("@LIBEXECDIR@/berth-follow", "/bin/true")
+                    .replace("@LIBEXECDIR@/berth-web", "/bin/true")
                     .replace("@DOCDIR@", "/usr/share/doc/berth"))
     result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
                             text=True, capture_output=True)

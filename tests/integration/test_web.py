@@ -13,6 +13,7 @@ import pytest
 from harness import process
 from harness.berthd import SANITIZED
 from harness.rules import ack
+from harness.user import GROUP, USER
 from harness.wait import GUARD, wait_for
 from harness.web import ADDRESS, WEB, StandIn, Web
 
@@ -25,6 +26,8 @@ SECURITY = {
 }
 # As many connections as berth-web takes, and what one document may have.
 VIEWERS_MAX = 64
+PATHS = ["status", "namespaces", "containers", "listeners", "connections",
+         "rules", "consumers", "stats"]
 LISTS = {"namespaces": "namespaces", "listeners": "listeners",
          "connections": "connections", "rules": "rules", "stats": "stats",
          "consumers": "consumers"}
@@ -374,15 +377,37 @@ def test_privileges(world, stand_in):
         assert process.status(where, "Seccomp") == "2"
 
 
-def test_as_a_user(world):
+def as_user(world, berthd, gid):
+    """As a user without any right on this host."""
+    return Web(world, berthd.runtime, prefix=(
+        "setpriv", "--clear-groups", f"--reuid={USER}", f"--regid={gid}"))
+
+
+def test_as_a_reader(world):
+    """What its unit makes it: a user in the group that berthd lets read."""
+    path = world.base / "berthd.yaml"
+    path.write_text(f"control: {{ readers: {GROUP} }}\n")
+    world.netns("blue")
+    berthd = world.berthd(ack(), args=["--config", path])
+    web = as_user(world, berthd, GROUP)
+    for path in [*PATHS, "explain?name=blue", "connections?namespace=blue"]:
+        assert web.get(f"/api/v1/{path}"), path
+    assert web.request("/metrics")[0].status == 200
+    web.check()
+
+
+def test_as_another_user(world):
     """Whoever berthd does not let read is told so."""
-    berthd = world.berthd(ack())
-    world.base.chmod(0o755)
-    web = Web(world, berthd.runtime, prefix=(
-        "setpriv", "--clear-groups", "--reuid=64123", "--regid=64125"))
+    path = world.base / "berthd.yaml"
+    path.write_text("control: { mode: 0666 }\n")
+    berthd = world.berthd(ack(), args=["--config", path])
+    web = as_user(world, berthd, GROUP)
     message = web.get("/api/v1/status", status=503)["message"]
-    assert message.startswith(("berthd does not let user 64123 read",
-                               "berthd does not answer: Permission denied"))
+    assert message.startswith(f"berthd does not let user {USER} read: only")
+    path.write_text("")
+    berthd.ctl("reload")
+    wait_for(lambda: "Permission denied" in web.get(
+        "/api/v1/status", status=503)["message"], "the closed socket")
     web.check()
 
 
