@@ -321,11 +321,16 @@ def test_unchanged_listeners_are_not_touched(world, netns):
 def test_same_text_written_again_changes_nothing(world, netns):
     berthd = world.berthd(ack())
     before = netns.listener_inodes()
-    rows = berthd.listeners()
+
+    def rows():
+        return [{key: value for key, value in row.items() if key != "age_us"}
+                for row in berthd.listeners()]
+
+    listed = rows()
     for _ in range(5):
         berthd.write_rules("50-test.yaml", ack())
     berthd.ctl_text("reload")
-    assert berthd.listeners() == rows
+    assert rows() == listed
     assert netns.listener_inodes() == before
 
 
