@@ -128,7 +128,7 @@ static void test_full(void **state)
 	const struct question one_more = of("/api/v1/explain", "more");
 	struct cache_entry *entry = NULL;
 	struct cache *cache;
-	char name[8];
+	char name[16];
 
 	(void)state;
 	assert_int_equal(cache_new(&cache), 0);
