@@ -133,6 +133,35 @@ def test_metadata_by_label(world):
              "the address to go")
 
 
+def test_syslog(world):
+    blue = world.netns("blue")
+    journal = world.close_later(socket.socket(socket.AF_UNIX,
+                                              socket.SOCK_DGRAM))
+    journal.settimeout(GUARD)
+    path = world.base / "dev-log"
+    journal.bind(str(path))
+    path.chmod(0o666)
+    rules = example("76-syslog.yaml")
+    assert "unix:/run/systemd/journal/dev-log" in rules
+    world.berthd(rules.replace("/run/systemd/journal/dev-log", str(path)))
+    wait_open(blue, "udp 127.0.0.1:514")
+    with blue.new_socket(kind=socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", 514))
+        client.send(b"<13>web: hello")
+        assert journal.recv(64) == b"<13>web: hello"
+
+
+def test_health(world):
+    blue = world.netns("blue")
+    blue.ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0")
+    blue.addr_add("10.1.1.1/24", "eth0")
+    blue.up("eth0")
+    world.berthd(example("78-health.yaml"))
+    wait_open(blue, "tcp 10.1.1.1:8081")
+    assert blue.ask("10.1.1.1", 8081, b"GET / HTTP/1.0\r\n\r\n") \
+        == b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
+
+
 HTTP = (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n"
         b"Content-Type: text/plain\r\n\r\nmetadata\n")
 # A static busybox's wget asks for names, which needs more files than it has.
