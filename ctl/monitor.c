@@ -175,8 +175,9 @@ static void print_events(const struct client_reply *reply, bool json)
 	json_t *event;
 	size_t i;
 
-	json_array_foreach (events, i, event)
+	json_array_foreach (events, i, event) {
 		print_event(event, json);
+	}
 }
 
 /* Return: 0; -EPIPE: nobody reads any more; -EIO: a report is due. */

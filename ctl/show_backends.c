@@ -53,8 +53,9 @@ int show_backends(const json_t *reply)
 	json_t *backend;
 	size_t i;
 
-	json_array_foreach (json_object_get(reply, "backends"), i, backend)
+	json_array_foreach (json_object_get(reply, "backends"), i, backend) {
 		backend_row(table, backend);
+	}
 	if (table)
 		table_sort(table, order, ARRAY_SIZE(order));
 	return table_print(table, stdout);

@@ -99,8 +99,9 @@ static int read_addresses(const json_t *list, struct netns *netns)
 	netns->interfaces = calloc(n, sizeof(*netns->interfaces));
 	if (!netns->addresses || !netns->interfaces)
 		return -ENOMEM;
-	json_array_foreach (list, i, json)
+	json_array_foreach (list, i, json) {
 		read_address(json, netns);
+	}
 	return 0;
 }
 

@@ -54,7 +54,7 @@ struct health_teller {
 	bool unused;
 };
 
-static uint64_t now(const struct health_teller *teller)
+static uint64_t teller_now(const struct health_teller *teller)
 {
 	return loop_now_us(teller->loop);
 }
@@ -199,7 +199,7 @@ static bool tell_news(struct health_teller *teller,
 	 * everything is told anew. */
 	health->told = seen;
 	health->retell = false;
-	health->told_us = now(teller);
+	health->told_us = teller_now(teller);
 	return true;
 }
 
@@ -231,7 +231,7 @@ static bool visit(struct health_teller *teller, struct target_health *health)
 	atomic_store(&health->queued, false);
 	if (!tell_news(teller, health))
 		return false;
-	next_us = log_missed(health, now(teller), /* at_once= */ false);
+	next_us = log_missed(health, teller_now(teller), /* at_once= */ false);
 	if (next_us)
 		set_active(teller, health, next_us);
 	else
@@ -256,7 +256,7 @@ static bool bury(struct health_teller *teller, struct target_health *health)
 		r = tell(teller, health, "gone", &health->told);
 	if (r == -EAGAIN || r == -ENOMEM)
 		return false;
-	(void)log_missed(health, now(teller), /* at_once= */ true);
+	(void)log_missed(health, teller_now(teller), /* at_once= */ true);
 	forget(teller, health);
 	return true;
 }
@@ -317,7 +317,7 @@ static uint64_t visit_due(struct health_teller *teller, uint64_t now_us)
 static void teller_due(void *user_data)
 {
 	struct health_teller *teller = user_data;
-	uint64_t now_us = now(teller), next_us;
+	uint64_t now_us = teller_now(teller), next_us;
 
 	if (teller->unused)
 		bury_unused(teller);
@@ -333,7 +333,8 @@ void health_teller_collect(struct health_teller *teller)
 	teller->unused |= atomic_exchange(&teller->news.unused, false);
 	take_news(teller);
 	if (teller->unused)
-		loop_timer_set_earlier(teller->timer, now(teller) + TURN_US);
+		loop_timer_set_earlier(teller->timer,
+				       teller_now(teller) + TURN_US);
 }
 
 void health_teller_welcomed(struct health_teller *teller)
@@ -342,7 +343,7 @@ void health_teller_welcomed(struct health_teller *teller)
 
 	HASH_ITER (hh, teller->table, health, next) {
 		health->retell = true;
-		set_active(teller, health, now(teller));
+		set_active(teller, health, teller_now(teller));
 	}
 }
 

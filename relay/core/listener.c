@@ -43,11 +43,12 @@ const struct log_about *listener_about(const struct listener *listener,
 {
 	static const char begin[] = "rule '",
 			  middle[] = "': ", last[] = " in '";
-	char *rule = room->texts, *endpoint, *netns, *end;
+	char *rule, *endpoint, *netns, *end;
 
 	room->about = (struct log_about){ .rule = NULL };
 	(void)snprintf(room->texts, sizeof(room->texts), "%s",
 		       listener->label); /* fits */
+	rule = room->texts;
 	endpoint = strstr(rule, middle);
 	netns = endpoint ? strstr(endpoint, last) : NULL;
 	end = netns ? strrchr(netns + strlen(last), '\'') : NULL;
