@@ -13,7 +13,6 @@ PYTHON ?= /usr/bin/python3
 VM_KERNELS ?= 6.1 6.12
 VM_STAGES ?= unit integration
 VM_TESTS ?= kernel
-VM_TIMEOUT ?= 3600
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -125,7 +124,7 @@ check-vm: dependencies-build-test-vm
 	$(make_beside) $(addprefix check-vm-,$(VM_KERNELS))
 	@echo "make check-vm: everything passed"
 check-vm-%:
-	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(VM_TIMEOUT) --cpus $(or $(VM_CPUS),1) --without-sctp -- \
+	$(Q)BERTH_BUILD=$(BUILD) tests/vm/run --kernel $* --timeout $(or $(VM_TIMEOUT),3600) --cpus $(or $(VM_CPUS),1) --without-sctp -- \
 		env STAGES='$(VM_STAGES)' TESTS='$(VM_TESTS)' KERNELS='$(VM_KERNELS)' tests/vm/suite $(unit_programs)
 headers: $(patsubst %,$(BUILD)/%.ok,$(wildcard $(addsuffix /*.h,$(folders)) $(addsuffix /*/*.h,$(folders))))
 
