@@ -79,6 +79,7 @@ static void handle_message(struct berth_message *message)
 	case BERTH_TAKEN_OVER:
 	case BERTH_CONNECTIONS:
 	case BERTH_CLOSE:
+	case BERTH_LOG_LEVEL:
 		break;
 	}
 }
