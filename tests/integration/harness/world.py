@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import kernel
+from . import kernel, process
 from .berthd import Berthd
 from .netns import HostNetns, Netns
 from .wait import GUARD, wait_equal
@@ -151,6 +151,7 @@ class World:
                 function(*args)
             except OSError as error:
                 problems.append(error)
+        process.reap_orphans("berthd", "berth-relay")
         shutil.rmtree(self.base, ignore_errors=True)
         try:
             # Whatever names one test leaves there disturb the next one.
