@@ -90,6 +90,7 @@ def test_text(world, netns, backend):
     client, server = pair(netns, backend)
     address = name(client)
     server.close()
+    assert client.recv(1) == b""
     client.close()
     berthd.wait_log(
         f"^{TIME} berth-relay: connection ending=backend-end rule=web "
@@ -192,10 +193,14 @@ def test_nothing_is_asked_for(world, netns, backend):
     # With the rule changed, it is for those that come.
     berthd.write_rules("a.yaml", logged(to(backend)))
     berthd.ctl("reload")
-    client, server = pair(netns, backend)
-    server.close()
-    client.close()
-    wait_objects(berthd, 1)
+
+    def another():
+        for sock in pair(netns, backend):
+            sock.close()
+        return objects(berthd)
+
+    assert objects(berthd) == []
+    wait_for(another, "the relay to know the rule")
 
 
 def test_relay_ends(world, netns, backend):

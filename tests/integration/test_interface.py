@@ -254,12 +254,12 @@ def together(replies):
 
 
 def still(value):
-    """Without the times, which do not stand still."""
+    """Without the times and what is measured, which do not stand still."""
     if isinstance(value, list):
         return [still(v) for v in value]
     if isinstance(value, dict):
         return {k: still(v) for k, v in value.items()
-                if not k.endswith("_us") and k != "attempts"}
+                if not k.endswith("_us") and k not in ("attempts", "value")}
     return value
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from unicodedata import east_asian_width
 
 import pytest
@@ -146,7 +147,8 @@ def test_backends(world):
     berthd = world.berthd(forward(address))
     shown = top(world, berthd, "backends", "--sort", "state", columns=140)
     shown.wait_screen("^BACKEND .* FAILURES .* DETAIL")
-    netns.connect("127.0.0.1", 8080).close()
+    with suppress(ConnectionResetError):  # as soon as it is accepted
+        netns.connect("127.0.0.1", 8080).close()
     shown.wait_screen(rf"^{address} +web +down +1 .*refused")
 
 
