@@ -13,6 +13,8 @@ import pytest
 
 from harness.rules import rule, rules
 
+pytestmark = pytest.mark.kernel
+
 LOAD_SCTP = pathlib.Path(__file__).with_name("load-sctp")
 FAMILIES = pytest.mark.parametrize("family",
                                    [socket.AF_INET, socket.AF_INET6])
