@@ -244,6 +244,10 @@ def test_clients_that_leave_the_queue(world):
         rules(rule(forward={"to": f"unix:{path}",
                             "connect_timeout": "500ms"})))
     first = start_clients(world, netns, 1, b"1st.")[0]
+    # Only then is the backend full for all others.
+    wait_equal(lambda: [row["state"] for row in
+                        berthd.ctl("connections")["connections"]],
+               ["open"], "the first one to have the place in the backlog")
     patient = start_clients(world, netns, 10, b"wait")
     for client in start_clients(world, netns, 10, b"gone"):
         reset(client)
