@@ -106,11 +106,11 @@ $(BUILD)/%.h.ok: %.h $(BUILD)/flags
 check: dependencies-build-test
 	$(make_parallel) test-programs
 	$(make_parallel) $(asan) test-programs
-	$(call make_beside,3) CHOSEN='not alone' integration check-asan unit check-build
-	$(make_step) CHOSEN=alone integration && $(MAKE) --no-print-directory CHOSEN=alone $(asan) integration
+	$(call make_beside,3) PART=beside integration check-asan unit check-build
+	$(make_step) PART=alone integration && $(MAKE) --no-print-directory PART=alone $(asan) integration
 	@echo "make check: everything passed"
 unit: $(unit_programs) ; $(Q)tests/unit/run $(if $(filter 1,$(V)),-v) $^
-integration: all $(example) ; $(pytest) $(if $(CHOSEN),-m '$(CHOSEN)') tests/integration
+integration: all $(example) ; $(if $(PART),$(Q)BERTH_BUILD=$(BUILD) PYTHON=$(PYTHON) tests/integration/run $(PART),$(pytest) tests/integration)
 check-build: all $(example) ; $(pytest) tests/build tests/lint
 asan = BUILD=$(BUILD)/asan SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' UBSAN_OPTIONS=print_stacktrace=1
 check-asan:
