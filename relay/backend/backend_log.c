@@ -52,10 +52,11 @@ void backend_log_failed(struct worker *worker, const struct listener *listener,
 
 	if (!target_may_log(target->health, worker->now_us))
 		return;
-	log_warning("%s: cannot connect to '%s'%s%s%s%s: %s; %s",
-		    listener->label, target->text, place.before, place.name,
-		    place.after, source_fmt(target, from, sizeof(from)), why,
-		    next);
+	log_warning_about(&listener->about,
+			  "%s: cannot connect to '%s'%s%s%s%s: %s; %s",
+			  listener->label, target->text, place.before,
+			  place.name, place.after,
+			  source_fmt(target, from, sizeof(from)), why, next);
 	/* Otherwise the relay is short of something, and the backend has not
 	 * failed. */
 	if (backend_failed_since(serving, index, 0))
@@ -74,6 +75,7 @@ void backend_reached(const struct listener *listener, struct serving *serving,
 		return;
 	if (atomic_exchange_explicit(&health->said, false,
 				     memory_order_relaxed))
-		log_info("%s: '%s'%s%s%s is back again", listener->label,
-			 target->text, place.before, place.name, place.after);
+		log_info_about(&listener->about, "%s: '%s'%s%s%s is back again",
+			       listener->label, target->text, place.before,
+			       place.name, place.after);
 }

@@ -50,7 +50,6 @@ static unsigned int accept_batch(struct worker *worker, struct share *share)
 /* Return: true when the next accept may succeed. */
 static bool accept_failed(struct worker *worker, struct share *share, int error)
 {
-	struct listener_about about;
 
 	switch (error) {
 	case EAGAIN:
@@ -72,9 +71,8 @@ static bool accept_failed(struct worker *worker, struct share *share, int error)
 	default:
 		if (worker_may_log(worker, share->listener, NULL))
 			(void)log_print_about_errno(
-				LOG_LEVEL_WARNING,
-				listener_about(share->listener, &about), error,
-				"%s: cannot accept; retrying",
+				LOG_LEVEL_WARNING, &share->listener->about,
+				error, "%s: cannot accept; retrying",
 				share->listener->label);
 		share_park(worker, share);
 		return false;

@@ -10,16 +10,44 @@
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
 
-int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
-		 size_t n_shares, struct listener **ret_listener)
+/* Return: 0 or -ENOMEM; what there is then goes with the listener. */
+static int keep_about(struct listener *listener, const struct log_about *about)
+{
+	char *rule = strdup(about->rule);
+	char *endpoint = strdup(about->listener);
+	char *netns = strdup(about->netns);
+
+	listener->about = (struct log_about){ .rule = rule,
+					      .listener = endpoint,
+					      .netns = netns };
+	if (!rule || !endpoint || !netns)
+		return -ENOMEM;
+	if (asprintf(&listener->label, "rule '%s': %s in '%s'", rule, endpoint,
+		     netns) >= 0)
+		return 0;
+	listener->label = NULL;
+	return -ENOMEM;
+}
+
+static void drop_about(struct listener *listener)
+{
+	free((char *)listener->about.rule);
+	free((char *)listener->about.listener);
+	free((char *)listener->about.netns);
+	free(listener->label);
+}
+
+int listener_new(uint64_t id, int fd, enum protocol protocol,
+		 const struct log_about *about, size_t n_shares,
+		 struct listener **ret_listener)
 {
 	struct listener *listener = calloc(
 		1, sizeof(*listener) + n_shares * sizeof(listener->shares[0]));
 
 	if (!listener)
 		return -ENOMEM;
-	listener->label = strdup(label);
-	if (!listener->label) {
+	if (keep_about(listener, about) < 0) {
+		drop_about(listener);
 		free(listener);
 		return -ENOMEM;
 	}
@@ -34,31 +62,6 @@ int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
 	admission_listener(1);
 	*ret_listener = listener;
 	return 0;
-}
-
-/* A name of a rule or a namespace may have any of the marks; then a field may
- * have another part of the label, and the message still has all. */
-const struct log_about *listener_about(const struct listener *listener,
-				       struct listener_about *room)
-{
-	static const char begin[] = "rule '",
-			  middle[] = "': ", last[] = " in '";
-	char *rule, *endpoint, *netns, *end;
-
-	room->about = (struct log_about){ .rule = NULL };
-	(void)snprintf(room->texts, sizeof(room->texts), "%s",
-		       listener->label); /* fits */
-	rule = room->texts;
-	endpoint = strstr(rule, middle);
-	netns = endpoint ? strstr(endpoint, last) : NULL;
-	end = netns ? strrchr(netns + strlen(last), '\'') : NULL;
-	if (!end || strncmp(rule, begin, strlen(begin)) != 0)
-		return &room->about;
-	*endpoint = *netns = *end = '\0';
-	room->about.rule = rule + strlen(begin);
-	room->about.listener = endpoint + strlen(middle);
-	room->about.netns = netns + strlen(last);
-	return &room->about;
 }
 
 void listener_set_port(struct listener *listener, uint16_t port)
@@ -78,7 +81,7 @@ struct listener *listener_free(struct listener *listener)
 		free(atomic_load(&listener->shares[i].counters));
 	}
 	(void)admission_put(listener->netns);
-	free(listener->label);
+	drop_about(listener);
 	free(listener);
 	return NULL;
 }

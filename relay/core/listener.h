@@ -29,8 +29,8 @@ struct worker;
 #define SHARE_RESUME 16u /* look whether a client waits to be accepted */
 #define SHARE_DRAIN 32u /* take no client any more: another relay does */
 
-/* A label of absurdly long names is cut. */
-#define LISTENER_LABEL_MAX 512
+/* "sctp-seqpacket [", an IPv6 address with a scope, "]:65535" */
+#define LISTENER_ENDPOINT_MAX 96
 
 /**
  * struct share - one worker's part in one listener
@@ -113,7 +113,8 @@ struct share {
  * @port:	the port that it listens on; 0 until listener_set_port()
  * @abort_ending: enum berth_ending, set once, before the shares are told
  *		SHARE_ABORT: why
- * @label:	for the log: "rule 'web': tcp 10.0.0.1:80 in 'blue'"
+ * @about:	what lines of the log about it are found by; its own texts
+ * @label:	the same in words: "rule 'web': tcp 10.0.0.1:80 in 'blue'"
  * @next_released: in the outbox
  */
 struct listener {
@@ -129,6 +130,7 @@ struct listener {
 	uint16_t port;
 	bool multihomed;
 	uint8_t abort_ending;
+	struct log_about about;
 	char *label;
 	struct listener *next_released;
 	size_t n_shares;
@@ -138,28 +140,18 @@ struct listener {
 /**
  * listener_new() - makes a listener with @n_shares shares
  * @fd:		taken on success
- * @label:	copied
+ * @about:	its rule, netns and listener are copied
  *
  * The caller sets @ops, @netns, @netns_id, @multihomed and the shares' workers.
  * Return: 0 or -ENOMEM.
  */
-int listener_new(uint64_t id, int fd, enum protocol protocol, const char *label,
-		 size_t n_shares, struct listener **ret_listener);
+int listener_new(uint64_t id, int fd, enum protocol protocol,
+		 const struct log_about *about, size_t n_shares,
+		 struct listener **ret_listener);
 
 /** listener_free() - frees a listener that has no user left. Returns NULL; NULL
  * is fine. */
 struct listener *listener_free(struct listener *listener);
-
-/** struct listener_about - room for what listener_about() finds */
-struct listener_about {
-	char texts[LISTENER_LABEL_MAX];
-	struct log_about about;
-};
-
-/** listener_about() - what a line of the log about @listener is found by, of
- * its label. Returns @room's. */
-const struct log_about *listener_about(const struct listener *listener,
-				       struct listener_about *room);
 
 /** listener_set_port() - sets the port, once, and makes it known to own_port()
  * until the listener is freed */

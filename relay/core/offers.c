@@ -260,8 +260,10 @@ void offers_released(struct offers *offers, struct listener *released)
 
 /* What is logged */
 
-/* "rule 'web': tcp 10.0.0.1:80 in 'blue'" */
-static void label_fmt(const struct berth_message *message, char *label)
+/* What the log says of a listener that is offered. @endpoint has
+ * LISTENER_ENDPOINT_MAX bytes and stays with the result. */
+static struct log_about about_offer(const struct berth_message *message,
+				    char *endpoint)
 {
 	const struct berth_listener *listener = &message->listener;
 	bool brackets = strchr(listener->address, ':') != NULL;
@@ -271,11 +273,13 @@ static void label_fmt(const struct berth_message *message, char *label)
 		netns = listener->names[0];
 	else if (listener->netns_host)
 		netns = "host";
-	(void)snprintf(label, LISTENER_LABEL_MAX,
-		       "rule '%s': %s %s%s%s:%u in '%s'", listener->rule,
+	(void)snprintf(endpoint, LISTENER_ENDPOINT_MAX, "%s %s%s%s:%u",
 		       listener->protocol, brackets ? "[" : "",
-		       listener->address, brackets ? "]" : "", listener->port,
-		       netns); /* cut when names are absurdly long */
+		       listener->address, brackets ? "]" : "",
+		       listener->port); /* fits */
+	return (struct log_about){ .rule = listener->rule,
+				   .listener = endpoint,
+				   .netns = netns };
 }
 
 /* There is no memory for what @message asks; @listener is what is served, if
@@ -284,16 +288,17 @@ static void log_no_memory(struct offers *offers,
 			  const struct berth_message *message,
 			  const struct listener *listener)
 {
-	char label[LISTENER_LABEL_MAX];
+	char endpoint[LISTENER_ENDPOINT_MAX];
+	struct log_about about = about_offer(message, endpoint);
 
 	if (!log_ratelimit_ok(&offers->log_limit))
 		return;
-	label_fmt(message, label);
-	log_error_errno(ENOMEM, "%s: %s", label,
-			listener ? "it is served as before until berthd "
-				   "repeats the change"
-				 : "it is not served until berthd offers it "
-				   "again");
+	(void)log_print_about_errno(
+		LOG_LEVEL_ERROR, &about, ENOMEM, "rule '%s': %s in '%s': %s",
+		about.rule, about.listener, about.netns,
+		listener ? "it is served as before until berthd repeats the "
+			   "change"
+			 : "it is not served until berthd offers it again");
 }
 
 /* Listeners */
@@ -378,12 +383,12 @@ static int make_listener(struct offers *offers, struct berth_message *message,
 	struct admission *netns =
 		admission_get(place->admissions, offer->netns_id);
 	struct listener *listener;
-	char label[LISTENER_LABEL_MAX];
+	char endpoint[LISTENER_ENDPOINT_MAX];
+	struct log_about about = about_offer(message, endpoint);
 	int r = -ENOMEM;
 
-	label_fmt(message, label);
 	if (netns)
-		r = listener_new(message->id, message->fd, protocol, label, n,
+		r = listener_new(message->id, message->fd, protocol, &about, n,
 				 &listener);
 	if (r < 0) {
 		(void)admission_put(netns);

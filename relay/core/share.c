@@ -136,7 +136,6 @@ void share_limited(struct share *share)
 int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 {
 	const struct listener *listener = share->listener;
-	struct listener_about about;
 	int hops;
 
 	arrival->protocol = listener->protocol;
@@ -148,7 +147,7 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 		return hops;
 	counters_add(share_counters(share), COUNTER_LOOPED, 1);
 	if (worker_may_log(share->worker, listener, "circle"))
-		log_warning_about(listener_about(listener, &about),
+		log_warning_about(&listener->about,
 				  "%s: the rules forward in a circle: what "
 				  "berth sent to a backend came back to "
 				  "berth's own listener; cutting it there",
@@ -159,12 +158,10 @@ int share_arrival_hops(struct share *share, struct own_arrival *arrival)
 void share_log_refused(struct share *share, int error)
 {
 	const struct listener *listener = share->listener;
-	struct listener_about about;
 
 	if (error == -ELOOP || !worker_may_log(share->worker, listener, NULL))
 		return;
-	(void)log_print_about_errno(LOG_LEVEL_WARNING,
-				    listener_about(listener, &about), error,
+	(void)log_print_about_errno(LOG_LEVEL_WARNING, &listener->about, error,
 				    "%s: %s", listener->label,
 				    protocol_is_sctp(listener->protocol)
 					    ? "aborting an association"
@@ -327,12 +324,10 @@ static void share_drain(struct worker *worker, struct share *share)
 static void share_failed(struct worker *worker, struct share *share, int error)
 {
 	bool refuse = error == -ENOMEM || error == -ENOBUFS;
-	struct listener_about about;
 
 	if (worker_may_log(worker, share->listener, NULL))
 		(void)log_print_about_errno(
-			LOG_LEVEL_ERROR,
-			listener_about(share->listener, &about), error,
+			LOG_LEVEL_ERROR, &share->listener->about, error,
 			"%s: it is not served%s", share->listener->label,
 			refuse ? " until berthd offers it again" : "");
 	if (!refuse)

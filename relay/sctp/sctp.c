@@ -114,9 +114,11 @@ static uint64_t conn_stalled_until(const struct flow *flow)
 static void log_stalled(struct worker *worker, const struct flow *flow)
 {
 	if (worker_may_log(worker, flow->share->listener, NULL))
-		log_warning("%s: aborting an association: it holds the buffers "
-			    "that all of the listener's share",
-			    flow->share->listener->label);
+		log_warning_about(
+			&flow->share->listener->about,
+			"%s: aborting an association: it holds the buffers "
+			"that all of the listener's share",
+			flow->share->listener->label);
 }
 
 static bool conn_progressed(struct worker *worker, struct flow *flow)

@@ -81,10 +81,11 @@ static void conn_follow(struct worker *worker, const struct sctp_conn *conn,
 		if (!has_addr(addrs, n, &own[i]))
 			r = sctp_addrs_remove(fd, &own[i], 1, 0);
 	if (r < 0 && worker_may_log(worker, listener, NULL))
-		log_warning_errno(r,
-				  "%s: an association keeps the addresses "
-				  "that it had",
-				  listener->label);
+		(void)log_print_about_errno(
+			LOG_LEVEL_WARNING, &listener->about, r,
+			"%s: an association keeps the addresses "
+			"that it had",
+			listener->label);
 }
 
 void sctp_share_follow(struct worker *worker, struct share *share,

@@ -75,8 +75,9 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 	flow_note_failure(&conn->flow, BERTH_ENDING_ERROR);
 	flow_count(&conn->flow, COUNTER_DROPPED, 1);
 	if (worker_may_log(worker, conn->flow.share->listener, NULL))
-		log_warning("%s: aborting an association: %s",
-			    conn->flow.share->listener->label, why);
+		log_warning_about(&conn->flow.share->listener->about,
+				  "%s: aborting an association: %s",
+				  conn->flow.share->listener->label, why);
 }
 
 /* @side said its last. */

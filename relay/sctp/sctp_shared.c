@@ -424,8 +424,10 @@ static void shared_readable(struct worker *worker, struct pollable *pollable,
 		r = sctp_socket_receive(share->listener->fd, worker->scratch,
 					BUFFER_MAX_BYTES, &received);
 		if (r < 0 && worker_may_log(worker, share->listener, NULL))
-			log_warning_errno(r, "%s: cannot receive; retrying",
-					  share->listener->label);
+			(void)log_print_about_errno(
+				LOG_LEVEL_WARNING, &share->listener->about, r,
+				"%s: cannot receive; retrying",
+				share->listener->label);
 		if (r < 0) {
 			/* With that the share registers the socket again. */
 			shared->events = EPOLLIN;

@@ -155,14 +155,13 @@ void udp_end_log_refused(struct worker *worker, const struct udp_front *front,
 	const struct serving *serving = front->share->serving;
 	const char *place = serving->backend_netns;
 	char from[2 * BACKEND_SOURCE_TEXT_MAX];
-	struct listener_about about;
 
 	if (udp_error_blames(serving, -error))
 		return; /* the backend has a line of its own */
 	if (!worker_may_log(worker, front->share->listener, NULL))
 		return;
 	sources_fmt(serving, from, sizeof(from));
-	log_warning_about(listener_about(front->share->listener, &about),
+	log_warning_about(&front->share->listener->about,
 			  "%s: no session%s%s%s%s; dropping datagrams: %s",
 			  front->share->listener->label,
 			  place && place[0] ? " with a backend in '" : "",

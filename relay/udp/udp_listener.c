@@ -95,9 +95,11 @@ static bool run_is_answer(struct worker *worker, struct udp_front *front,
 	counters_add(udp_front_counters(front), COUNTER_LOOPED,
 		     udp_batch_datagrams(&front->udp->in, first, end));
 	if (worker_may_log(worker, listener, "circle"))
-		log_warning("%s: a datagram is the answer of another listener "
-			    "of berth's; not answering it",
-			    listener->label);
+		log_warning_about(
+			&listener->about,
+			"%s: a datagram is the answer of another listener "
+			"of berth's; not answering it",
+			listener->label);
 	return true;
 }
 

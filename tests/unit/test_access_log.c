@@ -24,6 +24,10 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 /* As many as a ring has, see access_log.c. */
 #define RING_RECORDS 4096u
 #define MORE 10u
@@ -80,8 +84,9 @@ static void set_up(struct fixture *f, const char *which)
 	assert_int_equal(
 		serving_new(&offer, PROTOCOL_TCP, &f->serving, &problem), 0);
 	described = f->serving;
-	assert_int_equal(
-		listener_new(1, -1, PROTOCOL_TCP, "label", 1, &f->listener), 0);
+	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, &test_about, 1,
+				      &f->listener),
+			 0);
 	f->outbox.access = access_log_new(1);
 	assert_non_null(f->outbox.access);
 	f->worker.outbox = &f->outbox;

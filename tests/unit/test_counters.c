@@ -15,6 +15,10 @@
 #include "relay/core/report.h"
 #include "relay/core/worker.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 static uint64_t error_count(const struct counts *counts, int error)
 {
 	uint64_t n = 0;
@@ -125,8 +129,9 @@ static void test_memory_comes_with_traffic(void **state)
 
 	(void)state;
 	assert_int_equal(admission_init(10, 1), 0);
-	assert_int_equal(
-		listener_new(1, -1, PROTOCOL_TCP, "test", 2, &listener), 0);
+	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, &test_about, 2,
+				      &listener),
+			 0);
 	for (size_t i = 0; i < 2; i++) {
 		listener->shares[i].worker = &worker;
 		assert_null(atomic_load(&listener->shares[i].counters));
@@ -152,8 +157,9 @@ static void test_report(void **state)
 
 	(void)state;
 	assert_int_equal(admission_init(10, 1), 0);
-	assert_int_equal(
-		listener_new(1, -1, PROTOCOL_TCP, "test", 3, &listener), 0);
+	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, &test_about, 3,
+				      &listener),
+			 0);
 	assert_false(report_listener(listener, &report));
 	for (size_t i = 0; i < 2; i++) {
 		struct counters *counters;

@@ -18,6 +18,10 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 #define NOW_US (100 * USEC_PER_SEC)
 #define IDLE_US (10 * USEC_PER_SEC)
 #define CONNECT_US USEC_PER_SEC
@@ -100,7 +104,7 @@ static int set_up(void **state)
 	atomic_init(&relay.serving.refs, 1);
 	assert_int_equal(admission_init(16, 1), 0);
 	relay.netns.workers = &relay.netns_worker;
-	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, "test", 1,
+	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, &test_about, 1,
 				      &relay.listener),
 			 0);
 	relay.listener->ops = &protocol;

@@ -23,6 +23,10 @@
 #include "relay/core/share.h"
 #include "relay/core/worker.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 /* The worker that is given a connection, and its share. */
 static struct relay {
 	struct worker worker;
@@ -85,7 +89,7 @@ static int set_up(void **state)
 	relay.netns.workers = &relay.netns_worker;
 	assert_int_equal(outbox_init(&relay.outbox), 0);
 	assert_int_equal(inbox_init(&relay.worker.inbox), 0);
-	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, "test", 1,
+	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, &test_about, 1,
 				      &relay.listener),
 			 0);
 	relay.listener->ops = &protocol;

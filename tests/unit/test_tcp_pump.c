@@ -17,6 +17,10 @@
 #include "relay/tcp/tcp_internal.h"
 #include "relay/core/worker.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 /* More than the sockets between hold. */
 #define N_BYTES (1024u * 1024)
 #define SOCKET_BYTES (64 * 1024)
@@ -59,7 +63,7 @@ static int set_up(void **state)
 	assert_non_null(relay.worker.scratch);
 	assert_int_equal(timers_reserve(&relay.worker.timers), 0); /* trim */
 	assert_int_equal(admission_init(16, 1), 0);
-	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, "test", 1,
+	assert_int_equal(listener_new(1, -1, PROTOCOL_TCP, &test_about, 1,
 				      &relay.listener),
 			 0);
 	relay.netns.workers = &relay.netns_worker;

@@ -23,6 +23,10 @@
 #include "relay/udp/udp.h"
 #include "relay/core/worker.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 #define N_BYTES 1000
 
 /* One worker with one listener. */
@@ -43,8 +47,9 @@ static void relay_init(struct relay *relay, int fd, enum protocol protocol)
 	};
 	assert_non_null(relay->worker.scratch);
 	relay->netns.workers = &relay->netns_worker;
-	assert_int_equal(
-		listener_new(1, fd, protocol, "test", 1, &relay->listener), 0);
+	assert_int_equal(listener_new(1, fd, protocol, &test_about, 1,
+				      &relay->listener),
+			 0);
 	relay->listener->netns = &relay->netns;
 	relay->share = &relay->listener->shares[0];
 	relay->share->worker = &relay->worker;

@@ -27,6 +27,10 @@
 #include "relay/udp/udp_front.h"
 #include "relay/udp/udp_to_client.h"
 
+static const struct log_about test_about = { .rule = "test",
+					     .listener = "tcp *:80",
+					     .netns = "one" };
+
 #define ANSWERS 4
 #define ANSWER_BYTES 100
 
@@ -65,7 +69,7 @@ static void listener_init(struct relay *relay)
 	struct sockaddr_in address;
 	int fd = bound_socket(&address);
 
-	assert_int_equal(listener_new(1, fd, PROTOCOL_UDP, "test", 1,
+	assert_int_equal(listener_new(1, fd, PROTOCOL_UDP, &test_about, 1,
 				      &relay->listener),
 			 0);
 	relay->listener->netns = &relay->netns;
