@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/util.h"
 
@@ -37,6 +38,7 @@ struct service *service_unref(struct service *service)
 	for (size_t i = 0; i < service->n_to; i++)
 		free(service->to[i]);
 	free(service->to);
+	free(service->clients);
 	free(service->rule);
 	free(service->file);
 	free(service->consumer);
@@ -87,6 +89,19 @@ static struct backend_source *copy_sources(const struct backend_source *from,
 	return copy;
 }
 
+static struct address_pattern *copy_clients(const struct service *service,
+					    bool *failed)
+{
+	size_t bytes = service->n_clients * sizeof(*service->clients);
+	struct address_pattern *copy = bytes ? malloc(bytes) : NULL;
+
+	if (copy)
+		memcpy(copy, service->clients, bytes);
+	else if (bytes)
+		*failed = true;
+	return copy;
+}
+
 static struct service_tlv *copy_tlvs(const struct service_tlv *tlvs, size_t n,
 				     bool *failed)
 {
@@ -115,6 +130,7 @@ struct service *service_copy(const struct service *service)
 	copy->consumer = copy_text(service->consumer, &failed);
 	copy->netns = copy_text(service->netns, &failed);
 	copy->text = copy_text(service->text, &failed);
+	copy->clients = copy_clients(service, &failed);
 	copy->tlvs = copy_tlvs(service->tlvs, service->n_tlvs, &failed);
 	copy->n_to = 0;
 	copy->n_from = service->n_from;
@@ -186,6 +202,8 @@ bool service_equal(const struct service *a, const struct service *b)
 		return true;
 	if (a->action != b->action || a->proxy != b->proxy ||
 	    a->transparent != b->transparent || a->log != b->log ||
+	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
+				    b->n_clients) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !service_checks_equal(&a->check, &b->check) ||

@@ -12,6 +12,7 @@
 
 #include "common/protocol.h"
 
+struct address_pattern;
 struct backend_source;
 
 #define SERVICE_UNSET (-1) /* the kernel's default stays */
@@ -77,6 +78,10 @@ struct socket_options {
  * its own in one packet, and has a few. */
 #define SERVICE_FROM_MAX 8u
 
+/** How many addresses and networks `clients` may have: each client that comes
+ * is compared with all of them. */
+#define SERVICE_CLIENTS_MAX 256u
+
 enum service_action {
 	SERVICE_FORWARD, /* relay to a backend */
 	SERVICE_RESPOND, /* answer with a text */
@@ -136,6 +141,8 @@ struct service_check {
  * @file:	path of the rule's file: two files may have rules of one name,
  *		while one with a problem keeps its last good version
  * @consumer:	who gets the descriptor: SERVICE_RELAY or a handoff's name
+ * @clients:	whom the listener serves at all, see address_patterns_have();
+ *		not with SERVICE_HANDOFF
  * @to:		backends in canonical text, templates already expanded; see
  *		backend_parse()
  * @netns:	name of the namespace to connect in, NULL for the host's
@@ -161,6 +168,8 @@ struct service {
 	char *consumer;
 	enum service_action action;
 	struct socket_options options;
+	struct address_pattern *clients;
+	size_t n_clients;
 	char **to;
 	size_t n_to;
 	char *netns;

@@ -73,6 +73,7 @@ static void stats_row(struct table *table, const char *rule,
 	cell_seldom(table, counters, "limited");
 	cell_seldom(table, counters, "dropped");
 	cell_seldom(table, counters, "looped");
+	cell_seldom(table, counters, "not_admitted");
 	cell_seldom(table, counters, "unlogged");
 	table_text(table, failures ? failures : "?");
 }
@@ -90,6 +91,7 @@ int show_stats(const json_t *reply)
 		{ .name = "LIMITED", .right = true, .optional = true },
 		{ .name = "DROPPED", .right = true, .optional = true },
 		{ .name = "LOOPED", .right = true, .optional = true },
+		{ .name = "NOT ADMITTED", .right = true, .optional = true },
 		{ .name = "UNLOGGED", .right = true, .optional = true },
 		{ .name = "BACKEND FAILURES", .optional = true },
 	};

@@ -87,8 +87,9 @@ enum berth_ending {
 	BERTH_ENDING_RULE_CHANGED, /* the rule has other backends now */
 	BERTH_ENDING_CLOSED_BY_HAND, /* somebody wanted it */
 	BERTH_ENDING_RELAY_END, /* you end, or lost berthd for too long */
+	BERTH_ENDING_NOT_ADMITTED, /* the client is none of `clients` */
 };
-#define BERTH_ENDINGS (BERTH_ENDING_RELAY_END + 1)
+#define BERTH_ENDINGS (BERTH_ENDING_NOT_ADMITTED + 1)
 
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
@@ -111,6 +112,10 @@ struct berth_tlv {
  *		index when it is link-local
  * @port:	host byte order, not 0
  * @action:	"forward", "respond", "echo", "discard", "handoff"
+ * @clients:	addresses and networks, "10.0.0.0/8", of the clients to serve at
+ *		all; those with "!" in front, "!10.1.0.0/16", are not served. If
+ *		all are such, or there is none, all others are. Never with
+ *		"handoff"
  * @to:		backends of "forward"
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
@@ -146,6 +151,8 @@ struct berth_listener {
 	const char *interface;
 	const char *rule;
 	const char *action;
+	const char **clients;
+	size_t n_clients;
 	const char **to;
 	size_t n_to;
 	uint32_t connect_timeout_ms;
@@ -185,6 +192,8 @@ struct berth_listener {
  * @dropped:	messages that could not be passed on
  * @looped:	what came from one of your own sockets and was cut: connections,
  *		or datagrams
+ * @not_admitted: connections, or datagrams, of clients that `clients` leaves
+ *out
  * @unlogged:	those that ended and have no line in a log that should have one
  * @ended:	those that ended, by enum berth_ending
  * @errors:	@n_errors different errnos, and how often a backend failed so;
@@ -200,6 +209,7 @@ struct berth_counts {
 	uint64_t messages_out;
 	uint64_t dropped;
 	uint64_t looped;
+	uint64_t not_admitted;
 	uint64_t unlogged;
 	uint64_t ended[BERTH_ENDINGS];
 	size_t n_errors;

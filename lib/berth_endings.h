@@ -22,6 +22,7 @@ static const char *const berth_ending_names[] = {
 	[BERTH_ENDING_RULE_CHANGED] = "rule-changed",
 	[BERTH_ENDING_CLOSED_BY_HAND] = "closed-by-hand",
 	[BERTH_ENDING_RELAY_END] = "relay-end",
+	[BERTH_ENDING_NOT_ADMITTED] = "not-admitted",
 };
 _Static_assert(sizeof(berth_ending_names) / sizeof(berth_ending_names[0]) ==
 		       BERTH_ENDINGS,

@@ -208,6 +208,9 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 		return r;
 	r = get_texts(root, "from", &listener->from, &listener->n_from);
 	if (r == 0)
+		r = get_texts(root, "clients", &listener->clients,
+			      &listener->n_clients);
+	if (r == 0)
 		r = parse_tlvs(root, listener);
 	if (r < 0)
 		return r;
@@ -392,6 +395,7 @@ struct berth_message *berth_message_free(struct berth_message *public)
 	free(public->listener.names);
 	free(public->listener.to);
 	free(public->listener.from);
+	free(public->listener.clients);
 	free(public->listener.proxy_tlvs);
 	json_decref(message->root);
 	free(message);

@@ -18,7 +18,7 @@
 #include "lib/berth_endings.h"
 #include "lib/berth_internal.h"
 
-/* The most that one listener takes in an answer: 11 numbers, and up to 8
+/* The most that one listener takes in an answer: 12 numbers, and up to 8
  * errnos with a number each. */
 #define COUNTS_BYTES 1536
 
@@ -282,6 +282,7 @@ static void add_counts(struct text *text, const struct berth_counts *counts)
 	add_count(text, "messages_out", counts->messages_out);
 	add_count(text, "dropped", counts->dropped);
 	add_count(text, "looped", counts->looped);
+	add_count(text, "not_admitted", counts->not_admitted);
 	add_count(text, "unlogged", counts->unlogged);
 	add_endings(text, counts);
 	add_errors(text, counts);

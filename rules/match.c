@@ -158,18 +158,8 @@ bool match_interface(const struct match *match, const struct candidate *c)
 
 bool match_address(const struct match *match, const struct candidate *c)
 {
-	bool found = match->n_addresses == 0;
-
-	for (size_t i = 0; i < match->n_addresses; i++) {
-		const struct address_pattern *pattern = &match->addresses[i];
-
-		if (!ip_prefix_contains(&pattern->prefix, &c->address->addr))
-			continue;
-		if (pattern->negated)
-			return false;
-		found = true;
-	}
-	return found;
+	return address_patterns_have(match->addresses, match->n_addresses,
+				     &c->address->addr);
 }
 
 bool match_family(const struct match *match, const struct candidate *c)

@@ -147,6 +147,8 @@ static void parse_rule_fields(struct parse *parse, const struct yaml_node *node,
 		parse_listen(parse, fields[RULE_LISTEN].value, rule);
 	else
 		(void)parse_error(parse, node, "a rule needs \"listen\"");
+	if (fields[RULE_LISTEN].key && fields[RULE_HANDOFF].key)
+		parse_clients_handoff(parse, fields[RULE_LISTEN].value);
 	parse_log(parse, fields, service);
 	if (check_actions(parse, node, fields))
 		parse_action(parse, fields, service, &nodes);

@@ -185,6 +185,9 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 			return;
 		}
 		joined->options = listen->service->options;
+		joined->clients = TAKE_PTR(listen->service->clients);
+		joined->n_clients = listen->service->n_clients;
+		listen->service->n_clients = 0;
 		service_unref(listen->service);
 		listen->service = joined;
 	}

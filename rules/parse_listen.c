@@ -18,6 +18,7 @@ enum listen_key {
 	LISTEN_PROTOCOL,
 	LISTEN_PORT,
 	LISTEN_ADDRESS,
+	LISTEN_CLIENTS,
 	LISTEN_OPTIONS, /* the first of OPTION_COUNT */
 };
 
@@ -301,6 +302,7 @@ static void parse_listen_entry(struct parse *parse,
 		[LISTEN_PROTOCOL] = "protocol",
 		[LISTEN_PORT] = "port",
 		[LISTEN_ADDRESS] = "address",
+		[LISTEN_CLIENTS] = "clients",
 	};
 	struct field fields[LISTEN_KEY_COUNT];
 
@@ -327,6 +329,9 @@ static void parse_listen_entry(struct parse *parse,
 	if (fields[LISTEN_ADDRESS].key)
 		parse_address(parse, fields[LISTEN_ADDRESS].value, listen);
 	check_address(parse, fields, listen);
+	if (fields[LISTEN_CLIENTS].key)
+		parse_clients(parse, fields[LISTEN_CLIENTS].value,
+			      listen->service);
 	parse_options(parse, fields, listen);
 }
 

@@ -123,36 +123,6 @@ static void parse_dirs(struct parse *parse, const struct yaml_node *node,
 	}
 }
 
-static bool parse_address_pattern(struct parse *parse,
-				  const struct yaml_node *node,
-				  struct address_pattern *ret)
-{
-	struct address_pattern pattern = { 0 };
-	const char *text, *expected;
-
-	if (!parse_text(parse, node, "address", "an address or a CIDR", &text))
-		return false;
-	pattern.negated = text[0] == '!';
-	switch (ip_prefix_parse(text + (pattern.negated ? 1 : 0),
-				&pattern.prefix)) {
-	case 0:
-		*ret = pattern;
-		return true;
-	case -ERANGE:
-		expected = "expected at most /32 for IPv4 and /128 for IPv6";
-		break;
-	case -EDOM:
-		expected = "which has bits set behind the prefix length; "
-			   "expected the first address of the network";
-		break;
-	default:
-		expected = "expected an address or a CIDR such as 10.0.0.0/8 "
-			   "or fd00::/8";
-	}
-	return parse_error(parse, node, "address is %s, %s", QUOTE(text),
-			   expected);
-}
-
 static void parse_address_patterns(struct parse *parse,
 				   const struct yaml_node *node,
 				   struct match *match)
@@ -171,7 +141,8 @@ static void parse_address_patterns(struct parse *parse,
 		struct address_pattern *pattern =
 			&match->addresses[match->n_addresses];
 
-		if (!parse_address_pattern(parse, &items[i], pattern))
+		if (!parse_address_pattern(parse, &items[i], "address",
+					   pattern))
 			continue;
 		positive |= !pattern->negated;
 		match->n_addresses++;

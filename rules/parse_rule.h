@@ -13,6 +13,19 @@
 void parse_match(struct parse *parse, const struct yaml_node *node,
 		 struct match *match);
 
+/** parse_address_pattern() - an element of a list of addresses and networks.
+ * Return: false after a report, which names @what. */
+bool parse_address_pattern(struct parse *parse, const struct yaml_node *node,
+			   const char *what, struct address_pattern *ret);
+
+/** parse_clients() - of a listen entry: whom it serves at all */
+void parse_clients(struct parse *parse, const struct yaml_node *node,
+		   struct service *service);
+
+/** parse_clients_handoff() - the rule has `handoff`: reports each `clients` in
+ * its `listen` section */
+void parse_clients_handoff(struct parse *parse, const struct yaml_node *listen);
+
 /** parse_listen() - the `listen` section of a rule, into @rule->listens;
  * reports what is wrong */
 void parse_listen(struct parse *parse, const struct yaml_node *node,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/address_pattern.h"
 #include "common/ip.h"
 #include "common/listener_spec.h"
 #include "common/provision.h"
@@ -19,12 +20,6 @@
 #define RULE_SCOPE_LINK 2u
 #define RULE_SCOPE_HOST 4u
 #define RULE_SCOPES_DEFAULT (RULE_SCOPE_GLOBAL | RULE_SCOPE_HOST)
-
-/** struct address_pattern - an element of `match: address` */
-struct address_pattern {
-	struct ip_prefix prefix;
-	bool negated;
-};
 
 /**
  * struct match - conditions; an empty list or zero: none of that kind

@@ -37,20 +37,14 @@ static void patterns_print(FILE *f, const char *key,
 		(void)fprintf(f, "%s %s", i ? "," : key, patterns[i].text);
 }
 
-static void addresses_print(FILE *f, const struct match *match)
+static void addresses_print(FILE *f, const char *key,
+			    const struct address_pattern *patterns, size_t n)
 {
-	char text[IP_TEXT_MAX];
+	char text[ADDRESS_PATTERN_TEXT_MAX];
 
-	for (size_t i = 0; i < match->n_addresses; i++) {
-		const struct address_pattern *a = &match->addresses[i];
-
-		(void)fprintf(f, "%s %s%s", i ? "," : "address",
-			      a->negated ? "!" : "",
-			      ip_addr_fmt(&a->prefix.addr, text));
-		if (a->prefix.bits !=
-		    (a->prefix.addr.family == AF_INET ? 32 : 128))
-			(void)fprintf(f, "/%u", a->prefix.bits);
-	}
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(f, "%s %s", i ? "," : key,
+			      address_pattern_fmt(&patterns[i], text));
 }
 
 /* A separator before each part but the first. */
@@ -123,7 +117,8 @@ static void match_print(FILE *f, const struct match *match)
 	}
 	if (match->n_addresses) {
 		separate(f, &begun);
-		addresses_print(f, match);
+		addresses_print(f, "address", match->addresses,
+				match->n_addresses);
 	}
 	if (match->family) {
 		separate(f, &begun);
@@ -227,6 +222,8 @@ static void listens_print(FILE *f, const struct rule *rule)
 		listen_address_print(f, listen);
 		(void)fputc(':', f);
 		ports_print(f, listen);
+		addresses_print(f, " clients", listen->service->clients,
+				listen->service->n_clients);
 		options_print(f, &listen->service->options);
 	}
 }

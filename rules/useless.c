@@ -114,28 +114,14 @@ static bool covers_containers(const struct match *a, const struct match *b)
 	       b->on_containers;
 }
 
-static bool addresses_equal(const struct match *a, const struct match *b)
-{
-	if (a->n_addresses != b->n_addresses)
-		return false;
-	for (size_t i = 0; i < a->n_addresses; i++) {
-		const struct address_pattern *pa = &a->addresses[i];
-		const struct address_pattern *pb = &b->addresses[i];
-
-		if (pa->negated != pb->negated ||
-		    pa->prefix.bits != pb->prefix.bits ||
-		    !ip_addr_equal(&pa->prefix.addr, &pb->prefix.addr))
-			return false;
-	}
-	return true;
-}
-
 static bool covers_addresses(const struct match *a, const struct match *b)
 {
 	if (!a->on_addresses)
 		return true;
 	return b->on_addresses && a->family == b->family &&
-	       a->scopes == b->scopes && addresses_equal(a, b) &&
+	       a->scopes == b->scopes &&
+	       address_patterns_equal(a->addresses, a->n_addresses,
+				      b->addresses, b->n_addresses) &&
 	       patterns_equal(a->interfaces, a->n_interfaces, b->interfaces,
 			      b->n_interfaces);
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "binder/binder.h"
+#include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/netns.h"
 #include "common/util.h"
@@ -479,6 +480,18 @@ static int add_from(json_t *message, const struct service *service)
 	return json_object_set_new(message, "from", from) < 0 ? -ENOMEM : 0;
 }
 
+static int add_clients(json_t *message, const struct service *service)
+{
+	char text[ADDRESS_PATTERN_TEXT_MAX];
+	json_t *clients = json_array();
+
+	for (size_t i = 0; i < service->n_clients; i++)
+		json_add(&clients, json_string(address_pattern_fmt(
+					   &service->clients[i], text)));
+	return json_object_set_new(message, "clients", clients) < 0 ? -ENOMEM
+								    : 0;
+}
+
 static int add_tlvs(json_t *message, const struct service *service)
 {
 	json_t *tlvs = json_array();
@@ -575,6 +588,8 @@ char *consumer_listener_text(const struct listener *listener,
 		return NULL;
 	if (service->action == SERVICE_FORWARD &&
 	    add_forward(message, service) < 0)
+		return NULL;
+	if (service->n_clients && add_clients(message, service) < 0)
 		return NULL;
 	if (service->log && add_log(message, service, netns) < 0)
 		return NULL;

@@ -30,6 +30,7 @@ static const struct {
 	{ "messages_out", offsetof(struct berth_counts, messages_out) },
 	{ "dropped", offsetof(struct berth_counts, dropped) },
 	{ "looped", offsetof(struct berth_counts, looped) },
+	{ "not_admitted", offsetof(struct berth_counts, not_admitted) },
 	{ "unlogged", offsetof(struct berth_counts, unlogged) },
 };
 

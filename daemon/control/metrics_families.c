@@ -511,6 +511,12 @@ static const struct entry entries[] = {
 	  { NULL },
 	  get_count,
 	  IN_COUNTS(limited) },
+	{ COUNTER("berth_not_admitted_total",
+		  "Connections, associations and datagrams of clients that the "
+		  "rule does not serve."),
+	  { NULL },
+	  get_count,
+	  IN_COUNTS(not_admitted) },
 	{ COUNTER("berth_backend_failures_total",
 		  "Failures of backends, by error."),
 	  { "error" },

@@ -124,6 +124,7 @@ static bool is_failure(enum berth_ending ending)
 	case BERTH_ENDING_CONNECT_TIMEOUT:
 	case BERTH_ENDING_STALLED:
 	case BERTH_ENDING_LIMIT:
+	case BERTH_ENDING_NOT_ADMITTED:
 		return true;
 	case BERTH_ENDING_CLIENT_END:
 	case BERTH_ENDING_BACKEND_END:
@@ -214,7 +215,10 @@ void access_log_note(struct worker *worker, enum roster_kind kind,
 	}
 	worker->rosters[kind].ops->describe(worker, entry, &found);
 	fill(record, &found);
-	/* Which backend the session had stands in the earlier rule. */
+	/* A client that was turned away was to get none. Which backend the
+	 * session had stands in the earlier rule. */
+	if (ending == BERTH_ENDING_NOT_ADMITTED)
+		record->backend = NO_BACKEND;
 	if (kind == ROSTER_SESSIONS && ending == BERTH_ENDING_RULE_CHANGED)
 		record->backend = NO_BACKEND;
 	record->ended_us = worker->now_us;

@@ -33,6 +33,7 @@ enum counter {
 	COUNTER_MESSAGES_OUT,
 	COUNTER_DROPPED, /* messages that could not be passed on */
 	COUNTER_LOOPED, /* what came from the relay's own sockets: cut */
+	COUNTER_NOT_ADMITTED, /* of clients that the rule leaves out */
 	COUNTER_UNLOGGED, /* of those that ended, as the log had no room */
 	COUNTER_COUNT,
 };

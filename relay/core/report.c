@@ -37,6 +37,7 @@ bool report_listener(struct listener *listener, struct berth_counts *ret_counts)
 		.messages_out = values[COUNTER_MESSAGES_OUT],
 		.dropped = values[COUNTER_DROPPED],
 		.looped = values[COUNTER_LOOPED],
+		.not_admitted = values[COUNTER_NOT_ADMITTED],
 		.unlogged = values[COUNTER_UNLOGGED],
 	};
 	for (size_t i = 0; i < BERTH_ENDINGS; i++)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "common/address_pattern.h"
 #include "common/backend.h"
 #include "common/backend_source.h"
 #include "common/backend_socket.h"
@@ -225,6 +226,28 @@ static int set_from(struct serving *serving,
 	return 0;
 }
 
+static int set_clients(struct serving *serving,
+		       const struct berth_listener *listener,
+		       const char **ret_problem)
+{
+	if (listener->n_clients == 0)
+		return 0;
+	*ret_problem = "at most 256 addresses and networks as clients";
+	if (listener->n_clients > SERVICE_CLIENTS_MAX)
+		return -EINVAL;
+	serving->clients =
+		calloc(listener->n_clients, sizeof(*serving->clients));
+	if (!serving->clients)
+		return -ENOMEM;
+	for (; serving->n_clients < listener->n_clients; serving->n_clients++) {
+		if (address_pattern_parse(
+			    listener->clients[serving->n_clients],
+			    &serving->clients[serving->n_clients]) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int set_check(struct serving *serving,
 		     const struct berth_listener *listener,
 		     const char **ret_problem)
@@ -360,6 +383,8 @@ static int serving_fill(struct serving *serving,
 					   ? listener->max_connections
 					   : admission_listener_connections();
 	r = set_log(serving, listener, ret_problem);
+	if (r == 0)
+		r = set_clients(serving, listener, ret_problem);
 	if (r < 0)
 		return r;
 	*ret_problem = "one of the actions forward, respond, echo, discard";
@@ -418,6 +443,7 @@ struct serving *serving_unref(struct serving *serving)
 	}
 	free(serving->backends);
 	free(serving->from);
+	free(serving->clients);
 	free(serving->netns_name);
 	service_tlvs_free(serving->tlvs, serving->n_tlvs);
 	free(serving->rule);
@@ -441,6 +467,8 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
 	    a->transparent != b->transparent || a->log != b->log ||
 	    !names_equal(a->names, b->names) ||
+	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
+				    b->n_clients) ||
 	    !service_checks_equal(&a->check, &b->check) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||

@@ -18,6 +18,7 @@
 #include "common/sctp_addrs.h"
 #include "common/service.h"
 
+struct address_pattern;
 struct backend_source;
 struct berth_listener;
 struct target_health;
@@ -67,6 +68,7 @@ struct serving_names {
 /**
  * struct serving - see the file's head
  * @rule:	with SERVICE_FORWARD: its rule's name
+ * @clients:	whom it serves at all, see address_patterns_have()
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
  * @check:	how its backends are checked
@@ -86,6 +88,8 @@ struct serving {
 	atomic_uint refs;
 	char *rule;
 	enum service_action action;
+	struct address_pattern *clients;
+	size_t n_clients;
 	struct serving_backend *backends;
 	size_t n_backends;
 	struct service_check check;

@@ -42,6 +42,7 @@
 #include "relay/core/access_log.h"
 #include "relay/core/admit.h"
 #include "relay/backend/failover.h"
+#include "relay/core/gate.h"
 #include "relay/core/listener.h"
 #include "relay/core/own_sockets.h"
 #include "relay/sctp/sctp_internal.h"
@@ -500,6 +501,26 @@ static int arrival_hops(struct share *share, int fd, int32_t assoc_id)
 	return hops;
 }
 
+/* Return: does the rule serve the client, with all the addresses that it has?
+ * If not, its association is aborted. */
+static bool conn_admit(struct worker *worker, struct sctp_conn *conn)
+{
+	const struct sctp_side *client = &conn->client;
+	struct ip_addr addrs[SCTP_ENDS_MAX] = { { .family = AF_UNSPEC } };
+	struct flow *flow = &conn->flow;
+	uint16_t port;
+	size_t n;
+
+	if (flow->serving->n_clients == 0)
+		return true;
+	n = sctp_socket_peers(client->fd, client->assoc_id, addrs, &port);
+	if (gate_admits(flow->serving, addrs, n))
+		return true;
+	gate_refused(worker, flow->share, &addrs[0], 1);
+	flow_reset_for(worker, flow, BERTH_ENDING_NOT_ADMITTED);
+	return false;
+}
+
 int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 		  int32_t assoc_id, struct sctp_conn **ret_conn)
 {
@@ -522,6 +543,8 @@ int sctp_conn_new(struct worker *worker, struct share *share, int fd,
 		conn = NULL;
 	} else {
 		flow_remember_client(flow);
+		if (!conn_admit(worker, conn))
+			conn = NULL;
 	}
 	*ret_conn = conn;
 	return 0;
@@ -577,7 +600,8 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	counters_ended(share_counters(flow->share), BERTH_ENDING_CLIENT_RESET);
 	flow->ending = BERTH_ENDING_ERROR;
 	share_accepted(flow->share);
-	failover_begin(worker, flow);
+	if (conn_admit(worker, conn))
+		failover_begin(worker, flow);
 }
 
 static int sctp_accepted(struct worker *worker, struct share *share, int fd,

@@ -39,6 +39,7 @@
 #include "relay/core/accept.h"
 #include "relay/core/admit.h"
 #include "relay/backend/failover.h"
+#include "relay/core/gate.h"
 #include "relay/core/listener.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
@@ -380,6 +381,20 @@ static int arrival_hops(struct share *share, int fd,
 	return share_arrival_hops(share, &arrival);
 }
 
+/* Return: does the rule serve the client? If not, it is reset. */
+static bool tcp_admit(struct worker *worker, struct flow *flow,
+		      const struct sockaddr_storage *from)
+{
+	struct ip_addr client = { .family = AF_UNSPEC };
+	bool known = ip_addr_from_sockaddr(from, &client, NULL) == 0;
+
+	if (gate_admits(flow->serving, &client, known ? 1 : 0))
+		return true;
+	gate_refused(worker, flow->share, &client, 1);
+	flow_reset_for(worker, flow, BERTH_ENDING_NOT_ADMITTED);
+	return false;
+}
+
 static int tcp_accepted(struct worker *worker, struct share *share, int fd,
 			const struct sockaddr_storage *from)
 {
@@ -408,6 +423,8 @@ static int tcp_accepted(struct worker *worker, struct share *share, int fd,
 	client->no_delay = true; /* the listener's */
 	client->readable = true; /* perhaps, and soon in any case */
 	client->writable = true;
+	if (!tcp_admit(worker, flow, from))
+		return 0;
 	if (flow->serving->action == SERVICE_FORWARD &&
 	    tcp_introduce(worker, conn_of(flow)) < 0)
 		flow_reset(worker, flow);

@@ -23,6 +23,7 @@
 #include "relay/backend/backend_connect.h"
 #include "relay/backend/failover.h"
 #include "relay/core/admission.h"
+#include "relay/core/gate.h"
 #include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
@@ -267,6 +268,16 @@ static const struct roster_ops roster_ops = {
 	.end = session_end,
 };
 
+/* A client whose session has failed may be left out by now. */
+static bool still_admitted(const struct udp_front *front,
+			   const struct udp_key *key)
+{
+	struct ip_addr client, local;
+
+	udp_key_ends(key, &client, &local);
+	return gate_admits(front->share->serving, &client, 1);
+}
+
 struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 			      const struct udp_key *key)
 {
@@ -274,7 +285,7 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 	struct udp_session *session;
 	int r, hops = arrival_hops(front, key);
 
-	if (hops < 0)
+	if (hops < 0 || !still_admitted(front, key))
 		return NULL;
 	if (!udp_asks_may(worker, &front->asks) || !make_room(worker, front)) {
 		counters_add(udp_front_counters(front), COUNTER_LIMITED, 1);

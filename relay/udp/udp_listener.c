@@ -19,6 +19,7 @@
 
 #include "common/util.h"
 #include "relay/core/admit.h"
+#include "relay/core/gate.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
@@ -103,10 +104,32 @@ static bool run_is_answer(struct worker *worker, struct udp_front *front,
 	return true;
 }
 
+/* Does the rule serve the client? One that has a session keeps it. */
+static bool run_is_admitted(struct worker *worker, struct udp_front *front,
+			    size_t first, size_t end)
+{
+	const struct serving *serving = front->share->serving;
+	const struct udp_key *key = &front->udp->keys[first];
+	struct ip_addr client, local;
+	uint64_t n;
+
+	if (serving->n_clients == 0)
+		return true;
+	udp_key_ends(key, &client, &local);
+	if (gate_admits(serving, &client, 1) ||
+	    udp_table_find(front->table, key))
+		return true;
+	n = udp_batch_datagrams(&front->udp->in, first, end);
+	counters_add(udp_front_counters(front), COUNTER_DROPPED, n);
+	gate_refused(worker, front->share, &client, n);
+	return false;
+}
+
 static void handle_run(struct worker *worker, struct udp_front *front,
 		       size_t first, size_t end)
 {
-	if (run_is_answer(worker, front, first, end))
+	if (!run_is_admitted(worker, front, first, end) ||
+	    run_is_answer(worker, front, first, end))
 		return;
 	switch (front->share->serving->action) {
 	case SERVICE_FORWARD:

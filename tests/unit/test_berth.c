@@ -64,6 +64,9 @@ static void test_messages(void **state)
 		{ "{" LISTENER ",\"port\":80,\"to\":\"x\"}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"to\":[1]}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"from\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"clients\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"clients\":\"::1\"}", -EBADMSG,
+		  0 },
 		{ "{" LISTENER ",\"port\":80,\"from\":\"::1\"}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"text\":null}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"idle_timeout_ms\":-1}", -EBADMSG,
@@ -131,7 +134,8 @@ static void test_listener_members(void **state)
 		"\"proxy_protocol\":\"v2\",\"backend_namespace\":\"b\","
 		"\"proxy_tlvs\":[{\"type\":224,\"value\":\"x\"},"
 		"{\"type\":239,\"value\":\"\",\"more\":1}],"
-		"\"transparent\":true,\"from\":[\"10.0.0.1\",\"::1\"]}";
+		"\"transparent\":true,\"from\":[\"10.0.0.1\",\"::1\"],"
+		"\"clients\":[\"10.0.0.0/8\",\"!::1\"]}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
 
@@ -162,6 +166,8 @@ static void test_listener_members(void **state)
 	assert_true(listener->transparent);
 	assert_int_equal(listener->n_from, 2);
 	assert_string_equal(listener->from[1], "::1");
+	assert_int_equal(listener->n_clients, 2);
+	assert_string_equal(listener->clients[1], "!::1");
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }
@@ -437,6 +443,7 @@ static const struct berth_counts some_counts = {
 	.messages_out = 9,
 	.dropped = 4,
 	.looped = 3,
+	.not_admitted = 6,
 	.ended = { [BERTH_ENDING_IDLE] = 2, [BERTH_ENDING_CLIENT_END] = 1 },
 	.n_errors = 2,
 	.errors = { { 111, 3 }, { 0, 1 } },
@@ -445,7 +452,8 @@ static const struct berth_counts some_counts = {
 #define SOME_COUNTS                                                          \
 	"\"accepted\":5,\"active\":2,\"limited\":1,"                         \
 	"\"bytes_in\":9223372036854775807,\"messages_out\":9,\"dropped\":4," \
-	"\"looped\":3,\"ended\":{\"client-end\":1,\"idle\":2},"              \
+	"\"looped\":3,\"not_admitted\":6,"                                   \
+	"\"ended\":{\"client-end\":1,\"idle\":2},"                           \
 	"\"errors\":{\"111\":3,\"0\":1}"
 
 static void receive_text(int fd, char *buffer, size_t size)

@@ -11,6 +11,7 @@
 
 #include "binder/binder.h"
 #include "common/netns.h"
+#include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/util.h"
 #include "daemon/consumers/consumer_message.h"
@@ -427,6 +428,7 @@ static void test_forward(void **state)
 				     .service = service };
 	_cleanup_free_ char *without = NULL, *with = NULL;
 	const char *proxy, *to, *netns, *from6, *from4, *value;
+	const char *client, *excluded;
 	int transparent = 0, type = 0;
 	json_t *json;
 
@@ -440,6 +442,7 @@ static void test_forward(void **state)
 	assert_null(strstr(without, "transparent"));
 	assert_null(strstr(without, "backend_namespace"));
 	assert_null(strstr(without, "from"));
+	assert_null(strstr(without, "clients"));
 	assert_null(strstr(without, "proxy_tlvs"));
 	service->from = calloc(2, sizeof(*service->from));
 	service->n_from = 2;
@@ -448,6 +451,12 @@ static void test_forward(void **state)
 			 0);
 	assert_int_equal(
 		backend_source_parse("10.0.0.1", &service->from[1], NULL), 0);
+	service->clients = calloc(2, sizeof(*service->clients));
+	service->n_clients = 2;
+	assert_int_equal(
+		address_pattern_parse("10.0.0.0/8", &service->clients[0]), 0);
+	assert_int_equal(
+		address_pattern_parse("!fd00::1", &service->clients[1]), 0);
 	service->transparent = true;
 	service->netns = strdup("blue");
 	service->proxy = SERVICE_PROXY_V2_CRC32C;
@@ -457,15 +466,17 @@ static void test_forward(void **state)
 	with = consumer_listener_text(&listener, NULL);
 	assert_non_null(with);
 	json = json_loads(with, 0, NULL);
-	assert_int_equal(json_unpack(json,
-				     "{s:s, s:[s], s:b, s:s, s:[s, s!], "
-				     "s:[{s:i, s:s!}!]}",
-				     "proxy_protocol", &proxy, "to", &to,
-				     "transparent", &transparent,
-				     "backend_namespace", &netns, "from",
-				     &from6, &from4, "proxy_tlvs", "type",
-				     &type, "value", &value),
-			 0);
+	assert_int_equal(
+		json_unpack(json,
+			    "{s:s, s:[s], s:b, s:s, s:[s, s!], "
+			    "s:[{s:i, s:s!}!], s:[s, s!]}",
+			    "proxy_protocol", &proxy, "to", &to, "transparent",
+			    &transparent, "backend_namespace", &netns, "from",
+			    &from6, &from4, "proxy_tlvs", "type", &type,
+			    "value", &value, "clients", &client, &excluded),
+		0);
+	assert_string_equal(client, "10.0.0.0/8");
+	assert_string_equal(excluded, "!fd00::1");
 	assert_int_equal(type, 0xe3);
 	assert_string_equal(value, "web-1");
 	assert_string_equal(from6, "[fd00::1]:80");

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/util.h"
 #include "lib/berth.h"
@@ -228,6 +229,43 @@ static void test_sources(void **state)
 	one = serving_unref(one);
 }
 
+static void test_clients(void **state)
+{
+	const char *clients[] = { "10.0.0.0/8", "!10.1.0.0/16" };
+	const char *many[SERVICE_CLIENTS_MAX + 1], *problem = NULL;
+	struct serving *two, *one;
+	struct berth_listener listener = {
+		.log = "",
+		.protocol = "tcp",
+		.action = "echo",
+		.clients = clients,
+		.n_clients = 2,
+	};
+
+	(void)state;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &two, &problem),
+			 0);
+	assert_int_equal(two->n_clients, 2);
+	assert_true(two->clients[1].negated);
+	listener.n_clients = 1;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
+			 0);
+	assert_false(serving_equal(one, two));
+	one = serving_unref(one);
+	two = serving_unref(two);
+	/* Serving everybody would be wrong. */
+	clients[0] = "10.0.0.1/8";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
+			 -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = "10.0.0.1";
+	listener.clients = many;
+	listener.n_clients = ARRAY_SIZE(many);
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
+			 -EINVAL);
+	assert_non_null(strstr(problem, "256"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -235,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_idle_times),
 		cmocka_unit_test(test_tlvs),
 		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_one_text_two_protocols),
 	};
 

@@ -553,7 +553,7 @@ static void test_counts_from_text(void **state)
 	static const char text[] =
 		"{\"accepted\":1,\"active\":2,\"limited\":3,\"bytes_in\":4,"
 		"\"bytes_out\":5,\"messages_in\":6,\"messages_out\":7,"
-		"\"dropped\":8,\"looped\":9,\"other\":[],"
+		"\"dropped\":8,\"looped\":9,\"not_admitted\":10,\"other\":[],"
 		"\"ended\":{\"idle\":7,\"client-end\":1,\"later\":2},"
 		"\"errors\":{\"1\":1,"
 		"\"2\":1,"
@@ -573,6 +573,7 @@ static void test_counts_from_text(void **state)
 	assert_int_equal(counts.messages_out, 7);
 	assert_int_equal(counts.dropped, 8);
 	assert_int_equal(counts.looped, 9);
+	assert_int_equal(counts.not_admitted, 10);
 	assert_int_equal(counts.ended[BERTH_ENDING_IDLE], 7);
 	assert_int_equal(counts.ended[BERTH_ENDING_CLIENT_END], 1);
 	assert_int_equal(counts.ended[BERTH_ENDING_ERROR], 2);
