@@ -89,18 +89,27 @@ static enum http_verdict whole(struct http_request *request)
 	return HTTP_WHOLE;
 }
 
-/* They may not change a head that was read before them: nobody gets them. */
+/* Nobody gets trailers: what is read behind a body may not change a head that
+ * was judged before. A field that frames a request is refused even here,
+ * because some servers would heed it. */
 static enum http_verdict read_trailer(struct http_request *request,
 				      const char *data, struct http_span line)
 {
 	struct http_field field;
+	const char *name;
 
 	if (line.len == 0)
 		return whole(request);
 	if (request->n_trailers++ == HTTP_FIELDS_MAX)
 		return http_request_refuse(request, HTTP_FIELDS_TOO_LARGE,
 					   "more than 100 trailers");
-	return http_field_parse(request, data, line, &field);
+	if (http_field_parse(request, data, line, &field) == HTTP_REFUSED)
+		return HTTP_REFUSED;
+	name = data + field.name.at;
+	if (http_name_reserved(name, field.name.len) ||
+	    http_name_equal(name, field.name.len, "Host", strlen("Host")))
+		return bad(request, "a trailer that belongs into the head");
+	return HTTP_MORE;
 }
 
 static enum http_verdict read_body(struct http_request *request, size_t len,

@@ -226,6 +226,9 @@ static const struct {
 	{ BYTES("00000000000000005\r\n") }, /* 17 digits */
 	{ BYTES("0\r\nA\r\n") },
 	{ BYTES("0\r\nA : b\r\n") },
+	{ BYTES("0\r\nHost: b\r\n") },
+	{ BYTES("0\r\nContent-Length: 1\r\n") },
+	{ BYTES("0\r\ntransfer_encoding: chunked\r\n") },
 	{ BYTES("0\r\n A: b\r\n") },
 	{ BYTES("0\r\nA: b\r\n c\r\n") },
 	{ BYTES("0\r\nA: b\n") },
@@ -290,7 +293,7 @@ static const struct {
 	  "/", 0, 1 },
 	{ BYTES(POST HOST "Transfer-Encoding: chunked\r\n" END
 			  "5\r\nhello\r\n00A;b=\"c\"\r\n0\r\n\r\n56789\r\n"
-			  "000;x\r\nA: b\r\nContent-Length: 9\r\n\r\n"),
+			  "000;x\r\nA: b\r\nContent-MD5: 9\r\n\r\n"),
 	  "/", 15, 0 },
 	{ BYTES(POST HOST "Expect: 100-Continue\r\n" END), "/", 0, 0 },
 	{ BYTES(GET HOST "Upgrade: h2c\r\nConnection: Upgrade\r\n" END), "/", 0,
