@@ -66,7 +66,7 @@ $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(ben
 
 # --as-needed leaves each program the libraries that it uses.
 LIBS = $(call pkg,--libs $(packages) ncursesw)
-$(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) ncursesw cmocka)
+$(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) ncursesw cmocka) $(if $(findstring /fuzz_http,$@),-lhttp_parser)
 $(programs) $(unit_programs) $(fuzz_programs) $(bench_programs) $(example):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
