@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_openstack_agent.py - Neutron's metadata agent, extended by
+contrib/openstack/berth-neutron-agent, leaves haproxies to berth
+
+The agent is Debian's, with its own code from main() on, and so is haproxy; see
+harness/neutron_agent.py for what stands in for OVN's databases.
+"""
+
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from harness import process
+from harness.berthd import SANITIZED
+from harness.netns import Netns
+from harness.rules import rule, rules
+from harness.wait import wait_equal, wait_exit, wait_for
+from harness.world import World
+
+# The agent takes its time to start, and berth is no part of it.
+pytestmark = pytest.mark.skipif(
+    SANITIZED, reason="what is tested is Python: without sanitizers only")
+
+TOP = Path(__file__).resolve().parents[2]
+EXTENSION = TOP / "contrib/openstack/berth-neutron-agent"
+PROGRAM = TOP / "tests/integration/harness/neutron_agent.py"
+PYTHON = "/usr/bin/python3"
+RUN_NETNS = Path("/run/netns")  # Neutron's `ip netns exec` looks nowhere else
+LISTENER = "tcp 169.254.169.254:80"
+
+
+def answer(*networks):
+    """Rules of berth's for these networks."""
+    names = [f"ovnmeta-{network}" for network in networks]
+    return rules(rule(namespace=names, listen=[
+        {"protocol": "tcp", "address": "169.254.169.254", "port": 80}]))
+
+
+class Agent:
+    """The agent, and the file that says which networks are berth's."""
+
+    def __init__(self, world):
+        self.world = world
+        self.base = world.mkdir("neutron")
+        self.networks = self.base / "networks"
+        config = self.base / "agent.ini"
+        config.write_text("\n".join([
+            "[DEFAULT]", f"state_path = {self.base}", "debug = true",
+            f"external_pids = {self.base}/pids",
+            f"metadata_proxy_socket = {self.base}/metadata_proxy",
+            f"log_file = {self.base}/log", "[AGENT]", "root_helper = env",
+            "check_child_processes_interval = 1",
+            "[oslo_concurrency]", f"lock_path = {self.base}/lock", ""]))
+        with open(self.base / "stderr", "wb") as errors:
+            self.program = world.popen(
+                PYTHON, "-P", PROGRAM, EXTENSION, self.networks,
+                "neutron-ovn-metadata-agent", "--config-file", config,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                text=True)
+        assert self._line() == "ready", self.log()
+
+    def _line(self):
+        return self.program.stdout.readline().strip()
+
+    def log(self):
+        return "\n".join(path.read_text(errors="replace") for path in
+                         (self.base / "log", self.base / "stderr")
+                         if path.exists())
+
+    def tell(self, word, network):
+        print(word, network, file=self.program.stdin, flush=True)
+        answered = self._line()
+        assert answered == "done", f"{answered}\n{self.log()}"
+
+    def provision(self, network):
+        """As when the network's first instance comes to this host."""
+        self.tell("provision", network)
+        return Netns(RUN_NETNS / f"ovnmeta-{network}")
+
+    def teardown(self, network):
+        self.tell("teardown", network)
+
+    def write(self, *lines):
+        """Says which networks are berth's, and waits until it is read."""
+        before = self.log().count("was read again")
+        new = self.networks.with_suffix(".new")
+        new.write_text("".join(f"{line}\n" for line in lines))
+        os.rename(new, self.networks)
+        wait_for(lambda: self.log().count("was read again") > before,
+                 "the file to be read")
+
+    def proxy(self, network):
+        """The pid of the network's haproxy, or 0."""
+        try:
+            pid = int((self.base / f"pids/{network}.pid.haproxy").read_text())
+        except (FileNotFoundError, ValueError):  # it is written just now
+            return 0
+        return pid if process.command(pid).endswith("haproxy") else 0
+
+    def proxies(self, *networks):
+        return {network for network in networks if self.proxy(network)}
+
+    def kill_proxies(self):
+        """They are daemons, and outlive what started them."""
+        for path in self.base.glob("pids/*.haproxy"):
+            pid = self.proxy(path.name.partition(".")[0])
+            if pid:
+                pidfd = os.pidfd_open(pid)
+                os.kill(pid, 9)
+                assert wait_exit(pidfd)
+                os.close(pidfd)
+        process.reap_orphans("haproxy")
+
+
+@pytest.fixture(name="module_world", scope="module")
+def fixture_module_world():
+    made = World()
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="agent", scope="module")
+def fixture_agent(module_world):
+    """One for all tests, each of which has networks of its own."""
+    RUN_NETNS.mkdir(exist_ok=True)
+    agent = Agent(module_world)
+    yield agent
+    agent.kill_proxies()
+
+
+@pytest.fixture(name="networks")
+def fixture_networks(world, agent):
+    """Two networks; the agent unmakes them, whatever becomes of the test."""
+    made = [str(uuid.uuid4()) for _ in range(2)]
+    yield made
+    agent.write()
+    for network in made:
+        agent.teardown(network)
+
+
+def test_without_a_line_all_is_neutrons(agent, networks):
+    red, blue = networks
+    agent.provision(red)
+    agent.write("*", f"!{blue[:8]}*", f"  !{red}", "# *")
+    agent.provision(blue)
+    assert agent.proxies(*networks) == set(networks)
+    agent.teardown(red)
+    assert agent.proxies(*networks) == {blue}
+    assert not (RUN_NETNS / f"ovnmeta-{red}").exists()
+
+
+def test_berth_serves_instead(world, agent, networks):
+    """The agent makes and unmakes networks as ever, and starts nothing."""
+    red, blue = networks
+    agent.write("*", f"!{blue}")
+    world.berthd(answer(red), netns_dirs=[RUN_NETNS])
+    netns = agent.provision(red)
+    wait_for(lambda: LISTENER in netns.listeners(), "berth to listen")
+    assert netns.ask("169.254.169.254", 80) == b"ack"
+    # Provisioned again, as at each port that comes: nothing is started.
+    agent.provision(red)
+    # The monitor, which looks each second, misses no process.
+    agent.provision(blue)
+    before = agent.proxy(blue)
+    os.kill(before, 9)
+    wait_for(lambda: agent.proxy(blue) not in (0, before),
+             "the monitor to start it again")
+    assert f"uuid {red} not found" not in agent.log()
+    assert f"uuid {blue} not found" in agent.log()
+    assert not agent.proxy(red)
+    assert not (agent.base / f"ovn-metadata-proxy/{red}.conf").exists()
+    agent.teardown(red)
+    assert not (RUN_NETNS / f"ovnmeta-{red}").exists()
+
+
+def test_over_and_back(world, agent, networks):
+    """One network after the other, while the agent runs."""
+    red, blue = networks
+    places = {network: agent.provision(network) for network in networks}
+    assert agent.proxies(*networks) == set(networks)
+    berthd = world.berthd(answer(red, blue), netns_dirs=[RUN_NETNS])
+
+    def berths():
+        return {network for network, netns in places.items()
+                for row in berthd.listeners(netns.cookie())
+                if row["state"] == "listening"}
+
+    assert berths() == set()  # haproxy was there first
+    for lines, served in (([red], {red}), ([red, blue], {red, blue})):
+        agent.write(*lines)
+        wait_equal(lambda: agent.proxies(*networks), set(networks) - served,
+                   f"the haproxies with {lines}")
+        wait_equal(berths, served, "berth to listen where haproxy did")
+    # Back: berth lets go first, because the port is one program's.
+    berthd.write_rules("50-test.yaml", answer(blue))
+    wait_equal(berths, {blue}, "berth to let go")
+    agent.write(blue)
+    wait_equal(lambda: agent.proxies(*networks), {red}, "haproxy to be back")
+    for network, netns in places.items():
+        assert LISTENER in netns.listeners(), network
+
+
+def test_back_before_berth_let_go(world, agent, networks):
+    """haproxy cannot have the port yet: it is tried until it can."""
+    red, _ = networks
+    agent.write("*")
+    berthd = world.berthd(answer(red), netns_dirs=[RUN_NETNS])
+    netns = agent.provision(red)
+    wait_for(lambda: LISTENER in netns.listeners(), "berth to listen")
+    agent.write()
+    wait_for(lambda: f"berth: {red}: not yet" in agent.log(),
+             "an attempt that fails")
+    berthd.remove_rules("50-test.yaml")
+    wait_for(lambda: agent.proxy(red), "haproxy")
+
+
+@pytest.mark.parametrize("words,problem", [
+    ([], "usage"), (["--networks"], "usage"),
+    (["neutron-no-such-agent"], "Neutron has no program")])
+def test_says_what_is_wrong(words, problem):
+    done = subprocess.run([PYTHON, EXTENSION, *words], text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 1 and problem in done.stderr
