@@ -88,8 +88,11 @@ enum berth_ending {
 	BERTH_ENDING_CLOSED_BY_HAND, /* somebody wanted it */
 	BERTH_ENDING_RELAY_END, /* you end, or lost berthd for too long */
 	BERTH_ENDING_NOT_ADMITTED, /* the client is none of `clients` */
+	BERTH_ENDING_REQUEST_REFUSED, /* you do not pass on such a request */
+	BERTH_ENDING_REQUEST_TIMEOUT, /* the request did not come in time */
+	BERTH_ENDING_RESPONSE_TIMEOUT, /* nor did the backend's answer */
 };
-#define BERTH_ENDINGS (BERTH_ENDING_NOT_ADMITTED + 1)
+#define BERTH_ENDINGS (BERTH_ENDING_RESPONSE_TIMEOUT + 1)
 
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
@@ -98,6 +101,40 @@ enum berth_ending {
 struct berth_tlv {
 	uint8_t type;
 	const char *value;
+};
+
+/** struct berth_header - a header of HTTP that is set; @value: see
+ * doc/consumer-protocol.md: a "$" in it is written twice, and "${client}",
+ * "${client_port}" and "${local}" stand for what you know */
+struct berth_header {
+	const char *name;
+	const char *value;
+};
+
+/**
+ * struct berth_http - what you do with the one request of a connection
+ * @set_headers: replace all fields of the same name, in any case
+ * @remove_headers: names of fields that you do not pass on
+ * @paths:	pass on requests for one of them, or what is below, only; none:
+ *		for any
+ * @hosts:	pass on requests to one of them only; none: to any
+ * @request_timeout_ms: how long the request may take to come
+ * @response_timeout_ms: how long the answer may take to begin
+ * @max_request: bytes of the request with its body, as it comes and as you send
+ *		it on
+ */
+struct berth_http {
+	struct berth_header *set_headers;
+	size_t n_set_headers;
+	const char **remove_headers;
+	size_t n_remove_headers;
+	const char **paths;
+	size_t n_paths;
+	const char **hosts;
+	size_t n_hosts;
+	uint32_t request_timeout_ms;
+	uint32_t response_timeout_ms;
+	uint32_t max_request;
 };
 
 /**
@@ -111,12 +148,12 @@ struct berth_tlv {
  * @address:	"*", or an IPv4 or IPv6 address, with "%" and the interface's
  *		index when it is link-local
  * @port:	host byte order, not 0
- * @action:	"forward", "respond", "echo", "discard", "handoff"
+ * @action:	"forward", "http", "respond", "echo", "discard", "handoff"
  * @clients:	addresses and networks, "10.0.0.0/8", of the clients to serve at
  *		all; those with "!" in front, "!10.1.0.0/16", are not served. If
  *		all are such, or there is none, all others are. Never with
  *		"handoff"
- * @to:		backends of "forward"
+ * @to:		backends of "forward" and "http"
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
  * @text:	of "respond"
@@ -139,6 +176,7 @@ struct berth_tlv {
  *		UDP with a socket from berth_ask_socket(), which is bound to the
  *		one of the backend's family; by SCTP from all of its family,
  *		which may have a port, "10.0.0.1:80" or "[fd00::1]:80"
+ * @http:	with "http", else NULL
  */
 struct berth_listener {
 	uint64_t netns_id;
@@ -172,6 +210,7 @@ struct berth_listener {
 	uint32_t check_timeout_ms;
 	uint32_t check_rise;
 	uint32_t check_fall;
+	const struct berth_http *http;
 };
 
 /* Failures of backends are counted for so many different errnos, and the rest

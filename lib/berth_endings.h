@@ -23,6 +23,9 @@ static const char *const berth_ending_names[] = {
 	[BERTH_ENDING_CLOSED_BY_HAND] = "closed-by-hand",
 	[BERTH_ENDING_RELAY_END] = "relay-end",
 	[BERTH_ENDING_NOT_ADMITTED] = "not-admitted",
+	[BERTH_ENDING_REQUEST_REFUSED] = "request-refused",
+	[BERTH_ENDING_REQUEST_TIMEOUT] = "request-timeout",
+	[BERTH_ENDING_RESPONSE_TIMEOUT] = "response-timeout",
 };
 _Static_assert(sizeof(berth_ending_names) / sizeof(berth_ending_names[0]) ==
 		       BERTH_ENDINGS,

@@ -22,6 +22,7 @@
 /* The public part first; the rest owns what its pointers point into. */
 struct message {
 	struct berth_message public;
+	struct berth_http http;
 	json_t *root;
 	char problem[VERSION_PROBLEM_BYTES];
 };
@@ -178,6 +179,60 @@ static int parse_check(const json_t *root, struct berth_listener *listener)
 	return 0;
 }
 
+static int parse_headers(const json_t *http, struct berth_http *ret_http)
+{
+	const json_t *array = json_object_get(http, "set_headers");
+	size_t n = json_array_size(array);
+
+	if (!array)
+		return 0;
+	if (!json_is_array(array))
+		return -EBADMSG;
+	ret_http->set_headers = calloc(n ? n : 1, sizeof(struct berth_header));
+	if (!ret_http->set_headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *object = json_array_get(array, i);
+		struct berth_header *header = &ret_http->set_headers[i];
+
+		if (!json_is_object(object) ||
+		    !get_text(object, "name", &header->name) ||
+		    !get_text(object, "value", &header->value))
+			return -EBADMSG;
+	}
+	ret_http->n_set_headers = n;
+	return 0;
+}
+
+/* Into @ret_http, which is cleared and belongs to the message. */
+static int parse_http(const json_t *root, struct berth_http *ret_http,
+		      struct berth_listener *listener)
+{
+	const json_t *http = json_object_get(root, "http");
+	int r;
+
+	if (!http)
+		return 0;
+	listener->http = ret_http;
+	if (!json_is_object(http) ||
+	    !get_u32(http, "request_timeout_ms",
+		     &ret_http->request_timeout_ms) ||
+	    !get_u32(http, "response_timeout_ms",
+		     &ret_http->response_timeout_ms) ||
+	    !get_u32(http, "max_request", &ret_http->max_request))
+		return -EBADMSG;
+	r = parse_headers(http, ret_http);
+	if (r == 0)
+		r = get_texts(http, "remove_headers", &ret_http->remove_headers,
+			      &ret_http->n_remove_headers);
+	if (r == 0)
+		r = get_texts(http, "path", &ret_http->paths,
+			      &ret_http->n_paths);
+	return r < 0 ? r
+		     : get_texts(http, "host", &ret_http->hosts,
+				 &ret_http->n_hosts);
+}
+
 static int parse_listener(const json_t *root, struct berth_listener *listener)
 {
 	json_int_t port;
@@ -302,6 +357,7 @@ static int parse_root(const json_t *root, struct berth_message *message)
 {
 	const char *type;
 	bool good = true;
+	int r;
 
 	if (!json_is_object(root) || !get_text(root, "type", &type))
 		return -EBADMSG;
@@ -313,7 +369,9 @@ static int parse_root(const json_t *root, struct berth_message *message)
 	case BERTH_LISTENER:
 		if (!get_id(root, "id", &message->id))
 			return -EBADMSG;
-		return parse_listener(root, &message->listener);
+		r = parse_http(root, &((struct message *)message)->http,
+			       &message->listener);
+		return r < 0 ? r : parse_listener(root, &message->listener);
 	case BERTH_WITHDRAW:
 		good = get_id(root, "id", &message->id) &&
 		       get_bool(root, "abort", &message->abort) &&
@@ -397,6 +455,10 @@ struct berth_message *berth_message_free(struct berth_message *public)
 	free(public->listener.from);
 	free(public->listener.clients);
 	free(public->listener.proxy_tlvs);
+	free(message->http.set_headers);
+	free(message->http.remove_headers);
+	free(message->http.paths);
+	free(message->http.hosts);
 	json_decref(message->root);
 	free(message);
 	return NULL;

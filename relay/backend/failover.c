@@ -122,8 +122,9 @@ bool failover_next(struct worker *worker, struct share *share,
 	found = failover_skip(worker, share, serving, upstream);
 	backend_log_failed(worker, share->listener, serving, failed,
 			   failover_why(&serving->backends[failed], error),
-			   found ? "trying the next"
-				 : share->listener->ops->gives_up);
+			   found	   ? "trying the next"
+			   : serving->http ? "answering 503 or 504"
+					   : share->listener->ops->gives_up);
 	return found;
 }
 
@@ -294,6 +295,15 @@ bool failover_pins(const struct flow *flow)
 	return flow->upstream.minted && flow->upstream.minted->netns_id;
 }
 
+/* No backend is left. */
+static void give_up(struct worker *worker, struct flow *flow, int error)
+{
+	if (flow->ops->unreachable)
+		flow->ops->unreachable(worker, flow, ending_of(error));
+	else
+		flow_reset_for(worker, flow, ending_of(error));
+}
+
 static void connect_flow(struct worker *worker, struct flow *flow);
 
 static void retry(struct worker *worker, void *owner)
@@ -379,7 +389,7 @@ static void connect_flow(struct worker *worker, struct flow *flow)
 		if (r == -ENOTCONN)
 			break;
 	} while (next_backend(worker, flow, -r));
-	flow_reset_for(worker, flow, ending_of(-r));
+	give_up(worker, flow, -r);
 }
 
 static void begin_to_connect(struct worker *worker, struct flow *flow)
@@ -419,7 +429,7 @@ void failover_missed(struct worker *worker, struct flow *flow, int error)
 	if (next_backend(worker, flow, error))
 		connect_flow(worker, flow);
 	else
-		flow_reset_for(worker, flow, ending_of(error));
+		give_up(worker, flow, error);
 }
 
 void failover_timeout(struct worker *worker, struct flow *flow)

@@ -30,16 +30,26 @@ void buffer_pool_done(struct buffer_pool *pool)
 	}
 }
 
-struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
-			  size_t size_bytes)
+static uint32_t class_of(size_t size_bytes)
 {
-	struct buffer *buffer;
 	uint32_t class = 0;
 
 	assert(size_bytes <= BUFFER_MAX_BYTES);
 	while (class_bytes[class] < size_bytes)
 		class ++;
-	buffer = pool->free[class];
+	return class;
+}
+
+uint32_t buffer_class_bytes(size_t size_bytes)
+{
+	return class_bytes[class_of(size_bytes)];
+}
+
+struct buffer *buffer_reserve(struct buffer_pool *pool, size_t size_bytes)
+{
+	uint32_t class = class_of(size_bytes);
+	struct buffer *buffer = pool->free[class];
+
 	if (buffer) {
 		pool->free[class] = buffer->next;
 		pool->n_free[class]--;
@@ -50,6 +60,17 @@ struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
 		buffer->class = class;
 	}
 	buffer->begin = 0;
+	buffer->end = 0;
+	return buffer;
+}
+
+struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
+			  size_t size_bytes)
+{
+	struct buffer *buffer = buffer_reserve(pool, size_bytes);
+
+	if (!buffer)
+		return NULL;
 	buffer->end = (uint32_t)size_bytes;
 	memcpy(buffer->data, data, size_bytes);
 	return buffer;

@@ -37,6 +37,18 @@ void buffer_pool_done(struct buffer_pool *pool);
 struct buffer *buffer_new(struct buffer_pool *pool, const void *data,
 			  size_t size_bytes);
 
+/**
+ * buffer_reserve() - an empty buffer
+ * @size_bytes:	what @data has room for, at least; at most BUFFER_MAX_BYTES
+ *
+ * Return: NULL when memory is out.
+ */
+struct buffer *buffer_reserve(struct buffer_pool *pool, size_t size_bytes);
+
+/** buffer_class_bytes() - the memory that a buffer for @size_bytes would take
+ */
+uint32_t buffer_class_bytes(size_t size_bytes);
+
 /** buffer_bytes() - the memory that @buffer takes, however much is in it */
 uint32_t buffer_bytes(const struct buffer *buffer);
 

@@ -7,8 +7,10 @@
  *
  *	CONNECTING <-> WAITING -> OPEN -> DRAINING -> ENDING -> dead
  *
- * A client that is not forwarded begins with OPEN. From every state
- * flow_reset() leads out at once: errors, timeouts, and a namespace that goes.
+ * A client that is not forwarded begins with OPEN. One whose request is read
+ * first begins with READING, and between WAITING and OPEN it is ASKED. From
+ *every state flow_reset() leads out at once: errors, timeouts, and a namespace
+ *that goes.
  *
  * Each flow has one timer. Progress postpones the deadline without moving the
  * timer: when the timer fires too early it is set again.
@@ -25,6 +27,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/service_http.h"
 #include "common/util.h"
 #include "relay/core/access_log.h"
 #include "relay/core/admit.h"
@@ -56,10 +59,18 @@ static uint64_t open_deadline(const struct flow *flow)
 
 static uint64_t flow_deadline(const struct flow *flow)
 {
+	const struct service_http *http = flow->serving->http;
+
 	switch ((enum flow_state)flow->state) {
+	case FLOW_READING:
+		return flow->since_us +
+		       http->request_timeout_ms * USEC_PER_MSEC;
 	case FLOW_CONNECTING:
 	case FLOW_WAITING:
 		return flow->active_us + flow->serving->connect_timeout_us;
+	case FLOW_ASKED:
+		return flow->since_us +
+		       http->response_timeout_ms * USEC_PER_MSEC;
 	case FLOW_OPEN:
 		return open_deadline(flow);
 	case FLOW_DRAINING:
@@ -101,12 +112,15 @@ static void flow_timer_handler(struct timer *timer, void *user_data)
 	struct worker *worker = user_data;
 	bool connects = flow->state == FLOW_CONNECTING ||
 			flow->state == FLOW_WAITING;
+	bool awaits = flow->state == FLOW_READING || flow->state == FLOW_ASKED;
 
 	if (flow_deadline(flow) > worker->now_us ||
-	    (!connects && flow_may_go_on(worker, flow)))
+	    (!connects && !awaits && flow_may_go_on(worker, flow)))
 		timer_set(&worker->timers, timer, flow_deadline(flow));
 	else if (connects)
 		flow->ops->connect_timeout(worker, flow);
+	else if (awaits)
+		flow->ops->late(worker, flow);
 	else
 		flow_reset_for(worker, flow, overdue(worker, flow));
 }
@@ -136,10 +150,14 @@ static struct flow *flow_of(struct roster_entry *entry)
 static const char *state_name(enum flow_state state)
 {
 	switch (state) {
+	case FLOW_READING:
+		return "reading";
 	case FLOW_CONNECTING:
 		return "connecting";
 	case FLOW_WAITING:
 		return "waiting";
+	case FLOW_ASKED:
+		return "asked";
 	case FLOW_OPEN:
 		return "open";
 	case FLOW_DRAINING:

@@ -24,8 +24,10 @@ struct share;
 struct worker;
 
 enum flow_state {
+	FLOW_READING, /* the client's request is awaited, before all else */
 	FLOW_CONNECTING, /* the backend's or berthd's answer is awaited */
 	FLOW_WAITING, /* in a queue for the backend, or for a local port */
+	FLOW_ASKED, /* the backend has the request; its answer is awaited */
 	FLOW_OPEN, /* data flow */
 	FLOW_DRAINING, /* all is said; what the client still says is dropped */
 	FLOW_ENDING, /* the rest is passed on, or the kernel is not through */
@@ -51,6 +53,10 @@ enum flow_result {
  * @stalled_until: NULL; or until when it may hold up others while it is open.
  *		TIMERS_NEVER: it does not hold up anybody
  * @connect_timeout: no backend was reached in time
+ * @late:	NULL without FLOW_READING and FLOW_ASKED; else: what is awaited
+ *		did not come in time
+ * @unreachable: NULL: the flow is reset for @ending; else: so it is with no
+ *		backend left
  * @client_address: who is stood in for with `transparent`. Return: 0;
  *		-ENOTCONN: the client is gone; -errno
  * @take_socket: makes @fd the backend's and gets it ready for connect(2); it
@@ -72,6 +78,9 @@ struct flow_ops {
 	bool (*progressed)(struct worker *worker, struct flow *flow);
 	uint64_t (*stalled_until)(const struct flow *flow);
 	void (*connect_timeout)(struct worker *worker, struct flow *flow);
+	void (*late)(struct worker *worker, struct flow *flow);
+	void (*unreachable)(struct worker *worker, struct flow *flow,
+			    enum berth_ending ending);
 	int (*client_address)(const struct flow *flow,
 			      struct ip_addr *ret_addr);
 	int (*take_socket)(struct worker *worker, struct flow *flow, int fd);

@@ -9,9 +9,11 @@
 #include "common/backend.h"
 #include "common/backend_source.h"
 #include "common/backend_socket.h"
+#include "common/service_http.h"
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
+#include "relay/core/serving_http.h"
 #include "relay/core/target_health.h"
 
 /* A protocol, an address, which may have a scope, and a port. */
@@ -28,8 +30,17 @@
 /* Longer than a DNS client waits for an answer (5 s), with its retries. */
 #define UDP_IDLE_TIMEOUT_US (30 * USEC_PER_SEC)
 
-static int action_parse(const char *text, enum service_action *ret_action)
+/* To forward requests has a name of its own, so that a relay which cannot
+ * change them does not pass them on unchanged. */
+static int action_parse(const struct berth_listener *listener,
+			enum service_action *ret_action)
 {
+	const char *text = listener->action;
+
+	if (strcmp(text, "http") == 0) {
+		*ret_action = SERVICE_FORWARD;
+		return listener->http ? 0 : -EINVAL;
+	}
 	for (int i = SERVICE_FORWARD; i <= SERVICE_HANDOFF; i++) {
 		if (strcmp(text, service_action_name(i)) == 0) {
 			*ret_action = (enum service_action)i;
@@ -278,6 +289,9 @@ static int set_forward(struct serving *serving,
 		return r;
 	serving->transparent = listener->transparent;
 	r = set_check(serving, listener, ret_problem);
+	if (r == 0)
+		r = serving_http_new(listener->http, protocol, &serving->http,
+				     ret_problem);
 	if (r < 0)
 		return r;
 	serving->rule = strdup(listener->rule);
@@ -387,8 +401,9 @@ static int serving_fill(struct serving *serving,
 		r = set_clients(serving, listener, ret_problem);
 	if (r < 0)
 		return r;
-	*ret_problem = "one of the actions forward, respond, echo, discard";
-	if (action_parse(listener->action, &serving->action) < 0)
+	*ret_problem = "one of the actions forward, http, respond, echo, "
+		       "discard";
+	if (action_parse(listener, &serving->action) < 0)
 		return -EINVAL;
 	switch (serving->action) {
 	case SERVICE_FORWARD:
@@ -442,6 +457,7 @@ struct serving *serving_unref(struct serving *serving)
 		(void)target_health_unref(serving->backends[i].health);
 	}
 	free(serving->backends);
+	service_http_free(serving->http);
 	free(serving->from);
 	free(serving->clients);
 	free(serving->netns_name);
@@ -470,6 +486,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
 				    b->n_clients) ||
 	    !service_checks_equal(&a->check, &b->check) ||
+	    !service_http_equal(a->http, b->http) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !text_equal(a->rule, b->rule) ||

@@ -21,6 +21,7 @@
 struct address_pattern;
 struct backend_source;
 struct berth_listener;
+struct service_http;
 struct target_health;
 
 /**
@@ -80,6 +81,8 @@ struct serving_names {
  * @transparent: sockets to backends have the client's address
  * @from:	NULL, or what sockets to backends are bound to; see
  *		struct service
+ * @http:	with SERVICE_FORWARD: NULL, or what is done with the request of
+ *		each client
  * @log:	which of its clients are logged when they end
  * @names:	NULL unless some are. So listeners whose clients are not logged
  *can share the serving
@@ -104,6 +107,7 @@ struct serving {
 	bool transparent;
 	struct backend_source *from;
 	size_t n_from;
+	struct service_http *http;
 	char *text;
 	size_t text_len;
 	enum service_log log;

@@ -34,6 +34,7 @@
 #include <sys/socket.h>
 
 #include "common/ip.h"
+#include "common/service_http.h"
 #include "common/stream.h"
 #include "common/util.h"
 #include "relay/core/accept.h"
@@ -114,6 +115,7 @@ static void conn_close(struct worker *worker, struct flow *flow, bool reset)
 
 	failover_close(worker, flow, reset);
 	tcp_drop(worker, conn, &conn->client);
+	tcp_http_forget(worker, conn);
 	conn->client.poll.handler = NULL;
 	if (reset)
 		stream_reset(fd);
@@ -182,10 +184,15 @@ static enum flow_result conn_drain(struct worker *worker, struct conn *conn)
 static enum flow_result conn_advance(struct worker *worker, struct conn *conn)
 {
 	switch ((enum flow_state)conn->flow.state) {
+	case FLOW_READING:
+		return tcp_http_read(worker, conn);
 	case FLOW_CONNECTING:
 	case FLOW_WAITING:
 		return FLOW_WAITS;
+	case FLOW_ASKED:
 	case FLOW_OPEN:
+		if (conn->flow.serving->http)
+			return tcp_http_run(worker, conn);
 		return conn->flow.serving->action == SERVICE_FORWARD
 			       ? conn_forward(worker, conn)
 			       : tcp_respond_run(worker, conn);
@@ -338,10 +345,43 @@ static void conn_describe(const struct flow *flow, struct roster_record *record)
 					    &record->local_port);
 }
 
+/* A request was changed as the old rule says, and the client's own is not there
+ * any more. */
 static int conn_renewed(struct worker *worker, struct flow *flow,
 			const struct serving *old)
 {
+	if (old->http || flow->serving->http) {
+		flow_note_failure(flow, BERTH_ENDING_RULE_CHANGED);
+		return -ESTALE;
+	}
 	return tcp_introduce_anew(worker, conn_of(flow), old);
+}
+
+static void conn_late(struct worker *worker, struct flow *flow)
+{
+	tcp_http_late(worker, conn_of(flow));
+}
+
+static void conn_unreachable(struct worker *worker, struct flow *flow,
+			     enum berth_ending ending)
+{
+	if (flow->serving->http && ending != BERTH_ENDING_CLIENT_RESET)
+		tcp_http_unreachable(worker, conn_of(flow), ending);
+	else
+		flow_reset_for(worker, flow, ending);
+}
+
+/* A client that has ended, and perhaps is gone, does not hold a backend that
+ * answers no more and ends not. */
+static uint64_t conn_stalled_until(const struct flow *flow)
+{
+	const struct conn *conn = container_of(flow, const struct conn, flow);
+	const struct service_http *http = flow->serving->http;
+
+	return http && conn->client.hangup
+		       ? flow->active_us +
+				 http->response_timeout_ms * USEC_PER_MSEC
+		       : TIMERS_NEVER;
 }
 
 static const struct flow_ops tcp_flow_ops = {
@@ -349,7 +389,10 @@ static const struct flow_ops tcp_flow_ops = {
 	.step = conn_step,
 	.close = conn_close,
 	.progressed = conn_progressed,
+	.stalled_until = conn_stalled_until,
 	.connect_timeout = failover_timeout,
+	.late = conn_late,
+	.unreachable = conn_unreachable,
 	.client_address = conn_client_address,
 	.take_socket = conn_take_socket,
 	.connecting = conn_connecting,
@@ -425,8 +468,10 @@ static int tcp_accepted(struct worker *worker, struct share *share, int fd,
 	client->writable = true;
 	if (!tcp_admit(worker, flow, from))
 		return 0;
-	if (flow->serving->action == SERVICE_FORWARD &&
-	    tcp_introduce(worker, conn_of(flow)) < 0)
+	if (flow->serving->http)
+		tcp_http_begin(worker, conn_of(flow), from);
+	else if (flow->serving->action == SERVICE_FORWARD &&
+		 tcp_introduce(worker, conn_of(flow)) < 0)
 		flow_reset(worker, flow);
 	else
 		failover_begin(worker, flow);

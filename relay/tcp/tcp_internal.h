@@ -13,6 +13,8 @@
 #include "relay/core/pollable.h"
 
 struct serving;
+struct sockaddr_storage;
+struct tcp_request;
 struct worker;
 
 /**
@@ -72,11 +74,20 @@ struct side {
 
 #define UNACKED_UNKNOWN UINT32_MAX
 
-/** struct conn - see tcp.c */
+/**
+ * struct conn - see tcp.c
+ * @request:	what is known of the client's request while that is read; else
+ *		NULL
+ * @is_head:	the request is a HEAD request
+ * @answering:	it is settled who answers the request, a backend or we
+ */
 struct conn {
 	struct flow flow;
 	struct side client;
 	struct side backend;
+	struct tcp_request *request;
+	bool is_head;
+	bool answering;
 };
 
 /* What sockets are registered for. EPOLLOUT comes with the first write that
@@ -101,6 +112,33 @@ enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
 			  struct side *src, struct side *dst);
 
 /**
+ * tcp_pump_first() - passes on the first bytes of @src
+ *
+ * Return: FLOW_AGAIN: some were there; FLOW_WAITS; FLOW_FAILED: the flow's
+ * ending is BERTH_ENDING_CLIENT_RESET if writing failed, else @src has ended or
+ * was reset without a byte, which @dst was not told.
+ */
+enum flow_result tcp_pump_first(struct worker *worker, struct conn *conn,
+				struct side *src, struct side *dst);
+
+/**
+ * tcp_give_kept() - writes to @dst what was kept of @src, as far as possible,
+ * and reads nothing
+ *
+ * Return: 0 or -errno.
+ */
+int tcp_give_kept(struct worker *worker, struct conn *conn, struct side *src,
+		  struct side *dst);
+
+/**
+ * tcp_read() - reads from @src into @buffer
+ *
+ * Return: how many bytes; 0: nothing now, or the end (src->eof); -errno.
+ */
+ssize_t tcp_read(struct worker *worker, struct conn *conn, struct side *src,
+		 void *buffer, size_t room);
+
+/**
  * tcp_pump_early() - tries to write to a backend that may be connected or not
  *
  * Writes what was kept of the client and what it said meanwhile, and keeps the
@@ -119,6 +157,15 @@ enum flow_result tcp_pump_early(struct worker *worker, struct conn *conn);
  */
 int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
 	     const void *data, size_t len);
+
+/** tcp_count_kept() - counts @buffer for the namespace; tcp_forget() gives it
+ * back. Afterwards it may be kept of a side. */
+void tcp_count_kept(struct conn *conn, const struct buffer *buffer);
+
+/** tcp_forget() - frees a buffer that was counted. Returns NULL; NULL is fine.
+ */
+struct buffer *tcp_forget(struct worker *worker, struct conn *conn,
+			  struct buffer *buffer);
 
 /** tcp_drop() - forgets what is kept of @side */
 void tcp_drop(struct worker *worker, struct conn *conn, struct side *side);
@@ -142,6 +189,15 @@ void tcp_shut(struct side *side);
 /* tcp_introduce.c */
 
 /**
+ * tcp_proxy_header() - writes to @buffer the header of the PROXY protocol that
+ * a backend of @serving gets
+ *
+ * Return: its length, 0 if it gets none; -errno: the client is gone.
+ */
+ssize_t tcp_proxy_header(const struct conn *conn, const struct serving *serving,
+			 uint8_t *buffer, size_t size);
+
+/**
  * tcp_introduce() - keeps what a backend has to be told of the client first,
  * the PROXY protocol's header, as if the client had said it
  *
@@ -158,6 +214,35 @@ int tcp_introduce(struct worker *worker, struct conn *conn);
  */
 int tcp_introduce_anew(struct worker *worker, struct conn *conn,
 		       const struct serving *old);
+
+/* tcp_http.c */
+
+/**
+ * tcp_http_begin() - reads the request of a client
+ * @from:	its address
+ *
+ * The flow may be dead afterwards.
+ */
+void tcp_http_begin(struct worker *worker, struct conn *conn,
+		    const struct sockaddr_storage *from);
+
+/** tcp_http_read() - reads on; asks a backend when the request is whole. The
+ * flow may be dead afterwards. Return: what it does next. */
+enum flow_result tcp_http_read(struct worker *worker, struct conn *conn);
+
+/** tcp_http_run() - passes on the rest of the request, and the answer. The flow
+ * may be dead afterwards. Return: what it does next. */
+enum flow_result tcp_http_run(struct worker *worker, struct conn *conn);
+
+/** tcp_http_late() - the request, or the answer, did not come in time */
+void tcp_http_late(struct worker *worker, struct conn *conn);
+
+/** tcp_http_unreachable() - no backend was reached, because of @ending */
+void tcp_http_unreachable(struct worker *worker, struct conn *conn,
+			  enum berth_ending ending);
+
+/** tcp_http_forget() - frees what is known of a request that is read */
+void tcp_http_forget(struct worker *worker, struct conn *conn);
 
 /* tcp_respond.c */
 

@@ -11,11 +11,8 @@
 #include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
-/* Writes to @buffer the header that a backend of @serving gets, if any.
- * Return: its length, or -errno: the client is gone. */
-static ssize_t proxy_header(const struct conn *conn,
-			    const struct serving *serving, uint8_t *buffer,
-			    size_t size)
+ssize_t tcp_proxy_header(const struct conn *conn, const struct serving *serving,
+			 uint8_t *buffer, size_t size)
 {
 	struct sockaddr_storage src, dst;
 	socklen_t src_len = sizeof(src), dst_len = sizeof(dst);
@@ -47,7 +44,8 @@ int tcp_introduce(struct worker *worker, struct conn *conn)
 
 	if (!conn->flow.serving->proxy)
 		return 0;
-	len = proxy_header(conn, conn->flow.serving, header, sizeof(header));
+	len = tcp_proxy_header(conn, conn->flow.serving, header,
+			       sizeof(header));
 	if (len < 0)
 		return (int)len;
 	return tcp_keep(worker, conn, &conn->client, header, (size_t)len);
@@ -60,9 +58,9 @@ int tcp_introduce_anew(struct worker *worker, struct conn *conn,
 {
 	uint8_t before[PROXY_HEADER_MAX];
 	struct buffer *rest = conn->client.rest;
-	ssize_t old_len = proxy_header(conn, old, before, sizeof(before));
-	ssize_t len = proxy_header(conn, conn->flow.serving, worker->scratch,
-				   BUFFER_MAX_BYTES);
+	ssize_t old_len = tcp_proxy_header(conn, old, before, sizeof(before));
+	ssize_t len = tcp_proxy_header(conn, conn->flow.serving,
+				       worker->scratch, BUFFER_MAX_BYTES);
 	size_t n = rest ? rest->end - rest->begin : 0;
 
 	if (old_len < 0 || len < 0)

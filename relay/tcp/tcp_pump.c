@@ -48,6 +48,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/admit.h"
 #include "relay/core/listener.h"
+#include "relay/core/serving.h"
 #include "relay/core/worker.h"
 
 /* Reads per turn: a quarter of a MiB, then others have theirs. */
@@ -126,19 +127,30 @@ int tcp_keep(struct worker *worker, struct conn *conn, struct side *side,
 		flow_note_failure(&conn->flow, BERTH_ENDING_ERROR);
 		return -ENOMEM;
 	}
-	admission_add_bytes(conn->flow.share->listener->netns,
-			    buffer_bytes(side->rest));
+	tcp_count_kept(conn, side->rest);
 	return 0;
+}
+
+void tcp_count_kept(struct conn *conn, const struct buffer *buffer)
+{
+	admission_add_bytes(conn->flow.share->listener->netns,
+			    buffer_bytes(buffer));
+}
+
+struct buffer *tcp_forget(struct worker *worker, struct conn *conn,
+			  struct buffer *buffer)
+{
+	if (!buffer)
+		return NULL;
+	admission_give(conn->flow.share->listener->netns, ADMISSION_BYTES,
+		       buffer_bytes(buffer));
+	return buffer_free(&worker->buffers, buffer);
 }
 
 static void drop_rest(struct worker *worker, struct conn *conn,
 		      struct side *side)
 {
-	if (!side->rest)
-		return;
-	admission_give(conn->flow.share->listener->netns, ADMISSION_BYTES,
-		       buffer_bytes(side->rest));
-	side->rest = buffer_free(&worker->buffers, side->rest);
+	side->rest = tcp_forget(worker, conn, side->rest);
 }
 
 void tcp_drop(struct worker *worker, struct conn *conn, struct side *side)
@@ -265,16 +277,13 @@ static int give_scratch(struct worker *worker, struct conn *conn,
 			n - (size_t)done);
 }
 
-/* Reads into the scratch buffer, behind the @used bytes that are in it.
- * Return: how many bytes; 0: nothing now, or the end (src->eof); -errno. */
-static ssize_t side_read(struct worker *worker, struct conn *conn,
-			 struct side *src, size_t used)
+ssize_t tcp_read(struct worker *worker, struct conn *conn, struct side *src,
+		 void *buffer, size_t room)
 {
-	size_t room = BUFFER_MAX_BYTES - used;
 	ssize_t n;
 
 	do {
-		n = recv(src->fd, worker->scratch + used, room, 0);
+		n = recv(src->fd, buffer, room, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN) {
 		int error = errno;
@@ -294,6 +303,14 @@ static ssize_t side_read(struct worker *worker, struct conn *conn,
 		return 0;
 	count_read(worker, conn, src, n);
 	return n;
+}
+
+/* Reads into the scratch buffer, behind the @used bytes that are in it. */
+static ssize_t side_read(struct worker *worker, struct conn *conn,
+			 struct side *src, size_t used)
+{
+	return tcp_read(worker, conn, src, worker->scratch + used,
+			BUFFER_MAX_BYTES - used);
 }
 
 /* Takes the @len bytes that were peeked at out of the socket. */
@@ -453,12 +470,13 @@ static int pump_splice(struct worker *worker, struct conn *conn,
 	return empty_pipe(worker, conn, src, dst);
 }
 
-/* Writes what was kept of @src before. Return: 0 or -errno. */
-static int give_kept(struct worker *worker, struct conn *conn, struct side *src,
-		     struct side *dst)
+int tcp_give_kept(struct worker *worker, struct conn *conn, struct side *src,
+		  struct side *dst)
 {
 	int r = 0;
 
+	if (!dst->writable && !dst->broken)
+		return 0;
 	if (src->rest)
 		r = give_rest(worker, conn, src, dst);
 	if (r == 0 && !src->rest && src->pipe)
@@ -473,8 +491,7 @@ enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
 
 	for (int i = 0; i < n_reads; i++) {
 		if ((src->rest || src->pipe) &&
-		    (dst->writable || dst->broken) &&
-		    give_kept(worker, conn, src, dst) < 0)
+		    tcp_give_kept(worker, conn, src, dst) < 0)
 			return FLOW_FAILED;
 		if (src->rest || src->pipe)
 			return FLOW_WAITS;
@@ -493,6 +510,43 @@ enum flow_result tcp_pump(struct worker *worker, struct conn *conn,
 		if (r < 0)
 			return FLOW_FAILED;
 	}
+	return FLOW_AGAIN;
+}
+
+/* Without memory to keep anything: is there a byte, or the end?
+ * Return: as tcp_pump_first(). */
+static enum flow_result peek_first(struct conn *conn, struct side *src)
+{
+	uint8_t byte;
+	ssize_t n;
+
+	do {
+		n = recv(src->fd, &byte, sizeof(byte), MSG_PEEK);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return FLOW_AGAIN;
+	if (n < 0 && errno == EAGAIN) {
+		src->readable = false;
+		return FLOW_WAITS;
+	}
+	note_reset(conn, src);
+	return FLOW_FAILED;
+}
+
+enum flow_result tcp_pump_first(struct worker *worker, struct conn *conn,
+				struct side *src, struct side *dst)
+{
+	ssize_t n;
+
+	if (!src->readable)
+		return FLOW_WAITS;
+	if (!may_keep(conn))
+		return peek_first(conn, src);
+	n = side_read(worker, conn, src, 0);
+	if (n == 0 && !src->eof)
+		return FLOW_WAITS;
+	if (n <= 0 || give_scratch(worker, conn, src, dst, (size_t)n) < 0)
+		return FLOW_FAILED;
 	return FLOW_AGAIN;
 }
 
@@ -517,7 +571,9 @@ enum flow_result tcp_pump_early(struct worker *worker, struct conn *conn)
 	size_t len = take_rest(worker, conn, client);
 	ssize_t n = 0, done;
 
-	if (client->readable && len < BUFFER_MAX_BYTES && may_keep(conn))
+	/* Behind a request nothing is passed on. */
+	if (client->readable && len < BUFFER_MAX_BYTES && may_keep(conn) &&
+	    !conn->flow.serving->http)
 		n = side_read(worker, conn, client, len);
 	if (n < 0)
 		return FLOW_FAILED;

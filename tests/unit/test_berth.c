@@ -172,6 +172,57 @@ static void test_listener_members(void **state)
 	message = berth_message_free(message);
 }
 
+static void test_http(void **state)
+{
+	static const char text[] =
+		"{\"type\":\"listener\",\"id\":7,\"netns\":{\"id\":1},\"port\":"
+		"80,"
+		"\"action\":\"http\",\"to\":[\"unix:/x\"],\"http\":{"
+		"\"set_headers\":[{\"name\":\"A\",\"value\":\"${client}\"}],"
+		"\"remove_headers\":[\"B\",\"C\"],\"path\":[\"/"
+		"a\"],\"host\":[],"
+		"\"request_timeout_ms\":1,\"response_timeout_ms\":2,"
+		"\"max_request\":4096,\"more\":1}}";
+	static const char *const bad[] = {
+		"[]",
+		"{\"set_headers\":{}}",
+		"{\"set_headers\":[1]}",
+		"{\"set_headers\":[{\"name\":1}]}",
+		"{\"remove_headers\":\"a\"}",
+		"{\"path\":[1]}",
+		"{\"max_request\":-1}",
+	};
+	struct berth_message *message;
+	const struct berth_http *http;
+	char wrong[256];
+
+	(void)state;
+	assert_int_equal(berth_message_parse(text, strlen(text), &message), 0);
+	http = message->listener.http;
+	assert_non_null(http);
+	assert_int_equal(http->n_set_headers, 1);
+	assert_string_equal(http->set_headers[0].name, "A");
+	assert_string_equal(http->set_headers[0].value, "${client}");
+	assert_int_equal(http->n_remove_headers, 2);
+	assert_string_equal(http->remove_headers[1], "C");
+	assert_int_equal(http->n_paths, 1);
+	assert_string_equal(http->paths[0], "/a");
+	assert_int_equal(http->n_hosts, 0);
+	assert_int_equal(http->request_timeout_ms, 1);
+	assert_int_equal(http->response_timeout_ms, 2);
+	assert_int_equal(http->max_request, 4096);
+	message = berth_message_free(message);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		(void)snprintf(wrong, sizeof(wrong),
+			       "{\"type\":\"listener\",\"id\":7,\"netns\":"
+			       "{\"id\":1},\"port\":80,\"http\":%s}",
+			       bad[i]);
+		assert_int_equal(berth_message_parse(wrong, strlen(wrong),
+						     &message),
+				 -EBADMSG);
+	}
+}
+
 static void send_with_fds(int socket_fd, const char *text, int fd, size_t n)
 {
 	const int fds[FDS_MAX] = { fd, fd, fd };
@@ -557,6 +608,7 @@ static void test_stats_answer_fills_the_connection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_http),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_withdraw_members),
 		cmocka_unit_test(test_listener_members),

@@ -266,9 +266,96 @@ static void test_clients(void **state)
 	assert_non_null(strstr(problem, "256"));
 }
 
+static int forward_http(const struct berth_http *http, enum protocol protocol,
+			struct serving **ret_serving)
+{
+	static const char *to = "unix:/run/x";
+	const char *problem = NULL;
+	struct berth_listener listener = {
+		.log = "",
+		.protocol = protocol_name(protocol),
+		.action = "http",
+		.rule = "web",
+		.text = "",
+		.proxy_protocol = "",
+		.backend_netns = "",
+		.to = &to,
+		.n_to = 1,
+		.http = http,
+	};
+	int r = serving_new(&listener, protocol, ret_serving, &problem);
+
+	if (r < 0)
+		assert_non_null(problem);
+	return r;
+}
+
+/* What berthd would not say is refused, and what differs is not equal. */
+static void test_http(void **state)
+{
+	struct berth_header header = { "X-A", "${client} $$5" };
+	const char *removed = "X-B", *path = "/a", *host = "a";
+	const struct berth_http good = {
+		.set_headers = &header,
+		.n_set_headers = 1,
+		.remove_headers = &removed,
+		.n_remove_headers = 1,
+		.paths = &path,
+		.n_paths = 1,
+		.hosts = &host,
+		.n_hosts = 1,
+		.request_timeout_ms = 1,
+		.response_timeout_ms = 1,
+		.max_request = 256,
+	};
+	static const struct berth_header bad_headers[] = {
+		{ "X A", "a" },	 { "Content-Length", "1" }, { "X-A", "a\r\nb" },
+		{ "X-A", "$5" }, { "X-A", "${rule}" },	    { "X-A", "a$" },
+	};
+	struct serving *a, *b;
+	struct berth_http other = good;
+
+	(void)state;
+	assert_int_equal(forward_http(&good, PROTOCOL_TCP, &a), 0);
+	assert_int_equal(a->action, SERVICE_FORWARD);
+	assert_int_equal(forward_http(&good, PROTOCOL_TCP, &b), 0);
+	assert_true(serving_equal(a, b));
+	b = serving_unref(b);
+	header.value = "${client} $$6";
+	assert_int_equal(forward_http(&good, PROTOCOL_MPTCP, &b), 0);
+	assert_false(serving_equal(a, b));
+	b = serving_unref(b);
+	a = serving_unref(a);
+	assert_int_equal(forward_http(NULL, PROTOCOL_TCP, &a), -EINVAL);
+	assert_int_equal(forward_http(&good, PROTOCOL_UDP, &a), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(bad_headers); i++) {
+		header = bad_headers[i];
+		assert_int_equal(forward_http(&good, PROTOCOL_TCP, &a),
+				 -EINVAL);
+	}
+	header = (struct berth_header){ "X-A", "a" };
+	removed = "Connection";
+	assert_int_equal(forward_http(&good, PROTOCOL_TCP, &a), -EINVAL);
+	removed = "X-B";
+	path = "/../a";
+	assert_int_equal(forward_http(&good, PROTOCOL_TCP, &a), -EINVAL);
+	path = "/a";
+	host = "";
+	assert_int_equal(forward_http(&good, PROTOCOL_TCP, &a), -EINVAL);
+	host = "a";
+	other.max_request = 255;
+	assert_int_equal(forward_http(&other, PROTOCOL_TCP, &a), -EINVAL);
+	other.max_request = 65537;
+	assert_int_equal(forward_http(&other, PROTOCOL_TCP, &a), -EINVAL);
+	other.max_request = 256;
+	other.request_timeout_ms = 0;
+	assert_int_equal(forward_http(&other, PROTOCOL_TCP, &a), -EINVAL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_http),
 		cmocka_unit_test(test_backends_of_protocols),
 		cmocka_unit_test(test_idle_times),
 		cmocka_unit_test(test_tlvs),
