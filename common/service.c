@@ -7,6 +7,7 @@
 
 #include "common/address_pattern.h"
 #include "common/backend_source.h"
+#include "common/service_http.h"
 #include "common/util.h"
 
 struct service *service_new(void)
@@ -46,6 +47,7 @@ struct service *service_unref(struct service *service)
 	free(service->from);
 	free(service->text);
 	service_tlvs_free(service->tlvs, service->n_tlvs);
+	service_http_free(service->http);
 	free(service);
 	return NULL;
 }
@@ -132,6 +134,9 @@ struct service *service_copy(const struct service *service)
 	copy->text = copy_text(service->text, &failed);
 	copy->clients = copy_clients(service, &failed);
 	copy->tlvs = copy_tlvs(service->tlvs, service->n_tlvs, &failed);
+	copy->http = service->http ? service_http_copy(service->http) : NULL;
+	if (service->http && !copy->http)
+		failed = true;
 	copy->n_to = 0;
 	copy->n_from = service->n_from;
 	copy->from = copy_sources(service->from, service->n_from, &failed);
@@ -207,6 +212,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !service_checks_equal(&a->check, &b->check) ||
+	    !service_http_equal(a->http, b->http) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)

@@ -14,6 +14,7 @@
 
 struct address_pattern;
 struct backend_source;
+struct service_http;
 
 #define SERVICE_UNSET (-1) /* the kernel's default stays */
 
@@ -153,6 +154,7 @@ struct service_check {
  * @tlvs:	of the header that @proxy asks for: each type once, templates
  *		already expanded, UTF-8
  * @check:	not with @netns, @transparent or @from
+ * @http:	NULL: bytes are passed on as they come
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF
  * @drain_timeout_ms: how long connections may take to finish when the listener
@@ -180,6 +182,7 @@ struct service {
 	struct service_tlv *tlvs;
 	size_t n_tlvs;
 	struct service_check check;
+	struct service_http *http;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
 	uint32_t drain_timeout_ms;

@@ -28,6 +28,7 @@ enum forward_key {
 	FORWARD_TRANSPARENT,
 	FORWARD_FROM,
 	FORWARD_CHECK,
+	FORWARD_HTTP,
 	FORWARD_CONNECT_TIMEOUT,
 	FORWARD_IDLE_TIMEOUT,
 	FORWARD_DRAIN_TIMEOUT,
@@ -41,6 +42,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_TRANSPARENT] = "transparent",
 	[FORWARD_FROM] = "from",
 	[FORWARD_CHECK] = "check",
+	[FORWARD_HTTP] = "http",
 	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
 	[FORWARD_DRAIN_TIMEOUT] = "drain_timeout",
@@ -238,6 +240,7 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 	ret_nodes->to = fields[FORWARD_TO].value;
 	ret_nodes->from = fields[FORWARD_FROM].value;
 	ret_nodes->check = fields[FORWARD_CHECK].key;
+	ret_nodes->http = fields[FORWARD_HTTP].key;
 	if (fields[FORWARD_TO].key)
 		parse_to(parse, fields[FORWARD_TO].value, service);
 	else
@@ -260,6 +263,9 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 		parse_check(parse, fields[FORWARD_CHECK].value, service);
 		parse_check_origin(parse, fields[FORWARD_CHECK].key, service);
 	}
+	if (fields[FORWARD_HTTP].key)
+		parse_http(parse, fields[FORWARD_HTTP].value, service,
+			   ret_nodes);
 	parse_limits(parse, fields, service);
 }
 

@@ -31,7 +31,8 @@ static void check_template(struct parse *parse, const struct yaml_node *node,
 			   const char *what, struct listen *listen)
 {
 	char problem[TEMPLATE_PROBLEM_MAX];
-	int uses = template_check(node->text, problem);
+	/* Names that only headers may have were reported elsewhere before. */
+	int uses = template_check_header(node->text, problem);
 
 	if ((uses & TEMPLATE_INTERFACE) && listen->address != LISTEN_EACH)
 		(void)parse_error(parse, node,
@@ -117,26 +118,40 @@ static void check_to(struct parse *parse, const struct yaml_node *node,
 }
 
 #define TLV_VALUE "a value in tlvs"
+#define HEADER_VALUE "a value in set_headers"
 
-/* The values are every second item; what is no text was reported before. */
-static void check_tlvs_match(struct parse *parse, const struct yaml_node *node,
-			     const struct match *match)
+/* The values of a mapping are every second item; what is no text was reported
+ * before. */
+static void check_values_match(struct parse *parse,
+			       const struct yaml_node *node, const char *what,
+			       const struct match *match)
 {
 	for (size_t i = 1; node->kind == NODE_MAPPING && i < node->n; i += 2) {
 		if (node->items[i].kind == NODE_SCALAR)
-			check_match_template(parse, &node->items[i], TLV_VALUE,
+			check_match_template(parse, &node->items[i], what,
 					     match);
 	}
 }
 
-static void check_tlvs(struct parse *parse, const struct yaml_node *node,
-		       struct listen *listen)
+static void check_values(struct parse *parse, const struct yaml_node *node,
+			 const char *what, struct listen *listen)
 {
 	for (size_t i = 1; node->kind == NODE_MAPPING && i < node->n; i += 2) {
 		if (node->items[i].kind == NODE_SCALAR)
-			check_template(parse, &node->items[i], TLV_VALUE,
-				       listen);
+			check_template(parse, &node->items[i], what, listen);
 	}
+}
+
+static void check_http(struct parse *parse, const struct action_nodes *nodes,
+		       struct listen *listen)
+{
+	parse_http_join(parse, nodes, listen);
+	if (!nodes->headers)
+		return;
+	check_values(parse, nodes->headers, HEADER_VALUE, listen);
+	/* Values of the consumer protocol differ from those of a rule, even
+	 * where no name is filled in. */
+	listen->uses |= TEMPLATE_CLIENT;
 }
 
 static void check_proxy(struct parse *parse, const struct yaml_node *node,
@@ -164,7 +179,10 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 	if (nodes->to)
 		check_matches(parse, nodes->to, &rule->match);
 	if (nodes->tlvs)
-		check_tlvs_match(parse, nodes->tlvs, &rule->match);
+		check_values_match(parse, nodes->tlvs, TLV_VALUE, &rule->match);
+	if (nodes->headers)
+		check_values_match(parse, nodes->headers, HEADER_VALUE,
+				   &rule->match);
 	for (size_t i = 0; i < rule->n_listens && !parse_full(parse); i++) {
 		struct listen *listen = &rule->listens[i];
 		struct service *joined;
@@ -172,7 +190,9 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 		if (nodes->to)
 			check_to(parse, nodes->to, listen);
 		if (nodes->tlvs)
-			check_tlvs(parse, nodes->tlvs, listen);
+			check_values(parse, nodes->tlvs, TLV_VALUE, listen);
+		if (nodes->http)
+			check_http(parse, nodes, listen);
 		if (nodes->proxy)
 			check_proxy(parse, nodes->proxy, service, listen);
 		if (nodes->from)

@@ -48,6 +48,8 @@ struct action_nodes {
 	const struct yaml_node *tlvs;
 	const struct yaml_node *from;
 	const struct yaml_node *check;
+	const struct yaml_node *http;
+	const struct yaml_node *headers;
 };
 
 /**
@@ -90,6 +92,16 @@ void parse_check_origin(struct parse *parse, const struct yaml_node *key,
  * @listen? Reports the first that cannot. @nodes: with `to` and `check` */
 void parse_check_join(struct parse *parse, const struct action_nodes *nodes,
 		      const struct listen *listen);
+
+/** parse_http() - of `forward`: what is done with requests; notes where
+ * `set_headers` stands in @ret_nodes */
+void parse_http(struct parse *parse, const struct yaml_node *node,
+		struct service *service, struct action_nodes *ret_nodes);
+
+/** parse_http_join() - do the protocols of @listen carry HTTP? Reports the
+ * first that does not. @nodes: with `http` */
+void parse_http_join(struct parse *parse, const struct action_nodes *nodes,
+		     const struct listen *listen);
 
 /** parse_respond() - the `respond` section of a rule, into @service; reports
  * what is wrong */

@@ -26,6 +26,8 @@
 
 #include "common/backend.h"
 #include "common/backend_socket.h"
+#include "common/http_syntax.h"
+#include "common/service_http.h"
 #include "common/utf8.h"
 #include "common/util.h"
 #include "rules/claims.h"
@@ -45,6 +47,14 @@
 	"that one of \"tlvs\" needs"
 #define TLV_NO_GROUP "a named group that one of \"tlvs\" needs matched nothing"
 #define TLV_LONG "\"tlvs\" get too long with the names filled in"
+#define HEADER_NO_LABEL                                                 \
+	"the container has no value for a label, or no pod namespace, " \
+	"that one of \"set_headers\" needs"
+#define HEADER_NO_GROUP \
+	"a named group that one of \"set_headers\" needs matched nothing"
+#define HEADER_CONTROL \
+	"a name that would go into a header holds a control character"
+#define HEADER_LONG "\"set_headers\" get too long with the names filled in"
 #define NO_SOURCE "\"from\" has no address of the backend's family"
 #define LONG_PATH "the backend's path gets too long with the names filled in"
 
@@ -375,6 +385,53 @@ static int expand_tlvs(struct service *service,
 	return 0;
 }
 
+/* Why a header cannot be filled in. */
+static const char *header_refusal(int error)
+{
+	switch (error) {
+	case -ENOKEY:
+		return HEADER_NO_LABEL;
+	case -ENODATA:
+		return HEADER_NO_GROUP;
+	default:
+		return HEADER_LONG;
+	}
+}
+
+/* Puts the values into each header of @service, which is not shared yet. */
+static int expand_headers(struct service *service,
+			  const struct template_values *backend_values,
+			  const char **ret_refusal)
+{
+	struct template_values values = *backend_values;
+	struct service_http *http = service->http;
+	char buffer[SERVICE_HTTP_BYTES_MAX];
+
+	values.plain = true;
+	values.header = true;
+	for (size_t i = 0; i < http->n_set && !*ret_refusal; i++) {
+		struct service_header *header = &http->set[i];
+		int r = template_expand(header->value, &values, buffer,
+					sizeof(buffer));
+
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			*ret_refusal = header_refusal(r);
+		else if (!http_is_value(buffer, strlen(buffer)))
+			*ret_refusal = HEADER_CONTROL;
+		if (*ret_refusal)
+			return 0;
+		free(header->value);
+		header->value = utf8_escape(buffer);
+		if (!header->value)
+			return -ENOMEM;
+	}
+	if (service_http_bytes(http) > SERVICE_HTTP_BYTES_MAX)
+		*ret_refusal = HEADER_LONG;
+	return 0;
+}
+
 /* The service of one listener: the entry's own, or a copy with its templates
  * expanded. A reference is kept in planner->expanded. */
 static int expand_service(struct planner *planner, const struct listen *listen,
@@ -388,6 +445,7 @@ static int expand_service(struct planner *planner, const struct listen *listen,
 		.port = endpoint->port,
 		.container = planner->container,
 		.match = &planner->rule->match,
+		.rule = planner->rule->name,
 	};
 	int r;
 
@@ -406,8 +464,11 @@ static int expand_service(struct planner *planner, const struct listen *listen,
 			    &planner->expanded_refusal);
 	if (r < 0 || planner->expanded_refusal)
 		return r;
-	return expand_tlvs(planner->expanded, &values,
-			   &planner->expanded_refusal);
+	r = expand_tlvs(planner->expanded, &values, &planner->expanded_refusal);
+	if (r < 0 || planner->expanded_refusal || !planner->expanded->http)
+		return r;
+	return expand_headers(planner->expanded, &values,
+			      &planner->expanded_refusal);
 }
 
 static int add_spec(struct planner *planner, const struct listen *listen,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/backend_source.h"
+#include "common/service_http.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/parse_option.h"
@@ -251,6 +252,28 @@ static void check_print(FILE *f, const struct service_check *check)
 		      check->fall);
 }
 
+static void texts_print(FILE *f, const char *what, char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(f, "%s %s", i ? "," : what, texts[i]);
+}
+
+static void http_print(FILE *f, const struct service_http *http)
+{
+	(void)fputs("; http", f);
+	for (size_t i = 0; i < http->n_set; i++)
+		(void)fprintf(f, "%s %s: %s", i ? "," : " set",
+			      http->set[i].name, http->set[i].value);
+	if (http->n_set && http->n_remove)
+		(void)fputc(',', f);
+	texts_print(f, " remove", http->remove, http->n_remove);
+	texts_print(f, "; path", http->paths, http->n_paths);
+	texts_print(f, "; host", http->hosts, http->n_hosts);
+	timeout_print(f, "request_timeout", http->request_timeout_ms);
+	timeout_print(f, "response_timeout", http->response_timeout_ms);
+	(void)fprintf(f, "; max_request %" PRIu32, http->max_request);
+}
+
 static void action_print(FILE *f, const struct service *service)
 {
 	char quoted[QUOTE_MAX], source[BACKEND_SOURCE_TEXT_MAX];
@@ -285,6 +308,8 @@ static void action_print(FILE *f, const struct service *service)
 		(void)fprintf(f, "%s %s", i ? "," : "; from",
 			      backend_source_fmt(&service->from[i], source));
 	check_print(f, &service->check);
+	if (service->http)
+		http_print(f, service->http);
 	timeout_print(f, "connect_timeout", service->connect_timeout_ms);
 	timeout_print(f, "idle_timeout", service->idle_timeout_ms);
 	timeout_print(f, "drain_timeout", service->drain_timeout_ms);

@@ -18,27 +18,34 @@
 
 #define SAMPLE "x" /* for what is of a container, while a rule is parsed */
 
-/** struct template_name - a word, alone or with "." and a key behind it */
+/** struct template_name - a word, alone or with "." and a key behind it;
+ * @header: it is known in headers only */
 struct template_name {
 	const char *name;
 	enum template_use use;
 	bool has_key;
+	bool header;
 };
 
 static const struct template_name template_names[] = {
-	{ "namespace", TEMPLATE_NAMESPACE, false },
-	{ "interface", TEMPLATE_INTERFACE, false },
-	{ "address", TEMPLATE_ADDRESS, false },
-	{ "port", TEMPLATE_PORT, false },
-	{ "container", TEMPLATE_CONTAINER, false },
-	{ "pod_namespace", TEMPLATE_POD_NAMESPACE, false },
-	{ "label", TEMPLATE_LABEL, true },
-	{ "namespace", TEMPLATE_NAMESPACE_GROUP, true },
-	{ "container", TEMPLATE_CONTAINER_GROUP, true },
+	{ "namespace", TEMPLATE_NAMESPACE, false, false },
+	{ "interface", TEMPLATE_INTERFACE, false, false },
+	{ "address", TEMPLATE_ADDRESS, false, false },
+	{ "port", TEMPLATE_PORT, false, false },
+	{ "container", TEMPLATE_CONTAINER, false, false },
+	{ "pod_namespace", TEMPLATE_POD_NAMESPACE, false, false },
+	{ "label", TEMPLATE_LABEL, true, false },
+	{ "namespace", TEMPLATE_NAMESPACE_GROUP, true, false },
+	{ "container", TEMPLATE_CONTAINER_GROUP, true, false },
+	{ "rule", TEMPLATE_RULE, false, true },
+	{ "client", TEMPLATE_CLIENT, false, true },
+	{ "client_port", TEMPLATE_CLIENT_PORT, false, true },
+	{ "local", TEMPLATE_LOCAL, false, true },
 };
 
-/* Reads what stands between the braces, @len bytes. Return: is it known? */
-static bool ref_parse(const char *text, size_t len,
+/* Reads what stands between the braces, @len bytes. Return: is it known, in the
+ * value of a @header or elsewhere? */
+static bool ref_parse(const char *text, size_t len, bool header,
 		      struct template_ref *ret_ref)
 {
 	const char *dot = memchr(text, '.', len);
@@ -51,6 +58,7 @@ static bool ref_parse(const char *text, size_t len,
 		const struct template_name *known = &template_names[i];
 
 		if (known->has_key != (dot != NULL) ||
+		    (known->header && !header) ||
 		    strlen(known->name) != name_len ||
 		    memcmp(known->name, text, name_len) != 0)
 			continue;
@@ -62,19 +70,22 @@ static bool ref_parse(const char *text, size_t len,
 	return false;
 }
 
-static int unknown_name(const char *name, size_t len, char *problem)
+static int unknown_name(const char *name, size_t len, bool header,
+			char *problem)
 {
-	static const char *const words[] = { "namespace", "interface",
-					     "address",	  "port",
-					     "container", "pod_namespace",
-					     "label" };
+	static const char *const words[] = {
+		"namespace", "interface",     "address", "port",
+		"container", "pod_namespace", "label",	 "rule",
+		"client",    "client_port",   "local",
+	};
+	const size_t n_words = header ? ARRAY_SIZE(words) : 7;
 	char found[32], word[32];
 	const char *near;
 
 	(void)snprintf(found, sizeof(found), "%.*s", (int)len, name);
 	(void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(found, "."),
 		       found);
-	near = suggest(word, words, ARRAY_SIZE(words));
+	near = suggest(word, words, n_words);
 	if (strcmp(found, "label") == 0 || strcmp(found, "label.") == 0)
 		(void)snprintf(problem, TEMPLATE_PROBLEM_MAX,
 			       "${%s} lacks the key of the label, expected "
@@ -90,12 +101,15 @@ static int unknown_name(const char *name, size_t len, char *problem)
 			       "unknown name ${%s}, expected ${namespace}, "
 			       "${interface}, ${address}, ${port}, "
 			       "${container}, ${pod_namespace}, ${label.KEY}, "
-			       "${namespace.GROUP} or ${container.GROUP}",
-			       found);
+			       "%s${namespace.GROUP} or ${container.GROUP}",
+			       found,
+			       header ? "${rule}, ${client}, ${client_port}, "
+					"${local}, "
+				      : "");
 	return -EINVAL;
 }
 
-int template_check(const char *text, char *problem)
+static int check(const char *text, bool header, char *problem)
 {
 	const char *begin = text, *end;
 	struct template_ref ref;
@@ -109,13 +123,23 @@ int template_check(const char *text, char *problem)
 				       "\"${\" without \"}\"");
 			return -EINVAL;
 		}
-		if (!ref_parse(begin, (size_t)(end - begin), &ref))
+		if (!ref_parse(begin, (size_t)(end - begin), header, &ref))
 			return unknown_name(begin, (size_t)(end - begin),
-					    problem);
+					    header, problem);
 		uses |= (int)ref.use;
 		begin = end + 1;
 	}
 	return uses;
+}
+
+int template_check(const char *text, char *problem)
+{
+	return check(text, /* header= */ false, problem);
+}
+
+int template_check_header(const char *text, char *problem)
+{
+	return check(text, /* header= */ true, problem);
 }
 
 const char *template_next(const char *text, struct template_ref *ret_ref)
@@ -123,7 +147,8 @@ const char *template_next(const char *text, struct template_ref *ret_ref)
 	const char *begin = strstr(text, "${");
 	const char *end = begin ? strchr(begin, '}') : NULL;
 
-	if (!end || !ref_parse(begin + 2, (size_t)(end - begin) - 2, ret_ref))
+	if (!end || !ref_parse(begin + 2, (size_t)(end - begin) - 2,
+			       /* header= */ true, ret_ref))
 		return NULL;
 	return end + 1;
 }
@@ -160,6 +185,8 @@ static int name_fmt(const struct template_ref *ref,
 
 	if (ref->use == TEMPLATE_NAMESPACE)
 		name = values->namespace;
+	else if (ref->use == TEMPLATE_RULE)
+		name = values->rule;
 	else if (ref->use == TEMPLATE_INTERFACE)
 		name = values->ifname;
 	else if (!values->match)
@@ -181,6 +208,30 @@ static int name_fmt(const struct template_ref *ref,
 		return -ENOKEY;
 	r = snprintf(buffer, size, "%s", name);
 	return (size_t)r < size ? 0 : -E2BIG;
+}
+
+/* The consumer fills in what is of a client. */
+static const char *client_reference(enum template_use use)
+{
+	return use == TEMPLATE_CLIENT	     ? "${client}"
+	       : use == TEMPLATE_CLIENT_PORT ? "${client_port}"
+					     : "${local}";
+}
+
+/* Appends @text, with each "$" twice. Return: the length, or -E2BIG. */
+static int double_dollars(const char *text, char *buffer, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text; text++) {
+		if (n + 2 >= size)
+			return -E2BIG;
+		if (*text == '$')
+			buffer[n++] = '$';
+		buffer[n++] = *text;
+	}
+	buffer[n] = '\0';
+	return (int)n;
 }
 
 /* Writes the value that one reference stands for. Return: its length, or what
@@ -209,6 +260,25 @@ static int value_fmt(const struct template_ref *ref,
 	return (size_t)n < size ? n : -E2BIG;
 }
 
+/* The same for the value of a header. */
+static int header_value_fmt(const struct template_ref *ref,
+			    const struct template_values *values, char *buffer,
+			    size_t size)
+{
+	_cleanup_free_ char *plain = NULL;
+	int n;
+
+	if (ref->use & TEMPLATE_OF_CLIENT) {
+		n = snprintf(buffer, size, "%s", client_reference(ref->use));
+		return (size_t)n < size ? n : -E2BIG;
+	}
+	plain = malloc(size);
+	if (!plain)
+		return -ENOMEM;
+	n = value_fmt(ref, values, /* brackets= */ false, plain, size);
+	return n < 0 ? n : double_dollars(plain, buffer, size);
+}
+
 int template_expand(const char *text, const struct template_values *values,
 		    char *buffer, size_t size)
 {
@@ -226,16 +296,22 @@ int template_expand(const char *text, const struct template_values *values,
 
 			begin = template_next(begin, &ref);
 			assert(begin); /* template_check() took the text */
-			n = value_fmt(&ref, values,
-				      /* brackets: */ ipv6 && bare,
-				      buffer + used, size - used);
+			n = values->header
+				    ? header_value_fmt(&ref, values,
+						       buffer + used,
+						       size - used)
+				    : value_fmt(&ref, values,
+						/* brackets: */ ipv6 && bare,
+						buffer + used, size - used);
 			if (n < 0)
 				return n;
 			used += (size_t)n;
 			continue;
 		}
-		if (used + 1 >= size)
+		if (used + (values->header ? 2 : 1) >= size)
 			return -E2BIG;
+		if (values->header && *begin == '$')
+			buffer[used++] = '$';
 		buffer[used++] = *begin++;
 	}
 	buffer[used] = '\0';

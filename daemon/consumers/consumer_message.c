@@ -11,6 +11,7 @@
 #include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/netns.h"
+#include "common/service_http.h"
 #include "common/util.h"
 #include "daemon/json_build.h"
 #include "daemon/consumers/held_text.h"
@@ -513,6 +514,33 @@ static json_t *check_json(const struct service_check *check)
 			 (json_int_t)check->fall);
 }
 
+static json_t *texts_json(char *const *texts, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_add(&array, json_text(texts[i]));
+	return array;
+}
+
+static json_t *http_json(const struct service_http *http)
+{
+	json_t *set = json_array();
+
+	for (size_t i = 0; i < http->n_set; i++)
+		json_add(&set, json_pack("{s:o, s:o}", "name",
+					 json_text(http->set[i].name), "value",
+					 json_text(http->set[i].value)));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "set_headers", set,
+		"remove_headers", texts_json(http->remove, http->n_remove),
+		"path", texts_json(http->paths, http->n_paths), "host",
+		texts_json(http->hosts, http->n_hosts), "request_timeout_ms",
+		(json_int_t)http->request_timeout_ms, "response_timeout_ms",
+		(json_int_t)http->response_timeout_ms, "max_request",
+		(json_int_t)http->max_request);
+}
+
 static int add_forward(json_t *message, const struct service *service)
 {
 	json_t *to = json_array();
@@ -538,6 +566,9 @@ static int add_forward(json_t *message, const struct service *service)
 	if (service->check.every_ms &&
 	    json_object_set_new(message, "check", check_json(&service->check)) <
 		    0)
+		return json_decref(to), -ENOMEM;
+	if (service->http &&
+	    json_object_set_new(message, "http", http_json(service->http)) < 0)
 		return json_decref(to), -ENOMEM;
 	if (json_object_set_new(message, "to", to) < 0 ||
 	    json_object_set_new(message, "connect_timeout_ms",
@@ -575,15 +606,15 @@ char *consumer_listener_text(const struct listener *listener,
 	char address[IP_TEXT_MAX];
 	_cleanup_json_ json_t *message = NULL;
 
-	message = json_pack("{s:s, s:I, s:o, s:s, s:s, s:i, s:o, s:s, s:s}",
-			    "type", "listener", "id", (json_int_t)listener->id,
-			    "netns", netns_json(listener, netns), "protocol",
-			    protocol_name(listener->endpoint.protocol),
-			    "address",
-			    endpoint_addr_fmt(&listener->endpoint, address),
-			    "port", (int)listener->endpoint.port, "interface",
-			    json_text(listener->ifname), "rule", service->rule,
-			    "action", service_action_name(service->action));
+	message = json_pack(
+		"{s:s, s:I, s:o, s:s, s:s, s:i, s:o, s:s, s:s}", "type",
+		"listener", "id", (json_int_t)listener->id, "netns",
+		netns_json(listener, netns), "protocol",
+		protocol_name(listener->endpoint.protocol), "address",
+		endpoint_addr_fmt(&listener->endpoint, address), "port",
+		(int)listener->endpoint.port, "interface",
+		json_text(listener->ifname), "rule", service->rule, "action",
+		service->http ? "http" : service_action_name(service->action));
 	if (!message)
 		return NULL;
 	if (service->action == SERVICE_FORWARD &&

@@ -91,8 +91,8 @@ def keys_of(schema):
 def test_no_key_is_forgotten():
     known = keys_of(json.loads((SCHEMA / KINDS["rules"]).read_text()))
     assert words_of(*(f"rules/parse_{part}.c" for part in (
-        "file", "match", "listen", "action", "proxy", "provide", "check"))) \
-        <= known
+        "file", "match", "listen", "action", "proxy", "provide", "check",
+        "http"))) <= known
     known = keys_of(json.loads((SCHEMA / KINDS["config"]).read_text()))
     assert words_of("daemon/config_consumers.c", "daemon/config_control.c") \
         <= known

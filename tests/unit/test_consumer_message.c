@@ -13,6 +13,7 @@
 #include "common/netns.h"
 #include "common/address_pattern.h"
 #include "common/backend_source.h"
+#include "common/service_http.h"
 #include "common/util.h"
 #include "daemon/consumers/consumer_message.h"
 
@@ -489,6 +490,58 @@ static void test_forward(void **state)
 	service_unref(service);
 }
 
+static void test_http(void **state)
+{
+	struct service *service = service_new();
+	struct listener listener = { .id = 1,
+				     .service = service,
+				     .endpoint.port = 80 };
+	_cleanup_free_ char *text = NULL;
+	const char *action, *name, *value, *removed, *path, *host;
+	int request_ms, response_ms, max;
+	json_t *json;
+
+	(void)state;
+	service->rule = strdup("r");
+	service->http = service_http_new();
+	service->http->set = calloc(1, sizeof(*service->http->set));
+	service->http->set[service->http->n_set++] =
+		(struct service_header){ strdup("A"), strdup("${client}$$") };
+	service->http->remove = calloc(1, sizeof(char *));
+	service->http->remove[service->http->n_remove++] = strdup("B");
+	service->http->paths = calloc(1, sizeof(char *));
+	service->http->paths[service->http->n_paths++] = strdup("/a");
+	service->http->hosts = calloc(1, sizeof(char *));
+	service->http->hosts[service->http->n_hosts++] = strdup("h");
+	service->http->request_timeout_ms = 1;
+	service->http->response_timeout_ms = 2;
+	service->http->max_request = 256;
+	text = consumer_listener_text(&listener, NULL);
+	assert_non_null(text);
+	json = json_loads(text, 0, NULL);
+	assert_int_equal(
+		json_unpack(json,
+			    "{s:s, s:{s:[{s:s, s:s!}!], s:[s!], s:[s!], "
+			    "s:[s!], s:i, s:i, s:i!}}",
+			    "action", &action, "http", "set_headers", "name",
+			    &name, "value", &value, "remove_headers", &removed,
+			    "path", &path, "host", &host, "request_timeout_ms",
+			    &request_ms, "response_timeout_ms", &response_ms,
+			    "max_request", &max),
+		0);
+	assert_string_equal(action, "http");
+	assert_string_equal(name, "A");
+	assert_string_equal(value, "${client}$$");
+	assert_string_equal(removed, "B");
+	assert_string_equal(path, "/a");
+	assert_string_equal(host, "h");
+	assert_int_equal(request_ms, 1);
+	assert_int_equal(response_ms, 2);
+	assert_int_equal(max, 256);
+	json_decref(json);
+	service_unref(service);
+}
+
 static void assert_withdraw(uint64_t drain_ms, enum berth_ending ending,
 			    const char *reason, const char *expected)
 {
@@ -515,6 +568,7 @@ static void test_withdraw(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_http),
 		cmocka_unit_test(test_reply_parse),
 		cmocka_unit_test(test_connections),
 		cmocka_unit_test(test_backend),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* test_plan_containers.c - rules with conditions on containers */
+#include "common/service_http.h"
 #include "plan_fixture.h"
 
 static const struct container_label web_labels[] = {
@@ -373,9 +374,67 @@ static void test_tlvs(void **state)
 	}
 }
 
+#define HEADER(match, listen, value)                                       \
+	RULES "  - { name: 'r$1', match: { " match " }, listen: [ " listen \
+	      " ], forward: { to: 'unix:/x', http: { set_headers: { X-A: " \
+	      "\"" value "\" } } } }\n"
+
+/* Only what a rule says of a client is left for the relay. */
+static void test_headers(void **state)
+{
+	static const struct {
+		const char *yaml;
+		const char *value; /* NULL: refused */
+	} headers[] = {
+		{ HEADER("labels: app=web", ANY80,
+			 "${container} ${client}:${client_port} ${local}"),
+		  "web-1 ${client}:${client_port} ${local}" },
+		{ HEADER("", ANY80, "$5 $$ ${rule}"), "$$5 $$$$ r$$1" },
+		{ HEADER("labels: app=db", ANY80, "${label.tenant}"), "../x" },
+		{ HEADER("labels: app=skip", ANY80, "${label.reference}"),
+		  "$${client}" },
+		{ HEADER("labels: app=skip", ANY80, "${label.lines}"), NULL },
+		{ HEADER("labels: app=skip", ANY80, "${label.none}"), NULL },
+		{ HEADER("", "{protocol: tcp, port: 80, address: '::1'}",
+			 "${address}:${port}"),
+		  "::1:80" },
+	};
+	static const struct container_label labels[] = {
+		{ "app", "skip" },
+		{ "lines", "a\r\nX-B: c" },
+		{ "reference", "${client}" },
+	};
+	static const struct container odd = { .name = "odd",
+					      .pod_namespace = "",
+					      .labels = labels,
+					      .n_labels = 3 };
+	const struct container *list[] = { &db, &web, &odd };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
+		struct fixture f;
+		struct plan plan;
+
+		fixture_init(&f, headers[i].yaml, "/run/netns/blue");
+		f.netns.containers = list;
+		f.netns.n_containers = ARRAY_SIZE(list);
+		assert_int_equal(plan_make(f.ruleset, &f.netns, 10, &plan), 0);
+		assert_int_equal(plan.n_specs, 1);
+		if (headers[i].value)
+			assert_string_equal(
+				plan.specs[0].service->http->set[0].value,
+				headers[i].value);
+		assert_int_equal(plan.specs[0].refusal == NULL,
+				 headers[i].value != NULL);
+		plan_done(&plan);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_addresses_come_last),
 		cmocka_unit_test(test_exclusions),
