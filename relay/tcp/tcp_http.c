@@ -19,9 +19,11 @@
  * conn.answering is set: a backend whose socket is closed, or never was there,
  * and which has "said" our own answer and ended.
  *
- * A request that comes in pieces is kept in a buffer that counts for the
- * namespace as those of stalled connections do. Without room for it the client
- * is answered 503.
+ * Most requests come in one piece: nothing of them is kept but what is sent on.
+ * One that comes in pieces is kept, with what is known of it, and counts for
+ * the namespace as the buffers of stalled connections do. Without room for it
+ * the client is answered 503. A client that says nothing takes no memory but
+ * its connection's.
  */
 #include "relay/tcp/tcp_internal.h"
 
@@ -57,15 +59,13 @@
 
 /**
  * struct tcp_request - a request that is read
- * @kept:	all of it so far; NULL: nothing came yet
- * @client, @client_port: who asks
+ * @kept:	all of it so far, counted for the namespace together with this;
+ *		NULL: it began just now, in the worker's scratch buffer
  * @continued:	the client was told to send its body
  */
 struct tcp_request {
 	struct http_request request;
 	struct buffer *kept;
-	struct ip_addr client;
-	uint16_t client_port;
 	bool continued;
 };
 
@@ -81,13 +81,14 @@ struct values {
 
 void tcp_http_forget(struct worker *worker, struct conn *conn)
 {
-	struct tcp_request *request = conn->request;
+	struct tcp_request *request = TAKE_PTR(conn->request);
 
-	if (!request)
-		return;
-	(void)tcp_forget(worker, conn, request->kept);
+	if (request && request->kept)
+		admission_give(conn->flow.share->listener->netns,
+			       ADMISSION_BYTES, sizeof(*request));
+	if (request)
+		(void)tcp_forget(worker, conn, request->kept);
 	free(request);
-	conn->request = NULL;
 }
 
 /* Our own answers */
@@ -208,18 +209,17 @@ static int values_add(struct values *values, const char *text, size_t len)
 static int add_reference(const struct conn *conn, enum service_value_part part,
 			 struct values *values)
 {
-	const struct tcp_request *request = conn->request;
 	char text[IP_TEXT_MAX] = "";
 	struct ip_addr local;
 	int r;
 
 	switch (part) {
 	case SERVICE_VALUE_CLIENT:
-		(void)ip_addr_fmt(&request->client, text);
+		(void)ip_addr_fmt(&conn->from, text);
 		break;
 	case SERVICE_VALUE_CLIENT_PORT:
 		(void)snprintf(text, sizeof(text), "%u",
-			       request->client_port); /* fits */
+			       conn->from_port); /* fits */
 		break;
 	case SERVICE_VALUE_LOCAL:
 		r = local_address(conn, &local);
@@ -319,10 +319,12 @@ static int write_request(const struct conn *conn, const char *data,
 	return 0;
 }
 
-static bool has_room(const struct conn *conn, size_t bytes)
+/* May a buffer be kept for @bytes, and @more bytes beside? */
+static bool has_room(const struct conn *conn, size_t bytes, size_t more)
 {
-	return admission_has_room(conn->flow.share->listener->netns,
-				  ADMISSION_BYTES, buffer_class_bytes(bytes));
+	return admission_has_room(
+		conn->flow.share->listener->netns, ADMISSION_BYTES,
+		buffer_class_bytes(bytes) + (unsigned int)more);
 }
 
 /* Keeps the changed request as what the client says. Return: 0; -EMSGSIZE: it
@@ -342,7 +344,7 @@ static int keep_request(struct worker *worker, struct conn *conn,
 	if (conn->flow.serving->proxy)
 		size += PROXY_HEADER_MAX;
 	size = size < max ? size : max;
-	if (!has_room(conn, size))
+	if (!has_room(conn, size, 0))
 		return -ENOBUFS;
 	buffer = buffer_reserve(&worker->buffers, size);
 	if (!buffer)
@@ -419,7 +421,7 @@ static int grow(struct worker *worker, struct conn *conn)
 		return 0;
 	if (bytes >= BUFFER_MAX_BYTES)
 		return -EMSGSIZE;
-	if (!has_room(conn, bytes + 1))
+	if (!has_room(conn, bytes + 1, 0))
 		return -ENOBUFS;
 	larger = buffer_reserve(&worker->buffers, bytes + 1);
 	if (!larger)
@@ -437,12 +439,14 @@ static int keep_first(struct worker *worker, struct conn *conn, size_t len)
 {
 	struct tcp_request *request = conn->request;
 
-	if (!has_room(conn, len))
+	if (!has_room(conn, len, sizeof(*request)))
 		return -ENOBUFS;
 	request->kept = buffer_new(&worker->buffers, worker->scratch, len);
 	if (!request->kept)
 		return -ENOMEM;
 	tcp_count_kept(conn, request->kept);
+	admission_add_bytes(conn->flow.share->listener->netns,
+			    sizeof(*request));
 	return 0;
 }
 
@@ -476,8 +480,7 @@ static enum flow_result ended_early(struct worker *worker, struct conn *conn)
 {
 	struct tcp_request *request = conn->request;
 
-	if (!request->kept) {
-		tcp_http_forget(worker, conn);
+	if (!request) {
 		tcp_end(worker, conn);
 		return FLOW_WAITS;
 	}
@@ -486,14 +489,12 @@ static enum flow_result ended_early(struct worker *worker, struct conn *conn)
 	return answer_refused(worker, conn, (char *)request->kept->data);
 }
 
-/* Reads once. Return: FLOW_AGAIN: to be read on; FLOW_WAITS: for an event, or
- * it is whole; FLOW_FAILED. conn.request is NULL after it was whole, or
- * answered. */
+/* Reads once, into what is kept or the scratch buffer. Return: FLOW_AGAIN while
+ * more is to be read, and when the request is answered here. */
 static enum flow_result read_once(struct worker *worker, struct conn *conn)
 {
 	const size_t max = conn->flow.serving->http->max_request;
-	struct tcp_request *request = conn->request;
-	struct buffer *kept = request->kept;
+	struct buffer *kept = conn->request ? conn->request->kept : NULL;
 	uint8_t *data = kept ? kept->data : worker->scratch;
 	size_t len = kept ? kept->end : 0;
 	size_t room = (kept ? buffer_bytes(kept) : BUFFER_MAX_BYTES) - len;
@@ -504,10 +505,15 @@ static enum flow_result read_once(struct worker *worker, struct conn *conn)
 	if (n == 0)
 		return conn->client.eof ? ended_early(worker, conn)
 					: FLOW_WAITS;
+	if (!conn->request)
+		conn->request = calloc(1, sizeof(*conn->request));
+	if (!conn->request)
+		return answer(worker, conn, HTTP_UNAVAILABLE,
+			      BERTH_ENDING_ERROR);
 	len += (size_t)n;
 	if (kept)
 		kept->end = (uint32_t)len;
-	switch (http_read(&request->request, (char *)data, len, max)) {
+	switch (http_read(&conn->request->request, (char *)data, len, max)) {
 	case HTTP_MORE:
 		return read_more(worker, conn, (char *)data, len);
 	case HTTP_WHOLE:
@@ -526,7 +532,7 @@ enum flow_result tcp_http_read(struct worker *worker, struct conn *conn)
 		if (!conn->client.readable)
 			return FLOW_WAITS;
 		result = read_once(worker, conn);
-		if (result != FLOW_AGAIN || !conn->request)
+		if (result != FLOW_AGAIN || conn->flow.state != FLOW_READING)
 			return result;
 	}
 	return FLOW_AGAIN;
@@ -536,15 +542,10 @@ void tcp_http_begin(struct worker *worker, struct conn *conn,
 		    const struct sockaddr_storage *from)
 {
 	struct flow *flow = &conn->flow;
-	struct tcp_request *request = calloc(1, sizeof(*request));
 
-	conn->request = request;
 	/* Of a client that is gone again the kernel knows no address. */
-	if (!request || ip_addr_from_sockaddr(from, &request->client,
-					      &request->client_port) < 0) {
-		flow_reset_for(worker, flow,
-			       request ? BERTH_ENDING_CLIENT_RESET
-				       : BERTH_ENDING_ERROR);
+	if (ip_addr_from_sockaddr(from, &conn->from, &conn->from_port) < 0) {
+		flow_reset_for(worker, flow, BERTH_ENDING_CLIENT_RESET);
 		return;
 	}
 	flow->upstream.index = UINT8_MAX; /* none yet */

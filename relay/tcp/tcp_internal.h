@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/ip.h"
 #include "relay/core/buffer.h"
 #include "relay/core/flow.h"
 #include "relay/core/pipe.h"
@@ -78,6 +79,7 @@ struct side {
  * struct conn - see tcp.c
  * @request:	what is known of the client's request while that is read; else
  *		NULL
+ * @from, @from_port: the client, if its request is read
  * @is_head:	the request is a HEAD request
  * @answering:	it is settled who answers the request, a backend or we
  */
@@ -86,6 +88,8 @@ struct conn {
 	struct side client;
 	struct side backend;
 	struct tcp_request *request;
+	struct ip_addr from;
+	uint16_t from_port;
 	bool is_head;
 	bool answering;
 };

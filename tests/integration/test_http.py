@@ -310,6 +310,21 @@ def test_request_that_ends_early(world, netns, backend):
     wait_ended(berthd, request_refused=1)
 
 
+def test_one_namespace_has_a_share_of_memory(world, netns, backend):
+    """Requests that never get whole leave others theirs."""
+    berthd = world.berthd(http(backend), args=["--workers", "1"])
+    other = world.netns("red")
+    berthd.wait_state(other.cookie(), "listening")
+    part = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
+    part += b"x" * 40000
+    held = []
+    for _ in range(300):  # 64 KiB for each, of 16 MiB
+        held.append(world.close_later(asks(netns, part)))
+    wait_for(lambda: select.select(held, [], [], 0)[0], "one too many")
+    assert answer_of(select.select(held, [], [], 0)[0][0])[0] == 503
+    assert fields(seen(other, backend, GET))[0] == "GET /latest HTTP/1.1"
+
+
 # Backends that fail
 
 def test_backend_that_is_not_there(world, netns, backend):
