@@ -89,6 +89,29 @@ def test_otlp_in_every_pod(world):
     assert other.listeners() == set()
 
 
+def test_tenant_header(world):
+    """The server reads what the label says, not what the client does."""
+    blue, other = world.netns("cni-1"), world.netns("cni-2")
+    service = world.close_later(world.host.listen("127.0.0.1", 8500))
+    berthd = world.berthd(example("80-tenant-header.yaml"))
+    tell(berthd, "web-1", blue, labels={"tenant": "a"})
+    tell(berthd, "web-2", other)
+    wait_open(blue, "tcp 127.0.0.1:8500")
+    assert other.listeners() == set()
+    with blue.connect("127.0.0.1", 8500) as client:
+        client.sendall(b"GET /v1/x HTTP/1.1\r\nHost: a\r\nx-tenant: b\r\n"
+                       b"X_Tenant: c\r\n\r\n")
+        conn, _ = service.accept()
+        with conn:
+            assert conn.recv(4096) == (
+                b"GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Tenant: a\r\n"
+                b"X-Container: web-1\r\nConnection: close\r\n\r\n")
+            conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        assert client.recv(64).startswith(b"HTTP/1.1 200")
+    assert blue.ask("127.0.0.1", 8500, b"GET /v2 HTTP/1.1\r\nHost: a\r\n"
+                    b"\r\n").startswith(b"HTTP/1.1 403 ")
+
+
 def test_opts_out(world):
     """By the label that the rule knows, or by that which all rules know; the
     port is the container's own then."""
