@@ -24,8 +24,8 @@ struct share;
 struct worker;
 
 enum flow_state {
-	FLOW_READING, /* the client's request is awaited, before all else */
 	FLOW_CONNECTING, /* the backend's or berthd's answer is awaited */
+	FLOW_READING, /* the client's request is awaited, before all else */
 	FLOW_WAITING, /* in a queue for the backend, or for a local port */
 	FLOW_ASKED, /* the backend has the request; its answer is awaited */
 	FLOW_OPEN, /* data flow */
