@@ -31,6 +31,7 @@ import berthd as control  # noqa: E402  (beside this file)
 import containers  # noqa: E402
 import handoff  # noqa: E402
 import hook  # noqa: E402
+import metadata  # noqa: E402
 import monitor  # noqa: E402
 import relay  # noqa: E402
 import relay_spread  # noqa: E402
@@ -526,6 +527,7 @@ FIGURES = {
     **hook.FIGURES,
     **scrape.FIGURES,
     **monitor.FIGURES,
+    **metadata.FIGURES,
 }
 
 
