@@ -11,7 +11,7 @@ import pytest
 from harness.netns import read_all, read_exactly
 from harness.rules import forward, rule, rules
 from harness.traffic import ended, pair, pattern, reset, was_reset, works
-from harness.wait import GUARD, wait_equal, wait_for
+from harness.wait import GUARD, SLOWNESS, wait_equal, wait_for
 from test_endings import wait_ended
 
 GET = b"GET /latest HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -312,7 +312,8 @@ def test_request_that_ends_early(world, netns, backend):
 
 def test_one_namespace_has_a_share_of_memory(world, netns, backend):
     """Requests that never get whole leave others theirs."""
-    berthd = world.berthd(http(backend), args=["--workers", "1"])
+    berthd = world.berthd(http(backend, request_timeout="10m"),
+                          args=["--workers", "1"])
     other = world.netns("red")
     berthd.wait_state(other.cookie(), "listening")
     part = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
@@ -361,6 +362,20 @@ def test_response_timeout(world, netns, backend):
     wait_ended(berthd, response_timeout=1)
 
 
+def test_ended_client_does_not_hold_a_silent_backend(world, netns, backend):
+    """It may be gone for good: nobody would notice for an hour."""
+    # Long enough for this backend to begin.
+    timeout = f"{round(3000 * SLOWNESS)}ms"
+    berthd = world.berthd(http(backend, response_timeout=timeout))
+    with asks(netns, GET) as client, accepted(backend) as server:
+        client.shutdown(socket.SHUT_WR)
+        server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        assert was_reset(client)
+        assert server.recv(65536)
+        assert ended(server)
+    wait_ended(berthd, stalled=1)
+
+
 def test_connect_timeout(world, netns):
     """A full backlog keeps the client waiting until its time is up."""
     path = os.fspath(world.base / "full")
@@ -396,6 +411,23 @@ def test_failover_by_tcp(world, netns, tcp_backend):
         assert line == "GET /latest HTTP/1.1"
 
 
+def test_backend_in_another_namespace(world, netns):
+    """Its socket is berthd's, and is there after the request was read."""
+    other = world.netns("red")
+    backend = world.close_later(other.listen("127.0.0.1"))
+    world.berthd(http(backend, {"namespace": "red"},
+                      set_headers={"X-A": "${client}"}))
+    for _ in range(2):
+        got = fields(seen(netns, backend, GET))[1]
+        assert got["x-a"] == ["127.0.0.1"]
+
+
+def test_no_namespace_to_connect_in(world, netns):
+    world.berthd(forward("127.0.0.1:80", options={
+        "namespace": "nobody", "http": {}}))
+    assert status(netns, GET) == 503
+
+
 def test_no_second_backend_gets_the_request(world, netns, backend,
                                             tcp_backend):
     """The first one may have done what it asks for."""
@@ -425,12 +457,19 @@ def test_client_that_goes(world, netns, backend):
     wait_ended(berthd, client_reset=1)
 
 
+def states(berthd):
+    """What its clients wait for, and of whom."""
+    return [(row["state"], row.get("backend"))
+            for row in berthd.ctl("connections")["connections"]]
+
+
 def test_reload_changes_headers(world, netns, backend):
     berthd = world.berthd(http(backend, set_headers={"X-A": "1"}))
     cookie = netns.cookie()
     berthd.wait_state(cookie, "listening")
     inode = netns.listener_inodes()
     with netns.connect("127.0.0.1", 8080) as early:
+        wait_equal(lambda: states(berthd), [("reading", None)], "the client")
         assert fields(seen(netns, backend, GET))[1]["x-a"] == ["1"]
         berthd.write_rules("50-test.yaml",
                            http(backend, set_headers={"X-A": "2"}))
@@ -448,18 +487,15 @@ def test_reload_changes_headers(world, netns, backend):
 
 def test_connections_say_what_is_awaited(world, netns, backend):
     berthd = world.berthd(http(backend))
-
-    def states():
-        return [(row["state"], row.get("backend"))
-                for row in berthd.ctl("connections")["connections"]]
-
     with netns.connect("127.0.0.1", 8080) as client:
-        wait_equal(states, [("reading", None)], "a request to come")
+        wait_equal(lambda: states(berthd), [("reading", None)], "a request")
         client.sendall(GET)
         with accepted(backend) as server:
-            wait_equal(states, [("asked", to(backend))], "the answer to come")
+            wait_equal(lambda: states(berthd), [("asked", to(backend))],
+                       "a request that is passed on")
             server.sendall(ANSWER)
-            wait_equal(states, [("open", to(backend))], "the answer")
+            wait_equal(lambda: states(berthd), [("open", to(backend))],
+                       "an answer that has begun")
 
 
 @pytest.mark.parametrize("sent", [b"GET /", GET])
