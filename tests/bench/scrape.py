@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """scrape.py - what a scrape of the metrics of 15,000 listeners costs berthd
 
-Each listener has had a client, so that the relay counts for all of them. What
+Each listener has had a client, so that the relay counts for all of them: once,
+and then before each scrape, so that it has news of all. What
 berthd does in one piece is measured from outside: how much CPU time it uses
 until it answers another caller, whose call costs next to nothing itself. Other
 programs on the machine do not lengthen that.
 """
+import contextlib
+import ctypes
 import json
+import os
+import platform
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -29,6 +35,37 @@ rules:
 """
 
 
+@contextlib.contextmanager
+def at_once():
+    """This process runs whenever it can, however busy the machine is: else
+    berthd would be charged for what it does while the caller waits to run."""
+    before = os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK,
+                          os.sched_param(1))
+    yield
+    os.sched_setscheduler(0, os.SCHED_OTHER, before)
+
+
+class TaskClock:
+    """The CPU time of a process, to the nanosecond: its clock of clock_gettime
+    (2) stands still between two ticks while the process runs."""
+
+    OPEN = {"x86_64": 298, "aarch64": 241}  # perf_event_open(2)
+    SOFTWARE, TASK_CLOCK = 1, 1
+
+    def __init__(self, pid):
+        libc = ctypes.CDLL(None, use_errno=True)
+        attr = struct.pack("IIQ", self.SOFTWARE, 64, self.TASK_CLOCK)
+        self.fd = libc.syscall(self.OPEN[platform.machine()],
+                               ctypes.create_string_buffer(attr, 64), pid,
+                               -1, -1, 0)
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "perf_event_open")
+
+    def now_ns(self):
+        return struct.unpack("Q", os.read(self.fd, 8))[0]
+
+
 class Caller:
     """Another client of berthd, whose process is @pid."""
 
@@ -37,19 +74,20 @@ class Caller:
     def __init__(self, runtime, pid):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(f"{runtime}/control.sock")
-        self.clock = ~pid << 3 | 2  # as clock_getcpuclockid(3) makes it
+        self.clock = TaskClock(pid)
 
     def answered_ns(self):
         """What berthd has used when it has answered."""
         self.socket.sendall(self.CALL + b"\0")
         while not self.socket.recv(1 << 16).endswith(b"\0"):
             pass
-        return time.clock_gettime_ns(self.clock)
+        return self.clock.now_ns()
 
     def longest_ms(self, done):
-        used = [self.answered_ns()]
-        while not done():
-            used.append(self.answered_ns())
+        with at_once():
+            used = [self.answered_ns()]
+            while not done():
+                used.append(self.answered_ns())
         return max(later - earlier
                    for earlier, later in zip(used, used[1:])) / 1e6
 
@@ -79,6 +117,12 @@ def longest_ms(caller, command):
     return max(during, caller.longest_ms(lambda: time.monotonic() > end))
 
 
+def after_clients_ms(bench, directory, ports, berthd, command):
+    bench.run("world", "verify", directory, *ports)
+    time.sleep(AFTER_S)  # the workers have counted
+    return used_ms(berthd, command)
+
+
 def bench_scrape(bench, args):
     runs = 5 if args.quick else 25
     ports = range(7101, 7101 + PORTS)
@@ -105,6 +149,10 @@ def bench_scrape(bench, args):
                     "  until it answers another caller, at most", "ms",
                     [longest_ms(caller, scrape) for _ in range(runs)],
                     limit=limits[1])
+            bench.report.single(
+                "a scrape after a client of each, of berthd's CPU", "ms",
+                [after_clients_ms(bench, directory, ports, berthd, command)
+                 for _ in range(runs)], limit=SCRAPE_MS)
             end = time.monotonic() + AFTER_S
             bench.report.single(
                 "  the same when nobody scrapes", "ms",
