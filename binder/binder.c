@@ -459,6 +459,16 @@ struct listener *binder_next(struct binder *binder, struct listener *previous)
 	return netns ? &netns->rows->listener : NULL;
 }
 
+struct listener *binder_next_netns(struct binder *binder,
+				   struct listener *previous)
+{
+	struct binder_row *row = (struct binder_row *)previous;
+	struct binder_netns *netns = row ? row->netns->hh.next
+					 : binder->table.netns;
+
+	return netns ? &netns->rows->listener : NULL;
+}
+
 struct listener *binder_next_in(struct binder *binder, uint64_t netns_id,
 				struct listener *previous)
 {

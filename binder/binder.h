@@ -96,6 +96,11 @@ void binder_await_end(struct binder *binder);
  */
 struct listener *binder_next(struct binder *binder, struct listener *previous);
 
+/** binder_next_netns() - as binder_next(), but skips the other listeners of the
+ * namespace of @previous: gives the first one of each namespace */
+struct listener *binder_next_netns(struct binder *binder,
+				   struct listener *previous);
+
 /** binder_next_in() - as binder_next(), over the listeners of one namespace */
 struct listener *binder_next_in(struct binder *binder, uint64_t netns_id,
 				struct listener *previous);

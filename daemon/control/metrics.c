@@ -2,9 +2,14 @@
 /* metrics.c - collects the facts that metrics are made of, in slices
  *
  * Theory of operation: a job first waits for what the consumers counted
- * (stats.c). Then it notes the ids of all listeners, looks at some of them in
- * each turn of the loop, and adds them to their groups. What is cheap to know
- * comes last, in one turn. A listener that goes meanwhile is left out.
+ * (stats.c). Then it notes the ids of all namespaces that have listeners, looks
+ * at the listeners of some in each turn of the loop, and adds them to their
+ * groups. What is cheap to know comes last, in one turn. A listener that goes
+ * meanwhile is left out.
+ *
+ * The listeners of a namespace lie in a list and are looked at one after the
+ * other: finding each by its id would take as long as all the rest. Only where
+ * a namespace has more than a turn may take, the ids of the others are noted.
  *
  * By rule, counters are those that stats.c has of the rule: they go on when
  * listeners come and go. By namespace, a group has one listener, and its
@@ -44,7 +49,10 @@
 /**
  * struct metrics_job - one report that is being made
  * @namespaces:	or NULL
- * @ids:	of listeners
+ * @netns_ids:	of those that have listeners
+ * @ids:	of listeners that are to be found one by one
+ * @left:	how many listeners, or rules, may still be looked at in this
+ *		turn
  * @draining, @pids: of listeners that are closed, and who holds each
  * @rule:	the next one whose counters are taken
  * @service, @protocol, @group: of the last listener, by rule
@@ -60,7 +68,9 @@ struct metrics_job {
 	struct loop_timer *timer;
 	struct stats_result *counted;
 	struct metrics_report *report;
+	struct id_list netns_ids;
 	struct id_list ids;
+	size_t left;
 	struct id_list draining;
 	struct id_list pids;
 	size_t rule;
@@ -108,6 +118,7 @@ static void job_free(struct metrics_job *job)
 	loop_timer_free(job->timer);
 	stats_result_unref(job->counted);
 	metrics_report_unref(job->report);
+	id_list_done(&job->netns_ids);
 	id_list_done(&job->ids);
 	id_list_done(&job->draining);
 	id_list_done(&job->pids);
@@ -269,6 +280,28 @@ static int add_listener(struct metrics_job *job,
 	return 0;
 }
 
+/* Looks at the listeners of one namespace, or notes their ids. Return: 1; 0:
+ * there are no more; -ENOMEM. */
+static int step_netns(struct metrics_job *job)
+{
+	uint64_t netns_id = id_list_next(&job->netns_ids);
+	struct listener *listener = NULL;
+	int r = 0;
+
+	if (!netns_id)
+		return 0;
+	while (r == 0 && (listener = binder_next_in(job->config.binder,
+						    netns_id, listener))) {
+		if (job->left == 0) {
+			r = id_list_add(&job->ids, listener->id);
+		} else {
+			job->left--;
+			r = add_listener(job, listener);
+		}
+	}
+	return r < 0 ? r : 1;
+}
+
 /* Return: 1; 0: there are no more; -ENOMEM. */
 static int step_listener(struct metrics_job *job)
 {
@@ -353,8 +386,8 @@ static int take_ids(struct metrics_job *job)
 {
 	struct listener *listener = NULL;
 
-	while ((listener = binder_next(job->config.binder, listener))) {
-		if (id_list_add(&job->ids, listener->id) < 0)
+	while ((listener = binder_next_netns(job->config.binder, listener))) {
+		if (id_list_add(&job->netns_ids, listener->netns_id) < 0)
 			return -ENOMEM;
 	}
 	return consumers_each_draining(job->config.consumers, 0, add_draining,
@@ -458,8 +491,10 @@ static int job_turn(struct metrics_job *job)
 {
 	int r;
 
-	for (unsigned int i = 0; i < PER_TURN; i++) {
+	for (job->left = PER_TURN; job->left > 0; job->left -= job->left > 0) {
 		r = step_listener(job);
+		if (r == 0)
+			r = step_netns(job);
 		if (r == 0)
 			r = step_draining(job);
 		if (r == 0)
