@@ -222,12 +222,11 @@ static struct listener *find_listener(uint64_t id, void *user_data)
 	return binder_find(berthd->binder, id);
 }
 
-static void consumer_counted(const struct consumer_count *count,
-			     void *user_data)
+static int consumer_counted(const struct consumer_count *count, void *user_data)
 {
 	struct berthd *berthd = user_data;
 
-	stats_counted(berthd->stats, count);
+	return stats_counted(berthd->stats, count);
 }
 
 static void consumer_ended(uint64_t connection, void *user_data)

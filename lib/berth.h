@@ -323,6 +323,9 @@ struct berth_connection {
  *		as you said it with berth_connections_end(); 0: begin
  * @min_age_ms:	with BERTH_CONNECTIONS: younger ones need not be listed
  * @connection:	with BERTH_CLOSE: your number for it
+ * @changed:	with BERTH_STATS: listeners whose counts are as in your last
+ *		answer may be left out: berthd remembers them. Without it, all
+ *		that have counts are to be in the answer.
  */
 struct berth_message {
 	enum berth_message_type type;
@@ -343,6 +346,7 @@ struct berth_message {
 	uint64_t after;
 	uint64_t min_age_ms;
 	uint64_t connection;
+	bool changed;
 };
 
 /**

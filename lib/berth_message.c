@@ -381,7 +381,8 @@ static int parse_root(const json_t *root, struct berth_message *message)
 		       get_text(root, "reason", &message->text);
 		break;
 	case BERTH_STATS:
-		good = get_id(root, "request", &message->request);
+		good = get_id(root, "request", &message->request) &&
+		       get_bool(root, "changed", &message->changed);
 		break;
 	case BERTH_SOCKET:
 		return parse_socket(root, message);

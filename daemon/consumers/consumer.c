@@ -97,7 +97,8 @@ static void consumer_released(struct consumer_connection *conn,
 	netns_id = withdrawal->netns_id;
 	count.service = withdrawal->service;
 	count.protocol = (enum protocol)withdrawal->endpoint.protocol;
-	consumers->ops.counted(&count, consumers->user_data);
+	/* That cannot fail. */
+	(void)consumers->ops.counted(&count, consumers->user_data);
 	withdrawals_remove(&conn->withdrawals, withdrawal);
 	consumers->ops.released(netns_id, consumers->user_data);
 }

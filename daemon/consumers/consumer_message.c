@@ -379,6 +379,32 @@ static int parse_hello(json_t *message, struct consumer_reply *reply)
 	return 0;
 }
 
+/* Reads a `stats` without jansson, if that is possible. Return: 0; -EOPNOTSUPP:
+ * jansson is to read it. */
+static int parse_plain_stats(const char *text, size_t len,
+			     struct consumer_reply *ret_reply)
+{
+	struct consumer_reply reply = { .type = CONSUMER_REPLY_STATS };
+
+	if (stats_text_begin(text, len, &reply.stats) < 0)
+		return -EOPNOTSUPP;
+	reply.whole = text;
+	reply.len = len;
+	reply.request = reply.stats.request;
+	reply.more = reply.stats.more;
+	*ret_reply = reply;
+	return 0;
+}
+
+/* As parse_plain_stats(), after all: from its first listener on. */
+static int parse_whole_stats(struct consumer_reply *reply)
+{
+	_cleanup_json_ json_t *message = json_loadb(
+		reply->whole, reply->len, JSON_REJECT_DUPLICATES, NULL);
+
+	return message ? parse_stats(message, reply) : -EPROTO;
+}
+
 static int parse_by_type(const char *type, json_t *message,
 			 struct consumer_reply *reply)
 {
@@ -416,8 +442,10 @@ int consumer_reply_parse(const char *text, size_t len,
 	_cleanup_json_ json_t *message = NULL;
 	const char *type;
 	json_int_t id = 0;
-	int r = parse_plain_held(text, len, ret_reply);
+	int r = parse_plain_stats(text, len, ret_reply);
 
+	if (r == -EOPNOTSUPP)
+		r = parse_plain_held(text, len, ret_reply);
 	if (r != -EOPNOTSUPP)
 		return r;
 	message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
@@ -446,7 +474,16 @@ int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
 			struct berth_counts *ret_counts)
 {
 	const json_t *listener, *id;
+	int r;
 
+	if (!reply->listeners) {
+		r = stats_text_next(&reply->stats, ret_id, ret_counts);
+		if (r != -EOPNOTSUPP)
+			return r;
+		r = parse_whole_stats(reply);
+		if (r < 0)
+			return r;
+	}
 	if (reply->next >= json_array_size(reply->listeners))
 		return 0;
 	listener = json_array_get(reply->listeners, reply->next++);
@@ -673,11 +710,11 @@ void consumer_log_level_fmt(const char *level, char *buffer)
 		       level); /* fits */
 }
 
-void consumer_stats_fmt(uint64_t request, char *buffer)
+void consumer_stats_fmt(uint64_t request, bool changed, char *buffer)
 {
 	(void)snprintf(buffer, CONSUMER_STATS_MAX,
-		       "{\"type\":\"stats\",\"request\":%" PRIu64 "}",
-		       request); /* fits */
+		       "{\"type\":\"stats\",\"request\":%" PRIu64 "%s}",
+		       request, changed ? ",\"changed\":true" : ""); /* fits */
 }
 
 void consumer_connections_fmt(uint64_t request, uint64_t after,

@@ -11,13 +11,14 @@
 #include "binder/adopt.h"
 #include "daemon/consumers/backends.h"
 #include "daemon/consumers/socket_request.h"
+#include "daemon/consumers/stats_text.h"
 #include "lib/berth.h"
 
 struct listener;
 struct netns;
 
 #define CONSUMER_REPLY_MAX 65536 /* what a consumer may say in one message */
-#define CONSUMER_STATS_MAX 64 /* a literal and such a number */
+#define CONSUMER_STATS_MAX 96 /* two literals and such a number */
 #define CONSUMER_LOG_LEVEL_MAX 64
 #define CONSUMER_SOCKET_MAX 128 /* two literals and two of those */
 #define CONSUMER_NETNS_GONE_MAX 64
@@ -94,7 +95,9 @@ struct consumer_backend {
  * @netns_id:	NETNS_CLOSED, HELD_NETNS
  * @held:	HELD
  * @more:	STATS: another part follows
- * @listeners:	STATS: for consumer_reply_next(); owned, else NULL
+ * @stats:	STATS: for consumer_reply_next(), as long as @listeners is NULL
+ * @listeners:	STATS: likewise; owned, else NULL
+ * @whole, @len: STATS: the message, borrowed
  * @connections: CONNECTIONS: an array, all of which consumer_client_parse()
  *		can read; owned, else NULL
  * @cursor:	CONNECTIONS: where the next part begins, 0: that was all;
@@ -114,6 +117,9 @@ struct consumer_reply {
 	struct consumer_held held;
 	uint64_t netns_id;
 	bool more;
+	struct stats_text stats;
+	const char *whole;
+	size_t len;
 	json_t *listeners;
 	json_t *connections;
 	uint64_t cursor;
@@ -126,6 +132,7 @@ struct consumer_reply {
 
 /**
  * consumer_reply_parse() - one datagram from a consumer, which is not trusted
+ * @text:	stays where it is until consumer_reply_done()
  * @ret_reply:	ends with consumer_reply_done()
  * Return: 0, or -EPROTO.
  */
@@ -136,7 +143,8 @@ int consumer_reply_parse(const char *text, size_t len,
 void consumer_reply_done(struct consumer_reply *reply);
 
 /**
- * consumer_reply_next() - the next listener of a STATS reply
+ * consumer_reply_next() - the next listener of a STATS reply, or one before it
+ * once more
  * Return: 1; 0: that was all; -EPROTO.
  */
 int consumer_reply_next(struct consumer_reply *reply, uint64_t *ret_id,
@@ -189,8 +197,9 @@ char *consumer_withdraw_text(uint64_t id, uint64_t drain_ms,
  * CONSUMER_LOG_LEVEL_MAX. @level: its name */
 void consumer_log_level_fmt(const char *level, char *buffer);
 
-/** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX */
-void consumer_stats_fmt(uint64_t request, char *buffer);
+/** consumer_stats_fmt() - the `stats` message, to CONSUMER_STATS_MAX
+ * @changed:	ask only for what has changed since the last answer */
+void consumer_stats_fmt(uint64_t request, bool changed, char *buffer);
 
 /**
  * consumer_connections_fmt() - the `connections` message, to

@@ -104,7 +104,7 @@ static int consumer_send_stats_request(struct consumer_connection *conn)
 	char text[CONSUMER_STATS_MAX];
 	int r;
 
-	consumer_stats_fmt(conn->stats.number, text);
+	consumer_stats_fmt(conn->stats.number, conn->stats.changed, text);
 	r = consumer_send(conn, text, -1);
 	if (r > 0)
 		conn->stats.queued = false;

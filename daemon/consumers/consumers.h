@@ -54,7 +54,7 @@ struct consumer_count {
  * @find_listener: the open listener with that id; may return NULL
  * @released:	a consumer let go of a listener of that namespace: its port may
  *		be free for another one now
- * @counted:	what a consumer counted of a listener
+ * @counted:	what a consumer counted of a listener. Return: 0 or -ENOMEM.
  * @ended:	the connection of that number is over
  * @stats_changed: consumers_stats_waiting() may be less now
  * @mint:	a socket for a backend of a listener, see consumer_mint_t
@@ -77,7 +77,7 @@ struct consumers_ops {
 	const char *(*label_netns)(uint64_t netns_id, void *user_data);
 	struct listener *(*find_listener)(uint64_t id, void *user_data);
 	void (*released)(uint64_t netns_id, void *user_data);
-	void (*counted)(const struct consumer_count *count, void *user_data);
+	int (*counted)(const struct consumer_count *count, void *user_data);
 	void (*ended)(uint64_t connection, void *user_data);
 	void (*stats_changed)(void *user_data);
 	int (*mint)(const struct listener *listener,
@@ -260,6 +260,11 @@ void consumers_ask_stats(struct consumers *consumers, uint64_t request);
  * @request in full, and still may */
 size_t consumers_stats_waiting(const struct consumers *consumers,
 			       uint64_t request);
+
+/** consumers_is_silent() - is the connection of that number asked what it
+ * counted, and did not answer? */
+bool consumers_is_silent(const struct consumers *consumers,
+			 uint64_t connection);
 
 /** struct consumer_info - for status
  * @pid:	0: not connected

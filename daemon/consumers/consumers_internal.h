@@ -48,12 +48,16 @@ struct delivery {
  * @since_us:	when it was made; 0: it is answered
  * @queued:	it is not sent yet
  * @answers:	the consumer has answered one before
+ * @changed:	it is asked only for what has changed
+ * @incomplete:	not all is known of what it said
  */
 struct stats_request {
 	uint64_t number;
 	uint64_t since_us;
 	bool queued;
 	bool answers;
+	bool changed;
+	bool incomplete;
 };
 
 /**

@@ -2,10 +2,12 @@
 /* consumers_stats.c - asks consumers what they counted
  *
  * Theory of operation: a connection has one request at a time. stats.c waits
- * for the answers, not this file. An answer to an earlier request is dropped,
- * and tells only that the consumer may be asked again. What an answer can cost
- * is bounded by what the consumer has: ids of other listeners are ignored, and
- * a listener that comes twice replaces itself.
+ * for the answers, not this file. A consumer that has answered is asked only
+ * for what has changed since. An answer to an earlier request is dropped:
+ * whoever is asked again before he has answered is asked for all, and so is one
+ * of whose answer not all could be kept. What an answer can cost is bounded by
+ * what the consumer has: ids of other listeners are ignored, and a listener
+ * that comes twice replaces itself.
  */
 #include "daemon/consumers/consumers_internal.h"
 
@@ -53,8 +55,9 @@ int consumer_counted(struct consumer_connection *conn,
 	if (!conn->stats.since_us || reply->request != conn->stats.number)
 		return 0; /* nobody waits for it any more */
 	while ((r = consumer_reply_next(reply, &count.id, &counts)) > 0) {
-		if (consumer_knows(conn, &count))
-			consumers->ops.counted(&count, consumers->user_data);
+		if (!consumer_knows(conn, &count) ||
+		    consumers->ops.counted(&count, consumers->user_data) < 0)
+			conn->stats.incomplete = true;
 	}
 	if (r == 0 && !reply->more) {
 		conn->stats.since_us = 0;
@@ -82,6 +85,10 @@ void consumers_ask_stats(struct consumers *consumers, uint64_t request)
 	     conn = connection_next(conn)) {
 		if (!connection_may_be_asked(conn, now_us))
 			continue;
+		conn->stats.changed = conn->stats.answers &&
+				      !conn->stats.since_us &&
+				      !conn->stats.incomplete;
+		conn->stats.incomplete = false;
 		conn->stats.number = request;
 		conn->stats.since_us = now_us;
 		conn->stats.queued = true;
@@ -98,4 +105,16 @@ size_t consumers_stats_waiting(const struct consumers *consumers,
 	     conn = connection_next(conn))
 		n += conn->stats.since_us && conn->stats.number == request;
 	return n;
+}
+
+bool consumers_is_silent(const struct consumers *consumers, uint64_t connection)
+{
+	const struct consumer_connection *conn;
+
+	for (conn = connection_first(consumers); conn;
+	     conn = connection_next(conn)) {
+		if (conn->number == connection)
+			return conn->stats.since_us != 0;
+	}
+	return false;
 }

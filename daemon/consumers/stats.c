@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /* stats.c - what consumers counted, by listener and by rule
  *
- * Theory of operation: only consumers count. berthd collects the counts of
- * present listeners from them when somebody wants to know, and does not keep
- * them. With the release of a listener a consumer sends its last counts, and
- * those are added to the total of the listener's rule here. So a rule's counts
- * are its total plus what is collected of its listeners. A listener is in
- * exactly one of the two: if it is released during a collection, its counts
- * leave the collection. What a consumer said last stands for what it does not
- * say, also when its connection ends (stats_parts.c): only what it counted
- * since is lost.
+ * Theory of operation: only consumers count. When somebody wants to know,
+ * berthd asks them, and they say what has changed since they were asked last.
+ * What each said last of each listener is remembered (stats_said.c), and what
+ * that is more than before is added to the part of the listener's rule
+ * (stats_parts.c). So a rule's counts grow with each answer, with the last
+ * words that come with the release of a listener, and never fall: what a
+ * consumer said last stands for what it does not say, also when its connection
+ * ends, and only what it counted since is lost.
  *
- * The totals are kept in a file, so that they go on when berthd is started
- * anew. It is written a moment after they changed: many listeners that are
- * released together cost one file. What was added in that moment is lost if
- * berthd is killed.
+ * The totals of listeners that were released are kept in a file, so that they
+ * go on when berthd is started anew: of the others the consumers tell the next
+ * berthd themselves. It is written a moment after they changed: many listeners
+ * that are released together cost one file. What was added in that moment is
+ * lost if berthd is killed.
  *
  * One collection runs at a time. A request that comes meanwhile waits for the
- * next one, so that its answer has nothing that was counted before the request.
- * When all have answered, the totals of that moment are copied, and the samples
- * are added to them, some in each turn of the loop; results are freed likewise.
+ * next one, so that its answer has all that was counted before the request.
  */
 #include "daemon/consumers/stats_internal.h"
 
@@ -49,21 +47,36 @@
 
 /* Totals */
 
-/* Adds the totals of the rules so far to those of the same rules in @totals. */
+/* Gives the parts of the rules so far to the same rules in @totals, and what
+ * counted for others to @stats->gone. */
 static void move_totals(struct stats *stats, struct rule_total *totals,
 			size_t n)
 {
+	struct stats_part *retired = NULL, *part;
+
 	for (size_t i = 0; i < stats->n_totals; i++) {
 		struct rule_total *old = &stats->totals[i];
 		struct rule_total *new =
 			stats_total_find(totals, n, old->name, old->file);
+		struct stats_part **to = new ? &new->parts : &retired;
 
-		if (new)
-			stats_parts_move(&new->parts, &old->parts);
-		for (struct stats_part *part = old->parts; part;
-		     part = part->next)
-			stats_part_absorb(&stats->gone, part);
+		LL_CONCAT(*to, old->parts);
+		old->parts = NULL;
 	}
+	LL_FOREACH (retired, part) {
+		part->retired = true;
+		stats_part_absorb(&stats->gone, part);
+	}
+	if (retired)
+		stats_said_redirect(&stats->said, &stats->gone);
+	stats_parts_free(&retired);
+}
+
+static void forget_last_part(struct stats *stats)
+{
+	if (stats->last_service)
+		service_unref(stats->last_service);
+	stats->last_service = NULL;
 }
 
 int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
@@ -73,7 +86,6 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
 
 	if (!totals)
 		return -ENOMEM;
-	stats_adding_finish(stats);
 	for (size_t i = 0; i < n; i++) {
 		struct rule_info info;
 
@@ -83,6 +95,7 @@ int stats_set_rules(struct stats *stats, struct ruleset *ruleset)
 		totals[i].index = i;
 	}
 	qsort(totals, n, sizeof(*totals), stats_total_compare);
+	forget_last_part(stats);
 	move_totals(stats, totals, n);
 	stats_totals_free(stats->totals, stats->n_totals);
 	stats->totals = totals;
@@ -129,12 +142,41 @@ static struct stats_part *find_part_of(struct stats *stats,
 	return part ? part : &stats->gone;
 }
 
-static void add_final(struct stats *stats, const struct consumer_count *count)
+/* As find_part_of(); remembers the last one. */
+static struct stats_part *
+get_part_of(struct stats *stats, struct service *service, unsigned int protocol)
 {
-	stats_part_released(
-		find_part_of(stats, count->service, count->protocol),
-		count->connection, count->counts,
-		/* adding= */ stats->adding.result && !stats->adding.complete);
+	if (stats->last_service == service && stats->last_protocol == protocol)
+		return stats->last_part;
+	forget_last_part(stats);
+	stats->last_service = service_ref(service);
+	stats->last_protocol = protocol;
+	stats->last_part = find_part_of(stats, service, protocol);
+	return stats->last_part;
+}
+
+int stats_counted(struct stats *stats, const struct consumer_count *count)
+{
+	struct stats_part *part =
+		get_part_of(stats, count->service, count->protocol);
+	int r;
+
+	if (count->final) {
+		stats_said_final(&stats->said, count->id, count->connection,
+				 part, count->counts);
+		keep_soon(stats);
+		return 0;
+	}
+	r = stats_said_count(&stats->said, count->id, count->connection, part,
+			     count->counts);
+	if (r < 0)
+		stats->failed = true;
+	return r;
+}
+
+void stats_connection_ended(struct stats *stats, uint64_t connection)
+{
+	stats_said_lost(&stats->said, connection);
 	keep_soon(stats);
 }
 
@@ -143,6 +185,7 @@ static void add_final(struct stats *stats, const struct consumer_count *count)
 static json_t *keep_part(const struct rule_total *total,
 			 const struct stats_part *part)
 {
+	struct berth_counts counts = stats_part_settled(part);
 	json_t *json = json_object();
 
 	json_put(&json, "rule", json_text(total->name));
@@ -151,12 +194,13 @@ static json_t *keep_part(const struct rule_total *total,
 		json_put(&json, "protocol",
 			 json_string(
 				 protocol_name((enum protocol)part->protocol)));
-	json_put(&json, "counts", stats_counts_members(&part->counts));
+	json_put(&json, "counts", stats_counts_members(&counts));
 	return json;
 }
 
 static json_t *keep_totals(const struct stats *stats)
 {
+	struct berth_counts gone = stats_part_settled(&stats->gone);
 	json_t *json = json_object(), *rules = json_array();
 
 	for (size_t i = 0; i < stats->n_totals; i++) {
@@ -167,7 +211,7 @@ static json_t *keep_totals(const struct stats *stats)
 			json_add(&rules, keep_part(total, part));
 	}
 	json_put(&json, "rules", rules);
-	json_put(&json, "gone", stats_counts_members(&stats->gone.counts));
+	json_put(&json, "gone", stats_counts_members(&gone));
 	return json;
 }
 
@@ -257,117 +301,6 @@ int stats_keep(struct stats *stats, const char *path)
 	return 0;
 }
 
-/* Samples */
-
-static struct sample *sample_new(struct sample **samples,
-				 const struct consumer_count *count)
-{
-	struct sample *sample = calloc(1, sizeof(*sample));
-
-	if (!sample)
-		return NULL;
-	sample->id = count->id;
-	sample->protocol = count->protocol;
-	HASH_ADD(hh, *samples, id, sizeof(sample->id), sample);
-	if (!sample->hh.tbl) {
-		free(sample);
-		return NULL;
-	}
-	sample->service = service_ref(count->service);
-	return sample;
-}
-
-static struct sample_part *find_part(const struct sample *sample,
-				     uint64_t connection)
-{
-	struct sample_part *part;
-
-	LL_FOREACH (sample->parts, part) {
-		if (part->connection == connection)
-			return part;
-	}
-	return NULL;
-}
-
-static void sample_add_up(struct sample *sample)
-{
-	const struct sample_part *part;
-
-	sample->counts = (struct berth_counts){ .accepted = 0 };
-	LL_FOREACH (sample->parts, part)
-		stats_counts_add(&sample->counts, &part->counts);
-}
-
-/* A connection counted this of the listener so far. */
-static int sample_set(struct sample *sample, const struct consumer_count *count)
-{
-	struct sample_part *part = find_part(sample, count->connection);
-
-	if (!part) {
-		part = malloc(sizeof(*part));
-		if (!part)
-			return -ENOMEM;
-		part->connection = count->connection;
-		LL_PREPEND(sample->parts, part);
-	}
-	part->counts = *count->counts;
-	sample_add_up(sample);
-	return 0;
-}
-
-/* A connection counts no more of the listener. */
-static void sample_end(struct stats *stats, struct sample *sample,
-		       uint64_t connection)
-{
-	struct sample_part *part = find_part(sample, connection);
-
-	if (part) {
-		LL_DELETE(sample->parts, part);
-		free(part);
-	}
-	if (sample->parts) {
-		sample_add_up(sample);
-		return;
-	}
-	HASH_DEL(stats->samples, sample);
-	stats_sample_free(sample);
-}
-
-void stats_counted(struct stats *stats, const struct consumer_count *count)
-{
-	struct sample *sample = stats_sample_find(stats->samples, count->id);
-
-	if (count->final) {
-		if (sample)
-			sample_end(stats, sample, count->connection);
-		add_final(stats, count);
-		return;
-	}
-	if (!stats->deadline_us || stats->adding.result)
-		return; /* too late for the collection that it answers */
-	if (!sample)
-		sample = sample_new(&stats->samples, count);
-	if (!sample || sample_set(sample, count) < 0)
-		stats->failed = true;
-}
-
-void stats_connection_ended(struct stats *stats, uint64_t connection)
-{
-	struct sample *sample, *next;
-
-	stats_adding_finish(stats);
-	HASH_ITER (hh, stats->samples, sample, next)
-		sample_end(stats, sample, connection);
-	for (size_t i = 0; i < stats->n_totals; i++) {
-		struct stats_part *part;
-
-		LL_FOREACH (stats->totals[i].parts, part)
-			stats_part_lost(part, connection);
-	}
-	stats_part_lost(&stats->gone, connection);
-	keep_soon(stats);
-}
-
 /* Collections */
 
 static void collect(struct stats *stats)
@@ -408,23 +341,14 @@ static struct stats_waiter *next_done(const struct stats *stats)
 static void collected(void *user_data)
 {
 	struct stats *stats = user_data;
-	struct stats_result *result;
+	struct stats_result *result = stats->failed ? NULL
+						    : stats_result_new(stats);
 	struct stats_waiter *waiter;
 
-	if (!stats->adding.result && !stats->adding.complete)
-		stats_adding_begin(stats);
-	if (!stats->adding.complete)
-		stats_adding_step(stats);
-	if (!stats->adding.complete) {
-		loop_timer_set(stats->timer, loop_now_us(stats->loop));
-		return;
-	}
-	result = stats->adding.result;
 	while ((waiter = next_done(stats))) {
 		DL_DELETE(stats->waiters, waiter);
 		waiter->done(result, waiter->user_data);
 	}
-	stats->adding = (struct adding){ .result = NULL };
 	stats->deadline_us = 0;
 	stats_result_unref(result);
 	if (stats->waiters)
@@ -457,9 +381,6 @@ int stats_new(struct loop *loop, struct consumers *consumers,
 	r = loop_timer_new(loop, collected, stats, &stats->timer);
 	if (r == 0)
 		r = loop_timer_new(loop, keep_now, stats, &stats->keep_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, stats_free_some, stats,
-				   &stats->free_timer);
 	if (r < 0) {
 		loop_timer_free(stats->timer);
 		loop_timer_free(stats->keep_timer);
@@ -476,15 +397,13 @@ struct stats *stats_free(struct stats *stats)
 		return NULL;
 	if (loop_timer_is_set(stats->keep_timer))
 		keep_now(stats);
-	stats_results_free(stats);
+	stats_said_clear(&stats->said);
+	forget_last_part(stats);
 	free(stats->kept);
 	loop_timer_free(stats->keep_timer);
-	loop_timer_free(stats->free_timer);
-	stats_samples_clear(stats);
 	loop_timer_free(stats->timer);
 	ruleset_unref(stats->ruleset);
 	stats_totals_free(stats->totals, stats->n_totals);
-	stats_part_finish(&stats->gone);
 	free(stats);
 	return NULL;
 }

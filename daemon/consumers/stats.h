@@ -66,8 +66,9 @@ int stats_keep(struct stats *stats, const char *path);
  * stats_collect() - asks all consumers
  * @waiter:	the caller's, until it is done or cancelled
  *
- * The result has only what consumers said after this call. The collection ends
- * when all consumers have answered or time is up, whichever is first.
+ * The result has what consumers had counted at this call, or more. The
+ * collection ends when all consumers have answered or time is up, whichever is
+ * first.
  */
 void stats_collect(struct stats *stats, struct stats_waiter *waiter);
 
@@ -77,8 +78,8 @@ void stats_cancel(struct stats *stats, struct stats_waiter *waiter);
 /* From the consumers; see struct consumers_ops. */
 
 /** stats_counted() - from the consumers, see @counted of struct consumers_ops
- */
-void stats_counted(struct stats *stats, const struct consumer_count *count);
+ * Return: 0; -ENOMEM: it is not known what was said. */
+int stats_counted(struct stats *stats, const struct consumer_count *count);
 
 /** stats_consumers_changed() - from the consumers: when none of those that were
  * asked is waited for any more, the waiters are told, from the loop */
@@ -104,18 +105,19 @@ const char *stats_result_silent(const struct stats_result *result,
 
 /**
  * stats_result_listener() - what its consumer counted for @listener
- * Return: maybe all 0, borrowed; NULL: nobody knows, because no consumer has
- * it, or its consumer does not answer.
+ * @ret_counts:	maybe all 0; maybe newer than the result
+ * Return: true; false: nobody knows, because no consumer has it, or its
+ * consumer does not answer.
  */
-const struct berth_counts *
-stats_result_listener(const struct stats_result *result,
-		      const struct listener *listener);
+bool stats_result_listener(const struct stats_result *result,
+			   const struct listener *listener,
+			   struct berth_counts *ret_counts);
 
 /** stats_result_draining() - as stats_result_listener(), for a listener that
  * the consumer still holds */
-const struct berth_counts *
-stats_result_draining(const struct stats_result *result, uint64_t id,
-		      const char *consumer);
+bool stats_result_draining(const struct stats_result *result, uint64_t id,
+			   const char *consumer,
+			   struct berth_counts *ret_counts);
 
 /** stats_result_ruleset() - the rules that it was made for, borrowed */
 struct ruleset *stats_result_ruleset(const struct stats_result *result);

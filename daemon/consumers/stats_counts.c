@@ -6,7 +6,6 @@
  */
 #include "daemon/consumers/stats_counts.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -16,11 +15,7 @@
 /* The kernel's errnos end here. */
 #define ERRNO_MAX 4095
 
-/* The members that are plain numbers, in the order of the description. */
-static const struct {
-	const char *name;
-	size_t offset;
-} members[] = {
+const struct stats_member stats_members[STATS_MEMBERS] = {
 	{ "accepted", offsetof(struct berth_counts, accepted) },
 	{ "active", offsetof(struct berth_counts, active) },
 	{ "limited", offsetof(struct berth_counts, limited) },
@@ -33,17 +28,6 @@ static const struct {
 	{ "not_admitted", offsetof(struct berth_counts, not_admitted) },
 	{ "unlogged", offsetof(struct berth_counts, unlogged) },
 };
-
-static uint64_t *member(struct berth_counts *counts, size_t i)
-{
-	return (uint64_t *)(void *)((char *)counts + members[i].offset);
-}
-
-static uint64_t member_value(const struct berth_counts *counts, size_t i)
-{
-	return *(const uint64_t *)(const void *)((const char *)counts +
-						 members[i].offset);
-}
 
 static void add(uint64_t *sum, uint64_t n)
 {
@@ -69,7 +53,7 @@ static size_t error_place(const struct berth_counts *counts, int error)
 	return i;
 }
 
-static void add_error(struct berth_counts *counts, int error, uint64_t n)
+void stats_counts_add_error(struct berth_counts *counts, int error, uint64_t n)
 {
 	size_t i = error_place(counts, error);
 
@@ -104,7 +88,7 @@ static int parse_errors(const json_t *errors, struct berth_counts *counts)
 		if (*end != '\0' || error < 0 || error > ERRNO_MAX)
 			error = 0;
 		if (n > 0)
-			add_error(counts, (int)error, n);
+			stats_counts_add_error(counts, (int)error, n);
 	}
 	return 0;
 }
@@ -142,10 +126,12 @@ int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
 	const json_t *ended = json_object_get(object, "ended");
 	struct berth_counts counts = { .accepted = 0 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		const json_t *value = json_object_get(object, members[i].name);
+	for (size_t i = 0; i < STATS_MEMBERS; i++) {
+		const json_t *value =
+			json_object_get(object, stats_members[i].name);
 
-		if (value && parse_number(value, member(&counts, i)) < 0)
+		if (value &&
+		    parse_number(value, stats_counts_member(&counts, i)) < 0)
 			return -EPROTO;
 	}
 	if (ended && parse_ended(ended, &counts) < 0)
@@ -158,12 +144,13 @@ int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
 
 void stats_counts_add(struct berth_counts *sum, const struct berth_counts *more)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		add(member(sum, i), member_value(more, i));
+	for (size_t i = 0; i < STATS_MEMBERS; i++)
+		add(stats_counts_member(sum, i), stats_counts_value(more, i));
 	for (size_t i = 0; i < BERTH_ENDINGS; i++)
 		add(&sum->ended[i], more->ended[i]);
 	for (size_t i = 0; i < more->n_errors; i++)
-		add_error(sum, more->errors[i].error, more->errors[i].n);
+		stats_counts_add_error(sum, more->errors[i].error,
+				       more->errors[i].n);
 }
 
 static void subtract(uint64_t *n, uint64_t less)
@@ -174,8 +161,9 @@ static void subtract(uint64_t *n, uint64_t less)
 void stats_counts_subtract(struct berth_counts *counts,
 			   const struct berth_counts *less)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		subtract(member(counts, i), member_value(less, i));
+	for (size_t i = 0; i < STATS_MEMBERS; i++)
+		subtract(stats_counts_member(counts, i),
+			 stats_counts_value(less, i));
 	for (size_t i = 0; i < BERTH_ENDINGS; i++)
 		subtract(&counts->ended[i], less->ended[i]);
 	for (size_t i = 0; i < less->n_errors; i++) {
@@ -191,9 +179,11 @@ void stats_counts_raise(struct berth_counts *counts,
 {
 	uint64_t active = counts->active;
 
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		if (*member(counts, i) < member_value(least, i))
-			*member(counts, i) = member_value(least, i);
+	for (size_t i = 0; i < STATS_MEMBERS; i++) {
+		if (*stats_counts_member(counts, i) <
+		    stats_counts_value(least, i))
+			*stats_counts_member(counts, i) =
+				stats_counts_value(least, i);
 	}
 	counts->active = active;
 	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
@@ -206,8 +196,8 @@ void stats_counts_raise(struct berth_counts *counts,
 						      : 0;
 
 		if (n < least->errors[i].n)
-			add_error(counts, least->errors[i].error,
-				  least->errors[i].n - n);
+			stats_counts_add_error(counts, least->errors[i].error,
+					       least->errors[i].n - n);
 	}
 }
 
@@ -238,9 +228,9 @@ json_t *stats_counts_members(const struct berth_counts *counts)
 				 json_count(counts->ended[i]));
 	}
 	json_put(&object, "ended", ended);
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		json_put(&object, members[i].name,
-			 json_count(member_value(counts, i)));
+	for (size_t i = 0; i < STATS_MEMBERS; i++)
+		json_put(&object, stats_members[i].name,
+			 json_count(stats_counts_value(counts, i)));
 	return object;
 }
 
@@ -282,8 +272,8 @@ json_t *stats_counts_json(const struct berth_counts *counts)
 	json_put(&object, "failed", json_count(stats_counts_failed(counts)));
 	json_put(&object, "errors", errors_json(counts));
 	json_put(&object, "ended", ended_json(counts));
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		json_put(&object, members[i].name,
-			 json_count(member_value(counts, i)));
+	for (size_t i = 0; i < STATS_MEMBERS; i++)
+		json_put(&object, stats_members[i].name,
+			 json_count(stats_counts_value(counts, i)));
 	return object;
 }

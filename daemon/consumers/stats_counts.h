@@ -4,8 +4,35 @@
 #define DAEMON_CONSUMERS_STATS_COUNTS_H
 
 #include <jansson.h>
+#include <stddef.h>
 
 #include "lib/berth.h"
+
+/** struct stats_member - one of the counts that are plain numbers */
+struct stats_member {
+	const char *name;
+	size_t offset;
+};
+
+#define STATS_MEMBERS 11
+
+/** All of them, in the order in which libberth says them. */
+extern const struct stats_member stats_members[STATS_MEMBERS];
+
+/** stats_counts_member() - where one of them is */
+static inline uint64_t *stats_counts_member(struct berth_counts *counts,
+					    size_t i)
+{
+	return (uint64_t *)(void *)((char *)counts + stats_members[i].offset);
+}
+
+/** stats_counts_value() - what it is */
+static inline uint64_t stats_counts_value(const struct berth_counts *counts,
+					  size_t i)
+{
+	return *(const uint64_t *)(const void *)((const char *)counts +
+						 stats_members[i].offset);
+}
 
 /**
  * stats_counts_parse() - the members of @object that are counts
@@ -15,6 +42,10 @@
  * Return: 0, or -EPROTO for what doc/consumer-protocol.md does not allow.
  */
 int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts);
+
+/** stats_counts_add_error() - @n more failures with @error; without a place for
+ * one more error, they are added up under 0 */
+void stats_counts_add_error(struct berth_counts *counts, int error, uint64_t n);
 
 /** stats_counts_add() - adds @more to @sum; a sum that is too large for JSON is
  * the largest number that JSON has */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stats_parts.h - what was counted for one rule, by protocol
  *
- * Beside the total of what was released, each part remembers what every
- * connection said of its other listeners when it was last asked. That stands
- * for what it does not say, and if the connection ends without releasing them
- * it is added to the total: so what was told once is never told smaller.
+ * A part only grows: each answer of a consumer adds what it says more than
+ * before. So what was told once is never told smaller, whether the consumer
+ * answers again, says less, or is gone.
  */
 #ifndef DAEMON_CONSUMERS_STATS_PARTS_H
 #define DAEMON_CONSUMERS_STATS_PARTS_H
@@ -14,17 +13,22 @@
 
 #include "lib/berth.h"
 
-struct stats_reported;
-
 /**
  * struct stats_part - of one protocol; zero-initialize
  * @protocol:	enum protocol; or PROTOCOL_COUNT: it is not known
- * @reported:	by connection
+ * @counts:	all that was ever counted, and what is active now
+ * @live:	of @counts, what was said of listeners that are not released:
+ *the next berthd is told that once more
+ * @unsure:	how much of @counts.active may have ended meanwhile, because its
+ *		consumer does not answer
+ * @retired:	its rule is gone
  */
 struct stats_part {
 	unsigned int protocol;
 	struct berth_counts counts;
-	struct stats_reported *reported;
+	struct berth_counts live;
+	uint64_t unsure;
+	bool retired;
 	struct stats_part *next;
 };
 
@@ -33,44 +37,36 @@ struct stats_part {
 struct stats_part *stats_parts_get(struct stats_part **parts,
 				   unsigned int protocol);
 
-/** stats_parts_move() - adds all parts of @from to those of @to; @from is empty
- * then */
-void stats_parts_move(struct stats_part **to, struct stats_part **from);
-
 /** stats_parts_free() - the list is empty then */
 void stats_parts_free(struct stats_part **parts);
 
-/** stats_part_absorb() - adds @from to @to, whatever its protocol; @from has
- * nothing then */
-void stats_part_absorb(struct stats_part *to, struct stats_part *from);
-
-/** stats_part_said() - of an answer that is being added up: @connection says
- * @counts of one more listener. Return: 0 or -ENOMEM. */
-int stats_part_said(struct stats_part *answer, uint64_t connection,
-		    const struct berth_counts *counts);
+/** stats_part_absorb() - adds @from to @to, whatever its protocol */
+void stats_part_absorb(struct stats_part *to, const struct stats_part *from);
 
 /**
- * stats_part_released() - @connection has released a listener with @counts,
- * which are added to the total
- * @adding:	an answer in which it may be is being added up. Without memory
- *		it may be counted twice, if the connection is lost.
- */
-void stats_part_released(struct stats_part *part, uint64_t connection,
-			 const struct berth_counts *counts, bool adding);
-
-/** stats_part_lost() - the connection is over, and nothing is being added up */
-void stats_part_lost(struct stats_part *part, uint64_t connection);
-
-/**
- * stats_part_answered() - an answer is added up
- * @answer:	has the total of before; its counts become what is to be told
+ * stats_part_count() - a listener of which @before was counted has @now
  *
- * What @part remembers is that, for each connection, from now on.
+ * A count that is less than before is as before, but for those that are active.
  */
-void stats_part_answered(struct stats_part *part, struct stats_part *answer);
+void stats_part_count(struct stats_part *part,
+		      const struct berth_counts *before,
+		      const struct berth_counts *now);
 
-/** stats_part_finish() - as stats_part_answered(), without anything that was
- * known before */
-void stats_part_finish(struct stats_part *answer);
+/** stats_part_take_over() - a listener of which @before was counted for another
+ * part counts for this one from now on */
+void stats_part_take_over(struct stats_part *part,
+			  const struct berth_counts *before);
+
+/** stats_part_settle() - of a listener of which @last was counted no more will
+ * be: it stays in @counts, and none of it is active */
+void stats_part_settle(struct stats_part *part,
+		       const struct berth_counts *last);
+
+/** stats_part_told() - what is told: without what may not be active any more */
+struct berth_counts stats_part_told(const struct stats_part *part);
+
+/** stats_part_settled() - what the next berthd is to begin with. Return: the
+ * counts of listeners that were released. */
+struct berth_counts stats_part_settled(const struct stats_part *part);
 
 #endif

@@ -181,9 +181,11 @@ static void put_absent(json_t **object)
 static void put_present(json_t **object, struct explained *explained,
 			const struct listener *row)
 {
+	struct berth_counts counts;
+	bool known = stats_result_listener(explained->counted, row, &counts);
+
 	describe_attempt(object, row, explained->now_us);
-	health_look(&explained->from->health, row,
-		    stats_result_listener(explained->counted, row),
+	health_look(&explained->from->health, row, known ? &counts : NULL,
 		    &explained->view);
 	describe_health(object, &explained->view.facts);
 }

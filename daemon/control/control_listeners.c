@@ -54,6 +54,8 @@ static int draining_next(struct listeners *list, json_t **ret_element)
 {
 	const struct netns *netns;
 	struct consumer_draining info;
+	struct berth_counts counts;
+	bool known;
 	uint64_t id;
 
 	while ((id = id_list_next(&list->draining))) {
@@ -64,11 +66,11 @@ static int draining_next(struct listeners *list, json_t **ret_element)
 		netns = watcher_find(list->watcher, info.netns_id);
 		if (!netns)
 			continue;
-		*ret_element = describe_draining(
-			&info, netns_label(netns),
-			stats_result_draining(list->counted, id,
-					      info.service->consumer),
-			monotonic_us());
+		known = stats_result_draining(list->counted, id,
+					      info.service->consumer, &counts);
+		*ret_element = describe_draining(&info, netns_label(netns),
+						 known ? &counts : NULL,
+						 monotonic_us());
 		return *ret_element ? 1 : -ENOMEM;
 	}
 	return 0;
@@ -79,14 +81,16 @@ static int listeners_next(void *state, json_t **ret_element)
 	struct listeners *list = state;
 	struct listener *listener = NULL;
 	const struct netns *netns;
+	struct berth_counts counts;
+	bool known;
 	uint64_t id;
 
 	while (!listener && (id = id_list_next(&list->ids)))
 		listener = binder_find(list->binder, id);
 	if (!listener)
 		return draining_next(list, ret_element);
-	health_look(&list->source, listener,
-		    stats_result_listener(list->counted, listener),
+	known = stats_result_listener(list->counted, listener, &counts);
+	health_look(&list->source, listener, known ? &counts : NULL,
 		    &list->view);
 	netns = list->view.facts.netns;
 	*ret_element = describe_listener(&list->view.facts,

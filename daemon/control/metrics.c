@@ -258,7 +258,7 @@ static void note_health(struct metrics_job *job, struct metrics_group *group,
 static int add_listener(struct metrics_job *job,
 			const struct listener *listener)
 {
-	const struct berth_counts *counts;
+	struct berth_counts counts;
 	struct metrics_group *group;
 	int r = group_of(job, listener->netns_id, listener->service,
 			 &listener->endpoint, &group);
@@ -272,9 +272,8 @@ static int add_listener(struct metrics_job *job,
 	note_health(job, group, listener);
 	if (!job->request.namespaces)
 		return 0;
-	counts = stats_result_listener(job->counted, listener);
-	if (counts) {
-		stats_counts_add(&group->counts, counts);
+	if (stats_result_listener(job->counted, listener, &counts)) {
+		stats_counts_add(&group->counts, &counts);
 		group->counted = true;
 	}
 	return 0;

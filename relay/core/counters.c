@@ -58,11 +58,15 @@ uint64_t counts_active(const struct counts *counts)
 	return accepted > ended ? accepted - ended : 0;
 }
 
-bool counts_any(const struct counts *counts)
+uint64_t counts_grown(const struct counts *counts)
 {
-	for (size_t i = 0; i < COUNTER_COUNT; i++) {
-		if (counts->values[i] > 0)
-			return true;
-	}
-	return counts->n_errors > 0;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < COUNTER_COUNT; i++)
+		sum += counts->values[i];
+	for (size_t i = 0; i < BERTH_ENDINGS; i++)
+		sum += counts->ended[i];
+	for (size_t i = 0; i < counts->n_errors; i++)
+		sum += counts->errors[i].n;
+	return sum;
 }

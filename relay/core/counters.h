@@ -130,7 +130,8 @@ void counters_sum(const struct counters *counters, struct counts *counts);
  * although the two are not read in the same moment. */
 uint64_t counts_active(const struct counts *counts);
 
-/** counts_any() - is anything not 0? */
-bool counts_any(const struct counts *counts);
+/** counts_grown() - the sum of all, each of which only grows: a later sum is
+ * greater, unless all is as it was */
+uint64_t counts_grown(const struct counts *counts);
 
 #endif

@@ -15,7 +15,8 @@
  *
  * An answer to `stats` is a walk over the entries, a bounded part in each turn,
  * that rests while the connection is full. Workers are not asked: see
- * counters.h.
+ * counters.h. Entries whose counts are as they were said last are left out, if
+ * berthd remembers what was said.
  */
 #include "relay/core/offers.h"
 
@@ -58,6 +59,7 @@
  * @ended:	the answer is to be sent now
  * @waits:	the connection had no room for the answer, or without @ended for
  *		`repeat`; in offers.unsent
+ * @told:	report_listener() of the counts that were said last
  */
 struct entry {
 	uint64_t id;
@@ -65,6 +67,7 @@ struct entry {
 	bool withdrawn;
 	bool ended;
 	bool waits;
+	uint64_t told;
 	struct entry *next_unsent;
 	UT_hash_handle hh;
 };
@@ -75,7 +78,8 @@ struct entry {
  * @unsent:	entries with something to say that the connection had no room
  *		for
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
- *		next entry for it, NULL at its end
+ *		next entry for it, NULL at its end; @stats_changed: it leaves
+ *		out what was said before
  * @draining:	another relay takes over
  * @last_serving: a rule's listeners come in a row and share it
  */
@@ -85,6 +89,7 @@ struct offers {
 	struct entry *entries;
 	struct entry *unsent;
 	bool stats_open;
+	bool stats_changed;
 	uint64_t stats_request;
 	struct entry *stats_next;
 	bool draining;
@@ -135,7 +140,7 @@ static int entry_say_end(struct offers *offers, struct entry *entry)
 
 	if (!entry->withdrawn)
 		return berth_refuse_listener(offers->berth, entry->id);
-	any = entry->listener && report_listener(entry->listener, &counts);
+	any = entry->listener && report_listener(entry->listener, &counts) > 0;
 	return berth_released_counts(offers->berth, entry->id,
 				     any ? &counts : NULL);
 }
@@ -197,11 +202,17 @@ static void send_unsent(struct offers *offers)
 static int entry_add_stats(struct offers *offers, struct entry *entry)
 {
 	struct berth_counts counts;
+	uint64_t grown;
+	int r;
 
-	if (!entry->listener || !report_listener(entry->listener, &counts))
+	grown = entry->listener ? report_listener(entry->listener, &counts) : 0;
+	if (grown == 0 || (offers->stats_changed && grown == entry->told))
 		return 0;
-	return berth_stats_add(offers->berth, offers->stats_request, entry->id,
-			       &counts);
+	r = berth_stats_add(offers->berth, offers->stats_request, entry->id,
+			    &counts);
+	if (r == 0)
+		entry->told = grown;
+	return r;
 }
 
 /* A part of the answer to `stats`. Return: is there more, and room for it? */
@@ -227,9 +238,10 @@ static bool send_stats(struct offers *offers)
 	return r == 0 && offers->stats_open;
 }
 
-void offers_begin_stats(struct offers *offers, uint64_t request)
+void offers_begin_stats(struct offers *offers, uint64_t request, bool changed)
 {
 	offers->stats_open = true;
+	offers->stats_changed = changed;
 	offers->stats_request = request;
 	offers->stats_next = offers->entries;
 }

@@ -99,8 +99,8 @@ bool offers_empty(const struct offers *offers);
 void offers_released(struct offers *offers, struct listener *released);
 
 /** offers_begin_stats() - BERTH_STATS came: the answer begins with the next
- * offers_send() */
-void offers_begin_stats(struct offers *offers, uint64_t request);
+ * offers_send(). @changed: without what was said in an earlier one */
+void offers_begin_stats(struct offers *offers, uint64_t request, bool changed);
 
 /** offers_unsent() - is there something to say to berthd? */
 bool offers_unsent(const struct offers *offers);

@@ -321,7 +321,8 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 		return offers_withdraw(relay->offers, message->id,
 				       message->abort, message->ending);
 	case BERTH_STATS:
-		offers_begin_stats(relay->offers, message->request);
+		offers_begin_stats(relay->offers, message->request,
+				   message->changed);
 		break;
 	case BERTH_SOCKET:
 		requester_answered(&relay->requester, message);

@@ -18,7 +18,8 @@ static void report_errors(const struct counts *counts,
 	}
 }
 
-bool report_listener(struct listener *listener, struct berth_counts *ret_counts)
+uint64_t report_listener(struct listener *listener,
+			 struct berth_counts *ret_counts)
 {
 	struct counts counts = { 0 };
 	const uint64_t *values = counts.values;
@@ -43,5 +44,5 @@ bool report_listener(struct listener *listener, struct berth_counts *ret_counts)
 	for (size_t i = 0; i < BERTH_ENDINGS; i++)
 		ret_counts->ended[i] = counts.ended[i];
 	report_errors(&counts, ret_counts);
-	return counts_any(&counts);
+	return counts_grown(&counts);
 }

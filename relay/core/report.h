@@ -4,6 +4,7 @@
 #define RELAY_CORE_REPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct berth_counts;
 struct listener;
@@ -12,9 +13,10 @@ struct listener;
  * report_listener() - sums up the shares of @listener, as of now
  *
  * For the main thread; waits for no worker.
- * Return: is anything not 0?
+ * Return: the sum of all that only grows: when it is as before, all counts are.
+ * 0: nothing was counted.
  */
-bool report_listener(struct listener *listener,
-		     struct berth_counts *ret_counts);
+uint64_t report_listener(struct listener *listener,
+			 struct berth_counts *ret_counts);
 
 #endif

@@ -36,6 +36,7 @@ struct fixture {
 	uint64_t counted_id;
 	struct berth_counts counted;
 	int n_counted;
+	bool no_memory;
 	int n_final;
 	int n_minted;
 	int n_presence;
@@ -84,7 +85,7 @@ static inline void released(uint64_t netns_id, void *user_data)
 	fixture->released = netns_id;
 }
 
-static inline void counted(const struct consumer_count *count, void *user_data)
+static inline int counted(const struct consumer_count *count, void *user_data)
 {
 	struct fixture *fixture = user_data;
 
@@ -94,6 +95,7 @@ static inline void counted(const struct consumer_count *count, void *user_data)
 	fixture->counted = *count->counts;
 	fixture->n_counted += !count->final;
 	fixture->n_final += count->final;
+	return fixture->no_memory ? -ENOMEM : 0;
 }
 
 static inline void ended(uint64_t connection, void *user_data)

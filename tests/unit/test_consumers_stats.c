@@ -84,6 +84,80 @@ static void test_silent_consumer_is_asked_once(void **state)
 	expect_request(fixture, 6);
 }
 
+static void expect_changed(struct fixture *fixture, uint64_t request,
+			   bool changed)
+{
+	char expected[128], text[128];
+	ssize_t n;
+
+	consumers_ask_stats(fixture->consumers, request);
+	run(fixture);
+	n = recv(fixture->peer_fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	assert_true(n > 0);
+	text[n] = '\0';
+	(void)snprintf(expected, sizeof(expected),
+		       "{\"type\":\"stats\",\"request\":%d%s}", (int)request,
+		       changed ? ",\"changed\":true" : "");
+	assert_string_equal(text, expected);
+}
+
+/* Whose answer is complete is asked only for what has changed since. */
+static void test_asked_for_changes(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 2);
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 2);
+	expect_changed(fixture, 1, false);
+	answer(fixture, "{\"type\":\"stats\",\"request\":1,\"listeners\":"
+			"[{\"id\":1,\"accepted\":1}]}");
+	expect_changed(fixture, 2, true);
+	fixture->no_memory = true;
+	answer(fixture, "{\"type\":\"stats\",\"request\":2,\"listeners\":"
+			"[{\"id\":1,\"accepted\":2}]}");
+	fixture->no_memory = false;
+	expect_changed(fixture, 3, false);
+	/* An id that is not known yet, or not any more. */
+	answer(fixture, "{\"type\":\"stats\",\"request\":3,\"listeners\":"
+			"[{\"id\":9,\"accepted\":2}]}");
+	expect_changed(fixture, 4, false);
+	answer(fixture, "{\"type\":\"stats\",\"request\":4,\"listeners\":[]}");
+	expect_changed(fixture, 5, true);
+	answer(fixture, "{\"type\":\"stats\",\"request\":5,\"listeners\":[]}");
+	/* Another connection remembers nothing. */
+	attach(fixture);
+	run(fixture);
+	assert_int_equal(arrive_all(fixture, "listener"), 2);
+	expect_changed(fixture, 6, false);
+}
+
+/* What begins as libberth writes it, and goes on differently, counts as a
+ * whole; blanks are no mistake. */
+static void test_written_by_others(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_listeners(fixture, 2);
+	attach(fixture);
+	run(fixture);
+	consumers_ask_stats(fixture->consumers, 1);
+	run(fixture);
+	answer(fixture, "{\"type\":\"stats\",\"request\":1,\"listeners\":"
+			"[{\"id\":1,\"accepted\":1},"
+			"{\"accepted\": 5, \"id\": 2}],\"more\":true}");
+	assert_int_equal(fixture->counted_id, 2);
+	assert_int_equal(fixture->counted.accepted, 5);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 1), 1);
+	answer(fixture, " {\"listeners\": [{\"id\": 1, \"active\": 3}], "
+			"\"type\": \"stats\", \"request\": 1}");
+	assert_int_equal(fixture->counted_id, 1);
+	assert_int_equal(fixture->counted.active, 3);
+	assert_int_equal(consumers_stats_waiting(fixture->consumers, 1), 0);
+	assert_int_equal(fixture->lost, 0);
+}
+
 static void test_wrong_counts_end_the_connection(void **state)
 {
 	static const char *const wrong[] = {
@@ -97,6 +171,10 @@ static void test_wrong_counts_end_the_connection(void **state)
 		"[{\"id\":1,\"errors\":[]}]}",
 		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
 		"[{\"id\":1,\"errors\":{\"111\":\"3\"}}]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"accepted\":1},{\"id\":1,]}",
+		"{\"type\":\"stats\",\"request\":1,\"listeners\":"
+		"[{\"id\":1,\"active\":1,\"active\":1}]}",
 		"{\"type\":\"released\",\"id\":1,\"active\":0.5}",
 	};
 	struct fixture *fixture = *state;
@@ -139,6 +217,8 @@ int main(void)
 		TEST(test_last_words),
 		TEST(test_counts),
 		TEST(test_silent_consumer_is_asked_once),
+		TEST(test_asked_for_changes),
+		TEST(test_written_by_others),
 		TEST(test_wrong_counts_end_the_connection),
 	};
 

@@ -273,6 +273,61 @@ static void test_answer_in_parts(void **state)
 	json_decref(all);
 }
 
+static size_t told_changed(uint64_t request)
+{
+	char text[96];
+	json_t *all;
+	size_t n;
+
+	(void)snprintf(text, sizeof(text),
+		       "{\"type\":\"stats\",\"request\":%llu,"
+		       "\"changed\":true}",
+		       (unsigned long long)request);
+	berthd_says(text, -1);
+	all = answer(request, NULL);
+	n = json_array_size(all);
+	json_decref(all);
+	return n;
+}
+
+/* Workers count a moment after what clients see: asks until nothing changes. */
+static void settle(uint64_t *request)
+{
+	for (int i = 0; told_changed(++*request) > 0; i++)
+		assert_in_range(i, 0, 1000);
+}
+
+/* What was said once is not said again, unless berthd does not remember it. */
+static void test_only_what_has_changed(void **state)
+{
+	uint64_t request = 1, id;
+	int listener, client;
+	json_t *all;
+	size_t n;
+
+	(void)state;
+	(void)open_many();
+	listener = open_listener("udp", "\"action\":\"respond\",\"text\":\"x\"",
+				 &id);
+	assert_int_equal(told_changed(request), N_MANY); /* not the new one */
+	settle(&request);
+	client = connect_to(SOCK_DGRAM, "127.0.0.1", port_of(listener));
+	say(client, "?");
+	expect(client, "x");
+	do
+		n = told_changed(++request);
+	while (n == 0);
+	assert_int_equal(n, 1);
+	settle(&request);
+	ask(++request);
+	all = answer(request, NULL);
+	assert_int_equal(json_array_size(all), N_MANY + 1);
+	json_decref(all);
+	assert_int_equal(told_changed(++request), 0);
+	(void)close(client);
+	(void)close(listener);
+}
+
 static void note_released(unsigned int *released, const json_t *message,
 			  uint64_t first)
 {
@@ -367,6 +422,7 @@ int main(void)
 		T(test_counts),
 		T(test_released_counts),
 		T(test_answer_in_parts),
+		T(test_only_what_has_changed),
 		T(test_limited),
 		cmocka_unit_test_setup_teardown(test_connection_that_is_full,
 						setup_narrow, teardown),
