@@ -757,6 +757,11 @@ size_t follow_pending(const struct follow *follow,
 	return names_pending(follow->names, ret_pending, max);
 }
 
+size_t follow_unreadable(const struct follow *follow)
+{
+	return names_unreadable(follow->names);
+}
+
 size_t follow_dir_count(const struct follow *follow)
 {
 	return follow->n_scans;

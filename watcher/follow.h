@@ -113,6 +113,9 @@ const char *follow_watched_dir(const struct follow *follow, const char *dir);
 size_t follow_pending(const struct follow *follow,
 		      struct watcher_pending *ret_pending, size_t max);
 
+/** follow_unreadable() - how many of those are there, and cannot be opened */
+size_t follow_unreadable(const struct follow *follow);
+
 /** follow_dir_count() - Return: the number of watched directories. */
 size_t follow_dir_count(const struct follow *follow);
 

@@ -422,3 +422,14 @@ size_t names_pending(const struct names *names,
 	}
 	return names->n_pending;
 }
+
+size_t names_unreadable(const struct names *names)
+{
+	const struct name *name;
+	size_t n = 0;
+
+	DL_FOREACH (names->pending, name)
+		n += name->error != 0 && name->error != ENOLINK &&
+		     name->error != EMEDIUMTYPE;
+	return n;
+}

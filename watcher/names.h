@@ -167,4 +167,7 @@ void names_recheck(struct names *names, struct tracked *tracked,
 size_t names_pending(const struct names *names,
 		     struct watcher_pending *ret_pending, size_t max);
 
+/** names_unreadable() - how many of those are there, and cannot be opened */
+size_t names_unreadable(const struct names *names);
+
 #endif

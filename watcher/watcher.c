@@ -493,6 +493,11 @@ size_t watcher_pending_names(const struct watcher *watcher,
 	return follow_pending(watcher->follow, ret_pending, max);
 }
 
+size_t watcher_unreadable_names(const struct watcher *watcher)
+{
+	return follow_unreadable(watcher->follow);
+}
+
 const char *watcher_last_name(const struct watcher *watcher, uint64_t netns_id)
 {
 	const struct tracked *tracked =

@@ -277,6 +277,10 @@ int watcher_nsid(const struct watcher *watcher, const struct netns *netns);
 size_t watcher_pending_names(const struct watcher *watcher,
 			     struct watcher_pending *ret_pending, size_t max);
 
+/** watcher_unreadable_names() - how many of those are there, and cannot be
+ * opened */
+size_t watcher_unreadable_names(const struct watcher *watcher);
+
 /** watcher_last_name() - what a namespace without a name that still lives was
  * called; borrowed until the next event. NULL: unknown */
 const char *watcher_last_name(const struct watcher *watcher, uint64_t netns_id);

@@ -25,6 +25,7 @@
 #include "common/netns.h"
 #include "common/protocol.h"
 #include "common/util.h"
+#include "daemon/consumers/backends.h"
 #include "daemon/consumers/consumers.h"
 #include "daemon/consumers/stats.h"
 #include "daemon/consumers/stats_counts.h"
@@ -413,8 +414,34 @@ static int note_lingering(struct metrics_job *job)
 		    binder_next_in(job->config.binder, list[i].netns_id, NULL))
 			report->lingering_berth++;
 	}
+	report->lingering_others = report->lingering - report->lingering_berth;
 	free(list);
 	return 0;
+}
+
+/* All at once: consumers may tell something else between two turns. */
+static int note_backends(struct metrics_report *report,
+			 const struct backends *backends)
+{
+	const struct backend_status *status = NULL;
+	int r = 0;
+
+	report->backends =
+		calloc(backends_count(backends) + 1, sizeof(*report->backends));
+	if (!report->backends)
+		return -ENOMEM;
+	while (r == 0 && (status = backends_next(backends, status))) {
+		const struct metrics_backend backend = {
+			.rule = (char *)(uintptr_t)status->rule,
+			.backend = status->backend,
+			.netns = status->netns,
+			.protocol = protocol_name(status->protocol),
+			.up = status->state == BACKEND_UP,
+		};
+
+		r = metrics_report_backend(report, &backend);
+	}
+	return r;
 }
 
 static int note_consumers(struct metrics_report *report,
@@ -449,14 +476,20 @@ static void note_namespaces(struct metrics_report *report,
 	size_t registered = watcher_registration_count(watcher, &held);
 	size_t containers = watcher_container_count(watcher);
 	struct netns *netns = NULL;
+	struct watcher_stats stats;
 
 	while ((netns = watcher_next(watcher, netns)))
 		report->named += netns->n_names > 0;
-	report->pending = watcher_pending_names(watcher, NULL, 0);
+	report->unreadable = watcher_unreadable_names(watcher);
+	report->pending =
+		watcher_pending_names(watcher, NULL, 0) - report->unreadable;
 	report->containers_registered = registered;
 	report->containers_files =
 		containers > registered ? containers - registered : 0;
-	watcher_get_stats(watcher, &report->watcher);
+	watcher_get_stats(watcher, &stats);
+	report->names_overflows = stats.names_overflows;
+	report->netlink_overflows = stats.netlink_overflows;
+	report->resyncs = stats.resyncs;
 }
 
 /* All that is not counted listener by listener. Return: 0 or -ENOMEM. */
@@ -468,11 +501,13 @@ static int note_rest(struct metrics_job *job)
 
 	report->open = config->history->open;
 	report->freed = config->history->freed;
-	report->rules_time = config->history->rules_time;
+	report->rules_time = config->history->rules_time
+				     ? config->history->rules_time
+				     : METRICS_UNKNOWN;
 	report->rules_successful = rules_successful(config->rules);
-	report->relay_restarts =
-		config->relay ? (int64_t)relay_process_restarts(config->relay)
-			      : -1;
+	report->relay_restarts = config->relay
+					 ? relay_process_restarts(config->relay)
+					 : METRICS_UNKNOWN;
 	if (uname(&name) == 0)
 		(void)snprintf(report->kernel, sizeof(report->kernel), "%s",
 			       name.release); /* is no longer */
@@ -480,7 +515,8 @@ static int note_rest(struct metrics_job *job)
 		report->processes[0].program = "berthd";
 	note_namespaces(report, config->watcher);
 	if (note_lingering(job) < 0 ||
-	    note_consumers(report, config->consumers) < 0)
+	    note_consumers(report, config->consumers) < 0 ||
+	    note_backends(report, consumers_backends(config->consumers)) < 0)
 		return -ENOMEM;
 	return metrics_report_list(report);
 }

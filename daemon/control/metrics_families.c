@@ -3,7 +3,8 @@
  *
  * Theory of operation: each family has a function that says which series it has
  * at an index from 0 on, of a report that does not change. What is not known
- * has no series: a 0 would be taken for the truth.
+ * has no series: a 0 would be taken for the truth. Most families are members of
+ * the report, or of each group in it, and need no function of their own.
  */
 #include "daemon/control/metrics_families.h"
 
@@ -18,7 +19,7 @@
 #include "lib/berth_endings.h"
 
 /* Labels of a series beside those of its group. */
-#define LABELS_MAX 2
+#define LABELS_MAX 4
 
 /**
  * struct sample - one series, before it is JSON
@@ -44,11 +45,18 @@ enum outcome {
 	SAMPLE_END,
 };
 
+/** struct choice - a value of the only label, and the member that it is for */
+struct choice {
+	const char *value;
+	size_t offset;
+};
+
 /**
  * struct entry - one family of the table
  * @labels:	beside those of the group
  * @get:	fills in the sample at an index
  * @offset:	for @get: of a member of what it takes the value from
+ * @choices:	for @get: several members; the last one has no value
  */
 struct entry {
 	struct metrics_family family;
@@ -57,6 +65,7 @@ struct entry {
 			    const struct entry *entry, size_t index,
 			    struct sample *sample);
 	size_t offset;
+	const struct choice *choices;
 };
 
 static uint64_t member(const void *object, size_t offset)
@@ -69,10 +78,34 @@ static enum outcome get_one(const struct metrics_report *report,
 			    const struct entry *entry, size_t index,
 			    struct sample *sample)
 {
-	if (index > 0)
-		return SAMPLE_END;
 	sample->count = member(report, entry->offset);
+	return index > 0 || sample->count == METRICS_UNKNOWN ? SAMPLE_END
+							     : SAMPLE_MADE;
+}
+
+/* A series for each of the choices. */
+static enum outcome get_choices(const struct metrics_report *report,
+				const struct entry *entry, size_t index,
+				struct sample *sample)
+{
+	const struct choice *choice = &entry->choices[index];
+
+	if (!choice->value)
+		return SAMPLE_END;
+	sample->values[0] = choice->value;
+	sample->count = member(report, choice->offset);
 	return SAMPLE_MADE;
+}
+
+/* Each group has @n places. Return: false: there are no more groups. */
+static bool go_to_group(const struct metrics_report *report, size_t index,
+			size_t n, struct sample *sample, size_t *ret_place)
+{
+	if (index / n >= report->n_groups)
+		return false;
+	sample->group = report->list[index / n];
+	*ret_place = index % n;
+	return true;
 }
 
 static enum outcome get_build(const struct metrics_report *report,
@@ -88,59 +121,15 @@ static enum outcome get_build(const struct metrics_report *report,
 	return SAMPLE_MADE;
 }
 
-static enum outcome get_namespaces(const struct metrics_report *report,
-				   const struct entry *entry, size_t index,
-				   struct sample *sample)
-{
-	static const char *const states[] = { "named", "pending", "lingering" };
-	const uint64_t counts[] = { report->named, report->pending,
-				    report->lingering };
-
-	(void)entry;
-	if (index >= ARRAY_SIZE(states))
-		return SAMPLE_END;
-	sample->values[0] = states[index];
-	sample->count = counts[index];
-	return SAMPLE_MADE;
-}
-
-static enum outcome get_lingering(const struct metrics_report *report,
-				  const struct entry *entry, size_t index,
-				  struct sample *sample)
-{
-	(void)entry;
-	if (index > 1)
-		return SAMPLE_END;
-	sample->values[0] = index == 0 ? "berth" : "others";
-	sample->count = index == 0
-				? report->lingering_berth
-				: report->lingering - report->lingering_berth;
-	return SAMPLE_MADE;
-}
-
-static enum outcome get_containers(const struct metrics_report *report,
-				   const struct entry *entry, size_t index,
-				   struct sample *sample)
-{
-	(void)entry;
-	if (index > 1)
-		return SAMPLE_END;
-	sample->values[0] = index == 0 ? "file" : "registered";
-	sample->count = index == 0 ? report->containers_files
-				   : report->containers_registered;
-	return SAMPLE_MADE;
-}
-
 static enum outcome get_listeners(const struct metrics_report *report,
 				  const struct entry *entry, size_t index,
 				  struct sample *sample)
 {
-	size_t state = index % METRICS_STATES;
+	size_t state;
 
 	(void)entry;
-	if (index / METRICS_STATES >= report->n_groups)
+	if (!go_to_group(report, index, METRICS_STATES, sample, &state))
 		return SAMPLE_END;
-	sample->group = report->list[index / METRICS_STATES];
 	sample->values[0] = metrics_state_name((enum metrics_state)state);
 	sample->count = sample->group->listeners[state];
 	return SAMPLE_MADE;
@@ -150,12 +139,11 @@ static enum outcome get_unreachable(const struct metrics_report *report,
 				    const struct entry *entry, size_t index,
 				    struct sample *sample)
 {
-	size_t cause = index % HEALTH_CAUSES;
+	size_t cause;
 
 	(void)entry;
-	if (index / HEALTH_CAUSES >= report->n_groups)
+	if (!go_to_group(report, index, HEALTH_CAUSES, sample, &cause))
 		return SAMPLE_END;
-	sample->group = report->list[index / HEALTH_CAUSES];
 	sample->count = sample->group->unreachable[cause];
 	sample->values[0] = health_cause_name((enum health_cause)cause);
 	return sample->count ? SAMPLE_MADE : SAMPLE_NONE;
@@ -187,9 +175,10 @@ static enum outcome get_count(const struct metrics_report *report,
 			      const struct entry *entry, size_t index,
 			      struct sample *sample)
 {
-	if (index >= report->n_groups)
+	size_t place;
+
+	if (!go_to_group(report, index, 1, sample, &place))
 		return SAMPLE_END;
-	sample->group = report->list[index];
 	if (!sample->group->counted)
 		return SAMPLE_NONE;
 	sample->count = member(&sample->group->counts, entry->offset);
@@ -218,15 +207,16 @@ static enum outcome get_messages(const struct metrics_report *report,
 				 const struct entry *entry, size_t index,
 				 struct sample *sample)
 {
+	size_t place;
+
 	(void)entry;
-	if (index / 2 >= report->n_groups)
+	if (!go_to_group(report, index, 2, sample, &place))
 		return SAMPLE_END;
-	sample->group = report->list[index / 2];
 	if (!sample->group->counted || !has_messages(sample->group))
 		return SAMPLE_NONE;
-	sample->values[0] = index % 2 == 0 ? "received" : "sent";
-	sample->count = index % 2 == 0 ? sample->group->counts.messages_in
-				       : sample->group->counts.messages_out;
+	sample->values[0] = place == 0 ? "received" : "sent";
+	sample->count = place == 0 ? sample->group->counts.messages_in
+				   : sample->group->counts.messages_out;
 	return SAMPLE_MADE;
 }
 
@@ -234,13 +224,12 @@ static enum outcome get_failures(const struct metrics_report *report,
 				 const struct entry *entry, size_t index,
 				 struct sample *sample)
 {
-	size_t place = index % BERTH_ERRORS_MAX;
 	const char *name;
+	size_t place;
 
 	(void)entry;
-	if (index / BERTH_ERRORS_MAX >= report->n_groups)
+	if (!go_to_group(report, index, BERTH_ERRORS_MAX, sample, &place))
 		return SAMPLE_END;
-	sample->group = report->list[index / BERTH_ERRORS_MAX];
 	if (!sample->group->counted || place >= sample->group->counts.n_errors)
 		return SAMPLE_NONE;
 	name = strerrorname_np(sample->group->counts.errors[place].error);
@@ -256,16 +245,34 @@ static enum outcome get_ended(const struct metrics_report *report,
 			      const struct entry *entry, size_t index,
 			      struct sample *sample)
 {
-	size_t reason = index % BERTH_ENDINGS;
+	size_t reason;
 
 	(void)entry;
-	if (index / BERTH_ENDINGS >= report->n_groups)
+	if (!go_to_group(report, index, BERTH_ENDINGS, sample, &reason))
 		return SAMPLE_END;
-	sample->group = report->list[index / BERTH_ENDINGS];
 	sample->values[0] = berth_ending_names[reason];
 	sample->count = sample->group->counts.ended[reason];
 	return sample->group->counted && sample->count ? SAMPLE_MADE
 						       : SAMPLE_NONE;
+}
+
+/* One that connects in a namespace of its own says so. */
+static enum outcome get_backends(const struct metrics_report *report,
+				 const struct entry *entry, size_t index,
+				 struct sample *sample)
+{
+	const struct metrics_backend *backend;
+
+	(void)entry;
+	if (index >= report->n_backends)
+		return SAMPLE_END;
+	backend = &report->backends[index];
+	sample->values[0] = backend->rule;
+	sample->values[1] = backend->protocol;
+	sample->values[2] = backend->backend;
+	sample->values[3] = *backend->netns ? backend->netns : NULL;
+	sample->count = backend->up;
+	return SAMPLE_MADE;
 }
 
 static double seconds(uint64_t us)
@@ -303,51 +310,6 @@ static enum outcome get_histogram(const struct metrics_report *report,
 	return SAMPLE_MADE;
 }
 
-static enum outcome get_overflows(const struct metrics_report *report,
-				  const struct entry *entry, size_t index,
-				  struct sample *sample)
-{
-	(void)entry;
-	if (index > 1)
-		return SAMPLE_END;
-	sample->values[0] = index == 0 ? "inotify" : "netlink";
-	sample->count = index == 0 ? report->watcher.names_overflows
-				   : report->watcher.netlink_overflows;
-	return SAMPLE_MADE;
-}
-
-static enum outcome get_resyncs(const struct metrics_report *report,
-				const struct entry *entry, size_t index,
-				struct sample *sample)
-{
-	(void)entry;
-	if (index > 0)
-		return SAMPLE_END;
-	sample->values[0] = "netlink";
-	sample->count = report->watcher.resyncs;
-	return SAMPLE_MADE;
-}
-
-static enum outcome get_rules(const struct metrics_report *report,
-			      const struct entry *entry, size_t index,
-			      struct sample *sample)
-{
-	(void)entry;
-	if (index > 0)
-		return SAMPLE_END;
-	sample->count = report->rules_successful;
-	return SAMPLE_MADE;
-}
-
-static enum outcome get_rules_time(const struct metrics_report *report,
-				   const struct entry *entry, size_t index,
-				   struct sample *sample)
-{
-	if (report->rules_time == 0)
-		return SAMPLE_END; /* there was none yet */
-	return get_one(report, entry, index, sample);
-}
-
 static enum outcome get_consumers(const struct metrics_report *report,
 				  const struct entry *entry, size_t index,
 				  struct sample *sample)
@@ -357,17 +319,6 @@ static enum outcome get_consumers(const struct metrics_report *report,
 		return SAMPLE_END;
 	sample->values[0] = report->consumers[index].name;
 	sample->count = report->consumers[index].connected;
-	return SAMPLE_MADE;
-}
-
-static enum outcome get_restarts(const struct metrics_report *report,
-				 const struct entry *entry, size_t index,
-				 struct sample *sample)
-{
-	(void)entry;
-	if (index > 0 || report->relay_restarts < 0)
-		return SAMPLE_END;
-	sample->count = (uint64_t)report->relay_restarts;
 	return SAMPLE_MADE;
 }
 
@@ -427,170 +378,237 @@ static enum outcome get_process_seconds(const struct metrics_report *report,
 #define IN_COUNTS(name) offsetof(struct berth_counts, name)
 #define IN_PROCESS(name) offsetof(struct metrics_process, name)
 
+static const struct choice namespaces[] = {
+	{ "named", IN_REPORT(named) },
+	{ "pending", IN_REPORT(pending) },
+	{ "unreadable", IN_REPORT(unreadable) },
+	{ "lingering", IN_REPORT(lingering) },
+	{ NULL, 0 },
+};
+static const struct choice lingering[] = {
+	{ "berth", IN_REPORT(lingering_berth) },
+	{ "others", IN_REPORT(lingering_others) },
+	{ NULL, 0 },
+};
+static const struct choice containers[] = {
+	{ "file", IN_REPORT(containers_files) },
+	{ "registered", IN_REPORT(containers_registered) },
+	{ NULL, 0 },
+};
+static const struct choice overflows[] = {
+	{ "inotify", IN_REPORT(names_overflows) },
+	{ "netlink", IN_REPORT(netlink_overflows) },
+	{ NULL, 0 },
+};
+static const struct choice resyncs[] = {
+	{ "netlink", IN_REPORT(resyncs) },
+	{ NULL, 0 },
+};
+
 static const struct entry entries[] = {
 	{ GAUGE("berth_build_info", "The version of berthd, and the kernel's."),
 	  { "version", "kernel" },
 	  get_build,
-	  0 },
+	  0,
+	  NULL },
 	{ GAUGE("berth_namespaces",
 		"Network namespaces with a name, names that lead to none yet, "
-		"and namespaces without a name that are not freed."),
+		"or that cannot be opened, and namespaces without a name that "
+		"are not freed."),
 	  { "state" },
-	  get_namespaces,
-	  0 },
+	  get_choices,
+	  0,
+	  namespaces },
 	{ GAUGE("berth_namespaces_lingering",
 		"Namespaces without a name that are not freed, by who keeps "
 		"them."),
 	  { "holder" },
-	  get_lingering,
-	  0 },
+	  get_choices,
+	  0,
+	  lingering },
 	{ GAUGE("berth_containers",
 		"Containers, by where berthd was told of them."),
 	  { "source" },
-	  get_containers,
-	  0 },
+	  get_choices,
+	  0,
+	  containers },
 	{ GAUGE("berth_listeners", "Listeners by their state."),
 	  { "state" },
 	  get_listeners,
-	  0 },
+	  0,
+	  NULL },
 	{ GAUGE("berth_listeners_waiting",
 		"Listeners that cannot be opened now, by reason."),
 	  { "reason" },
 	  get_waiting,
-	  0 },
+	  0,
+	  NULL },
 	{ GAUGE("berth_listeners_unreachable",
 		"Listeners that no client can reach, or for which nobody "
 		"answers, by reason."),
 	  { "reason" },
 	  get_unreachable,
-	  0 },
+	  0,
+	  NULL },
 	{ GAUGE("berth_connections",
 		"Connections, associations and UDP sessions that are open."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(active) },
+	  IN_COUNTS(active),
+	  NULL },
 	{ COUNTER("berth_connections_total",
 		  "Connections, associations and UDP sessions that were "
 		  "accepted."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(accepted) },
+	  IN_COUNTS(accepted),
+	  NULL },
 	{ COUNTER("berth_connections_ended_total",
 		  "Connections, associations and UDP sessions that ended, by "
 		  "the reason."),
 	  { "reason" },
 	  get_ended,
-	  0 },
+	  0,
+	  NULL },
 	{ COUNTER("berth_received_bytes_total", "Bytes from clients."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(bytes_in) },
+	  IN_COUNTS(bytes_in),
+	  NULL },
 	{ COUNTER("berth_sent_bytes_total", "Bytes to clients."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(bytes_out) },
+	  IN_COUNTS(bytes_out),
+	  NULL },
 	{ COUNTER("berth_messages_total",
 		  "Datagrams and SCTP messages, from and to clients."),
 	  { "direction" },
 	  get_messages,
-	  0 },
+	  0,
+	  NULL },
 	{ COUNTER("berth_messages_dropped_total",
 		  "Datagrams and SCTP messages that could not be passed on."),
 	  { NULL },
 	  get_dropped,
-	  IN_COUNTS(dropped) },
+	  IN_COUNTS(dropped),
+	  NULL },
 	{ COUNTER("berth_looped_total",
 		  "Connections and datagrams that came from the relay itself "
 		  "and were cut."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(looped) },
+	  IN_COUNTS(looped),
+	  NULL },
 	{ COUNTER("berth_limited_total",
 		  "Clients refused, ended, or left to wait because of a "
 		  "limit."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(limited) },
+	  IN_COUNTS(limited),
+	  NULL },
 	{ COUNTER("berth_not_admitted_total",
 		  "Connections, associations and datagrams of clients that the "
 		  "rule does not serve."),
 	  { NULL },
 	  get_count,
-	  IN_COUNTS(not_admitted) },
+	  IN_COUNTS(not_admitted),
+	  NULL },
 	{ COUNTER("berth_backend_failures_total",
 		  "Failures of backends, by error."),
 	  { "error" },
 	  get_failures,
-	  0 },
+	  0,
+	  NULL },
+	{ GAUGE("berth_backend_up",
+		"1: the backend of a rule works; 0: it failed last, or its "
+		"check failed too often."),
+	  { "rule", "protocol", "backend", "backend_namespace" },
+	  get_backends,
+	  0,
+	  NULL },
 	{ HISTOGRAM("berth_open_seconds",
 		    "From what made a listener wanted, or possible, to its "
 		    "listening."),
 	  { "le" },
 	  get_histogram,
-	  IN_REPORT(open) },
+	  IN_REPORT(open),
+	  NULL },
 	{ HISTOGRAM("berth_freed_seconds",
 		    "From the end of a namespace's last name to its being "
 		    "freed by the kernel."),
 	  { "le" },
 	  get_histogram,
-	  IN_REPORT(freed) },
+	  IN_REPORT(freed),
+	  NULL },
 	{ COUNTER("berth_event_overflows_total",
 		  "How often the kernel lost events for want of room."),
 	  { "source" },
-	  get_overflows,
-	  0 },
+	  get_choices,
+	  0,
+	  overflows },
 	{ COUNTER("berth_resyncs_total",
 		  "How often all was read again after lost events."),
 	  { "source" },
-	  get_resyncs,
-	  0 },
+	  get_choices,
+	  0,
+	  resyncs },
 	{ GAUGE("berth_rules_last_reload_successful",
 		"1: the rule files that are there have no problem; else 0."),
 	  { NULL },
-	  get_rules,
-	  0 },
+	  get_one,
+	  IN_REPORT(rules_successful),
+	  NULL },
 	{ GAUGE("berth_rules_last_reload_success_timestamp_seconds",
 		"When the rules were last read without a problem."),
 	  { NULL },
-	  get_rules_time,
-	  IN_REPORT(rules_time) },
+	  get_one,
+	  IN_REPORT(rules_time),
+	  NULL },
 	{ GAUGE("berth_consumers_connected",
 		"1: the program that gets the listeners is connected; else "
 		"0."),
 	  { "consumer" },
 	  get_consumers,
-	  0 },
+	  0,
+	  NULL },
 	{ COUNTER("berth_relay_restarts_total",
 		  "How often this berthd started berth-relay after the first "
 		  "time."),
 	  { NULL },
-	  get_restarts,
-	  0 },
+	  get_one,
+	  IN_REPORT(relay_restarts),
+	  NULL },
 	{ COUNTER("process_cpu_seconds_total",
 		  "Processor time, of the user and the system."),
 	  { "program" },
 	  get_process_seconds,
-	  IN_PROCESS(cpu_seconds) },
+	  IN_PROCESS(cpu_seconds),
+	  NULL },
 	{ GAUGE("process_resident_memory_bytes", "Memory that is resident."),
 	  { "program" },
 	  get_process,
-	  IN_PROCESS(resident_bytes) },
+	  IN_PROCESS(resident_bytes),
+	  NULL },
 	{ GAUGE("process_virtual_memory_bytes", "Memory that is mapped."),
 	  { "program" },
 	  get_process,
-	  IN_PROCESS(virtual_bytes) },
+	  IN_PROCESS(virtual_bytes),
+	  NULL },
 	{ GAUGE("process_open_fds", "Descriptors that are open."),
 	  { "program" },
 	  get_process,
-	  IN_PROCESS(open_fds) },
+	  IN_PROCESS(open_fds),
+	  NULL },
 	{ GAUGE("process_max_fds", "Descriptors that may be open."),
 	  { "program" },
 	  get_process,
-	  IN_PROCESS(max_fds) },
+	  IN_PROCESS(max_fds),
+	  NULL },
 	{ GAUGE("process_start_time_seconds", "When the process was started."),
 	  { "program" },
 	  get_process_seconds,
-	  IN_PROCESS(start_seconds) },
+	  IN_PROCESS(start_seconds),
+	  NULL },
 };
 
 const struct metrics_family *metrics_family(size_t index)

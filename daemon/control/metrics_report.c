@@ -110,6 +110,26 @@ void metrics_report_wait(struct metrics_report *report, int error)
 	report->reasons[i].n++;
 }
 
+int metrics_report_backend(struct metrics_report *report,
+			   const struct metrics_backend *backend)
+{
+	struct metrics_backend *copy = &report->backends[report->n_backends];
+	size_t size = size_of(backend->rule) + size_of(backend->backend) +
+		      size_of(backend->netns);
+	char *texts = malloc(size);
+	size_t at = 0;
+
+	if (!texts)
+		return -ENOMEM;
+	*copy = *backend;
+	copy->rule = texts;
+	(void)append(texts, &at, backend->rule);
+	copy->backend = append(texts, &at, backend->backend);
+	copy->netns = append(texts, &at, backend->netns);
+	report->n_backends++;
+	return 0;
+}
+
 int metrics_report_list(struct metrics_report *report)
 {
 	struct metrics_group *group;
@@ -147,6 +167,9 @@ struct metrics_report *metrics_report_unref(struct metrics_report *report)
 	for (size_t i = 0; i < report->n_consumers; i++)
 		free(report->consumers[i].name);
 	free(report->consumers);
+	for (size_t i = 0; i < report->n_backends; i++)
+		free(report->backends[i].rule);
+	free(report->backends);
 	free(report->list);
 	group = report->groups;
 	HASH_CLEAR(hh, report->groups);

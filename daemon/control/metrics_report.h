@@ -14,7 +14,6 @@
 #include "common/histogram.h"
 #include "daemon/health.h"
 #include "lib/berth.h"
-#include "watcher/status.h"
 
 /** enum metrics_state - what a listener may be; metrics_state_name() */
 enum metrics_state {
@@ -67,6 +66,23 @@ struct metrics_consumer {
 	bool connected;
 };
 
+/**
+ * struct metrics_backend - a backend of a rule
+ * @rule:	owned; the other texts stand behind it
+ * @netns:	"": the consumer's own
+ * @protocol:	static text
+ */
+struct metrics_backend {
+	char *rule;
+	const char *backend;
+	const char *netns;
+	const char *protocol;
+	bool up;
+};
+
+/** A number of the report that nobody knows. */
+#define METRICS_UNKNOWN UINT64_MAX
+
 /* berthd and its relay. */
 #define METRICS_PROCESSES 2
 
@@ -89,11 +105,14 @@ struct metrics_process {
  * struct metrics_report - all of them
  * @groups:	by key; @list has them in the order in which they were found
  * @limited:	listeners that wait because there are the most
+ * @unreadable:	names that cannot be opened; not in @pending
  * @lingering_berth: of @lingering, those in which berth or a consumer has
  *		something
  * @kernel:	its release
- * @rules_time:	of the last reload without a problem, seconds since 1970
- * @relay_restarts: -1: berthd does not start it
+ * @backends:	of which consumers told anything
+ * @rules_time:	of the last reload without a problem, seconds since 1970;
+ *		METRICS_UNKNOWN: there was none
+ * @relay_restarts: METRICS_UNKNOWN: berthd does not start it
  */
 struct metrics_report {
 	unsigned int refs;
@@ -105,19 +124,25 @@ struct metrics_report {
 	uint64_t limited;
 	uint64_t named;
 	uint64_t pending;
+	uint64_t unreadable;
 	uint64_t lingering;
 	uint64_t lingering_berth;
+	uint64_t lingering_others;
 	uint64_t containers_files;
 	uint64_t containers_registered;
-	struct watcher_stats watcher;
+	uint64_t names_overflows;
+	uint64_t netlink_overflows;
+	uint64_t resyncs;
 	struct histogram open;
 	struct histogram freed;
 	struct metrics_consumer *consumers;
 	size_t n_consumers;
+	struct metrics_backend *backends;
+	size_t n_backends;
 	char kernel[65];
-	bool rules_successful;
+	uint64_t rules_successful;
 	uint64_t rules_time;
-	int64_t relay_restarts;
+	uint64_t relay_restarts;
 	struct metrics_process processes[METRICS_PROCESSES];
 };
 
@@ -140,6 +165,14 @@ struct metrics_group *metrics_group_find(const struct metrics_report *report,
 
 /** metrics_report_wait() - one more listener waits on @error */
 void metrics_report_wait(struct metrics_report *report, int error);
+
+/**
+ * metrics_report_backend() - one more backend of a rule
+ * @protocol:	static text; the others are copied
+ * @report->backends has room for it. Return: 0 or -ENOMEM.
+ */
+int metrics_report_backend(struct metrics_report *report,
+			   const struct metrics_backend *backend);
 
 /** metrics_report_list() - fills in @list. Return: 0 or -ENOMEM. */
 int metrics_report_list(struct metrics_report *report);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_metrics.py - what berthd counts and measures, as monitoring reads it."""
 
+import contextlib
 import json
 import re
 import socket
@@ -102,14 +103,51 @@ def test_counters_follow_the_traffic(world, backend):
     assert sum(ended.values()) == 1, ended
 
 
+def come_in_vain(netns):
+    """A client that is reset, maybe before it knows that it is connected."""
+    with contextlib.suppress(ConnectionError):
+        netns.connect("127.0.0.1", 8080).close()
+
+
 def test_failures_of_a_backend(world):
     netns = world.netns("n")
     with world.host.listen() as gone:
         place = to(gone)
     berthd = world.berthd(forward(place))
-    netns.connect("127.0.0.1", 8080).close()
+    come_in_vain(netns)
     wait_for(lambda: value(berthd, "berth_backend_failures_total",
                            error="ECONNREFUSED", **WEB), "a refusal")
+    wait_equal(lambda: value(berthd, "berth_backend_up", backend=place, **WEB),
+               0, "a backend that is down")
+
+
+def test_backend_that_is_up_again(world, backend):
+    """Nothing is said of one that no client came for."""
+    netns = world.netns("n")
+    place = to(backend)
+    backend.close()
+    berthd = world.berthd(forward(place))
+    assert value(berthd, "berth_backend_up", backend=place, **WEB) is None
+    come_in_vain(netns)
+    wait_equal(lambda: value(berthd, "berth_backend_up", backend=place, **WEB),
+               0, "a backend that is down")
+    again = world.close_later(world.host.listen(port=int(place.split(":")[1])))
+    client, server = pair(netns, again)
+    with client, server:
+        wait_equal(lambda: value(berthd, "berth_backend_up", backend=place,
+                                 **WEB), 1, "a backend that is up")
+
+
+def test_names_that_cannot_be_opened(world):
+    """A link in a circle is there, and leads nowhere; one that dangles waits.
+    """
+    berthd = world.berthd(forward("127.0.0.1:1"))
+    (world.dir / "circle").symlink_to("circle")
+    (world.dir / "dangling").symlink_to("nothing")
+    wait_equal(lambda: value(berthd, "berth_namespaces", state="unreadable"),
+               1, "the circle")
+    wait_equal(lambda: value(berthd, "berth_namespaces", state="pending"),
+               1, "the other link")
 
 
 def test_counters_survive_the_relay(world, backend):
