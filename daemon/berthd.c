@@ -408,6 +408,8 @@ static int open_control(struct berthd *berthd, const struct config *config)
 	if (r < 0)
 		return log_error_errno(r, "cannot serve berthctl on '%s'",
 				       path);
+	if (config->report_dir)
+		control_report(berthd->control, config->report_dir);
 	return 0;
 }
 

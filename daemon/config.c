@@ -54,6 +54,8 @@ const struct config_field config_fields[CONFIG_SETTINGS] = {
 				    CONFIG_KIND_BYTES,
 				    MEMBER(netlink_buffer_bytes), 1, INT_MAX, 0,
 				    RESTART },
+	[CONFIG_REPORT_DIR] = { "report_dir", "report-dir", CONFIG_KIND_PATH,
+				MEMBER(report_dir), 0, 0, 0, RESTART },
 	[CONFIG_LOG_LEVEL] = { "log_level", "log-level", CONFIG_KIND_LEVEL,
 			       MEMBER(log_level), 0, 0, LOG_LEVEL_INFO,
 			       AT_ONCE },

@@ -26,6 +26,7 @@ enum config_setting {
 	CONFIG_MAX_LISTENERS_PER_NETNS,
 	CONFIG_MAX_ADDRESSES,
 	CONFIG_NETLINK_BUFFER,
+	CONFIG_REPORT_DIR,
 	CONFIG_LOG_LEVEL,
 	CONFIG_LOG_FORMAT,
 	CONFIG_ORPHAN_TIMEOUT,
@@ -85,6 +86,7 @@ bool config_control_equal(const struct config_control *a,
  * @workers:	0: the relay's default
  * @max_listeners: 0: as many as the descriptor limit lets be
  * @netlink_buffer_bytes: 0: the watcher's default
+ * @report_dir:	where metrics are reported; NULL: nowhere
  * @orphan_timeout_us: after which a consumer without berthd lets go of all
  * @drain_timeout_us: for connections that only end
  * @release_timeout_us: for consumers, to let go of a dead namespace
@@ -103,6 +105,7 @@ struct config {
 	uint64_t max_per_netns;
 	uint64_t max_addresses;
 	uint64_t netlink_buffer_bytes;
+	char *report_dir;
 	enum log_level log_level;
 	enum log_format log_format;
 	uint64_t orphan_timeout_us;

@@ -137,6 +137,7 @@ static void apply_setting(const struct config_targets *targets,
 	case CONFIG_RELAY_USER:
 	case CONFIG_RELAY_PROGRAM:
 	case CONFIG_NETLINK_BUFFER:
+	case CONFIG_REPORT_DIR:
 		break;
 	}
 }

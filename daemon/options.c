@@ -74,6 +74,9 @@ static const char help_text[] =
 	"  --max-addresses N    looked at per namespace (default 4096)\n"
 	"  --netlink-buffer BYTES\n"
 	"                       of the event socket (default 4 MiB)\n"
+	"  --report-dir DIR     where metrics are reported to systemd "
+	"(default: "
+	"nowhere)\n"
 	"  --relay-program FILE berth-relay to start (default: the one beside\n"
 	"                       berthd, then the installed one)\n"
 	"  --version, -h, --help\n";

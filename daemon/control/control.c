@@ -35,6 +35,7 @@ struct control {
 	struct control_config config;
 	struct loop *loop;
 	struct varlink_server *server;
+	struct varlink_server *report;
 	struct control_wait *wait;
 	struct control_register *reg;
 	struct control_monitor *monitor;
@@ -530,6 +531,35 @@ int control_new(struct loop *loop, const char *path,
 	return 0;
 }
 
+static int report_listen(struct control *control, const char *dir)
+{
+	static const struct socket_access own = {
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+		.mode = SOCKET_MODE_PRIVATE,
+	};
+	_cleanup_free_ char *path = NULL;
+
+	if (access(dir, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	if (asprintf(&path, "%s/io.berth", dir) < 0) {
+		path = NULL; /* it is undefined by now */
+		return -ENOMEM;
+	}
+	return varlink_server_listen(control->report, path, &own);
+}
+
+void control_report(struct control *control, const char *dir)
+{
+	int r = varlink_server_new(control->loop, &report_interface, control,
+				   &control->report);
+
+	if (r == 0)
+		r = report_listen(control, dir);
+	if (r < 0)
+		log_warning_errno(-r, "cannot report metrics in '%s'", dir);
+}
+
 void control_configured(struct control *control)
 {
 	const struct config *config =
@@ -543,6 +573,7 @@ struct control *control_free(struct control *control)
 {
 	if (!control)
 		return NULL;
+	varlink_server_free(control->report);
 	varlink_server_free(control->server);
 	control_register_free(control->reg);
 	control_wait_free(control->wait);

@@ -68,6 +68,15 @@ int control_new(struct loop *loop, const char *path,
 		const struct control_config *config,
 		struct control **ret_control);
 
+/**
+ * control_report() - also serves io.systemd.Metrics, at "io.berth" in @dir, for
+ * root alone
+ *
+ * A directory that is not there, on a host without a systemd that reads it, is
+ * none to serve in; whatever else is wrong is logged.
+ */
+void control_report(struct control *control, const char *dir);
+
 /** control_configured() - the section `control` of the configuration is another
  * one: ends the connections of those who may not connect any more */
 void control_configured(struct control *control);

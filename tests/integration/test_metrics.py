@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import socket
+import stat
 
 import pytest
 
@@ -254,9 +255,9 @@ def test_times(world):
                "a namespace that was freed")
 
 
-def replies(berthd, method):
+def replies(berthd, method, path=None):
     """Each of them, of a call with "more"."""
-    connection = Connection(berthd)
+    connection = Connection(berthd, path)
     connection.socket.sendall(json.dumps({
         "method": f"io.systemd.Metrics.{method}",
         "more": True}).encode() + b"\0")
@@ -294,3 +295,39 @@ def test_as_systemd_collects_them(world):
     connection.call("io.systemd.Metrics.List")
     assert connection.reply()["error"] == "org.varlink.service.ExpectedMore"
     connection.close()
+
+
+def test_where_systemd_looks_for_them(world):
+    """A socket for root alone, with nothing else on it, while berthd runs."""
+    world.netns("n")
+    directory = world.mkdir("report")
+    path = directory / "io.berth"
+    berthd = world.berthd(rules(rule()), args=["--report-dir", directory])
+    berthd.wait_delivered()
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {"name": "io.berth.listeners", "value": 1,
+            "fields": dict(WEB, state="listening")} \
+        in list(replies(berthd, "List", path))
+    connection = Connection(berthd, path)
+    connection.call("io.berth.GetStatus")
+    assert connection.reply()["error"] == \
+        "org.varlink.service.InterfaceNotFound"
+    connection.close()
+    berthd.stop()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("make", [
+    lambda path: None,
+    lambda path: path.write_text(""),
+    lambda path: (path.mkdir(), (path / "io.berth").mkdir())])
+def test_nowhere_to_report_to(world, make):
+    """It costs a host without such a systemd nothing."""
+    directory = world.base / "report"
+    make(directory)
+    netns = world.netns("n")
+    berthd = world.berthd(rules(rule()), args=["--report-dir", directory])
+    berthd.wait_delivered()
+    assert value(berthd, "berth_listeners", state="listening", **WEB) == 1
+    assert netns.ask("127.0.0.1", 8080) == b"ack"

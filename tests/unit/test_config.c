@@ -276,6 +276,7 @@ static void test_differences(void **state)
 		[CONFIG_MAX_LISTENERS_PER_NETNS] = "max_listeners_per_netns: 1",
 		[CONFIG_MAX_ADDRESSES] = "max_addresses: 1",
 		[CONFIG_NETLINK_BUFFER] = "netlink_buffer: 1MiB",
+		[CONFIG_REPORT_DIR] = "report_dir: /run/report",
 		[CONFIG_LOG_LEVEL] = "log_level: debug",
 		[CONFIG_LOG_FORMAT] = "log_format: json",
 		[CONFIG_ORPHAN_TIMEOUT] = "orphan_timeout: 1s",

@@ -9,12 +9,13 @@ from .wait import GUARD
 
 
 class Connection:
-    """Calls, and replies in their order. Start berthd before."""
+    """Calls, and replies in their order. Start berthd before. @path: of
+    another socket than the control socket."""
 
-    def __init__(self, berthd):
+    def __init__(self, berthd, path=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(None)  # waits for room in the backlog
-        self.socket.connect(str(berthd.runtime / "control.sock"))
+        self.socket.connect(str(path or berthd.runtime / "control.sock"))
         self.socket.settimeout(GUARD)
         self._rest = b""
 
