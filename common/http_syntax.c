@@ -19,10 +19,10 @@ static bool is_alnum(char c)
 	       (c >= '0' && c <= '9');
 }
 
-/* memchr() of a string's characters: strchr() would find the NUL, too. */
+/* strchr() alone would find the end of @set, too. */
 static bool is_one_of(char c, const char *set)
 {
-	return memchr(set, c, strlen(set)) != NULL;
+	return c != '\0' && strchr(set, c);
 }
 
 bool http_is_token(const char *text, size_t len)
@@ -46,9 +46,9 @@ bool http_is_value(const char *text, size_t len)
 	return true;
 }
 
-static char lower(char c)
+static int lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 bool http_name_equal(const char *a, size_t a_len, const char *b, size_t b_len)
@@ -198,7 +198,7 @@ static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = lower(c);
+	c = (char)lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 

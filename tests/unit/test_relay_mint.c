@@ -222,6 +222,26 @@ static void test_stale_request_and_headers(void **state)
 	}
 }
 
+/* The first request for the backend at @port, of a client that is made for it.
+ * Until the worker knows of a rule that has changed, it asks for a backend of
+ * the rule before. */
+static unsigned long long first_request_for(unsigned int port, int *ret_client)
+{
+	for (;;) {
+		int client_fd = client();
+		unsigned int asked = 0;
+		unsigned long long request = request_of(WAIT_S * 1000, &asked);
+
+		assert_true(request > 0);
+		if (asked == port) {
+			*ret_client = client_fd;
+			return request;
+		}
+		refuse_with(request, ENOENT);
+		expect_reset(client_fd);
+	}
+}
+
 /* The header was read behind by a backend that did not take it. */
 static void test_stale_request_after_a_refusal(void **state)
 {
@@ -236,9 +256,9 @@ static void test_stale_request_after_a_refusal(void **state)
 		       "\"127.0.0.1:%u\"]" PLACE HEADER,
 		       port_of(refusing_fd), port_of(refusing_fd));
 	send_listener(LISTENER_ID, -1, "tcp", to);
-	client_fd = client();
+	request = first_request_for(port_of(refusing_fd), &client_fd);
 	say(client_fd, "?");
-	(void)close(answer(next_request(WAIT_S * 1000)));
+	(void)close(answer(request));
 	request = any_request(WAIT_S * 1000); /* for the second one */
 	change(backend_fd, PLACE);
 	refuse_with(request, ESTALE);
@@ -412,8 +432,9 @@ static unsigned long long accepted_by(unsigned long long listener_id)
 static void test_namespaces_take_turns(void **state)
 {
 	int fd = bound_socket(SOCK_STREAM, "127.0.0.1");
-	int clients[BERTH_SOCKETS_MAX + 40];
-	unsigned long long others = 0;
+	enum { WAITING = 40 };
+	int clients[BERTH_SOCKETS_MAX + WAITING];
+	bool came = false;
 	int other;
 
 	(void)state;
@@ -429,11 +450,13 @@ static void test_namespaces_take_turns(void **state)
 	other = connect_listener(fd);
 	while (accepted_by(LISTENER_ID + 1) == 0)
 		;
-	for (unsigned int i = 1; i <= 4; i++)
+	/* It is counted a moment before it asks. Behind the others its turn
+	 * would come when none of them is left. */
+	for (unsigned int i = 1; !came && i < WAITING; i++) {
 		refuse_with(i, ENOENT);
-	for (unsigned int i = 1; i <= 4; i++)
-		others += asked_for() == LISTENER_ID + 1;
-	assert_int_equal(others, 1);
+		came = asked_for() == LISTENER_ID + 1;
+	}
+	assert_true(came);
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
 		(void)close(clients[i]);
 	(void)close(other);
