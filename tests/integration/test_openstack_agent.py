@@ -6,10 +6,14 @@ The agent is Debian's, with its own code from main() on, and so is haproxy; see
 harness/neutron_agent.py for what stands in for OVN's databases.
 """
 
+import importlib.machinery
+import importlib.util
 import os
 import subprocess
+import sys
 import uuid
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -215,6 +219,26 @@ def test_back_before_berth_let_go(world, agent, networks):
              "an attempt that fails")
     berthd.remove_rules("50-test.yaml")
     wait_for(lambda: agent.proxy(red), "haproxy")
+
+
+def test_a_network_goes_while_its_haproxy_starts(tmp_path, monkeypatch):
+    """Its end finds no process yet: what has begun is ended afterwards."""
+    loader = importlib.machinery.SourceFileLoader("extension", str(EXTENSION))
+    extension = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader(loader.name, loader))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader.exec_module(extension)
+    path = tmp_path / "networks"
+    watched = extension.Watched(extension.Networks(path))
+    stays, goes = (mock.Mock(uuid=name) for name in ("stays", "goes"))
+    goes.enable.side_effect = lambda: watched.remove("goes")
+    watched.add(stays)
+    watched.add(goes)
+    path.write_text("!*\n")
+    watched.look()
+    stays.enable.assert_called_once()
+    stays.disable.assert_not_called()
+    goes.disable.assert_called_once()
 
 
 @pytest.mark.parametrize("words,problem", [
