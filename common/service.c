@@ -8,6 +8,7 @@
 #include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/service_http.h"
+#include "common/rate_limit.h"
 #include "common/util.h"
 
 struct service *service_new(void)
@@ -40,6 +41,7 @@ struct service *service_unref(struct service *service)
 		free(service->to[i]);
 	free(service->to);
 	free(service->clients);
+	free(service->rates);
 	free(service->rule);
 	free(service->file);
 	free(service->consumer);
@@ -133,6 +135,8 @@ struct service *service_copy(const struct service *service)
 	copy->netns = copy_text(service->netns, &failed);
 	copy->text = copy_text(service->text, &failed);
 	copy->clients = copy_clients(service, &failed);
+	copy->rates =
+		rate_limits_copy(service->rates, service->n_rates, &failed);
 	copy->tlvs = copy_tlvs(service->tlvs, service->n_tlvs, &failed);
 	copy->http = service->http ? service_http_copy(service->http) : NULL;
 	if (service->http && !copy->http)
@@ -213,6 +217,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	    !service_tlvs_equal(a->tlvs, a->n_tlvs, b->tlvs, b->n_tlvs) ||
 	    !service_checks_equal(&a->check, &b->check) ||
 	    !service_http_equal(a->http, b->http) ||
+	    !rate_limits_equal(a->rates, a->n_rates, b->rates, b->n_rates) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)

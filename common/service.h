@@ -15,6 +15,7 @@
 struct address_pattern;
 struct backend_source;
 struct service_http;
+struct rate_limit;
 
 #define SERVICE_UNSET (-1) /* the kernel's default stays */
 
@@ -160,6 +161,8 @@ struct service_check {
  * @drain_timeout_ms: how long connections may take to finish when the listener
  *		is not wanted any more; 0: the configuration's
  * @max_connections: 0: the relay's default
+ * @rates:	how many connections each client may begin; at most
+ *		RATE_LIMITS_MAX
  * @text:	for SERVICE_RESPOND
  * @log:	only if the relay serves it
  */
@@ -187,6 +190,8 @@ struct service {
 	uint32_t idle_timeout_ms;
 	uint32_t drain_timeout_ms;
 	uint32_t max_connections;
+	struct rate_limit *rates;
+	size_t n_rates;
 	char *text;
 	enum service_log log;
 };

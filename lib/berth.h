@@ -91,8 +91,9 @@ enum berth_ending {
 	BERTH_ENDING_REQUEST_REFUSED, /* you do not pass on such a request */
 	BERTH_ENDING_REQUEST_TIMEOUT, /* the request did not come in time */
 	BERTH_ENDING_RESPONSE_TIMEOUT, /* nor did the backend's answer */
+	BERTH_ENDING_RATE_LIMIT, /* the client comes too often */
 };
-#define BERTH_ENDINGS (BERTH_ENDING_RESPONSE_TIMEOUT + 1)
+#define BERTH_ENDINGS (BERTH_ENDING_RATE_LIMIT + 1)
 
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
@@ -138,6 +139,17 @@ struct berth_http {
 };
 
 /**
+ * struct berth_rate - a client may begin at most @count in each time of @per_ms
+ * @ipv6_prefix: clients of IPv6 with the same first bits count as one, but for
+ *		link-local addresses; 128: each address counts for itself
+ */
+struct berth_rate {
+	uint32_t count;
+	uint32_t per_ms;
+	uint8_t ipv6_prefix;
+};
+
+/**
  * struct berth_listener - what a `listener` message says
  *
  * Texts belong to the message and are never NULL; absent ones are "".
@@ -156,6 +168,8 @@ struct berth_http {
  * @to:		backends of "forward" and "http"
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
+ * @rates:	how many connections of "forward" each client may begin: all
+ *must hold, and those count that you refused
  * @text:	of "respond"
  * @log:	which connections you say in a log when they end: "" (none),
  *		"failures", "connections" (all)
@@ -196,6 +210,8 @@ struct berth_listener {
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
 	uint32_t max_connections;
+	struct berth_rate *rates;
+	size_t n_rates;
 	const char *text;
 	const char *log;
 	const char *container;

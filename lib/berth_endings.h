@@ -26,6 +26,7 @@ static const char *const berth_ending_names[] = {
 	[BERTH_ENDING_REQUEST_REFUSED] = "request-refused",
 	[BERTH_ENDING_REQUEST_TIMEOUT] = "request-timeout",
 	[BERTH_ENDING_RESPONSE_TIMEOUT] = "response-timeout",
+	[BERTH_ENDING_RATE_LIMIT] = "rate-limit",
 };
 _Static_assert(sizeof(berth_ending_names) / sizeof(berth_ending_names[0]) ==
 		       BERTH_ENDINGS,

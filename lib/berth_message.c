@@ -19,6 +19,8 @@
 
 #define VERSION_PROBLEM_BYTES 128
 
+#define IPV6_BITS 128
+
 /* The public part first; the rest owns what its pointers point into. */
 struct message {
 	struct berth_message public;
@@ -233,6 +235,34 @@ static int parse_http(const json_t *root, struct berth_http *ret_http,
 				 &ret_http->n_hosts);
 }
 
+static int parse_rates(const json_t *root, struct berth_listener *listener)
+{
+	const json_t *array = json_object_get(root, "rate_limit");
+	size_t n = json_array_size(array);
+	json_int_t prefix;
+
+	if (!array)
+		return 0;
+	if (!json_is_array(array))
+		return -EBADMSG;
+	listener->rates = calloc(n ? n : 1, sizeof(*listener->rates));
+	if (!listener->rates)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *object = json_array_get(array, i);
+		struct berth_rate *rate = &listener->rates[i];
+
+		if (!json_is_object(object) ||
+		    !get_u32(object, "connections", &rate->count) ||
+		    !get_u32(object, "per_ms", &rate->per_ms) ||
+		    !get_number(object, "ipv6_prefix", IPV6_BITS, &prefix))
+			return -EBADMSG;
+		rate->ipv6_prefix = prefix ? (uint8_t)prefix : IPV6_BITS;
+	}
+	listener->n_rates = n;
+	return 0;
+}
+
 static int parse_listener(const json_t *root, struct berth_listener *listener)
 {
 	json_int_t port;
@@ -267,6 +297,8 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 			      &listener->n_clients);
 	if (r == 0)
 		r = parse_tlvs(root, listener);
+	if (r == 0)
+		r = parse_rates(root, listener);
 	if (r < 0)
 		return r;
 	return get_texts(root, "to", &listener->to, &listener->n_to);
@@ -455,6 +487,7 @@ struct berth_message *berth_message_free(struct berth_message *public)
 	free(public->listener.to);
 	free(public->listener.from);
 	free(public->listener.clients);
+	free(public->listener.rates);
 	free(public->listener.proxy_tlvs);
 	free(message->http.set_headers);
 	free(message->http.remove_headers);

@@ -33,6 +33,7 @@ enum forward_key {
 	FORWARD_IDLE_TIMEOUT,
 	FORWARD_DRAIN_TIMEOUT,
 	FORWARD_MAX_CONNECTIONS,
+	FORWARD_RATE_LIMIT,
 };
 
 static const char *const forward_keys[] = {
@@ -47,6 +48,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
 	[FORWARD_DRAIN_TIMEOUT] = "drain_timeout",
 	[FORWARD_MAX_CONNECTIONS] = "max_connections",
+	[FORWARD_RATE_LIMIT] = "rate_limit",
 };
 
 /* Parses a backend with harmless values in place of its templates. */
@@ -217,6 +219,10 @@ static void parse_limits(struct parse *parse, const struct field *fields,
 	    parse_number(parse, fields[FORWARD_MAX_CONNECTIONS].value,
 			 "max_connections", 1, UINT32_MAX, &value))
 		service->max_connections = (uint32_t)value;
+	if (fields[FORWARD_RATE_LIMIT].key)
+		parse_rate_limits(parse, fields[FORWARD_RATE_LIMIT].value,
+				  RATE_UNIT_CONNECTIONS, &service->rates,
+				  &service->n_rates);
 }
 
 static void set_consumer(struct parse *parse, struct service *service,

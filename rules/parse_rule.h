@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "common/rate_limit.h"
 #include "rules/parse.h"
 #include "rules/rule.h"
 
@@ -78,6 +79,23 @@ void parse_from(struct parse *parse, const struct yaml_node *node,
 void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
 		     const struct service *service,
 		     const struct listen *listen);
+
+/** enum rate_unit - what a rate_limit counts */
+enum rate_unit {
+	RATE_UNIT_CONNECTIONS, /* of `forward` */
+	RATE_UNIT_REQUESTS, /* of `http` */
+};
+
+/**
+ * parse_rate_limits() - a `rate_limit` section
+ * @ret_limits:	an array with those that are right; the caller frees it. NULL
+ *		after the report of a section that is no list at all
+ *
+ * Reports what is wrong.
+ */
+void parse_rate_limits(struct parse *parse, const struct yaml_node *node,
+		       enum rate_unit unit, struct rate_limit **ret_limits,
+		       size_t *ret_n);
 
 /** parse_check() - of `forward`: active checks of the backends */
 void parse_check(struct parse *parse, const struct yaml_node *node,

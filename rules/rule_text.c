@@ -274,6 +274,19 @@ static void http_print(FILE *f, const struct service_http *http)
 	(void)fprintf(f, "; max_request %" PRIu32, http->max_request);
 }
 
+static void rates_print(FILE *f, const struct rate_limit *rates, size_t n,
+			const char *unit)
+{
+	for (size_t i = 0; i < n; i++) {
+		(void)fprintf(f, "%s %" PRIu32 " %s", i ? "," : "; rate_limit",
+			      rates[i].count, unit);
+		duration_print(f, " per", rates[i].per_ms);
+		if (rates[i].ipv6_prefix < 128)
+			(void)fprintf(f, " of an IPv6 /%u",
+				      rates[i].ipv6_prefix);
+	}
+}
+
 static void action_print(FILE *f, const struct service *service)
 {
 	char quoted[QUOTE_MAX], source[BACKEND_SOURCE_TEXT_MAX];
@@ -316,6 +329,7 @@ static void action_print(FILE *f, const struct service *service)
 	if (service->max_connections)
 		(void)fprintf(f, "; max_connections %" PRIu32,
 			      service->max_connections);
+	rates_print(f, service->rates, service->n_rates, "connections");
 }
 
 static void serve_print(FILE *f, const struct service *service)

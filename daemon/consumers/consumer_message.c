@@ -12,6 +12,7 @@
 #include "common/backend_source.h"
 #include "common/netns.h"
 #include "common/service_http.h"
+#include "common/rate_limit.h"
 #include "common/util.h"
 #include "daemon/json_build.h"
 #include "daemon/consumers/held_text.h"
@@ -542,6 +543,23 @@ static int add_tlvs(json_t *message, const struct service *service)
 								    : 0;
 }
 
+static int add_rates(json_t *message, const struct service *service)
+{
+	json_t *rates = json_array();
+
+	for (size_t i = 0; i < service->n_rates; i++) {
+		const struct rate_limit *rate = &service->rates[i];
+
+		json_add(&rates,
+			 json_pack("{s:I, s:I, s:i}", "connections",
+				   (json_int_t)rate->count, "per_ms",
+				   (json_int_t)rate->per_ms, "ipv6_prefix",
+				   (int)rate->ipv6_prefix));
+	}
+	return json_object_set_new(message, "rate_limit", rates) < 0 ? -ENOMEM
+								     : 0;
+}
+
 static json_t *check_json(const struct service_check *check)
 {
 	return json_pack("{s:I, s:I, s:I, s:I}", "every_ms",
@@ -599,6 +617,8 @@ static int add_forward(json_t *message, const struct service *service)
 	    json_object_set_new(message, "transparent", json_true()) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->n_from && add_from(message, service) < 0)
+		return json_decref(to), -ENOMEM;
+	if (service->n_rates && add_rates(message, service) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->check.every_ms &&
 	    json_object_set_new(message, "check", check_json(&service->check)) <

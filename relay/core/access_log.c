@@ -128,6 +128,7 @@ static bool is_failure(enum berth_ending ending)
 	case BERTH_ENDING_REQUEST_REFUSED:
 	case BERTH_ENDING_REQUEST_TIMEOUT:
 	case BERTH_ENDING_RESPONSE_TIMEOUT:
+	case BERTH_ENDING_RATE_LIMIT:
 		return true;
 	case BERTH_ENDING_CLIENT_END:
 	case BERTH_ENDING_BACKEND_END:
@@ -220,7 +221,8 @@ void access_log_note(struct worker *worker, enum roster_kind kind,
 	fill(record, &found);
 	/* A client that was turned away was to get none. Which backend the
 	 * session had stands in the earlier rule. */
-	if (ending == BERTH_ENDING_NOT_ADMITTED)
+	if (ending == BERTH_ENDING_NOT_ADMITTED ||
+	    ending == BERTH_ENDING_RATE_LIMIT)
 		record->backend = NO_BACKEND;
 	if (kind == ROSTER_SESSIONS && ending == BERTH_ENDING_RULE_CHANGED)
 		record->backend = NO_BACKEND;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gate.h - whom a listener serves at all */
+/* gate.h - whom a listener serves at all, and how often
+ *
+ * All of it is for the share's worker.
+ */
 #ifndef RELAY_CORE_GATE_H
 #define RELAY_CORE_GATE_H
 
@@ -9,23 +12,40 @@
 
 #include "common/ip.h"
 
+struct flow;
 struct serving;
 struct share;
 struct worker;
 
+/** gate_asks() - does it matter to the rule who the client is? */
+bool gate_asks(const struct serving *serving);
+
 /**
  * gate_admits() - does the rule serve a client with these addresses?
- * @addrs:	all that the client has, at least one; IPv4 as IPv4. Each of
- *		them must be one of `clients`
+ * @addrs:	all that the client has; IPv4 as IPv4. Each of them must be one
+ *of `clients`
  * @n_addrs:	0: they are not known; then only a rule for all serves it
  */
 bool gate_admits(const struct serving *serving, const struct ip_addr *addrs,
 		 size_t n_addrs);
 
 /** gate_refused() - @n connections or datagrams of @client, who is not
- * admitted, are about to be turned away: counts and logs it. For the share's
- * worker. */
+ * admitted, are about to be turned away: counts and logs it */
 void gate_refused(struct worker *worker, struct share *share,
 		  const struct ip_addr *client, uint64_t n);
+
+/** gate_has_rate() - may @client begin one more conversation now? Counts it in
+ * any case; one that it may not begin is counted and logged. */
+bool gate_has_rate(struct worker *worker, struct share *share,
+		   const struct ip_addr *client);
+
+/**
+ * gate_flow() - does the rule serve the client of @flow, which just began?
+ * @addrs:	as for gate_admits(), that which it came from first
+ *
+ * Return: false: no, so it was counted, logged and reset, and is dead.
+ */
+bool gate_flow(struct worker *worker, struct flow *flow,
+	       const struct ip_addr *addrs, size_t n_addrs);
 
 #endif

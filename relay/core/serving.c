@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
+#include "relay/core/limiter.h"
 #include "relay/core/serving_http.h"
 #include "relay/core/target_health.h"
 
@@ -50,6 +51,8 @@ static int action_parse(const struct berth_listener *listener,
 	return -EINVAL;
 }
 
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
 /* FNV-1a. An administrator wrote the input, so nobody chooses it to collide. */
 static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 {
@@ -63,7 +66,7 @@ static uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 static uint64_t hash_begin(const struct serving *serving,
 			   enum protocol protocol)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_BEGIN;
 	const char *place = serving->backend_netns;
 	const char *name = protocol_name(protocol);
 
@@ -277,6 +280,64 @@ static int set_check(struct serving *serving,
 	return 0;
 }
 
+/* The same for the same limit of the rule, whatever else is in the rule. */
+static uint64_t limit_id(const char *rule, const char *unit,
+			 const struct rate_limit *rate)
+{
+	const uint32_t numbers[] = { rate->count, rate->per_ms,
+				     rate->ipv6_prefix };
+	uint64_t hash = HASH_BEGIN;
+
+	hash = hash_add(hash, rule, strlen(rule) + 1);
+	hash = hash_add(hash, unit, strlen(unit) + 1);
+	return hash_add(hash, numbers, sizeof(numbers));
+}
+
+static int set_limits(struct serving *serving,
+		      const struct berth_listener *listener,
+		      const char **ret_problem)
+{
+	size_t n = listener->n_rates;
+
+	if (n == 0)
+		return 0;
+	*ret_problem = "a rate_limit with sane numbers";
+	if (n > RATE_LIMITS_MAX)
+		return -EINVAL;
+	serving->limits = calloc(n, sizeof(*serving->limits));
+	if (!serving->limits)
+		return -ENOMEM;
+	for (; serving->n_limits < n; serving->n_limits++) {
+		const struct berth_rate *rate =
+			&listener->rates[serving->n_limits];
+		struct limiter_limit *limit =
+			&serving->limits[serving->n_limits];
+
+		limit->rate = (struct rate_limit){
+			.count = rate->count,
+			.per_ms = rate->per_ms,
+			.ipv6_prefix = rate->ipv6_prefix,
+		};
+		if (!rate_limit_is_sane(&limit->rate))
+			return -EINVAL;
+		limit->id =
+			limit_id(listener->rule, "connections", &limit->rate);
+	}
+	return 0;
+}
+
+static bool limits_equal(const struct serving *a, const struct serving *b)
+{
+	if (a->n_limits != b->n_limits)
+		return false;
+	for (size_t i = 0; i < a->n_limits; i++) {
+		if (!rate_limits_equal(&a->limits[i].rate, 1,
+				       &b->limits[i].rate, 1))
+			return false;
+	}
+	return true;
+}
+
 static int set_forward(struct serving *serving,
 		       const struct berth_listener *listener,
 		       enum protocol protocol, const char **ret_problem)
@@ -292,6 +353,8 @@ static int set_forward(struct serving *serving,
 	if (r == 0)
 		r = serving_http_new(listener->http, protocol, &serving->http,
 				     ret_problem);
+	if (r == 0)
+		r = set_limits(serving, listener, ret_problem);
 	if (r < 0)
 		return r;
 	serving->rule = strdup(listener->rule);
@@ -460,6 +523,7 @@ struct serving *serving_unref(struct serving *serving)
 	service_http_free(serving->http);
 	free(serving->from);
 	free(serving->clients);
+	free(serving->limits);
 	free(serving->netns_name);
 	service_tlvs_free(serving->tlvs, serving->n_tlvs);
 	free(serving->rule);
@@ -485,6 +549,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    !names_equal(a->names, b->names) ||
 	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
 				    b->n_clients) ||
+	    !limits_equal(a, b) ||
 	    !service_checks_equal(&a->check, &b->check) ||
 	    !service_http_equal(a->http, b->http) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||

@@ -22,6 +22,7 @@ struct address_pattern;
 struct backend_source;
 struct berth_listener;
 struct service_http;
+struct limiter_limit;
 struct target_health;
 
 /**
@@ -72,6 +73,7 @@ struct serving_names {
  * @clients:	whom it serves at all, see address_patterns_have()
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
+ * @limits:	how many connections each client may begin
  * @check:	how its backends are checked
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
@@ -95,6 +97,8 @@ struct serving {
 	size_t n_clients;
 	struct serving_backend *backends;
 	size_t n_backends;
+	struct limiter_limit *limits;
+	size_t n_limits;
 	struct service_check check;
 	uint64_t connect_timeout_us;
 	uint64_t idle_timeout_us;

@@ -501,8 +501,8 @@ static int arrival_hops(struct share *share, int fd, int32_t assoc_id)
 	return hops;
 }
 
-/* Return: does the rule serve the client, with all the addresses that it has?
- * If not, its association is aborted. */
+/* Return: does the rule serve the client, with all the addresses that it has,
+ * and so often? If not, its association is aborted. */
 static bool conn_admit(struct worker *worker, struct sctp_conn *conn)
 {
 	const struct sctp_side *client = &conn->client;
@@ -511,14 +511,10 @@ static bool conn_admit(struct worker *worker, struct sctp_conn *conn)
 	uint16_t port;
 	size_t n;
 
-	if (flow->serving->n_clients == 0)
+	if (!gate_asks(flow->serving))
 		return true;
 	n = sctp_socket_peers(client->fd, client->assoc_id, addrs, &port);
-	if (gate_admits(flow->serving, addrs, n))
-		return true;
-	gate_refused(worker, flow->share, &addrs[0], 1);
-	flow_reset_for(worker, flow, BERTH_ENDING_NOT_ADMITTED);
-	return false;
+	return gate_flow(worker, flow, addrs, n);
 }
 
 int sctp_conn_new(struct worker *worker, struct share *share, int fd,

@@ -431,11 +431,7 @@ static bool tcp_admit(struct worker *worker, struct flow *flow,
 	struct ip_addr client = { .family = AF_UNSPEC };
 	bool known = ip_addr_from_sockaddr(from, &client, NULL) == 0;
 
-	if (gate_admits(flow->serving, &client, known ? 1 : 0))
-		return true;
-	gate_refused(worker, flow->share, &client, 1);
-	flow_reset_for(worker, flow, BERTH_ENDING_NOT_ADMITTED);
-	return false;
+	return gate_flow(worker, flow, &client, known ? 1 : 0);
 }
 
 static int tcp_accepted(struct worker *worker, struct share *share, int fd,

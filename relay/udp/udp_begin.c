@@ -269,13 +269,17 @@ static const struct roster_ops roster_ops = {
 };
 
 /* A client whose session has failed may be left out by now. */
-static bool still_admitted(const struct udp_front *front,
-			   const struct udp_key *key)
+static bool may_begin(struct worker *worker, const struct udp_front *front,
+		      const struct udp_key *key)
 {
+	const struct serving *serving = front->share->serving;
 	struct ip_addr client, local;
 
+	if (!gate_asks(serving))
+		return true;
 	udp_key_ends(key, &client, &local);
-	return gate_admits(front->share->serving, &client, 1);
+	return gate_admits(serving, &client, 1) &&
+	       gate_has_rate(worker, front->share, &client);
 }
 
 struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
@@ -285,7 +289,7 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 	struct udp_session *session;
 	int r, hops = arrival_hops(front, key);
 
-	if (hops < 0 || !still_admitted(front, key))
+	if (hops < 0 || !may_begin(worker, front, key))
 		return NULL;
 	if (!udp_asks_may(worker, &front->asks) || !make_room(worker, front)) {
 		counters_add(udp_front_counters(front), COUNTER_LIMITED, 1);

@@ -65,6 +65,12 @@ static void test_messages(void **state)
 		{ "{" LISTENER ",\"port\":80,\"to\":[1]}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"from\":[1]}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"clients\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"rate_limit\":[1]}", -EBADMSG,
+		  0 },
+		{ "{" LISTENER ",\"port\":80,\"rate_limit\":{}}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"rate_limit\":[{\"ipv6_prefix\":"
+		  "129}]}",
+		  -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"clients\":\"::1\"}", -EBADMSG,
 		  0 },
 		{ "{" LISTENER ",\"port\":80,\"from\":\"::1\"}", -EBADMSG, 0 },
@@ -135,7 +141,9 @@ static void test_listener_members(void **state)
 		"\"proxy_tlvs\":[{\"type\":224,\"value\":\"x\"},"
 		"{\"type\":239,\"value\":\"\",\"more\":1}],"
 		"\"transparent\":true,\"from\":[\"10.0.0.1\",\"::1\"],"
-		"\"clients\":[\"10.0.0.0/8\",\"!::1\"]}";
+		"\"clients\":[\"10.0.0.0/8\",\"!::1\"],\"rate_limit\":["
+		"{\"connections\":20,\"per_ms\":1000},{\"connections\":1,"
+		"\"per_ms\":9,\"ipv6_prefix\":64}]}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
 
@@ -168,6 +176,11 @@ static void test_listener_members(void **state)
 	assert_string_equal(listener->from[1], "::1");
 	assert_int_equal(listener->n_clients, 2);
 	assert_string_equal(listener->clients[1], "!::1");
+	assert_int_equal(listener->n_rates, 2);
+	assert_int_equal(listener->rates[0].count, 20);
+	assert_int_equal(listener->rates[0].per_ms, 1000);
+	assert_int_equal(listener->rates[0].ipv6_prefix, 128);
+	assert_int_equal(listener->rates[1].ipv6_prefix, 64);
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }

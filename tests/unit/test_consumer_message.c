@@ -14,6 +14,7 @@
 #include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/service_http.h"
+#include "common/rate_limit.h"
 #include "common/util.h"
 #include "daemon/consumers/consumer_message.h"
 
@@ -430,7 +431,7 @@ static void test_forward(void **state)
 	_cleanup_free_ char *without = NULL, *with = NULL;
 	const char *proxy, *to, *netns, *from6, *from4, *value;
 	const char *client, *excluded;
-	int transparent = 0, type = 0;
+	int transparent = 0, type = 0, count = 0, per_ms = 0, prefix = 0;
 	json_t *json;
 
 	(void)state;
@@ -444,6 +445,7 @@ static void test_forward(void **state)
 	assert_null(strstr(without, "backend_namespace"));
 	assert_null(strstr(without, "from"));
 	assert_null(strstr(without, "clients"));
+	assert_null(strstr(without, "rate_limit"));
 	assert_null(strstr(without, "proxy_tlvs"));
 	service->from = calloc(2, sizeof(*service->from));
 	service->n_from = 2;
@@ -458,6 +460,9 @@ static void test_forward(void **state)
 		address_pattern_parse("10.0.0.0/8", &service->clients[0]), 0);
 	assert_int_equal(
 		address_pattern_parse("!fd00::1", &service->clients[1]), 0);
+	service->rates = calloc(1, sizeof(*service->rates));
+	service->rates[service->n_rates++] =
+		(struct rate_limit){ 20, 1000, 64 };
 	service->transparent = true;
 	service->netns = strdup("blue");
 	service->proxy = SERVICE_PROXY_V2_CRC32C;
@@ -468,14 +473,20 @@ static void test_forward(void **state)
 	assert_non_null(with);
 	json = json_loads(with, 0, NULL);
 	assert_int_equal(
-		json_unpack(json,
-			    "{s:s, s:[s], s:b, s:s, s:[s, s!], "
-			    "s:[{s:i, s:s!}!], s:[s, s!]}",
-			    "proxy_protocol", &proxy, "to", &to, "transparent",
-			    &transparent, "backend_namespace", &netns, "from",
-			    &from6, &from4, "proxy_tlvs", "type", &type,
-			    "value", &value, "clients", &client, &excluded),
+		json_unpack(
+			json,
+			"{s:s, s:[s], s:b, s:s, s:[s, s!], "
+			"s:[{s:i, s:s!}!], s:[s, s!], s:[{s:i, s:i, s:i!}!]}",
+			"proxy_protocol", &proxy, "to", &to, "transparent",
+			&transparent, "backend_namespace", &netns, "from",
+			&from6, &from4, "proxy_tlvs", "type", &type, "value",
+			&value, "clients", &client, &excluded, "rate_limit",
+			"connections", &count, "per_ms", &per_ms, "ipv6_prefix",
+			&prefix),
 		0);
+	assert_int_equal(count, 20);
+	assert_int_equal(per_ms, 1000);
+	assert_int_equal(prefix, 64);
 	assert_string_equal(client, "10.0.0.0/8");
 	assert_string_equal(excluded, "!fd00::1");
 	assert_int_equal(type, 0xe3);

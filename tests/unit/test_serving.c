@@ -14,6 +14,7 @@
 #include "common/backend_source.h"
 #include "common/util.h"
 #include "lib/berth.h"
+#include "relay/core/limiter.h"
 #include "relay/core/serving.h"
 
 static int forward_to(const char *to, enum protocol protocol,
@@ -352,6 +353,51 @@ static void test_http(void **state)
 	assert_int_equal(forward_http(&other, PROTOCOL_TCP, &a), -EINVAL);
 }
 
+/* A limit that stays as it is keeps its number, whatever the others are. */
+static void test_limits(void **state)
+{
+	const char *to = "10.0.0.1:1", *problem = NULL;
+	struct berth_rate rates[] = { { 20, 1000, 128 }, { 5, 2000, 64 } };
+	struct serving *two, *one;
+	struct berth_listener listener = {
+		.log = "",
+		.protocol = "tcp",
+		.action = "forward",
+		.rule = "web",
+		.text = "",
+		.proxy_protocol = "",
+		.backend_netns = "",
+		.to = &to,
+		.n_to = 1,
+		.rates = rates,
+		.n_rates = 2,
+	};
+
+	(void)state;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &two, &problem),
+			 0);
+	assert_int_equal(two->n_limits, 2);
+	assert_true(two->limits[0].id != two->limits[1].id);
+	listener.rates = &rates[1];
+	listener.n_rates = 1;
+	listener.max_connections = 7;
+	assert_int_equal(serving_new(&listener, PROTOCOL_UDP, &one, &problem),
+			 0);
+	assert_true(one->limits[0].id == two->limits[1].id);
+	assert_false(serving_equal(one, two));
+	one = serving_unref(one);
+	listener.rule = "other";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
+			 0);
+	assert_true(one->limits[0].id != two->limits[1].id);
+	one = serving_unref(one);
+	two = serving_unref(two);
+	rates[1].count = 0;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
+			 -EINVAL);
+	assert_non_null(strstr(problem, "rate_limit"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -361,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_tlvs),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_one_text_two_protocols),
 	};
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_sctp_clients.py - whom a listener of SCTP serves at all"""
+"""test_sctp_clients.py - whom a listener of SCTP serves at all, and how often"""
 import sctp
 from harness.rules import forward
 from harness.wait import wait_equal
@@ -28,3 +28,16 @@ def test_clients(world, netns, backend, protocol):  # noqa: F811
     counted = berthd.ctl("stats")["total"]["ended"]
     assert counted == [{"reason": "not-admitted", "count": 2}]
     assert works(client, server)
+
+
+@BOTH
+def test_rate_limit(world, netns, backend, protocol):  # noqa: F811
+    berthd = world.berthd(forward(to(backend), protocol=protocol, options={
+        "rate_limit": {"connections": 2, "per": "1h"}}))
+    pairs = [pair(netns, backend) for _ in range(2)]
+    assert sctp.is_turned_away(netns)
+    assert all(works(client, server) for client, server in pairs)
+    wait_equal(lambda: berthd.ctl("stats")["total"]["limited"], 1,
+               "its count")
+    counted = berthd.ctl("stats")["total"]["ended"]
+    assert counted == [{"reason": "rate-limit", "count": 1}]
