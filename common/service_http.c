@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rate_limit.h"
 #include "common/util.h"
 
 struct service_http *service_http_new(void)
@@ -32,6 +33,7 @@ struct service_http *service_http_free(struct service_http *http)
 	texts_free(http->remove, http->n_remove);
 	texts_free(http->paths, http->n_paths);
 	texts_free(http->hosts, http->n_hosts);
+	free(http->rates);
 	free(http);
 	return NULL;
 }
@@ -75,13 +77,16 @@ static int set_copy(const struct service_http *http, struct service_http *copy)
 struct service_http *service_http_copy(const struct service_http *http)
 {
 	struct service_http *copy = service_http_new();
+	bool failed = false;
 
 	if (!copy)
 		return NULL;
 	copy->request_timeout_ms = http->request_timeout_ms;
 	copy->response_timeout_ms = http->response_timeout_ms;
 	copy->max_request = http->max_request;
-	if (set_copy(http, copy) < 0 ||
+	copy->rates = rate_limits_copy(http->rates, http->n_rates, &failed);
+	copy->n_rates = http->n_rates;
+	if (failed || set_copy(http, copy) < 0 ||
 	    texts_copy(http->remove, http->n_remove, &copy->remove,
 		       &copy->n_remove) < 0 ||
 	    texts_copy(http->paths, http->n_paths, &copy->paths,
@@ -111,7 +116,8 @@ bool service_http_equal(const struct service_http *a,
 	if (a->n_set != b->n_set ||
 	    a->request_timeout_ms != b->request_timeout_ms ||
 	    a->response_timeout_ms != b->response_timeout_ms ||
-	    a->max_request != b->max_request)
+	    a->max_request != b->max_request ||
+	    !rate_limits_equal(a->rates, a->n_rates, b->rates, b->n_rates))
 		return false;
 	for (size_t i = 0; i < a->n_set; i++) {
 		if (strcmp(a->set[i].name, b->set[i].name) != 0 ||

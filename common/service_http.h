@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct rate_limit;
+
 /* As many as a message to the relay holds together with everything else, and
  * far more than any proxy sets. */
 #define SERVICE_HTTP_SET_MAX 32u
@@ -42,6 +44,7 @@ struct service_header {
  * @response_timeout_ms: how long the answer may take to begin
  * @max_request: bytes of the request with its body, as it comes and as it is
  *		sent on
+ * @rates:	how many requests each client may make; at most RATE_LIMITS_MAX
  */
 struct service_http {
 	struct service_header *set;
@@ -55,6 +58,8 @@ struct service_http {
 	uint32_t request_timeout_ms;
 	uint32_t response_timeout_ms;
 	uint32_t max_request;
+	struct rate_limit *rates;
+	size_t n_rates;
 };
 
 /** enum service_value_part - a piece of a value, see service_value_next() */

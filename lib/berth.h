@@ -113,6 +113,17 @@ struct berth_header {
 };
 
 /**
+ * struct berth_rate - a client may begin at most @count in each time of @per_ms
+ * @ipv6_prefix: clients of IPv6 with the same first bits count as one, but for
+ *		link-local addresses; 128: each address counts for itself
+ */
+struct berth_rate {
+	uint32_t count;
+	uint32_t per_ms;
+	uint8_t ipv6_prefix;
+};
+
+/**
  * struct berth_http - what you do with the one request of a connection
  * @set_headers: replace all fields of the same name, in any case
  * @remove_headers: names of fields that you do not pass on
@@ -123,6 +134,8 @@ struct berth_header {
  * @response_timeout_ms: how long the answer may take to begin
  * @max_request: bytes of the request with its body, as it comes and as you send
  *		it on
+ * @rates:	how many requests each client may make: all must hold, and those
+ *		count that you refused
  */
 struct berth_http {
 	struct berth_header *set_headers;
@@ -136,17 +149,8 @@ struct berth_http {
 	uint32_t request_timeout_ms;
 	uint32_t response_timeout_ms;
 	uint32_t max_request;
-};
-
-/**
- * struct berth_rate - a client may begin at most @count in each time of @per_ms
- * @ipv6_prefix: clients of IPv6 with the same first bits count as one, but for
- *		link-local addresses; 128: each address counts for itself
- */
-struct berth_rate {
-	uint32_t count;
-	uint32_t per_ms;
-	uint8_t ipv6_prefix;
+	struct berth_rate *rates;
+	size_t n_rates;
 };
 
 /**

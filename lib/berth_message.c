@@ -181,6 +181,37 @@ static int parse_check(const json_t *root, struct berth_listener *listener)
 	return 0;
 }
 
+/* @unit: what is counted. *ret_rates belongs to the message, also on failure.
+ */
+static int parse_rates(const json_t *object, const char *unit,
+		       struct berth_rate **ret_rates, size_t *ret_n)
+{
+	const json_t *array = json_object_get(object, "rate_limit");
+	size_t n = json_array_size(array);
+	json_int_t prefix;
+
+	if (!array)
+		return 0;
+	if (!json_is_array(array))
+		return -EBADMSG;
+	*ret_rates = calloc(n ? n : 1, sizeof(**ret_rates));
+	if (!*ret_rates)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *entry = json_array_get(array, i);
+		struct berth_rate *rate = &(*ret_rates)[i];
+
+		if (!json_is_object(entry) ||
+		    !get_u32(entry, unit, &rate->count) ||
+		    !get_u32(entry, "per_ms", &rate->per_ms) ||
+		    !get_number(entry, "ipv6_prefix", IPV6_BITS, &prefix))
+			return -EBADMSG;
+		rate->ipv6_prefix = prefix ? (uint8_t)prefix : IPV6_BITS;
+	}
+	*ret_n = n;
+	return 0;
+}
+
 static int parse_headers(const json_t *http, struct berth_http *ret_http)
 {
 	const json_t *array = json_object_get(http, "set_headers");
@@ -225,6 +256,9 @@ static int parse_http(const json_t *root, struct berth_http *ret_http,
 		return -EBADMSG;
 	r = parse_headers(http, ret_http);
 	if (r == 0)
+		r = parse_rates(http, "requests", &ret_http->rates,
+				&ret_http->n_rates);
+	if (r == 0)
 		r = get_texts(http, "remove_headers", &ret_http->remove_headers,
 			      &ret_http->n_remove_headers);
 	if (r == 0)
@@ -233,34 +267,6 @@ static int parse_http(const json_t *root, struct berth_http *ret_http,
 	return r < 0 ? r
 		     : get_texts(http, "host", &ret_http->hosts,
 				 &ret_http->n_hosts);
-}
-
-static int parse_rates(const json_t *root, struct berth_listener *listener)
-{
-	const json_t *array = json_object_get(root, "rate_limit");
-	size_t n = json_array_size(array);
-	json_int_t prefix;
-
-	if (!array)
-		return 0;
-	if (!json_is_array(array))
-		return -EBADMSG;
-	listener->rates = calloc(n ? n : 1, sizeof(*listener->rates));
-	if (!listener->rates)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const json_t *object = json_array_get(array, i);
-		struct berth_rate *rate = &listener->rates[i];
-
-		if (!json_is_object(object) ||
-		    !get_u32(object, "connections", &rate->count) ||
-		    !get_u32(object, "per_ms", &rate->per_ms) ||
-		    !get_number(object, "ipv6_prefix", IPV6_BITS, &prefix))
-			return -EBADMSG;
-		rate->ipv6_prefix = prefix ? (uint8_t)prefix : IPV6_BITS;
-	}
-	listener->n_rates = n;
-	return 0;
 }
 
 static int parse_listener(const json_t *root, struct berth_listener *listener)
@@ -298,7 +304,8 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	if (r == 0)
 		r = parse_tlvs(root, listener);
 	if (r == 0)
-		r = parse_rates(root, listener);
+		r = parse_rates(root, "connections", &listener->rates,
+				&listener->n_rates);
 	if (r < 0)
 		return r;
 	return get_texts(root, "to", &listener->to, &listener->n_to);
@@ -493,6 +500,7 @@ struct berth_message *berth_message_free(struct berth_message *public)
 	free(message->http.remove_headers);
 	free(message->http.paths);
 	free(message->http.hosts);
+	free(message->http.rates);
 	json_decref(message->root);
 	free(message);
 	return NULL;

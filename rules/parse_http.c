@@ -27,6 +27,7 @@ enum http_key {
 	HTTP_MAX_REQUEST,
 	HTTP_PATH,
 	HTTP_HOST,
+	HTTP_RATE_LIMIT,
 };
 
 static const char *const http_keys[] = {
@@ -37,6 +38,7 @@ static const char *const http_keys[] = {
 	[HTTP_MAX_REQUEST] = "max_request",
 	[HTTP_PATH] = "path",
 	[HTTP_HOST] = "host",
+	[HTTP_RATE_LIMIT] = "rate_limit",
 };
 
 static bool name_is(const char *a, const char *b)
@@ -331,6 +333,10 @@ static void parse_fields(struct parse *parse, const struct yaml_node *node,
 		parse_paths(parse, fields[HTTP_PATH].value, http);
 	if (fields[HTTP_HOST].key)
 		parse_hosts(parse, fields[HTTP_HOST].value, http);
+	if (fields[HTTP_RATE_LIMIT].key)
+		parse_rate_limits(parse, fields[HTTP_RATE_LIMIT].value,
+				  RATE_UNIT_REQUESTS, &http->rates,
+				  &http->n_rates);
 	if (service_http_bytes(http) > SERVICE_HTTP_BYTES_MAX)
 		(void)parse_error(parse, node,
 				  "all texts of http together have %zu bytes, "

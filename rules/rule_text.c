@@ -258,6 +258,19 @@ static void texts_print(FILE *f, const char *what, char *const *texts, size_t n)
 		(void)fprintf(f, "%s %s", i ? "," : what, texts[i]);
 }
 
+static void rates_print(FILE *f, const struct rate_limit *rates, size_t n,
+			const char *unit)
+{
+	for (size_t i = 0; i < n; i++) {
+		(void)fprintf(f, "%s %" PRIu32 " %s", i ? "," : "; rate_limit",
+			      rates[i].count, unit);
+		duration_print(f, " per", rates[i].per_ms);
+		if (rates[i].ipv6_prefix < 128)
+			(void)fprintf(f, " of an IPv6 /%u",
+				      rates[i].ipv6_prefix);
+	}
+}
+
 static void http_print(FILE *f, const struct service_http *http)
 {
 	(void)fputs("; http", f);
@@ -272,19 +285,7 @@ static void http_print(FILE *f, const struct service_http *http)
 	timeout_print(f, "request_timeout", http->request_timeout_ms);
 	timeout_print(f, "response_timeout", http->response_timeout_ms);
 	(void)fprintf(f, "; max_request %" PRIu32, http->max_request);
-}
-
-static void rates_print(FILE *f, const struct rate_limit *rates, size_t n,
-			const char *unit)
-{
-	for (size_t i = 0; i < n; i++) {
-		(void)fprintf(f, "%s %" PRIu32 " %s", i ? "," : "; rate_limit",
-			      rates[i].count, unit);
-		duration_print(f, " per", rates[i].per_ms);
-		if (rates[i].ipv6_prefix < 128)
-			(void)fprintf(f, " of an IPv6 /%u",
-				      rates[i].ipv6_prefix);
-	}
+	rates_print(f, http->rates, http->n_rates, "requests");
 }
 
 static void action_print(FILE *f, const struct service *service)

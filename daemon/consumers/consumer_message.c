@@ -11,11 +11,10 @@
 #include "common/address_pattern.h"
 #include "common/backend_source.h"
 #include "common/netns.h"
-#include "common/service_http.h"
-#include "common/rate_limit.h"
 #include "common/util.h"
 #include "daemon/json_build.h"
 #include "daemon/consumers/held_text.h"
+#include "daemon/consumers/service_json.h"
 #include "daemon/consumers/stats_counts.h"
 #include "lib/berth_endings.h"
 
@@ -543,23 +542,6 @@ static int add_tlvs(json_t *message, const struct service *service)
 								    : 0;
 }
 
-static int add_rates(json_t *message, const struct service *service)
-{
-	json_t *rates = json_array();
-
-	for (size_t i = 0; i < service->n_rates; i++) {
-		const struct rate_limit *rate = &service->rates[i];
-
-		json_add(&rates,
-			 json_pack("{s:I, s:I, s:i}", "connections",
-				   (json_int_t)rate->count, "per_ms",
-				   (json_int_t)rate->per_ms, "ipv6_prefix",
-				   (int)rate->ipv6_prefix));
-	}
-	return json_object_set_new(message, "rate_limit", rates) < 0 ? -ENOMEM
-								     : 0;
-}
-
 static json_t *check_json(const struct service_check *check)
 {
 	return json_pack("{s:I, s:I, s:I, s:I}", "every_ms",
@@ -567,33 +549,6 @@ static json_t *check_json(const struct service_check *check)
 			 (json_int_t)check->timeout_ms, "rise",
 			 (json_int_t)check->rise, "fall",
 			 (json_int_t)check->fall);
-}
-
-static json_t *texts_json(char *const *texts, size_t n)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_add(&array, json_text(texts[i]));
-	return array;
-}
-
-static json_t *http_json(const struct service_http *http)
-{
-	json_t *set = json_array();
-
-	for (size_t i = 0; i < http->n_set; i++)
-		json_add(&set, json_pack("{s:o, s:o}", "name",
-					 json_text(http->set[i].name), "value",
-					 json_text(http->set[i].value)));
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "set_headers", set,
-		"remove_headers", texts_json(http->remove, http->n_remove),
-		"path", texts_json(http->paths, http->n_paths), "host",
-		texts_json(http->hosts, http->n_hosts), "request_timeout_ms",
-		(json_int_t)http->request_timeout_ms, "response_timeout_ms",
-		(json_int_t)http->response_timeout_ms, "max_request",
-		(json_int_t)http->max_request);
 }
 
 static int add_forward(json_t *message, const struct service *service)
@@ -618,14 +573,19 @@ static int add_forward(json_t *message, const struct service *service)
 		return json_decref(to), -ENOMEM;
 	if (service->n_from && add_from(message, service) < 0)
 		return json_decref(to), -ENOMEM;
-	if (service->n_rates && add_rates(message, service) < 0)
+	if (service->n_rates &&
+	    json_object_set_new(message, "rate_limit",
+				service_json_rates(service->rates,
+						   service->n_rates,
+						   "connections")) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->check.every_ms &&
 	    json_object_set_new(message, "check", check_json(&service->check)) <
 		    0)
 		return json_decref(to), -ENOMEM;
 	if (service->http &&
-	    json_object_set_new(message, "http", http_json(service->http)) < 0)
+	    json_object_set_new(message, "http",
+				service_json_http(service->http)) < 0)
 		return json_decref(to), -ENOMEM;
 	if (json_object_set_new(message, "to", to) < 0 ||
 	    json_object_set_new(message, "connect_timeout_ms",

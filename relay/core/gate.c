@@ -13,7 +13,7 @@
 
 bool gate_asks(const struct serving *serving)
 {
-	return serving->n_clients > 0 || serving->n_limits > 0;
+	return serving->n_clients > 0 || serving->limits.n > 0;
 }
 
 bool gate_admits(const struct serving *serving, const struct ip_addr *addrs,
@@ -44,22 +44,21 @@ void gate_refused(struct worker *worker, struct share *share,
 }
 
 bool gate_has_rate(struct worker *worker, struct share *share,
-		   const struct ip_addr *client)
+		   const struct serving_limits *limits,
+		   const struct ip_addr *client, uint64_t *ret_wait_us)
 {
-	const struct serving *serving = share->serving;
 	const struct listener *listener = share->listener;
 	char text[IP_TEXT_MAX];
 
-	if (limiter_take(serving->limits, serving->n_limits, listener->netns_id,
-			 client, worker->now_us, NULL))
+	if (limiter_take(limits->list, limits->n, listener->netns_id, client,
+			 worker->now_us, ret_wait_us))
 		return true;
 	counters_add(share_counters(share), COUNTER_LIMITED, 1);
 	if (worker_may_log(worker, listener, "rate_limit"))
 		log_info_about(&listener->about,
 			       "%s: %s comes more often than its rate_limit "
-			       "allows; %s",
-			       listener->label, ip_addr_fmt(client, text),
-			       listener->ops->gives_up);
+			       "allows; turning it away",
+			       listener->label, ip_addr_fmt(client, text));
 	return false;
 }
 
@@ -75,7 +74,9 @@ bool gate_flow(struct worker *worker, struct flow *flow,
 		flow_reset_for(worker, flow, BERTH_ENDING_NOT_ADMITTED);
 		return false;
 	}
-	if (n_addrs > 0 && !gate_has_rate(worker, flow->share, &addrs[0])) {
+	if (n_addrs > 0 &&
+	    !gate_has_rate(worker, flow->share, &flow->serving->limits,
+			   &addrs[0], NULL)) {
 		flow_reset_for(worker, flow, BERTH_ENDING_RATE_LIMIT);
 		return false;
 	}

@@ -14,6 +14,7 @@
 
 struct flow;
 struct serving;
+struct serving_limits;
 struct share;
 struct worker;
 
@@ -34,10 +35,16 @@ bool gate_admits(const struct serving *serving, const struct ip_addr *addrs,
 void gate_refused(struct worker *worker, struct share *share,
 		  const struct ip_addr *client, uint64_t n);
 
-/** gate_has_rate() - may @client begin one more conversation now? Counts it in
- * any case; one that it may not begin is counted and logged. */
+/**
+ * gate_has_rate() - may @client have one more of what @limits limit?
+ * @share:	whose listener it came to
+ * @ret_wait_us: if not, how long it has to be silent; may be NULL
+ *
+ * Counts it in any case; that it may not have it is counted and logged.
+ */
 bool gate_has_rate(struct worker *worker, struct share *share,
-		   const struct ip_addr *client);
+		   const struct serving_limits *limits,
+		   const struct ip_addr *client, uint64_t *ret_wait_us);
 
 /**
  * gate_flow() - does the rule serve the client of @flow, which just began?

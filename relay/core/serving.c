@@ -293,25 +293,21 @@ static uint64_t limit_id(const char *rule, const char *unit,
 	return hash_add(hash, numbers, sizeof(numbers));
 }
 
-static int set_limits(struct serving *serving,
-		      const struct berth_listener *listener,
-		      const char **ret_problem)
+/* Return: 0, -EINVAL, -ENOMEM. @limits is to be freed even then. */
+static int make_limits(const struct berth_rate *rates, size_t n,
+		       const char *rule, const char *unit,
+		       struct serving_limits *limits)
 {
-	size_t n = listener->n_rates;
-
 	if (n == 0)
 		return 0;
-	*ret_problem = "a rate_limit with sane numbers";
 	if (n > RATE_LIMITS_MAX)
 		return -EINVAL;
-	serving->limits = calloc(n, sizeof(*serving->limits));
-	if (!serving->limits)
+	limits->list = calloc(n, sizeof(*limits->list));
+	if (!limits->list)
 		return -ENOMEM;
-	for (; serving->n_limits < n; serving->n_limits++) {
-		const struct berth_rate *rate =
-			&listener->rates[serving->n_limits];
-		struct limiter_limit *limit =
-			&serving->limits[serving->n_limits];
+	for (; limits->n < n; limits->n++) {
+		const struct berth_rate *rate = &rates[limits->n];
+		struct limiter_limit *limit = &limits->list[limits->n];
 
 		limit->rate = (struct rate_limit){
 			.count = rate->count,
@@ -320,19 +316,35 @@ static int set_limits(struct serving *serving,
 		};
 		if (!rate_limit_is_sane(&limit->rate))
 			return -EINVAL;
-		limit->id =
-			limit_id(listener->rule, "connections", &limit->rate);
+		limit->id = limit_id(rule, unit, &limit->rate);
 	}
 	return 0;
 }
 
-static bool limits_equal(const struct serving *a, const struct serving *b)
+static int set_limits(struct serving *serving,
+		      const struct berth_listener *listener,
+		      const char **ret_problem)
 {
-	if (a->n_limits != b->n_limits)
+	const struct berth_http *http = listener->http;
+	int r;
+
+	*ret_problem = "a rate_limit with sane numbers";
+	r = make_limits(listener->rates, listener->n_rates, listener->rule,
+			"connections", &serving->limits);
+	return r < 0 || !http
+		       ? r
+		       : make_limits(http->rates, http->n_rates, listener->rule,
+				     "requests", &serving->request_limits);
+}
+
+static bool limits_equal(const struct serving_limits *a,
+			 const struct serving_limits *b)
+{
+	if (a->n != b->n)
 		return false;
-	for (size_t i = 0; i < a->n_limits; i++) {
-		if (!rate_limits_equal(&a->limits[i].rate, 1,
-				       &b->limits[i].rate, 1))
+	for (size_t i = 0; i < a->n; i++) {
+		if (!rate_limits_equal(&a->list[i].rate, 1, &b->list[i].rate,
+				       1))
 			return false;
 	}
 	return true;
@@ -523,7 +535,8 @@ struct serving *serving_unref(struct serving *serving)
 	service_http_free(serving->http);
 	free(serving->from);
 	free(serving->clients);
-	free(serving->limits);
+	free(serving->limits.list);
+	free(serving->request_limits.list);
 	free(serving->netns_name);
 	service_tlvs_free(serving->tlvs, serving->n_tlvs);
 	free(serving->rule);
@@ -549,7 +562,8 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    !names_equal(a->names, b->names) ||
 	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
 				    b->n_clients) ||
-	    !limits_equal(a, b) ||
+	    !limits_equal(&a->limits, &b->limits) ||
+	    !limits_equal(&a->request_limits, &b->request_limits) ||
 	    !service_checks_equal(&a->check, &b->check) ||
 	    !service_http_equal(a->http, b->http) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||

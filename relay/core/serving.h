@@ -67,6 +67,12 @@ struct serving_names {
 	char texts[];
 };
 
+/** struct serving_limits - at most RATE_LIMITS_MAX */
+struct serving_limits {
+	struct limiter_limit *list;
+	size_t n;
+};
+
 /**
  * struct serving - see the file's head
  * @rule:	with SERVICE_FORWARD: its rule's name
@@ -74,6 +80,7 @@ struct serving_names {
  * @n_backends:	at most SERVICE_BACKENDS_MAX
  * @max_connections: never 0
  * @limits:	how many connections each client may begin
+ * @request_limits: with @http: how many requests it may make
  * @check:	how its backends are checked
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
@@ -97,8 +104,8 @@ struct serving {
 	size_t n_clients;
 	struct serving_backend *backends;
 	size_t n_backends;
-	struct limiter_limit *limits;
-	size_t n_limits;
+	struct serving_limits limits;
+	struct serving_limits request_limits;
 	struct service_check check;
 	uint64_t connect_timeout_us;
 	uint64_t idle_timeout_us;

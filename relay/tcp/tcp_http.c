@@ -37,6 +37,7 @@
 #include "relay/backend/failover.h"
 #include "relay/backend/proxy_header.h"
 #include "relay/core/admission.h"
+#include "relay/core/gate.h"
 #include "relay/core/listener.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
@@ -134,6 +135,31 @@ static enum flow_result answer(struct worker *worker, struct conn *conn,
 	size_t len = http_answer_write(&own, text, sizeof(text));
 
 	return answer_text(worker, conn, text, len, ending);
+}
+
+/* Return: may the client make one more request now? If not, *ret_result is
+ * what its answer leads to. */
+static bool has_rate(struct worker *worker, struct conn *conn,
+		     enum flow_result *ret_result)
+{
+	const struct flow *flow = &conn->flow;
+	struct http_answer own = {
+		.status = HTTP_TOO_MANY_REQUESTS,
+		.is_head = conn->is_head,
+	};
+	char text[HTTP_ANSWER_MAX];
+	uint64_t wait_us = 0;
+	size_t len;
+
+	if (gate_has_rate(worker, flow->share, &flow->serving->request_limits,
+			  &conn->from, &wait_us))
+		return true;
+	own.retry_after_s =
+		(unsigned int)((wait_us + USEC_PER_SEC - 1) / USEC_PER_SEC);
+	len = http_answer_write(&own, text, sizeof(text));
+	*ret_result =
+		answer_text(worker, conn, text, len, BERTH_ENDING_RATE_LIMIT);
+	return false;
 }
 
 static enum flow_result answer_refused(struct worker *worker, struct conn *conn,
@@ -395,9 +421,12 @@ static enum flow_result ask(struct worker *worker, struct conn *conn,
 		.hosts = (const char *const *)http->hosts,
 		.n_hosts = http->n_hosts,
 	};
+	enum flow_result result;
 	int r;
 
 	conn->is_head = http_request_is(request, data, "HEAD");
+	if (!has_rate(worker, conn, &result))
+		return result;
 	if (!http_allow(request, data, &allowed))
 		return answer_refused(worker, conn, data);
 	r = keep_request(worker, conn, data);

@@ -279,7 +279,8 @@ static bool may_begin(struct worker *worker, const struct udp_front *front,
 		return true;
 	udp_key_ends(key, &client, &local);
 	return gate_admits(serving, &client, 1) &&
-	       gate_has_rate(worker, front->share, &client);
+	       gate_has_rate(worker, front->share, &serving->limits, &client,
+			     NULL);
 }
 
 struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,

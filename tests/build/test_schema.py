@@ -92,7 +92,7 @@ def test_no_key_is_forgotten():
     known = keys_of(json.loads((SCHEMA / KINDS["rules"]).read_text()))
     assert words_of(*(f"rules/parse_{part}.c" for part in (
         "file", "match", "listen", "action", "proxy", "provide", "check",
-        "http"))) <= known
+        "http", "rate"))) <= known
     known = keys_of(json.loads((SCHEMA / KINDS["config"]).read_text()))
     assert words_of("daemon/config_consumers.c", "daemon/config_control.c") \
         <= known

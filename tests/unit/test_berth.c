@@ -195,7 +195,9 @@ static void test_http(void **state)
 		"\"remove_headers\":[\"B\",\"C\"],\"path\":[\"/"
 		"a\"],\"host\":[],"
 		"\"request_timeout_ms\":1,\"response_timeout_ms\":2,"
-		"\"max_request\":4096,\"more\":1}}";
+		"\"max_request\":4096,\"rate_limit\":["
+		"{\"requests\":6,\"per_ms\":60000}],"
+		"\"more\":1}}";
 	static const char *const bad[] = {
 		"[]",
 		"{\"set_headers\":{}}",
@@ -204,6 +206,8 @@ static void test_http(void **state)
 		"{\"remove_headers\":\"a\"}",
 		"{\"path\":[1]}",
 		"{\"max_request\":-1}",
+		"{\"rate_limit\":{}}",
+		"{\"rate_limit\":[{\"requests\":-1}]}",
 	};
 	struct berth_message *message;
 	const struct berth_http *http;
@@ -224,6 +228,9 @@ static void test_http(void **state)
 	assert_int_equal(http->request_timeout_ms, 1);
 	assert_int_equal(http->response_timeout_ms, 2);
 	assert_int_equal(http->max_request, 4096);
+	assert_int_equal(http->n_rates, 1);
+	assert_int_equal(http->rates[0].count, 6);
+	assert_int_equal(http->rates[0].per_ms, 60000);
 	message = berth_message_free(message);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		(void)snprintf(wrong, sizeof(wrong),

@@ -376,20 +376,20 @@ static void test_limits(void **state)
 	(void)state;
 	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &two, &problem),
 			 0);
-	assert_int_equal(two->n_limits, 2);
-	assert_true(two->limits[0].id != two->limits[1].id);
+	assert_int_equal(two->limits.n, 2);
+	assert_true(two->limits.list[0].id != two->limits.list[1].id);
 	listener.rates = &rates[1];
 	listener.n_rates = 1;
 	listener.max_connections = 7;
 	assert_int_equal(serving_new(&listener, PROTOCOL_UDP, &one, &problem),
 			 0);
-	assert_true(one->limits[0].id == two->limits[1].id);
+	assert_true(one->limits.list[0].id == two->limits.list[1].id);
 	assert_false(serving_equal(one, two));
 	one = serving_unref(one);
 	listener.rule = "other";
 	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &one, &problem),
 			 0);
-	assert_true(one->limits[0].id != two->limits[1].id);
+	assert_true(one->limits.list[0].id != two->limits.list[1].id);
 	one = serving_unref(one);
 	two = serving_unref(two);
 	rates[1].count = 0;

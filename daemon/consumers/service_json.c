@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/* service_json.c - parts of what a consumer is told of a service, as JSON */
+#include "daemon/consumers/service_json.h"
+
+#include "common/rate_limit.h"
+#include "common/service_http.h"
+#include "daemon/json_build.h"
+
+static json_t *texts_json(char *const *texts, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_add(&array, json_text(texts[i]));
+	return array;
+}
+
+json_t *service_json_rates(const struct rate_limit *rates, size_t n,
+			   const char *unit)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_add(&array,
+			 json_pack("{s:I, s:I, s:i}", unit,
+				   (json_int_t)rates[i].count, "per_ms",
+				   (json_int_t)rates[i].per_ms, "ipv6_prefix",
+				   (int)rates[i].ipv6_prefix));
+	return array;
+}
+
+json_t *service_json_http(const struct service_http *http)
+{
+	json_t *set = json_array();
+
+	for (size_t i = 0; i < http->n_set; i++)
+		json_add(&set, json_pack("{s:o, s:o}", "name",
+					 json_text(http->set[i].name), "value",
+					 json_text(http->set[i].value)));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o*}", "set_headers", set,
+		"remove_headers", texts_json(http->remove, http->n_remove),
+		"path", texts_json(http->paths, http->n_paths), "host",
+		texts_json(http->hosts, http->n_hosts), "request_timeout_ms",
+		(json_int_t)http->request_timeout_ms, "response_timeout_ms",
+		(json_int_t)http->response_timeout_ms, "max_request",
+		(json_int_t)http->max_request, "rate_limit",
+		http->n_rates ? service_json_rates(http->rates, http->n_rates,
+						   "requests")
+			      : NULL);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service_json.h - parts of what a consumer is told of a service, as JSON */
+#ifndef DAEMON_CONSUMERS_SERVICE_JSON_H
+#define DAEMON_CONSUMERS_SERVICE_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct rate_limit;
+struct service_http;
+
+/** service_json_rates() - the limits, as the protocol has them. @unit: the word
+ * for what is counted. Return: NULL: no memory. */
+json_t *service_json_rates(const struct rate_limit *rates, size_t n,
+			   const char *unit);
+
+/** service_json_http() - what is done with requests. Return: NULL: no memory.
+ */
+json_t *service_json_http(const struct service_http *http);
+
+#endif
