@@ -194,12 +194,13 @@ bool http_host_allowed(const struct http_host *host,
 
 /* Paths */
 
-static int hex_digit(char c)
+int http_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = (char)lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* May this byte be there as an escape? */
@@ -227,8 +228,8 @@ static bool is_plain_segment(const char *segment, size_t len)
 			continue;
 		if (len - i < 3)
 			return false;
-		high = hex_digit(segment[i + 1]);
-		low = hex_digit(segment[i + 2]);
+		high = http_hex_digit(segment[i + 1]);
+		low = http_hex_digit(segment[i + 2]);
 		if (high < 0 || low < 0 ||
 		    !is_plain_escape((unsigned int)(high * 16 + low)))
 			return false;

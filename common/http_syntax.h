@@ -15,6 +15,9 @@
  * and only those of a token */
 bool http_is_token(const char *text, size_t len);
 
+/** http_hex_digit() - the value of a hexadecimal digit; -1: it is none */
+int http_hex_digit(char c);
+
 /** http_is_value() - the value of a field: no control character but the tab;
  * bytes from 0x80 on are let through */
 bool http_is_value(const char *text, size_t len);

@@ -95,7 +95,7 @@ static void parse_set_header(struct parse *parse, const struct yaml_node *key,
 {
 	struct service_header *header = &http->set[http->n_set];
 	char problem[TEMPLATE_PROBLEM_MAX];
-	const char *name, *value;
+	const char *name = "", *value = "";
 
 	if (!parse_name(parse, key, /* set= */ true, &name) ||
 	    !parse_text(parse, key + 1, "a value in set_headers", "a text",
@@ -115,11 +115,15 @@ static void parse_set_header(struct parse *parse, const struct yaml_node *key,
 				  QUOTE(value), problem);
 		return;
 	}
-	http->n_set++;
 	header->name = strdup(name);
 	header->value = strdup(value);
-	if (!header->name || !header->value)
-		(void)parse_oom(parse);
+	if (header->name && header->value) {
+		http->n_set++;
+		return;
+	}
+	free(header->name);
+	free(header->value);
+	(void)parse_oom(parse);
 }
 
 static void parse_set_headers(struct parse *parse, const struct yaml_node *node,
@@ -155,7 +159,7 @@ static void parse_remove_header(struct parse *parse,
 				const struct yaml_node *node,
 				struct service_http *http)
 {
-	const char *name;
+	const char *name = "";
 
 	if (!parse_name(parse, node, /* set= */ false, &name))
 		return;
@@ -214,6 +218,7 @@ static void parse_remove_headers(struct parse *parse,
 			      "the name of a header", SERVICE_HTTP_REMOVE_MAX,
 			      &items, &http->remove);
 
+	http->n_remove = 0; /* as the analyzer cannot know */
 	for (size_t i = 0; i < n && !parse_full(parse); i++)
 		parse_remove_header(parse, &items[i], http);
 }

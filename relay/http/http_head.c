@@ -265,7 +265,7 @@ static const struct {
 enum http_verdict http_head_field(struct http_request *request,
 				  const char *data, struct http_span line)
 {
-	struct http_field field;
+	struct http_field field = { .name = { 0, 0 } };
 
 	if (request->n_fields == HTTP_FIELDS_MAX)
 		return http_request_refuse(request, HTTP_FIELDS_TOO_LARGE,

@@ -53,15 +53,6 @@ static enum http_verdict scan_line(struct http_request *request,
 
 /* The body */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* "1a" or "1a;name=value". Extensions are for the next hop, which is the relay:
  * it knows none, and has to ignore those. */
 static enum http_verdict read_chunk_size(struct http_request *request,
@@ -71,8 +62,9 @@ static enum http_verdict read_chunk_size(struct http_request *request,
 	size_t size = 0, digits = 0;
 
 	while (digits < line.len && digits < CHUNK_DIGITS_MAX &&
-	       hex_digit(data[line.at + digits]) >= 0) {
-		size = size * 16 + (size_t)hex_digit(data[line.at + digits]);
+	       http_hex_digit(data[line.at + digits]) >= 0) {
+		size = size * 16 +
+		       (size_t)http_hex_digit(data[line.at + digits]);
 		digits++;
 	}
 	if (digits == 0 || (digits < line.len && data[line.at + digits] != ';'))
@@ -95,7 +87,7 @@ static enum http_verdict whole(struct http_request *request)
 static enum http_verdict read_trailer(struct http_request *request,
 				      const char *data, struct http_span line)
 {
-	struct http_field field;
+	struct http_field field = { .name = { 0, 0 } };
 	const char *name;
 
 	if (line.len == 0)
@@ -160,7 +152,7 @@ static enum http_verdict read_chunk_end(struct http_request *request,
 static enum http_verdict read_line(struct http_request *request,
 				   const char *data, size_t len)
 {
-	struct http_span line;
+	struct http_span line = { 0, 0 };
 	enum http_part part = request->part;
 	enum http_verdict verdict = scan_line(request, data, len, &line);
 

@@ -173,16 +173,15 @@ static void put_length(struct writer *writer, size_t length)
 /* The size of the chunk whose line is here, and how long that line is. */
 static size_t chunk_size(const char *line, const char *end, size_t *ret_len)
 {
-	static const char digits[] = "0123456789abcdef";
 	const char *line_end = memchr(line, '\n', (size_t)(end - line));
 	size_t size = 0;
 
 	for (const char *c = line; c < end; c++) {
-		const char *digit = memchr(digits, *c | 0x20, 16);
+		int digit = http_hex_digit(*c);
 
-		if (!digit)
+		if (digit < 0)
 			break;
-		size = size * 16 + (size_t)(digit - digits);
+		size = size * 16 + (size_t)digit;
 	}
 	*ret_len = (size_t)(line_end + 1 - line);
 	return size;
