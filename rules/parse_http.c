@@ -146,6 +146,7 @@ static void parse_set_headers(struct parse *parse, const struct yaml_node *node,
 				  node->n / 2, SERVICE_HTTP_SET_MAX);
 		return;
 	}
+	http->n_set = 0; /* as the analyzer cannot know */
 	http->set = calloc(node->n / 2, sizeof(*http->set));
 	if (!http->set) {
 		(void)parse_oom(parse);
