@@ -143,13 +143,15 @@ static struct limiter_netns *netns_get(struct limiter_shard *shard,
 				       uint64_t netns_id)
 {
 	struct limiter_netns **link = netns_link(shard, netns_id);
+	struct limiter_netns *netns = *link;
 
-	if (*link)
-		return *link;
-	*link = calloc(1, sizeof(**link));
-	if (*link)
-		(*link)->id = netns_id;
-	return *link;
+	if (netns)
+		return netns;
+	netns = calloc(1, sizeof(*netns));
+	if (netns)
+		netns->id = netns_id;
+	*link = netns;
+	return netns;
 }
 
 /* Entries */
