@@ -224,6 +224,8 @@ def install(package, rootfs):
     subprocess.run(["dpkg-deb", "--extract", package, rootfs], check=True)
     for program in (*rootfs.glob("usr/sbin/*"), *rootfs.glob("usr/bin/*"),
                     *rootfs.glob("usr/libexec/berth/*")):
+        if program.read_bytes()[:4] != b"\x7fELF":
+            continue  # a script
         listed = subprocess.run(["ldd", program], check=True, text=True,
                                 capture_output=True).stdout
         for path in re.findall(r"(/\S+) \(0x", listed):
