@@ -114,8 +114,19 @@ void log_set_format(enum log_format format)
 	log_form = format;
 }
 
+void log_open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	cleanup_close(&fd);
+}
+
 void log_init(const char *program, enum log_level level)
 {
+	log_open_standard();
 	log_program = program;
 	log_threshold = level;
 	/* localtime_r(3) reads the time zone here, and no file later. */

@@ -52,9 +52,19 @@ struct log_ratelimit {
  * @level:	lines above it are dropped
  *
  * To be called before there are threads, and before the program gives up the
- * right to open sockets and files.
+ * right to open sockets and files. Calls log_open_standard().
  */
 void log_init(const char *program, enum log_level level);
+
+/**
+ * log_open_standard() - opens /dev/null for each of the descriptors 0 to 2 that
+ * is closed
+ *
+ * Otherwise the next file or socket would have such a number, and get what is
+ * meant for people. To be called before anything else is opened; programs that
+ * are started have them, too.
+ */
+void log_open_standard(void);
 
 /** log_set_level() - lines above @level are dropped from now on */
 void log_set_level(enum log_level level);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/util.h"
 #include "hook/cni.h"
 #include "hook/complain.h"
@@ -258,13 +259,8 @@ static int run_cni(const struct cni_env *env, struct settings *settings,
  * must not go to berthd instead, whose socket would have its number. */
 static void prepare(void)
 {
-	int fd;
-
 	(void)signal(SIGPIPE, SIG_IGN); /* fails for no signal that exists */
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	cleanup_close(&fd);
+	log_open_standard();
 }
 
 int main(int argc, char **argv)

@@ -210,7 +210,8 @@ def test_limit(world):
     wait_health(berthd, netns, "limited", "limit 2 reached, clients wait")
     for client in clients:
         client.close()
-    backend.close()  # which ends its side of them
+    for _ in clients:
+        backend.accept()[0].close()
     wait_health(berthd, netns, "ok", None)
 
 
