@@ -20,7 +20,7 @@
 
 /** struct rate_limit - at most @count in each time of @per_ms
  * @ipv6_prefix: 1 to 128: clients of IPv6 with the same first bits count as
- *one, but for link-local addresses
+ *		one, but for link-local addresses
  */
 struct rate_limit {
 	uint32_t count;

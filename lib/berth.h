@@ -173,7 +173,7 @@ struct berth_http {
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
  * @rates:	how many connections of "forward" each client may begin: all
- *must hold, and those count that you refused
+ *		must hold, and those count that you refused
  * @text:	of "respond"
  * @log:	which connections you say in a log when they end: "" (none),
  *		"failures", "connections" (all)

@@ -18,7 +18,7 @@
  * @protocol:	enum protocol; or PROTOCOL_COUNT: it is not known
  * @counts:	all that was ever counted, and what is active now
  * @live:	of @counts, what was said of listeners that are not released:
- *the next berthd is told that once more
+ *		the next berthd is told that once more
  * @unsure:	how much of @counts.active may have ended meanwhile, because its
  *		consumer does not answer
  * @retired:	its rule is gone

@@ -9,8 +9,8 @@
  *
  * A client that is not forwarded begins with OPEN. One whose request is read
  * first begins with READING, and between WAITING and OPEN it is ASKED. From
- *every state flow_reset() leads out at once: errors, timeouts, and a namespace
- *that goes.
+ * every state flow_reset() leads out at once: errors, timeouts, and a namespace
+ * that goes.
  *
  * Each flow has one timer. Progress postpones the deadline without moving the
  * timer: when the timer fires too early it is set again.

@@ -24,7 +24,7 @@ bool gate_asks(const struct serving *serving);
 /**
  * gate_admits() - does the rule serve a client with these addresses?
  * @addrs:	all that the client has; IPv4 as IPv4. Each of them must be one
- *of `clients`
+ *		of `clients`
  * @n_addrs:	0: they are not known; then only a rule for all serves it
  */
 bool gate_admits(const struct serving *serving, const struct ip_addr *addrs,

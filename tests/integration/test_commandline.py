@@ -491,6 +491,10 @@ def test_started_without_standard_descriptors(world):
     berthd.start(["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh",
                   *berthd.command()])
     assert netns.ask("127.0.0.1", 8080) == b"ack"
+    # What they open next does not get these numbers, nor what they say.
+    for pid in (berthd.pid, berthd.relay_pid()):
+        assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)] \
+            == ["/dev/null"] * 3
     berthd.kill_relay()
     assert netns.ask("127.0.0.1", 8080) == b"ack"
 
