@@ -23,6 +23,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "common/code_pages.h"
 #include "common/loop.h"
 #include "common/mounts.h"
 #include "common/util.h"
@@ -179,6 +180,7 @@ static bool berthd_after(void *user_data)
 		berthd->ready = true;
 		provider_forget_others(berthd->provider, netns_exists, berthd);
 		lifecycle_ready(berthd->lifecycle);
+		code_pages_release();
 		log_info("ready");
 	}
 	if (berthd->ready || !left)
@@ -187,8 +189,10 @@ static bool berthd_after(void *user_data)
 	left = registrations_file_step(berthd->registrations_file) || left;
 	if (!left)
 		rules_changes_settled(berthd->rules_changes, berthd->binder);
-	if (!left && lifecycle_is_reloading(berthd->lifecycle))
+	if (!left && lifecycle_is_reloading(berthd->lifecycle)) {
 		lifecycle_ready(berthd->lifecycle);
+		code_pages_release();
+	}
 	/* Before it is ready it is not idle, though it waits for consumers. */
 	return watcher_batch_end(berthd->watcher,
 				 /* idle= */ berthd->ready && !left) ||

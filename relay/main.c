@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/code_pages.h"
 #include "common/command_line.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -241,6 +242,7 @@ static void welcomed(void *user_data)
 {
 	struct waiters *waiters = user_data;
 
+	code_pages_release();
 	if (waiters->systemd)
 		(void)sd_notifyf(0, "MAINPID=%d\nREADY=1",
 				 getpid()); /* nobody may be listening */

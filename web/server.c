@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 
 #include "common/log.h"
+#include "common/code_pages.h"
 #include "common/loop.h"
 #include "common/utf8.h"
 #include "common/util.h"
@@ -572,5 +573,6 @@ int server_new(const struct server_config *config, struct server **ret_server)
 
 int server_run(struct server *server)
 {
+	code_pages_release();
 	return loop_run(server->loop);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/code_pages.h"
 #include "common/loop.h"
 #include "common/util.h"
 #include "hook/follow/http.h"
@@ -127,6 +128,7 @@ int follower_new(const struct follower_config *config,
 
 int follower_run(struct follower *follower)
 {
+	code_pages_release();
 	return loop_run(follower->loop);
 }
 

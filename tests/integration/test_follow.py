@@ -9,7 +9,7 @@ import pytest
 
 from harness.berthd import BUILD
 from harness.engine import Engine
-from harness.process import rss_kib, sanitizer_reports
+from harness.process import anonymous_kib, sanitizer_reports
 from harness.rules import rule, rules
 from harness.varlink_server import VarlinkServer
 from harness.wait import GUARD, stays, wait_equal, wait_for
@@ -377,7 +377,7 @@ def test_line_without_end(follow, docker, pid):
     docker.instead["/events"] = endless
     follow.start()
     follow.wait_log("Message too long")
-    assert rss_kib(follow.process.pid) < 200 * 1024
+    assert anonymous_kib(follow.process.pid) < 200 * 1024
     docker.instead.clear()
     follow.wait_registered(first)
 

@@ -51,6 +51,23 @@ def test_constant_in_the_number_of_namespaces(world):
     wait_equal(lambda: shape(berthd.pid), shapes[5][0], "berthd, too")
 
 
+def test_code_that_only_the_start_needs(world):
+    """It is mapped no more when the start is over, and used all the same when
+    the rules are read again."""
+    netns = world.netns("n")
+    berthd = world.berthd(ack())
+    wait_equal(lambda: process.code_kib(berthd.pid, "libyaml-0"), 0,
+               "berthd to let go of what reads YAML")
+    wait_equal(lambda: process.code_kib(berthd.relay_pid(), "libseccomp"), 0,
+               "berth-relay to let go of what made its filter")
+    assert process.code_kib(berthd.pid, "libc") > 0
+    berthd.write_rules("50-test.yaml", ack(port=8081))
+    berthd.ctl("reload")
+    assert netns.ask("127.0.0.1", 8081) == b"ack"
+    wait_equal(lambda: process.code_kib(berthd.pid, "libyaml-0"), 0,
+               "berthd to let go of it again")
+
+
 def test_idle_costs_nothing(world):
     """Zero context switches, with namespaces, addresses, a connection, and
     a waiting name's absence."""
@@ -106,7 +123,7 @@ def test_churn_leaves_nothing(world):
                    "40 listeners delivered")
         wait_equal(lambda: berthd.status()["consumers"][0]["withdrawn"], 0,
                    "all releases confirmed")
-        return [process.rss_kib(pid) for pid in (berthd.pid, relay)]
+        return [process.anonymous_kib(pid) for pid in (berthd.pid, relay)]
 
     def descriptors():
         return [len(process.descriptors(pid)) for pid in (berthd.pid, relay)]
@@ -117,8 +134,8 @@ def test_churn_leaves_nothing(world):
     second = settle()
     # The connection that asked for the status may still be open.
     wait_equal(descriptors, fds, "descriptors")
-    for rss, rss_later in zip(first, second):
+    for kib, kib_later in zip(first, second):
         # A sanitizer keeps freed memory for a while, to find its misuse.
-        assert SANITIZED or rss_later - rss < 1024, "memory grows"
+        assert SANITIZED or kib_later - kib < 1024, "memory grows"
     assert len(berthd.listeners()) == 40
     wait_equal(lambda: berthd.status()["lingering"], [], "nothing lingers")

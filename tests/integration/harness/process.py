@@ -84,8 +84,9 @@ def threads(pid):
     return int(status(pid, "Threads"))
 
 
-def rss_kib(pid):
-    return int(status(pid, "VmRSS").split()[0])
+def anonymous_kib(pid):
+    """Memory that is no file's: code comes and goes as it is used."""
+    return int(status(pid, "RssAnon").split()[0])
 
 
 class Growth:
@@ -96,10 +97,10 @@ class Growth:
     def __init__(self, pid, kept_kib=0):
         self.pid = pid
         self.kept_kib = kept_kib
-        self.before = rss_kib(pid)
+        self.before = anonymous_kib(pid)
 
     def kib(self):
-        return rss_kib(self.pid) - self.before - self.kept_kib
+        return anonymous_kib(self.pid) - self.before - self.kept_kib
 
 
 def pss_kib(pid):
@@ -109,12 +110,26 @@ def pss_kib(pid):
                     if line.startswith("Pss:"))
 
 
+def code_kib(pid, library):
+    """What of a library's code is mapped."""
+    total = 0
+    counts = False
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+        for line in file:
+            words = line.split()
+            if not words[0].endswith(":"):
+                counts = "x" in words[1] and f"/{library}." in words[-1]
+            elif counts and words[0] == "Rss:":
+                total += int(words[1])
+    return total
+
+
 def private_kib(pid):
-    """Memory that only this process has."""
+    """Memory that only this process has, and no file."""
     total = 0
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         for line in file:
-            if line.startswith("Private_"):
+            if line.startswith("Private_Dirty:"):
                 total += int(line.split()[1])
     return total
 
