@@ -220,6 +220,7 @@ bool service_equal(const struct service *a, const struct service *b)
 	    !rate_limits_equal(a->rates, a->n_rates, b->rates, b->n_rates) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms ||
 	    a->idle_timeout_ms != b->idle_timeout_ms ||
+	    a->max_lifetime_ms != b->max_lifetime_ms ||
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)
 		return false;
 	for (size_t i = 0; i < a->n_to; i++) {

@@ -158,6 +158,7 @@ struct service_check {
  * @http:	NULL: bytes are passed on as they come
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF
+ * @max_lifetime_ms: no connection gets older; 0: no limit
  * @drain_timeout_ms: how long connections may take to finish when the listener
  *		is not wanted any more; 0: the configuration's
  * @max_connections: 0: the relay's default
@@ -188,6 +189,7 @@ struct service {
 	struct service_http *http;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
+	uint32_t max_lifetime_ms;
 	uint32_t drain_timeout_ms;
 	uint32_t max_connections;
 	struct rate_limit *rates;

@@ -92,8 +92,9 @@ enum berth_ending {
 	BERTH_ENDING_REQUEST_TIMEOUT, /* the request did not come in time */
 	BERTH_ENDING_RESPONSE_TIMEOUT, /* nor did the backend's answer */
 	BERTH_ENDING_RATE_LIMIT, /* the client comes too often */
+	BERTH_ENDING_LIFETIME, /* max_lifetime is over */
 };
-#define BERTH_ENDINGS (BERTH_ENDING_RATE_LIMIT + 1)
+#define BERTH_ENDINGS (BERTH_ENDING_LIFETIME + 1)
 
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
@@ -172,6 +173,8 @@ struct berth_http {
  * @to:		backends of "forward" and "http"
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
+ * @max_lifetime_ms: end each connection of "forward" before it is so old, and
+ *		not all that began together at one time; 0: never
  * @rates:	how many connections of "forward" each client may begin: all
  *		must hold, and those count that you refused
  * @text:	of "respond"
@@ -213,6 +216,7 @@ struct berth_listener {
 	size_t n_to;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
+	uint32_t max_lifetime_ms;
 	uint32_t max_connections;
 	struct berth_rate *rates;
 	size_t n_rates;

@@ -27,6 +27,7 @@ static const char *const berth_ending_names[] = {
 	[BERTH_ENDING_REQUEST_TIMEOUT] = "request-timeout",
 	[BERTH_ENDING_RESPONSE_TIMEOUT] = "response-timeout",
 	[BERTH_ENDING_RATE_LIMIT] = "rate-limit",
+	[BERTH_ENDING_LIFETIME] = "lifetime",
 };
 _Static_assert(sizeof(berth_ending_names) / sizeof(berth_ending_names[0]) ==
 		       BERTH_ENDINGS,

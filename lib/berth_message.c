@@ -289,6 +289,7 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	    !get_u32(root, "connect_timeout_ms",
 		     &listener->connect_timeout_ms) ||
 	    !get_u32(root, "idle_timeout_ms", &listener->idle_timeout_ms) ||
+	    !get_u32(root, "max_lifetime_ms", &listener->max_lifetime_ms) ||
 	    !get_u32(root, "max_connections", &listener->max_connections))
 		return -EBADMSG;
 	listener->port = (uint16_t)port;

@@ -14,6 +14,8 @@
 #define NETNS_NAME_MAX 255u
 #define CONNECT_TIMEOUT_MAX_MS (UINT64_C(3600) * 1000)
 #define IDLE_TIMEOUT_MAX_MS (UINT64_C(1000) * 3600 * 1000)
+#define MAX_LIFETIME_MIN_MS UINT64_C(1000)
+#define MAX_LIFETIME_MAX_MS (UINT64_C(1000) * 3600 * 1000)
 /* As in berthd.yaml. */
 #define DRAIN_TIMEOUT_MIN_MS UINT64_C(1000)
 #define DRAIN_TIMEOUT_MAX_MS (UINT64_C(24) * 3600 * 1000)
@@ -31,6 +33,7 @@ enum forward_key {
 	FORWARD_HTTP,
 	FORWARD_CONNECT_TIMEOUT,
 	FORWARD_IDLE_TIMEOUT,
+	FORWARD_MAX_LIFETIME,
 	FORWARD_DRAIN_TIMEOUT,
 	FORWARD_MAX_CONNECTIONS,
 	FORWARD_RATE_LIMIT,
@@ -46,6 +49,7 @@ static const char *const forward_keys[] = {
 	[FORWARD_HTTP] = "http",
 	[FORWARD_CONNECT_TIMEOUT] = "connect_timeout",
 	[FORWARD_IDLE_TIMEOUT] = "idle_timeout",
+	[FORWARD_MAX_LIFETIME] = "max_lifetime",
 	[FORWARD_DRAIN_TIMEOUT] = "drain_timeout",
 	[FORWARD_MAX_CONNECTIONS] = "max_connections",
 	[FORWARD_RATE_LIMIT] = "rate_limit",
@@ -210,6 +214,11 @@ static void parse_limits(struct parse *parse, const struct field *fields,
 				  &value))
 		service->idle_timeout_ms = value ? (uint32_t)value
 						 : SERVICE_TIMEOUT_OFF;
+	if (fields[FORWARD_MAX_LIFETIME].key &&
+	    parse_duration(parse, fields[FORWARD_MAX_LIFETIME].value,
+			   "max_lifetime", MAX_LIFETIME_MIN_MS,
+			   MAX_LIFETIME_MAX_MS, &value))
+		service->max_lifetime_ms = (uint32_t)value;
 	if (fields[FORWARD_DRAIN_TIMEOUT].key &&
 	    parse_duration(parse, fields[FORWARD_DRAIN_TIMEOUT].value,
 			   "drain_timeout", DRAIN_TIMEOUT_MIN_MS,

@@ -326,6 +326,7 @@ static void action_print(FILE *f, const struct service *service)
 		http_print(f, service->http);
 	timeout_print(f, "connect_timeout", service->connect_timeout_ms);
 	timeout_print(f, "idle_timeout", service->idle_timeout_ms);
+	timeout_print(f, "max_lifetime", service->max_lifetime_ms);
 	timeout_print(f, "drain_timeout", service->drain_timeout_ms);
 	if (service->max_connections)
 		(void)fprintf(f, "; max_connections %" PRIu32,

@@ -579,6 +579,10 @@ static int add_forward(json_t *message, const struct service *service)
 						   service->n_rates,
 						   "connections")) < 0)
 		return json_decref(to), -ENOMEM;
+	if (service->max_lifetime_ms &&
+	    json_object_set_new(message, "max_lifetime_ms",
+				json_integer(service->max_lifetime_ms)) < 0)
+		return json_decref(to), -ENOMEM;
 	if (service->check.every_ms &&
 	    json_object_set_new(message, "check", check_json(&service->check)) <
 		    0)

@@ -12,8 +12,9 @@
  * every state flow_reset() leads out at once: errors, timeouts, and a namespace
  * that goes.
  *
- * Each flow has one timer. Progress postpones the deadline without moving the
- * timer: when the timer fires too early it is set again.
+ * Each flow has one timer, for the first of its deadlines. Progress postpones
+ *the deadline without moving the timer: when the timer fires too early it is
+ *set again.
  *
  * A flow that has more to do than its turn allows is put behind the others in
  * worker.ready. If it dies there, its memory is freed when its turn comes.
@@ -31,6 +32,7 @@
 #include "common/util.h"
 #include "relay/core/access_log.h"
 #include "relay/core/admit.h"
+#include "relay/core/lifetime.h"
 #include "relay/core/listener.h"
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
@@ -57,7 +59,17 @@ static uint64_t open_deadline(const struct flow *flow)
 	return stalled_us < idle_us ? stalled_us : idle_us;
 }
 
-static uint64_t flow_deadline(const struct flow *flow)
+/* When the lifetime is over. One that ends already is not cut for that. */
+static uint64_t lifetime_deadline(const struct flow *flow)
+{
+	if (flow->state == FLOW_ENDING)
+		return TIMERS_NEVER;
+	return flow->entry.began_us +
+	       lifetime_us(flow->serving->max_lifetime_us, flow->entry.number);
+}
+
+/* When the time of its state is up. */
+static uint64_t state_deadline(const struct flow *flow)
 {
 	const struct service_http *http = flow->serving->http;
 
@@ -80,6 +92,14 @@ static uint64_t flow_deadline(const struct flow *flow)
 	return flow->since_us;
 }
 
+static uint64_t flow_deadline(const struct flow *flow)
+{
+	uint64_t lifetime_us = lifetime_deadline(flow);
+	uint64_t state_us = state_deadline(flow);
+
+	return lifetime_us < state_us ? lifetime_us : state_us;
+}
+
 /* The kernel tells nobody what a peer takes while there is room for more
  * anyway. So the kernel is asked when the time is up, and not before.
  * Return: is there time again? */
@@ -98,12 +118,24 @@ static bool flow_may_go_on(struct worker *worker, struct flow *flow)
 static enum berth_ending overdue(const struct worker *worker,
 				 const struct flow *flow)
 {
+	if (flow->ending == BERTH_ENDING_LIFETIME)
+		return BERTH_ENDING_LIFETIME; /* its end was too slow */
 	return flow->state == FLOW_OPEN &&
 			       flow->active_us +
 					       flow->serving->idle_timeout_us <=
 				       worker->now_us
 		       ? BERTH_ENDING_IDLE
 		       : BERTH_ENDING_STALLED;
+}
+
+static void flow_expire(struct worker *worker, struct flow *flow)
+{
+	if (flow->state != FLOW_OPEN || !flow->ops->expire) {
+		flow_reset_for(worker, flow, BERTH_ENDING_LIFETIME);
+		return;
+	}
+	flow_note_failure(flow, BERTH_ENDING_LIFETIME);
+	flow->ops->expire(worker, flow);
 }
 
 static void flow_timer_handler(struct timer *timer, void *user_data)
@@ -114,8 +146,10 @@ static void flow_timer_handler(struct timer *timer, void *user_data)
 			flow->state == FLOW_WAITING;
 	bool awaits = flow->state == FLOW_READING || flow->state == FLOW_ASKED;
 
-	if (flow_deadline(flow) > worker->now_us ||
-	    (!connects && !awaits && flow_may_go_on(worker, flow)))
+	if (lifetime_deadline(flow) <= worker->now_us)
+		flow_expire(worker, flow);
+	else if (flow_deadline(flow) > worker->now_us ||
+		 (!connects && !awaits && flow_may_go_on(worker, flow)))
 		timer_set(&worker->timers, timer, flow_deadline(flow));
 	else if (connects)
 		flow->ops->connect_timeout(worker, flow);
@@ -240,6 +274,17 @@ struct flow *flow_new(struct worker *worker, struct share *share,
 	roster_add(&worker->rosters[ROSTER_FLOWS], &roster_ops, &flow->entry,
 		   worker->now_us);
 	return flow;
+}
+
+void flow_renew(struct worker *worker, struct flow *flow)
+{
+	struct roster *roster = &worker->rosters[ROSTER_FLOWS];
+
+	roster_remove(roster, &flow->entry);
+	flow->entry = (struct roster_entry){ .number = 0 };
+	roster_add(roster, &roster_ops, &flow->entry, worker->now_us);
+	flow->ending = BERTH_ENDING_ERROR; /* none yet */
+	share_accepted(flow->share);
 }
 
 void flow_count(const struct flow *flow, enum counter which, uint64_t n)

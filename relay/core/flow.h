@@ -52,6 +52,8 @@ enum flow_result {
  *		last?
  * @stalled_until: NULL; or until when it may hold up others while it is open.
  *		TIMERS_NEVER: it does not hold up anybody
+ * @expire:	NULL: it is reset when its lifetime is over; else: it is open
+ *		then, and its end begins in order
  * @connect_timeout: no backend was reached in time
  * @late:	NULL without FLOW_READING and FLOW_ASKED; else: what is awaited
  *		did not come in time
@@ -77,6 +79,7 @@ struct flow_ops {
 	void (*close)(struct worker *worker, struct flow *flow, bool reset);
 	bool (*progressed)(struct worker *worker, struct flow *flow);
 	uint64_t (*stalled_until)(const struct flow *flow);
+	void (*expire)(struct worker *worker, struct flow *flow);
 	void (*connect_timeout)(struct worker *worker, struct flow *flow);
 	void (*late)(struct worker *worker, struct flow *flow);
 	void (*unreachable)(struct worker *worker, struct flow *flow,
@@ -159,6 +162,10 @@ void flow_end(struct worker *worker, struct flow *flow, bool reset);
 /** flow_remember_client() - notes who the client is, if clients are logged: its
  * socket is there now */
 void flow_remember_client(struct flow *flow);
+
+/** flow_renew() - its client began anew, and counts as one that came just now
+ */
+void flow_renew(struct worker *worker, struct flow *flow);
 
 /** flow_reset() - flow_end(), so that both peers see a reset */
 void flow_reset(struct worker *worker, struct flow *flow);

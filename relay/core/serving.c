@@ -468,6 +468,7 @@ static int serving_fill(struct serving *serving,
 		timeout_us(listener->connect_timeout_ms, CONNECT_TIMEOUT_US);
 	serving->idle_timeout_us = timeout_us(listener->idle_timeout_ms,
 					      default_idle_us(protocol));
+	serving->max_lifetime_us = listener->max_lifetime_ms * USEC_PER_MSEC;
 	serving->max_connections = listener->max_connections
 					   ? listener->max_connections
 					   : admission_listener_connections();
@@ -557,6 +558,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	if (a->action != b->action || a->n_backends != b->n_backends ||
 	    a->connect_timeout_us != b->connect_timeout_us ||
 	    a->idle_timeout_us != b->idle_timeout_us ||
+	    a->max_lifetime_us != b->max_lifetime_us ||
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
 	    a->transparent != b->transparent || a->log != b->log ||
 	    !names_equal(a->names, b->names) ||

@@ -78,6 +78,7 @@ struct serving_limits {
  * @rule:	with SERVICE_FORWARD: its rule's name
  * @clients:	whom it serves at all, see address_patterns_have()
  * @n_backends:	at most SERVICE_BACKENDS_MAX
+ * @max_lifetime_us: 0, or no client gets older, see lifetime.h
  * @max_connections: never 0
  * @limits:	how many connections each client may begin
  * @request_limits: with @http: how many requests it may make
@@ -109,6 +110,7 @@ struct serving {
 	struct service_check check;
 	uint64_t connect_timeout_us;
 	uint64_t idle_timeout_us;
+	uint64_t max_lifetime_us;
 	uint32_t max_connections;
 	enum service_proxy proxy;
 	char *netns_name;

@@ -16,6 +16,9 @@
  * association is gone, or aborted after the drain timeout. The same is true of
  * a socket to a backend in another namespace, which berthd makes, see minted.c.
  *
+ * An association whose lifetime is over ends so, too, as if both sides had said
+ * their last.
+ *
  * Every other end is an abort: every socket is born for that, see
  * common/stream.h, so that the kernel does the same if this process dies.
  *
@@ -249,6 +252,16 @@ static bool conn_end_if_through(struct worker *worker, struct sctp_conn *conn)
 	return true;
 }
 
+/* Messages are whole, so an end in order, unlike that of a stream, passes none
+ * off as something that it is not: what was read is passed on, and both sides
+ * are shut. */
+static void conn_expire(struct worker *worker, struct flow *flow)
+{
+	conn_of(flow)->expired = true;
+	flow_set_state(worker, flow, FLOW_ENDING);
+	flow_run(worker, flow);
+}
+
 /* Life */
 
 static enum flow_result conn_forward(struct worker *worker,
@@ -441,6 +454,7 @@ static const struct flow_ops sctp_flow_ops = {
 	.close = conn_close,
 	.progressed = conn_progressed,
 	.stalled_until = conn_stalled_until,
+	.expire = conn_expire,
 	.connect_timeout = failover_timeout,
 	.client_address = conn_client_address,
 	.take_socket = conn_take_socket,
@@ -590,12 +604,12 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	flow->upstream.hops = (uint8_t)hops;
 	conn->flow.sent = 0;
 	conn->stalled_us = 0;
+	conn->expired = false;
 	if (access_log_wants(flow->serving, BERTH_ENDING_CLIENT_RESET))
 		access_log_note(worker, ROSTER_FLOWS, &flow->entry, flow->share,
 				BERTH_ENDING_CLIENT_RESET);
 	counters_ended(share_counters(flow->share), BERTH_ENDING_CLIENT_RESET);
-	flow->ending = BERTH_ENDING_ERROR;
-	share_accepted(flow->share);
+	flow_renew(worker, flow);
 	if (conn_admit(worker, conn))
 		failover_begin(worker, flow);
 }

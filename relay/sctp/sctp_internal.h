@@ -85,6 +85,8 @@ struct sctp_side {
  * @full:	the client's queue is full, so that the shared socket is not
  *read
  * @granted:	one more message may be sent, however large @in_kernel is
+ * @expired:	its lifetime is over: no side is told anything more once it has
+ *		what was read for it
  * @restarted:	the client's host lost its state and began anew:
  *		sctp_conn_restart() has to follow
  */
@@ -102,6 +104,7 @@ struct sctp_conn {
 	bool blocked;
 	bool full;
 	bool granted;
+	bool expired;
 	bool restarted;
 };
 

@@ -348,6 +348,8 @@ enum flow_result sctp_pump(struct worker *worker, struct sctp_conn *conn,
 		r = pump_flush(worker, conn, src, dst);
 		if (r == 0 && src->queue.first)
 			return FLOW_WAITS;
+		if (r == 0 && conn->expired && dst)
+			sctp_side_shut(dst);
 		if (r == 0 && src->eof) {
 			if (dst)
 				sctp_side_shut(dst);

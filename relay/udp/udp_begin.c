@@ -24,6 +24,7 @@
 #include "relay/backend/failover.h"
 #include "relay/core/admission.h"
 #include "relay/core/gate.h"
+#include "relay/core/lifetime.h"
 #include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
@@ -213,14 +214,34 @@ static int arrival_hops(const struct udp_front *front,
 	return share_arrival_hops(front->share, &arrival);
 }
 
+/* Return: the session, in the table, with room for its timer; NULL: no memory.
+ */
+static struct udp_session *add_session(struct worker *worker,
+				       struct udp_front *front,
+				       const struct udp_key *key)
+{
+	bool limited = front->share->serving->max_lifetime_us > 0;
+	struct udp_session *session =
+		udp_table_add(front->table, key, limited, worker->now_us);
+
+	if (!session || !limited)
+		return session;
+	if (timers_reserve(&worker->timers) < 0) {
+		udp_session_remove(session);
+		free(session);
+		return NULL;
+	}
+	session->lifetime->handler = udp_end_old;
+	return session;
+}
+
 /* Return: 0: the session is in the table and connected, or waits; -errno: it is
  * gone. */
 static int begin_in_room(struct worker *worker, struct udp_front *front,
 			 const struct udp_key *key, uint8_t hops,
 			 struct udp_session **ret_session)
 {
-	struct udp_session *session =
-		udp_table_add(front->table, key, worker->now_us);
+	struct udp_session *session = add_session(worker, front, key);
 	int r;
 
 	if (!session)
@@ -230,6 +251,8 @@ static int begin_in_room(struct worker *worker, struct udp_front *front,
 			    &session->upstream); /* nothing was tried yet */
 	r = connect_session(worker, session, try_backend(worker, session));
 	if (r < 0 && r != -EINPROGRESS) {
+		if (session->limited)
+			timers_unreserve(&worker->timers, session->lifetime);
 		udp_session_remove(session);
 		free(session); /* no event can point to it yet */
 		return r;
@@ -307,5 +330,10 @@ struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
 		   &session->entry, worker->now_us);
 	timer_set_earlier(&worker->timers, &front->expire,
 			  worker->now_us + share->serving->idle_timeout_us);
+	if (session->limited)
+		timer_set(&worker->timers, session->lifetime,
+			  worker->now_us +
+				  lifetime_us(share->serving->max_lifetime_us,
+					      session->entry.number));
 	return session;
 }

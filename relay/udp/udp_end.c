@@ -63,6 +63,8 @@ void udp_end(struct worker *worker, struct udp_session *session,
 	session->poll.handler = NULL;
 	roster_remove(&worker->rosters[ROSTER_SESSIONS], &session->entry);
 	udp_end_socket(worker, session);
+	if (session->limited)
+		timers_unreserve(&worker->timers, session->lifetime);
 	admission_give(front->share->listener->netns, ADMISSION_SESSIONS, 1);
 	counters_ended(udp_front_counters(front), ending);
 	udp_session_remove(session);
@@ -116,6 +118,14 @@ void udp_end_idle(struct timer *timer, void *user_data)
 		  oldest->active_us + idle_us > worker->now_us
 			  ? oldest->active_us + idle_us
 			  : worker->now_us + 1);
+}
+
+void udp_end_old(struct timer *timer, void *user_data)
+{
+	struct udp_session *session =
+		container_of(timer, struct udp_session, lifetime);
+
+	udp_end(user_data, session, BERTH_ENDING_LIFETIME);
 }
 
 /* A client without a session */

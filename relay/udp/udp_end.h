@@ -40,6 +40,10 @@ void udp_end_all(struct worker *worker, struct udp_front *front,
  * were idle for too long. @user_data: the worker. */
 void udp_end_idle(struct timer *timer, void *user_data);
 
+/** udp_end_old() - timer handler of udp_session.lifetime: ends the session.
+ * @user_data: the worker. */
+void udp_end_old(struct timer *timer, void *user_data);
+
 /** udp_end_refused() - ends @session, which could not be connected, and logs
  * @error, a negative errno */
 void udp_end_refused(struct worker *worker, struct udp_session *session,

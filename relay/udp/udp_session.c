@@ -323,9 +323,12 @@ static void session_unlist(struct udp_session *session)
 }
 
 struct udp_session *udp_table_add(struct udp_table *table,
-				  const struct udp_key *key, uint64_t now_us)
+				  const struct udp_key *key, bool limited,
+				  uint64_t now_us)
 {
-	struct udp_session *session = calloc(1, sizeof(*session));
+	size_t n_timers = limited ? 1 : 0;
+	struct udp_session *session = calloc(
+		1, sizeof(*session) + n_timers * sizeof(session->lifetime[0]));
 	struct udp_group *group = table->group;
 	size_t size = size_of(group);
 
@@ -339,6 +342,7 @@ struct udp_session *udp_table_add(struct udp_table *table,
 	session->began_us = now_us;
 	session->answered_us = now_us;
 	session->burst = 1;
+	session->limited = limited;
 	put_in_bucket(table, session);
 	session_list(session);
 	table->ranks.n++;

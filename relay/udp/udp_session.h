@@ -18,6 +18,7 @@
 
 #include "relay/core/pollable.h"
 #include "relay/core/roster.h"
+#include "relay/core/timer.h"
 #include "relay/core/upstream.h"
 #include "relay/udp/udp_address.h"
 
@@ -54,6 +55,9 @@ enum udp_stage {
  *		backend, so they are sent one by one
  * @apart_to_client: the same on the way to the client
  * @merges:	the socket receives merged datagrams (UDP_GRO)
+ * @limited:	it has @lifetime
+ * @lifetime:	one timer, or none: how old the session may get. All others end
+ *		by udp_front.expire, because they end in the order of @prev
  */
 struct udp_session {
 	struct grave grave;
@@ -78,6 +82,8 @@ struct udp_session {
 	bool apart_to_backend : 1;
 	bool apart_to_client : 1;
 	bool merges : 1;
+	bool limited : 1;
+	struct timer lifetime[];
 };
 
 /* Lists of groups: one for those without a session, and one for each power of
@@ -183,13 +189,15 @@ struct udp_session *udp_table_concede(const struct udp_table *table);
 /**
  * udp_table_add() - makes a session, which is the most recently used one
  * @key:	must not be in the table
+ * @limited:	with a timer for its lifetime
  * @now_us:	monotonic
  *
- * The caller sets poll and fd. Return: the session, which the caller frees
- * after udp_session_remove(); NULL: no memory.
+ * The caller sets poll, fd and the timer. Return: the session, which the caller
+ * frees after udp_session_remove(); NULL: no memory.
  */
 struct udp_session *udp_table_add(struct udp_table *table,
-				  const struct udp_key *key, uint64_t now_us);
+				  const struct udp_key *key, bool limited,
+				  uint64_t now_us);
 
 /** udp_session_asked() - the client sent something: @session is the most
  * recently used one now */

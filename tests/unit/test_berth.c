@@ -137,6 +137,7 @@ static void test_listener_members(void **state)
 		"\"interface\":\"eth0\",\"rule\":\"r\",\"action\":\"forward\","
 		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
 		"\"idle_timeout_ms\":4294967295,\"max_connections\":3,"
+		"\"max_lifetime_ms\":5000,"
 		"\"proxy_protocol\":\"v2\",\"backend_namespace\":\"b\","
 		"\"proxy_tlvs\":[{\"type\":224,\"value\":\"x\"},"
 		"{\"type\":239,\"value\":\"\",\"more\":1}],"
@@ -163,6 +164,7 @@ static void test_listener_members(void **state)
 	assert_string_equal(listener->to[0], "unix:/x");
 	assert_int_equal(listener->connect_timeout_ms, 1);
 	assert_true(listener->idle_timeout_ms == UINT32_MAX);
+	assert_int_equal(listener->max_lifetime_ms, 5000);
 	assert_int_equal(listener->max_connections, 3);
 	assert_string_equal(listener->proxy_protocol, "v2");
 	assert_int_equal(listener->n_proxy_tlvs, 2);

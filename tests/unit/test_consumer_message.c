@@ -446,6 +446,7 @@ static void test_forward(void **state)
 	assert_null(strstr(without, "from"));
 	assert_null(strstr(without, "clients"));
 	assert_null(strstr(without, "rate_limit"));
+	assert_null(strstr(without, "max_lifetime_ms"));
 	assert_null(strstr(without, "proxy_tlvs"));
 	service->from = calloc(2, sizeof(*service->from));
 	service->n_from = 2;
@@ -463,6 +464,7 @@ static void test_forward(void **state)
 	service->rates = calloc(1, sizeof(*service->rates));
 	service->rates[service->n_rates++] =
 		(struct rate_limit){ 20, 1000, 64 };
+	service->max_lifetime_ms = 3600000;
 	service->transparent = true;
 	service->netns = strdup("blue");
 	service->proxy = SERVICE_PROXY_V2_CRC32C;
@@ -484,6 +486,9 @@ static void test_forward(void **state)
 			"connections", &count, "per_ms", &per_ms, "ipv6_prefix",
 			&prefix),
 		0);
+	assert_int_equal(
+		json_integer_value(json_object_get(json, "max_lifetime_ms")),
+		3600000);
 	assert_int_equal(count, 20);
 	assert_int_equal(per_ms, 1000);
 	assert_int_equal(prefix, 64);

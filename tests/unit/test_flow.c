@@ -39,7 +39,7 @@ static struct relay {
 	enum flow_result results[FLOWS];
 	const struct flow *log[4 * FLOWS];
 	size_t n_log;
-	unsigned int n_closed, n_timeouts;
+	unsigned int n_closed, n_timeouts, n_expired;
 	bool progress;
 	struct flow *resets; /* ended by the next step */
 } relay;
@@ -79,6 +79,13 @@ static void connect_timeout(struct worker *worker, struct flow *flow)
 {
 	relay.n_timeouts++;
 	flow_reset(worker, flow);
+}
+
+/* In order: it is ending from now on. */
+static void expire(struct worker *worker, struct flow *flow)
+{
+	relay.n_expired++;
+	flow_set_state(worker, flow, FLOW_ENDING);
 }
 
 static const struct flow_ops ops = {
@@ -274,6 +281,96 @@ static void test_deadlines(void **state)
 	assert_int_equal(relay.n_timeouts, 1);
 }
 
+static uint64_t ended(enum berth_ending ending)
+{
+	return atomic_load(&share_counters(relay.share)->ended[ending]);
+}
+
+/* However much progress there is, and in whatever state but the last: a flow
+ * ends within the last fifth of its lifetime. */
+static void test_lifetime(void **state)
+{
+	const uint64_t limit_us = 5 * IDLE_US;
+
+	(void)state;
+	relay.serving.max_lifetime_us = limit_us;
+	flow_set_state(&relay.worker, relay.flows[1], FLOW_DRAINING);
+	flow_set_state(&relay.worker, relay.flows[2], FLOW_ENDING);
+	for (int i = 0; i < 4; i++) {
+		relay.flows[0]->active_us = relay.worker.now_us + IDLE_US;
+		relay.flows[1]->since_us = relay.worker.now_us + IDLE_US;
+		relay.flows[2]->since_us = relay.worker.now_us + IDLE_US;
+		advance(IDLE_US);
+	}
+	for (size_t i = 0; i < FLOWS; i++) {
+		assert_false(flow_is_dead(relay.flows[i]));
+		relay.flows[i]->active_us = relay.worker.now_us + IDLE_US;
+		relay.flows[i]->since_us = relay.worker.now_us + IDLE_US;
+	}
+	advance(IDLE_US);
+	assert_true(flow_is_dead(relay.flows[0]));
+	assert_true(flow_is_dead(relay.flows[1]));
+	assert_false(flow_is_dead(relay.flows[2]));
+	assert_int_equal(ended(BERTH_ENDING_LIFETIME), 2);
+}
+
+/* Also before there is a backend. */
+static void test_lifetime_while_it_connects(void **state)
+{
+	(void)state;
+	relay.serving.connect_timeout_us = SERVING_NEVER_US;
+	relay.serving.max_lifetime_us = USEC_PER_SEC;
+	for (size_t i = 0; i < FLOWS; i++)
+		flow_set_state(&relay.worker, relay.flows[i],
+			       i ? FLOW_WAITING : FLOW_CONNECTING);
+	advance(USEC_PER_SEC * 4 / 5 - 1);
+	assert_int_equal(relay.n_closed, 0);
+	advance(USEC_PER_SEC / 5 + 1);
+	assert_int_equal(ended(BERTH_ENDING_LIFETIME), FLOWS);
+	assert_int_equal(relay.n_timeouts, 0);
+}
+
+/* The reason stays the same if the peers then take nothing. */
+static void test_lifetime_in_order(void **state)
+{
+	struct flow_ops orderly = ops;
+
+	(void)state;
+	orderly.expire = expire;
+	for (size_t i = 0; i < FLOWS; i++)
+		relay.flows[i]->ops = &orderly;
+	relay.serving.max_lifetime_us = USEC_PER_SEC;
+	for (size_t i = 0; i < FLOWS; i++)
+		flow_set_state(&relay.worker, relay.flows[i], FLOW_OPEN);
+	advance(USEC_PER_SEC);
+	assert_int_equal(relay.n_expired, FLOWS);
+	assert_int_equal(relay.n_closed, 0);
+	advance(60 * USEC_PER_SEC);
+	assert_int_equal(relay.n_expired, FLOWS);
+	assert_int_equal(ended(BERTH_ENDING_LIFETIME), FLOWS);
+}
+
+/* A client that begins anew has its whole time again. */
+static void test_renewed(void **state)
+{
+	struct flow *flow = relay.flows[0];
+	uint64_t number = flow->entry.number;
+
+	(void)state;
+	relay.serving.idle_timeout_us = SERVING_NEVER_US;
+	relay.serving.max_lifetime_us = USEC_PER_SEC;
+	flow->entry.bytes_in = 1;
+	relay.worker.now_us += USEC_PER_SEC;
+	flow_renew(&relay.worker, flow);
+	flow_set_state(&relay.worker, flow, FLOW_OPEN);
+	assert_true(flow->entry.number > number);
+	assert_int_equal(flow->entry.bytes_in, 0);
+	advance(USEC_PER_SEC * 4 / 5 - 1);
+	assert_false(flow_is_dead(flow));
+	advance(USEC_PER_SEC / 5 + 1);
+	assert_true(flow_is_dead(flow));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +385,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_newest_is_shed, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_deadlines, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_lifetime, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_lifetime_while_it_connects,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lifetime_in_order, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_renewed, set_up,
 						tear_down),
 	};
 

@@ -113,6 +113,28 @@ static void test_idle_times(void **state)
 	}
 }
 
+static void test_lifetimes(void **state)
+{
+	static const uint32_t ms[] = { 0, 5000, 3600000 };
+	struct serving *servings[ARRAY_SIZE(ms)];
+	struct berth_listener listener = { .log = "", .action = "echo" };
+	const char *problem;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ms); i++) {
+		listener.max_lifetime_ms = ms[i];
+		assert_int_equal(serving_new(&listener, PROTOCOL_UDP,
+					     &servings[i], &problem),
+				 0);
+		assert_int_equal(servings[i]->max_lifetime_us,
+				 ms[i] * USEC_PER_MSEC);
+		for (size_t k = 0; k < i; k++)
+			assert_false(serving_equal(servings[i], servings[k]));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ms); i++)
+		servings[i] = serving_unref(servings[i]);
+}
+
 /* One rule may listen with several protocols and name one backend. */
 static void test_one_text_two_protocols(void **state)
 {
@@ -404,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_http),
 		cmocka_unit_test(test_backends_of_protocols),
 		cmocka_unit_test(test_idle_times),
+		cmocka_unit_test(test_lifetimes),
 		cmocka_unit_test(test_tlvs),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clients),

@@ -168,7 +168,7 @@ static struct udp_session *begin(struct fixture *all, struct udp_front *front)
 		return NULL;
 	all->n_clients++;
 	memcpy(key.client, &all->n_clients, sizeof(all->n_clients));
-	session = udp_table_add(front->table, &key, 1);
+	session = udp_table_add(front->table, &key, false, 1);
 	assert_non_null(session);
 	assert_int_equal(udp_ask(&all->worker, &front->asks, session),
 			 -EINPROGRESS);

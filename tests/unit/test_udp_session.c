@@ -25,7 +25,7 @@ static struct udp_session *add(struct udp_table *table, uint32_t client,
 			       uint64_t now_us)
 {
 	struct udp_key key = key_of(client, 1);
-	struct udp_session *session = udp_table_add(table, &key, now_us);
+	struct udp_session *session = udp_table_add(table, &key, false, now_us);
 
 	assert_non_null(session);
 	return session;
@@ -66,7 +66,7 @@ static void test_each_part_of_the_key_counts(void **state)
 	keys[6].family = 10;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		assert_null(udp_table_find(table, &keys[i]));
-		sessions[i] = udp_table_add(table, &keys[i], i);
+		sessions[i] = udp_table_add(table, &keys[i], false, i);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		assert_ptr_equal(udp_table_find(table, &keys[i]), sessions[i]);
@@ -274,7 +274,7 @@ static void test_spray_stays_bounded(void **state)
 		assert_null(udp_table_find(table, &key));
 		while ((victim = udp_table_victim(table, 800)))
 			drop(victim);
-		assert_non_null(udp_table_add(table, &key, i));
+		assert_non_null(udp_table_add(table, &key, false, i));
 		assert_true(pool.n <= 1000);
 		assert_true(udp_table_count(tables[0]) <= 800);
 	}

@@ -95,7 +95,7 @@ static void session_init(struct relay *relay)
 			 0);
 	memcpy(key.client, &client.sin_addr, sizeof(client.sin_addr));
 	key.port = client.sin_port;
-	relay->session = udp_table_add(front->table, &key, 0);
+	relay->session = udp_table_add(front->table, &key, false, 0);
 	assert_non_null(relay->session);
 	relay->session->fd = fd;
 	relay->session->poll.handler = udp_to_client_handler;
