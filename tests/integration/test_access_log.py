@@ -2,7 +2,9 @@
 """test_access_log.py - a line for each connection or session that ends."""
 
 import json
+import os
 import re
+import signal
 import socket
 
 import pytest
@@ -33,10 +35,14 @@ def datagrams(world):
     return world.close_later(world.host.listen(kind=DGRAM))
 
 
+def with_log(text, what="connections"):
+    """A file with one rule that forwards, and logs, too."""
+    return text.replace("\n  forward:", f"\n  log: {what}\n  forward:", 1)
+
+
 def logged(where, what="connections", **kwargs):
     """A rule that forwards and logs."""
-    text = forward(where, **kwargs)
-    return text.replace("\n  forward:", f"\n  log: {what}\n  forward:", 1)
+    return with_log(forward(where, **kwargs), what)
 
 
 def objects(berthd):
@@ -184,6 +190,18 @@ def test_session(world, netns, datagrams):
     assert (line["bytes_in"], line["bytes_out"]) == (1, 4)
 
 
+def test_session_rule_changed(world, netns, datagrams):
+    """Which backend it had the new rule does not know."""
+    berthd = as_json(world, logged(to(datagrams), protocol="udp"))
+    client, _ = session(world, netns, datagrams)
+    berthd.write_rules("a.yaml", logged("127.0.0.1:9", protocol="udp"))
+    line, = wait_objects(berthd)
+    assert (line["message"], line["ending"]) == ("session", "rule-changed")
+    assert line["client"] == name(client)
+    assert line["bytes_in"] == 1
+    assert "backend" not in line
+
+
 def test_nothing_is_asked_for(world, netns, backend):
     berthd = as_json(world, forward(to(backend)))
     client, server = pair(netns, backend)
@@ -203,7 +221,24 @@ def test_nothing_is_asked_for(world, netns, backend):
     wait_for(another, "the relay to know the rule")
 
 
-def test_relay_ends(world, netns, backend):
+def test_relay_ends(world, netns, backend, datagrams):
+    """By itself, while berthd is there; of sessions, too."""
+    udp = {"protocol": "udp", "port": 8080}
+    berthd = as_json(world, rules(
+        rule("one", forward={"to": to(backend)}, **ALL),
+        rule("two", forward={"to": to(datagrams)}, listen=[udp], **ALL)))
+    client, server = pair(netns, backend)
+    assert works(client, server)
+    session(world, netns, datagrams)
+    os.kill(berthd.relay_pid(), signal.SIGTERM)
+    lines = wait_objects(berthd, 2)
+    assert {(line["message"], line["ending"]) for line in lines} == {
+        ("connection", "relay-end"), ("session", "relay-end")}
+    client.close()
+    server.close()
+
+
+def test_berthd_ends(world, netns, backend):
     """What was noted last is written."""
     berthd = as_json(world, logged(to(backend)))
     client, server = pair(netns, backend)

@@ -12,6 +12,7 @@ from harness.netns import read_all, read_exactly
 from harness.rules import forward, rule, rules
 from harness.traffic import ended, pair, pattern, reset, was_reset, works
 from harness.wait import GUARD, SLOWNESS, wait_equal, wait_for
+from test_access_log import as_json, wait_objects, with_log
 from test_endings import wait_ended
 
 GET = b"GET /latest HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -366,7 +367,8 @@ def test_ended_client_does_not_hold_a_silent_backend(world, netns, backend):
     """It may be gone for good: nobody would notice for an hour."""
     # Long enough for this backend to begin.
     timeout = f"{round(3000 * SLOWNESS)}ms"
-    berthd = world.berthd(http(backend, response_timeout=timeout))
+    berthd = as_json(world, with_log(
+        http(backend, response_timeout=timeout), "failures"))
     with asks(netns, GET) as client, accepted(backend) as server:
         client.shutdown(socket.SHUT_WR)
         server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -374,6 +376,8 @@ def test_ended_client_does_not_hold_a_silent_backend(world, netns, backend):
         assert server.recv(65536)
         assert ended(server)
     wait_ended(berthd, stalled=1)
+    line, = wait_objects(berthd)
+    assert line["ending"] == "stalled"
 
 
 def test_connect_timeout(world, netns):
