@@ -10,7 +10,8 @@ import pytest
 pytest.register_assert_rewrite("harness")
 
 from harness import berthd, kernel  # noqa: E402
-from harness.fixtures import back, front, monitor  # noqa: E402, F401
+from harness.fixtures import (  # noqa: E402, F401
+    back, backend, datagrams, front, monitor)
 from harness.report import pytest_runtest_makereport  # noqa: E402, F401
 from harness.wait import GUARD  # noqa: E402
 from harness.world import World  # noqa: E402

@@ -16,23 +16,12 @@ from test_commandline import TIME
 from test_endings import session, to
 from test_log_format import Journal
 
-DGRAM = socket.SOCK_DGRAM
 ALL = {"log": "connections"}
 
 
 @pytest.fixture
 def netns(world):
     return world.netns("n")
-
-
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
-@pytest.fixture
-def datagrams(world):
-    return world.close_later(world.host.listen(kind=DGRAM))
 
 
 def with_log(text, what="connections"):

@@ -29,16 +29,6 @@ def netns(world):
     return made
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
-@pytest.fixture
-def datagrams(world):
-    return world.close_later(world.host.listen(kind=DGRAM))
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 

@@ -20,11 +20,6 @@ from harness.wait import stays, wait_equal, wait_for
 IPPROTO_MPTCP = 262
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 

@@ -17,11 +17,6 @@ HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 SLOW = 1000
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_lifetime.py - no connection or session gets older than max_lifetime."""
 
-import socket
 import time
 
 import pytest
@@ -21,16 +20,6 @@ LIMITED = {"max_lifetime": f"{LIMIT * 1000:.0f}ms", "idle_timeout": "off"}
 @pytest.fixture
 def netns(world):
     return world.netns("n")
-
-
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
-@pytest.fixture
-def datagrams(world):
-    return world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "mptcp"])

@@ -65,11 +65,6 @@ def value(berthd, name, **labels):
     return scrape(berthd).get(name, **labels)
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 

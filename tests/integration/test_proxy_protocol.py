@@ -27,11 +27,6 @@ def netns(world):
     return world.netns("blue")
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 
@@ -339,11 +334,6 @@ def expect_datagram(client, backend, version, data, name="blue"):
     got, session = backend.recvfrom(1 << 17)
     assert got == header(client, version, name, transport=2) + data
     return session
-
-
-@pytest.fixture
-def datagrams(world):
-    return world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
 
 
 @pytest.mark.parametrize("address", LOOPBACKS)

@@ -65,11 +65,6 @@ def netns(world):
     return world.netns("blue")
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 @pytest.mark.parametrize("version", ["v2", "v2+crc32c"])
 @pytest.mark.parametrize("protocol", ["tcp", "mptcp"])
 def test_tlvs_of_a_container(world, netns, backend, protocol, version):

@@ -39,11 +39,6 @@ def held(berthd):
     return berthd.status()["registrations"]["held"]
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to_backend(backend):
     return forward(f"127.0.0.1:{backend.getsockname()[1]}", namespace=None,
                    match={"labels": "app=web"})

@@ -22,11 +22,6 @@ def netns(world):
 
 
 @pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
-@pytest.fixture
 def short(world):
     """A configuration with which a relay soon gives up waiting for berthd."""
     path = world.mkdir("config") / "berthd.yaml"

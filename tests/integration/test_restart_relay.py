@@ -20,11 +20,6 @@ def netns(world):
     return world.netns("n")
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def restart(berthd):
     """Return: the pids of the earlier relay and the one that took over."""
     relay = berthd.relay_pid()

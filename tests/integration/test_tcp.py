@@ -25,11 +25,6 @@ def netns(world):
     return world.netns("n")
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 

@@ -19,11 +19,6 @@ IPPROTO_MPTCP = 262
 MUCH = 1 << 20  # more than the kernel takes in for one who does not read
 
 
-@pytest.fixture
-def backend(world):
-    return world.close_later(world.host.listen())
-
-
 def to(backend):
     return f"127.0.0.1:{backend.getsockname()[1]}"
 

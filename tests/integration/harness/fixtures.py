@@ -3,6 +3,8 @@
 
 A conftest imports them; the fixture `world` is its own.
 """
+import socket
+
 import pytest
 
 from .witness import NsidMonitor
@@ -23,3 +25,15 @@ def front(world):
 def back(world):
     """Where their backends are."""
     return world.netns("back")
+
+
+@pytest.fixture
+def backend(world):
+    """A listening socket of TCP on the host."""
+    return world.close_later(world.host.listen())
+
+
+@pytest.fixture
+def datagrams(world):
+    """A socket of UDP on the host."""
+    return world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
