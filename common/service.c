@@ -9,6 +9,7 @@
 #include "common/backend_source.h"
 #include "common/service_http.h"
 #include "common/rate_limit.h"
+#include "common/text.h"
 #include "common/util.h"
 
 struct service *service_new(void)
@@ -151,11 +152,6 @@ struct service *service_copy(const struct service *service)
 			copy->to[i] = copy_text(service->to[i], &failed);
 	}
 	return copy->to && !failed ? copy : service_unref(copy);
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 bool socket_options_equal(const struct socket_options *a,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/rate_limit.h"
+#include "common/text.h"
 #include "common/util.h"
 
 struct service_http *service_http_new(void)
@@ -95,17 +96,6 @@ struct service_http *service_http_copy(const struct service_http *http)
 		       &copy->n_hosts) < 0)
 		return service_http_free(copy);
 	return copy;
-}
-
-static bool texts_equal(char *const *a, size_t n_a, char *const *b, size_t n_b)
-{
-	if (n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++) {
-		if (strcmp(a[i], b[i]) != 0)
-			return false;
-	}
-	return true;
 }
 
 bool service_http_equal(const struct service_http *a,

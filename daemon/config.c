@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/command_line.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "daemon/config_internal.h"
 #include "daemon/consumers/consumer_config.h"
@@ -341,11 +342,6 @@ static bool dirs_equal(const struct config_dirs *a, const struct config_dirs *b)
 	return true;
 }
 
-static bool texts_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool consumers_equal(const struct config *a, const struct config *b)
 {
 	if (a->n_consumers != b->n_consumers)
@@ -390,7 +386,7 @@ static bool value_equal(const struct config *a, const struct config *b,
 		return a->relay == b->relay;
 	case CONFIG_KIND_USER:
 	case CONFIG_KIND_PATH:
-		return texts_equal(*(char *const *)x, *(char *const *)y);
+		return text_equal(*(char *const *)x, *(char *const *)y);
 	case CONFIG_KIND_DIRS:
 		return dirs_equal(x, y);
 	case CONFIG_KIND_CONSUMERS:

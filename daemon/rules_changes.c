@@ -15,6 +15,7 @@
 
 #include "binder/binder.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "rules/rules.h"
 
@@ -48,18 +49,13 @@ static void names_add(struct names *names, const char *name)
 	names->n++;
 }
 
-static bool texts_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool info_equal(const struct rule_info *a, const struct rule_info *b)
 {
-	return texts_equal(a->action, b->action) &&
-	       texts_equal(a->match, b->match) &&
-	       texts_equal(a->listen, b->listen) &&
-	       texts_equal(a->serve, b->serve) &&
-	       texts_equal(a->provide, b->provide);
+	return text_equal(a->action, b->action) &&
+	       text_equal(a->match, b->match) &&
+	       text_equal(a->listen, b->listen) &&
+	       text_equal(a->serve, b->serve) &&
+	       text_equal(a->provide, b->provide);
 }
 
 /* For qsort(3) and bsearch(3). */

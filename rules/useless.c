@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/backend.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "rules/parse.h"
 #include "rules/rule.h"
@@ -54,17 +55,6 @@ static bool patterns_cover(const struct pattern *a, size_t n_a,
 {
 	return n_a == 0 || (n_a == 1 && strcmp(a[0].text, "*") == 0) ||
 	       patterns_equal(a, n_a, b, n_b);
-}
-
-static bool texts_equal(char *const *a, size_t n_a, char *const *b, size_t n_b)
-{
-	if (n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++) {
-		if (strcmp(a[i], b[i]) != 0)
-			return false;
-	}
-	return true;
 }
 
 static bool selectors_equal(const struct selector *a, const struct selector *b)

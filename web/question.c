@@ -12,6 +12,7 @@
 
 #include "client/client.h"
 #include "client/prometheus.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "web/document.h"
 
@@ -52,17 +53,12 @@ void question_done(struct question *question)
 	*question = (struct question){ .route = NULL };
 }
 
-static bool values_equal(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 bool question_equal(const struct question *a, const struct question *b)
 {
 	if (a->route != b->route)
 		return false;
 	for (size_t i = 0; i < ROUTE_PARAMETERS; i++) {
-		if (!values_equal(a->values[i], b->values[i]))
+		if (!text_equal(a->values[i], b->values[i]))
 			return false;
 	}
 	return true;

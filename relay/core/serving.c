@@ -10,6 +10,7 @@
 #include "common/backend_source.h"
 #include "common/backend_socket.h"
 #include "common/service_http.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/core/admission.h"
@@ -546,11 +547,6 @@ struct serving *serving_unref(struct serving *serving)
 	free(serving->names);
 	free(serving);
 	return NULL;
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 bool serving_equal(const struct serving *a, const struct serving *b)
