@@ -96,6 +96,36 @@ enum berth_ending {
 };
 #define BERTH_ENDINGS (BERTH_ENDING_LIFETIME + 1)
 
+/** enum berth_drop - why a message was not passed on */
+enum berth_drop {
+	BERTH_DROP_OTHER, /* none of the others */
+	BERTH_DROP_NOT_ADMITTED, /* the client is none of `clients` */
+	BERTH_DROP_RATE_LIMIT, /* the client begins too many sessions */
+	BERTH_DROP_LIMIT, /* another limit left no room for the client */
+	BERTH_DROP_CIRCLE, /* it came from one of your own sockets */
+	BERTH_DROP_UNREACHABLE, /* nobody takes it: no backend, no client */
+	BERTH_DROP_ENDED, /* its session or association ended before */
+	BERTH_DROP_TOO_LARGE, /* for its receiver, or for you */
+	BERTH_DROP_NO_STREAM, /* its receiver has no such stream */
+	BERTH_DROP_RECEIVE_BUFFER, /* it came faster than you read */
+	BERTH_DROP_SEND_BUFFER, /* its receiver, or the way there, is slow */
+	BERTH_DROP_MEMORY, /* none is left, or the namespace has its part */
+};
+#define BERTH_DROPS (BERTH_DROP_MEMORY + 1)
+
+/** enum berth_limit - which limit refused, ended or delayed a client */
+enum berth_limit {
+	BERTH_LIMIT_OTHER, /* none of the others */
+	BERTH_LIMIT_MAX_CONNECTIONS, /* of the listener */
+	BERTH_LIMIT_NAMESPACE, /* what one namespace may have of all */
+	BERTH_LIMIT_DESCRIPTORS, /* of all clients together */
+	BERTH_LIMIT_PORTS, /* local ports to connect from */
+	BERTH_LIMIT_RATE_LIMIT, /* connections or sessions of one client */
+	BERTH_LIMIT_REQUESTS, /* requests of one client */
+	BERTH_LIMIT_WAITING, /* sessions that wait for a socket of berthd's */
+};
+#define BERTH_LIMITS (BERTH_LIMIT_WAITING + 1)
+
 /** An idle_timeout_ms that never ends a connection. */
 #define BERTH_TIMEOUT_OFF UINT32_MAX
 
@@ -259,6 +289,9 @@ struct berth_listener {
  *out
  * @unlogged:	those that ended and have no line in a log that should have one
  * @ended:	those that ended, by enum berth_ending
+ * @dropped_by:	@dropped, by enum berth_drop; what is missing there berthd
+ *		counts as others
+ * @limited_by:	@limited, by enum berth_limit, likewise
  * @errors:	@n_errors different errnos, and how often a backend failed so;
  *		0 is for what has no errno, or no place of its own
  */
@@ -275,6 +308,8 @@ struct berth_counts {
 	uint64_t not_admitted;
 	uint64_t unlogged;
 	uint64_t ended[BERTH_ENDINGS];
+	uint64_t dropped_by[BERTH_DROPS];
+	uint64_t limited_by[BERTH_LIMITS];
 	size_t n_errors;
 	struct {
 		int error;

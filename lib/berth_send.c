@@ -16,11 +16,12 @@
 #include <utlist.h>
 
 #include "lib/berth_endings.h"
+#include "lib/berth_reasons.h"
 #include "lib/berth_internal.h"
 
-/* The most that one listener takes in an answer: 12 numbers, and up to 8
- * errnos with a number each. */
-#define COUNTS_BYTES 1536
+/* The most that one listener takes in an answer: 12 numbers, one for each word
+ * of three lists, and up to 8 errnos with a number each. */
+#define COUNTS_BYTES 3072
 
 int berth_send_text(struct berth *berth, const char *text, size_t len, int fd)
 {
@@ -255,19 +256,25 @@ static void add_errors(struct text *text, const struct berth_counts *counts)
 		add(text, "}");
 }
 
-static void add_endings(struct text *text, const struct berth_counts *counts)
+/* Appends @n counts, by their words; without any, nothing. */
+static void add_by_word(struct text *text, const char *key,
+			const uint64_t *counts, const char *const *words,
+			size_t n)
 {
-	const char *before = ",\"ended\":{", *after = "";
+	bool any = false;
 
-	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
-		if (counts->ended[i] == 0)
+	for (size_t i = 0; i < n; i++) {
+		if (counts[i] == 0)
 			continue;
-		add(text, "%s\"%s\":%llu", before, berth_ending_names[i],
-		    json_number(counts->ended[i]));
-		before = ",";
-		after = "}";
+		if (any)
+			add(text, ",");
+		else
+			add(text, ",\"%s\":{", key);
+		add(text, "\"%s\":%llu", words[i], json_number(counts[i]));
+		any = true;
 	}
-	add(text, "%s", after);
+	if (any)
+		add(text, "}");
 }
 
 /* Appends the members of one listener that follow `id`. */
@@ -284,7 +291,12 @@ static void add_counts(struct text *text, const struct berth_counts *counts)
 	add_count(text, "looped", counts->looped);
 	add_count(text, "not_admitted", counts->not_admitted);
 	add_count(text, "unlogged", counts->unlogged);
-	add_endings(text, counts);
+	add_by_word(text, "ended", counts->ended, berth_ending_names,
+		    BERTH_ENDINGS);
+	add_by_word(text, "dropped_by", counts->dropped_by, berth_drop_names,
+		    BERTH_DROPS);
+	add_by_word(text, "limited_by", counts->limited_by, berth_limit_names,
+		    BERTH_LIMITS);
 	add_errors(text, counts);
 }
 

@@ -11,22 +11,41 @@
 #include "common/util.h"
 #include "daemon/json_build.h"
 #include "lib/berth_endings.h"
+#include "lib/berth_reasons.h"
 
 /* The kernel's errnos end here. */
 #define ERRNO_MAX 4095
 
+#define NUMBER(member)                                          \
+	{                                                       \
+#member,                                        \
+			offsetof(struct berth_counts, member) / \
+				sizeof(uint64_t),               \
+			NULL, 0                                 \
+	}
+#define BY_WORD(member, words)                                  \
+	{                                                       \
+#member,                                        \
+			offsetof(struct berth_counts, member) / \
+				sizeof(uint64_t),               \
+			words, ARRAY_SIZE(words)                \
+	}
+
 const struct stats_member stats_members[STATS_MEMBERS] = {
-	{ "accepted", offsetof(struct berth_counts, accepted) },
-	{ "active", offsetof(struct berth_counts, active) },
-	{ "limited", offsetof(struct berth_counts, limited) },
-	{ "bytes_in", offsetof(struct berth_counts, bytes_in) },
-	{ "bytes_out", offsetof(struct berth_counts, bytes_out) },
-	{ "messages_in", offsetof(struct berth_counts, messages_in) },
-	{ "messages_out", offsetof(struct berth_counts, messages_out) },
-	{ "dropped", offsetof(struct berth_counts, dropped) },
-	{ "looped", offsetof(struct berth_counts, looped) },
-	{ "not_admitted", offsetof(struct berth_counts, not_admitted) },
-	{ "unlogged", offsetof(struct berth_counts, unlogged) },
+	NUMBER(accepted),
+	NUMBER(active),
+	NUMBER(limited),
+	NUMBER(bytes_in),
+	NUMBER(bytes_out),
+	NUMBER(messages_in),
+	NUMBER(messages_out),
+	NUMBER(dropped),
+	NUMBER(looped),
+	NUMBER(not_admitted),
+	NUMBER(unlogged),
+	BY_WORD(ended, berth_ending_names),
+	BY_WORD(dropped_by, berth_drop_names),
+	BY_WORD(limited_by, berth_limit_names),
 };
 
 static void add(uint64_t *sum, uint64_t n)
@@ -93,37 +112,46 @@ static int parse_errors(const json_t *errors, struct berth_counts *counts)
 	return 0;
 }
 
-/* A word that is not known is an error like any other. */
-static enum berth_ending ending_parse(const char *word)
+/* A word that is not known is one of the others, which are the first. */
+static size_t word_parse(const struct stats_member *member, const char *word)
 {
-	for (unsigned int i = 0; i < BERTH_ENDINGS; i++) {
-		if (strcmp(word, berth_ending_names[i]) == 0)
-			return (enum berth_ending)i;
-	}
-	return BERTH_ENDING_ERROR;
+	size_t i = member->n - 1;
+
+	while (i > 0 && strcmp(word, member->words[i]) != 0)
+		i--;
+	return i;
 }
 
-static int parse_ended(const json_t *ended, struct berth_counts *counts)
+static int parse_by_word(const json_t *object,
+			 const struct stats_member *member, uint64_t *values)
 {
 	json_t *value;
 	const char *key;
 	uint64_t n;
 
-	if (!json_is_object(ended))
+	if (!json_is_object(object))
 		return -EPROTO;
 	/* The macro wants one that is not const, and changes nothing. */
-	json_object_foreach ((json_t *)ended, key, value) {
+	json_object_foreach ((json_t *)object, key, value) {
 		if (parse_number(value, &n) < 0)
 			return -EPROTO;
-		add(&counts->ended[ending_parse(key)], n);
+		add(&values[word_parse(member, key)], n);
 	}
 	return 0;
+}
+
+static int parse_member(const json_t *value, const struct stats_member *member,
+			struct berth_counts *counts)
+{
+	uint64_t *values = stats_counts_values(counts) + member->value;
+
+	return member->words ? parse_by_word(value, member, values)
+			     : parse_number(value, values);
 }
 
 int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
 {
 	const json_t *errors = json_object_get(object, "errors");
-	const json_t *ended = json_object_get(object, "ended");
 	struct berth_counts counts = { .accepted = 0 };
 
 	for (size_t i = 0; i < STATS_MEMBERS; i++) {
@@ -131,23 +159,41 @@ int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts)
 			json_object_get(object, stats_members[i].name);
 
 		if (value &&
-		    parse_number(value, stats_counts_member(&counts, i)) < 0)
+		    parse_member(value, &stats_members[i], &counts) < 0)
 			return -EPROTO;
 	}
-	if (ended && parse_ended(ended, &counts) < 0)
-		return -EPROTO;
 	if (errors && parse_errors(errors, &counts) < 0)
 		return -EPROTO;
+	stats_counts_complete(&counts);
 	*ret_counts = counts;
 	return 0;
 }
 
+/* Adds what @all has more than all @n counts to the first of those. */
+static void complete(uint64_t all, uint64_t *counts, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		add(&sum, counts[i]);
+	if (all > sum)
+		add(&counts[0], all - sum);
+}
+
+void stats_counts_complete(struct berth_counts *counts)
+{
+	if (counts->dropped > 0)
+		complete(counts->dropped, counts->dropped_by, BERTH_DROPS);
+	if (counts->limited > 0)
+		complete(counts->limited, counts->limited_by, BERTH_LIMITS);
+}
+
 void stats_counts_add(struct berth_counts *sum, const struct berth_counts *more)
 {
-	for (size_t i = 0; i < STATS_MEMBERS; i++)
-		add(stats_counts_member(sum, i), stats_counts_value(more, i));
-	for (size_t i = 0; i < BERTH_ENDINGS; i++)
-		add(&sum->ended[i], more->ended[i]);
+	uint64_t *values = stats_counts_values(sum);
+
+	for (size_t i = 0; i < STATS_VALUES; i++)
+		add(&values[i], stats_counts_value(more, i));
 	for (size_t i = 0; i < more->n_errors; i++)
 		stats_counts_add_error(sum, more->errors[i].error,
 				       more->errors[i].n);
@@ -161,11 +207,10 @@ static void subtract(uint64_t *n, uint64_t less)
 void stats_counts_subtract(struct berth_counts *counts,
 			   const struct berth_counts *less)
 {
-	for (size_t i = 0; i < STATS_MEMBERS; i++)
-		subtract(stats_counts_member(counts, i),
-			 stats_counts_value(less, i));
-	for (size_t i = 0; i < BERTH_ENDINGS; i++)
-		subtract(&counts->ended[i], less->ended[i]);
+	uint64_t *values = stats_counts_values(counts);
+
+	for (size_t i = 0; i < STATS_VALUES; i++)
+		subtract(&values[i], stats_counts_value(less, i));
 	for (size_t i = 0; i < less->n_errors; i++) {
 		size_t place = error_place(counts, less->errors[i].error);
 
@@ -177,19 +222,14 @@ void stats_counts_subtract(struct berth_counts *counts,
 void stats_counts_raise(struct berth_counts *counts,
 			const struct berth_counts *least)
 {
+	uint64_t *values = stats_counts_values(counts);
 	uint64_t active = counts->active;
 
-	for (size_t i = 0; i < STATS_MEMBERS; i++) {
-		if (*stats_counts_member(counts, i) <
-		    stats_counts_value(least, i))
-			*stats_counts_member(counts, i) =
-				stats_counts_value(least, i);
+	for (size_t i = 0; i < STATS_VALUES; i++) {
+		if (values[i] < stats_counts_value(least, i))
+			values[i] = stats_counts_value(least, i);
 	}
 	counts->active = active;
-	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
-		if (counts->ended[i] < least->ended[i])
-			counts->ended[i] = least->ended[i];
-	}
 	for (size_t i = 0; i < least->n_errors; i++) {
 		size_t place = error_place(counts, least->errors[i].error);
 		uint64_t n = place < counts->n_errors ? counts->errors[place].n
@@ -210,10 +250,26 @@ uint64_t stats_counts_failed(const struct berth_counts *counts)
 	return failed;
 }
 
+static json_t *member_json(const struct berth_counts *counts,
+			   const struct stats_member *member)
+{
+	json_t *object;
+
+	if (!member->words)
+		return json_count(stats_counts_value(counts, member->value));
+	object = json_object();
+	for (size_t i = 0; i < member->n; i++) {
+		uint64_t n = stats_counts_value(counts, member->value + i);
+
+		if (n > 0)
+			json_put(&object, member->words[i], json_count(n));
+	}
+	return object;
+}
+
 json_t *stats_counts_members(const struct berth_counts *counts)
 {
 	json_t *object = json_object(), *errors = json_object();
-	json_t *ended = json_object();
 	char error[16];
 
 	for (size_t i = 0; i < counts->n_errors; i++) {
@@ -222,15 +278,9 @@ json_t *stats_counts_members(const struct berth_counts *counts)
 		json_put(&errors, error, json_count(counts->errors[i].n));
 	}
 	json_put(&object, "errors", errors);
-	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
-		if (counts->ended[i] > 0)
-			json_put(&ended, berth_ending_names[i],
-				 json_count(counts->ended[i]));
-	}
-	json_put(&object, "ended", ended);
 	for (size_t i = 0; i < STATS_MEMBERS; i++)
 		json_put(&object, stats_members[i].name,
-			 json_count(stats_counts_value(counts, i)));
+			 member_json(counts, &stats_members[i]));
 	return object;
 }
 
@@ -251,16 +301,22 @@ static json_t *errors_json(const struct berth_counts *counts)
 	return array;
 }
 
-static json_t *ended_json(const struct berth_counts *counts)
+/* For people and programs: a list of those that are not 0. */
+static json_t *member_list(const struct berth_counts *counts,
+			   const struct stats_member *member)
 {
-	json_t *array = json_array();
+	json_t *array;
 
-	for (size_t i = 0; i < BERTH_ENDINGS; i++) {
-		if (counts->ended[i] > 0)
-			json_add(&array,
-				 json_pack("{s:s, s:I}", "reason",
-					   berth_ending_names[i], "count",
-					   (json_int_t)counts->ended[i]));
+	if (!member->words)
+		return json_count(stats_counts_value(counts, member->value));
+	array = json_array();
+	for (size_t i = 0; i < member->n; i++) {
+		uint64_t n = stats_counts_value(counts, member->value + i);
+
+		if (n > 0)
+			json_add(&array, json_pack("{s:s, s:I}", "reason",
+						   member->words[i], "count",
+						   (json_int_t)n));
 	}
 	return array;
 }
@@ -271,9 +327,8 @@ json_t *stats_counts_json(const struct berth_counts *counts)
 
 	json_put(&object, "failed", json_count(stats_counts_failed(counts)));
 	json_put(&object, "errors", errors_json(counts));
-	json_put(&object, "ended", ended_json(counts));
 	for (size_t i = 0; i < STATS_MEMBERS; i++)
 		json_put(&object, stats_members[i].name,
-			 json_count(stats_counts_value(counts, i)));
+			 member_list(counts, &stats_members[i]));
 	return object;
 }

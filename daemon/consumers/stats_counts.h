@@ -8,30 +8,38 @@
 
 #include "lib/berth.h"
 
-/** struct stats_member - one of the counts that are plain numbers */
+/* All counts but the errors, which struct berth_counts begins with. */
+#define STATS_VALUES \
+	(offsetof(struct berth_counts, n_errors) / sizeof(uint64_t))
+
+/** struct stats_member - one of the counts that are plain numbers, or several
+ * that are told apart by words
+ * @value:	which of the values it is, or the first of them
+ * @words:	of so many values; NULL: it is one number
+ */
 struct stats_member {
 	const char *name;
-	size_t offset;
+	size_t value;
+	const char *const *words;
+	size_t n;
 };
 
-#define STATS_MEMBERS 11
+#define STATS_MEMBERS 14
 
 /** All of them, in the order in which libberth says them. */
 extern const struct stats_member stats_members[STATS_MEMBERS];
 
-/** stats_counts_member() - where one of them is */
-static inline uint64_t *stats_counts_member(struct berth_counts *counts,
-					    size_t i)
+/** stats_counts_values() - the STATS_VALUES values */
+static inline uint64_t *stats_counts_values(struct berth_counts *counts)
 {
-	return (uint64_t *)(void *)((char *)counts + stats_members[i].offset);
+	return (uint64_t *)(void *)counts;
 }
 
-/** stats_counts_value() - what it is */
+/** stats_counts_value() - one of them */
 static inline uint64_t stats_counts_value(const struct berth_counts *counts,
 					  size_t i)
 {
-	return *(const uint64_t *)(const void *)((const char *)counts +
-						 stats_members[i].offset);
+	return ((const uint64_t *)(const void *)counts)[i];
 }
 
 /**
@@ -42,6 +50,10 @@ static inline uint64_t stats_counts_value(const struct berth_counts *counts,
  * Return: 0, or -EPROTO for what doc/consumer-protocol.md does not allow.
  */
 int stats_counts_parse(const json_t *object, struct berth_counts *ret_counts);
+
+/** stats_counts_complete() - what was dropped or limited and is not in the
+ * lists by reason is added there to the others */
+void stats_counts_complete(struct berth_counts *counts);
 
 /** stats_counts_add_error() - @n more failures with @error; without a place for
  * one more error, they are added up under 0 */

@@ -12,9 +12,8 @@
 
 #include "daemon/consumers/stats_counts.h"
 
-/* Of the places: first the members, then the endings. */
-#define PLACE_ENDED STATS_MEMBERS
-#define PLACE_ERROR (PLACE_ENDED + BERTH_ENDINGS)
+/* Of the places: behind those of the values. */
+#define PLACE_ERROR STATS_VALUES
 
 #define NUMBER_BYTES 10 /* the most: 64 bits, 7 in each */
 _Static_assert(PLACE_ERROR *(1 + NUMBER_BYTES) +
@@ -56,11 +55,8 @@ size_t stats_pack(const struct berth_counts *counts, unsigned char *bytes)
 {
 	size_t len = 0;
 
-	for (size_t i = 0; i < STATS_MEMBERS; i++)
+	for (size_t i = 0; i < STATS_VALUES; i++)
 		len += put_count(bytes + len, i, stats_counts_value(counts, i));
-	for (size_t i = 0; i < BERTH_ENDINGS; i++)
-		len += put_count(bytes + len, PLACE_ENDED + i,
-				 counts->ended[i]);
 	for (size_t i = 0; i < counts->n_errors; i++) {
 		bytes[len++] = PLACE_ERROR;
 		len += put_number(bytes + len,
@@ -79,10 +75,8 @@ void stats_unpack(const unsigned char *bytes, size_t len,
 	while (at < bytes + len) {
 		size_t place = *at++;
 
-		if (place < PLACE_ENDED) {
-			*stats_counts_member(&counts, place) = take_number(&at);
-		} else if (place < PLACE_ERROR) {
-			counts.ended[place - PLACE_ENDED] = take_number(&at);
+		if (place < PLACE_ERROR) {
+			stats_counts_values(&counts)[place] = take_number(&at);
 		} else {
 			size_t i = counts.n_errors++;
 

@@ -12,7 +12,7 @@
 struct berth_counts;
 
 /* The most: a place and a number for each count, and two for each error. */
-#define STATS_PACKED_MAX 640
+#define STATS_PACKED_MAX 768
 
 /** stats_pack() - to @bytes, of STATS_PACKED_MAX. Return: how many it took; 0:
  * all counts are 0. */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "daemon/consumers/stats_counts.h"
-#include "lib/berth_endings.h"
 
 /* Digits that an int64_t has room for, whichever they are. */
 #define DIGITS_MAX 18
@@ -80,22 +79,24 @@ static bool take_pair(struct stats_text *text, const char **ret_key,
 	return take_key(text, ret_key, ret_len) && take_number(text, ret_n);
 }
 
-/* Each ending comes once, in the order of their table. */
-static bool take_ended(struct stats_text *text, struct berth_counts *counts)
+/* Each word comes once, in the order of their table. */
+static bool take_by_word(struct stats_text *text,
+			 const struct stats_member *member, uint64_t *values)
 {
 	const char *key;
 	size_t len, i = 0;
 	uint64_t n;
 
+	if (!take_char(text, '{'))
+		return false;
 	do {
 		if (!take_pair(text, &key, &len, &n))
 			return false;
-		while (i < BERTH_ENDINGS &&
-		       !is_key(key, len, berth_ending_names[i]))
+		while (i < member->n && !is_key(key, len, member->words[i]))
 			i++;
-		if (i == BERTH_ENDINGS)
+		if (i == member->n)
 			return false;
-		counts->ended[i++] = n;
+		values[i++] = n;
 	} while (take_char(text, ','));
 	return take_char(text, '}');
 }
@@ -129,42 +130,45 @@ static bool take_errors(struct stats_text *text, struct berth_counts *counts)
 	return take_char(text, '}');
 }
 
-/* Takes one plain number with the comma before it; *@place is where those
- * before it were found. Return: false: there is none, and nothing was taken. */
+/* Takes one member with the comma before it; *@place is where those before it
+ * were found. Return: false: there is none, and nothing was taken. */
 static bool take_member(struct stats_text *text, struct berth_counts *counts,
 			size_t *place)
 {
+	const struct stats_member *member;
 	struct stats_text at = *text;
 	size_t i = *place, len;
+	uint64_t *values;
 	const char *key;
-	uint64_t n;
 
-	if (!take_char(&at, ',') || !take_pair(&at, &key, &len, &n))
+	if (!take_char(&at, ',') || !take_key(&at, &key, &len))
 		return false;
 	while (i < STATS_MEMBERS && !is_key(key, len, stats_members[i].name))
 		i++;
 	if (i == STATS_MEMBERS)
 		return false;
-	*stats_counts_member(counts, i) = n;
+	member = &stats_members[i];
+	values = stats_counts_values(counts) + member->value;
+	if (!(member->words ? take_by_word(&at, member, values)
+			    : take_number(&at, values)))
+		return false;
 	*place = i + 1;
 	*text = at;
 	return true;
 }
 
-/* All that follows the id: first the plain numbers, in the order of their
- * table. */
+/* All that follows the id: first the members, in the order of their table. */
 static bool take_counts(struct stats_text *text, struct berth_counts *counts)
 {
-	static const char ended[] = ",\"ended\":{", errors[] = ",\"errors\":{";
+	static const char errors[] = ",\"errors\":{";
 	size_t place = 0;
 
 	while (take_member(text, counts, &place))
 		;
-	if (take(text, ended, sizeof(ended) - 1) && !take_ended(text, counts))
-		return false;
 	if (take(text, errors, sizeof(errors) - 1) &&
 	    !take_errors(text, counts))
 		return false;
+	stats_counts_complete(counts);
 	return take_char(text, '}');
 }
 

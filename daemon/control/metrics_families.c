@@ -17,6 +17,7 @@
 #include "daemon/control/metrics_report.h"
 #include "daemon/json_build.h"
 #include "lib/berth_endings.h"
+#include "lib/berth_reasons.h"
 
 /* Labels of a series beside those of its group. */
 #define LABELS_MAX 4
@@ -185,22 +186,56 @@ static enum outcome get_count(const struct metrics_report *report,
 	return SAMPLE_MADE;
 }
 
-/* A stream has no messages. */
-static bool has_messages(const struct metrics_group *group)
+/* Number @place of several members that are told apart by words. There are many
+ * words: those of which there was none have no series. */
+static enum outcome by_word(const struct entry *entry, size_t place,
+			    const char *word, struct sample *sample)
 {
-	return strcmp(group->protocol, protocol_name(PROTOCOL_TCP)) != 0 &&
-	       strcmp(group->protocol, protocol_name(PROTOCOL_MPTCP)) != 0;
+	sample->values[0] = word;
+	sample->count = member(&sample->group->counts,
+			       entry->offset + place * sizeof(uint64_t));
+	return sample->group->counted && sample->count ? SAMPLE_MADE
+						       : SAMPLE_NONE;
+}
+
+static enum outcome get_ended(const struct metrics_report *report,
+			      const struct entry *entry, size_t index,
+			      struct sample *sample)
+{
+	size_t place;
+
+	if (!go_to_group(report, index, BERTH_ENDINGS, sample, &place))
+		return SAMPLE_END;
+	return by_word(entry, place, berth_ending_names[place], sample);
 }
 
 static enum outcome get_dropped(const struct metrics_report *report,
 				const struct entry *entry, size_t index,
 				struct sample *sample)
 {
-	enum outcome outcome = get_count(report, entry, index, sample);
+	size_t place;
 
-	return outcome == SAMPLE_MADE && !has_messages(sample->group)
-		       ? SAMPLE_NONE
-		       : outcome;
+	if (!go_to_group(report, index, BERTH_DROPS, sample, &place))
+		return SAMPLE_END;
+	return by_word(entry, place, berth_drop_names[place], sample);
+}
+
+static enum outcome get_limited(const struct metrics_report *report,
+				const struct entry *entry, size_t index,
+				struct sample *sample)
+{
+	size_t place;
+
+	if (!go_to_group(report, index, BERTH_LIMITS, sample, &place))
+		return SAMPLE_END;
+	return by_word(entry, place, berth_limit_names[place], sample);
+}
+
+/* A stream has no messages. */
+static bool has_messages(const struct metrics_group *group)
+{
+	return strcmp(group->protocol, protocol_name(PROTOCOL_TCP)) != 0 &&
+	       strcmp(group->protocol, protocol_name(PROTOCOL_MPTCP)) != 0;
 }
 
 static enum outcome get_messages(const struct metrics_report *report,
@@ -238,22 +273,6 @@ static enum outcome get_failures(const struct metrics_report *report,
 				    : "other";
 	sample->count = sample->group->counts.errors[place].n;
 	return SAMPLE_MADE;
-}
-
-/* Those of which there was one: there are many reasons. */
-static enum outcome get_ended(const struct metrics_report *report,
-			      const struct entry *entry, size_t index,
-			      struct sample *sample)
-{
-	size_t reason;
-
-	(void)entry;
-	if (!go_to_group(report, index, BERTH_ENDINGS, sample, &reason))
-		return SAMPLE_END;
-	sample->values[0] = berth_ending_names[reason];
-	sample->count = sample->group->counts.ended[reason];
-	return sample->group->counted && sample->count ? SAMPLE_MADE
-						       : SAMPLE_NONE;
 }
 
 /* One that connects in a namespace of its own says so. */
@@ -468,7 +487,7 @@ static const struct entry entries[] = {
 		  "the reason."),
 	  { "reason" },
 	  get_ended,
-	  0,
+	  IN_COUNTS(ended),
 	  NULL },
 	{ COUNTER("berth_received_bytes_total", "Bytes from clients."),
 	  { NULL },
@@ -487,10 +506,11 @@ static const struct entry entries[] = {
 	  0,
 	  NULL },
 	{ COUNTER("berth_messages_dropped_total",
-		  "Datagrams and SCTP messages that could not be passed on."),
-	  { NULL },
+		  "Datagrams and SCTP messages that could not be passed on, by "
+		  "the reason."),
+	  { "reason" },
 	  get_dropped,
-	  IN_COUNTS(dropped),
+	  IN_COUNTS(dropped_by),
 	  NULL },
 	{ COUNTER("berth_looped_total",
 		  "Connections and datagrams that came from the relay itself "
@@ -500,11 +520,10 @@ static const struct entry entries[] = {
 	  IN_COUNTS(looped),
 	  NULL },
 	{ COUNTER("berth_limited_total",
-		  "Clients refused, ended, or left to wait because of a "
-		  "limit."),
-	  { NULL },
-	  get_count,
-	  IN_COUNTS(limited),
+		  "Clients refused, ended, or left to wait, by the limit."),
+	  { "limit" },
+	  get_limited,
+	  IN_COUNTS(limited_by),
 	  NULL },
 	{ COUNTER("berth_not_admitted_total",
 		  "Connections, associations and datagrams of clients that the "

@@ -344,7 +344,7 @@ static bool wait_for_backend(struct worker *worker, struct flow *flow,
 			       flow, &flow->upstream.waiter) < 0)
 		return false;
 	if (!waited && !is_unix(target)) {
-		counters_add(share_counters(share), COUNTER_LIMITED, 1);
+		counters_limited(share_counters(share), BERTH_LIMIT_PORTS);
 		backend_log_failed(worker, share->listener, flow->serving,
 				   flow->upstream.index,
 				   failover_why(target, -error),

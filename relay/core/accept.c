@@ -121,14 +121,15 @@ void accept_readable(struct worker *worker, struct pollable *pollable,
 	struct admission_turn *turn = admit_turn(worker, share);
 	unsigned int n = accept_batch(worker, share);
 	struct sockaddr_storage from;
+	enum berth_limit met;
 	int fd;
 
 	(void)events;
 	if (spread_pass(share, worker->now_us))
 		return;
 	for (; n > 0 && turn->n_accepts < ADMISSION_TURN_ACCEPTS; n--) {
-		if (!admit_take(share)) {
-			share_limited(share);
+		if (!admit_take(share, &met)) {
+			share_limited(share, met);
 			share_park(worker, share);
 			return;
 		}
@@ -149,7 +150,7 @@ bool accept_rest(struct worker *worker, struct share *share)
 	struct sockaddr_storage from;
 	int fd;
 
-	for (int i = 0; i < ACCEPT_REST_MAX && admit_take(share); i++) {
+	for (int i = 0; i < ACCEPT_REST_MAX && admit_take(share, NULL); i++) {
 		fd = accept_one(share, &from);
 		if (fd >= 0)
 			serve(worker, share, fd, &from);

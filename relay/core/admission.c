@@ -374,14 +374,21 @@ static bool bytes_have_room(unsigned int n)
 	       BYTES_MAX;
 }
 
+static void note_met(enum berth_limit *met, enum berth_limit limit)
+{
+	if (met)
+		*met = limit;
+}
+
 /* Takes @n of what @kind is a part of. Return: is there room? */
 static bool whole_take(struct admission *admission, enum admission_kind kind,
-		       unsigned int n)
+		       unsigned int n, enum berth_limit *met)
 {
 	switch (kind) {
 	case ADMISSION_SESSIONS:
-		return admission_take(admission, ADMISSION_DESCRIPTORS, n);
+		return admission_take(admission, ADMISSION_DESCRIPTORS, n, met);
 	case ADMISSION_DESCRIPTORS:
+		note_met(met, BERTH_LIMIT_DESCRIPTORS);
 		return take_fds(n);
 	case ADMISSION_PIPES:
 	case ADMISSION_BYTES: /* see admission_add_bytes() */
@@ -411,11 +418,12 @@ static void whole_give(struct admission *admission, enum admission_kind kind,
 }
 
 bool admission_take(struct admission *admission, enum admission_kind kind,
-		    unsigned int n)
+		    unsigned int n, enum berth_limit *met)
 {
+	note_met(met, BERTH_LIMIT_NAMESPACE);
 	if (!counter_take(&admission->used[kind], n, netns_limits[kind]))
 		return false;
-	if (whole_take(admission, kind, n))
+	if (whole_take(admission, kind, n, met))
 		return true;
 	atomic_fetch_sub_explicit(&admission->used[kind], n,
 				  memory_order_relaxed);
@@ -452,10 +460,12 @@ void admission_give(struct admission *admission, enum admission_kind kind,
 }
 
 bool admission_take_client(struct admission *admission, atomic_uint *n_clients,
-			   uint32_t max_clients, unsigned int n_fds)
+			   uint32_t max_clients, unsigned int n_fds,
+			   enum berth_limit *met)
 {
-	if (!admission_take(admission, ADMISSION_DESCRIPTORS, n_fds))
+	if (!admission_take(admission, ADMISSION_DESCRIPTORS, n_fds, met))
 		return false;
+	note_met(met, BERTH_LIMIT_MAX_CONNECTIONS);
 	if (counter_take(n_clients, 1, max_clients))
 		return true;
 	admission_give(admission, ADMISSION_DESCRIPTORS, n_fds);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/berth.h"
 #include "relay/core/budget.h"
 
 /* What one namespace may have of a worker's turn: enough to be cheap, little
@@ -147,12 +148,13 @@ void admission_give_pipe(void);
 
 /**
  * admission_take() - may the namespace have @n more of @kind?
+ * @met:	which limit left no room, where there is none; NULL is fine
  *
  * A descriptor counts among those of all traffic, too, and a session among the
  * descriptors. Return: false when there is no room; nothing is taken then.
  */
 bool admission_take(struct admission *admission, enum admission_kind kind,
-		    unsigned int n);
+		    unsigned int n, enum berth_limit *met);
 
 /** admission_add_bytes() - @n bytes are kept; admission_has_room() said yes.
  * admission_give() gives them back. */
@@ -204,11 +206,13 @@ const struct admission *admissions_greediest(struct admissions *admissions,
  * admission_take_client() - is there room for one more client of a listener?
  * @n_clients:	counts the listener's clients, up to @max_clients
  * @n_fds:	descriptors that the client needs
+ * @met:	as of admission_take()
  *
  * Return: false when there is no room; nothing is taken then.
  */
 bool admission_take_client(struct admission *admission, atomic_uint *n_clients,
-			   uint32_t max_clients, unsigned int n_fds);
+			   uint32_t max_clients, unsigned int n_fds,
+			   enum berth_limit *met);
 
 /** admission_give_client() - the client ended; @n_fds of its descriptors were
  * not given back before */

@@ -19,13 +19,13 @@ unsigned int admit_fds(const struct share *share)
 	return share->listener->ops->client_fds + backend;
 }
 
-bool admit_take(struct share *share)
+bool admit_take(struct share *share, enum berth_limit *met)
 {
 	struct listener *listener = share->listener;
 
 	return admission_take_client(listener->netns, &listener->n_conns,
 				     share->serving->max_connections,
-				     admit_fds(share));
+				     admit_fds(share), met);
 }
 
 void admit_give_fds(struct share *share, unsigned int n_fds)

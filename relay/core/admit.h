@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/berth.h"
+
 struct admission_turn;
 struct share;
 struct sockaddr_storage;
@@ -17,8 +19,13 @@ struct worker;
 /** admit_fds() - how many descriptors does each client of the share need? */
 unsigned int admit_fds(const struct share *share);
 
-/** admit_take() - takes room for one more client. Return: is there room? */
-bool admit_take(struct share *share);
+/**
+ * admit_take() - takes room for one more client
+ * @met:	which limit left none, where there is none; NULL is fine
+ *
+ * Return: is there room?
+ */
+bool admit_take(struct share *share, enum berth_limit *met);
 
 /** admit_give() - a client ended, or was not served: gives its room back, and
  * those @n_fds of its descriptors that admit_give_fds() did not */

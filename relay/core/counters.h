@@ -39,9 +39,20 @@ enum counter {
 };
 
 /**
+ * struct counters_reasons - COUNTER_DROPPED and COUNTER_LIMITED, by why
+ *
+ * Most listeners have neither.
+ */
+struct counters_reasons {
+	_Atomic uint64_t dropped[BERTH_DROPS];
+	_Atomic uint64_t limited[BERTH_LIMITS];
+};
+
+/**
  * struct counters - zero-initialize
  * @ended:	COUNTER_ENDED, by why
  * @errors:	errno of a backend's failure, and how often it came
+ * @reasons:	NULL: there is none so far, or was no memory
  */
 struct counters {
 	_Atomic uint64_t values[COUNTER_COUNT];
@@ -50,17 +61,22 @@ struct counters {
 		_Atomic int error;
 		_Atomic uint64_t n;
 	} errors[COUNTERS_ERRORS + 1];
+	struct counters_reasons *_Atomic reasons;
 };
 
 /**
  * struct counts - what a reader found, one or several struct counters
  * @values:	by enum counter
  * @ended:	by enum berth_ending
+ * @dropped:	by enum berth_drop; without memory for it, some are missing
+ * @limited:	by enum berth_limit, likewise
  * @n_errors:	how many of @errors are in use
  */
 struct counts {
 	uint64_t values[COUNTER_COUNT];
 	uint64_t ended[BERTH_ENDINGS];
+	uint64_t dropped[BERTH_DROPS];
+	uint64_t limited[BERTH_LIMITS];
 	size_t n_errors;
 	struct {
 		int error;
@@ -115,6 +131,18 @@ static inline void counters_failed(struct counters *counters, int error)
 	atomic_store_explicit(&counters->errors[i].n, n + 1,
 			      memory_order_release);
 }
+
+/** counters_dropped() - @n messages were not passed on, because of @why. By the
+ * share's worker only. */
+void counters_dropped(struct counters *counters, enum berth_drop why,
+		      uint64_t n);
+
+/** counters_limited() - @limit refused, ended or delayed a client. By the
+ * share's worker only. */
+void counters_limited(struct counters *counters, enum berth_limit limit);
+
+/** counters_free() - by nobody's worker any more; NULL is fine */
+void counters_free(struct counters *counters);
 
 /** counts_add_error() - adds @n failures with @error; without room for one more
  * errno, it adds them under 0 */

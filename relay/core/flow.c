@@ -292,6 +292,11 @@ void flow_count(const struct flow *flow, enum counter which, uint64_t n)
 	counters_add(share_counters(flow->share), which, n);
 }
 
+void flow_count_dropped(const struct flow *flow, enum berth_drop why)
+{
+	counters_dropped(share_counters(flow->share), why, 1);
+}
+
 void flow_count_in(struct flow *flow, uint64_t n)
 {
 	flow->entry.bytes_in += n;
@@ -352,9 +357,12 @@ bool flow_shed(struct worker *worker)
 
 	while (victim && flow_of(victim)->n_fds == 0)
 		victim = victim == oldest ? NULL : victim->prev;
-	if (victim)
-		flow_reset_for(worker, flow_of(victim), BERTH_ENDING_LIMIT);
-	return victim;
+	if (!victim)
+		return false;
+	counters_limited(share_counters(flow_of(victim)->share),
+			 BERTH_LIMIT_DESCRIPTORS);
+	flow_reset_for(worker, flow_of(victim), BERTH_ENDING_LIMIT);
+	return true;
 }
 
 void flow_reset_all(struct worker *worker)

@@ -223,6 +223,9 @@ void flow_handle(struct worker *worker, struct flow *flow, const int *fd,
 /** flow_count() - counts @n of @which for the flow's listener */
 void flow_count(const struct flow *flow, enum counter which, uint64_t n);
 
+/** flow_count_dropped() - a message was not passed on, because of @why */
+void flow_count_dropped(const struct flow *flow, enum berth_drop why);
+
 /** flow_count_in() - @n bytes were read from the client */
 void flow_count_in(struct flow *flow, uint64_t n);
 

@@ -53,7 +53,7 @@ bool gate_has_rate(struct worker *worker, struct share *share,
 	if (limiter_take(limits->list, limits->n, listener->netns_id, client,
 			 worker->now_us, ret_wait_us))
 		return true;
-	counters_add(share_counters(share), COUNTER_LIMITED, 1);
+	counters_limited(share_counters(share), limits->limit);
 	if (worker_may_log(worker, listener, "rate_limit"))
 		log_info_about(&listener->about,
 			       "%s: %s comes more often than its rate_limit "

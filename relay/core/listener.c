@@ -78,7 +78,7 @@ struct listener *listener_free(struct listener *listener)
 		own_port_add(listener->protocol, listener->port, -1);
 	for (size_t i = 0; i < listener->n_shares; i++) {
 		(void)serving_unref(listener->shares[i].wanted_serving);
-		free(atomic_load(&listener->shares[i].counters));
+		counters_free(atomic_load(&listener->shares[i].counters));
 	}
 	(void)admission_put(listener->netns);
 	drop_about(listener);

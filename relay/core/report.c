@@ -43,6 +43,10 @@ uint64_t report_listener(struct listener *listener,
 	};
 	for (size_t i = 0; i < BERTH_ENDINGS; i++)
 		ret_counts->ended[i] = counts.ended[i];
+	for (size_t i = 0; i < BERTH_DROPS; i++)
+		ret_counts->dropped_by[i] = counts.dropped[i];
+	for (size_t i = 0; i < BERTH_LIMITS; i++)
+		ret_counts->limited_by[i] = counts.limited[i];
 	report_errors(&counts, ret_counts);
 	return counts_grown(&counts);
 }

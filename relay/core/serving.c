@@ -329,6 +329,8 @@ static int set_limits(struct serving *serving,
 	const struct berth_http *http = listener->http;
 	int r;
 
+	serving->limits.limit = BERTH_LIMIT_RATE_LIMIT;
+	serving->request_limits.limit = BERTH_LIMIT_REQUESTS;
 	*ret_problem = "a rate_limit with sane numbers";
 	r = make_limits(listener->rates, listener->n_rates, listener->rule,
 			"connections", &serving->limits);

@@ -17,6 +17,7 @@
 #include "common/listener_spec.h"
 #include "common/sctp_addrs.h"
 #include "common/service.h"
+#include "lib/berth.h"
 
 struct address_pattern;
 struct backend_source;
@@ -67,10 +68,13 @@ struct serving_names {
 	char texts[];
 };
 
-/** struct serving_limits - at most RATE_LIMITS_MAX */
+/** struct serving_limits - at most RATE_LIMITS_MAX
+ * @limit:	as what it counts when one of them is reached
+ */
 struct serving_limits {
 	struct limiter_limit *list;
 	size_t n;
+	enum berth_limit limit;
 };
 
 /**

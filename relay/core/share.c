@@ -125,12 +125,12 @@ struct serving *share_newest_serving(struct share *share)
 	return serving;
 }
 
-void share_limited(struct share *share)
+void share_limited(struct share *share, enum berth_limit limit)
 {
 	if (share->limited)
 		return;
 	share->limited = true;
-	counters_add(share_counters(share), COUNTER_LIMITED, 1);
+	counters_limited(share_counters(share), limit);
 }
 
 int share_arrival_hops(struct share *share, struct own_arrival *arrival)

@@ -30,13 +30,13 @@ void share_apply(struct worker *worker, struct share *share,
 struct serving *share_newest_serving(struct share *share);
 
 /**
- * share_limited() - a limit stops accepting
+ * share_limited() - @limit stops accepting
  *
  * Counts it once, however often accepting is tried again, until
  * share_accepted(). How many clients wait in the backlog meanwhile only the
  * kernel knows.
  */
-void share_limited(struct share *share);
+void share_limited(struct share *share, enum berth_limit limit);
 
 /**
  * share_serve() - serves a connection that was accepted and admitted, as its

@@ -47,25 +47,29 @@ void sctp_side_drop_partial(struct sctp_conn *conn, struct sctp_side *side)
 {
 	if (!side->partial)
 		return;
-	flow_count(&conn->flow, COUNTER_DROPPED, 1);
+	flow_count_dropped(&conn->flow, BERTH_DROP_ENDED);
 	side->partial =
 		sctp_message_free(sctp_conn_budget(conn), side->partial);
 }
 
 void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 {
+	enum berth_drop drop;
 	const char *why;
 
 	switch (error) {
 	case -EMSGSIZE:
+		drop = BERTH_DROP_TOO_LARGE;
 		why = "a message is larger than the limit (256 KiB, or the "
 		      "send buffer)";
 		break;
 	case -ECHRNG:
+		drop = BERTH_DROP_NO_STREAM;
 		why = "a message is on a stream that the other side did not "
 		      "grant";
 		break;
 	case -ENOMEM:
+		drop = BERTH_DROP_MEMORY;
 		why = "there is no memory for a message, or its "
 		      "namespace has its part";
 		break;
@@ -73,7 +77,7 @@ void sctp_pump_explain(struct worker *worker, struct sctp_conn *conn, int error)
 		return; /* the peer's own doing */
 	}
 	flow_note_failure(&conn->flow, BERTH_ENDING_ERROR);
-	flow_count(&conn->flow, COUNTER_DROPPED, 1);
+	flow_count_dropped(&conn->flow, drop);
 	if (worker_may_log(worker, conn->flow.share->listener, NULL))
 		log_warning_about(&conn->flow.share->listener->about,
 				  "%s: aborting an association: %s",
@@ -187,7 +191,7 @@ ssize_t sctp_pump_give(struct worker *worker, struct sctp_conn *conn,
 			return n;
 		}
 	}
-	flow_count(&conn->flow, COUNTER_DROPPED, 1);
+	flow_count_dropped(&conn->flow, BERTH_DROP_ENDED);
 	return (ssize_t)len;
 }
 

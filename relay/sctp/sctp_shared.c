@@ -273,11 +273,12 @@ static struct sctp_conn *shared_adopt(struct worker *worker,
 {
 	struct share *share = shared->share;
 	struct sctp_conn *conn;
+	enum berth_limit met;
 	int r;
 
 	/* There is no backlog that the association could wait in. */
-	if (!admit_take(share)) {
-		counters_add(share_counters(share), COUNTER_LIMITED, 1);
+	if (!admit_take(share, &met)) {
+		counters_limited(share_counters(share), met);
 		sctp_socket_abort(share->listener->fd, assoc_id);
 		return NULL;
 	}

@@ -104,7 +104,7 @@ static bool side_take_pipe(struct worker *worker, struct conn *conn,
 {
 	struct admission *netns = conn->flow.share->listener->netns;
 
-	if (!admission_take(netns, ADMISSION_PIPES, 1))
+	if (!admission_take(netns, ADMISSION_PIPES, 1, NULL))
 		return false;
 	src->pipe = worker_take_pipe(worker);
 	if (!src->pipe)

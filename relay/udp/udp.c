@@ -61,7 +61,7 @@ static bool udp_shed(struct worker *worker)
 		victim = udp_pool_greediest(&udp->pool);
 	if (!victim)
 		return false;
-	udp_end_evicted(worker, victim);
+	udp_end_evicted(worker, victim, BERTH_LIMIT_DESCRIPTORS);
 	return true;
 }
 
@@ -76,7 +76,7 @@ static void udp_shed_netns(struct worker *worker, const struct admission *netns)
 	victim = udp_pool_of(&udp->pool, netns, &n);
 	left = n - (n + SHED_PART - 1) / SHED_PART;
 	for (; victim && n > left; victim = udp_pool_of(&udp->pool, netns, &n))
-		udp_end_evicted(worker, victim);
+		udp_end_evicted(worker, victim, BERTH_LIMIT_PORTS);
 }
 
 /* Shares */

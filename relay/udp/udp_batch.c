@@ -28,6 +28,7 @@
 #include <sys/mman.h>
 
 #include "common/util.h"
+#include "relay/udp/udp_error.h"
 
 /* UDP_MAX_SEGMENTS of the oldest kernels that have UDP_SEGMENT. */
 #define MERGE_MAX 64
@@ -294,6 +295,12 @@ static enum udp_next next_after(struct udp_judge *judge, int error,
 	return next;
 }
 
+/* @n datagrams are not sent because of @error. */
+static void drop(struct udp_outcome *outcome, int error, uint64_t n)
+{
+	outcome->dropped[udp_error_drop(UDP_ORIGIN_SEND, error)] += n;
+}
+
 /* Where the next datagram of some slots begins. */
 struct cursor {
 	size_t slot;
@@ -380,10 +387,10 @@ static size_t pieces_send(struct pieces *pieces, int fd,
 		if (next == UDP_NEXT_STOP)
 			return done;
 		if (r == -EAGAIN) {
-			outcome->dropped += pieces->n - done;
+			drop(outcome, -r, pieces->n - done);
 			return pieces->n;
 		}
-		outcome->dropped++;
+		drop(outcome, -r, 1);
 		done++;
 	}
 	return done;
@@ -418,7 +425,8 @@ size_t udp_batch_send_each(struct udp_batch *batch, int fd, size_t first,
 		if (cursor.offset == 0)
 			return cursor.slot;
 		/* A part of the slot was sent, and must not be sent twice. */
-		outcome->dropped += cursor_left(cursor, batch, cursor.slot + 1);
+		drop(outcome, outcome->error,
+		     cursor_left(cursor, batch, cursor.slot + 1));
 		return cursor.slot + 1;
 	}
 	return end;
@@ -442,8 +450,8 @@ static bool send_apart(struct udp_batch *batch, int fd,
 				      judge, outcome);
 	if (!outcome->stopped)
 		return true;
-	outcome->dropped +=
-		cursor_left((struct cursor){ .slot = stopped }, batch, end);
+	drop(outcome, outcome->error,
+	     cursor_left((struct cursor){ .slot = stopped }, batch, end));
 	return false;
 }
 
@@ -502,7 +510,7 @@ size_t udp_batch_send(struct udp_batch *batch, int fd, size_t from, size_t end,
 		if (next == UDP_NEXT_STOP)
 			return from;
 		do
-			outcome->dropped += messages[from++].datagrams;
+			drop(outcome, -r, messages[from++].datagrams);
 		while (r == -EAGAIN && from < end);
 	}
 	return end;

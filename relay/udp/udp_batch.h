@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "relay/core/counters.h"
 #include "relay/udp/udp_address.h"
 
 /* Slots of a batch: few enough that a datagram does not wait long behind
@@ -93,7 +94,7 @@ struct udp_each {
  * struct udp_outcome - what became of datagrams, added up; zero-initialize
  * @sent:	datagrams
  * @bytes:	of those
- * @dropped:	datagrams
+ * @dropped:	datagrams, by why
  * @error:	errno of the last datagram that was refused; 0: none was
  * @unmerged:	the kernel refused a merged message, which was then sent apart:
  *		to merge is not worth another try. See udp_message.apart
@@ -102,7 +103,7 @@ struct udp_each {
 struct udp_outcome {
 	uint64_t sent;
 	uint64_t bytes;
-	uint64_t dropped;
+	uint64_t dropped[BERTH_DROPS];
 	int error;
 	bool unmerged;
 	bool stopped;

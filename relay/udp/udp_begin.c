@@ -126,7 +126,7 @@ static bool next_backend(struct worker *worker, struct udp_session *session,
 
 	udp_end_socket(worker, session);
 	if (error == EDQUOT) {
-		counters_add(share_counters(share), COUNTER_LIMITED, 1);
+		counters_limited(share_counters(share), BERTH_LIMIT_PORTS);
 		return false;
 	}
 	if (udp_error_blames(serving, error))
@@ -167,32 +167,33 @@ int udp_begin_minted(struct worker *worker, struct udp_session *session,
 
 /* Room */
 
-static bool take_session(const struct udp_front *front)
+static bool take_session(const struct udp_front *front, enum berth_limit *met)
 {
 	return admission_take(front->share->listener->netns, ADMISSION_SESSIONS,
-			      1);
+			      1, met);
 }
 
 /* Makes room for one more session. The namespace of @front gives way if it has
  * its share of them. Only a namespace that has none here takes from the one
  * that has most, as all traffic together may have too much. Return: is there
- * room? */
-static bool make_room(struct worker *worker, struct udp_front *front)
+ * room? If not, *@met left none. */
+static bool make_room(struct worker *worker, struct udp_front *front,
+		      enum berth_limit *met)
 {
 	uint32_t limit = front->share->serving->max_connections;
 	struct udp_session *victim;
 
 	while ((victim = udp_table_victim(front->table, limit)))
-		udp_end_evicted(worker, victim);
-	if (take_session(front))
+		udp_end_evicted(worker, victim, BERTH_LIMIT_MAX_CONNECTIONS);
+	if (take_session(front, met))
 		return true;
 	victim = udp_table_concede(front->table);
 	if (!victim && admission_has_room(front->share->listener->netns,
 					  ADMISSION_SESSIONS, 1))
 		victim = udp_pool_greediest(&front->udp->pool);
 	if (victim) {
-		udp_end_evicted(worker, victim);
-		if (take_session(front))
+		udp_end_evicted(worker, victim, *met);
+		if (take_session(front, met))
 			return true;
 	}
 	return false;
@@ -291,9 +292,10 @@ static const struct roster_ops roster_ops = {
 	.end = session_end,
 };
 
-/* A client whose session has failed may be left out by now. */
+/* A client whose session has failed may be left out by now. Return: if not,
+ * *@why says why. */
 static bool may_begin(struct worker *worker, const struct udp_front *front,
-		      const struct udp_key *key)
+		      const struct udp_key *key, enum berth_drop *why)
 {
 	const struct serving *serving = front->share->serving;
 	struct ip_addr client, local;
@@ -301,26 +303,42 @@ static bool may_begin(struct worker *worker, const struct udp_front *front,
 	if (!gate_asks(serving))
 		return true;
 	udp_key_ends(key, &client, &local);
-	return gate_admits(serving, &client, 1) &&
-	       gate_has_rate(worker, front->share, &serving->limits, &client,
+	*why = BERTH_DROP_NOT_ADMITTED;
+	if (!gate_admits(serving, &client, 1))
+		return false;
+	*why = BERTH_DROP_RATE_LIMIT;
+	return gate_has_rate(worker, front->share, &serving->limits, &client,
 			     NULL);
 }
 
+/* Return: is there room for one more session? If not, that is counted. */
+static bool has_room(struct worker *worker, struct udp_front *front)
+{
+	enum berth_limit met = BERTH_LIMIT_WAITING;
+
+	if (udp_asks_may(worker, &front->asks) &&
+	    make_room(worker, front, &met))
+		return true;
+	counters_limited(udp_front_counters(front), met);
+	return false;
+}
+
 struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
-			      const struct udp_key *key)
+			      const struct udp_key *key, enum berth_drop *why)
 {
 	struct share *share = front->share;
 	struct udp_session *session;
 	int r, hops = arrival_hops(front, key);
 
-	if (hops < 0 || !may_begin(worker, front, key))
+	*why = BERTH_DROP_CIRCLE;
+	if (hops < 0 || !may_begin(worker, front, key, why))
 		return NULL;
-	if (!udp_asks_may(worker, &front->asks) || !make_room(worker, front)) {
-		counters_add(udp_front_counters(front), COUNTER_LIMITED, 1);
+	*why = BERTH_DROP_LIMIT;
+	if (!has_room(worker, front))
 		return NULL;
-	}
 	r = begin_in_room(worker, front, key, (uint8_t)hops, &session);
 	if (r < 0) {
+		*why = udp_error_drop(UDP_ORIGIN_CONNECT, -r);
 		admission_give(share->listener->netns, ADMISSION_SESSIONS, 1);
 		udp_end_log_refused(worker, front, r);
 		return NULL;

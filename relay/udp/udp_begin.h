@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "relay/core/counters.h"
+
 struct minted;
 struct udp_front;
 struct udp_key;
@@ -16,11 +18,13 @@ struct worker;
  *
  * It is connected to a backend, or waits for a socket of berthd's if
  * session.ask is set. Other sessions may end for it.
+ * @why:	set where there is none: as what its datagrams count
+ *
  * Return: NULL: there is no room, no backend, or the client must not be served;
  * it is counted and logged.
  */
 struct udp_session *udp_begin(struct worker *worker, struct udp_front *front,
-			      const struct udp_key *key);
+			      const struct udp_key *key, enum berth_drop *why);
 
 /**
  * udp_begin_minted() - goes on with a session whose request berthd answered

@@ -49,14 +49,23 @@ void udp_end_socket(struct worker *worker, struct udp_session *session)
 	upstream->minted = minted_free(worker, upstream->minted);
 }
 
+/* As what a datagram counts that waited when its session ended. */
+static enum berth_drop drop_of(enum berth_ending ending)
+{
+	if (ending == BERTH_ENDING_BACKEND_REFUSED ||
+	    ending == BERTH_ENDING_CONNECT_TIMEOUT)
+		return BERTH_DROP_UNREACHABLE;
+	return ending == BERTH_ENDING_LIMIT ? BERTH_DROP_LIMIT
+					    : BERTH_DROP_ENDED;
+}
+
 void udp_end(struct worker *worker, struct udp_session *session,
 	     enum berth_ending ending)
 {
 	struct udp_front *front = udp_front_of(session);
-	uint64_t held = udp_ask_leave(worker, session);
 
-	if (held > 0)
-		counters_add(udp_front_counters(front), COUNTER_DROPPED, held);
+	udp_front_dropped(front, drop_of(ending),
+			  udp_ask_leave(worker, session));
 	if (access_log_wants(front->share->serving, ending))
 		access_log_note(worker, ROSTER_SESSIONS, &session->entry,
 				front->share, ending);
@@ -71,10 +80,10 @@ void udp_end(struct worker *worker, struct udp_session *session,
 	worker_bury(worker, &session->grave);
 }
 
-void udp_end_evicted(struct worker *worker, struct udp_session *session)
+void udp_end_evicted(struct worker *worker, struct udp_session *session,
+		     enum berth_limit limit)
 {
-	counters_add(udp_front_counters(udp_front_of(session)), COUNTER_LIMITED,
-		     1);
+	counters_limited(udp_front_counters(udp_front_of(session)), limit);
 	udp_end(worker, session, BERTH_ENDING_LIMIT);
 }
 

@@ -30,7 +30,8 @@ void udp_end_socket(struct worker *worker, struct udp_session *session);
 
 /** udp_end_evicted() - ends @session because another one needs its room; counts
  * that it was limited */
-void udp_end_evicted(struct worker *worker, struct udp_session *session);
+void udp_end_evicted(struct worker *worker, struct udp_session *session,
+		     enum berth_limit limit);
 
 /** udp_end_all() - ends all sessions of @front because of @ending */
 void udp_end_all(struct worker *worker, struct udp_front *front,

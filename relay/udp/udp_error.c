@@ -125,6 +125,31 @@ enum udp_verdict udp_error_verdict(enum udp_origin origin, int error)
 	return others.told; /* no such origin */
 }
 
+enum berth_drop udp_error_drop(enum udp_origin origin, int error)
+{
+	bool sending = origin == UDP_ORIGIN_SEND;
+
+	switch (error) {
+	case EMSGSIZE:
+		return sending ? BERTH_DROP_TOO_LARGE : BERTH_DROP_UNREACHABLE;
+	case EAGAIN:
+	case ENOBUFS:
+		return sending ? BERTH_DROP_SEND_BUFFER : BERTH_DROP_LIMIT;
+	case ENOMEM:
+		return BERTH_DROP_MEMORY;
+	case EMFILE:
+	case ENFILE:
+	case ENOSPC:
+	case EDQUOT:
+		return BERTH_DROP_LIMIT;
+	default:
+		break;
+	}
+	return udp_error_verdict(origin, error) >= UDP_VERDICT_ELSEWHERE
+		       ? BERTH_DROP_UNREACHABLE
+		       : BERTH_DROP_OTHER;
+}
+
 bool udp_error_is_clients(const struct serving *serving, int error)
 {
 	return serving->transparent &&

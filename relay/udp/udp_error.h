@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "relay/core/counters.h"
+
 struct serving;
 
 /* Where an error comes from. */
@@ -36,6 +38,10 @@ enum udp_verdict {
  * @error:	a positive errno
  */
 enum udp_verdict udp_error_verdict(enum udp_origin origin, int error);
+
+/** udp_error_drop() - as what a datagram counts that is lost because of
+ * @error, a positive errno */
+enum berth_drop udp_error_drop(enum udp_origin origin, int error);
 
 /**
  * udp_error_is_clients() - is @error of a socket that stands in for the client,

@@ -57,6 +57,27 @@ void udp_front_answers(const struct worker *worker,
 		udp_answers_note(front->share->listener, key, worker->now_us);
 }
 
+void udp_front_dropped(const struct udp_front *front, enum berth_drop why,
+		       uint64_t n)
+{
+	counters_dropped(udp_front_counters(front), why, n);
+}
+
+uint64_t udp_front_count_drops(const struct udp_front *front,
+			       const struct udp_outcome *outcome)
+{
+	uint64_t n = 0;
+
+	if (!outcome->error)
+		return 0;
+	for (size_t i = 0; i < BERTH_DROPS; i++) {
+		udp_front_dropped(front, (enum berth_drop)i,
+				  outcome->dropped[i]);
+		n += outcome->dropped[i];
+	}
+	return n;
+}
+
 void udp_front_count_sent(struct worker *worker, struct udp_front *front,
 			  const struct udp_outcome *outcome)
 {
@@ -66,10 +87,8 @@ void udp_front_count_sent(struct worker *worker, struct udp_front *front,
 		counters_add(counters, COUNTER_MESSAGES_OUT, outcome->sent);
 		counters_add(counters, COUNTER_BYTES_OUT, outcome->bytes);
 	}
-	if (outcome->dropped == 0)
-		return;
-	counters_add(counters, COUNTER_DROPPED, outcome->dropped);
-	if (outcome->error != EAGAIN &&
+	if (udp_front_count_drops(front, outcome) > 0 &&
+	    outcome->error != EAGAIN &&
 	    worker_may_log(worker, front->share->listener, NULL))
 		log_warning_errno(outcome->error,
 				  "%s: cannot answer; dropping datagrams",

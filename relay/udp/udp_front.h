@@ -99,6 +99,16 @@ void udp_front_answers(const struct worker *worker,
 		       const struct udp_front *front,
 		       const struct udp_key *key);
 
+/** udp_front_dropped() - @n datagrams are lost, to or from clients of @front,
+ * because of @why */
+void udp_front_dropped(const struct udp_front *front, enum berth_drop why,
+		       uint64_t n);
+
+/** udp_front_count_drops() - counts what @outcome says was dropped. Return: how
+ * many datagrams. */
+uint64_t udp_front_count_drops(const struct udp_front *front,
+			       const struct udp_outcome *outcome);
+
 /** udp_front_count_sent() - counts what was sent to clients through @front, and
  * logs why something could not be sent */
 void udp_front_count_sent(struct worker *worker, struct udp_front *front,

@@ -120,7 +120,7 @@ static bool run_is_admitted(struct worker *worker, struct udp_front *front,
 	    udp_table_find(front->table, key))
 		return true;
 	n = udp_batch_datagrams(&front->udp->in, first, end);
-	counters_add(udp_front_counters(front), COUNTER_DROPPED, n);
+	udp_front_dropped(front, BERTH_DROP_NOT_ADMITTED, n);
 	gate_refused(worker, front->share, &client, n);
 	return false;
 }
@@ -154,9 +154,8 @@ static void handle_batch(struct worker *worker, struct udp_front *front)
 	for (size_t i = 0; i < udp->in.n; i++)
 		udp_key_received(&udp->keys[i], front->own.any.sa_family,
 				 &udp->in.received[i].msg_hdr, &overflow);
-	if (overflow != front->overflow)
-		counters_add(udp_front_counters(front), COUNTER_DROPPED,
-			     overflow - front->overflow);
+	udp_front_dropped(front, BERTH_DROP_RECEIVE_BUFFER,
+			  overflow - front->overflow);
 	front->overflow = overflow;
 	for (first = 0; first < udp->in.n; first = end) {
 		end = first + 1;
@@ -213,8 +212,7 @@ static uint64_t count_received(struct udp_front *front,
 	counters_add(counters, COUNTER_MESSAGES_IN,
 		     udp_batch_datagrams(in, 0, in->n) + cut);
 	counters_add(counters, COUNTER_BYTES_IN, bytes);
-	if (cut > 0)
-		counters_add(counters, COUNTER_DROPPED, cut);
+	udp_front_dropped(front, BERTH_DROP_TOO_LARGE, cut);
 	return bytes;
 }
 

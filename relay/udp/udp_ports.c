@@ -32,7 +32,7 @@ static bool evict_other(struct worker *worker,
 {
 	if (!victim || victim == session)
 		return false;
-	udp_end_evicted(worker, victim);
+	udp_end_evicted(worker, victim, BERTH_LIMIT_PORTS);
 	return true;
 }
 

@@ -188,10 +188,12 @@ static bool session_is_good(const struct worker *worker,
 	return !session_lost_address(worker, session);
 }
 
-/* Return: the client's session, perhaps a new one; NULL: it gets none. */
+/* Return: the client's session, perhaps a new one; NULL: it gets none, because
+ * of *@why. */
 static struct udp_session *session_find(struct worker *worker,
 					struct udp_front *front,
-					const struct udp_key *key)
+					const struct udp_key *key,
+					enum berth_drop *why)
 {
 	struct udp_session *session = udp_table_find(front->table, key);
 
@@ -199,62 +201,91 @@ static struct udp_session *session_find(struct worker *worker,
 		udp_end(worker, session, BERTH_ENDING_BACKEND_REFUSED);
 		session = NULL;
 	}
+	*why = BERTH_DROP_CIRCLE;
 	if (!session)
 		return udp_front_is_own(front, key)
 			       ? NULL
-			       : udp_begin(worker, front, key);
+			       : udp_begin(worker, front, key, why);
 	udp_session_asked(session, worker->now_us);
 	return session;
 }
 
-/* Sends slots @first to @end - 1 to the client's session, or has them wait with
- * it. Return: the slot where it stopped, @first if there is no session. *@held:
- * how many of the datagrams wait. */
-static size_t forward_once(struct worker *worker, struct udp_front *front,
-			   size_t first, size_t end, uint64_t *held,
-			   struct udp_outcome *outcome)
+/**
+ * struct passing - datagrams of a client on their way to its session
+ * @first, @end: slots @first to @end - 1 of udp_worker.in are to go
+ * @held:	how many datagrams wait with it
+ * @why:	as what those count that neither went nor wait, and are not in
+ *		@outcome
+ */
+struct passing {
+	size_t first, end;
+	uint64_t held;
+	enum berth_drop why;
+	struct udp_outcome outcome;
+};
+
+/* Sends them to the client's session, or has them wait with it. */
+static void forward_once(struct worker *worker, struct udp_front *front,
+			 struct passing *passing)
 {
+	struct udp_outcome *outcome = &passing->outcome;
+	const size_t first = passing->first;
 	const struct udp_key *key = &front->udp->keys[first];
 	const struct iovec header = front_header(front, key);
 	struct sending sending = {
 		.judge.decide = decide,
 		.worker = worker,
-		.session = session_find(worker, front, key),
+		.session = session_find(worker, front, key, &passing->why),
 		.again = TOLD_AGAIN_MAX,
 	};
 	uint64_t bytes;
 
 	outcome->stopped = false;
 	if (!sending.session)
-		return first;
+		return;
 	if (sending.session->ask) {
-		*held = udp_ask_hold(worker, sending.session, &front->udp->in,
-				     first, end);
-		return first;
+		passing->held = udp_ask_hold(worker, sending.session,
+					     &front->udp->in, first,
+					     passing->end);
+		passing->why = BERTH_DROP_LIMIT;
+		return;
 	}
 	bytes = outcome->bytes;
-	first = send_slots(&sending, first, end, &header, outcome);
+	passing->first =
+		send_slots(&sending, first, passing->end, &header, outcome);
 	sending.session->entry.bytes_in += outcome->bytes - bytes;
-	if (outcome->stopped)
-		udp_end_judged(worker, sending.session, sending.verdict,
-			       sending.error);
-	return first;
+	if (!outcome->stopped)
+		return;
+	passing->why = udp_error_drop(UDP_ORIGIN_SEND, sending.error);
+	udp_end_judged(worker, sending.session, sending.verdict, sending.error);
+}
+
+/* Counts what is lost of @n datagrams. */
+static void count_lost(const struct udp_front *front,
+		       const struct passing *passing, uint64_t n)
+{
+	uint64_t gone = passing->outcome.sent + passing->held;
+
+	gone += udp_front_count_drops(front, &passing->outcome);
+	if (gone < n)
+		udp_front_dropped(front, passing->why, n - gone);
 }
 
 void udp_to_backend(struct worker *worker, struct udp_front *front,
 		    size_t first, size_t end)
 {
 	uint64_t n = udp_batch_datagrams(&front->udp->in, first, end);
-	struct udp_outcome outcome = { .stopped = true };
-	uint64_t held = 0;
+	struct passing passing = {
+		.first = first,
+		.end = end,
+		.outcome.stopped = true,
+	};
 
-	for (int i = 0; i < SEND_ATTEMPTS && first < end && outcome.stopped;
+	for (int i = 0; i < SEND_ATTEMPTS && passing.first < end &&
+			passing.outcome.stopped;
 	     i++)
-		first = forward_once(worker, front, first, end, &held,
-				     &outcome);
-	if (outcome.sent + held < n)
-		counters_add(udp_front_counters(front), COUNTER_DROPPED,
-			     n - outcome.sent - held);
+		forward_once(worker, front, &passing);
+	count_lost(front, &passing, n);
 }
 
 void udp_to_backend_held(struct worker *worker, struct udp_session *session,
@@ -269,17 +300,17 @@ void udp_to_backend_held(struct worker *worker, struct udp_session *session,
 		.session = session,
 		.again = TOLD_AGAIN_MAX,
 	};
-	struct udp_outcome outcome = { 0 };
+	struct passing passing = { .why = BERTH_DROP_OTHER };
 	uint64_t n;
 
 	udp_held_load(held, in);
 	n = udp_batch_datagrams(in, 0, in->n);
-	(void)send_slots(&sending, 0, in->n, &header, &outcome);
-	session->entry.bytes_in += outcome.bytes;
+	(void)send_slots(&sending, 0, in->n, &header, &passing.outcome);
+	session->entry.bytes_in += passing.outcome.bytes;
 	udp_batch_clear(in);
-	if (outcome.sent < n)
-		counters_add(udp_front_counters(front), COUNTER_DROPPED,
-			     n - outcome.sent);
-	if (outcome.stopped)
+	if (passing.outcome.stopped)
+		passing.why = udp_error_drop(UDP_ORIGIN_SEND, sending.error);
+	count_lost(front, &passing, n);
+	if (passing.outcome.stopped)
 		udp_end_judged(worker, session, sending.verdict, sending.error);
 }

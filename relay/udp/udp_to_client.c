@@ -76,8 +76,7 @@ static void compose_answers(struct worker *worker, struct udp_session *session,
 	}
 	admit_bytes(worker, front->share, bytes);
 	session->entry.bytes_out += bytes;
-	if (n > 0)
-		counters_add(udp_front_counters(front), COUNTER_DROPPED, n);
+	udp_front_dropped(front, BERTH_DROP_TOO_LARGE, n);
 	udp_front_answers(worker, front, &session->key);
 	udp_batch_compose(&udp->out, first, udp->out.n, &session->key,
 			  !session->apart_to_client);

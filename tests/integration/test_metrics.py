@@ -178,6 +178,87 @@ def test_counters_survive_the_relay(world, backend):
             assert after.get("berth_relay_restarts_total") == n
 
 
+def reasons(berthd):
+    """What was dropped, and which limits were met: of which rule, and why."""
+    found = {}
+    for (name, labels), number in scrape(berthd).series.items():
+        labels = dict(labels)
+        if name == "berth_messages_dropped_total":
+            found[labels["rule"], labels["reason"]] = number
+        elif name == "berth_limited_total":
+            found[labels["rule"], "by " + labels["limit"]] = number
+    return found
+
+
+def test_drops_and_limits_have_reasons(world, backend):
+    """They outlive the relay, and berthd."""
+    netns = world.netns("n")
+    datagrams = world.close_later(world.host.listen(kind=socket.SOCK_DGRAM))
+
+    def udp(port, name, clients=None, **options):
+        listen = {"protocol": "udp", "address": "any", "port": port}
+        if clients:
+            listen["clients"] = clients
+        return rule(name=name, listen=[listen],
+                    forward=dict({"to": to(datagrams)}, **options))
+
+    berthd = world.berthd(rules(
+        rule(name="full", forward={"to": to(backend), "max_connections": 1}),
+        udp(1001, "absent", to=f"unix:{world.base}/nothing"),
+        udp(1002, "often",
+            rate_limit={"connections": 1, "per": "1h"}),
+        udp(1003, "large", proxy_protocol="v2"),
+        udp(1004, "strangers", clients=["10.0.0.1"]),
+        udp(1005, "few", max_connections=1)))
+
+    # Each worker that stops accepting counts it.
+    full = ("full", "by max-connections")
+
+    def seen(berthd):
+        return {key: n for key, n in reasons(berthd).items() if key != full}
+
+    def say(port, *datagrams_of_clients):
+        for data in datagrams_of_clients:
+            client = world.close_later(netns.new_socket(
+                kind=socket.SOCK_DGRAM))
+            client.sendto(data, ("127.0.0.1", port))
+
+    client, server = pair(netns, backend)
+    with client, server, netns.connect("127.0.0.1", 8080):
+        say(1001, b"x", b"x")
+        say(1002, b"x", b"x", b"x")
+        say(1003, b"x" * 65507)
+        say(1004, b"x")
+        say(1005, b"x", b"x")
+        expected = {("absent", "unreachable"): 2, ("often", "rate-limit"): 2,
+                    ("often", "by rate-limit"): 2, ("large", "too-large"): 1,
+                    ("strangers", "not-admitted"): 1,
+                    ("few", "by max-connections"): 1}
+        wait_equal(lambda: seen(berthd), expected, "all of them")
+        wait_for(lambda: reasons(berthd).get(full), "the limit to be met")
+        counted = berthd.ctl("stats")["total"]
+        assert counted["dropped_by"] == [
+            {"reason": "not-admitted", "count": 1},
+            {"reason": "rate-limit", "count": 2},
+            {"reason": "unreachable", "count": 2},
+            {"reason": "too-large", "count": 1}]
+        assert counted["dropped"] == 6 and counted["limited"] >= 4
+    # The client that waited is served now. Nothing may be waiting when the
+    # relay is killed: it would be counted again.
+    server, _ = backend.accept()
+    server.close()
+    wait_equal(lambda: value(berthd, "berth_connections", rule="full",
+                             protocol="tcp"), 0, "the end of all")
+    expected = reasons(berthd)
+    berthd.relay_pid(other_than=berthd.kill_relay())
+    berthd.wait_delivered()
+    assert reasons(berthd) == expected
+    berthd.leave()
+    berthd.start()
+    berthd.wait_delivered()
+    assert reasons(berthd) == expected
+
+
 def test_series_of_rules_that_are_gone(world):
     world.netns("n")
     berthd = world.berthd(rules(rule(name="web"), rule(name="dns", port=53)))

@@ -15,7 +15,8 @@ from harness.wait import GUARD, wait_equal, wait_for
 DGRAM = socket.SOCK_DGRAM
 ZERO = {"accepted": 0, "active": 0, "limited": 0, "failed": 0, "bytes_in": 0,
         "bytes_out": 0, "messages_in": 0, "messages_out": 0, "dropped": 0,
-        "looped": 0, "not_admitted": 0, "unlogged": 0, "ended": [], "errors": []}
+        "looped": 0, "not_admitted": 0, "unlogged": 0, "ended": [],
+        "dropped_by": [], "limited_by": [], "errors": []}
 
 
 @pytest.fixture

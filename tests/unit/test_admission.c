@@ -29,7 +29,7 @@ static void test_one_entry_for_one_namespace(void **state)
 	assert_ptr_equal(admission_get(uses, 1), a);
 	assert_null(admission_put(a));
 	/* One reference is left, and so is what it counted. */
-	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 2));
+	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 2, NULL));
 	assert_ptr_equal(admission_get(uses, 1), a);
 	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], 2);
 	admission_give(a, ADMISSION_DESCRIPTORS, 2);
@@ -43,18 +43,25 @@ static void test_descriptors(void **state)
 {
 	struct admission *a = admission_get(uses, 1);
 	struct admission *b = admission_get(uses, 2);
+	atomic_uint n_clients = 0;
+	enum berth_limit met;
 	uint32_t taken = 0;
 
 	(void)state;
-	while (admission_take(a, ADMISSION_DESCRIPTORS, 2))
+	assert_true(admission_take_client(a, &n_clients, 1, 2, &met));
+	assert_false(admission_take_client(a, &n_clients, 1, 2, &met));
+	assert_int_equal(met, BERTH_LIMIT_MAX_CONNECTIONS);
+	admission_give_client(a, &n_clients, 2);
+	while (admission_take(a, ADMISSION_DESCRIPTORS, 2, &met))
 		taken += 2;
+	assert_int_equal(met, BERTH_LIMIT_NAMESPACE);
 	assert_in_range(taken, admission_limit(ADMISSION_DESCRIPTORS) - 1,
 			admission_limit(ADMISSION_DESCRIPTORS));
 	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], taken);
-	assert_true(admission_take(b, ADMISSION_DESCRIPTORS, 2));
+	assert_true(admission_take(b, ADMISSION_DESCRIPTORS, 2, NULL));
 	admission_give(a, ADMISSION_DESCRIPTORS, 2);
-	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 2));
-	assert_false(admission_take(a, ADMISSION_DESCRIPTORS, 2));
+	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 2, NULL));
+	assert_false(admission_take(a, ADMISSION_DESCRIPTORS, 2, NULL));
 	admission_give(a, ADMISSION_DESCRIPTORS, taken);
 	admission_give(b, ADMISSION_DESCRIPTORS, 2);
 	(void)admission_put(a);
@@ -70,20 +77,20 @@ static void test_sessions(void **state)
 	uint32_t sessions = 0, rest = 0;
 
 	(void)state;
-	while (admission_take(a, ADMISSION_SESSIONS, 1))
+	while (admission_take(a, ADMISSION_SESSIONS, 1, NULL))
 		sessions++;
 	assert_int_equal(sessions, admission_limit(ADMISSION_SESSIONS));
 	assert_false(admission_has_room(a, ADMISSION_SESSIONS, 1));
 	assert_int_equal(a->used[ADMISSION_DESCRIPTORS], sessions);
-	while (admission_take(a, ADMISSION_DESCRIPTORS, 1))
+	while (admission_take(a, ADMISSION_DESCRIPTORS, 1, NULL))
 		rest++;
 	assert_int_equal(rest, all - sessions);
 	assert_true(rest > 0);
 	/* Connections have taken what sessions leave. */
 	admission_give(a, ADMISSION_SESSIONS, 1);
-	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 1));
+	assert_true(admission_take(a, ADMISSION_DESCRIPTORS, 1, NULL));
 	assert_false(admission_has_room(a, ADMISSION_SESSIONS, 1));
-	assert_false(admission_take(a, ADMISSION_SESSIONS, 1));
+	assert_false(admission_take(a, ADMISSION_SESSIONS, 1, NULL));
 	assert_int_equal(a->used[ADMISSION_SESSIONS], sessions - 1);
 	admission_give(a, ADMISSION_SESSIONS, sessions - 1);
 	admission_give(a, ADMISSION_DESCRIPTORS, rest + 1);
@@ -185,11 +192,11 @@ static void test_pipes(void **state)
 	unsigned int n = 0;
 
 	(void)state;
-	while (admission_take(a, ADMISSION_PIPES, 1))
+	while (admission_take(a, ADMISSION_PIPES, 1, NULL))
 		n++;
 	assert_in_range(n, 1, ADMISSION_PIPES_MAX / 2);
 	admission_give(a, ADMISSION_PIPES, 1);
-	assert_true(admission_take(a, ADMISSION_PIPES, 1));
+	assert_true(admission_take(a, ADMISSION_PIPES, 1, NULL));
 	(void)admission_put(a);
 }
 

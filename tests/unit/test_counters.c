@@ -120,6 +120,32 @@ static void test_others_have_one_place(void **state)
 	assert_int_equal(counts.errors[0].n, 11 - (COUNTERS_ERRORS - 1));
 }
 
+/* The sum and its parts; memory comes with the first of them. */
+static void test_reasons(void **state)
+{
+	struct counters *counters = calloc(1, sizeof(*counters));
+	struct counts counts = { 0 };
+
+	(void)state;
+	assert_non_null(counters);
+	counters_dropped(counters, BERTH_DROP_MEMORY, 0);
+	counters_sum(counters, &counts);
+	assert_null(atomic_load(&counters->reasons));
+	assert_int_equal(counts_grown(&counts), 0);
+	counters_dropped(counters, BERTH_DROP_MEMORY, 3);
+	counters_dropped(counters, BERTH_DROP_OTHER, 1);
+	counters_limited(counters, BERTH_LIMIT_WAITING);
+	counters_limited(counters, BERTH_LIMIT_WAITING);
+	counters_sum(counters, &counts);
+	assert_int_equal(counts.values[COUNTER_DROPPED], 4);
+	assert_int_equal(counts.dropped[BERTH_DROP_MEMORY], 3);
+	assert_int_equal(counts.dropped[BERTH_DROP_OTHER], 1);
+	assert_int_equal(counts.values[COUNTER_LIMITED], 2);
+	assert_int_equal(counts.limited[BERTH_LIMIT_WAITING], 2);
+	counters_free(counters);
+	counters_free(NULL);
+}
+
 static void test_memory_comes_with_traffic(void **state)
 {
 	struct worker worker = { 0 };
@@ -170,16 +196,20 @@ static void test_report(void **state)
 			counters_add(counters, (enum counter)j,
 				     (uint64_t)(100 - 10 * j));
 		counters_failed(counters, ECONNREFUSED);
+		counters_dropped(counters, BERTH_DROP_CIRCLE, 5);
+		counters_limited(counters, BERTH_LIMIT_PORTS);
 	}
 	assert_true(report_listener(listener, &report));
 	assert_int_equal(report.accepted, 200);
 	assert_int_equal(report.active, 20);
-	assert_int_equal(report.limited, 160);
+	assert_int_equal(report.limited, 162);
+	assert_int_equal(report.limited_by[BERTH_LIMIT_PORTS], 2);
 	assert_int_equal(report.bytes_in, 140);
 	assert_int_equal(report.bytes_out, 120);
 	assert_int_equal(report.messages_in, 100);
 	assert_int_equal(report.messages_out, 80);
-	assert_int_equal(report.dropped, 60);
+	assert_int_equal(report.dropped, 70);
+	assert_int_equal(report.dropped_by[BERTH_DROP_CIRCLE], 10);
 	assert_int_equal(report.n_errors, 1);
 	assert_int_equal(report.errors[0].error, ECONNREFUSED);
 	assert_int_equal(report.errors[0].n, 2);
@@ -194,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_errnos_are_told_apart),
 		cmocka_unit_test(test_errnos_without_room_are_others),
 		cmocka_unit_test(test_others_have_one_place),
+		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_memory_comes_with_traffic),
 		cmocka_unit_test(test_report),
 	};

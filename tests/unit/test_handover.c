@@ -121,7 +121,7 @@ static void give(void)
 {
 	const struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 
-	assert_true(admit_take(relay.share));
+	assert_true(admit_take(relay.share, NULL));
 	assert_int_equal(handover_give(relay.share, relay.fds[1],
 				       admit_fds(relay.share), &from),
 			 0);

@@ -37,6 +37,7 @@ static void test_counts_from_text(void **state)
 		"\"bytes_out\":5,\"messages_in\":6,\"messages_out\":7,"
 		"\"dropped\":8,\"looped\":9,\"not_admitted\":10,\"other\":[],"
 		"\"ended\":{\"idle\":7,\"client-end\":1,\"later\":2},"
+		"\"dropped_by\":{\"too-large\":3,\"later\":1},"
 		"\"errors\":{\"1\":1,"
 		"\"2\":1,"
 		"\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,"
@@ -59,6 +60,10 @@ static void test_counts_from_text(void **state)
 	assert_int_equal(counts.ended[BERTH_ENDING_IDLE], 7);
 	assert_int_equal(counts.ended[BERTH_ENDING_CLIENT_END], 1);
 	assert_int_equal(counts.ended[BERTH_ENDING_ERROR], 2);
+	/* What has no reason, or a word that is not known, is another. */
+	assert_int_equal(counts.dropped_by[BERTH_DROP_TOO_LARGE], 3);
+	assert_int_equal(counts.dropped_by[BERTH_DROP_OTHER], 5);
+	assert_int_equal(counts.limited_by[BERTH_LIMIT_OTHER], 3);
 	assert_int_equal(counts.n_errors, BERTH_ERRORS_MAX);
 	assert_int_equal(counts.errors[7].error, 0);
 	assert_int_equal(counts.errors[7].n, 4);
@@ -72,12 +77,18 @@ static void test_counts_from_text(void **state)
 			json_array_get(json_object_get(shown, "ended"), 2),
 			"reason")),
 		"idle");
+	assert_int_equal(json_array_size(json_object_get(shown, "dropped_by")),
+			 2);
 	json_decref(shown);
 	json_decref(object);
 	/* What is written is read again. */
 	object = stats_counts_members(&counts);
 	assert_int_equal(stats_counts_parse(object, &again), 0);
 	assert_memory_equal(again.ended, counts.ended, sizeof(counts.ended));
+	assert_memory_equal(again.dropped_by, counts.dropped_by,
+			    sizeof(counts.dropped_by));
+	assert_memory_equal(again.limited_by, counts.limited_by,
+			    sizeof(counts.limited_by));
 	stats_counts_subtract(&again, &counts);
 	assert_int_equal(again.ended[BERTH_ENDING_IDLE], 0);
 	stats_counts_raise(&again, &counts);
@@ -86,17 +97,19 @@ static void test_counts_from_text(void **state)
 	object = json_loads("{\"ended\":{\"idle\":-1}}", 0, NULL);
 	assert_int_equal(stats_counts_parse(object, &again), -EPROTO);
 	json_decref(object);
+	object = json_loads("{\"limited_by\":[1]}", 0, NULL);
+	assert_int_equal(stats_counts_parse(object, &again), -EPROTO);
+	json_decref(object);
 }
 
 /* As large as any, and of each kind. */
 static struct berth_counts large_counts(void)
 {
-	struct berth_counts counts = { .accepted = INT64_MAX, .limited = 1 };
+	struct berth_counts counts = { .accepted = 0 };
 
-	for (size_t i = 0; i < STATS_MEMBERS; i++)
-		*stats_counts_member(&counts, i) = (uint64_t)1 << i * 6;
-	for (size_t i = 0; i < BERTH_ENDINGS; i++)
-		counts.ended[i] = i % 2 ? 0 : INT64_MAX - i;
+	for (size_t i = 0; i < STATS_VALUES; i++)
+		stats_counts_values(&counts)[i] = i % 3 ? (uint64_t)1 << i : 0;
+	counts.ended[BERTH_ENDING_IDLE] = INT64_MAX;
 	counts.n_errors = BERTH_ERRORS_MAX;
 	for (size_t i = 0; i < BERTH_ERRORS_MAX; i++) {
 		counts.errors[i].error = i ? 4096 - (int)i : 0;
@@ -161,6 +174,10 @@ static void test_text(void **state)
 		BEGIN "{\"id\":1,\"ended\":{}}]}",
 		BEGIN "{\"id\":1,\"ended\":{\"idle\":1,\"idle\":1}}]}",
 		BEGIN "{\"id\":1,\"ended\":{\"later\":1}}]}",
+		BEGIN "{\"id\":1,\"dropped_by\":3}]}",
+		BEGIN "{\"id\":1,\"dropped_by\":{\"later\":1}}]}",
+		BEGIN "{\"id\":1,\"limited_by\":{\"ports\":1},"
+		      "\"dropped_by\":{\"limit\":1}}]}",
 		BEGIN "{\"id\":1,\"errors\":{}}]}",
 		BEGIN "{\"id\":1,\"errors\":{\"4096\":1}}]}",
 		BEGIN "{\"id\":1,\"errors\":{\"5\":1,\"5\":1}}]}",
@@ -179,13 +196,15 @@ static void test_text(void **state)
 	assert_int_equal(read_text(BEGIN "]}", &stats, &id, &counts), 0);
 	assert_int_equal(stats.request, 7);
 	assert_false(stats.more);
-	assert_int_equal(
-		read_text(BEGIN "{\"id\":1},{\"id\":20,\"accepted\":3,"
-				"\"dropped\":4,\"ended\":{\"client-end\":5,"
-				"\"idle\":6},\"errors\":{\"0\":1,\"111\":2}}],"
-				"\"more\":true}",
-			  &stats, &id, &counts),
-		2);
+	assert_int_equal(read_text(BEGIN
+				   "{\"id\":1},{\"id\":20,\"accepted\":3,"
+				   "\"dropped\":4,\"ended\":{\"client-end\":5,"
+				   "\"idle\":6},\"dropped_by\":{\"limit\":3},"
+				   "\"limited_by\":{\"ports\":8},"
+				   "\"errors\":{\"0\":1,\"111\":2}}],"
+				   "\"more\":true}",
+				   &stats, &id, &counts),
+			 2);
 	assert_true(stats.more);
 	assert_int_equal(id, 20);
 	assert_int_equal(counts.accepted, 3);
@@ -193,6 +212,9 @@ static void test_text(void **state)
 	assert_int_equal(counts.dropped, 4);
 	assert_int_equal(counts.ended[BERTH_ENDING_CLIENT_END], 5);
 	assert_int_equal(counts.ended[BERTH_ENDING_IDLE], 6);
+	assert_int_equal(counts.dropped_by[BERTH_DROP_LIMIT], 3);
+	assert_int_equal(counts.dropped_by[BERTH_DROP_OTHER], 1);
+	assert_int_equal(counts.limited_by[BERTH_LIMIT_PORTS], 8);
 	assert_int_equal(counts.n_errors, 2);
 	assert_int_equal(counts.errors[1].error, 111);
 	assert_int_equal(counts.errors[1].n, 2);

@@ -201,10 +201,41 @@ static void test_own_error_is_not_told(void **state)
 	assert_true(is_quiet(fd));
 }
 
+/* As what a datagram counts: sending, and before there is a socket. */
+static void test_drops(void **state)
+{
+	static const struct {
+		int error;
+		enum berth_drop send, connect;
+	} rows[] = {
+		{ EMSGSIZE, BERTH_DROP_TOO_LARGE, BERTH_DROP_UNREACHABLE },
+		{ EAGAIN, BERTH_DROP_SEND_BUFFER, BERTH_DROP_LIMIT },
+		{ ENOBUFS, BERTH_DROP_SEND_BUFFER, BERTH_DROP_LIMIT },
+		{ ENOMEM, BERTH_DROP_MEMORY, BERTH_DROP_MEMORY },
+		{ EMFILE, BERTH_DROP_LIMIT, BERTH_DROP_LIMIT },
+		{ EDQUOT, BERTH_DROP_LIMIT, BERTH_DROP_LIMIT },
+		{ ECONNREFUSED, BERTH_DROP_UNREACHABLE,
+		  BERTH_DROP_UNREACHABLE },
+		{ ENETUNREACH, BERTH_DROP_UNREACHABLE, BERTH_DROP_UNREACHABLE },
+		{ ESTALE, BERTH_DROP_OTHER, BERTH_DROP_OTHER },
+		{ 0, BERTH_DROP_OTHER, BERTH_DROP_UNREACHABLE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(udp_error_drop(UDP_ORIGIN_SEND, rows[i].error),
+				 rows[i].send);
+		assert_int_equal(udp_error_drop(UDP_ORIGIN_CONNECT,
+						rows[i].error),
+				 rows[i].connect);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_told_by_icmp),
 		cmocka_unit_test(test_told_by_icmp6),
 		cmocka_unit_test(test_own_error_is_not_told),

@@ -100,7 +100,7 @@ static void session_init(struct relay *relay)
 	relay->session->fd = fd;
 	relay->session->poll.handler = udp_to_client_handler;
 	relay->session->burst = ANSWERS;
-	assert_true(admission_take(&relay->netns, ADMISSION_SESSIONS, 1));
+	assert_true(admission_take(&relay->netns, ADMISSION_SESSIONS, 1, NULL));
 }
 
 static int setup(void **state)

@@ -316,6 +316,7 @@ def test_counters(world, netns, backend, protocol):
         sctp.send(client, Message(b"m" * ((256 << 10) + 1)))
         assert sctp.was_aborted(server)
     wait_equal(lambda: counted().get("dropped"), 1, "one dropped message")
+    assert counted()["dropped_by"] == [{"reason": "too-large", "count": 1}]
     assert "active" not in counted()
 
 
