@@ -12,27 +12,20 @@ import os
 import subprocess
 import sys
 import uuid
-from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from harness import process
 from harness.berthd import SANITIZED
-from harness.netns import Netns
+from harness.neutron import EXTENSION, PYTHON, RUN_NETNS, Agent
 from harness.rules import rule, rules
-from harness.wait import wait_equal, wait_exit, wait_for
+from harness.wait import wait_equal, wait_for
 from harness.world import World
 
 # The agent takes its time to start, and berth is no part of it.
 pytestmark = pytest.mark.skipif(
     SANITIZED, reason="what is tested is Python: without sanitizers only")
 
-TOP = Path(__file__).resolve().parents[2]
-EXTENSION = TOP / "contrib/openstack/berth-neutron-agent"
-PROGRAM = TOP / "tests/integration/harness/neutron_agent.py"
-PYTHON = "/usr/bin/python3"
-RUN_NETNS = Path("/run/netns")  # Neutron's `ip netns exec` looks nowhere else
 LISTENER = "tcp 169.254.169.254:80"
 
 
@@ -41,82 +34,6 @@ def answer(*networks):
     names = [f"ovnmeta-{network}" for network in networks]
     return rules(rule(namespace=names, listen=[
         {"protocol": "tcp", "address": "169.254.169.254", "port": 80}]))
-
-
-class Agent:
-    """The agent, and the file that says which networks are berth's."""
-
-    def __init__(self, world):
-        self.world = world
-        self.base = world.mkdir("neutron")
-        self.networks = self.base / "networks"
-        config = self.base / "agent.ini"
-        config.write_text("\n".join([
-            "[DEFAULT]", f"state_path = {self.base}", "debug = true",
-            f"external_pids = {self.base}/pids",
-            f"metadata_proxy_socket = {self.base}/metadata_proxy",
-            f"log_file = {self.base}/log", "[AGENT]", "root_helper = env",
-            "check_child_processes_interval = 1",
-            "[oslo_concurrency]", f"lock_path = {self.base}/lock", ""]))
-        with open(self.base / "stderr", "wb") as errors:
-            self.program = world.popen(
-                PYTHON, "-P", PROGRAM, EXTENSION, self.networks,
-                "neutron-ovn-metadata-agent", "--config-file", config,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                text=True)
-        assert self._line() == "ready", self.log()
-
-    def _line(self):
-        return self.program.stdout.readline().strip()
-
-    def log(self):
-        return "\n".join(path.read_text(errors="replace") for path in
-                         (self.base / "log", self.base / "stderr")
-                         if path.exists())
-
-    def tell(self, word, network):
-        print(word, network, file=self.program.stdin, flush=True)
-        answered = self._line()
-        assert answered == "done", f"{answered}\n{self.log()}"
-
-    def provision(self, network):
-        """As when the network's first instance comes to this host."""
-        self.tell("provision", network)
-        return Netns(RUN_NETNS / f"ovnmeta-{network}")
-
-    def teardown(self, network):
-        self.tell("teardown", network)
-
-    def write(self, *lines):
-        """Says which networks are berth's, and waits until it is read."""
-        before = self.log().count("was read again")
-        new = self.networks.with_suffix(".new")
-        new.write_text("".join(f"{line}\n" for line in lines))
-        os.rename(new, self.networks)
-        wait_for(lambda: self.log().count("was read again") > before,
-                 "the file to be read")
-
-    def proxy(self, network):
-        """The pid of the network's haproxy, or 0."""
-        try:
-            pid = int((self.base / f"pids/{network}.pid.haproxy").read_text())
-        except (FileNotFoundError, ValueError):  # it is written just now
-            return 0
-        return pid if process.command(pid).endswith("haproxy") else 0
-
-    def proxies(self, *networks):
-        return {network for network in networks if self.proxy(network)}
-
-    def kill_proxies(self):
-        """They are daemons, and outlive what started them."""
-        for path in self.base.glob("pids/*.haproxy"):
-            pid = self.proxy(path.name.partition(".")[0])
-            if pid:
-                pidfd = os.pidfd_open(pid)
-                os.kill(pid, 9)
-                assert wait_exit(pidfd)
-                os.close(pidfd)
-        process.reap_orphans("haproxy")
 
 
 @pytest.fixture(name="module_world", scope="module")
@@ -129,10 +46,9 @@ def fixture_module_world():
 @pytest.fixture(name="agent", scope="module")
 def fixture_agent(module_world):
     """One for all tests, each of which has networks of its own."""
-    RUN_NETNS.mkdir(exist_ok=True)
-    agent = Agent(module_world)
+    agent = Agent(module_world, "neutron-ovn-metadata-agent", "ovnmeta")
     yield agent
-    agent.kill_proxies()
+    agent.kill_daemons()
 
 
 @pytest.fixture(name="networks")

@@ -52,6 +52,15 @@ def reap_orphans(*names):
                 os.waitpid(pid, os.WNOHANG)
 
 
+def arguments(pid):
+    """The whole command line; "": there is no such process."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read().replace(b"\0", b" "))
+    except OSError:
+        return ""
+
+
 def command(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
