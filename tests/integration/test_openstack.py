@@ -337,6 +337,63 @@ def test_time_limits(world):
     assert (haproxy.answer.status, berth.answer.status) == (503, 503)
 
 
+def limited_haproxy(ovn, port, base, burst):
+    """What newer versions of Neutron add to a haproxy's configuration with
+    [metadata_rate_limiting] rate_limit_enabled."""
+    tables, tracks, denies = [], [], []
+    for i, (name, (limit, window)) in enumerate(
+            (("base_rate_limiter", base), ("burst_rate_limiter", burst))):
+        tables.append(f"backend {name}\n    stick-table type ip size 10k "
+                      f"expire {max(base[1], burst[1])}s "
+                      f"store http_req_rate({window}s)\n")
+        tracks.append(f"    http-request track-sc{i} src table {name}\n")
+        denies.append("    http-request deny deny_status 429 if "
+                      f"{{ src_http_req_rate({name}) gt {limit} }}\n")
+    text = ovn.neutron.config(UUID).read_text().replace(
+        f"bind {METADATA4}:80\n", f"bind {METADATA4}:{port}\n")
+    begin = "listen listener\n"
+    assert text.count(begin) == 1 and f":{port}\n" in text
+    config = ovn.world.base / f"limited-{port}.conf"
+    config.write_text(text.replace(
+        begin, "\n".join(tables) + "\n" + begin + "".join(tracks + denies)))
+    return config
+
+
+@pytest.mark.parametrize("port, base, burst, answered", [
+    (8001, (10, 3600), (3, 600), 3), (8002, (3, 3600), (10, 600), 3)])
+def test_rate_limits(ovn, port, base, burst, answered):
+    """Whichever is met first, of the requests and seconds: the same request is
+    the first one that is refused. Only berth says for how long."""
+    metadata.start_haproxy(ovn.world, ovn.haproxy,
+                           limited_haproxy(ovn, port, base, burst))
+    limits = ", ".join(f"{{ requests: {limit}, per: {window}s }}"
+                       for limit, window in (base, burst))
+    rules = recipe("ovn.yaml", to=f"unix:{ovn.neutron.socket}")
+    for old, new in (
+            ("name: ovn-metadata\n", f"name: limits-{port}\n"),
+            ("port: 80 ", f"port: {port} "),
+            ("max_request:", f"rate_limit: [ {limits} ]\n        max_request:")):
+        assert old in rules
+        rules = rules.replace(old, new)
+    first, _ = rules.split("\n  # ", 1)
+    ovn.berthd.write_rules(f"{port}.yaml", first + "\n")
+    wait_for(lambda: f"tcp {METADATA4}:{port}" in ovn.berth.netns.listeners(),
+             "berth to listen there")
+    for network in (ovn.haproxy, ovn.berth):
+        answers = [network.ask(GET, port=port) for _ in range(answered + 2)]
+        assert [answer.status for answer in answers] == \
+            [200] * answered + [429] * 2
+        # It is another one's address that another one is known by.
+        assert network.ask(GET, port=port, source=STRANGER4).status == 404
+        pause = answers[-1].headers.get("retry-after")
+        if network is ovn.haproxy:
+            assert pause is None
+        else:
+            assert 0 < int(pause) <= 2 * max(base[1], burst[1])
+    # The networks' own limits are elsewhere: nobody else is refused.
+    Same().check(*ovn.both(GET))
+
+
 # ML2/OVS
 
 

@@ -218,6 +218,7 @@ def read_answer(sock, is_head=False):
 
 def start_haproxy(world, network, config):
     """Neutron's haproxy, in the network's namespace, in the foreground."""
+    before = len(network.netns.listeners())
     with network.netns.entered():
         program = subprocess.Popen(
             ["haproxy", "-db", "-f", config], stdin=subprocess.DEVNULL,
@@ -226,6 +227,6 @@ def start_haproxy(world, network, config):
     world.defer(program.wait)
     world.defer(program.kill)
     binds = config.read_text().count("\n    bind ")
-    wait_for(lambda: len(network.netns.listeners()) == binds,
+    wait_for(lambda: len(network.netns.listeners()) == before + binds,
              "haproxy to listen")
     return program
