@@ -18,6 +18,7 @@
 #include "client/prometheus.h"
 #include "ctl/check.h"
 #include "ctl/color.h"
+#include "ctl/commands.h"
 #include "ctl/exit_code.h"
 #include "ctl/monitor.h"
 #include "ctl/print_json.h"
@@ -27,47 +28,9 @@
 #include "ctl/top/top.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/berth"
-#define INTERFACE "io.berth."
-#define TARGET "RULE|LISTENER"
 
 /* For a reply beyond the time that berthd waits. */
 #define REPLY_US (30 * USEC_PER_SEC)
-
-/* Of a command and its argument, where the explanation begins beside them. */
-#define WORDS_WIDTH 24
-
-/**
- * struct show_list - shows a list that is too long to be kept as JSON
- * @array:	the member of the replies that is the list, and left as text;
- *		NULL: none is
- * @begin:	Return: a state; NULL: no memory
- * @add:	shows or notes one reply. Return: 0 or -ENOMEM
- * @end:	shows what is left. Return: as show_status()
- */
-struct show_list {
-	const char *array;
-	void *(*begin)(void);
-	int (*add)(void *state, const json_t *reply, struct json_span array);
-	int (*end)(void *state);
-	void (*free)(void *state);
-};
-
-/**
- * struct command - one word on the command line
- * @argument:	name of its argument, or NULL
- * @required:	does it need the argument?
- * @show:	the whole reply; NULL: @list does, reply by reply, or all is
- *		done elsewhere (top). Return: 0; an exit code; -errno.
- */
-struct command {
-	const char *name;
-	const char *method;
-	const char *argument;
-	bool required;
-	int (*show)(const json_t *reply);
-	const struct show_list *list;
-	const char *help;
-};
 
 struct options {
 	const char *runtime_dir;
@@ -80,100 +43,12 @@ struct options {
 	bool live;
 };
 
-static const struct show_list list_listeners = {
-	.array = "listeners",
-	.begin = show_listeners_begin,
-	.add = show_listeners_add,
-	.end = show_listeners_end,
-	.free = show_listeners_free,
-};
-
-static const struct show_list list_connections = {
-	.array = "connections",
-	.begin = show_connections_begin,
-	.add = show_connections_add,
-	.end = show_connections_end,
-	.free = show_connections_free,
-};
-
-static const struct show_list list_metrics = {
-	.begin = show_metrics_begin,
-	.add = show_metrics_add,
-	.end = show_metrics_end,
-	.free = show_metrics_free,
-};
-
-static const struct command commands[] = {
-	{ "status", INTERFACE "GetStatus", NULL, false, show_status, NULL,
-	  "what berthd is doing, in numbers" },
-	{ "namespaces", INTERFACE "ListNamespaces", NULL, false,
-	  show_namespaces, NULL, "the namespaces berthd knows" },
-	{ "listeners", INTERFACE "ListListeners", "NAMESPACE", false, NULL,
-	  &list_listeners, "the listeners of all namespaces, or of one" },
-	{ "connections", INTERFACE "ListConnections", "NAMESPACE|" TARGET,
-	  false, NULL, &list_connections,
-	  "the clients of all listeners, or of these" },
-	{ "consumers", INTERFACE "ListConsumers", NULL, false, show_consumers,
-	  NULL, "the programs that get the listeners" },
-	{ "backends", INTERFACE "ListBackends", "RULE", false, show_backends,
-	  NULL, "which backends work, of all rules or of one" },
-	{ "top", NULL, "namespaces|containers|listeners|backends", false, NULL,
-	  NULL, "these by rate or another order, as it happens" },
-	{ "stats", INTERFACE "GetStats", NULL, false, show_stats, NULL,
-	  "what was accepted and transferred, by rule" },
-	{ "metrics", PROMETHEUS_METHOD, NULL, false, NULL, &list_metrics,
-	  "what berthd counts, as Prometheus reads it" },
-	{ "rules", INTERFACE "ListRules", NULL, false, show_rules, NULL,
-	  "the rules in force" },
-	{ "monitor", INTERFACE "Monitor", "NAMESPACE", false, show_nothing,
-	  NULL, "what happens, a line for each event, until ^C" },
-	{ "check", INTERFACE "ListRules", "FILE|DIR...", false, show_check,
-	  NULL, "problems in what berthd reads, or in these files" },
-	{ "reload", INTERFACE "Reload", NULL, false, show_reload, NULL,
-	  "have berthd read its configuration and the rules again" },
-	{ "drain", INTERFACE "Drain", TARGET, true, show_drain, NULL,
-	  "close listeners; their connections may finish" },
-	{ "close", INTERFACE "Close", TARGET "|CONNECTION", true, show_drain,
-	  NULL, "close listeners, and reset connections, or one" },
-	{ "undrain", INTERFACE "Undrain", TARGET, false, show_undrain, NULL,
-	  "open again what was drained or closed, or this only" },
-	{ "log-level", INTERFACE "SetLogLevel", "LEVEL", false, show_log_level,
-	  NULL, "how much berthd and berth-relay log, or another level" },
-	{ "restart-relay", INTERFACE "RestartRelay", NULL, false, show_nothing,
-	  NULL, "have a new berth-relay take over" },
-	{ "explain", INTERFACE "Explain", "NAMESPACE", true, show_explain, NULL,
-	  "why a namespace has its listeners, and lacks others" },
-	{ "register", INTERFACE "Register", NULL, false, show_registered, NULL,
-	  "tell of a container, and of its namespace" },
-	{ "unregister", INTERFACE "Unregister", "NAME", false,
-	  show_unregistered, NULL, "end what was registered" },
-	{ "wait", INTERFACE "Wait", "NAMESPACE|CONTAINER", true, show_waited,
-	  NULL, "wait until the listeners of a namespace are open" },
-};
-
 static void print_usage(FILE *out)
 {
 	(void)fprintf(out, "Usage: berthctl [OPTION...] COMMAND\n\n"
 			   "Asks berthd about network namespaces and their "
 			   "listeners.\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		const struct command *command = &commands[i];
-		char words[64];
-
-		(void)snprintf(words, sizeof(words),
-			       command->required   ? "%s %s"
-			       : command->argument ? "%s [%s]"
-						   : "%s",
-			       command->name, command->argument);
-		(void)fprintf(out,
-			      strlen(words) > WORDS_WIDTH ? "  %s\n%*s%s\n"
-							  : "  %s%*s%s\n",
-			      words,
-			      strlen(words) > WORDS_WIDTH
-				      ? WORDS_WIDTH + 3
-				      : WORDS_WIDTH + 1 - (int)strlen(words),
-			      "", command->help);
-	}
+	commands_print(out);
 	(void)fprintf(
 		out,
 		"\nOptions:\n"
@@ -230,15 +105,6 @@ static void usage_error(const char *problem, const char *what)
 		      "berthctl: %s '%s'; 'berthctl --help' lists what there "
 		      "is\n",
 		      problem, text ? text : "?");
-}
-
-static const struct command *find_command(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	}
-	return NULL;
 }
 
 static enum exit_code unreachable(const char *path, int error)
@@ -448,6 +314,11 @@ static bool monitors(const struct command *command)
 	return strcmp(command->name, "monitor") == 0;
 }
 
+static bool prints_metrics(const struct command *command)
+{
+	return strcmp(command->name, "metrics") == 0;
+}
+
 static bool takes_namespace(const struct command *command)
 {
 	return command->argument &&
@@ -478,7 +349,7 @@ static json_t *make_parameters(const struct command *command,
 		return unregister_parameters(registering, argument);
 	if (command->show == show_waited)
 		return wait_parameters(registering, argument);
-	if (command->list == &list_metrics) {
+	if (prints_metrics(command)) {
 		text = options->namespaces ? utf8_escape(options->namespaces)
 					   : NULL;
 		return !options->namespaces || text
@@ -638,12 +509,12 @@ static enum exit_code run_words(const struct options *options, char **words,
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
-	command = find_command(words[0]);
+	command = command_find(words[0]);
 	if (!command) {
 		usage_error("unknown command", words[0]);
 		return EXIT_USAGE;
 	}
-	if (options->namespaces && command->list != &list_metrics) {
+	if (options->namespaces && !prints_metrics(command)) {
 		usage_error("--namespaces has no meaning for", command->name);
 		return EXIT_USAGE;
 	}
