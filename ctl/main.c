@@ -358,6 +358,8 @@ static json_t *make_parameters(const struct command *command,
 	}
 	if (monitors(command))
 		return monitor_parameters(&options->monitoring, argument);
+	if (command->show == show_check)
+		return json_pack("{s:b}", "warnings", true);
 	if (!argument)
 		return json_object();
 	text = utf8_escape(argument);

@@ -226,14 +226,14 @@ int show_status(const json_t *reply)
 	return show_lingering(lingering);
 }
 
-static void print_problem(const json_t *problem)
+static void print_problem(const json_t *problem, const char *severity)
 {
 	print_text(show_text(problem, "file"));
 	if (show_number(problem, "line"))
 		(void)printf(":" NUMBER ":" NUMBER,
 			     show_number(problem, "line"),
 			     show_number(problem, "column"));
-	(void)printf(": ");
+	(void)printf(": %s", severity);
 	print_text(show_text(problem, "message"));
 	(void)putchar('\n');
 }
@@ -250,7 +250,7 @@ size_t show_problems(const json_t *files, const char *before)
 			(void)fputs(before, stdout);
 		n += json_array_size(problems);
 		json_array_foreach (problems, j, problem) {
-			print_problem(problem);
+			print_problem(problem, "");
 		}
 		if (!show_flag(file, "last_good") &&
 		    (json_array_size(problems) == 0 ||
@@ -283,7 +283,7 @@ size_t show_container_problems(const json_t *files, const char *before)
 			(void)fputs(before, stdout);
 		n += json_array_size(problems);
 		json_array_foreach (problems, j, problem) {
-			print_problem(problem);
+			print_problem(problem, "");
 		}
 		if (containers == 0)
 			continue;
@@ -302,7 +302,7 @@ size_t show_config_problems(const json_t *config)
 	size_t i;
 
 	json_array_foreach (problems, i, problem) {
-		print_problem(problem);
+		print_problem(problem, "");
 	}
 	if (json_array_size(problems) > 0) {
 		print_text(show_text(config, "path"));
@@ -313,18 +313,28 @@ size_t show_config_problems(const json_t *config)
 
 int show_check(const json_t *reply)
 {
+	const json_t *warnings = json_object_get(reply, "warnings");
 	const json_t *files = json_object_get(reply, "files");
 	json_int_t n = (json_int_t)json_array_size(files);
 	size_t problems =
 		show_config_problems(json_object_get(reply, "config")) +
 		show_container_problems(
 			json_object_get(reply, "container_files"), "");
+	json_t *warning;
+	size_t i;
 
-	if (show_problems(files, "") + problems > 0)
+	problems += show_problems(files, "");
+	json_array_foreach (warnings, i, warning) {
+		print_problem(warning, "warning: ");
+	}
+	if (problems > 0)
 		return 1;
-	(void)printf("%zu rules in " NUMBER " file%s, no problems\n",
+	(void)printf("%zu rules in " NUMBER " file%s, no problems",
 		     json_array_size(json_object_get(reply, "rules")), n,
 		     plural(n));
+	if (i > 0)
+		(void)printf(", %zu warning%s", i, plural((json_int_t)i));
+	(void)putchar('\n');
 	return 0;
 }
 

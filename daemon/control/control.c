@@ -352,37 +352,41 @@ static void undrain(struct varlink_call *call, void *user_data)
 }
 
 static const struct varlink_parameter drain_parameters[] = {
-	{ "target", true },
+	{ .name = "target", .required = true },
 };
 
 static const struct varlink_parameter undrain_parameters[] = {
-	{ "target", false },
+	{ .name = "target" },
 };
 
 static const struct varlink_parameter listeners_parameters[] = {
-	{ "namespace", false },
+	{ .name = "namespace" },
 };
 
 static const struct varlink_parameter connections_parameters[] = {
-	{ "target", false },
-	{ "namespace", false },
-	{ "rule", false },
+	{ .name = "target" },
+	{ .name = "namespace" },
+	{ .name = "rule" },
 };
 
 static const struct varlink_parameter backends_parameters[] = {
-	{ "rule", false },
+	{ .name = "rule" },
 };
 
 static const struct varlink_parameter metrics_parameters[] = {
-	{ "namespaces", false },
+	{ .name = "namespaces" },
+};
+
+static const struct varlink_parameter rules_parameters[] = {
+	{ .name = "warnings", .is_bool = true },
 };
 
 static const struct varlink_parameter log_level_parameters[] = {
-	{ "level", false },
+	{ .name = "level" },
 };
 
 static const struct varlink_parameter explain_parameters[] = {
-	{ "namespace", true },
+	{ .name = "namespace", .required = true },
 };
 
 /* A method is root's alone unless it says otherwise. */
@@ -421,6 +425,8 @@ static const struct varlink_method methods[] = {
 	  .handler = list_metrics },
 	{ .name = "ListRules",
 	  .access = CONTROL_FOR_READERS,
+	  .parameters = rules_parameters,
+	  .n_parameters = ARRAY_SIZE(rules_parameters),
 	  .handler = list_rules },
 	{ .name = "Monitor",
 	  .access = CONTROL_FOR_READERS,

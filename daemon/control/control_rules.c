@@ -120,6 +120,26 @@ static struct rule_list *rule_list_new(struct ruleset *ruleset,
 	return list;
 }
 
+/* All but the list. Warnings take the time of comparing each rule with all
+ * others, and so come for those who ask. */
+static json_t *describe_head(const struct varlink_call *call,
+			     const struct control_rules *from)
+{
+	json_t *head = json_pack("{s:o, s:o, s:o}", "files",
+				 describe_files(from->rules), "container_files",
+				 describe_container_files(from->containers_dir),
+				 "config", describe_config(from->config));
+
+	if (varlink_call_bool(call, "warnings") &&
+	    json_object_set_new(
+		    head, "warnings",
+		    describe_warnings(rule_store_ruleset(from->rules))) < 0) {
+		json_decref(head);
+		return NULL;
+	}
+	return head;
+}
+
 void control_rules(struct varlink_call *call, const struct control_rules *from)
 {
 	static const struct varlink_array arrays[] = {
@@ -135,14 +155,7 @@ void control_rules(struct varlink_call *call, const struct control_rules *from)
 	};
 
 	if (list)
-		varlink_reply_list(
-			call,
-			json_pack(
-				"{s:o, s:o, s:o}", "files",
-				describe_files(from->rules), "container_files",
-				describe_container_files(from->containers_dir),
-				"config", describe_config(from->config)),
-			&reply);
+		varlink_reply_list(call, describe_head(call, from), &reply);
 	else
 		varlink_reply(call, NULL);
 }

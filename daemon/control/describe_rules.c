@@ -20,21 +20,39 @@ json_t *describe_rule(const struct rule_info *info,
 			 "listeners", describe_counts(counts));
 }
 
-static json_t *describe_problem(const struct rules_error *error)
+static json_t *describe_problem(const struct rules_error *error,
+				const char *severity)
 {
 	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "file",
 			 json_text(error->file), "line",
 			 json_count(error->line), "column",
-			 json_count(error->column), "severity", "error",
+			 json_count(error->column), "severity", severity,
 			 "message", json_text(error->message));
 }
 
-json_t *describe_problems(const struct rules_errors *errors)
+static json_t *describe_list(const struct rules_errors *errors,
+			     const char *severity)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; errors && i < errors->n; i++)
-		json_add(&array, describe_problem(&errors->list[i]));
+		json_add(&array, describe_problem(&errors->list[i], severity));
+	return array;
+}
+
+json_t *describe_problems(const struct rules_errors *errors)
+{
+	return describe_list(errors, "error");
+}
+
+json_t *describe_warnings(const struct ruleset *ruleset)
+{
+	struct rules_errors warnings = { 0 };
+	json_t *array = NULL;
+
+	if (ruleset_warn(ruleset, &warnings) == 0)
+		array = describe_list(&warnings, "warning");
+	rules_errors_done(&warnings);
 	return array;
 }
 

@@ -12,6 +12,7 @@
 struct rule_info;
 struct rule_store;
 struct rules_errors;
+struct ruleset;
 
 /** describe_rule() - the type Rule; @counts: its listeners
  * Return: a new reference, or NULL: no memory. */
@@ -25,5 +26,9 @@ json_t *describe_files(const struct rule_store *rules);
 /** describe_problems() - an array of Problem. Return: a new reference, or NULL:
  * no memory. */
 json_t *describe_problems(const struct rules_errors *errors);
+
+/** describe_warnings() - an array of Problem: see ruleset_warn(). Return: a new
+ * reference, or NULL: no memory. */
+json_t *describe_warnings(const struct ruleset *ruleset);
 
 #endif

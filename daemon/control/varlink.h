@@ -17,10 +17,14 @@
 struct varlink_call;
 struct varlink_output;
 
-/** struct varlink_parameter - a string that a method takes */
+/**
+ * struct varlink_parameter - a string that a method takes
+ * @is_bool:	it takes a boolean, and no string
+ */
 struct varlink_parameter {
 	const char *name;
 	bool required;
+	bool is_bool;
 };
 
 /**
@@ -116,6 +120,10 @@ varlink_call_interface(const struct varlink_call *call);
  * Return: borrowed from the call; NULL when it was not given. */
 const char *varlink_call_string(const struct varlink_call *call,
 				const char *name);
+
+/** varlink_call_bool() - a parameter's value
+ * Return: false also when it was not given. */
+bool varlink_call_bool(const struct varlink_call *call, const char *name);
 
 /** varlink_call_parameters() - all of them
  * Return: an object, borrowed from the call, or NULL. */

@@ -56,6 +56,11 @@ const char *varlink_call_string(const struct varlink_call *call,
 	return json_string_value(json_object_get(call->parameters, name));
 }
 
+bool varlink_call_bool(const struct varlink_call *call, const char *name)
+{
+	return json_is_true(json_object_get(call->parameters, name));
+}
+
 const json_t *varlink_call_parameters(const struct varlink_call *call)
 {
 	return call->parameters;
@@ -272,7 +277,8 @@ static const char *method_check(const struct varlink_method *method,
 	for (size_t i = 0; i < method->n_parameters; i++) {
 		key = method->parameters[i].name;
 		value = json_object_get(parameters, key);
-		if (json_is_string(value))
+		if (method->parameters[i].is_bool ? json_is_boolean(value)
+						  : json_is_string(value))
 			continue;
 		if ((value && !json_is_null(value)) ||
 		    method->parameters[i].required)

@@ -68,7 +68,7 @@ static void service_get_description(struct varlink_call *call, void *user_data)
 }
 
 static const struct varlink_parameter description_parameters[] = {
-	{ "interface", true },
+	{ .name = "interface", .required = true },
 };
 
 static const struct varlink_method service_methods[] = {

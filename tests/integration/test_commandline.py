@@ -179,6 +179,23 @@ def test_check_warns_of_what_is_useless(world):
                      r".*'first'", done.stderr), done.stderr
 
 
+def test_check_of_a_running_berthd_warns(world):
+    """What it has read itself, with the words of --check."""
+    berthd = world.berthd({
+        "50-useless.yaml": rules(
+            rule(name="first", port=80, respond="echo"),
+            rule(name="second", port=80, respond="echo"))})
+    file = berthd.rules_dirs[0] / "50-useless.yaml"
+    words = run("--check", file).stderr
+    assert "rule 'second' never" in words
+    assert berthd.ctl_text("check") == \
+        words + "2 rules in 1 file, no problems, 1 warning\n"
+    warning, = berthd.ctl("check")["warnings"]
+    assert warning["severity"] == "warning" and warning["line"] > 0
+    assert warning["file"] == str(file)
+    assert berthd.ctl("rules").get("warnings") is None
+
+
 def test_check_broken(world):
     path = world.base / "broken.yaml"
     path.write_text(BROKEN)

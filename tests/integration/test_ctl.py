@@ -402,6 +402,8 @@ def test_varlink_service_interface(berthd):
         == "org.varlink.service.InterfaceNotFound"
     assert call(berthd, "io.berth.Explain")["error"] \
         == "org.varlink.service.InvalidParameter"
+    assert call(berthd, "io.berth.ListRules", {"warnings": "yes"})["error"] \
+        == "org.varlink.service.InvalidParameter"
     missing = call(berthd, "io.berth.Explain", {"namespace": "nothing"})
     assert missing["error"] == "io.berth.NoSuchNamespace"
 

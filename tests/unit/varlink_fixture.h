@@ -345,15 +345,19 @@ static inline const char *test_refuse(const struct varlink_call *call,
 	return method->access ? "not for you" : NULL;
 }
 
-static const struct varlink_parameter echo_parameters[] = { { "text", false } };
-static const struct varlink_parameter count_parameters[] = {
-	{ "end", true },
-	{ "fail", false },
-	{ "head", false },
+static const struct varlink_parameter echo_parameters[] = {
+	{ .name = "text" }
 };
-static const struct varlink_parameter halves_parameters[] = { { "end", true } };
+static const struct varlink_parameter count_parameters[] = {
+	{ .name = "end", .required = true },
+	{ .name = "fail" },
+	{ .name = "head" },
+};
+static const struct varlink_parameter halves_parameters[] = {
+	{ .name = "end", .required = true }
+};
 static const struct varlink_parameter follow_parameters[] = {
-	{ "patient", false },
+	{ .name = "patient" },
 };
 static const struct varlink_method methods[] = {
 	{ .name = "Echo",
