@@ -23,6 +23,7 @@
 #include "common/log_teller.h"
 #include "common/util.h"
 #include "daemon/by_hand.h"
+#include "daemon/shadows.h"
 #include "rules/circles.h"
 
 #define SLICE_US (2 * USEC_PER_MSEC)
@@ -57,6 +58,7 @@ struct subject {
 	bool applied; /* the last plan, whole */
 	uint64_t marked_us; /* first, since it was looked at; 0: it is not */
 	size_t omitted;
+	struct shadows_of shadowed;
 	struct subject *prev, *next; /* in its queue */
 	UT_hash_handle hh;
 };
@@ -74,6 +76,7 @@ struct reconcile {
 	struct subject *pass;
 	struct log_teller *teller;
 	struct by_hand by_hand;
+	struct shadows shadows;
 	struct said *said; /* by rule; no more than there are rules */
 	uint64_t planned;
 	uint64_t event_us; /* of the one that is being looked at; 0: none is */
@@ -142,6 +145,7 @@ static void subject_free(struct reconcile *reconcile, struct subject *subject)
 {
 	subject_dequeue(reconcile, subject);
 	HASH_DEL(reconcile->subjects, subject);
+	shadows_clear(&reconcile->shadows, &subject->shadowed);
 	free(subject);
 }
 
@@ -476,6 +480,7 @@ static void reconcile_one(struct reconcile *reconcile, struct subject *subject)
 		if (plan.omitted > 0 && subject->omitted == 0)
 			tell_limited(reconcile, netns, plan.omitted);
 		subject->omitted = plan.omitted;
+		shadows_set(&reconcile->shadows, &subject->shadowed, &plan);
 		r = apply_plan(reconcile, netns, &plan);
 		plan_done(&plan);
 	}
@@ -563,4 +568,9 @@ size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id)
 uint64_t reconcile_planned(const struct reconcile *reconcile)
 {
 	return reconcile->planned;
+}
+
+const struct shadows *reconcile_shadows(const struct reconcile *reconcile)
+{
+	return &reconcile->shadows;
 }

@@ -102,6 +102,9 @@ bool reconcile_settled(const struct reconcile *reconcile, uint64_t netns_id);
 /** reconcile_provider() - what namespaces were provided with, to be shown */
 const struct provider *reconcile_provider(const struct reconcile *reconcile);
 
+/** reconcile_shadows() - of all namespaces, as they were planned last */
+const struct shadows *reconcile_shadows(const struct reconcile *reconcile);
+
 /** reconcile_omitted() - wanted listeners above the limit in @netns_id */
 size_t reconcile_omitted(const struct reconcile *reconcile, uint64_t netns_id);
 

@@ -30,6 +30,7 @@
 #include "daemon/control/interface.h"
 #include "daemon/control/varlink_server.h"
 #include "daemon/health_look.h"
+#include "daemon/reconcile.h"
 
 struct control {
 	struct control_config config;
@@ -156,6 +157,7 @@ static struct metrics_config metrics_of(const struct control *control)
 		.watcher = control->config.watcher,
 		.binder = control->config.binder,
 		.rules = control->config.rules,
+		.shadows = reconcile_shadows(control->config.reconcile),
 		.consumers = control->config.consumers,
 		.stats = control->config.stats,
 		.relay = control->config.relay,

@@ -34,6 +34,7 @@
 #include "daemon/control/metrics_report.h"
 #include "daemon/json_build.h"
 #include "daemon/relay_process.h"
+#include "daemon/shadows.h"
 #include "rules/pattern.h"
 #include "rules/rules.h"
 #include "watcher/watcher.h"
@@ -492,6 +493,25 @@ static void note_namespaces(struct metrics_report *report,
 	report->resyncs = stats.resyncs;
 }
 
+/* By rule only: no listener is there that could have series of its own. */
+static int note_shadows(struct metrics_job *job)
+{
+	const struct shadows *shadows = job->config.shadows;
+
+	for (size_t i = 0; !job->request.namespaces && i < shadows->n_sums;
+	     i++) {
+		const struct shadow_sum *sum = shadows->sums[i];
+		struct metrics_group *group = metrics_group_get(
+			job->report, NULL, sum->rule,
+			protocol_name((enum protocol)sum->protocol), NULL);
+
+		if (!group)
+			return -ENOMEM;
+		group->listeners[METRICS_SHADOWED] = sum->n;
+	}
+	return 0;
+}
+
 /* All that is not counted listener by listener. Return: 0 or -ENOMEM. */
 static int note_rest(struct metrics_job *job)
 {
@@ -514,7 +534,7 @@ static int note_rest(struct metrics_job *job)
 	if (metrics_process_read(getpid(), &report->processes[0]) == 0)
 		report->processes[0].program = "berthd";
 	note_namespaces(report, config->watcher);
-	if (note_lingering(job) < 0 ||
+	if (note_lingering(job) < 0 || note_shadows(job) < 0 ||
 	    note_consumers(report, config->consumers) < 0 ||
 	    note_backends(report, consumers_backends(config->consumers)) < 0)
 		return -ENOMEM;

@@ -17,6 +17,7 @@ struct metrics_report;
 struct pattern;
 struct relay_process;
 struct rule_store;
+struct shadows;
 struct stats;
 struct watcher;
 
@@ -46,6 +47,7 @@ struct metrics_config {
 	struct watcher *watcher;
 	struct binder *binder;
 	struct rule_store *rules;
+	const struct shadows *shadows;
 	struct consumers *consumers;
 	struct stats *stats;
 	const struct relay_process *relay;

@@ -133,7 +133,10 @@ static enum outcome get_listeners(const struct metrics_report *report,
 		return SAMPLE_END;
 	sample->values[0] = metrics_state_name((enum metrics_state)state);
 	sample->count = sample->group->listeners[state];
-	return SAMPLE_MADE;
+	/* One that is not there has no series of its own. */
+	return state == METRICS_SHADOWED && sample->group->listener
+		       ? SAMPLE_NONE
+		       : SAMPLE_MADE;
 }
 
 static enum outcome get_unreachable(const struct metrics_report *report,

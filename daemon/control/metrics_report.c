@@ -13,6 +13,7 @@ const char *metrics_state_name(enum metrics_state state)
 		[METRICS_WAITING] = "waiting",
 		[METRICS_REFUSED] = "refused",
 		[METRICS_DRAINING] = "draining",
+		[METRICS_SHADOWED] = "shadowed",
 	};
 
 	return names[state];

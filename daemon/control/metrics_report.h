@@ -21,8 +21,9 @@ enum metrics_state {
 	METRICS_WAITING,
 	METRICS_REFUSED,
 	METRICS_DRAINING,
+	METRICS_SHADOWED, /* of an earlier rule that wants the same */
 };
-#define METRICS_STATES (METRICS_DRAINING + 1)
+#define METRICS_STATES (METRICS_SHADOWED + 1)
 
 /** metrics_state_name() - the value of the label `state` */
 const char *metrics_state_name(enum metrics_state state);

@@ -284,6 +284,25 @@ def test_problems_show(world):
         == good
 
 
+def test_shadowed(world):
+    """As many as there are namespaces, and a rule that never wins, too."""
+    world.netns("a")
+    other = world.netns("b")
+    berthd = world.berthd(rules(rule(), rule(name="late"),
+                                rule(name="dns", port=53)))
+    late = dict(WEB, rule="late", state="shadowed")
+    wait_equal(lambda: value(berthd, "berth_listeners", **late), 2, "both")
+    now = scrape(berthd)
+    assert now.get("berth_listeners", **dict(late, rule="web")) == 0
+    assert now.get("berth_listeners", **dict(late, state="listening")) == 0
+    assert not any(dict(labels).get("state") == "shadowed" for _, labels
+                   in scrape(berthd, "--namespaces", "*").series)
+    other.destroy()
+    wait_equal(lambda: value(berthd, "berth_listeners", **late), 1, "one")
+    berthd.write_rules("50-test.yaml", rules(rule()))
+    wait_equal(lambda: value(berthd, "berth_listeners", **late), None, "none")
+
+
 def test_waiting_has_a_reason(world):
     netns = world.netns("n")
     with netns.listen(port=8080):
