@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* fuzz_register.c - parameters of Register, Unregister and Wait of any shape,
- * through the real entry points; what is taken is within the limits
+/* fuzz_register.c - parameters of Register, Unregister, Wait and Monitor of any
+ * shape, through the real entry points; what is taken is within the limits
  */
 #include <assert.h>
 #include <errno.h>
@@ -12,7 +12,9 @@
 
 #include "common/container.h"
 #include "common/util.h"
+#include "daemon/control/monitor_parse.h"
 #include "daemon/control/register_parse.h"
+#include "daemon/events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,6 +78,24 @@ static void fuzz_others(const json_t *parameters)
 		       waited.timeout_us <= WAIT_MS_MAX * USEC_PER_MSEC);
 }
 
+static void fuzz_monitor(const json_t *parameters)
+{
+	struct parameter_problem problem = { .parameter = NULL };
+	struct monitor_filter filter;
+	int r = monitor_parse(parameters, &filter, &problem);
+
+	if (r < 0) {
+		check_problem(r, &problem);
+		return;
+	}
+	assert(filter.kinds && !(filter.kinds & ~EVENT_ALL_KINDS));
+	assert(!filter.netns ||
+	       (*filter.netns && strlen(filter.netns) < PATH_MAX));
+	assert(!filter.rule ||
+	       (*filter.rule && strlen(filter.rule) < PATH_MAX));
+	monitor_filter_done(&filter);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_t *root = json_loadb((const char *)data, size,
@@ -86,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_register(root, /* has_fd= */ true);
 		fuzz_register(root, /* has_fd= */ false);
 		fuzz_others(root);
+		fuzz_monitor(root);
 	}
 	json_decref(root);
 	return 0;
