@@ -199,6 +199,35 @@ void stats_counts_add(struct berth_counts *sum, const struct berth_counts *more)
 				       more->errors[i].n);
 }
 
+static uint64_t error_count(const struct berth_counts *counts, int error)
+{
+	size_t place = error_place(counts, error);
+
+	return place < counts->n_errors ? counts->errors[place].n : 0;
+}
+
+void stats_counts_add_more(struct berth_counts *sum,
+			   const struct berth_counts *before,
+			   const struct berth_counts *now)
+{
+	uint64_t *values = stats_counts_values(sum);
+
+	for (size_t i = 0; i < STATS_VALUES; i++) {
+		uint64_t was = stats_counts_value(before, i);
+		uint64_t is = stats_counts_value(now, i);
+
+		if (is > was)
+			add(&values[i], is - was);
+	}
+	for (size_t i = 0; i < now->n_errors; i++) {
+		uint64_t was = error_count(before, now->errors[i].error);
+
+		if (now->errors[i].n > was)
+			stats_counts_add_error(sum, now->errors[i].error,
+					       now->errors[i].n - was);
+	}
+}
+
 static void subtract(uint64_t *n, uint64_t less)
 {
 	*n = *n > less ? *n - less : 0;
@@ -231,9 +260,7 @@ void stats_counts_raise(struct berth_counts *counts,
 	}
 	counts->active = active;
 	for (size_t i = 0; i < least->n_errors; i++) {
-		size_t place = error_place(counts, least->errors[i].error);
-		uint64_t n = place < counts->n_errors ? counts->errors[place].n
-						      : 0;
+		uint64_t n = error_count(counts, least->errors[i].error);
 
 		if (n < least->errors[i].n)
 			stats_counts_add_error(counts, least->errors[i].error,

@@ -64,6 +64,12 @@ void stats_counts_add_error(struct berth_counts *counts, int error, uint64_t n);
 void stats_counts_add(struct berth_counts *sum,
 		      const struct berth_counts *more);
 
+/** stats_counts_add_more() - adds to @sum what @now has more than @before, as
+ * stats_counts_add() does */
+void stats_counts_add_more(struct berth_counts *sum,
+			   const struct berth_counts *before,
+			   const struct berth_counts *now);
+
 /** stats_counts_subtract() - takes @less off @counts, down to 0 */
 void stats_counts_subtract(struct berth_counts *counts,
 			   const struct berth_counts *less);

@@ -51,13 +51,12 @@ void stats_part_count(struct stats_part *part,
 		      const struct berth_counts *before,
 		      const struct berth_counts *now)
 {
-	struct berth_counts more = *now;
+	struct berth_counts was = *before;
 
-	stats_counts_subtract(&more, before);
-	more.active = now->active;
+	was.active = 0;
 	subtract_active(part, before->active);
-	stats_counts_add(&part->counts, &more);
-	stats_counts_add(&part->live, &more);
+	stats_counts_add_more(&part->counts, &was, now);
+	stats_counts_add_more(&part->live, &was, now);
 }
 
 void stats_part_take_over(struct stats_part *part,

@@ -44,9 +44,19 @@ static struct said *find(const struct stats_said *said, uint64_t id)
 	return found;
 }
 
+/* As find(), and remembers it: consumers say their listeners in the same order
+ * each time, so that the next one is mostly the next in the table, too. */
+static struct said *find_next(struct stats_said *said, uint64_t id)
+{
+	struct said *next = said->last ? said->last->hh.next : NULL;
+
+	said->last = next && next->id == id ? next : find(said, id);
+	return said->last;
+}
+
 static struct said *get(struct stats_said *said, uint64_t id)
 {
-	struct said *found = find(said, id);
+	struct said *found = find_next(said, id);
 
 	if (found)
 		return found;
@@ -66,6 +76,8 @@ static void put(struct stats_said *said, struct said *found)
 {
 	if (found->words)
 		return;
+	if (said->last == found)
+		said->last = NULL;
 	HASH_DELETE(hh, said->by_id, found);
 	free(found);
 }
@@ -92,19 +104,12 @@ static struct berth_counts counts_of(const struct word *word)
 	return counts;
 }
 
-static struct word *word_new(uint64_t connection, struct stats_part *part,
-			     const struct berth_counts *counts)
+static struct word *word_new(size_t len)
 {
-	unsigned char bytes[STATS_PACKED_MAX];
-	size_t len = stats_pack(counts, bytes);
 	struct word *word = malloc(sizeof(*word) + len);
 
-	if (!word)
-		return NULL;
-	word->connection = connection;
-	word->part = part;
-	word->len = (unsigned int)len;
-	memcpy(word->bytes, bytes, len);
+	if (word)
+		word->len = (unsigned int)len;
 	return word;
 }
 
@@ -114,13 +119,16 @@ static void count(struct stats_part *part, const struct word *word,
 		  const struct berth_counts *before,
 		  const struct berth_counts *now)
 {
-	struct berth_counts counted = *before;
+	struct berth_counts counted;
 
-	if (word && word->part != part) {
-		stats_part_settle(word->part, before);
-		stats_part_take_over(part, before);
-		counted.active = 0;
+	if (!word || word->part == part) {
+		stats_part_count(part, before, now);
+		return;
 	}
+	stats_part_settle(word->part, before);
+	stats_part_take_over(part, before);
+	counted = *before;
+	counted.active = 0;
 	stats_part_count(part, &counted, now);
 }
 
@@ -128,19 +136,27 @@ int stats_said_count(struct stats_said *said, uint64_t id, uint64_t connection,
 		     struct stats_part *part, const struct berth_counts *counts)
 {
 	struct berth_counts before = { .accepted = 0 }, now = *counts;
+	unsigned char bytes[STATS_PACKED_MAX];
 	struct said *found = get(said, id);
 	struct word *word, *new;
+	size_t len;
 
 	if (!found)
 		return -ENOMEM;
 	word = take_word(found, connection);
 	if (word)
-		before = counts_of(word);
+		stats_unpack(word->bytes, word->len, &before);
 	stats_counts_raise(&now, &before);
-	new = word_new(connection, part, &now);
+	len = stats_pack(&now, bytes);
+	/* Mostly the numbers have as many digits as before. */
+	new = word && word->len == len ? word : word_new(len);
 	if (new) {
 		count(part, word, &before, &now);
-		free(word);
+		new->connection = connection;
+		new->part = part;
+		memcpy(new->bytes, bytes, len);
+		if (new != word)
+			free(word);
 		word = new;
 	}
 	if (word)

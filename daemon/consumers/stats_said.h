@@ -14,9 +14,12 @@ struct berth_counts;
 struct said;
 struct stats_part;
 
-/** struct stats_said - zero-initialize */
+/** struct stats_said - zero-initialize
+ * @last:	of which something was said last, or NULL
+ */
 struct stats_said {
 	struct said *by_id;
+	struct said *last;
 };
 
 /**

@@ -69,7 +69,9 @@ static bool take_key(struct stats_text *text, const char **ret_key,
 
 static bool is_key(const char *key, size_t len, const char *name)
 {
-	return strlen(name) == len && memcmp(name, key, len) == 0;
+	/* Most names differ at once. */
+	return *name == *key && strncmp(name, key, len) == 0 &&
+	       name[len] == '\0';
 }
 
 /* Takes "key":number. */
