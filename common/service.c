@@ -41,6 +41,7 @@ struct service *service_unref(struct service *service)
 	for (size_t i = 0; i < service->n_to; i++)
 		free(service->to[i]);
 	free(service->to);
+	free(service->weights);
 	free(service->clients);
 	free(service->rates);
 	free(service->rule);
@@ -107,6 +108,18 @@ static struct address_pattern *copy_clients(const struct service *service,
 	return copy;
 }
 
+static uint16_t *copy_weights(const struct service *service, bool *failed)
+{
+	size_t bytes = service->n_to * sizeof(*service->weights);
+	uint16_t *copy = service->weights ? malloc(bytes) : NULL;
+
+	if (copy)
+		memcpy(copy, service->weights, bytes);
+	else if (service->weights)
+		*failed = true;
+	return copy;
+}
+
 static struct service_tlv *copy_tlvs(const struct service_tlv *tlvs, size_t n,
 				     bool *failed)
 {
@@ -136,6 +149,7 @@ struct service *service_copy(const struct service *service)
 	copy->netns = copy_text(service->netns, &failed);
 	copy->text = copy_text(service->text, &failed);
 	copy->clients = copy_clients(service, &failed);
+	copy->weights = copy_weights(service, &failed);
 	copy->rates =
 		rate_limits_copy(service->rates, service->n_rates, &failed);
 	copy->tlvs = copy_tlvs(service->tlvs, service->n_tlvs, &failed);
@@ -207,6 +221,7 @@ bool service_equal(const struct service *a, const struct service *b)
 		return true;
 	if (a->action != b->action || a->proxy != b->proxy ||
 	    a->transparent != b->transparent || a->log != b->log ||
+	    a->balance != b->balance ||
 	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
 				    b->n_clients) ||
 	    !service_sources_equal(a->from, a->n_from, b->from, b->n_from) ||
@@ -220,13 +235,44 @@ bool service_equal(const struct service *a, const struct service *b)
 	    a->max_connections != b->max_connections || a->n_to != b->n_to)
 		return false;
 	for (size_t i = 0; i < a->n_to; i++) {
-		if (strcmp(a->to[i], b->to[i]) != 0)
+		if (strcmp(a->to[i], b->to[i]) != 0 ||
+		    service_weight(a, i) != service_weight(b, i))
 			return false;
 	}
 	return text_equal(a->rule, b->rule) && text_equal(a->file, b->file) &&
 	       text_equal(a->consumer, b->consumer) &&
 	       text_equal(a->netns, b->netns) && text_equal(a->text, b->text) &&
 	       socket_options_equal(&a->options, &b->options);
+}
+
+unsigned int service_weight(const struct service *service, size_t index)
+{
+	return service->weights ? service->weights[index]
+				: SERVICE_WEIGHT_DEFAULT;
+}
+
+static const char *const balance_names[] = {
+	[SERVICE_BALANCE_ROUND_ROBIN] = "round-robin",
+	[SERVICE_BALANCE_LEAST_CONNECTIONS] = "least-connections",
+	[SERVICE_BALANCE_HASH] = "hash",
+};
+_Static_assert(ARRAY_SIZE(balance_names) == SERVICE_BALANCE_HASH + 1,
+	       "a name each");
+
+const char *service_balance_name(enum service_balance balance)
+{
+	return balance_names[balance];
+}
+
+int service_balance_parse(const char *text, enum service_balance *ret_balance)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(balance_names); i++) {
+		if (strcmp(text, balance_names[i]) == 0) {
+			*ret_balance = (enum service_balance)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 static const char *const log_names[] = {

@@ -123,6 +123,17 @@ enum service_log {
 	SERVICE_LOG_CONNECTIONS, /* all */
 };
 
+/** enum service_balance - how one of several backends is chosen */
+enum service_balance {
+	SERVICE_BALANCE_ROUND_ROBIN, /* in turn */
+	SERVICE_BALANCE_LEAST_CONNECTIONS, /* the one that has fewest */
+	SERVICE_BALANCE_HASH, /* by the client's address */
+};
+
+/** What a backend has without one, and the largest. */
+#define SERVICE_WEIGHT_DEFAULT 1u
+#define SERVICE_WEIGHT_MAX 256u
+
 /**
  * struct service_check - active checks of backends
  * @every_ms:	0: there are none
@@ -147,6 +158,9 @@ struct service_check {
  *		not with SERVICE_HANDOFF
  * @to:		backends in canonical text, templates already expanded; see
  *		backend_parse()
+ * @weights:	of the backends, in the order of @to; NULL: each has
+ *		SERVICE_WEIGHT_DEFAULT. One at least is not 0
+ * @balance:	how one of @to is chosen
  * @netns:	name of the namespace to connect in, NULL for the host's
  * @transparent: connect from the client's address
  * @from:	connect from these addresses: to a backend by TCP or UDP from
@@ -178,6 +192,8 @@ struct service {
 	size_t n_clients;
 	char **to;
 	size_t n_to;
+	uint16_t *weights;
+	enum service_balance balance;
 	char *netns;
 	bool transparent;
 	struct backend_source *from;
@@ -241,6 +257,16 @@ bool socket_options_equal(const struct socket_options *a,
 /** service_action_name() - "forward", "respond", "echo", "discard", "handoff"
  */
 const char *service_action_name(enum service_action action);
+
+/** service_weight() - of the backend at @index of service.to */
+unsigned int service_weight(const struct service *service, size_t index);
+
+/** service_balance_name() - "round-robin", "least-connections", "hash" */
+const char *service_balance_name(enum service_balance balance);
+
+/** service_balance_parse() - Return: 0, or -EINVAL with the output untouched.
+ */
+int service_balance_parse(const char *text, enum service_balance *ret_balance);
 
 /** service_log_name() - "", "failures", "connections" */
 const char *service_log_name(enum service_log log);

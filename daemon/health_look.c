@@ -210,7 +210,7 @@ static bool is_fine(const struct relay_user *user, const char *text,
 	return view->socket.verdict == HEALTH_PATH_FINE;
 }
 
-/* One backend that is fine is enough. */
+/* One backend that is fine is enough, if it gets clients. */
 static void look_at_sockets(const struct relay_user *user,
 			    struct health_view *view)
 {
@@ -219,7 +219,8 @@ static void look_at_sockets(const struct relay_user *user,
 	if (service->action != SERVICE_FORWARD || service->n_to == 0)
 		return;
 	for (size_t i = 0; i < service->n_to; i++) {
-		if (is_fine(user, service->to[i], view))
+		if (service_weight(service, i) > 0 &&
+		    is_fine(user, service->to[i], view))
 			return;
 	}
 	view->facts.socket = &view->socket;

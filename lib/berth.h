@@ -201,6 +201,11 @@ struct berth_http {
  *		all are such, or there is none, all others are. Never with
  *		"handoff"
  * @to:		backends of "forward" and "http"
+ * @weights:	of these, in their order: how many clients each gets, compared
+ *		with the others; 0: none. NULL: all the same. One at least is
+ *		not 0
+ * @balance:	how one of them is chosen: "" or "round-robin",
+ *		"least-connections", "hash" (by the client's address)
  * @connect_timeout_ms, @idle_timeout_ms, @max_connections: 0: your default
  * @idle_timeout_ms: BERTH_TIMEOUT_OFF: connections may be idle for ever
  * @max_lifetime_ms: end each connection of "forward" before it is so old, and
@@ -244,6 +249,8 @@ struct berth_listener {
 	size_t n_clients;
 	const char **to;
 	size_t n_to;
+	uint32_t *weights;
+	const char *balance;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_timeout_ms;
 	uint32_t max_lifetime_ms;

@@ -20,6 +20,7 @@
 #define VERSION_PROBLEM_BYTES 128
 
 #define IPV6_BITS 128
+#define WEIGHT_MAX 256
 
 /* The public part first; the rest owns what its pointers point into. */
 struct message {
@@ -137,6 +138,33 @@ static int parse_netns(const json_t *root, struct berth_listener *listener)
 	    !get_bool(netns, "host", &listener->netns_host))
 		return -EBADMSG;
 	return get_texts(netns, "names", &listener->names, &listener->n_names);
+}
+
+/* There are as many as backends. */
+static int parse_weights(const json_t *root, struct berth_listener *listener)
+{
+	const json_t *array = json_object_get(root, "weights");
+	size_t n = json_array_size(array);
+	json_int_t weight, sum = 0;
+
+	if (!array)
+		return 0;
+	if (!json_is_array(array) || n != listener->n_to)
+		return -EBADMSG;
+	listener->weights = calloc(n ? n : 1, sizeof(*listener->weights));
+	if (!listener->weights)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *value = json_array_get(array, i);
+
+		weight = json_integer_value(value);
+		if (!json_is_integer(value) || weight < 0 ||
+		    weight > WEIGHT_MAX)
+			return -EBADMSG;
+		listener->weights[i] = (uint32_t)weight;
+		sum += weight;
+	}
+	return sum > 0 ? 0 : -EBADMSG;
 }
 
 static int parse_tlvs(const json_t *root, struct berth_listener *listener)
@@ -282,6 +310,7 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 	    !get_text(root, "text", &listener->text) ||
 	    !get_text(root, "log", &listener->log) ||
 	    !get_text(root, "container", &listener->container) ||
+	    !get_text(root, "balance", &listener->balance) ||
 	    !get_text(root, "proxy_protocol", &listener->proxy_protocol) ||
 	    !get_text(root, "backend_namespace", &listener->backend_netns) ||
 	    !get_bool(root, "transparent", &listener->transparent) ||
@@ -309,7 +338,8 @@ static int parse_listener(const json_t *root, struct berth_listener *listener)
 				&listener->n_rates);
 	if (r < 0)
 		return r;
-	return get_texts(root, "to", &listener->to, &listener->n_to);
+	r = get_texts(root, "to", &listener->to, &listener->n_to);
+	return r < 0 ? r : parse_weights(root, listener);
 }
 
 static int parse_socket(const json_t *root, struct berth_message *message)
@@ -493,6 +523,7 @@ struct berth_message *berth_message_free(struct berth_message *public)
 		(void)close(public->fd); /* a copy: berthd has its own */
 	free(public->listener.names);
 	free(public->listener.to);
+	free(public->listener.weights);
 	free(public->listener.from);
 	free(public->listener.clients);
 	free(public->listener.rates);

@@ -348,6 +348,8 @@ const struct backend_status *backends_all_down(const struct backends *backends,
 	if (service->action != SERVICE_FORWARD || backends->n == 0)
 		return NULL;
 	for (size_t i = 0; i < service->n_to; i++) {
+		if (service_weight(service, i) == 0)
+			continue; /* no client gets it */
 		which.backend = service->to[i];
 		which.protocol = scheme_protocol(
 			scheme_parse(which.backend, NULL), protocol);

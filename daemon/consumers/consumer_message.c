@@ -564,6 +564,8 @@ static int add_forward(json_t *message, const struct service *service)
 		return json_decref(to), -ENOMEM;
 	if (service->n_tlvs && add_tlvs(message, service) < 0)
 		return json_decref(to), -ENOMEM;
+	if (service_json_balance(message, service) < 0)
+		return json_decref(to), -ENOMEM;
 	if (service->netns &&
 	    json_object_set_new(message, "backend_namespace",
 				json_text(service->netns)) < 0)

@@ -2,7 +2,10 @@
 /* service_json.c - parts of what a consumer is told of a service, as JSON */
 #include "daemon/consumers/service_json.h"
 
+#include <errno.h>
+
 #include "common/rate_limit.h"
+#include "common/service.h"
 #include "common/service_http.h"
 #include "daemon/json_build.h"
 
@@ -27,6 +30,24 @@ json_t *service_json_rates(const struct rate_limit *rates, size_t n,
 				   (json_int_t)rates[i].per_ms, "ipv6_prefix",
 				   (int)rates[i].ipv6_prefix));
 	return array;
+}
+
+int service_json_balance(json_t *message, const struct service *service)
+{
+	json_t *weights;
+
+	if (service->balance &&
+	    json_object_set_new(
+		    message, "balance",
+		    json_string(service_balance_name(service->balance))) < 0)
+		return -ENOMEM;
+	if (!service->weights)
+		return 0;
+	weights = json_array();
+	for (size_t i = 0; i < service->n_to; i++)
+		json_add(&weights, json_integer(service_weight(service, i)));
+	return json_object_set_new(message, "weights", weights) < 0 ? -ENOMEM
+								    : 0;
 }
 
 json_t *service_json_http(const struct service_http *http)

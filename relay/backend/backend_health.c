@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* backend_health.c - which backend is next: in turn, but for those that failed
+/* backend_health.c - which backend is next, and which failed
  *
  * Theory of operation: a backend is free, or held until a moment. Failing holds
  * it for HOLD_US; being reached frees it. When the moment has passed, the first
@@ -14,6 +14,7 @@
 #include "relay/backend/backend_health.h"
 
 #include "common/util.h"
+#include "relay/backend/balance.h"
 #include "relay/core/serving.h"
 #include "relay/core/target_health.h"
 
@@ -28,45 +29,69 @@ static bool is_out(const struct serving *serving, unsigned int index)
 				    memory_order_relaxed);
 }
 
-/* May it be tried now? Takes the right to try from others if it was held. */
-static bool backend_take(struct serving *serving, unsigned int index,
+static uint64_t held_until_us(const struct serving *serving, unsigned int index)
+{
+	return atomic_load_explicit(
+		&serving->backends[index].health->held_until_us,
+		memory_order_relaxed);
+}
+
+/* Takes the right to try it from others if it was held. Return: false: another
+ * thread has it. */
+static bool backend_take(const struct serving *serving, unsigned int index,
 			 uint64_t now_us)
 {
-	_Atomic uint64_t *held =
-		&serving->backends[index].health->held_until_us;
-	uint64_t until_us = atomic_load_explicit(held, memory_order_relaxed);
+	uint64_t until_us = held_until_us(serving, index);
 
-	if (is_out(serving, index))
-		return false;
 	if (until_us == 0)
 		return true;
 	return now_us >= until_us &&
 	       atomic_compare_exchange_strong_explicit(
-		       held, &until_us,
+		       &serving->backends[index].health->held_until_us,
+		       &until_us,
 		       now_us + serving->connect_timeout_us + HOLD_US,
 		       memory_order_relaxed, memory_order_relaxed);
 }
 
-int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
+/* Return: bit i: backend i may be chosen at all. */
+static uint64_t with_weight(const struct serving *serving)
+{
+	uint64_t set = 0;
+
+	for (unsigned int i = 0; i < serving->n_backends; i++) {
+		if (serving->backends[i].weight > 0)
+			set |= UINT64_C(1) << i;
+	}
+	return set;
+}
+
+/* Return: those of @set that may be tried now. */
+static uint64_t that_work(const struct serving *serving, uint64_t set,
+			  uint64_t now_us)
+{
+	for (unsigned int i = 0; i < serving->n_backends; i++) {
+		if (held_until_us(serving, i) > now_us || is_out(serving, i))
+			set &= ~(UINT64_C(1) << i);
+	}
+	return set;
+}
+
+int backend_pick(const struct serving *serving, uint64_t client, uint64_t tried,
 		 uint64_t now_us)
 {
-	unsigned int n = (unsigned int)serving->n_backends;
-	unsigned int first = n > 1 ? (*next)++ % n : 0;
-	int held = -1;
+	uint64_t untried, candidates;
+	int index;
 
-	for (unsigned int i = 0; i < n; i++) {
-		unsigned int index = (first + i) % n;
-
-		if (tried >> index & 1)
-			continue;
-		if (n == 1 || backend_take(serving, index, now_us)) {
-			*next += i; /* its turn was this one */
-			return (int)index;
-		}
-		if (held < 0)
-			held = (int)index;
+	if (serving->n_backends == 1)
+		return tried & 1 ? -1 : 0;
+	untried = with_weight(serving) & ~tried;
+	candidates = that_work(serving, untried, now_us);
+	while ((index = balance_choose(serving, candidates, client)) >= 0) {
+		if (backend_take(serving, (unsigned int)index, now_us))
+			return index;
+		candidates &= ~(UINT64_C(1) << index);
 	}
-	return held;
+	return balance_choose(serving, untried, client);
 }
 
 void backend_failed(struct serving *serving, unsigned int index, int error,
@@ -82,18 +107,7 @@ void backend_works(struct serving *serving, unsigned int index)
 
 bool backend_all_tried(const struct serving *serving, uint64_t tried)
 {
-	for (size_t i = 0; i < serving->n_backends; i++) {
-		if (!(tried >> i & 1))
-			return false;
-	}
-	return true;
-}
-
-static uint64_t held_until_us(const struct serving *serving, unsigned int index)
-{
-	return atomic_load_explicit(
-		&serving->backends[index].health->held_until_us,
-		memory_order_relaxed);
+	return (with_weight(serving) & ~tried) == 0;
 }
 
 bool backend_failed_since(const struct serving *serving, unsigned int index,
@@ -107,10 +121,7 @@ bool backend_failed_since(const struct serving *serving, unsigned int index,
 bool backend_has_other(const struct serving *serving, unsigned int index,
 		       uint64_t now_us)
 {
-	for (unsigned int i = 0; i < serving->n_backends; i++) {
-		if (i != index && held_until_us(serving, i) <= now_us &&
-		    !is_out(serving, i))
-			return true;
-	}
-	return false;
+	uint64_t others = with_weight(serving) & ~(UINT64_C(1) << index);
+
+	return that_work(serving, others, now_us) != 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backend_health.h - which backend is next: in turn, but for those that failed
+/* backend_health.h - which backend is next, and which failed
  *
  * Callable by any thread.
  */
@@ -14,13 +14,14 @@ struct serving;
 /**
  * backend_pick() - the backend for a new connection or session, or the next one
  * after a failure
- * @next:	counts round robin; the caller's own
+ * @client:	see balance_choose()
  * @tried:	bit i: backend i failed already, for this very connection
  *
  * A backend that failed a moment ago is skipped unless nothing else is left.
+ * One of weight 0 is never chosen.
  * Return: its index; -1: all were tried.
  */
-int backend_pick(struct serving *serving, unsigned int *next, uint64_t tried,
+int backend_pick(const struct serving *serving, uint64_t client, uint64_t tried,
 		 uint64_t now_us);
 
 /** backend_failed() - backend @index could not be reached; after backend_pick()
@@ -32,7 +33,8 @@ void backend_failed(struct serving *serving, unsigned int index, int error,
 /** backend_works() - backend @index was reached */
 void backend_works(struct serving *serving, unsigned int index);
 
-/** backend_all_tried() - has @tried, as in backend_pick(), all of them? */
+/** backend_all_tried() - has @tried, as in backend_pick(), all that may be
+ * chosen? */
 bool backend_all_tried(const struct serving *serving, uint64_t tried);
 
 /** backend_failed_since() - did backend @index fail after @since_us, and was it

@@ -30,6 +30,7 @@
 #include "relay/backend/backend_health.h"
 #include "relay/backend/backend_log.h"
 #include "relay/backend/backend_queue.h"
+#include "relay/backend/balance.h"
 #include "relay/core/flow.h"
 #include "relay/core/listener.h"
 #include "relay/core/minted.h"
@@ -38,6 +39,7 @@
 #include "relay/core/serving.h"
 #include "relay/core/share.h"
 #include "relay/core/target_connect.h"
+#include "relay/core/target_health.h"
 #include "relay/core/worker.h"
 
 /* Return: does @error say nothing of the backend, because the relay lacks
@@ -79,23 +81,38 @@ static enum berth_ending ending_of(int error)
 	}
 }
 
-bool failover_pick(struct worker *worker, struct share *share,
-		   struct serving *serving, struct upstream *upstream)
+void failover_client(struct upstream *upstream, const struct ip_addr *address)
 {
-	int index = backend_pick(serving, &share->next_backend, upstream->tried,
-				 worker->now_us);
+	upstream->client = balance_client(address);
+}
 
+void failover_leave(struct upstream *upstream)
+{
+	upstream->taken = target_leave(upstream->taken);
+}
+
+/* A connection counts from here on, not only when it is there: many that come
+ * together would all find the same backend to have the fewest. */
+bool failover_pick(const struct worker *worker, const struct serving *serving,
+		   struct upstream *upstream)
+{
+	int index;
+
+	failover_leave(upstream);
+	index = backend_pick(serving, upstream->client, upstream->tried,
+			     worker->now_us);
 	if (index < 0)
 		return false;
 	upstream->index = (uint8_t)index;
+	upstream->taken = target_take(serving->backends[index].health);
 	return true;
 }
 
-bool failover_skip(struct worker *worker, struct share *share,
-		   struct serving *serving, struct upstream *upstream)
+bool failover_skip(const struct worker *worker, const struct serving *serving,
+		   struct upstream *upstream)
 {
 	upstream->tried |= UINT64_C(1) << upstream->index;
-	return failover_pick(worker, share, serving, upstream);
+	return failover_pick(worker, serving, upstream);
 }
 
 /* What @error means, in words. For a socket of berthd's, EADDRNOTAVAIL may mean
@@ -119,7 +136,7 @@ bool failover_next(struct worker *worker, struct share *share,
 	/* ESTALE says nothing of the backend: the rule has changed. */
 	if (error != ESTALE && !is_own_shortage(error))
 		backend_failed(serving, upstream->index, error, worker->now_us);
-	found = failover_skip(worker, share, serving, upstream);
+	found = failover_skip(worker, serving, upstream);
 	backend_log_failed(worker, share->listener, serving, failed,
 			   failover_why(&serving->backends[failed], error),
 			   found	   ? "trying the next"
@@ -288,6 +305,7 @@ void failover_close(struct worker *worker, struct flow *flow, bool reset)
 {
 	backend_queue_leave(worker, &flow->upstream.waiter);
 	close_socket(worker, flow, reset);
+	failover_leave(&flow->upstream);
 }
 
 bool failover_pins(const struct flow *flow)
@@ -392,10 +410,22 @@ static void connect_flow(struct worker *worker, struct flow *flow)
 	give_up(worker, flow, -r);
 }
 
+static void note_client(struct flow *flow)
+{
+	struct ip_addr address;
+
+	if (flow->serving->balance != SERVICE_BALANCE_HASH)
+		return;
+	if (flow->ops->client_address(flow, &address) < 0)
+		address = (struct ip_addr){ .family = AF_UNSPEC };
+	failover_client(&flow->upstream, &address);
+}
+
 static void begin_to_connect(struct worker *worker, struct flow *flow)
 {
 	flow->upstream.tried = 0;
-	(void)failover_pick(worker, flow->share, flow->serving,
+	note_client(flow);
+	(void)failover_pick(worker, flow->serving,
 			    &flow->upstream); /* nothing was tried yet */
 	connect_flow(worker, flow);
 }
@@ -483,6 +513,7 @@ static bool renew(struct worker *worker, struct flow *flow)
 		return false;
 	}
 	close_socket(worker, flow, /* reset= */ true);
+	failover_leave(&flow->upstream);
 	flow->serving = newest;
 	if (flow->ops->renewed)
 		r = flow->ops->renewed(worker, flow, old);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct flow;
+struct ip_addr;
 struct serving;
 struct share;
 struct upstream;
@@ -14,19 +15,27 @@ struct worker;
 
 /* Of any client that has a struct upstream */
 
+/** failover_client() - notes who the client of @upstream is; before
+ * failover_pick() with SERVICE_BALANCE_HASH. @address: AF_UNSPEC: unknown */
+void failover_client(struct upstream *upstream, const struct ip_addr *address);
+
 /**
  * failover_pick() - chooses among the backends that did not fail yet
- * @upstream:	its index is set
+ * @upstream:	its index is set, and the client counts with that backend; its
+ *		client tells who it is, see failover_client()
  *
  * Return: is there one?
  */
-bool failover_pick(struct worker *worker, struct share *share,
-		   struct serving *serving, struct upstream *upstream);
+bool failover_pick(const struct worker *worker, const struct serving *serving,
+		   struct upstream *upstream);
+
+/** failover_leave() - the client does not count with any backend any more */
+void failover_leave(struct upstream *upstream);
 
 /** failover_skip() - as failover_pick(), after the backend that was picked has
  * failed through no fault of its own */
-bool failover_skip(struct worker *worker, struct share *share,
-		   struct serving *serving, struct upstream *upstream);
+bool failover_skip(const struct worker *worker, const struct serving *serving,
+		   struct upstream *upstream);
 
 /**
  * failover_next() - the backend that was picked cannot be reached: picks

@@ -59,8 +59,8 @@ enum flow_result {
  *		did not come in time
  * @unreachable: NULL: the flow is reset for @ending; else: so it is with no
  *		backend left
- * @client_address: who is stood in for with `transparent`. Return: 0;
- *		-ENOTCONN: the client is gone; -errno
+ * @client_address: who the client is: for `transparent`, and `balance: hash`.
+ *		Return: 0; -ENOTCONN: the client is gone; -errno
  * @take_socket: makes @fd the backend's and gets it ready for connect(2); it
  *		goes by @close_backend, in case of failure too. Return: 0 or
  *		-errno

@@ -39,7 +39,6 @@ struct worker;
  * inbox protects.
  * @serving:	what new clients get; one reference. NULL: it did not begin
  * @flows:	clients that this worker serves for it
- * @next_backend: counts round robin
  * @counters:	what this worker did for the listener, see share_counters()
  * @accept_turn: the worker's turn in which it last accepted
  * @n_accept_turns: in how many turns before that it accepted, without a gap
@@ -71,7 +70,6 @@ struct share {
 	struct serving *serving;
 	struct flow *flows;
 	void *protocol_data;
-	unsigned int next_backend;
 	_Atomic(struct counters *) counters;
 	uint32_t accept_turn;
 	uint8_t n_accept_turns;

@@ -139,6 +139,8 @@ static int add_backend(struct serving *serving, const char *text,
 	if (!entry->text || !entry->health || set_address(entry, &backend) < 0)
 		return -ENOMEM;
 	set_identity(serving, entry);
+	entry->balance_id =
+		hash_add(HASH_BEGIN, entry->address, entry->address_len);
 	return 0;
 }
 
@@ -148,6 +150,10 @@ static int add_backends(struct serving *serving,
 {
 	int r;
 
+	*ret_problem = "balance: round-robin, least-connections or hash";
+	if (listener->balance[0] &&
+	    service_balance_parse(listener->balance, &serving->balance) < 0)
+		return -EINVAL;
 	*ret_problem = "from 1 to 64 backends";
 	if (listener->n_to == 0 || listener->n_to > SERVICE_BACKENDS_MAX)
 		return -EINVAL;
@@ -159,6 +165,9 @@ static int add_backends(struct serving *serving,
 				ret_problem);
 		if (r < 0)
 			return r;
+		serving->backends[i].weight =
+			(uint16_t)(listener->weights ? listener->weights[i]
+						     : SERVICE_WEIGHT_DEFAULT);
 	}
 	return 0;
 }
@@ -559,7 +568,7 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 	    a->max_lifetime_us != b->max_lifetime_us ||
 	    a->max_connections != b->max_connections || a->proxy != b->proxy ||
 	    a->transparent != b->transparent || a->log != b->log ||
-	    !names_equal(a->names, b->names) ||
+	    a->balance != b->balance || !names_equal(a->names, b->names) ||
 	    !address_patterns_equal(a->clients, a->n_clients, b->clients,
 				    b->n_clients) ||
 	    !limits_equal(&a->limits, &b->limits) ||
@@ -577,7 +586,8 @@ bool serving_equal(const struct serving *a, const struct serving *b)
 		/* Without a scheme, the text means the protocol of the
 		 * listener. */
 		if (strcmp(a->backends[i].text, b->backends[i].text) != 0 ||
-		    a->backends[i].protocol != b->backends[i].protocol)
+		    a->backends[i].protocol != b->backends[i].protocol ||
+		    a->backends[i].weight != b->backends[i].weight)
 			return false;
 	}
 	return true;

@@ -36,6 +36,10 @@ struct target_health;
  * @id:		a number for its address and namespace, the same in all rules
  * @ports:	the port space that its sockets take a local port of, for
  *		admission_take_port(); 0: they need none, or the client's
+ * @balance_id:	a number for its address alone, the same in all rules and on all
+ *		machines
+ * @weight:	its part of the clients, compared with the others; 0: it gets
+ *		none
  * @health:	does it work? A reference; see target_health.h
  */
 struct serving_backend {
@@ -48,6 +52,8 @@ struct serving_backend {
 	const struct backend_source *source;
 	uint64_t id;
 	uint32_t ports;
+	uint16_t weight;
+	uint64_t balance_id;
 	struct target_health *health;
 };
 
@@ -81,7 +87,8 @@ struct serving_limits {
  * struct serving - see the file's head
  * @rule:	with SERVICE_FORWARD: its rule's name
  * @clients:	whom it serves at all, see address_patterns_have()
- * @n_backends:	at most SERVICE_BACKENDS_MAX
+ * @n_backends:	at most SERVICE_BACKENDS_MAX; one has a weight at least
+ * @balance:	how one of them is chosen
  * @max_lifetime_us: 0, or no client gets older, see lifetime.h
  * @max_connections: never 0
  * @limits:	how many connections each client may begin
@@ -109,6 +116,7 @@ struct serving {
 	size_t n_clients;
 	struct serving_backend *backends;
 	size_t n_backends;
+	enum service_balance balance;
 	struct serving_limits limits;
 	struct serving_limits request_limits;
 	struct service_check check;

@@ -51,6 +51,21 @@ struct target_health *target_health_ref(struct target_health *health)
 	return health;
 }
 
+struct target_health *target_take(struct target_health *health)
+{
+	atomic_fetch_add_explicit(&health->connections, 1,
+				  memory_order_relaxed);
+	return target_health_ref(health);
+}
+
+struct target_health *target_leave(struct target_health *health)
+{
+	if (health)
+		atomic_fetch_sub_explicit(&health->connections, 1,
+					  memory_order_relaxed);
+	return target_health_unref(health);
+}
+
 struct target_health *target_health_unref(struct target_health *health)
 {
 	struct target_news *to = health ? health->to : NULL;

@@ -83,6 +83,9 @@ struct target_key {
  * @log_begin_us, @log_printed, @log_missed: see target_may_log()
  * @to:		where news go; NULL: nowhere
  * @queued:	the main thread has heard of news, and did not look yet
+ * @connections: clients that have it, or try it: connections, associations and
+ *		sessions of all listeners of the rule
+ * @turn:	see balance.c
  *
  * Of the main thread:
  * @active:	in its list, until @due_us
@@ -116,6 +119,11 @@ struct target_health {
 	struct check *check;
 	struct target_health *check_prev, *check_next;
 	UT_hash_handle hh;
+
+	/* Of any thread, and changed for each client: at the end, so that they
+	 * do not share a cache line with the words that are only read. */
+	atomic_uint connections;
+	atomic_int turn;
 };
 
 /**
@@ -134,6 +142,12 @@ struct target_health *target_health_ref(struct target_health *health);
 /** target_health_unref() - gives a reference back; the last one frees. By any
  * thread. Returns NULL; NULL is fine. */
 struct target_health *target_health_unref(struct target_health *health);
+
+/** target_take() - one client more has it, and a reference. Returns @health. */
+struct target_health *target_take(struct target_health *health);
+
+/** target_leave() - as target_health_unref(), of what target_take() gave */
+struct target_health *target_leave(struct target_health *health);
 
 /**
  * target_failed() - it could not be reached

@@ -8,6 +8,7 @@
 struct backend_waiter;
 struct minted;
 struct own_socket;
+struct target_health;
 
 /**
  * struct upstream - what a client's way to a backend takes; zero-initialize
@@ -17,6 +18,8 @@ struct own_socket;
  *		else NULL
  * @waiter:	the client's place in a queue for a backend or a local port;
  *		NULL: it does not wait
+ * @taken:	of the backend where the client counts; NULL: with none
+ * @client:	see balance_choose()
  * @ports:	the port space that the socket has a local port of; 0: none
  * @index:	the backend that is tried now, or was reached
  * @hops:	see own_arrival_hops()
@@ -26,6 +29,8 @@ struct upstream {
 	struct minted *minted;
 	struct own_socket *own;
 	struct backend_waiter *waiter;
+	struct target_health *taken;
+	uint64_t client;
 	uint32_t ports;
 	uint8_t index;
 	uint8_t hops;

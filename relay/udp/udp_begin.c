@@ -4,7 +4,7 @@
  * Theory of operation: each session has a socket of its own, which is connected
  * to the backend. So the kernel sorts the backend's answers by client, lets
  * nobody else speak into a session, and reports an ICMP error where it belongs.
- * New sessions take the backends in turn.
+ * New sessions are spread over the backends as the rule's `balance` says.
  *
  * With `transparent` the backend sees the client's address and the client's
  * port, too: protocols of datagrams tell peers apart by both, and some have a
@@ -136,7 +136,7 @@ static bool next_backend(struct worker *worker, struct udp_session *session,
 	return !udp_error_is_clients(serving, error) &&
 	       udp_error_verdict(UDP_ORIGIN_CONNECT, error) ==
 		       UDP_VERDICT_ELSEWHERE &&
-	       failover_skip(worker, share, serving, &session->upstream);
+	       failover_skip(worker, serving, &session->upstream);
 }
 
 /* Goes on after try_backend() returned @r: tries the other backends until one
@@ -236,6 +236,17 @@ static struct udp_session *add_session(struct worker *worker,
 	return session;
 }
 
+static void note_client(const struct serving *serving,
+			struct udp_session *session)
+{
+	struct ip_addr client, local;
+
+	if (serving->balance != SERVICE_BALANCE_HASH)
+		return;
+	udp_key_ends(&session->key, &client, &local);
+	failover_client(&session->upstream, &client);
+}
+
 /* Return: 0: the session is in the table and connected, or waits; -errno: it is
  * gone. */
 static int begin_in_room(struct worker *worker, struct udp_front *front,
@@ -243,12 +254,14 @@ static int begin_in_room(struct worker *worker, struct udp_front *front,
 			 struct udp_session **ret_session)
 {
 	struct udp_session *session = add_session(worker, front, key);
+	const struct serving *serving = front->share->serving;
 	int r;
 
 	if (!session)
 		return -ENOMEM;
 	session->upstream.hops = hops;
-	(void)failover_pick(worker, front->share, front->share->serving,
+	note_client(serving, session);
+	(void)failover_pick(worker, serving,
 			    &session->upstream); /* nothing was tried yet */
 	r = connect_session(worker, session, try_backend(worker, session));
 	if (r < 0 && r != -EINPROGRESS) {

@@ -21,6 +21,7 @@
 #include "relay/core/access_log.h"
 #include "relay/core/admission.h"
 #include "relay/backend/backend_health.h"
+#include "relay/backend/failover.h"
 #include "relay/core/minted.h"
 #include "relay/core/own_sockets.h"
 #include "relay/core/serving.h"
@@ -47,6 +48,7 @@ void udp_end_socket(struct worker *worker, struct udp_session *session)
 			    upstream->ports);
 	upstream->ports = 0;
 	upstream->minted = minted_free(worker, upstream->minted);
+	failover_leave(upstream);
 }
 
 /* As what a datagram counts that waited when its session ended. */

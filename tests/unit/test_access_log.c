@@ -73,6 +73,7 @@ static void set_up(struct fixture *f, const char *which)
 		.n_to = 1,
 		.text = "",
 		.log = which,
+		.balance = "",
 		.container = "shop",
 		.interface = "",
 		.proxy_protocol = "",

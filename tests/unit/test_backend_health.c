@@ -21,22 +21,21 @@ static struct serving_backend backends[64];
 static struct target_health healths[64];
 static struct serving serving = { .backends = backends,
 				  .connect_timeout_us = TIMEOUT_US };
-static unsigned int next;
 
 static int setup(void **state)
 {
 	(void)state;
 	memset(healths, 0, sizeof(healths));
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
-		backends[i].health = &healths[i];
+		backends[i] = (struct serving_backend){ .health = &healths[i],
+							.weight = 1 };
 	serving.n_backends = 3;
-	next = 0;
 	return 0;
 }
 
 static int pick(uint64_t tried, uint64_t now_us)
 {
-	return backend_pick(&serving, &next, tried, now_us);
+	return backend_pick(&serving, 0, tried, now_us);
 }
 
 static void expect_in_turn(const char *expected, uint64_t now_us)
@@ -49,8 +48,6 @@ static void test_round_robin(void **state)
 {
 	(void)state;
 	expect_in_turn("012012", NOW_US);
-	next = UINT32_MAX; /* is 0 modulo 3, as its successor */
-	expect_in_turn("00120", NOW_US);
 }
 
 static void test_single(void **state)
@@ -84,10 +81,9 @@ static void test_only_one_tries_again(void **state)
 	expect_in_turn("0121", now_us);
 	/* What became of that try? It is over by now, whatever happened. */
 	now_us += TIMEOUT_US + HELD_US;
-	next = 0;
-	expect_in_turn("012", now_us);
+	expect_in_turn("2120", now_us);
 	backend_works(&serving, 0);
-	expect_in_turn("012012", now_us);
+	expect_in_turn("120120", now_us);
 }
 
 static void test_all_held(void **state)
@@ -155,6 +151,21 @@ static void test_has_other(void **state)
 	assert_false(backend_has_other(&serving, 0, NOW_US));
 }
 
+/* Not even when all others failed. */
+static void test_no_weight_no_client(void **state)
+{
+	(void)state;
+	backends[1].weight = 0;
+	expect_in_turn("0202", NOW_US);
+	assert_int_equal(pick(5, NOW_US), -1);
+	assert_true(backend_all_tried(&serving, 5));
+	assert_false(backend_all_tried(&serving, 4));
+	backend_failed(&serving, 2, ECONNREFUSED, NOW_US);
+	assert_false(backend_has_other(&serving, 0, NOW_US));
+	backend_failed(&serving, 0, ECONNREFUSED, NOW_US);
+	expect_in_turn("0202", NOW_US);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +178,7 @@ int main(void)
 		cmocka_unit_test_setup(test_many, setup),
 		cmocka_unit_test_setup(test_failed_since, setup),
 		cmocka_unit_test_setup(test_has_other, setup),
+		cmocka_unit_test_setup(test_no_weight_no_client, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,7 @@ static void check_agreement(const char *to, enum protocol protocol,
 	};
 	const struct berth_listener told = {
 		.log = "",
+		.balance = "",
 		.action = "forward",
 		.rule = "web",
 		.protocol = protocol_name(protocol),

@@ -230,6 +230,7 @@ static void test_service(void **state)
 {
 	static char first[] = "10.0.0.1:80", second[] = "unix:/run/x";
 	static char *to[] = { first, second };
+	static uint16_t weights[] = { 0, 1 };
 	struct fixture *fixture = *state;
 	struct service service = {
 		.rule = one,
@@ -253,6 +254,11 @@ static void test_service(void **state)
 	status.state = BACKEND_UP;
 	tell(fixture, &status);
 	assert_null(backends_all_down(backends, &service, PROTOCOL_TCP));
+	/* It works, but no client gets it. */
+	service.weights = weights;
+	assert_string_equal(
+		backends_all_down(backends, &service, PROTOCOL_TCP)->backend,
+		second);
 	service.action = SERVICE_RESPOND;
 	assert_null(backends_all_down(backends, &service, PROTOCOL_TCP));
 }

@@ -63,6 +63,17 @@ static void test_messages(void **state)
 		{ "{" LISTENER ",\"port\":65536}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"to\":\"x\"}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"to\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"to\":[\"a\"],\"weights\":[1]}",
+		  0, BERTH_LISTENER },
+		{ "{" LISTENER ",\"port\":80,\"to\":[\"a\"],\"weights\":[1,1]}",
+		  -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"to\":[\"a\"],\"weights\":[257]}",
+		  -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"to\":[\"a\"],\"weights\":[0]}",
+		  -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"to\":[\"a\"],\"weights\":1}",
+		  -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"balance\":1}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"from\":[1]}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"clients\":[1]}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"rate_limit\":[1]}", -EBADMSG,
@@ -135,7 +146,8 @@ static void test_listener_members(void **state)
 		"{" LISTENER
 		",\"protocol\":\"tcp\",\"address\":\"fe80::1%3\",\"port\":80,"
 		"\"interface\":\"eth0\",\"rule\":\"r\",\"action\":\"forward\","
-		"\"to\":[\"unix:/x\"],\"connect_timeout_ms\":1,"
+		"\"to\":[\"unix:/x\",\"unix:/y\"],\"weights\":[256,0],"
+		"\"balance\":\"hash\",\"connect_timeout_ms\":1,"
 		"\"idle_timeout_ms\":4294967295,\"max_connections\":3,"
 		"\"max_lifetime_ms\":5000,"
 		"\"proxy_protocol\":\"v2\",\"backend_namespace\":\"b\","
@@ -162,6 +174,9 @@ static void test_listener_members(void **state)
 	assert_int_equal(listener->port, 80);
 	assert_string_equal(listener->interface, "eth0");
 	assert_string_equal(listener->to[0], "unix:/x");
+	assert_int_equal(listener->weights[0], 256);
+	assert_int_equal(listener->weights[1], 0);
+	assert_string_equal(listener->balance, "hash");
 	assert_int_equal(listener->connect_timeout_ms, 1);
 	assert_true(listener->idle_timeout_ms == UINT32_MAX);
 	assert_int_equal(listener->max_lifetime_ms, 5000);

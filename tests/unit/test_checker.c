@@ -74,6 +74,7 @@ static struct serving *serving_of(const struct fixture *fixture,
 	const char *to = fixture->to, *problem;
 	const struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.rule = rule,
 		.action = "forward",
 		.text = "",
@@ -139,14 +140,13 @@ static void check(struct fixture *fixture, const struct serving *serving)
 static void test_falls_and_rises(void **state)
 {
 	struct fixture *fixture = *state;
-	unsigned int next = 0;
 
 	check(fixture, fixture->serving);
 	run_until(fixture, is_out);
 	assert_true(atomic_load(&fixture->health->failures) >= 3);
 	assert_int_equal(atomic_load(&fixture->health->error), ECONNREFUSED);
 	/* The only one is tried all the same; that says nothing of it. */
-	assert_int_equal(backend_pick(fixture->serving, &next, 0, 1), 0);
+	assert_int_equal(backend_pick(fixture->serving, 0, 0, 1), 0);
 	backend_works(fixture->serving, 0);
 	assert_true(atomic_load(&fixture->health->failures) >= 3);
 	assert_int_equal(listen(fixture->fd, 16), 0);

@@ -430,8 +430,9 @@ static void test_forward(void **state)
 				     .service = service };
 	_cleanup_free_ char *without = NULL, *with = NULL;
 	const char *proxy, *to, *netns, *from6, *from4, *value;
-	const char *client, *excluded;
-	int transparent = 0, type = 0, count = 0, per_ms = 0, prefix = 0;
+	const char *client, *excluded, *balance;
+	int weight = 0, transparent = 0, type = 0, count = 0, per_ms = 0,
+	    prefix = 0;
 	json_t *json;
 
 	(void)state;
@@ -448,6 +449,11 @@ static void test_forward(void **state)
 	assert_null(strstr(without, "rate_limit"));
 	assert_null(strstr(without, "max_lifetime_ms"));
 	assert_null(strstr(without, "proxy_tlvs"));
+	assert_null(strstr(without, "balance"));
+	assert_null(strstr(without, "weights"));
+	service->balance = SERVICE_BALANCE_LEAST_CONNECTIONS;
+	service->weights = calloc(1, sizeof(*service->weights));
+	service->weights[0] = 7;
 	service->from = calloc(2, sizeof(*service->from));
 	service->n_from = 2;
 	assert_int_equal(backend_source_parse("[fd00::1]:80", &service->from[0],
@@ -478,17 +484,20 @@ static void test_forward(void **state)
 		json_unpack(
 			json,
 			"{s:s, s:[s], s:b, s:s, s:[s, s!], "
-			"s:[{s:i, s:s!}!], s:[s, s!], s:[{s:i, s:i, s:i!}!]}",
+			"s:[{s:i, s:s!}!], s:[s, s!], s:[{s:i, s:i, s:i!}!], "
+			"s:s, s:[i!]}",
 			"proxy_protocol", &proxy, "to", &to, "transparent",
 			&transparent, "backend_namespace", &netns, "from",
 			&from6, &from4, "proxy_tlvs", "type", &type, "value",
 			&value, "clients", &client, &excluded, "rate_limit",
 			"connections", &count, "per_ms", &per_ms, "ipv6_prefix",
-			&prefix),
+			&prefix, "balance", &balance, "weights", &weight),
 		0);
 	assert_int_equal(
 		json_integer_value(json_object_get(json, "max_lifetime_ms")),
 		3600000);
+	assert_string_equal(balance, "least-connections");
+	assert_int_equal(weight, 7);
 	assert_int_equal(count, 20);
 	assert_int_equal(per_ms, 1000);
 	assert_int_equal(prefix, 64);

@@ -39,9 +39,12 @@ static int setup(void **state)
 	(void)state;
 	memset(healths, 0, sizeof(healths));
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		atomic_init(&healths[i].refs, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		backends[i] = (struct serving_backend){
 			.text = text,
 			.health = &healths[i],
+			.weight = 1,
 		};
 	memset(&serving, 0, sizeof(serving));
 	serving.backends = backends;
@@ -60,7 +63,7 @@ static int setup(void **state)
 
 static bool pick(void)
 {
-	return failover_pick(&worker, &share, &serving, &upstream);
+	return failover_pick(&worker, &serving, &upstream);
 }
 
 static bool next(int error)
@@ -86,6 +89,32 @@ static void test_each_once(void **state)
 	assert_int_equal(counts.errors[0].n, 2);
 	assert_int_equal(counts.errors[1].error, ETIMEDOUT);
 	assert_int_equal(counts.errors[1].n, 1);
+}
+
+static void assert_connections(unsigned int a, unsigned int b, unsigned int c)
+{
+	assert_int_equal(atomic_load(&healths[0].connections), a);
+	assert_int_equal(atomic_load(&healths[1].connections), b);
+	assert_int_equal(atomic_load(&healths[2].connections), c);
+	/* A client has a reference, as the rule may go before it does. */
+	assert_int_equal(atomic_load(&healths[0].refs), 1 + a);
+}
+
+/* A client counts with one backend at a time, however often it moves. */
+static void test_counts_with_one(void **state)
+{
+	(void)state;
+	serving.balance = SERVICE_BALANCE_LEAST_CONNECTIONS;
+	assert_true(pick());
+	assert_connections(1, 0, 0);
+	assert_true(next(ECONNREFUSED));
+	assert_connections(0, 1, 0);
+	assert_true(next(ECONNREFUSED));
+	assert_connections(0, 0, 1);
+	assert_false(next(ECONNREFUSED));
+	assert_connections(0, 0, 0);
+	failover_leave(&upstream);
+	assert_connections(0, 0, 0);
 }
 
 /* What is the backend's fault holds it back for others; our own does not. */
@@ -118,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_each_once, setup),
+		cmocka_unit_test_setup(test_counts_with_one, setup),
 		cmocka_unit_test_setup(test_whose_fault, setup),
 	};
 

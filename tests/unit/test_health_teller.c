@@ -124,6 +124,7 @@ static struct serving *serving_of(struct fixture *fixture, const char *rule)
 	const char *to = "10.0.0.1:1", *problem;
 	const struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.rule = rule,
 		.action = "forward",
 		.text = "",

@@ -23,6 +23,7 @@ static int forward_to(const char *to, enum protocol protocol,
 	const char *problem = NULL;
 	struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.protocol = protocol_name(protocol),
 		.action = "forward",
 		.rule = "web",
@@ -99,6 +100,7 @@ static void test_idle_times(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct berth_listener listener = {
 			.log = "",
+			.balance = "",
 			.action = "echo",
 			.idle_timeout_ms = cases[i].ms,
 		};
@@ -165,6 +167,7 @@ static void test_tlvs(void **state)
 	struct berth_tlv tlvs[] = { { 0xe0, "a" }, { 0xef, "b" } };
 	struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.protocol = "tcp",
 		.action = "forward",
 		.rule = "web",
@@ -219,6 +222,7 @@ static void test_sources(void **state)
 	struct serving *two, *one;
 	struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.protocol = "tcp",
 		.action = "forward",
 		.rule = "web",
@@ -259,6 +263,7 @@ static void test_clients(void **state)
 	struct serving *two, *one;
 	struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.protocol = "tcp",
 		.action = "echo",
 		.clients = clients,
@@ -296,6 +301,7 @@ static int forward_http(const struct berth_http *http, enum protocol protocol,
 	const char *problem = NULL;
 	struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.protocol = protocol_name(protocol),
 		.action = "http",
 		.rule = "web",
@@ -383,6 +389,7 @@ static void test_limits(void **state)
 	struct serving *two, *one;
 	struct berth_listener listener = {
 		.log = "",
+		.balance = "",
 		.protocol = "tcp",
 		.action = "forward",
 		.rule = "web",
@@ -420,6 +427,58 @@ static void test_limits(void **state)
 	assert_non_null(strstr(problem, "rate_limit"));
 }
 
+static void test_balance(void **state)
+{
+	uint32_t weights[] = { 0, 256 };
+	const char *to[] = { "10.0.0.1:80", "10.0.0.1:81" };
+	struct berth_listener listener = {
+		.log = "",
+		.balance = "",
+		.protocol = "tcp",
+		.action = "forward",
+		.rule = "web",
+		.text = "",
+		.proxy_protocol = "",
+		.backend_netns = "",
+		.to = to,
+		.n_to = 2,
+	};
+	struct serving *plain, *other;
+	const char *problem = NULL;
+
+	(void)state;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &plain, &problem),
+			 0);
+	assert_int_equal(plain->balance, SERVICE_BALANCE_ROUND_ROBIN);
+	assert_int_equal(plain->backends[1].weight, 1);
+	assert_true(plain->backends[0].balance_id !=
+		    plain->backends[1].balance_id);
+	listener.balance = "least-connections";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &other, &problem),
+			 0);
+	assert_false(serving_equal(plain, other));
+	other = serving_unref(other);
+	listener.balance = "round-robin";
+	listener.weights = weights;
+	/* The protocol makes no difference to a client's place. */
+	assert_int_equal(serving_new(&listener, PROTOCOL_UDP, &other, &problem),
+			 0);
+	assert_int_equal(other->backends[0].weight, 0);
+	assert_int_equal(other->backends[1].weight, 256);
+	assert_true(other->backends[1].balance_id ==
+		    plain->backends[1].balance_id);
+	other = serving_unref(other);
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &other, &problem),
+			 0);
+	assert_false(serving_equal(plain, other));
+	other = serving_unref(other);
+	plain = serving_unref(plain);
+	listener.balance = "random";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &other, &problem),
+			 -EINVAL);
+	assert_non_null(strstr(problem, "least-connections"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -432,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_one_text_two_protocols),
+		cmocka_unit_test(test_balance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
