@@ -2,12 +2,10 @@
 /* parse_action.c - forward, respond and handoff */
 #include <string.h>
 
-#include "common/backend.h"
 #include "common/protocol.h"
 #include "common/util.h"
 #include "rules/parse_rule.h"
 #include "rules/suggest.h"
-#include "rules/template.h"
 
 /* One write(2) into a fresh connection takes the text of `respond` whole. */
 #define TEXT_MAX 4096u
@@ -20,11 +18,9 @@
 #define DRAIN_TIMEOUT_MIN_MS UINT64_C(1000)
 #define DRAIN_TIMEOUT_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
-#define BACKEND_EXPECTED \
-	"a backend such as 10.0.0.1:80, tcp://[::1]:80 or unix:/run/x.sock"
-
 enum forward_key {
 	FORWARD_TO,
+	FORWARD_BALANCE,
 	FORWARD_NAMESPACE,
 	FORWARD_PROXY_PROTOCOL,
 	FORWARD_TRANSPARENT,
@@ -41,6 +37,7 @@ enum forward_key {
 
 static const char *const forward_keys[] = {
 	[FORWARD_TO] = "to",
+	[FORWARD_BALANCE] = "balance",
 	[FORWARD_NAMESPACE] = "namespace",
 	[FORWARD_PROXY_PROTOCOL] = "proxy_protocol",
 	[FORWARD_TRANSPARENT] = "transparent",
@@ -54,99 +51,6 @@ static const char *const forward_keys[] = {
 	[FORWARD_MAX_CONNECTIONS] = "max_connections",
 	[FORWARD_RATE_LIMIT] = "rate_limit",
 };
-
-/* Parses a backend with harmless values in place of its templates. */
-static int backend_sample(const char *text, uint8_t family,
-			  struct backend *ret_backend, const char **ret_problem)
-{
-	const struct template_values values = {
-		.namespace = "n",
-		.ifname = "i",
-		.addr = { .family = family },
-		.port = UINT16_MAX,
-	};
-	char expanded[BACKEND_TEXT_MAX * 4];
-
-	if (template_expand(text, &values, expanded, sizeof(expanded)) < 0) {
-		*ret_problem = "something shorter";
-		return -EINVAL;
-	}
-	return backend_parse(expanded, ret_backend, ret_problem);
-}
-
-/* Does the text begin with a scheme that backend_parse() does not know, as
- * "http://"? */
-static bool has_unknown_scheme(const char *text)
-{
-	return strstr(text, "://") && scheme_parse(text, NULL) == SCHEME_NONE;
-}
-
-/* A name is never an address: it can only stand in a path. */
-static bool check_backend(struct parse *parse, const struct yaml_node *node,
-			  const char *text)
-{
-	char template_problem[TEMPLATE_PROBLEM_MAX];
-	const char *problem = NULL;
-	struct backend backend;
-	int uses = template_check(text, template_problem);
-
-	if (uses < 0)
-		return parse_error(parse, node, "to is %s: %s", QUOTE(text),
-				   template_problem);
-	if ((uses & ~(TEMPLATE_ADDRESS | TEMPLATE_PORT)) &&
-	    scheme_parse(text, NULL) != SCHEME_UNIX)
-		return parse_error(
-			parse, node,
-			"to is %s: %s are names, expected them in a "
-			"\"unix:\" path only",
-			QUOTE(text),
-			uses & (TEMPLATE_OF_CONTAINER |
-				TEMPLATE_NAMESPACE_GROUP)
-				? "what is of a container, and groups,"
-				: "${namespace} and ${interface}");
-	if (has_unknown_scheme(text))
-		return parse_error(parse, node,
-				   "to is %s, expected tcp://, udp://, sctp:// "
-				   "or unix: in front, or no scheme",
-				   QUOTE(text));
-	if (backend_sample(text, AF_INET, &backend, &problem) < 0 &&
-	    backend_sample(text, AF_INET6, &backend, &problem) < 0)
-		return parse_error(parse, node, "to is %s, expected %s",
-				   QUOTE(text), problem);
-	return true;
-}
-
-static void parse_to(struct parse *parse, const struct yaml_node *node,
-		     struct service *service)
-{
-	const struct yaml_node *items;
-	const char *text;
-	size_t n = parse_items(parse, node, "to", BACKEND_EXPECTED, &items);
-
-	if (n > SERVICE_BACKENDS_MAX) {
-		(void)parse_error(parse, node,
-				  "to is a list of %zu, expected at most %u "
-				  "backends",
-				  n, SERVICE_BACKENDS_MAX);
-		return;
-	}
-	service->to = calloc(n ? n : 1, sizeof(*service->to));
-	if (!service->to) {
-		(void)parse_oom(parse);
-		return;
-	}
-	for (size_t i = 0; i < n && !parse_full(parse); i++) {
-		if (!parse_text(parse, &items[i], "to", BACKEND_EXPECTED,
-				&text) ||
-		    !check_backend(parse, &items[i], text))
-			continue;
-		service->to[service->n_to] = strdup(text);
-		if (!service->to[service->n_to])
-			(void)parse_oom(parse);
-		else
-			service->n_to++;
-	}
-}
 
 static void parse_netns(struct parse *parse, const struct yaml_node *node,
 			struct service *service)
@@ -177,18 +81,15 @@ static void parse_transparent(struct parse *parse, const struct field *fields,
 			      struct service *service)
 {
 	const struct yaml_node *to = fields[FORWARD_TO].value;
-	bool list;
 
 	if (!parse_bool(parse, fields[FORWARD_TRANSPARENT].value, "transparent",
 			&service->transparent) ||
 	    !service->transparent || !to)
 		return;
-	list = to->kind == NODE_LIST;
-	for (size_t i = 0; i < (list ? to->n : 1); i++) {
-		const struct yaml_node *item = list ? &to->items[i] : to;
+	for (size_t i = 0; i < parse_to_count(to); i++) {
+		const struct yaml_node *item = parse_to_backend(to, i);
 
-		if (item->kind == NODE_SCALAR &&
-		    scheme_parse(item->text, NULL) == SCHEME_UNIX)
+		if (item && scheme_parse(item->text, NULL) == SCHEME_UNIX)
 			(void)parse_error(parse, item,
 					  "to is %s, which cannot be reached "
 					  "from the client's address as "
@@ -260,6 +161,8 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 		parse_to(parse, fields[FORWARD_TO].value, service);
 	else
 		(void)parse_error(parse, node, "forward needs \"to\"");
+	if (fields[FORWARD_BALANCE].key)
+		parse_balance(parse, fields[FORWARD_BALANCE].value, service);
 	if (fields[FORWARD_NAMESPACE].key)
 		parse_netns(parse, fields[FORWARD_NAMESPACE].value, service);
 	if (fields[FORWARD_PROXY_PROTOCOL].key)

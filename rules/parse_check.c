@@ -114,15 +114,13 @@ void parse_check_join(struct parse *parse, const struct action_nodes *nodes,
 		      const struct listen *listen)
 {
 	const struct yaml_node *to = nodes->to;
-	bool list = to->kind == NODE_LIST;
 
 	if (!listens_to_udp(listen))
 		return;
-	for (size_t i = 0; i < (list ? to->n : 1); i++) {
-		const struct yaml_node *item = list ? &to->items[i] : to;
+	for (size_t i = 0; i < parse_to_count(to); i++) {
+		const struct yaml_node *item = parse_to_backend(to, i);
 
-		if (item->kind != NODE_SCALAR ||
-		    scheme_parse(item->text, NULL) == SCHEME_UNIX)
+		if (!item || scheme_parse(item->text, NULL) == SCHEME_UNIX)
 			continue;
 		(void)parse_error(
 			parse, nodes->check,

@@ -155,14 +155,11 @@ void parse_from_join(struct parse *parse, const struct action_nodes *nodes,
 		     const struct service *service, const struct listen *listen)
 {
 	const struct yaml_node *to = nodes->to;
-	bool list = to && to->kind == NODE_LIST;
-	size_t n = list ? to->n : to != NULL;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct yaml_node *item = list ? &to->items[i] : to;
+	for (size_t i = 0; to && i < parse_to_count(to); i++) {
+		const struct yaml_node *item = parse_to_backend(to, i);
 
-		if (item->kind == NODE_SCALAR &&
-		    !check_to(parse, nodes, item, service, listen))
+		if (item && !check_to(parse, nodes, item, service, listen))
 			return;
 	}
 }

@@ -97,23 +97,24 @@ static void check_match_template(struct parse *parse,
 static void check_matches(struct parse *parse, const struct yaml_node *node,
 			  const struct match *match)
 {
-	bool list = node->kind == NODE_LIST;
+	for (size_t i = 0; i < parse_to_count(node); i++) {
+		const struct yaml_node *item = parse_to_backend(node, i);
 
-	for (size_t i = 0; i < (list ? node->n : 1); i++)
-		check_match_template(parse, list ? &node->items[i] : node, "to",
-				     match);
+		if (item)
+			check_match_template(parse, item, "to", match);
+	}
 }
 
 static void check_to(struct parse *parse, const struct yaml_node *node,
 		     struct listen *listen)
 {
-	bool list = node->kind == NODE_LIST;
-	const struct yaml_node *items = list ? node->items : node;
-	size_t n = list ? node->n : 1;
+	for (size_t i = 0; i < parse_to_count(node); i++) {
+		const struct yaml_node *item = parse_to_backend(node, i);
 
-	for (size_t i = 0; i < n; i++) {
-		check_scheme(parse, &items[i], listen);
-		check_template(parse, &items[i], "to", listen);
+		if (!item)
+			continue;
+		check_scheme(parse, item, listen);
+		check_template(parse, item, "to", listen);
 	}
 }
 

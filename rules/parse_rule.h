@@ -62,6 +62,24 @@ struct action_nodes {
 void parse_forward(struct parse *parse, const struct yaml_node *node,
 		   struct service *service, struct action_nodes *ret_nodes);
 
+/** parse_to() - of `forward`: the backends and their weights; reports what is
+ * wrong */
+void parse_to(struct parse *parse, const struct yaml_node *node,
+	      struct service *service);
+
+/** parse_to_count() - how many elements has @to, the value of `to`, which may
+ * be none that is right? */
+size_t parse_to_count(const struct yaml_node *to);
+
+/** parse_to_backend() - the text of the backend of element @i. Return: NULL: it
+ * has none, which parse_to() reports. */
+const struct yaml_node *parse_to_backend(const struct yaml_node *to, size_t i);
+
+/** parse_balance() - of `forward`: how a backend is chosen; reports what is
+ * wrong */
+void parse_balance(struct parse *parse, const struct yaml_node *node,
+		   struct service *service);
+
 /** parse_proxy() - of `forward`: what backends are told of clients; notes where
  * its parts stand in @ret_nodes */
 void parse_proxy(struct parse *parse, const struct yaml_node *node,

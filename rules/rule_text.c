@@ -288,6 +288,19 @@ static void http_print(FILE *f, const struct service_http *http)
 	rates_print(f, http->rates, http->n_rates, "requests");
 }
 
+static void backends_print(FILE *f, const struct service *service)
+{
+	for (size_t i = 0; i < service->n_to; i++) {
+		(void)fprintf(f, "%s %s", i ? "," : "to", service->to[i]);
+		if (service_weight(service, i) != SERVICE_WEIGHT_DEFAULT)
+			(void)fprintf(f, " weight %u",
+				      service_weight(service, i));
+	}
+	if (service->balance)
+		(void)fprintf(f, "; balance %s",
+			      service_balance_name(service->balance));
+}
+
 static void action_print(FILE *f, const struct service *service)
 {
 	char quoted[QUOTE_MAX], source[BACKEND_SOURCE_TEXT_MAX];
@@ -306,8 +319,7 @@ static void action_print(FILE *f, const struct service *service)
 		(void)fprintf(f, "to consumer %s", service->consumer);
 		return;
 	}
-	for (size_t i = 0; i < service->n_to; i++)
-		(void)fprintf(f, "%s %s", i ? "," : "to", service->to[i]);
+	backends_print(f, service);
 	if (service->netns)
 		(void)fprintf(f, "; namespace %s", service->netns);
 	if (service->proxy)

@@ -51,7 +51,7 @@ def test_takes_the_configuration_that_is_installed():
     validator("config").validate(read(ROOT / "contrib" / "berthd.yaml"))
 
 
-@pytest.mark.parametrize("name", ["35-rule", "39-log", "50-listen"])
+@pytest.mark.parametrize("name", ["35-rule", "39-log", "50-listen", "57-balance"])
 def test_refuses_rules_that_berthd_refuses(name):
     assert not validator("rules").is_valid(
         read(UNIT / "rules" / f"{name}.in.yaml"))
@@ -92,7 +92,7 @@ def test_no_key_is_forgotten():
     known = keys_of(json.loads((SCHEMA / KINDS["rules"]).read_text()))
     assert words_of(*(f"rules/parse_{part}.c" for part in (
         "file", "match", "listen", "action", "proxy", "provide", "check",
-        "http", "rate"))) <= known
+        "http", "rate", "to"))) <= known
     known = keys_of(json.loads((SCHEMA / KINDS["config"]).read_text()))
     assert words_of("daemon/config_consumers.c", "daemon/config_control.c") \
         <= known
