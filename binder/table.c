@@ -90,12 +90,13 @@ struct binder_row *binder_row_find(const struct binder_table *table,
 	return row;
 }
 
-struct binder_row *binder_row_find_id(const struct binder_table *table,
-				      uint64_t id)
+struct binder_row *binder_row_find_id(struct binder_table *table, uint64_t id)
 {
-	struct binder_row *row;
+	struct binder_row *row = table->found ? table->found->hh_id.next : NULL;
 
-	HASH_FIND(hh_id, table->by_id, &id, sizeof(id), row);
+	if (!row || row->listener.id != id)
+		HASH_FIND(hh_id, table->by_id, &id, sizeof(id), row);
+	table->found = row;
 	return row;
 }
 
@@ -132,6 +133,8 @@ static int row_index_id(struct binder_table *table, struct binder_row *row)
 
 static void row_unindex_id(struct binder_table *table, struct binder_row *row)
 {
+	if (table->found == row)
+		table->found = NULL;
 	if (row->hh_id.tbl)
 		HASH_DELETE(hh_id, table->by_id, row);
 	row->hh_id.tbl = NULL;

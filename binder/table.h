@@ -79,6 +79,8 @@ struct binder_netns {
  * struct binder_table - zero initialized
  * @netns:	the namespaces that have rows
  * @retries:	rows that wait for a time, with room for all rows
+ * @found:	the last one that was found by id: those who ask for many ask in
+ *		the order in which they were opened; NULL: none, or it is gone
  * @starved:	rows that wait for a slot, the longest first
  * @open, @waiting, @refused: rows in this state
  * @awaited:	rows that are
@@ -89,6 +91,7 @@ struct binder_table {
 	struct binder_netns *netns;
 	struct binder_row *by_key;
 	struct binder_row *by_id;
+	struct binder_row *found;
 	struct heap retries;
 	struct binder_row *starved;
 	size_t open;
@@ -123,8 +126,7 @@ struct binder_row *binder_row_find(const struct binder_table *table,
 				   const struct endpoint *endpoint);
 
 /** binder_row_find_id() - by id. Return: the row or NULL. */
-struct binder_row *binder_row_find_id(const struct binder_table *table,
-				      uint64_t id);
+struct binder_row *binder_row_find_id(struct binder_table *table, uint64_t id);
 
 /** binder_row_set_container() - @container: of the spec, copied; may be NULL */
 void binder_row_set_container(struct binder_row *row, const char *container);
