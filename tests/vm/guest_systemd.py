@@ -274,6 +274,49 @@ def step_upgrade(netns, second):
     assert "0.2.0" in run("dpkg-query", "--show", "berth")
 
 
+def step_relay(netns):
+    """berth-relay as a unit, which takes over from the one that berthd had, and
+    from which a new one takes over; its restart ends connections alone."""
+    with Callers(netns):
+        with open("/etc/berth/berthd.yaml", "a", encoding="ascii") as stream:
+            stream.write("relay: unit\n")
+        run("systemctl", "restart", "berthd")
+        run("systemctl", "enable", "--now", "berth-relay")
+        first = main_pid("berth-relay")
+        run("systemctl", "reload", "berth-relay")
+        second = main_pid("berth-relay")
+        assert is_active("berth-relay") and second not in (0, first)
+    wait_for(lambda: pids("berth-relay") == [second], "end of earlier relays")
+    with netns.connect() as kept:
+        assert echoes(kept)
+        run("systemctl", "restart", "berth-relay")
+        assert main_pid("berth-relay") not in (0, second)
+        with contextlib.suppress(ConnectionResetError):
+            assert kept.recv(1) == b""
+    assert netns.answers()
+
+
+def step_purge(netns):
+    """Nothing is left, whatever was made beside the package's own files."""
+    own = [path for path in run("dpkg", "--listfiles", "berth").splitlines()
+           if not os.path.isdir(path) or "berth" in path]
+    users = re.findall(r"^u (\S+)", pathlib.Path(
+        "/usr/lib/sysusers.d/berth.conf").read_text(), re.M)
+    dpkg("--purge", "berth")
+    assert netns.refuses()
+    assert not pids("berthd") and not pids("berth-relay")
+    assert show("berthd", "LoadState") == "not-found"
+    assert show("berth-relay", "LoadState") == "not-found"
+    assert own and users
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    assert not names & set(users), names
+    left = [path for path in own if os.path.lexists(path)]
+    for folder in ("/etc", "/run", "/var/lib/systemd"):
+        left += [path for path in run("find", folder, "-xdev", "-name",
+                                      "*berth*").splitlines()]
+    assert left == []
+
+
 def main(first, second):
     # What of the host's files would keep a package from starting a service.
     pathlib.Path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
@@ -281,7 +324,8 @@ def main(first, second):
     netns = Namespace(NETNS)
     steps = ((step_install, first), (step_rule, netns), (step_reload, netns),
              (step_restart, netns), (step_watchdog, netns),
-             (step_upgrade, netns, second))
+             (step_upgrade, netns, second), (step_relay, netns),
+             (step_purge, netns))
     for step, *words in steps:
         begin = time.monotonic()
         try:

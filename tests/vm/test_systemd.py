@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_systemd.py - the Debian package under systemd as process 1: installed
-and upgraded, with clients that must not notice
+"""test_systemd.py - the Debian package under systemd as process 1: installed,
+upgraded, and purged, with clients that must not notice before that
 
 Runs on the host, once: one boot of one kernel, in which guest_systemd.py does
 it all. What it depends on is systemd, which is the machine's own.
@@ -17,9 +17,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = (ROOT / os.environ.get("BERTH_BUILD", "build")).resolve()
-STEPS = ["install", "rule", "reload", "restart", "watchdog", "upgrade"]
+STEPS = ["install", "rule", "reload", "restart", "watchdog", "upgrade",
+         "relay", "purge"]
 BUILD_GUARD = 600
-GUARD = 600  # booting and six steps take some four minutes on an idle machine
+GUARD = 900  # booting and eight steps take some four minutes on an idle machine
 
 
 def newer_package(package, folder):
