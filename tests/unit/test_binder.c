@@ -66,6 +66,58 @@ static void test_difference(void **state)
 	assert_int_equal(stats.opened, 5);
 }
 
+static uint64_t id_of_port(struct fixture *f, uint16_t port)
+{
+	struct listener *listener = NULL;
+
+	while ((listener = binder_next_in(f->binder, 1, listener))) {
+		if (listener->endpoint.port == port)
+			return listener->id;
+	}
+	return 0;
+}
+
+/* In the order in which they were opened, in any other, and next to one that
+ * is gone. */
+static void test_found_by_id(void **state)
+{
+	static const unsigned int orders[][4] = {
+		{ 0, 1, 2, 3 },
+		{ 3, 2, 1, 0 },
+		{ 1, 1, 3, 0 },
+	};
+	struct fixture *f = *state;
+	struct listener_spec specs[4];
+	uint64_t ids[4];
+
+	for (uint16_t i = 0; i < 4; i++)
+		specs[i] = spec_make(PROTOCOL_TCP, "any", (uint16_t)(80 + i));
+	apply(f, 1, specs, 4);
+	for (uint16_t i = 0; i < 4; i++)
+		ids[i] = id_of_port(f, (uint16_t)(80 + i));
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		for (size_t j = 0; j < 4; j++) {
+			uint64_t id = ids[orders[i][j]];
+
+			assert_int_equal(binder_find(f->binder, id)->id, id);
+		}
+		assert_null(binder_find(f->binder, UINT64_MAX));
+	}
+	/* The last one that was found goes, and then the one behind it. */
+	for (uint16_t gone = 1; gone <= 2; gone++) {
+		assert_non_null(binder_find(f->binder, ids[1]));
+		for (uint16_t i = gone; i < 4; i++)
+			specs[i - gone] = spec_make(PROTOCOL_TCP, "any",
+						    (uint16_t)(80 + i));
+		if (gone == 1)
+			assert_non_null(binder_find(f->binder, ids[0]));
+		apply(f, 1, specs, 4u - gone);
+		assert_null(binder_find(f->binder, ids[gone - 1]));
+		assert_int_equal(binder_find(f->binder, ids[2])->id, ids[2]);
+		assert_int_equal(binder_find(f->binder, ids[3])->id, ids[3]);
+	}
+}
+
 static void test_iteration_is_grouped(void **state)
 {
 	static const struct {
@@ -457,6 +509,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_difference),
+		TEST(test_found_by_id),
 		TEST(test_iteration_is_grouped),
 		TEST(test_another_service_keeps_the_socket),
 		TEST(test_other_options_reopen),
