@@ -86,16 +86,19 @@ class Agent:
     def proxies(self, *networks):
         return {network for network in networks if self.proxy(network)}
 
+    def daemons(self, *names):
+        """The pids of these programs, whoever knows of them."""
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir(
+            "/proc"))) if str(self.base) in process.arguments(pid)
+            and os.path.basename(process.command(pid)) in names]
+
     def kill_daemons(self):
         """They outlive the agent, which would start them again."""
         self.program.kill()
         self.program.wait()
-        for path in [*self.base.glob("pids/*.haproxy"),
-                     *self.base.glob("dhcp/*/pid")]:
-            pid = int(path.read_text() or 0)
-            if pid and str(self.base) in process.arguments(pid):
-                pidfd = os.pidfd_open(pid)
-                os.kill(pid, 9)
-                assert wait_exit(pidfd)
-                os.close(pidfd)
+        for pid in self.daemons("haproxy", "dnsmasq"):
+            pidfd = os.pidfd_open(pid)
+            os.kill(pid, 9)
+            assert wait_exit(pidfd)
+            os.close(pidfd)
         process.reap_orphans("haproxy", "dnsmasq")
