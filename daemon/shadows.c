@@ -59,14 +59,15 @@ static struct shadow_sum *sum_get(struct shadows *shadows, const char *rule,
 static void sum_take(struct shadows *shadows, struct shadow_sum *sum,
 		     uint64_t n)
 {
-	size_t i = 0;
-
 	sum->n -= n;
 	if (sum->n > 0)
 		return;
-	while (shadows->sums[i] != sum)
-		i++;
-	shadows->sums[i] = shadows->sums[--shadows->n_sums];
+	for (size_t i = 0; i < shadows->n_sums; i++) {
+		if (shadows->sums[i] == sum) {
+			shadows->sums[i] = shadows->sums[--shadows->n_sums];
+			break;
+		}
+	}
 	free(sum);
 	if (shadows->n_sums > 0)
 		return;
