@@ -51,6 +51,7 @@ struct service *service_unref(struct service *service)
 	free(service->from);
 	free(service->text);
 	service_tlvs_free(service->tlvs, service->n_tlvs);
+	service_check_done(&service->check);
 	service_http_free(service->http);
 	free(service);
 	return NULL;
@@ -153,6 +154,8 @@ struct service *service_copy(const struct service *service)
 	copy->rates =
 		rate_limits_copy(service->rates, service->n_rates, &failed);
 	copy->tlvs = copy_tlvs(service->tlvs, service->n_tlvs, &failed);
+	if (service_check_copy(&service->check, &copy->check) < 0)
+		failed = true;
 	copy->http = service->http ? service_http_copy(service->http) : NULL;
 	if (service->http && !copy->http)
 		failed = true;
@@ -206,13 +209,6 @@ bool service_tlvs_equal(const struct service_tlv *a, size_t n_a,
 			return false;
 	}
 	return true;
-}
-
-bool service_checks_equal(const struct service_check *a,
-			  const struct service_check *b)
-{
-	return a->every_ms == b->every_ms && a->timeout_ms == b->timeout_ms &&
-	       a->rise == b->rise && a->fall == b->fall;
 }
 
 bool service_equal(const struct service *a, const struct service *b)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/protocol.h"
+#include "common/service_check.h"
 
 struct address_pattern;
 struct backend_source;
@@ -135,20 +136,6 @@ enum service_balance {
 #define SERVICE_WEIGHT_MAX 256u
 
 /**
- * struct service_check - active checks of backends
- * @every_ms:	0: there are none
- * @timeout_ms:	at most @every_ms
- * @rise:	so many successes in a row bring a backend back
- * @fall:	so many failures in a row leave it out
- */
-struct service_check {
-	uint32_t every_ms;
-	uint32_t timeout_ms;
-	uint32_t rise;
-	uint32_t fall;
-};
-
-/**
  * struct service - see the file's head
  * @rule:	name of the rule
  * @file:	path of the rule's file: two files may have rules of one name,
@@ -230,10 +217,6 @@ struct service *service_copy(const struct service *service);
 /** service_sources_equal() - the same addresses in the same order? */
 bool service_sources_equal(const struct backend_source *a, size_t n_a,
 			   const struct backend_source *b, size_t n_b);
-
-/** service_checks_equal() - would both check alike? */
-bool service_checks_equal(const struct service_check *a,
-			  const struct service_check *b);
 
 /** service_tlvs_equal() - the same types and values in the same order? */
 bool service_tlvs_equal(const struct service_tlv *a, size_t n_a,

@@ -15,6 +15,17 @@ static void cell_duration(struct table *table, json_int_t us)
 	table_text(table, text_duration(us, buffer));
 }
 
+/* "ECONNREFUSED", or "HTTP 503". */
+static void cell_error(struct table *table, const json_t *backend)
+{
+	char text[sizeof("HTTP ") + 20];
+	json_int_t status = show_number(backend, "http_status");
+
+	(void)snprintf(text, sizeof(text), "HTTP %" JSON_INTEGER_FORMAT,
+		       status); /* it fits */
+	table_text(table, status ? text : show_text(backend, "error"));
+}
+
 static void backend_row(struct table *table, const json_t *backend)
 {
 	const json_t *failed = json_object_get(backend, "failed_us");
@@ -25,7 +36,7 @@ static void backend_row(struct table *table, const json_t *backend)
 	cell_duration(table, show_number(backend, "since_us"));
 	table_text(table, show_flag(backend, "checked") ? "yes" : "");
 	show_cell_unless_zero(table, show_number(backend, "failures"));
-	table_text(table, show_text(backend, "error"));
+	cell_error(table, backend);
 	if (json_is_integer(failed))
 		cell_duration(table, json_integer_value(failed));
 	else

@@ -228,6 +228,9 @@ struct berth_http {
  * @check_timeout_ms: how long one attempt may take
  * @check_rise, @check_fall: after so many successes in a row use the backend,
  *		after so many failures do not
+ * @check_http_path: not "": ask for it by HTTP, with GET: a status from
+ *		@check_status_min to @check_status_max is a success
+ * @check_http_host: the Host of that request; "": the backend's address
  * @from:	addresses to connect from, "10.0.0.1" or "fd00::1": by TCP and
  *		UDP with a socket from berth_ask_socket(), which is bound to the
  *		one of the backend's family; by SCTP from all of its family,
@@ -271,6 +274,10 @@ struct berth_listener {
 	uint32_t check_timeout_ms;
 	uint32_t check_rise;
 	uint32_t check_fall;
+	const char *check_http_path;
+	const char *check_http_host;
+	uint16_t check_status_min;
+	uint16_t check_status_max;
 	const struct berth_http *http;
 };
 
@@ -458,6 +465,8 @@ struct berth_backend {
  * @error:	why it failed last, a positive errno; 0: unknown, or it did not
  * @failed_ms:	how long ago it failed last; -1: it did not
  * @since_ms:	for how long it is in this state
+ * @http_status: of the answer to a check that failed for it last; 0: it failed
+ *		otherwise
  */
 struct berth_backend_state {
 	const char *rule;
@@ -470,6 +479,7 @@ struct berth_backend_state {
 	int error;
 	int64_t failed_ms;
 	uint64_t since_ms;
+	unsigned int http_status;
 };
 
 #pragma GCC visibility push(default)

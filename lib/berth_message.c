@@ -21,6 +21,7 @@
 
 #define IPV6_BITS 128
 #define WEIGHT_MAX 256
+#define HTTP_STATUS_MAX 999 /* three digits */
 
 /* The public part first; the rest owns what its pointers point into. */
 struct message {
@@ -194,10 +195,32 @@ static int parse_tlvs(const json_t *root, struct berth_listener *listener)
 	return 0;
 }
 
+static int parse_check_http(const json_t *check,
+			    struct berth_listener *listener)
+{
+	const json_t *http = json_object_get(check, "http");
+	json_int_t min, max;
+
+	if (!http)
+		return 0;
+	if (!json_is_object(http) ||
+	    !get_text(http, "path", &listener->check_http_path) ||
+	    !get_text(http, "host", &listener->check_http_host) ||
+	    !get_number(http, "status_min", HTTP_STATUS_MAX, &min) ||
+	    !get_number(http, "status_max", HTTP_STATUS_MAX, &max) ||
+	    !*listener->check_http_path)
+		return -EBADMSG;
+	listener->check_status_min = (uint16_t)min;
+	listener->check_status_max = (uint16_t)max;
+	return 0;
+}
+
 static int parse_check(const json_t *root, struct berth_listener *listener)
 {
 	const json_t *check = json_object_get(root, "check");
 
+	listener->check_http_path = "";
+	listener->check_http_host = "";
 	if (!check)
 		return 0;
 	if (!json_is_object(check) ||
@@ -206,7 +229,7 @@ static int parse_check(const json_t *root, struct berth_listener *listener)
 	    !get_u32(check, "rise", &listener->check_rise) ||
 	    !get_u32(check, "fall", &listener->check_fall))
 		return -EBADMSG;
-	return 0;
+	return parse_check_http(check, listener);
 }
 
 /* @unit: what is counted. *ret_rates belongs to the message, also on failure.

@@ -197,7 +197,8 @@ int berth_tell_backend(struct berth *berth,
 		return -EAGAIN;
 	text = dump(json_pack_ex(
 		&error, 0,
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o*, s:I, s:o*, s:o*, s:I}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o*, s:I, s:o*, s:o*, s:I, "
+		"s:o*}",
 		"type", "backend", "rule", state->rule, "backend",
 		state->backend, "backend_namespace",
 		state->netns ? state->netns : "", "protocol", state->protocol,
@@ -207,7 +208,9 @@ int berth_tell_backend(struct berth *berth,
 		state->error > 0 ? json_integer(state->error) : NULL,
 		"failed_ms",
 		state->failed_ms >= 0 ? json_integer(state->failed_ms) : NULL,
-		"since_ms", (json_int_t)json_number(state->since_ms)));
+		"since_ms", (json_int_t)json_number(state->since_ms),
+		"http_status",
+		state->http_status ? json_integer(state->http_status) : NULL));
 	if (!text)
 		return pack_errno(&error);
 	r = berth_send_text(berth, text, strlen(text), -1);

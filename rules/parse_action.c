@@ -178,7 +178,8 @@ void parse_forward(struct parse *parse, const struct yaml_node *node,
 				  "from the client's address; expected one of "
 				  "the two");
 	if (fields[FORWARD_CHECK].key) {
-		parse_check(parse, fields[FORWARD_CHECK].value, service);
+		parse_check(parse, fields[FORWARD_CHECK].value, service,
+			    ret_nodes);
 		parse_check_origin(parse, fields[FORWARD_CHECK].key, service);
 	}
 	if (fields[FORWARD_HTTP].key)

@@ -49,6 +49,7 @@ struct action_nodes {
 	const struct yaml_node *tlvs;
 	const struct yaml_node *from;
 	const struct yaml_node *check;
+	const struct yaml_node *check_http;
 	const struct yaml_node *http;
 	const struct yaml_node *headers;
 };
@@ -115,9 +116,10 @@ void parse_rate_limits(struct parse *parse, const struct yaml_node *node,
 		       enum rate_unit unit, struct rate_limit **ret_limits,
 		       size_t *ret_n);
 
-/** parse_check() - of `forward`: active checks of the backends */
+/** parse_check() - of `forward`: active checks of the backends; notes where
+ * `http` stands in @ret_nodes */
 void parse_check(struct parse *parse, const struct yaml_node *node,
-		 struct service *service);
+		 struct service *service, struct action_nodes *ret_nodes);
 
 /** parse_check_origin() - can the backends be checked from where they are
  * connected to? @key: where `check` stands. Reports if not. */

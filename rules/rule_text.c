@@ -250,6 +250,14 @@ static void check_print(FILE *f, const struct service_check *check)
 	timeout_print(f, "timeout", check->timeout_ms);
 	(void)fprintf(f, "; rise %" PRIu32 "; fall %" PRIu32, check->rise,
 		      check->fall);
+	if (!check->http_path)
+		return;
+	(void)fprintf(f, "; by http %s", check->http_path);
+	if (check->http_host)
+		(void)fprintf(f, " of %s", check->http_host);
+	(void)fprintf(f, " status %u", check->status_min);
+	if (check->status_max > check->status_min)
+		(void)fprintf(f, "-%u", check->status_max);
 }
 
 static void texts_print(FILE *f, const char *what, char *const *texts, size_t n)

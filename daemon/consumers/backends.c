@@ -369,9 +369,15 @@ const struct backend_status *backends_all_down(const struct backends *backends,
 #define NETNS_SHOWN 64
 
 /* "refused", "failed (No route to host)" */
-static void fault_fmt(int error, char *buffer, size_t size)
+static void fault_fmt(const struct backend_status *status, char *buffer,
+		      size_t size)
 {
-	switch (error) {
+	if (status->http_status) {
+		(void)snprintf(buffer, size, "answered with status %u",
+			       status->http_status);
+		return;
+	}
+	switch (status->error) {
 	case ECONNREFUSED:
 		(void)snprintf(buffer, size, "refused");
 		break;
@@ -382,7 +388,8 @@ static void fault_fmt(int error, char *buffer, size_t size)
 		(void)snprintf(buffer, size, "failed");
 		break;
 	default:
-		(void)snprintf(buffer, size, "failed (%s)", strerror(error));
+		(void)snprintf(buffer, size, "failed (%s)",
+			       strerror(status->error));
 	}
 }
 
@@ -414,7 +421,7 @@ const char *backends_sentence_fmt(const struct backend_status *status,
 	bool elsewhere = status->netns[0] != '\0';
 	char fault[128], last[64];
 
-	fault_fmt(status->error, fault, sizeof(fault));
+	fault_fmt(status, fault, sizeof(fault));
 	last_fmt(status, now_us, last, sizeof(last));
 	/* It fits: the header's number is made of these parts. */
 	(void)snprintf(buffer, BACKENDS_SENTENCE_MAX,

@@ -46,6 +46,8 @@ enum backend_state {
  * @checked:	an active check judges it, too
  * @failures:	in a row; 0 if it is up
  * @error:	the positive errno of the last failure; 0: unknown, or none
+ * @http_status: the last failure was this status of an answer to its check; 0:
+ *		it was another one
  * @failed_us:	when it last failed; 0: never
  * @since_us:	since when it has this state
  */
@@ -59,6 +61,7 @@ struct backend_status {
 	bool checked;
 	uint64_t failures;
 	int error;
+	unsigned int http_status;
 	uint64_t failed_us;
 	uint64_t since_us;
 };

@@ -31,6 +31,7 @@
 
 /* The kernel's errnos end here. */
 #define ERRNO_MAX 4095
+#define HTTP_STATUS_MAX 999 /* three digits */
 
 static void json_cleanup(json_t **json)
 {
@@ -161,23 +162,25 @@ static int parse_backend(json_t *message, struct consumer_reply *reply)
 {
 	const uint64_t now_us = monotonic_us();
 	struct backend_status *status = &reply->backend.status;
-	json_int_t failures = 0, error = 0, failed = -1, since = 0;
+	json_int_t failures = 0, error = 0, failed = -1, since = 0, http = 0;
 	const char *protocol, *state;
 	int checked = 0;
 
 	status->netns = "";
-	if (json_unpack(message,
-			"{s:s, s:s, s:s, s:s, s?s, s?b, s?I, s?I, s?I, s?I}",
-			"rule", &status->rule, "backend", &status->backend,
-			"protocol", &protocol, "state", &state,
-			"backend_namespace", &status->netns, "checked",
-			&checked, "failures", &failures, "error", &error,
-			"failed_ms", &failed, "since_ms", &since) < 0 ||
+	if (json_unpack(
+		    message,
+		    "{s:s, s:s, s:s, s:s, s?s, s?b, s?I, s?I, s?I, s?I, s?I}",
+		    "rule", &status->rule, "backend", &status->backend,
+		    "protocol", &protocol, "state", &state, "backend_namespace",
+		    &status->netns, "checked", &checked, "failures", &failures,
+		    "error", &error, "failed_ms", &failed, "since_ms", &since,
+		    "http_status", &http) < 0 ||
 	    protocol_parse(protocol, &status->protocol) < 0 ||
 	    parse_backend_state(state, &reply->backend) < 0)
 		return -EPROTO;
 	if (failures < 0 || error < 0 || error > ERRNO_MAX || failed < -1 ||
-	    since < 0 || failed > AGE_MAX_MS || since > AGE_MAX_MS ||
+	    http < 0 || http > HTTP_STATUS_MAX || since < 0 ||
+	    failed > AGE_MAX_MS || since > AGE_MAX_MS ||
 	    !fits(status->rule, CLIENT_TEXT_MAX) ||
 	    !fits(status->netns, BACKEND_TEXT_MAX) ||
 	    !fits(status->backend, BACKEND_TEXT_MAX))
@@ -185,6 +188,7 @@ static int parse_backend(json_t *message, struct consumer_reply *reply)
 	status->checked = checked;
 	status->failures = (uint64_t)failures;
 	status->error = (int)error;
+	status->http_status = (unsigned int)http;
 	status->failed_us = failed < 0 ? 0 : ago(failed, now_us);
 	status->since_us = ago(since, now_us);
 	reply->type = CONSUMER_REPLY_BACKEND;
@@ -542,13 +546,27 @@ static int add_tlvs(json_t *message, const struct service *service)
 								    : 0;
 }
 
+static json_t *check_http_json(const struct service_check *check)
+{
+	if (!check->http_path)
+		return NULL;
+	return json_pack("{s:s, s:s, s:i, s:i}", "path", check->http_path,
+			 "host", check->http_host ? check->http_host : "",
+			 "status_min", (int)check->status_min, "status_max",
+			 (int)check->status_max);
+}
+
 static json_t *check_json(const struct service_check *check)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "every_ms",
+	json_t *http = check_http_json(check);
+
+	if (check->http_path && !http)
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:I, s:o*}", "every_ms",
 			 (json_int_t)check->every_ms, "timeout_ms",
 			 (json_int_t)check->timeout_ms, "rise",
 			 (json_int_t)check->rise, "fall",
-			 (json_int_t)check->fall);
+			 (json_int_t)check->fall, "http", http);
 }
 
 static int add_forward(json_t *message, const struct service *service)

@@ -56,7 +56,8 @@ static json_t *describe_backend(const struct backend_status *row,
 				uint64_t now_us)
 {
 	return json_pack(
-		"{s:o, s:s, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:s, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
 		"rule", json_text(row->rule), "protocol",
 		protocol_name(row->protocol), "backend",
 		json_text(row->backend), "namespace",
@@ -65,6 +66,8 @@ static json_t *describe_backend(const struct backend_status *row,
 		row->state == BACKEND_DOWN ? "down" : "up", "checked",
 		row->checked, "failures", json_count(row->failures), "error",
 		row->error ? describe_errno(row->error) : json_null(),
+		"http_status",
+		row->http_status ? json_integer(row->http_status) : json_null(),
 		"failed_us", describe_ago(row->failed_us, now_us), "since_us",
 		describe_ago(row->since_us, now_us), "reason",
 		describe_reason(row, now_us));

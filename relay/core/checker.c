@@ -2,15 +2,15 @@
 /* checker.c - tries backends again and again, whether there are clients or not
  *
  * Theory of operation: a check connects to a backend each `every`: TCP, UNIX,
- * or an SCTP association. If that succeeds within `timeout` the socket is
- * closed at once, without a byte. `fall` failures in a row leave the backend
- * out (target_health.out), until `rise` successes in a row. A check has one
- * timer, for the beginning of the next attempt or the end of the one that runs,
- * and belongs to all rules that check that backend alike.
+ * or an SCTP association, see check_attempt.h. If that succeeds within
+ * `timeout`, and the answer, if it asks for one, is as it should be, the socket
+ * is closed at once. `fall` failures in a row leave the backend out
+ * (target_health.out), until `rise` successes in a row. A check has one timer,
+ * for the beginning of the next attempt or the end of the one that runs, and
+ * belongs to all rules that check that backend alike.
  *
  * A lack of descriptors, memory or local ports says nothing of the backend:
- * that attempt does not count. So does a full backlog of a UNIX socket: clients
- * wait for it, see relay/backend.
+ * that attempt does not count.
  *
  * A bounded number of attempts runs at a time, so that thousands of backends
  * take few descriptors; the others come a little later.
@@ -20,8 +20,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
 /* An element that found no memory has hh.tbl == NULL; nobody exits. */
 #define HASH_NONFATAL_OOM 1
@@ -31,7 +29,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/util.h"
-#include "relay/core/own_sockets.h"
+#include "relay/core/check_attempt.h"
 #include "relay/core/serving.h"
 #include "relay/core/target_connect.h"
 #include "relay/core/target_health.h"
@@ -39,32 +37,36 @@
 /* When an attempt is made that found no place. */
 #define LATER_US (50 * USEC_PER_MSEC)
 
-/** struct check_key - without padding: it is hashed as bytes */
+/**
+ * struct check_key - without padding: it is hashed as bytes
+ * @check_asks:	see struct serving
+ */
 struct check_key {
 	uint64_t backend;
-	struct service_check settings;
+	uint64_t check_asks;
+	uint32_t every_ms;
+	uint32_t timeout_ms;
+	uint32_t rise;
+	uint32_t fall;
 };
 
 /**
  * struct check - see the file's head
- * @target:	a copy of what connecting needs
  * @timer:	always set, but while the result of an attempt is handled
- * @source, @fd: of the attempt that runs; NULL, -1: none does
  * @successes, @failures: in a row
- * @error:	of the last failure
+ * @last:	why it failed last
  * @out:	the backend is left out
  * @targets:	what is known of the backend, for each rule
  */
 struct check {
 	struct checker *checker;
 	struct check_key key;
-	struct serving_backend target;
+	struct check_plan plan;
+	struct check_attempt attempt;
 	struct loop_timer *timer;
-	struct loop_source *source;
-	int fd;
 	unsigned int successes;
 	unsigned int failures;
-	int error;
+	struct target_failure last;
 	bool out;
 	struct target_health *targets;
 	UT_hash_handle hh;
@@ -84,10 +86,9 @@ struct checker {
 
 static void attempt_end(struct check *check)
 {
-	if (check->fd < 0)
+	if (check->attempt.state == CHECK_ATTEMPT_NONE)
 		return;
-	check->source = loop_source_free(check->source);
-	(void)close(TAKE_FD(check->fd)); /* resets: see target_socket() */
+	check_attempt_end(&check->attempt);
 	check->checker->n_running--;
 }
 
@@ -96,39 +97,43 @@ static void set_next(struct check *check, uint64_t in_us)
 	loop_timer_set(check->timer, monotonic_us() + in_us);
 }
 
-static void log_out(const struct check *check, struct target_health *health,
-		    int error)
+static void log_out(const struct check *check, struct target_health *health)
 {
 	const struct target_key *key = &health->key;
+	const struct target_failure *last = &check->last;
+	char status[sizeof("it answered with status ") + 10];
 
 	if (!target_may_log(health, monotonic_us()))
 		return;
+	(void)snprintf(status, sizeof(status), "it answered with status %u",
+		       last->http_status); /* it fits */
 	log_warning("rule '%s': checking '%s' failed %u times: %s; leaving it "
 		    "out",
-		    key->rule, key->backend, check->failures, strerror(error));
+		    key->rule, key->backend, check->failures,
+		    last->http_status ? status : strerror(last->error));
 	atomic_store(&health->said, true);
 }
 
-static void failed(struct check *check, int error)
+static void failed(struct check *check, struct target_failure failure)
 {
 	uint64_t now_us = monotonic_us();
 	struct target_health *health;
 	bool falls;
 
 	check->successes = 0;
-	check->error = error;
+	check->last = failure;
 	if (check->failures < UINT32_MAX)
 		check->failures++;
-	falls = !check->out && check->failures >= check->key.settings.fall;
+	falls = !check->out && check->failures >= check->key.fall;
 	check->out |= falls;
 	if (!check->out)
 		return;
 	DL_FOREACH2(check->targets, health, check_next)
 	{
-		target_failed_check(health, error, now_us,
+		target_failed_check(health, &failure, now_us,
 				    falls ? check->failures : 1);
 		if (falls)
-			log_out(check, health, error);
+			log_out(check, health);
 	}
 }
 
@@ -139,7 +144,7 @@ static void succeeded(struct check *check)
 	check->failures = 0;
 	if (check->successes < UINT32_MAX)
 		check->successes++;
-	if (check->out && check->successes < check->key.settings.rise)
+	if (check->out && check->successes < check->key.rise)
 		return;
 	check->out = false;
 	DL_FOREACH2(check->targets, health, check_next)
@@ -171,81 +176,50 @@ static bool is_own_shortage(int error)
 }
 
 /* The attempt is over. @r: 0, or a negative errno. */
-static void attempt_over(struct check *check, int r)
-{
-	attempt_end(check);
-	set_next(check, check->key.settings.every_ms * USEC_PER_MSEC);
-	if (r == 0 || r == -EAGAIN)
-		succeeded(check);
-	else if (!is_own_shortage(-r))
-		failed(check, -r);
-}
-
-static void attempt_ready(uint32_t events, void *user_data)
+static void attempt_over(int r, void *user_data)
 {
 	struct check *check = user_data;
-	socklen_t len = sizeof(int);
-	int error = 0;
+	const struct target_failure failure = {
+		.error = -r,
+		.http_status = check->attempt.http_status,
+	};
 
-	if ((events & (EPOLLERR | EPOLLHUP)) &&
-	    getsockopt(check->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
-	if (error || (events & EPOLLOUT))
-		attempt_over(check, -error);
-}
-
-/* Return: 0; -EINPROGRESS; -EAGAIN: a full backlog; -errno. */
-static int attempt_connect(const struct check *check)
-{
-	const struct serving_backend *target = &check->target;
-	struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
-	struct own_end end = { .protocol = target->protocol };
-	int r;
-
-	memcpy(&to, target->address, target->address_len);
-	if (ip_addr_from_sockaddr(&to, &end.to, &end.to_port) < 0)
-		return connect(check->fd, target->address,
-			       target->address_len) < 0
-			       ? -errno
-			       : 0; /* UNIX */
-	r = target_connect(check->fd, target, &end);
-	/* Of an IP socket it is the lack of a local port. */
-	return r == -EAGAIN ? -EADDRNOTAVAIL : r;
+	attempt_end(check);
+	set_next(check, check->key.every_ms * USEC_PER_MSEC);
+	if (r == 0)
+		succeeded(check);
+	else if (!is_own_shortage(-r))
+		failed(check, failure);
 }
 
 static void attempt_begin(struct check *check)
 {
-	const struct service_check *settings = &check->key.settings;
 	struct checker *checker = check->checker;
-	int r;
+	int fd, r;
 
 	if (checker->n_running >= CHECKER_RUNNING_MAX) {
 		set_next(check, LATER_US);
 		return;
 	}
-	check->fd = target_socket(&check->target);
-	if (check->fd < 0) {
-		attempt_over(check, check->fd);
+	fd = target_socket(&check->plan.target);
+	if (fd < 0) {
+		attempt_over(fd, check);
 		return;
 	}
 	checker->n_running++;
-	r = attempt_connect(check);
-	if (r == -EINPROGRESS) {
-		set_next(check, settings->timeout_ms * USEC_PER_MSEC);
-		r = loop_add(checker->loop, check->fd, EPOLLOUT, attempt_ready,
-			     check, &check->source);
-		if (r == 0)
-			return;
-	}
-	attempt_over(check, r);
+	r = check_attempt_begin(&check->attempt, fd);
+	if (r == -EINPROGRESS)
+		set_next(check, check->key.timeout_ms * USEC_PER_MSEC);
+	else
+		attempt_over(r, check);
 }
 
 static void check_due(void *user_data)
 {
 	struct check *check = user_data;
 
-	if (check->fd >= 0)
-		attempt_over(check, -ETIMEDOUT);
+	if (check->attempt.state != CHECK_ATTEMPT_NONE)
+		attempt_over(-ETIMEDOUT, check);
 	else
 		attempt_begin(check);
 }
@@ -258,32 +232,16 @@ static struct check *check_free(struct checker *checker, struct check *check)
 	if (check->hh.tbl)
 		HASH_DEL(checker->checks, check);
 	check->timer = loop_timer_free(check->timer);
-	free(check->target.address);
-	free(check->target.addrs);
+	check_plan_done(&check->plan);
 	free(check);
 	return NULL;
-}
-
-/* Return: 0 or -ENOMEM. */
-static int copy_target(const struct serving_backend *target,
-		       struct serving_backend *copy)
-{
-	copy->protocol = target->protocol;
-	copy->address_len = target->address_len;
-	copy->address = malloc(target->address_len);
-	copy->addrs = target->addrs ? malloc(sizeof(*copy->addrs)) : NULL;
-	if (!copy->address || (target->addrs && !copy->addrs))
-		return -ENOMEM;
-	memcpy(copy->address, target->address, target->address_len);
-	if (target->addrs)
-		*copy->addrs = *target->addrs;
-	return 0;
 }
 
 /* Return: NULL when memory is out. */
 static struct check *check_new(struct checker *checker,
 			       const struct check_key *key,
-			       const struct serving_backend *target)
+			       const struct serving *serving,
+			       unsigned int index)
 {
 	struct check *check = calloc(1, sizeof(*check));
 
@@ -291,8 +249,11 @@ static struct check *check_new(struct checker *checker,
 		return NULL;
 	check->checker = checker;
 	check->key = *key;
-	check->fd = -1;
-	if (copy_target(target, &check->target) < 0 ||
+	check->attempt.loop = checker->loop;
+	check->attempt.plan = &check->plan;
+	check->attempt.over = attempt_over;
+	check->attempt.user_data = check;
+	if (check_plan_copy(serving, index, &check->plan) < 0 ||
 	    loop_timer_new(checker->loop, check_due, check, &check->timer) < 0)
 		return check_free(checker, check);
 	HASH_ADD(hh, checker->checks, key, sizeof(check->key), check);
@@ -320,7 +281,7 @@ static void join(struct check *check, struct target_health *health)
 	DL_APPEND2(check->targets, health, check_prev, check_next);
 	health->check = check;
 	if (check->out)
-		target_failed_check(health, check->error, monotonic_us(),
+		target_failed_check(health, &check->last, monotonic_us(),
 				    check->failures);
 }
 
@@ -332,13 +293,16 @@ void checker_set(struct checker *checker, struct target_health *health,
 
 	if (serving && serving->check.every_ms && !checker->stopped) {
 		key.backend = serving->backends[index].id;
-		key.settings = serving->check;
+		key.check_asks = serving->check_asks;
+		key.every_ms = serving->check.every_ms;
+		key.timeout_ms = serving->check.timeout_ms;
+		key.rise = serving->check.rise;
+		key.fall = serving->check.fall;
 		/* The analyzer loses sight of what was copied.
 		 * NOLINTNEXTLINE(clang-analyzer-core.*) */
 		HASH_FIND(hh, checker->checks, &key, sizeof(key), check);
 		if (!check)
-			check = check_new(checker, &key,
-					  &serving->backends[index]);
+			check = check_new(checker, &key, serving, index);
 	}
 	if (check && check == health->check)
 		return;

@@ -172,6 +172,7 @@ static int tell(struct health_teller *teller,
 
 	if (failed_us) {
 		told.error = atomic_load(&health->error);
+		told.http_status = atomic_load(&health->http_status);
 		/* A worker's time may be a little newer. */
 		told.failed_ms = failed_us < now_us
 					 ? (int64_t)((now_us - failed_us) /

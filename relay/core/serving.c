@@ -9,6 +9,7 @@
 #include "common/backend.h"
 #include "common/backend_source.h"
 #include "common/backend_socket.h"
+#include "common/http_syntax.h"
 #include "common/service_http.h"
 #include "common/text.h"
 #include "common/util.h"
@@ -272,21 +273,78 @@ static int set_clients(struct serving *serving,
 	return 0;
 }
 
+static bool check_is_good(const struct berth_listener *listener)
+{
+	const char *host = listener->check_http_host;
+	struct http_host parsed;
+
+	if (!listener->check_timeout_ms || !listener->check_rise ||
+	    !listener->check_fall)
+		return false;
+	if (!*listener->check_http_path)
+		return true;
+	return service_check_path_good(listener->check_http_path) &&
+	       (!*host || (strlen(host) <= SERVICE_CHECK_TEXT_MAX &&
+			   http_host_parse(host, strlen(host), &parsed))) &&
+	       listener->check_status_min >= SERVICE_STATUS_MIN &&
+	       listener->check_status_max <= SERVICE_STATUS_MAX &&
+	       listener->check_status_min <= listener->check_status_max;
+}
+
+static int set_check_http(struct service_check *check,
+			  const struct berth_listener *listener)
+{
+	const char *host = listener->check_http_host;
+
+	if (!*listener->check_http_path)
+		return 0;
+	check->status_min = listener->check_status_min;
+	check->status_max = listener->check_status_max;
+	check->http_path = strdup(listener->check_http_path);
+	check->http_host = *host ? strdup(host) : NULL;
+	return check->http_path && (!*host || check->http_host) ? 0 : -ENOMEM;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	return text ? hash_add(hash, text, strlen(text) + 1)
+		    : hash_add(hash, "", 1);
+}
+
+/* Of a check that only connects nothing counts. */
+static void set_check_asks(struct serving *serving)
+{
+	const struct service_check *check = &serving->check;
+	const uint16_t status[] = { check->status_min, check->status_max };
+	uint64_t hash = HASH_BEGIN;
+
+	if (check->http_path) {
+		hash = hash_text(hash, check->http_path);
+		hash = hash_text(hash, check->http_host);
+		hash = hash_add(hash, status, sizeof(status));
+		hash = hash_text(hash, service_proxy_name(serving->proxy));
+	}
+	serving->check_asks = hash;
+}
+
 static int set_check(struct serving *serving,
 		     const struct berth_listener *listener,
 		     const char **ret_problem)
 {
-	const struct service_check check = {
-		.every_ms = listener->check_every_ms,
-		.timeout_ms = listener->check_timeout_ms,
-		.rise = listener->check_rise,
-		.fall = listener->check_fall,
-	};
+	struct service_check *check = &serving->check;
 
-	*ret_problem = "a check with all its numbers";
-	if (check.every_ms && (!check.timeout_ms || !check.rise || !check.fall))
+	if (!listener->check_every_ms)
+		return 0;
+	*ret_problem = "a check with sane numbers and texts";
+	if (!check_is_good(listener))
 		return -EINVAL;
-	serving->check = check;
+	check->every_ms = listener->check_every_ms;
+	check->timeout_ms = listener->check_timeout_ms;
+	check->rise = listener->check_rise;
+	check->fall = listener->check_fall;
+	if (set_check_http(check, listener) < 0)
+		return -ENOMEM;
+	set_check_asks(serving);
 	return 0;
 }
 
@@ -545,6 +603,7 @@ struct serving *serving_unref(struct serving *serving)
 		(void)target_health_unref(serving->backends[i].health);
 	}
 	free(serving->backends);
+	service_check_done(&serving->check);
 	service_http_free(serving->http);
 	free(serving->from);
 	free(serving->clients);

@@ -94,6 +94,8 @@ struct serving_limits {
  * @limits:	how many connections each client may begin
  * @request_limits: with @http: how many requests it may make
  * @check:	how its backends are checked
+ * @check_asks:	with @check: a number for what is asked of a backend, the same in
+ *		all rules that ask for the same
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
  *		or the backend is not told
@@ -120,6 +122,7 @@ struct serving {
 	struct serving_limits limits;
 	struct serving_limits request_limits;
 	struct service_check check;
+	uint64_t check_asks;
 	uint64_t connect_timeout_us;
 	uint64_t idle_timeout_us;
 	uint64_t max_lifetime_us;

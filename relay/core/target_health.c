@@ -89,10 +89,14 @@ struct target_health *target_health_unref(struct target_health *health)
 /* The last store of these functions is that to @quiet, the first one of
  * target_works() is so, too: whichever of them comes last, the words say that
  * it works, or @quiet does not. */
-static void failures_add(struct target_health *health, int error,
-			 uint64_t now_us, uint64_t n)
+static void failures_add(struct target_health *health,
+			 const struct target_failure *failure, uint64_t now_us,
+			 uint64_t n)
 {
-	atomic_store_explicit(&health->error, error, memory_order_relaxed);
+	atomic_store_explicit(&health->error, failure->error,
+			      memory_order_relaxed);
+	atomic_store_explicit(&health->http_status, failure->http_status,
+			      memory_order_relaxed);
 	atomic_store_explicit(&health->failed_us, now_us, memory_order_relaxed);
 	atomic_fetch_add(&health->failures, n);
 	atomic_store(&health->quiet, false);
@@ -102,16 +106,19 @@ static void failures_add(struct target_health *health, int error,
 void target_failed(struct target_health *health, int error, uint64_t now_us,
 		   uint64_t hold_us)
 {
+	const struct target_failure failure = { .error = error };
+
 	atomic_store_explicit(&health->held_until_us, now_us + hold_us,
 			      memory_order_relaxed);
-	failures_add(health, error, now_us, 1);
+	failures_add(health, &failure, now_us, 1);
 }
 
-void target_failed_check(struct target_health *health, int error,
-			 uint64_t now_us, uint64_t n)
+void target_failed_check(struct target_health *health,
+			 const struct target_failure *failure, uint64_t now_us,
+			 uint64_t n)
 {
 	atomic_store(&health->out, true);
-	failures_add(health, error, now_us, n);
+	failures_add(health, failure, now_us, n);
 }
 
 bool target_works(struct target_health *health)

@@ -70,6 +70,16 @@ struct target_key {
 };
 
 /**
+ * struct target_failure - why a check failed
+ * @error:	a positive errno
+ * @http_status: the status of the answer that is the reason; 0: it is @error
+ */
+struct target_failure {
+	int error;
+	unsigned int http_status;
+};
+
+/**
  * struct target_health - zero-initialize, or target_health_new()
  *
  * Of any thread:
@@ -78,6 +88,7 @@ struct target_key {
  * @failed_us:	when it last failed; 0: never
  * @failures:	since it was last reached
  * @error:	of the last one, a positive errno
+ * @http_status: of the last one, see struct target_failure
  * @out:	a check says that it is down
  * @said:	the log says that it failed
  * @log_begin_us, @log_printed, @log_missed: see target_may_log()
@@ -99,6 +110,7 @@ struct target_health {
 	_Atomic uint64_t failed_us;
 	_Atomic uint64_t failures;
 	atomic_int error;
+	atomic_uint http_status;
 	atomic_bool out;
 	atomic_bool said;
 	_Atomic uint64_t log_begin_us;
@@ -159,8 +171,9 @@ void target_failed(struct target_health *health, int error, uint64_t now_us,
 
 /** target_failed_check() - a check says that it is down, and failed @n times
  * more than it said before */
-void target_failed_check(struct target_health *health, int error,
-			 uint64_t now_us, uint64_t n);
+void target_failed_check(struct target_health *health,
+			 const struct target_failure *failure, uint64_t now_us,
+			 uint64_t n);
 
 /** target_works() - it was reached. If a check says that it is down, it is
  * until the check says otherwise. Return: is that news? */

@@ -300,6 +300,10 @@ static void test_sentences(void **state)
 	status.failed_us = 0;
 	assert_string_equal(backends_sentence_fmt(&status, now_us, buffer),
 			    "the backend unix:/x failed 2 times");
+	status.http_status = 503;
+	assert_string_equal(
+		backends_sentence_fmt(&status, now_us, buffer),
+		"the backend unix:/x answered with status 503 2 times");
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
 	status.backend = status.netns = longest;

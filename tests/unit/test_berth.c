@@ -76,6 +76,13 @@ static void test_messages(void **state)
 		{ "{" LISTENER ",\"port\":80,\"balance\":1}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"from\":[1]}", -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"clients\":[1]}", -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"check\":{\"http\":1}}", -EBADMSG,
+		  0 },
+		{ "{" LISTENER ",\"port\":80,\"check\":{\"http\":{}}}",
+		  -EBADMSG, 0 },
+		{ "{" LISTENER ",\"port\":80,\"check\":{\"http\":{\"path\":\"/"
+		  "\",\"status_max\":1000}}}",
+		  -EBADMSG, 0 },
 		{ "{" LISTENER ",\"port\":80,\"rate_limit\":[1]}", -EBADMSG,
 		  0 },
 		{ "{" LISTENER ",\"port\":80,\"rate_limit\":{}}", -EBADMSG, 0 },
@@ -156,7 +163,9 @@ static void test_listener_members(void **state)
 		"\"transparent\":true,\"from\":[\"10.0.0.1\",\"::1\"],"
 		"\"clients\":[\"10.0.0.0/8\",\"!::1\"],\"rate_limit\":["
 		"{\"connections\":20,\"per_ms\":1000},{\"connections\":1,"
-		"\"per_ms\":9,\"ipv6_prefix\":64}]}";
+		"\"per_ms\":9,\"ipv6_prefix\":64}],\"check\":{\"every_ms\":"
+		"5000,\"http\":{\"path\":\"/a\",\"status_min\":200,"
+		"\"status_max\":399}}}";
 	struct berth_message *message;
 	const struct berth_listener *listener;
 
@@ -198,6 +207,11 @@ static void test_listener_members(void **state)
 	assert_int_equal(listener->rates[0].per_ms, 1000);
 	assert_int_equal(listener->rates[0].ipv6_prefix, 128);
 	assert_int_equal(listener->rates[1].ipv6_prefix, 64);
+	assert_int_equal(listener->check_every_ms, 5000);
+	assert_string_equal(listener->check_http_path, "/a");
+	assert_string_equal(listener->check_http_host, "");
+	assert_int_equal(listener->check_status_min, 200);
+	assert_int_equal(listener->check_status_max, 399);
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }

@@ -86,6 +86,8 @@ static struct serving *serving_of(const struct fixture *fixture,
 		.check_timeout_ms = 10,
 		.check_rise = 2,
 		.check_fall = fall,
+		.check_http_path = "",
+		.check_http_host = "",
 	};
 	struct serving *serving;
 

@@ -164,7 +164,8 @@ static void test_backend(void **state)
 		  BACKEND_UP },
 		{ "\"protocol\":\"udp\",\"state\":\"down\",\"failures\":7,"
 		  "\"error\":111,\"failed_ms\":3000,\"since_ms\":9000,"
-		  "\"checked\":true,\"backend_namespace\":\"blue\"",
+		  "\"checked\":true,\"backend_namespace\":\"blue\","
+		  "\"http_status\":503",
 		  0, false, BACKEND_DOWN },
 		{ "\"state\":\"up\"", -EPROTO, false, 0 },
 		{ "\"protocol\":\"icmp\",\"state\":\"up\"", -EPROTO, false, 0 },
@@ -180,6 +181,8 @@ static void test_backend(void **state)
 		  -EPROTO, false, 0 },
 		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"since_ms\":"
 		  "9223372036854775807",
+		  -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"http_status\":1000",
 		  -EPROTO, false, 0 },
 		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"checked\":1",
 		  -EPROTO, false, 0 },
@@ -207,6 +210,7 @@ static void test_backend(void **state)
 			assert_int_equal(reply.backend.status.failures, 7);
 			assert_string_equal(reply.backend.status.netns, "blue");
 			assert_true(reply.backend.status.checked);
+			assert_int_equal(reply.backend.status.http_status, 503);
 			assert_true(reply.backend.status.failed_us >
 				    reply.backend.status.since_us);
 		}
@@ -422,6 +426,42 @@ static void test_hostile_names(void **state)
 	service_unref(service);
 }
 
+static void test_check(void **state)
+{
+	struct service *service = service_new(), *copy;
+	struct listener listener = { .id = 3,
+				     .endpoint = { .port = 80 },
+				     .service = service };
+	_cleanup_free_ char *without = NULL, *with = NULL;
+
+	(void)state;
+	service->rule = strdup("r");
+	service->check = (struct service_check){
+		.every_ms = 5000, .timeout_ms = 1000, .rise = 2, .fall = 3
+	};
+	without = consumer_listener_text(&listener, NULL);
+	assert_non_null(strstr(without, "\"check\":{\"every_ms\":5000,"
+					"\"timeout_ms\":1000,\"rise\":2,"
+					"\"fall\":3}"));
+	copy = service_copy(service);
+	assert_true(service_equal(service, copy));
+	service->check.http_path = strdup("/a?b");
+	service->check.status_min = 200;
+	service->check.status_max = 399;
+	assert_false(service_equal(service, copy));
+	(void)service_unref(copy);
+	copy = service_copy(service);
+	assert_true(service_equal(service, copy));
+	service->check.http_host = strdup("a.example");
+	assert_false(service_equal(service, copy));
+	(void)service_unref(copy);
+	with = consumer_listener_text(&listener, NULL);
+	assert_non_null(strstr(with, "\"fall\":3,\"http\":{\"path\":\"/a?b\","
+				     "\"host\":\"a.example\",\"status_min\":"
+				     "200,\"status_max\":399}"));
+	(void)service_unref(service);
+}
+
 static void test_forward(void **state)
 {
 	struct service *service = service_new();
@@ -602,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_held_is_read),
 		cmocka_unit_test(test_long_name_is_cut),
 		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_withdraw),
 	};

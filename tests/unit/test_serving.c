@@ -479,6 +479,60 @@ static void test_balance(void **state)
 	assert_non_null(strstr(problem, "least-connections"));
 }
 
+/* Those ask for the same that are asked for by one check. */
+static void test_check(void **state)
+{
+	const char *to = "10.0.0.1:1", *problem = NULL;
+	struct serving *first, *second;
+	struct berth_listener listener = {
+		.log = "",
+		.balance = "",
+		.protocol = "tcp",
+		.action = "forward",
+		.rule = "web",
+		.text = "",
+		.proxy_protocol = "",
+		.backend_netns = "",
+		.to = &to,
+		.n_to = 1,
+		.check_every_ms = 5000,
+		.check_timeout_ms = 1000,
+		.check_rise = 2,
+		.check_fall = 3,
+		.check_http_path = "/a",
+		.check_http_host = "",
+		.check_status_min = 200,
+		.check_status_max = 399,
+	};
+
+	(void)state;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &first, &problem),
+			 0);
+	listener.rule = "other";
+	listener.check_every_ms = 6000;
+	assert_int_equal(
+		serving_new(&listener, PROTOCOL_TCP, &second, &problem), 0);
+	assert_true(first->check_asks == second->check_asks);
+	assert_false(serving_equal(first, second));
+	second = serving_unref(second);
+	listener.check_http_host = "a.example";
+	assert_int_equal(
+		serving_new(&listener, PROTOCOL_TCP, &second, &problem), 0);
+	assert_true(first->check_asks != second->check_asks);
+	second = serving_unref(second);
+	first = serving_unref(first);
+	listener.check_status_min = 400;
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &second,
+				     &problem),
+			 -EINVAL);
+	assert_non_null(strstr(problem, "check"));
+	listener.check_status_min = 200;
+	listener.check_http_path = "/ a";
+	assert_int_equal(serving_new(&listener, PROTOCOL_TCP, &second,
+				     &problem),
+			 -EINVAL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -490,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_one_text_two_protocols),
 		cmocka_unit_test(test_balance),
 	};
