@@ -155,7 +155,7 @@ enum service_balance {
  *		at least one of the family of each backend without templates
  * @tlvs:	of the header that @proxy asks for: each type once, templates
  *		already expanded, UTF-8
- * @check:	not with @netns, @transparent or @from
+ * @check:	not with @from that have a port
  * @http:	NULL: bytes are passed on as they come
  * @connect_timeout_ms, @idle_timeout_ms: 0: the relay's default; the latter may
  *		be SERVICE_TIMEOUT_OFF

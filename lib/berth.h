@@ -430,12 +430,13 @@ struct berth_message {
  * @text:	what stands there in the list that you have; NULL: do not say
  * @netns:	the listener's backend_netns that you have; NULL: do not say
  * @client:	the client's address, with a listener that says transparent and
- *		only with such; else NULL
+ *		only with such; else NULL, as with @check
  * @client_port: the client's port, host byte order, for a UDP backend with
  *		@client; else 0
  * @from:	for a TCP or UDP backend of a listener with addresses to connect
  *		from, the one of the backend's family that you have; NULL: do
  *		not say
+ * @check:	the socket is for a check, which stands in for no client
  *
  * The texts are for when the listener changes while the request is on its
  * way: the answer is ESTALE then, instead of a socket that was made for
@@ -449,6 +450,7 @@ struct berth_backend {
 	const char *client;
 	uint16_t client_port;
 	const char *from;
+	bool check;
 };
 
 /**

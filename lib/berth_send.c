@@ -170,14 +170,16 @@ int berth_ask_socket(struct berth *berth, uint64_t request,
 	if (!berth_may_send(berth) || berth->n_requests >= BERTH_SOCKETS_MAX)
 		return -EAGAIN;
 	text = dump(json_pack_ex(
-		&error, 0, "{s:s, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:o*, s:s*}",
+		&error, 0,
+		"{s:s, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:o*, s:s*, s:o*}",
 		"type", "socket", "request", (json_int_t)request, "id",
 		(json_int_t)backend->id, "to", (json_int_t)backend->to,
 		"backend", backend->text, "backend_namespace", backend->netns,
 		"client", backend->client, "client_port",
 		backend->client_port ? json_integer(backend->client_port)
 				     : NULL,
-		"from", backend->from));
+		"from", backend->from, "check",
+		backend->check ? json_true() : NULL));
 	if (!text)
 		return pack_errno(&error);
 	r = ask(berth, request, text);

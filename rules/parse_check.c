@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/backend_source.h"
 #include "common/http_syntax.h"
 #include "common/protocol.h"
 #include "common/util.h"
@@ -218,18 +219,20 @@ void parse_check(struct parse *parse, const struct yaml_node *node,
 void parse_check_origin(struct parse *parse, const struct yaml_node *key,
 			const struct service *service)
 {
-	const char *beside = service->netns	    ? "namespace"
-			     : service->transparent ? "transparent"
-			     : service->n_from	    ? "from"
-						    : NULL;
+	char text[BACKEND_SOURCE_TEXT_MAX];
 
-	if (beside)
-		(void)parse_error(parse, key,
-				  "check beside \"%s\": berth-relay checks "
-				  "with sockets of its own, in the host's "
-				  "namespace and from its addresses; expected "
-				  "one of the two",
-				  beside);
+	for (size_t i = 0; i < service->n_from; i++) {
+		if (!service->from[i].port)
+			continue;
+		(void)parse_error(
+			parse, key,
+			"check beside \"from\" with a port, %s: one port of "
+			"an address can have one association with a backend, "
+			"and while a check has it clients are turned away; "
+			"expected it without a port, or no check",
+			QUOTE(backend_source_fmt(&service->from[i], text)));
+		return;
+	}
 }
 
 static bool report_datagrams(struct parse *parse, const struct yaml_node *key,

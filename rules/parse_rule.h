@@ -121,8 +121,8 @@ void parse_rate_limits(struct parse *parse, const struct yaml_node *node,
 void parse_check(struct parse *parse, const struct yaml_node *node,
 		 struct service *service, struct action_nodes *ret_nodes);
 
-/** parse_check_origin() - can the backends be checked from where they are
- * connected to? @key: where `check` stands. Reports if not. */
+/** parse_check_origin() - can the backends be checked from where clients are
+ * connected? @key: where `check` stands. Reports if not. */
 void parse_check_origin(struct parse *parse, const struct yaml_node *key,
 			const struct service *service);
 

@@ -377,6 +377,12 @@ static void fault_fmt(const struct backend_status *status, char *buffer,
 			       status->http_status);
 		return;
 	}
+	if (status->error == ENOENT && status->netns[0] &&
+	    scheme_parse(status->backend, NULL) != SCHEME_UNIX) {
+		(void)snprintf(buffer, size,
+			       "failed (there is no namespace of that name)");
+		return;
+	}
 	switch (status->error) {
 	case ECONNREFUSED:
 		(void)snprintf(buffer, size, "refused");

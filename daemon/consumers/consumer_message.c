@@ -203,12 +203,14 @@ static int parse_socket(json_t *message, struct consumer_reply *reply)
 	struct ip_addr client = { .family = AF_UNSPEC };
 	struct backend_source from = { .addr.family = AF_UNSPEC };
 	json_int_t request, id, to, port = 0;
+	int check = 0;
 
-	if (json_unpack(message, "{s:I, s:I, s:I, s?s, s?s, s?s, s?I, s?s}",
+	if (json_unpack(message,
+			"{s:I, s:I, s:I, s?s, s?s, s?s, s?I, s?s, s?b}",
 			"request", &request, "id", &id, "to", &to, "backend",
 			&backend, "backend_namespace", &netns, "client",
-			&client_text, "client_port", &port, "from",
-			&from_text) < 0 ||
+			&client_text, "client_port", &port, "from", &from_text,
+			"check", &check) < 0 ||
 	    to < 0 || to >= (json_int_t)SERVICE_BACKENDS_MAX || port < 0 ||
 	    port > UINT16_MAX)
 		return -EPROTO;
@@ -226,6 +228,7 @@ static int parse_socket(json_t *message, struct consumer_reply *reply)
 		.client = client,
 		.client_port = (uint16_t)port,
 		.from = from.addr,
+		.check = check,
 	};
 	reply->message = json_incref(message);
 	return 0;

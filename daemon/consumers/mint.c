@@ -54,12 +54,22 @@ static bool has_source(const struct service *service,
 	return false;
 }
 
+/* Is the socket to have the client's address? */
+static bool stands_in(const struct service *service,
+		      const struct socket_request *request)
+{
+	return service->transparent && !request->check;
+}
+
 int mint_check(const struct service *service,
 	       const struct socket_request *request)
 {
 	int r = 0;
 
-	if (service->transparent != (request->client.family != AF_UNSPEC))
+	if (request->check && !service->check.every_ms)
+		return -ESTALE;
+	if (stands_in(service, request) !=
+	    (request->client.family != AF_UNSPEC))
 		return -ESTALE;
 	if (request->from.family != AF_UNSPEC &&
 	    !has_source(service, &request->from))
@@ -77,20 +87,21 @@ int mint_check(const struct service *service,
 }
 
 int mint_choose(const struct service *service, enum protocol protocol,
-		unsigned int to, struct backend *ret_backend,
-		struct backend_socket *ret_socket)
+		const struct socket_request *request,
+		struct backend *ret_backend, struct backend_socket *ret_socket)
 {
 	const struct backend_origin origin = {
 		.elsewhere = service->netns != NULL,
-		.transparent = service->transparent,
+		.transparent = stands_in(service, request),
 		.from = service->from,
 		.n_from = service->n_from,
 	};
 	struct backend_socket sock;
 	struct backend backend;
 
-	if (service->action != SERVICE_FORWARD || to >= service->n_to ||
-	    backend_parse(service->to[to], &backend, NULL) < 0)
+	if (service->action != SERVICE_FORWARD ||
+	    request->to >= service->n_to ||
+	    backend_parse(service->to[request->to], &backend, NULL) < 0)
 		return -EPERM;
 	sock = backend_socket_choose(&backend, protocol, &origin);
 	if (!sock.minted)
@@ -269,7 +280,7 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	if (r < 0)
 		return r;
 	r = mint_choose(service, (enum protocol)listener->endpoint.protocol,
-			request->to, &backend, &sock);
+			request, &backend, &sock);
 	if (r < 0)
 		return r;
 	len = mint_address(&sock, request, &address);
@@ -278,14 +289,14 @@ int mint_socket(struct watcher *watcher, const struct listener *listener,
 	r = open_place(watcher, service->netns, &netns_fd, &netns_id);
 	if (r < 0)
 		return r;
-	if (sock.protocol == PROTOCOL_SCTP && !service->transparent)
+	if (sock.protocol == PROTOCOL_SCTP && !stands_in(service, request))
 		r = make_association(service, netns_fd, &backend, &sock, &fd);
 	else
 		r = make_plain(netns_fd, &sock, &fd);
 	if (r == 0)
 		r = mint_prepare(fd, sock.protocol);
 	if (r == 0 && len > 0)
-		r = bind_minted(fd, &sock, service->transparent,
+		r = bind_minted(fd, &sock, stands_in(service, request),
 				(struct sockaddr *)&address, (socklen_t)len);
 	if (r < 0)
 		return r;

@@ -23,15 +23,15 @@ int mint_check(const struct service *service,
 /**
  * mint_choose() - which socket connects to a backend; pure
  * @protocol:	of the listener
- * @to:		index of the backend
+ * @request:	says which backend, and whether the socket is for a check
  * @ret_backend: the backend, parsed
  * @ret_socket:	borrows from @service
  *
  * Return: 0; -EPERM: the rule asks for no such socket.
  */
 int mint_choose(const struct service *service, enum protocol protocol,
-		unsigned int to, struct backend *ret_backend,
-		struct backend_socket *ret_socket);
+		const struct socket_request *request,
+		struct backend *ret_backend, struct backend_socket *ret_socket);
 
 /**
  * mint_address() - what such a socket is bound to; pure

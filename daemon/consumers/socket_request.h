@@ -3,6 +3,7 @@
 #ifndef DAEMON_CONSUMERS_SOCKET_REQUEST_H
 #define DAEMON_CONSUMERS_SOCKET_REQUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/ip.h"
@@ -22,6 +23,8 @@
  * @client_port: for UDP, in host byte order
  * @from:	the one of the rule's addresses that the consumer was told;
  *		AF_UNSPEC: any
+ * @check:	the socket is for a check of the backend: it stands in for
+ *		nobody, also where the consumer was told `transparent`
  */
 struct socket_request {
 	uint64_t number;
@@ -32,6 +35,7 @@ struct socket_request {
 	struct ip_addr client;
 	uint16_t client_port;
 	struct ip_addr from;
+	bool check;
 };
 
 #endif

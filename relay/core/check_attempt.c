@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "common/backend_source.h"
 #include "common/loop.h"
 #include "common/util.h"
 #include "relay/core/own_sockets.h"
@@ -28,6 +29,7 @@ void check_plan_done(struct check_plan *plan)
 {
 	free(plan->target.address);
 	free(plan->target.addrs);
+	free(plan->from);
 	free(plan->request);
 	*plan = (struct check_plan){ .request = NULL };
 }
@@ -37,6 +39,7 @@ static int copy_target(const struct serving_backend *target,
 		       struct serving_backend *copy)
 {
 	copy->protocol = target->protocol;
+	copy->check_minted = target->check_minted;
 	copy->address_len = target->address_len;
 	copy->address = malloc(target->address_len);
 	copy->addrs = target->addrs ? malloc(sizeof(*copy->addrs)) : NULL;
@@ -45,6 +48,22 @@ static int copy_target(const struct serving_backend *target,
 	memcpy(copy->address, target->address, target->address_len);
 	if (target->addrs)
 		*copy->addrs = *target->addrs;
+	return 0;
+}
+
+/* Return: 0 or -ENOMEM. */
+static int copy_from(const struct serving *serving, struct check_plan *plan)
+{
+	size_t bytes = serving->n_from * sizeof(*plan->from);
+
+	if (bytes == 0 || plan->target.check_minted ||
+	    plan->target.protocol != PROTOCOL_SCTP)
+		return 0;
+	plan->from = malloc(bytes);
+	if (!plan->from)
+		return -ENOMEM;
+	memcpy(plan->from, serving->from, bytes);
+	plan->n_from = serving->n_from;
 	return 0;
 }
 
@@ -80,6 +99,8 @@ int check_plan_copy(const struct serving *serving, unsigned int index,
 {
 	int r = copy_target(&serving->backends[index], &ret_plan->target);
 
+	if (r == 0)
+		r = copy_from(serving, ret_plan);
 	return r < 0 ? r : copy_request(serving, ret_plan);
 }
 
@@ -195,14 +216,18 @@ static int open_connection(const struct check_attempt *attempt)
 	const struct serving_backend *target = &attempt->plan->target;
 	struct sockaddr_storage to = address_of(target);
 	struct own_end end = { .protocol = target->protocol };
-	int r;
+	int r = 0;
 
 	if (ip_addr_from_sockaddr(&to, &end.to, &end.to_port) < 0)
 		return connect(attempt->fd, target->address,
 			       target->address_len) < 0
 			       ? -errno
 			       : 0; /* UNIX */
-	r = target_connect(attempt->fd, target, &end);
+	if (attempt->plan->from)
+		r = sctp_addrs_add_chosen(attempt->fd, attempt->plan->from,
+					  attempt->plan->n_from, target->addrs);
+	if (r == 0)
+		r = target_connect(attempt->fd, target, &end);
 	/* Of an IP socket it is the lack of a local port. */
 	return r == -EAGAIN ? -EADDRNOTAVAIL : r;
 }

@@ -18,12 +18,15 @@ struct loop_source;
 
 /**
  * struct check_plan - what each attempt does; a copy of what a serving says
- * @target:	only its protocol and addresses are set
+ * @target:	only its protocol, its addresses and @check_minted are set
+ * @from:	NULL, or what a socket of the relay's own is bound to, by SCTP
  * @request:	what is said; NULL: a connection is enough
  * @status_min, @status_max: which statuses of the answer are a success
  */
 struct check_plan {
 	struct serving_backend target;
+	struct backend_source *from;
+	size_t n_from;
 	char *request;
 	size_t request_len;
 	uint16_t status_min;

@@ -9,6 +9,12 @@
  * for the beginning of the next attempt or the end of the one that runs, and
  * belongs to all rules that check that backend alike.
  *
+ * Where berthd makes the socket for a client (minted.h), it makes those of the
+ * checks, too, but for a socket that only was to stand in for the client. A
+ * check asks for one before each attempt, and keeps none, so that it holds no
+ * namespace for longer than an attempt lasts, and that ends when the namespace
+ * goes. While berthd does not answer, there is no attempt.
+ *
  * A lack of descriptors, memory or local ports says nothing of the backend:
  * that attempt does not count.
  *
@@ -30,12 +36,19 @@
 #include "common/loop.h"
 #include "common/util.h"
 #include "relay/core/check_attempt.h"
+#include "relay/core/minted.h"
 #include "relay/core/serving.h"
 #include "relay/core/target_connect.h"
 #include "relay/core/target_health.h"
 
+/* So many checks wait for a socket of berthd's at a time: a half of all
+ * requests that it may have (BERTH_SOCKETS_MAX), and clients need some, too. */
+#define ASKED_MAX 64
+
 /* When an attempt is made that found no place. */
 #define LATER_US (50 * USEC_PER_MSEC)
+
+#define WHY_MAX 40
 
 /**
  * struct check_key - without padding: it is hashed as bytes
@@ -52,6 +65,9 @@ struct check_key {
 
 /**
  * struct check - see the file's head
+ * @minted:	what berthd was asked for; NULL: nothing
+ * @netns_id:	where the socket of the attempt was born; 0: where it was does
+ *		not go
  * @timer:	always set, but while the result of an attempt is handled
  * @successes, @failures: in a row
  * @last:	why it failed last
@@ -63,6 +79,8 @@ struct check {
 	struct check_key key;
 	struct check_plan plan;
 	struct check_attempt attempt;
+	struct minted *minted;
+	uint64_t netns_id;
 	struct loop_timer *timer;
 	unsigned int successes;
 	unsigned int failures;
@@ -75,12 +93,16 @@ struct check {
 /**
  * struct checker - all of them
  * @n_running:	attempts that run
+ * @n_asked:	checks that wait for a socket
  * @stopped:	see checker_stop()
  */
 struct checker {
 	struct loop *loop;
+	struct checker_ops ops;
+	void *user_data;
 	struct check *checks;
 	unsigned int n_running;
+	unsigned int n_asked;
 	bool stopped;
 };
 
@@ -89,6 +111,7 @@ static void attempt_end(struct check *check)
 	if (check->attempt.state == CHECK_ATTEMPT_NONE)
 		return;
 	check_attempt_end(&check->attempt);
+	check->netns_id = 0;
 	check->checker->n_running--;
 }
 
@@ -97,20 +120,33 @@ static void set_next(struct check *check, uint64_t in_us)
 	loop_timer_set(check->timer, monotonic_us() + in_us);
 }
 
+static const char *why(const struct check *check, char buffer[static WHY_MAX])
+{
+	const struct target_failure *last = &check->last;
+
+	if (last->http_status)
+		(void)snprintf(buffer, WHY_MAX, "it answered with status %u",
+			       last->http_status); /* it fits */
+	else if (last->error == ENOENT && check->plan.target.check_minted)
+		return "there is no namespace of that name";
+	else
+		return strerror(last->error);
+	return buffer;
+}
+
 static void log_out(const struct check *check, struct target_health *health)
 {
 	const struct target_key *key = &health->key;
-	const struct target_failure *last = &check->last;
-	char status[sizeof("it answered with status ") + 10];
+	bool elsewhere = key->netns[0] != '\0';
+	char buffer[WHY_MAX];
 
 	if (!target_may_log(health, monotonic_us()))
 		return;
-	(void)snprintf(status, sizeof(status), "it answered with status %u",
-		       last->http_status); /* it fits */
-	log_warning("rule '%s': checking '%s' failed %u times: %s; leaving it "
-		    "out",
-		    key->rule, key->backend, check->failures,
-		    last->http_status ? status : strerror(last->error));
+	log_warning("rule '%s': checking '%s'%s%s%s failed %u times: %s; "
+		    "leaving it out",
+		    key->rule, key->backend, elsewhere ? " in '" : "",
+		    key->netns, elsewhere ? "'" : "", check->failures,
+		    why(check, buffer));
 	atomic_store(&health->said, true);
 }
 
@@ -175,6 +211,26 @@ static bool is_own_shortage(int error)
 	}
 }
 
+/* Does @error, instead of a socket of berthd's, say nothing of the backend?
+ * That the rule's address is not there does: no client reaches the backend,
+ * either.
+ */
+static bool is_no_news(int error)
+{
+	switch (error) {
+	case ESTALE: /* the rule has changed */
+	case EPERM: /* the same, or an older berthd, which knows no checks */
+	case ECANCELED:
+	case ETIMEDOUT:
+	case EBADMSG:
+		return true;
+	case EADDRNOTAVAIL:
+		return false;
+	default:
+		return is_own_shortage(error);
+	}
+}
+
 /* The attempt is over. @r: 0, or a negative errno. */
 static void attempt_over(int r, void *user_data)
 {
@@ -192,26 +248,78 @@ static void attempt_over(int r, void *user_data)
 		failed(check, failure);
 }
 
-static void attempt_begin(struct check *check)
+/* @fd: taken. */
+static void attempt_begin(struct check *check, int fd)
 {
-	struct checker *checker = check->checker;
-	int fd, r;
+	int r;
 
-	if (checker->n_running >= CHECKER_RUNNING_MAX) {
-		set_next(check, LATER_US);
-		return;
-	}
-	fd = target_socket(&check->plan.target);
-	if (fd < 0) {
-		attempt_over(fd, check);
-		return;
-	}
-	checker->n_running++;
+	check->checker->n_running++;
 	r = check_attempt_begin(&check->attempt, fd);
 	if (r == -EINPROGRESS)
 		set_next(check, check->key.timeout_ms * USEC_PER_MSEC);
 	else
 		attempt_over(r, check);
+}
+
+/* berthd has answered. */
+static void socket_answered(struct worker *worker, struct minted *minted)
+{
+	struct check *check = minted->owner;
+	const struct target_failure failure = { .error = minted->error };
+	int fd = TAKE_FD(minted->fd);
+
+	check->netns_id = minted->netns_id;
+	check->minted = minted_free(worker, minted);
+	check->checker->n_asked--;
+	if (fd >= 0)
+		attempt_begin(check, fd);
+	else if (!is_no_news(failure.error))
+		failed(check, failure);
+}
+
+static const struct minted_ops minted_ops = { .answered = socket_answered };
+
+/* Without an answer it is asked for again, unless it was asked for before. */
+static void ask_for_socket(struct check *check)
+{
+	struct checker *checker = check->checker;
+	struct target_health *health;
+
+	set_next(check, check->key.every_ms * USEC_PER_MSEC);
+	if (check->minted)
+		return;
+	if (checker->n_asked >= ASKED_MAX) {
+		set_next(check, LATER_US);
+		return;
+	}
+	DL_FOREACH2(check->targets, health, check_next)
+	{
+		check->minted = checker->ops.ask(health, &minted_ops, check,
+						 checker->user_data);
+		if (check->minted)
+			break;
+	}
+	checker->n_asked += check->minted != NULL;
+}
+
+static void attempt_due(struct check *check)
+{
+	int fd;
+
+	check->attempt.http_status = 0;
+	if (check->checker->n_running >= CHECKER_RUNNING_MAX) {
+		set_next(check, LATER_US);
+		return;
+	}
+	if (check->plan.target.check_minted) {
+		ask_for_socket(check);
+		return;
+	}
+	fd = target_socket(&check->plan.target);
+	if (fd < 0)
+		attempt_over(fd, check);
+	else
+		attempt_begin(check, fd);
 }
 
 static void check_due(void *user_data)
@@ -221,7 +329,19 @@ static void check_due(void *user_data)
 	if (check->attempt.state != CHECK_ATTEMPT_NONE)
 		attempt_over(-ETIMEDOUT, check);
 	else
-		attempt_begin(check);
+		attempt_due(check);
+}
+
+void checker_netns_gone(struct checker *checker, uint64_t netns_id)
+{
+	struct check *check, *next;
+
+	HASH_ITER (hh, checker->checks, check, next) {
+		if (check->netns_id != netns_id)
+			continue;
+		attempt_end(check);
+		set_next(check, check->key.every_ms * USEC_PER_MSEC);
+	}
 }
 
 /* Checks come and go */
@@ -229,6 +349,8 @@ static void check_due(void *user_data)
 static struct check *check_free(struct checker *checker, struct check *check)
 {
 	attempt_end(check);
+	checker->n_asked -= check->minted != NULL;
+	check->minted = minted_free(/* worker= */ NULL, check->minted);
 	if (check->hh.tbl)
 		HASH_DEL(checker->checks, check);
 	check->timer = loop_timer_free(check->timer);
@@ -324,13 +446,16 @@ void checker_stop(struct checker *checker)
 	}
 }
 
-int checker_new(struct loop *loop, struct checker **ret_checker)
+int checker_new(struct loop *loop, const struct checker_ops *ops,
+		void *user_data, struct checker **ret_checker)
 {
 	struct checker *checker = calloc(1, sizeof(*checker));
 
 	if (!checker)
 		return -ENOMEM;
 	checker->loop = loop;
+	checker->ops = *ops;
+	checker->user_data = user_data;
 	*ret_checker = checker;
 	return 0;
 }

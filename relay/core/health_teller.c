@@ -350,6 +350,11 @@ void health_teller_welcomed(struct health_teller *teller)
 	}
 }
 
+void health_teller_netns_gone(struct health_teller *teller, uint64_t netns_id)
+{
+	checker_netns_gone(teller->checker, netns_id);
+}
+
 void health_teller_stop_checks(struct health_teller *teller)
 {
 	checker_stop(teller->checker);
@@ -375,6 +380,7 @@ struct health_teller *health_teller_free(struct health_teller *teller)
 }
 
 int health_teller_new(struct loop *loop, struct berth *berth, int wakeup_fd,
+		      const struct checker_ops *ops, void *user_data,
 		      struct health_teller **ret_teller)
 {
 	struct health_teller *teller = calloc(1, sizeof(*teller));
@@ -387,7 +393,7 @@ int health_teller_new(struct loop *loop, struct berth *berth, int wakeup_fd,
 	target_news_init(&teller->news, wakeup_fd);
 	r = loop_timer_new(loop, teller_due, teller, &teller->timer);
 	if (r == 0)
-		r = checker_new(loop, &teller->checker);
+		r = checker_new(loop, ops, user_data, &teller->checker);
 	if (r < 0)
 		return health_teller_free(teller), r;
 	*ret_teller = teller;

@@ -7,7 +7,10 @@
 #ifndef RELAY_CORE_HEALTH_TELLER_H
 #define RELAY_CORE_HEALTH_TELLER_H
 
+#include <stdint.h>
+
 struct berth;
+struct checker_ops;
 struct health_teller;
 struct loop;
 struct serving;
@@ -16,10 +19,12 @@ struct serving;
  * health_teller_new() - knows no backend
  * @loop, @berth: must outlive the teller
  * @wakeup_fd:	wakes the main thread for health_teller_collect()
+ * @ops:	for checks, with @user_data; copied
  *
  * Return: 0 or -ENOMEM.
  */
 int health_teller_new(struct loop *loop, struct berth *berth, int wakeup_fd,
+		      const struct checker_ops *ops, void *user_data,
 		      struct health_teller **ret_teller);
 
 /** health_teller_free() - when no worker and no serving is left. Returns NULL;
@@ -39,6 +44,10 @@ void health_teller_collect(struct health_teller *teller);
 
 /** health_teller_welcomed() - berthd knows nothing of any backend */
 void health_teller_welcomed(struct health_teller *teller);
+
+/** health_teller_netns_gone() - a namespace goes, and no check has anything of
+ * it any more */
+void health_teller_netns_gone(struct health_teller *teller, uint64_t netns_id);
 
 /** health_teller_stop_checks() - another relay has this one's place, and checks
  * by itself */

@@ -83,13 +83,11 @@ void minted_destroy(struct minted *minted)
 	free(minted);
 }
 
-struct minted *minted_request(struct worker *worker,
-			      const struct minted_purpose *purpose,
-			      const struct minted_ops *ops, void *owner)
+struct minted *minted_new(struct worker *worker,
+			  const struct minted_purpose *purpose,
+			  const struct minted_ops *ops, void *owner)
 {
-	struct outbox *outbox = worker->outbox;
 	struct minted *minted = calloc(1, sizeof(*minted));
-	bool first;
 
 	if (!minted)
 		return NULL;
@@ -99,6 +97,19 @@ struct minted *minted_request(struct worker *worker,
 	minted->purpose = *purpose;
 	(void)serving_ref(purpose->serving);
 	minted->fd = -1;
+	return minted;
+}
+
+struct minted *minted_request(struct worker *worker,
+			      const struct minted_purpose *purpose,
+			      const struct minted_ops *ops, void *owner)
+{
+	struct outbox *outbox = worker->outbox;
+	struct minted *minted = minted_new(worker, purpose, ops, owner);
+	bool first;
+
+	if (!minted)
+		return NULL;
 	pthread_mutex_lock(&outbox->lock);
 	first = STAILQ_EMPTY(&outbox->requests);
 	STAILQ_INSERT_TAIL(&outbox->requests, minted, waiting);
@@ -118,13 +129,13 @@ struct minted *minted_free(struct worker *worker, struct minted *minted)
 				      memory_order_relaxed);
 		return NULL;
 	}
-	if (minted->netns_id)
+	if (worker && minted->netns_id)
 		minted_unlink(worker, minted);
 	minted_destroy(minted);
 	return NULL;
 }
 
-static void minted_answered(struct worker *worker, struct minted *minted)
+void minted_deliver(struct worker *worker, struct minted *minted)
 {
 	if (!minted->owner) {
 		minted_destroy(minted);
@@ -135,8 +146,8 @@ static void minted_answered(struct worker *worker, struct minted *minted)
 	if (minted->fd < 0)
 		minted->netns_id = 0; /* it was not made */
 	/* A socket that is not listed would not be closed when its namespace
-	 * goes. */
-	if (minted->netns_id && minted_link(worker, minted) < 0) {
+	 * goes. The main thread has few, and lists them itself. */
+	if (worker && minted->netns_id && minted_link(worker, minted) < 0) {
 		cleanup_close(&minted->fd);
 		minted->fd = -1;
 		minted->error = ENOMEM;
@@ -190,9 +201,8 @@ void minted_mails_handle(struct worker *worker)
 		if (mail->gone)
 			minted_netns_gone(worker, mail->gone);
 		else
-			minted_answered(worker,
-					container_of(mail, struct minted,
-						     mail));
+			minted_deliver(worker,
+				       container_of(mail, struct minted, mail));
 	}
 }
 

@@ -40,16 +40,20 @@ struct minted_mail {
 	struct netns_gone *gone;
 };
 
+/** No namespace has this number. */
+#define MINTED_FOR_CHECKS UINT64_MAX
+
 /**
  * struct minted_purpose - which backend a socket is for
  * @id:		of the listener
  * @netns_id:	the listener's namespace, see struct listener; namespaces take
- *		turns
+ *		turns, and so do all checks together, as MINTED_FOR_CHECKS
  * @serving:	what the client gets; berthd's rule may be newer
  * @to:		index of the backend
  * @client:	with `transparent`, the client's address, which stand_in_check()
  *		allows
  * @client_port: the client's port, for UDP
+ * @check:	the socket is for a check
  */
 struct minted_purpose {
 	uint64_t id;
@@ -58,6 +62,7 @@ struct minted_purpose {
 	unsigned int to;
 	struct ip_addr client;
 	uint16_t client_port;
+	bool check;
 };
 
 /**
@@ -67,6 +72,7 @@ struct minted_purpose {
  * thread, but for @owner and @ops.
  * @owner:	what @ops are called for, by the worker only; NULL: nobody waits
  *		for the socket any more
+ * @worker:	that asked; NULL: the main thread did, see requester_ask()
  * @unwanted:	tells the main thread that there is no @owner
  * @purpose:	has a reference to its serving until it is answered
  * @sent_us:	when berthd was asked
@@ -123,6 +129,16 @@ struct minted *minted_request(struct worker *worker,
  * fine.
  */
 struct minted *minted_free(struct worker *worker, struct minted *minted);
+
+/** minted_new() - a request that waits for nothing yet. Return: NULL when
+ * memory is out. */
+struct minted *minted_new(struct worker *worker,
+			  const struct minted_purpose *purpose,
+			  const struct minted_ops *ops, void *owner);
+
+/** minted_deliver() - by whoever asked: berthd has answered, and the owner, if
+ * there still is one, gets to know. @worker: NULL for the main thread */
+void minted_deliver(struct worker *worker, struct minted *minted);
 
 /** minted_destroy() - frees one that has no owner and is in no list */
 void minted_destroy(struct minted *minted);

@@ -37,6 +37,7 @@
 #include "relay/core/admission.h"
 #include "relay/core/health_teller.h"
 #include "relay/core/listener.h"
+#include "relay/core/minted.h"
 #include "relay/core/protocol.h"
 #include "relay/core/report.h"
 #include "relay/core/serving.h"
@@ -60,6 +61,8 @@
  * @waits:	the connection had no room for the answer, or without @ended for
  *		`repeat`; in offers.unsent
  * @told:	report_listener() of the counts that were said last
+ * @checked:	what its clients get, if berthd makes the sockets by which its
+ *		backends are checked; in offers.checked then; one reference
  */
 struct entry {
 	uint64_t id;
@@ -68,6 +71,8 @@ struct entry {
 	bool ended;
 	bool waits;
 	uint64_t told;
+	struct serving *checked;
+	struct entry *checked_prev, *checked_next;
 	struct entry *next_unsent;
 	UT_hash_handle hh;
 };
@@ -80,6 +85,7 @@ struct entry {
  * @stats_open:	an answer to @stats_request is on its way; @stats_next is the
  *		next entry for it, NULL at its end; @stats_changed: it leaves
  *		out what was said before
+ * @checked:	entries by which sockets for checks can be asked for
  * @draining:	another relay takes over
  * @last_serving: a rule's listeners come in a row and share it
  */
@@ -88,6 +94,7 @@ struct offers {
 	struct offers_place place;
 	struct entry *entries;
 	struct entry *unsent;
+	struct entry *checked;
 	bool stats_open;
 	bool stats_changed;
 	uint64_t stats_request;
@@ -122,8 +129,45 @@ static struct entry *entry_new(struct offers *offers, uint64_t id)
 	return NULL;
 }
 
+/* @serving: NULL: its backends are checked no more for this entry. */
+static void entry_check(struct offers *offers, struct entry *entry,
+			struct serving *serving)
+{
+	bool wanted = serving && serving_checks_minted(serving);
+
+	if (entry->checked && !wanted)
+		DL_DELETE2(offers->checked, entry, checked_prev, checked_next);
+	if (!entry->checked && wanted)
+		DL_APPEND2(offers->checked, entry, checked_prev, checked_next);
+	(void)serving_unref(entry->checked);
+	entry->checked = wanted ? serving_ref(serving) : NULL;
+}
+
+bool offers_find_checked(const struct offers *offers,
+			 const struct target_health *health,
+			 struct minted_purpose *purpose)
+{
+	const struct entry *entry;
+
+	DL_FOREACH2(offers->checked, entry, checked_next)
+	{
+		struct serving *serving = entry->checked;
+
+		for (unsigned int i = 0; i < serving->n_backends; i++) {
+			if (serving->backends[i].health != health)
+				continue;
+			purpose->id = entry->id;
+			purpose->serving = serving;
+			purpose->to = i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void entry_free(struct offers *offers, struct entry *entry)
 {
+	entry_check(offers, entry, NULL);
 	if (offers->stats_next == entry)
 		offers->stats_next = entry->hh.next;
 	HASH_DEL(offers->entries, entry);
@@ -434,6 +478,7 @@ static void begin_serving(struct offers *offers, struct entry *entry,
 	if (listener->ops->prepare)
 		listener->ops->prepare(listener->fd);
 	tell_shares(listener, SHARE_SERVE, serving);
+	entry_check(offers, entry, serving);
 	log_debug("%s: serving", listener->label);
 }
 
@@ -479,8 +524,10 @@ static void handle_changed(struct offers *offers, struct entry *entry,
 
 	if (entry->withdrawn || entry->ended)
 		return;
-	if (listener && serving)
+	if (listener && serving) {
 		tell_shares(listener, SHARE_SERVE, serving);
+		entry_check(offers, entry, serving);
+	}
 	if (listener)
 		return;
 	if (message->fd >= 0)
@@ -538,6 +585,7 @@ static void entry_withdraw(struct offers *offers, struct entry *entry,
 	bool first = !entry->withdrawn;
 
 	entry->withdrawn = true;
+	entry_check(offers, entry, NULL);
 	if (entry->listener)
 		tell_shares(entry->listener, wanted, NULL);
 	else if (first)

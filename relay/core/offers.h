@@ -19,8 +19,10 @@ struct berth;
 struct berth_message;
 struct health_teller;
 struct listener;
+struct minted_purpose;
 struct offers;
 struct relay_protocol;
+struct target_health;
 struct worker;
 
 /**
@@ -90,6 +92,19 @@ void offers_drain(struct offers *offers);
 /** offers_withdraw_all() - does for each listener, after offers_drain(), what a
  * withdrawal without `abort` does */
 void offers_withdraw_all(struct offers *offers);
+
+/**
+ * offers_find_checked() - a listener by which berthd can be asked for a socket,
+ * to check a backend with
+ * @health:	of the backend
+ * @purpose:	gets the listener, its serving, which is borrowed, and the index
+ *		of the backend
+ *
+ * Return: false: there is none now.
+ */
+bool offers_find_checked(const struct offers *offers,
+			 const struct target_health *health,
+			 struct minted_purpose *purpose);
 
 /** offers_empty() - is there no listener, and nothing more to say of one? */
 bool offers_empty(const struct offers *offers);

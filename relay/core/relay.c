@@ -29,8 +29,10 @@
 #include "lib/berth.h"
 #include "relay/core/access_log.h"
 #include "relay/core/admission.h"
+#include "relay/core/checker.h"
 #include "relay/core/health_teller.h"
 #include "relay/core/lister.h"
+#include "relay/core/minted.h"
 #include "relay/core/offers.h"
 #include "relay/core/outbox.h"
 #include "relay/core/requester.h"
@@ -328,6 +330,7 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 		requester_answered(&relay->requester, message);
 		break;
 	case BERTH_NETNS_GONE:
+		health_teller_netns_gone(relay->health, message->netns_id);
 		requester_netns_gone(&relay->requester, message->netns_id);
 		break;
 	case BERTH_WELCOME:
@@ -411,9 +414,30 @@ static int start_workers(struct relay *relay, size_t n_workers)
 	return 0;
 }
 
+/* Of a checker: berthd's answer comes in a later turn. */
+static struct minted *ask_for_check(const struct target_health *health,
+				    const struct minted_ops *ops, void *owner,
+				    void *user_data)
+{
+	struct relay *relay = user_data;
+	struct minted_purpose purpose = {
+		.netns_id = MINTED_FOR_CHECKS,
+		.check = true,
+	};
+	struct minted *minted;
+
+	if (!offers_find_checked(relay->offers, health, &purpose))
+		return NULL;
+	minted = requester_ask(&relay->requester, &purpose, ops, owner);
+	if (minted)
+		outbox_kick(&relay->outbox);
+	return minted;
+}
+
 /* What is done with berthd's messages. Return: 0 or -ENOMEM. */
 static int start_parts(struct relay *relay)
 {
+	static const struct checker_ops checker_ops = { .ask = ask_for_check };
 	struct offers_place place = {
 		.protocols = relay->config.protocols,
 		.admissions = relay->admissions,
@@ -435,7 +459,7 @@ static int start_parts(struct relay *relay)
 		.n_workers = relay->n_workers,
 	};
 	if (health_teller_new(relay->loop, relay->berth, relay->outbox.fd,
-			      &relay->health) < 0)
+			      &checker_ops, relay, &relay->health) < 0)
 		return -ENOMEM;
 	place.health = relay->health;
 	relay->offers = offers_new(relay->berth, &place);
@@ -521,6 +545,9 @@ struct relay *relay_free(struct relay *relay)
 	stop_workers(relay);
 	relay->outbox.access = access_log_free(relay->outbox.access);
 	relay->offers = offers_free(relay->offers);
+	if (relay->health)
+		health_teller_stop_checks(relay->health);
+	requester_done(&relay->requester);
 	relay->health = health_teller_free(relay->health);
 	relay->admissions = admissions_free(relay->admissions);
 	relay->berth_source = loop_source_free(relay->berth_source);
@@ -528,7 +555,6 @@ struct relay *relay_free(struct relay *relay)
 	relay->retry = loop_timer_free(relay->retry);
 	relay->more = loop_timer_free(relay->more);
 	relay->away = loop_timer_free(relay->away);
-	requester_done(&relay->requester);
 	lister_done(&relay->lister);
 	if (relay->outbox.fd >= 0)
 		outbox_done(&relay->outbox);

@@ -50,10 +50,19 @@ static void mail_put(struct worker *worker, struct minted_mail *mail)
 	inbox_wake(inbox);
 }
 
+/* Whoever asked gets it back. */
+static void minted_give(struct minted *minted)
+{
+	if (minted->worker)
+		mail_put(minted->worker, &minted->mail);
+	else
+		minted_deliver(/* worker= */ NULL, minted);
+}
+
 static void minted_fail(struct minted *minted, int error)
 {
 	minted->error = error;
-	mail_put(minted->worker, &minted->mail);
+	minted_give(minted);
 }
 
 static void minted_forget_sent(struct requester *requester,
@@ -94,8 +103,9 @@ static struct requester_lane *lane_new(struct requester *requester,
 	return lane;
 }
 
-/* Puts @minted behind the requests of its namespace that wait. */
-static void lane_add(struct requester *requester, struct minted *minted)
+/* Puts @minted behind the requests of its namespace that wait. Return: false
+ * when memory is out. */
+static bool lane_add(struct requester *requester, struct minted *minted)
 {
 	const uint64_t netns_id = minted->purpose.netns_id;
 	struct requester_lane *lane;
@@ -103,11 +113,10 @@ static void lane_add(struct requester *requester, struct minted *minted)
 	HASH_FIND(hh, requester->by_netns, &netns_id, sizeof(netns_id), lane);
 	if (!lane)
 		lane = lane_new(requester, netns_id);
-	if (!lane) {
-		minted_fail(minted, ENOMEM);
-		return;
-	}
+	if (!lane)
+		return false;
 	STAILQ_INSERT_TAIL(&lane->minted, minted, waiting);
+	return true;
 }
 
 /* Takes the first request of @lane out, which may be gone then. */
@@ -154,8 +163,22 @@ static void take_requests(struct requester *requester)
 		LL_CONCAT(requester->closed, closed);
 	for (; minted; minted = next) {
 		next = STAILQ_NEXT(minted, waiting);
-		lane_add(requester, minted);
+		if (!lane_add(requester, minted))
+			minted_fail(minted, ENOMEM);
 	}
+}
+
+struct minted *requester_ask(struct requester *requester,
+			     const struct minted_purpose *purpose,
+			     const struct minted_ops *ops, void *owner)
+{
+	struct minted *minted =
+		minted_new(/* worker= */ NULL, purpose, ops, owner);
+
+	if (!minted || lane_add(requester, minted))
+		return minted;
+	minted_destroy(minted);
+	return NULL;
 }
 
 /* Sends the first request of @lane. Return: false when the connection is full.
@@ -180,6 +203,7 @@ static bool send_request(struct requester *requester,
 				  : NULL,
 		.client_port = minted->purpose.client_port,
 		.from = source ? backend_source_fmt(source, from) : NULL,
+		.check = minted->purpose.check,
 	};
 	int r;
 
@@ -258,7 +282,7 @@ void requester_answered(struct requester *requester,
 	minted->error = minted->fd < 0 && !message->error ? EBADMSG
 							  : message->error;
 	minted->netns_id = message->netns_id;
-	mail_put(minted->worker, &minted->mail);
+	minted_give(minted);
 }
 
 void requester_netns_gone(struct requester *requester, uint64_t netns_id)

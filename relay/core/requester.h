@@ -45,6 +45,18 @@ struct requester {
  */
 bool requester_send(struct requester *requester);
 
+/**
+ * requester_ask() - the main thread needs a socket itself
+ *
+ * It is asked for with the next requester_send(), and the answer comes by @ops
+ * with NULL for a worker. Their owner closes it when its namespace goes, before
+ * requester_netns_gone() is called.
+ * Return: NULL when memory is out.
+ */
+struct minted *requester_ask(struct requester *requester,
+			     const struct minted_purpose *purpose,
+			     const struct minted_ops *ops, void *owner);
+
 /** requester_answered() - BERTH_SOCKET came: gives the socket to the worker
  * that asked. Takes the descriptor of @message. */
 void requester_answered(struct requester *requester,

@@ -132,6 +132,8 @@ static int add_backend(struct serving *serving, const char *text,
 	sock = backend_socket_choose(&backend, protocol, &origin);
 	entry->protocol = sock.protocol;
 	entry->minted = sock.minted;
+	entry->check_minted = sock.minted &&
+			      (origin.elsewhere || !origin.transparent);
 	entry->source = sock.source;
 	entry->text = strdup(text);
 	entry->health = target_health_new(serving->rule, serving->backend_netns,
@@ -311,12 +313,22 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 		    : hash_add(hash, "", 1);
 }
 
-/* Of a check that only connects nothing counts. */
+static uint64_t hash_sources(uint64_t hash, const struct serving *serving)
+{
+	char text[BACKEND_SOURCE_TEXT_MAX];
+
+	for (size_t i = 0; i < serving->n_from; i++)
+		hash = hash_text(hash,
+				 backend_source_fmt(&serving->from[i], text));
+	return hash;
+}
+
+/* Of a check that only connects nothing counts but from where. */
 static void set_check_asks(struct serving *serving)
 {
 	const struct service_check *check = &serving->check;
 	const uint16_t status[] = { check->status_min, check->status_max };
-	uint64_t hash = HASH_BEGIN;
+	uint64_t hash = hash_sources(HASH_BEGIN, serving);
 
 	if (check->http_path) {
 		hash = hash_text(hash, check->http_path);
@@ -342,10 +354,7 @@ static int set_check(struct serving *serving,
 	check->timeout_ms = listener->check_timeout_ms;
 	check->rise = listener->check_rise;
 	check->fall = listener->check_fall;
-	if (set_check_http(check, listener) < 0)
-		return -ENOMEM;
-	set_check_asks(serving);
-	return 0;
+	return set_check_http(check, listener);
 }
 
 /* The same for the same limit of the rule, whatever else is in the rule. */
@@ -446,6 +455,7 @@ static int set_forward(struct serving *serving,
 	r = set_from(serving, listener, ret_problem);
 	if (r < 0)
 		return r;
+	set_check_asks(serving);
 	return add_backends(serving, listener, protocol, ret_problem);
 }
 
@@ -617,6 +627,16 @@ struct serving *serving_unref(struct serving *serving)
 	free(serving->names);
 	free(serving);
 	return NULL;
+}
+
+bool serving_checks_minted(const struct serving *serving)
+{
+	for (size_t i = 0; serving->check.every_ms && i < serving->n_backends;
+	     i++) {
+		if (serving->backends[i].check_minted)
+			return true;
+	}
+	return false;
 }
 
 bool serving_equal(const struct serving *a, const struct serving *b)

@@ -31,6 +31,8 @@ struct target_health;
  * @protocol:	see scheme_protocol()
  * @addrs:	for SCTP, else NULL
  * @minted:	berthd makes the socket, see minted.h
+ * @check_minted: it also makes the sockets of checks, which stand in for no
+ *		client
  * @source:	the address of the rule that berthd binds that socket to, one of
  *		serving.from; NULL: none
  * @id:		a number for its address and namespace, the same in all rules
@@ -49,6 +51,7 @@ struct serving_backend {
 	struct sockaddr *address;
 	socklen_t address_len;
 	bool minted;
+	bool check_minted;
 	const struct backend_source *source;
 	uint64_t id;
 	uint32_t ports;
@@ -94,8 +97,8 @@ struct serving_limits {
  * @limits:	how many connections each client may begin
  * @request_limits: with @http: how many requests it may make
  * @check:	how its backends are checked
- * @check_asks:	with @check: a number for what is asked of a backend, the same in
- *		all rules that ask for the same
+ * @check_asks:	with @check: a number for what is asked of a backend, the same
+ *in all rules that ask for the same
  * @proxy:	what the backend is told before anything else
  * @netns_name:	the first name of the namespace, for @proxy; NULL: it has none,
  *		or the backend is not told
@@ -157,6 +160,10 @@ struct serving *serving_ref(struct serving *serving);
 /** serving_unref() - gives a reference back; the last one frees it. Returns
  * NULL; NULL is fine. */
 struct serving *serving_unref(struct serving *serving);
+
+/** serving_checks_minted() - is any backend checked by a socket that berthd
+ * makes? */
+bool serving_checks_minted(const struct serving *serving);
 
 /** serving_equal() - would both treat a client alike? */
 bool serving_equal(const struct serving *a, const struct serving *b);

@@ -137,6 +137,8 @@ static void check_agreement(const char *to, enum protocol protocol,
 			  : origin->from[0] ? 1
 					    : 0,
 	};
+	const struct socket_request client = { .to = 0 };
+	const struct socket_request check = { .to = 0, .check = true };
 	struct serving *serving = NULL;
 	struct backend_socket sock;
 	struct backend backend;
@@ -150,7 +152,9 @@ static void check_agreement(const char *to, enum protocol protocol,
 	service.n_from = told.n_from;
 	if (serving_new(&told, protocol, &serving, &problem) < 0)
 		return; /* no rule has it, see scheme_fits() */
-	r = mint_choose(&service, protocol, 0, &backend, &sock);
+	r = mint_choose(&service, protocol, &check, &backend, &sock);
+	assert_int_equal(r, serving->backends[0].check_minted ? 0 : -EPERM);
+	r = mint_choose(&service, protocol, &client, &backend, &sock);
 	assert_int_equal(r, serving->backends[0].minted ? 0 : -EPERM);
 	if (r == 0) {
 		assert_int_equal(sock.protocol, serving->backends[0].protocol);

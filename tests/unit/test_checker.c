@@ -2,6 +2,7 @@
 /* test_checker.c - attempts to reach backends, and what follows from them */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 #include "lib/berth.h"
 #include "relay/backend/backend_health.h"
 #include "relay/core/checker.h"
+#include "relay/core/minted.h"
 #include "relay/core/serving.h"
 #include "relay/core/target_health.h"
 
@@ -27,6 +29,12 @@
  * struct fixture - a checker, and a backend at a port of 127.0.0.1
  * @fd:		bound to it, perhaps listening
  * @done:	when the loop ends
+ * @minted:	what the check asked berthd for; NULL: nothing, or it was
+ *		answered
+ * @answer:	berthd's: 0: a socket; else why there is none
+ * @n_asked:	how often it was asked
+ * @socket_fd:	the last socket that it gave
+ * @holds:	it does not answer now
  */
 struct fixture {
 	struct loop *loop;
@@ -37,12 +45,53 @@ struct fixture {
 	bool (*done)(const struct fixture *fixture);
 	struct serving *serving;
 	struct target_health *health;
+	struct minted *minted;
+	int answer;
+	unsigned int n_asked;
+	int socket_fd;
+	bool holds;
 };
+
+static struct minted *ask(const struct target_health *health,
+			  const struct minted_ops *ops, void *owner,
+			  void *user_data)
+{
+	struct fixture *fixture = user_data;
+	const struct minted_purpose purpose = {
+		.serving = fixture->serving,
+		.check = true,
+	};
+
+	assert_ptr_equal(health, fixture->health);
+	assert_null(fixture->minted);
+	fixture->n_asked++;
+	fixture->minted = minted_new(NULL, &purpose, ops, owner);
+	return fixture->minted;
+}
+
+static const struct checker_ops ops = { .ask = ask };
+
+/* As the relay's main thread does, in a later turn. */
+static void answer(struct fixture *fixture)
+{
+	struct minted *minted = TAKE_PTR(fixture->minted);
+
+	if (fixture->answer == 0) {
+		minted->fd = socket(
+			AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		fixture->socket_fd = minted->fd;
+	}
+	minted->error = fixture->answer;
+	minted->netns_id = 7;
+	minted_deliver(NULL, minted);
+}
 
 static void look(void *user_data)
 {
 	struct fixture *fixture = user_data;
 
+	if (fixture->minted && !fixture->holds)
+		answer(fixture);
 	if (fixture->done(fixture))
 		loop_quit(fixture->loop, 0);
 	else
@@ -68,8 +117,9 @@ static bool is_quiet(const struct fixture *fixture)
 	return atomic_load(&fixture->health->quiet);
 }
 
-static struct serving *serving_of(const struct fixture *fixture,
-				  const char *rule, uint32_t fall)
+static struct serving *serving_in(const struct fixture *fixture,
+				  const char *rule, uint32_t fall,
+				  const char *netns)
 {
 	const char *to = fixture->to, *problem;
 	const struct berth_listener listener = {
@@ -79,7 +129,7 @@ static struct serving *serving_of(const struct fixture *fixture,
 		.action = "forward",
 		.text = "",
 		.proxy_protocol = "",
-		.backend_netns = "",
+		.backend_netns = netns,
 		.to = &to,
 		.n_to = 1,
 		.check_every_ms = fall ? 10 : 0,
@@ -94,6 +144,12 @@ static struct serving *serving_of(const struct fixture *fixture,
 	assert_int_equal(
 		serving_new(&listener, PROTOCOL_TCP, &serving, &problem), 0);
 	return serving;
+}
+
+static struct serving *serving_of(const struct fixture *fixture,
+				  const char *rule, uint32_t fall)
+{
+	return serving_in(fixture, rule, fall, "");
 }
 
 static int setup(void **state)
@@ -113,7 +169,9 @@ static int setup(void **state)
 	assert_int_equal(loop_timer_new(fixture->loop, look, fixture,
 					&fixture->timer),
 			 0);
-	assert_int_equal(checker_new(fixture->loop, &fixture->checker), 0);
+	assert_int_equal(checker_new(fixture->loop, &ops, fixture,
+				     &fixture->checker),
+			 0);
 	fixture->serving = serving_of(fixture, "web", 3);
 	fixture->health = fixture->serving->backends[0].health;
 	*state = fixture;
@@ -208,14 +266,89 @@ static void test_other_settings(void **state)
 	once = serving_unref(once);
 }
 
+/* A backend in another namespace: berthd makes the sockets. */
+
+static bool is_asked(const struct fixture *fixture)
+{
+	return fixture->minted != NULL;
+}
+
+static bool is_asked_often(const struct fixture *fixture)
+{
+	return fixture->n_asked >= 6;
+}
+
+static bool has_socket(const struct fixture *fixture)
+{
+	return fixture->socket_fd > 0;
+}
+
+static void elsewhere(struct fixture *fixture)
+{
+	fixture->serving = serving_unref(fixture->serving);
+	fixture->serving = serving_in(fixture, "web", 3, "blue");
+	fixture->health = fixture->serving->backends[0].health;
+	check(fixture, fixture->serving);
+}
+
+static void test_elsewhere(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(listen(fixture->fd, 4096), 0);
+	/* What says nothing of the backend does not count. */
+	fixture->answer = ETIMEDOUT;
+	elsewhere(fixture);
+	run_until(fixture, is_asked_often);
+	assert_int_equal(atomic_load(&fixture->health->failures), 0);
+	/* There is no namespace of that name. */
+	fixture->answer = ENOENT;
+	run_until(fixture, is_out);
+	assert_int_equal(atomic_load(&fixture->health->error), ENOENT);
+	fixture->answer = 0;
+	run_until(fixture, is_quiet);
+	/* The answer comes when nobody checks any more. */
+	fixture->holds = true;
+	run_until(fixture, is_asked);
+	check(fixture, NULL);
+	answer(fixture);
+	assert_int_equal(fcntl(fixture->socket_fd, F_GETFD), -1);
+}
+
+/* An attempt that lasts ends with the namespace of its socket. */
+static void test_netns_gone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct sockaddr_in to;
+	socklen_t len = sizeof(to);
+	int fds[2];
+
+	/* Nobody takes these, so that the next one is not answered. */
+	assert_int_equal(listen(fixture->fd, 0), 0);
+	assert_int_equal(getsockname(fixture->fd, (struct sockaddr *)&to, &len),
+			 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(fds[i], (struct sockaddr *)&to, len);
+	}
+	elsewhere(fixture);
+	run_until(fixture, has_socket);
+	assert_int_equal(fcntl(fixture->socket_fd, F_GETFD), FD_CLOEXEC);
+	checker_netns_gone(fixture->checker, 8);
+	assert_int_equal(fcntl(fixture->socket_fd, F_GETFD), FD_CLOEXEC);
+	checker_netns_gone(fixture->checker, 7);
+	assert_int_equal(fcntl(fixture->socket_fd, F_GETFD), -1);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close(fds[i]);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		T(test_falls_and_rises),
-		T(test_success_frees),
-		T(test_shared),
-		T(test_other_settings),
+		T(test_falls_and_rises), T(test_success_frees),
+		T(test_shared),		 T(test_other_settings),
+		T(test_elsewhere),	 T(test_netns_gone),
 	};
 #undef T
 

@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "lib/berth.h"
 #include "relay/backend/backend_health.h"
+#include "relay/core/checker.h"
 #include "relay/core/health_teller.h"
 #include "relay/core/outbox.h"
 #include "relay/core/serving.h"
@@ -76,6 +77,8 @@ static void welcome(struct fixture *fixture)
 	message = berth_message_free(message);
 }
 
+static const struct checker_ops ops = { .ask = NULL }; /* nobody asks */
+
 static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -89,7 +92,7 @@ static int setup(void **state)
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(outbox_init(&fixture->outbox), 0);
 	assert_int_equal(health_teller_new(fixture->loop, fixture->berth,
-					   fixture->outbox.fd,
+					   fixture->outbox.fd, &ops, NULL,
 					   &fixture->teller),
 			 0);
 	assert_int_equal(loop_add(fixture->loop, fds[0], EPOLLIN, heard,

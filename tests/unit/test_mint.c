@@ -21,6 +21,13 @@
 #define IPV4 ((int)sizeof(struct sockaddr_in))
 #define IPV6 ((int)sizeof(struct sockaddr_in6))
 
+/* A request of a consumer that says nothing but which backend. */
+#define TO(index)                \
+	&(struct socket_request) \
+	{                        \
+		.to = index      \
+	}
+
 static char netns[] = "back";
 
 static void test_kinds(void **state)
@@ -58,7 +65,7 @@ static void test_kinds(void **state)
 		struct backend_socket sock;
 		struct backend backend;
 
-		assert_int_equal(mint_choose(&service, cases[i].listener, 0,
+		assert_int_equal(mint_choose(&service, cases[i].listener, TO(0),
 					     &backend, &sock),
 				 0);
 		assert_int_equal(sock.domain, cases[i].domain);
@@ -95,7 +102,7 @@ static void test_what_the_rule_does_not_say(void **state)
 		};
 
 		assert_int_equal(mint_choose(&service, PROTOCOL_UDP,
-					     cases[i].to, &backend, &sock),
+					     TO(cases[i].to), &backend, &sock),
 				 -EPERM);
 		assert_int_equal(sock.domain, -2); /* untouched */
 		assert_int_equal(backend.address_len, 1);
@@ -181,6 +188,37 @@ static void test_whom_the_consumer_stands_in_for(void **state)
 	}
 }
 
+/* The socket of a check stands in for nobody. */
+static void test_checks(void **state)
+{
+	char address[] = "10.0.0.1:1";
+	char *to[] = { address };
+	struct service service = { .action = SERVICE_FORWARD,
+				   .to = to,
+				   .n_to = 1,
+				   .transparent = true };
+	struct socket_request request = { .to = 0, .check = true };
+	struct sockaddr_storage bound;
+	struct backend_socket sock;
+	struct backend backend;
+
+	(void)state;
+	assert_int_equal(mint_check(&service, &request), -ESTALE);
+	service.check.every_ms = 5000;
+	assert_int_equal(mint_check(&service, &request), 0);
+	/* The relay's own socket does. */
+	assert_int_equal(mint_choose(&service, PROTOCOL_TCP, &request, &backend,
+				     &sock),
+			 -EPERM);
+	service.netns = netns;
+	assert_int_equal(mint_choose(&service, PROTOCOL_TCP, &request, &backend,
+				     &sock),
+			 0);
+	assert_int_equal(mint_address(&sock, &request, &bound), 0);
+	request.client.family = AF_INET;
+	assert_int_equal(mint_check(&service, &request), -ESTALE);
+}
+
 static void test_sources(void **state)
 {
 	struct backend_source from[2];
@@ -202,7 +240,7 @@ static void test_sources(void **state)
 	assert_int_equal(backend_source_parse("10.0.0.1", &from[0], NULL), 0);
 	assert_int_equal(backend_source_parse("fd00::1", &from[1], NULL), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(to); i++) {
-		assert_int_equal(mint_choose(&service, PROTOCOL_TCP, i,
+		assert_int_equal(mint_choose(&service, PROTOCOL_TCP, TO(i),
 					     &backend, &sock),
 				 0);
 		request.from = from[i].addr;
@@ -217,17 +255,18 @@ static void test_sources(void **state)
 	request.from.bytes[15] = 2; /* of the rule before */
 	assert_int_equal(mint_check(&service, &request), -ESTALE);
 	/* By SCTP all of them are for the consumer to bind. */
-	assert_int_equal(mint_choose(&service, PROTOCOL_SCTP, 0, &backend,
+	assert_int_equal(mint_choose(&service, PROTOCOL_SCTP, TO(0), &backend,
 				     &sock),
 			 -EPERM);
 	service.netns = netns;
-	assert_int_equal(
-		mint_choose(&service, PROTOCOL_SCTP, 0, &backend, &sock), 0);
+	assert_int_equal(mint_choose(&service, PROTOCOL_SCTP, TO(0), &backend,
+				     &sock),
+			 0);
 	assert_int_equal(mint_address(&sock, &request, &address), 0);
 	/* By a template to a family that the rule has no address of. */
 	service.n_from = 1;
 	assert_int_equal(
-		mint_choose(&service, PROTOCOL_TCP, 1, &backend, &sock), 0);
+		mint_choose(&service, PROTOCOL_TCP, TO(1), &backend, &sock), 0);
 	assert_int_equal(mint_address(&sock, &request, &address),
 			 -EAFNOSUPPORT);
 }
@@ -368,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_what_the_rule_does_not_say),
 		cmocka_unit_test(test_what_the_consumer_believes),
 		cmocka_unit_test(test_whom_the_consumer_stands_in_for),
+		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test_setup(test_dies_hard, enter_netns),
