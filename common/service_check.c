@@ -12,21 +12,27 @@ void service_check_done(struct service_check *check)
 {
 	free(check->http_path);
 	free(check->http_host);
+	free(check->send);
 	*check = (struct service_check){ .every_ms = 0 };
+}
+
+/* strdup(3) that keeps NULL. Return: false when memory is out. */
+static bool copy_text(const char *text, char **ret_copy)
+{
+	*ret_copy = text ? strdup(text) : NULL;
+	return !text || *ret_copy;
 }
 
 int service_check_copy(const struct service_check *check,
 		       struct service_check *ret_copy)
 {
+	bool path, host, send;
+
 	*ret_copy = *check;
-	ret_copy->http_path = check->http_path ? strdup(check->http_path)
-					       : NULL;
-	ret_copy->http_host = check->http_host ? strdup(check->http_host)
-					       : NULL;
-	return (check->http_path && !ret_copy->http_path) ||
-			       (check->http_host && !ret_copy->http_host)
-		       ? -ENOMEM
-		       : 0;
+	path = copy_text(check->http_path, &ret_copy->http_path);
+	host = copy_text(check->http_host, &ret_copy->http_host);
+	send = copy_text(check->send, &ret_copy->send);
+	return path && host && send ? 0 : -ENOMEM;
 }
 
 bool service_checks_equal(const struct service_check *a,
@@ -37,7 +43,8 @@ bool service_checks_equal(const struct service_check *a,
 	       a->status_min == b->status_min &&
 	       a->status_max == b->status_max &&
 	       text_equal(a->http_path, b->http_path) &&
-	       text_equal(a->http_host, b->http_host);
+	       text_equal(a->http_host, b->http_host) &&
+	       text_equal(a->send, b->send);
 }
 
 bool service_check_path_good(const char *path)

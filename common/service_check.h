@@ -24,6 +24,7 @@
  * @http_path:	what is asked for by HTTP; NULL: a connection is enough
  * @http_host:	of that request; NULL: the backend's address
  * @status_min, @status_max: with @http_path: which statuses are a success
+ * @send:	what a backend at an address gets by UDP; NULL: there is none
  */
 struct service_check {
 	uint32_t every_ms;
@@ -34,6 +35,7 @@ struct service_check {
 	char *http_host;
 	uint16_t status_min;
 	uint16_t status_max;
+	char *send;
 };
 
 /** service_check_done() - frees the texts */

@@ -230,6 +230,8 @@ struct berth_http {
  *		after so many failures do not
  * @check_http_path: not "": ask for it by HTTP, with GET: a status from
  *		@check_status_min to @check_status_max is a success
+ * @check_send:	what a backend at an address gets by UDP: if nobody says that it
+ *		is not there within the time, that is a success; "": do not
  * @check_http_host: the Host of that request; "": the backend's address
  * @from:	addresses to connect from, "10.0.0.1" or "fd00::1": by TCP and
  *		UDP with a socket from berth_ask_socket(), which is bound to the
@@ -278,6 +280,7 @@ struct berth_listener {
 	const char *check_http_host;
 	uint16_t check_status_min;
 	uint16_t check_status_max;
+	const char *check_send;
 	const struct berth_http *http;
 };
 

@@ -221,13 +221,15 @@ static int parse_check(const json_t *root, struct berth_listener *listener)
 
 	listener->check_http_path = "";
 	listener->check_http_host = "";
+	listener->check_send = "";
 	if (!check)
 		return 0;
 	if (!json_is_object(check) ||
 	    !get_u32(check, "every_ms", &listener->check_every_ms) ||
 	    !get_u32(check, "timeout_ms", &listener->check_timeout_ms) ||
 	    !get_u32(check, "rise", &listener->check_rise) ||
-	    !get_u32(check, "fall", &listener->check_fall))
+	    !get_u32(check, "fall", &listener->check_fall) ||
+	    !get_text(check, "send", &listener->check_send))
 		return -EBADMSG;
 	return parse_check_http(check, listener);
 }

@@ -30,12 +30,13 @@ enum check_key {
 	CHECK_RISE,
 	CHECK_FALL,
 	CHECK_HTTP,
+	CHECK_SEND,
 };
 
 static const char *const check_keys[] = {
 	[CHECK_EVERY] = "every", [CHECK_TIMEOUT] = "timeout",
 	[CHECK_RISE] = "rise",	 [CHECK_FALL] = "fall",
-	[CHECK_HTTP] = "http",
+	[CHECK_HTTP] = "http",	 [CHECK_SEND] = "send",
 };
 
 enum http_key {
@@ -162,6 +163,22 @@ static void parse_http_status(struct parse *parse, const struct yaml_node *node,
 			  expected);
 }
 
+static void parse_send(struct parse *parse, const struct yaml_node *node,
+		       struct service_check *check)
+{
+	const char *text;
+
+	if (!parse_text(parse, node, "send", "a text", &text))
+		return;
+	if (strlen(text) <= SERVICE_CHECK_TEXT_MAX && !strstr(text, "${"))
+		keep_text(parse, text, &check->send);
+	else
+		(void)parse_error(parse, node,
+				  "send is %s, expected a text of at most %u "
+				  "bytes without \"${\"",
+				  QUOTE(text), SERVICE_CHECK_TEXT_MAX);
+}
+
 /* A path, or a mapping with one. */
 static void parse_check_http(struct parse *parse, const struct field *field,
 			     struct service_check *check)
@@ -211,6 +228,9 @@ void parse_check(struct parse *parse, const struct yaml_node *node,
 	parse_times(parse, &fields[CHECK_RISE], "rise", &check.rise);
 	parse_times(parse, &fields[CHECK_FALL], "fall", &check.fall);
 	ret_nodes->check_http = fields[CHECK_HTTP].key;
+	ret_nodes->check_send = fields[CHECK_SEND].key;
+	if (fields[CHECK_SEND].key)
+		parse_send(parse, fields[CHECK_SEND].value, &check);
 	if (fields[CHECK_HTTP].key)
 		parse_check_http(parse, &fields[CHECK_HTTP], &check);
 	service->check = check;
@@ -242,10 +262,11 @@ static bool report_datagrams(struct parse *parse, const struct yaml_node *key,
 	if (scheme_parse(to->text, NULL) == SCHEME_UNIX)
 		return true;
 	return parse_error(parse, key,
-			   "check cannot tell whether %s is there, to "
-			   "which the udp listener of line %u sends: "
-			   "UDP has no connections; expected a \"unix:\" "
-			   "path, or udp in a rule without \"check\"",
+			   "check cannot connect to %s, to which the udp "
+			   "listener of line %u sends: UDP has no connections; "
+			   "expected \"send\" with a text that it may get, a "
+			   "\"unix:\" path, or udp in a rule without "
+			   "\"check\"",
 			   QUOTE(to->text), listen->line);
 }
 
@@ -274,7 +295,7 @@ static bool join_backend(struct parse *parse, const struct action_nodes *nodes,
 	for (size_t i = 0; i < listen->n_protocols; i++) {
 		enum protocol protocol = listen->protocols[i];
 
-		if (protocol == PROTOCOL_UDP &&
+		if (protocol == PROTOCOL_UDP && !nodes->check_send &&
 		    !report_datagrams(parse, nodes->check, to, listen))
 			return false;
 		if (nodes->check_http &&
@@ -283,6 +304,36 @@ static bool join_backend(struct parse *parse, const struct action_nodes *nodes,
 			return false;
 	}
 	return true;
+}
+
+/* Does any listener send datagrams to an address? */
+static bool sends_datagrams(const struct yaml_node *to, const struct rule *rule)
+{
+	bool any = false, udp = false;
+
+	for (size_t i = 0; i < parse_to_count(to); i++) {
+		const struct yaml_node *item = parse_to_backend(to, i);
+
+		any |= !item || scheme_parse(item->text, NULL) != SCHEME_UNIX;
+	}
+	for (size_t i = 0; i < rule->n_listens; i++) {
+		const struct listen *listen = &rule->listens[i];
+
+		for (size_t j = 0; j < listen->n_protocols; j++)
+			udp |= listen->protocols[j] == PROTOCOL_UDP;
+	}
+	return any && udp;
+}
+
+void parse_check_send(struct parse *parse, const struct action_nodes *nodes,
+		      const struct rule *rule)
+{
+	if (!sends_datagrams(nodes->to, rule))
+		(void)parse_error(parse, nodes->check_send,
+				  "send is what a backend at an address gets "
+				  "by UDP, and no listener of this rule sends "
+				  "datagrams to one; expected a udp listener "
+				  "and an address, or no \"send\"");
 }
 
 void parse_check_join(struct parse *parse, const struct action_nodes *nodes,

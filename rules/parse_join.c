@@ -184,6 +184,8 @@ void parse_join(struct parse *parse, const struct action_nodes *nodes,
 	if (nodes->headers)
 		check_values_match(parse, nodes->headers, HEADER_VALUE,
 				   &rule->match);
+	if (nodes->check_send && nodes->to)
+		parse_check_send(parse, nodes, rule);
 	for (size_t i = 0; i < rule->n_listens && !parse_full(parse); i++) {
 		struct listen *listen = &rule->listens[i];
 		struct service *joined;

@@ -50,6 +50,7 @@ struct action_nodes {
 	const struct yaml_node *from;
 	const struct yaml_node *check;
 	const struct yaml_node *check_http;
+	const struct yaml_node *check_send;
 	const struct yaml_node *http;
 	const struct yaml_node *headers;
 };
@@ -117,7 +118,7 @@ void parse_rate_limits(struct parse *parse, const struct yaml_node *node,
 		       size_t *ret_n);
 
 /** parse_check() - of `forward`: active checks of the backends; notes where
- * `http` stands in @ret_nodes */
+ * `http` and `send` stand in @ret_nodes */
 void parse_check(struct parse *parse, const struct yaml_node *node,
 		 struct service *service, struct action_nodes *ret_nodes);
 
@@ -125,6 +126,11 @@ void parse_check(struct parse *parse, const struct yaml_node *node,
  * connected? @key: where `check` stands. Reports if not. */
 void parse_check_origin(struct parse *parse, const struct yaml_node *key,
 			const struct service *service);
+
+/** parse_check_send() - is `send` of use to any listener? Reports if not.
+ * @nodes: with `to` and @check_send */
+void parse_check_send(struct parse *parse, const struct action_nodes *nodes,
+		      const struct rule *rule);
 
 /** parse_check_join() - can the backends be checked, for the protocols of
  * @listen? Reports the first that cannot. @nodes: with `to` and `check` */

@@ -243,6 +243,8 @@ static void timeout_print(FILE *f, const char *name, uint32_t ms)
 
 static void check_print(FILE *f, const struct service_check *check)
 {
+	char quoted[QUOTE_MAX];
+
 	if (!check->every_ms)
 		return;
 	(void)fputs("; ", f);
@@ -250,6 +252,9 @@ static void check_print(FILE *f, const struct service_check *check)
 	timeout_print(f, "timeout", check->timeout_ms);
 	(void)fprintf(f, "; rise %" PRIu32 "; fall %" PRIu32, check->rise,
 		      check->fall);
+	if (check->send)
+		(void)fprintf(f, "; sending %s",
+			      quote_text(check->send, quoted));
 	if (!check->http_path)
 		return;
 	(void)fprintf(f, "; by http %s", check->http_path);

@@ -565,11 +565,12 @@ static json_t *check_json(const struct service_check *check)
 
 	if (check->http_path && !http)
 		return NULL;
-	return json_pack("{s:I, s:I, s:I, s:I, s:o*}", "every_ms",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o*, s:o*}", "every_ms",
 			 (json_int_t)check->every_ms, "timeout_ms",
 			 (json_int_t)check->timeout_ms, "rise",
 			 (json_int_t)check->rise, "fall",
-			 (json_int_t)check->fall, "http", http);
+			 (json_int_t)check->fall, "http", http, "send",
+			 check->send ? json_text(check->send) : NULL);
 }
 
 static int add_forward(json_t *message, const struct service *service)

@@ -6,10 +6,15 @@
  * status is known; a backend that ends the connection before has failed. One
  * read follows each event, so that no backend keeps the main thread. Whoever
  * began the attempt has a timer for all of it.
+ *
+ * By UDP one datagram is sent from a connected socket, which hears what hosts
+ * on the way say of it (IP_RECVERR): nobody listens there, or the host cannot
+ * be reached. An answer is a success, whatever it says, and so is silence.
  */
 #include "relay/core/check_attempt.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,16 +80,32 @@ static struct sockaddr_storage address_of(const struct serving_backend *target)
 	return address;
 }
 
+/* Return: how long what is said is; 0: nothing is. */
+static size_t make_request(const struct serving *serving,
+			   const struct check_plan *plan, char *buffer)
+{
+	const struct service_check *check = &serving->check;
+	struct sockaddr_storage address = address_of(&plan->target);
+	size_t len;
+
+	if (plan->datagrams && check->send) {
+		len = check_proxy_header(serving->proxy, buffer);
+		memcpy(buffer + len, check->send, strlen(check->send));
+		return len + strlen(check->send);
+	}
+	if (plan->target.protocol != PROTOCOL_TCP || !check->http_path)
+		return 0;
+	return check_http_request(check, serving->proxy, &address, buffer);
+}
+
 /* Return: 0 or -ENOMEM. */
 static int copy_request(const struct serving *serving, struct check_plan *plan)
 {
-	struct sockaddr_storage address = address_of(&plan->target);
 	char request[CHECK_HTTP_REQUEST_MAX];
 
-	if (!serving->check.http_path)
+	plan->request_len = make_request(serving, plan, request);
+	if (plan->request_len == 0)
 		return 0;
-	plan->request_len = check_http_request(&serving->check, serving->proxy,
-					       &address, request);
 	plan->request = malloc(plan->request_len);
 	if (!plan->request)
 		return -ENOMEM;
@@ -99,8 +120,11 @@ int check_plan_copy(const struct serving *serving, unsigned int index,
 {
 	int r = copy_target(&serving->backends[index], &ret_plan->target);
 
-	if (r == 0)
-		r = copy_from(serving, ret_plan);
+	if (r < 0)
+		return r;
+	ret_plan->datagrams = ret_plan->target.protocol == PROTOCOL_UDP &&
+			      ret_plan->target.address->sa_family != AF_UNIX;
+	r = copy_from(serving, ret_plan);
 	return r < 0 ? r : copy_request(serving, ret_plan);
 }
 
@@ -130,6 +154,8 @@ static int hear(struct check_attempt *attempt)
 	char data[READ_BYTES];
 	ssize_t n = recv(attempt->fd, data, sizeof(data), 0);
 
+	if (n >= 0 && attempt->plan->datagrams)
+		return 0;
 	if (n > 0)
 		return judge(attempt, data, (size_t)n);
 	if (n == 0)
@@ -210,6 +236,19 @@ static int wait_for(struct check_attempt *attempt, uint32_t events)
 	return r < 0 ? r : -EINPROGRESS;
 }
 
+/* Without it nothing is heard of a host that cannot be reached. A socket that
+ * lacks the option still hears that nobody listens. An IPv6 socket may speak
+ * IPv4. */
+static void hear_errors(int fd, int family)
+{
+	static const int on = 1;
+
+	if (family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on,
+				 sizeof(on));
+	(void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+}
+
 /* Return: 0; -EINPROGRESS; -EAGAIN: a full backlog; -errno. */
 static int open_connection(const struct check_attempt *attempt)
 {
@@ -218,6 +257,8 @@ static int open_connection(const struct check_attempt *attempt)
 	struct own_end end = { .protocol = target->protocol };
 	int r = 0;
 
+	if (attempt->plan->datagrams)
+		hear_errors(attempt->fd, target->address->sa_family);
 	if (ip_addr_from_sockaddr(&to, &end.to, &end.to_port) < 0)
 		return connect(attempt->fd, target->address,
 			       target->address_len) < 0
@@ -249,6 +290,13 @@ int check_attempt_begin(struct check_attempt *attempt, int fd)
 	if (r == -EAGAIN)
 		return attempt->plan->request ? -EAGAIN : 0;
 	return r == -EINPROGRESS ? wait_for(attempt, EPOLLOUT) : r;
+}
+
+int check_attempt_timed_out(const struct check_attempt *attempt)
+{
+	return attempt->plan->datagrams && attempt->state == CHECK_ATTEMPT_WAITS
+		       ? 0
+		       : -ETIMEDOUT;
 }
 
 void check_attempt_end(struct check_attempt *attempt)

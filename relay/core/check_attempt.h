@@ -7,6 +7,7 @@
 #ifndef RELAY_CORE_CHECK_ATTEMPT_H
 #define RELAY_CORE_CHECK_ATTEMPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct loop_source;
  * struct check_plan - what each attempt does; a copy of what a serving says
  * @target:	only its protocol, its addresses and @check_minted are set
  * @from:	NULL, or what a socket of the relay's own is bound to, by SCTP
+ * @datagrams:	the backend has an address, and is reached by UDP
  * @request:	what is said; NULL: a connection is enough
  * @status_min, @status_max: which statuses of the answer are a success
  */
@@ -27,6 +29,7 @@ struct check_plan {
 	struct serving_backend target;
 	struct backend_source *from;
 	size_t n_from;
+	bool datagrams;
 	char *request;
 	size_t request_len;
 	uint16_t status_min;
@@ -80,6 +83,10 @@ struct check_attempt {
  * check_attempt_end() is to be called in any case.
  */
 int check_attempt_begin(struct check_attempt *attempt, int fd);
+
+/** check_attempt_timed_out() - the time is up. Return: how the attempt ended,
+ * as check_attempt_begin(). Silence means that a datagram arrived. */
+int check_attempt_timed_out(const struct check_attempt *attempt);
 
 /** check_attempt_end() - closes what the attempt has; it is a reset for the
  * backend. One that does not run is fine. */

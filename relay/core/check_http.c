@@ -33,7 +33,7 @@ static const char proxy_v2[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 static const char proxy_v2_crc32c[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\x07"
 				      "\x03\0\x04\xa9\xb8\x7e\x8f";
 
-static size_t put_header(enum service_proxy proxy, char *buffer)
+size_t check_proxy_header(enum service_proxy proxy, char *buffer)
 {
 	static const struct {
 		const char *bytes;
@@ -75,7 +75,7 @@ size_t check_http_request(const struct service_check *check,
 			  const struct sockaddr_storage *backend, char *buffer)
 {
 	char host[IP_TEXT_MAX + sizeof("[]:65535")];
-	size_t len = put_header(proxy, buffer);
+	size_t len = check_proxy_header(proxy, buffer);
 
 	host_fmt(backend, host, sizeof(host));
 	/* It fits: both texts have at most SERVICE_CHECK_TEXT_MAX bytes. */

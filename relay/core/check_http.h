@@ -19,6 +19,11 @@ struct sockaddr_storage;
 /** How many bytes of interim answers are skipped. */
 #define CHECK_HTTP_INTERIM_MAX 8192u
 
+/** check_proxy_header() - writes the header of the PROXY protocol that a check
+ * begins with, which tells of no client. @buffer: of CHECK_HTTP_REQUEST_MAX.
+ * Return: the length; 0: with SERVICE_PROXY_NONE. */
+size_t check_proxy_header(enum service_proxy proxy, char *buffer);
+
 /**
  * check_http_request() - writes the request of a check
  * @check:	with a path

@@ -327,7 +327,7 @@ static void check_due(void *user_data)
 	struct check *check = user_data;
 
 	if (check->attempt.state != CHECK_ATTEMPT_NONE)
-		attempt_over(-ETIMEDOUT, check);
+		attempt_over(check_attempt_timed_out(&check->attempt), check);
 	else
 		attempt_due(check);
 }

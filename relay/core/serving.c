@@ -283,6 +283,8 @@ static bool check_is_good(const struct berth_listener *listener)
 	if (!listener->check_timeout_ms || !listener->check_rise ||
 	    !listener->check_fall)
 		return false;
+	if (strlen(listener->check_send) > SERVICE_CHECK_TEXT_MAX)
+		return false;
 	if (!*listener->check_http_path)
 		return true;
 	return service_check_path_good(listener->check_http_path) &&
@@ -293,11 +295,15 @@ static bool check_is_good(const struct berth_listener *listener)
 	       listener->check_status_min <= listener->check_status_max;
 }
 
-static int set_check_http(struct service_check *check,
-			  const struct berth_listener *listener)
+static int set_check_texts(struct service_check *check,
+			   const struct berth_listener *listener)
 {
 	const char *host = listener->check_http_host;
+	const char *send = listener->check_send;
 
+	check->send = *send ? strdup(send) : NULL;
+	if (*send && !check->send)
+		return -ENOMEM;
 	if (!*listener->check_http_path)
 		return 0;
 	check->status_min = listener->check_status_min;
@@ -323,13 +329,19 @@ static uint64_t hash_sources(uint64_t hash, const struct serving *serving)
 	return hash;
 }
 
-/* Of a check that only connects nothing counts but from where. */
+/* Of a check that only connects nothing counts but from where. What is asked by
+ * UDP and what by HTTP is for backends of different protocols, whose ids are
+ * others, too. */
 static void set_check_asks(struct serving *serving)
 {
 	const struct service_check *check = &serving->check;
 	const uint16_t status[] = { check->status_min, check->status_max };
 	uint64_t hash = hash_sources(HASH_BEGIN, serving);
 
+	if (check->send) {
+		hash = hash_text(hash, check->send);
+		hash = hash_text(hash, service_proxy_name(serving->proxy));
+	}
 	if (check->http_path) {
 		hash = hash_text(hash, check->http_path);
 		hash = hash_text(hash, check->http_host);
@@ -354,7 +366,7 @@ static int set_check(struct serving *serving,
 	check->timeout_ms = listener->check_timeout_ms;
 	check->rise = listener->check_rise;
 	check->fall = listener->check_fall;
-	return set_check_http(check, listener);
+	return set_check_texts(check, listener);
 }
 
 /* The same for the same limit of the rule, whatever else is in the rule. */

@@ -7,8 +7,7 @@ struct own_end;
 struct serving_backend;
 
 /**
- * target_socket() - makes a socket of the relay's own for @target, of any
- * protocol but UDP to an address
+ * target_socket() - makes a socket of the relay's own for @target
  *
  * One that is closed before it is connected, or reset, leaves nothing behind.
  * Return: the socket; -errno.

@@ -138,6 +138,27 @@ def test_unix(world, netns, kind):
     wait_states(berthd, {("web", f"unix:{path}"): "up"})
 
 
+def test_udp(world, netns):
+    """An address gets what the rule says. That nobody listens is a failure; an
+    answer is a success, and so is silence."""
+    sock = world.host.listen(kind=socket.SOCK_DGRAM)
+    name = "{}:{}".format(*sock.getsockname())
+    berthd = world.berthd(forward(name, protocol="udp", options={
+        "check": {**OFTEN["check"], "send": "are you there?"}}))
+    wait_states(berthd, {("web", name): "up"})
+    sock.settimeout(GUARD)
+    assert sock.recv(100) == b"are you there?"
+    sock.close()
+    wait_states(berthd, {("web", name): "down"})
+    row = rows(berthd)["web", name]
+    assert (row["protocol"], row["error"]) == ("udp", "ECONNREFUSED")
+    back = world.close_later(world.host.listen(
+        port=int(name.split(":")[1]), kind=socket.SOCK_DGRAM))
+    wait_states(berthd, {("web", name): "up"})
+    back.settimeout(GUARD)
+    assert back.recv(100) == b"are you there?"
+
+
 def test_full_backlog(world, netns):
     """A TCP backend that takes nobody does not answer within the timeout."""
     there = world.close_later(world.host.listen(backlog=0))

@@ -212,6 +212,7 @@ static void test_listener_members(void **state)
 	assert_string_equal(listener->check_http_host, "");
 	assert_int_equal(listener->check_status_min, 200);
 	assert_int_equal(listener->check_status_max, 399);
+	assert_string_equal(listener->check_send, "");
 	assert_string_equal(listener->text, "");
 	message = berth_message_free(message);
 }

@@ -138,6 +138,7 @@ static struct serving *serving_in(const struct fixture *fixture,
 		.check_fall = fall,
 		.check_http_path = "",
 		.check_http_host = "",
+		.check_send = "",
 	};
 	struct serving *serving;
 

@@ -453,12 +453,14 @@ static void test_check(void **state)
 	copy = service_copy(service);
 	assert_true(service_equal(service, copy));
 	service->check.http_host = strdup("a.example");
+	service->check.send = strdup("b");
 	assert_false(service_equal(service, copy));
 	(void)service_unref(copy);
 	with = consumer_listener_text(&listener, NULL);
-	assert_non_null(strstr(with, "\"fall\":3,\"http\":{\"path\":\"/a?b\","
-				     "\"host\":\"a.example\",\"status_min\":"
-				     "200,\"status_max\":399}"));
+	assert_non_null(strstr(with,
+			       "\"fall\":3,\"http\":{\"path\":\"/a?b\","
+			       "\"host\":\"a.example\",\"status_min\":"
+			       "200,\"status_max\":399},\"send\":\"b\"}"));
 	(void)service_unref(service);
 }
 

@@ -501,6 +501,7 @@ static void test_check(void **state)
 		.check_fall = 3,
 		.check_http_path = "/a",
 		.check_http_host = "",
+		.check_send = "",
 		.check_status_min = 200,
 		.check_status_max = 399,
 	};
