@@ -549,30 +549,6 @@ static int add_tlvs(json_t *message, const struct service *service)
 								    : 0;
 }
 
-static json_t *check_http_json(const struct service_check *check)
-{
-	if (!check->http_path)
-		return NULL;
-	return json_pack("{s:s, s:s, s:i, s:i}", "path", check->http_path,
-			 "host", check->http_host ? check->http_host : "",
-			 "status_min", (int)check->status_min, "status_max",
-			 (int)check->status_max);
-}
-
-static json_t *check_json(const struct service_check *check)
-{
-	json_t *http = check_http_json(check);
-
-	if (check->http_path && !http)
-		return NULL;
-	return json_pack("{s:I, s:I, s:I, s:I, s:o*, s:o*}", "every_ms",
-			 (json_int_t)check->every_ms, "timeout_ms",
-			 (json_int_t)check->timeout_ms, "rise",
-			 (json_int_t)check->rise, "fall",
-			 (json_int_t)check->fall, "http", http, "send",
-			 check->send ? json_text(check->send) : NULL);
-}
-
 static int add_forward(json_t *message, const struct service *service)
 {
 	json_t *to = json_array();
@@ -608,8 +584,8 @@ static int add_forward(json_t *message, const struct service *service)
 				json_integer(service->max_lifetime_ms)) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->check.every_ms &&
-	    json_object_set_new(message, "check", check_json(&service->check)) <
-		    0)
+	    json_object_set_new(message, "check",
+				service_json_check(&service->check)) < 0)
 		return json_decref(to), -ENOMEM;
 	if (service->http &&
 	    json_object_set_new(message, "http",

@@ -70,3 +70,27 @@ json_t *service_json_http(const struct service_http *http)
 						   "requests")
 			      : NULL);
 }
+
+static json_t *check_http_json(const struct service_check *check)
+{
+	if (!check->http_path)
+		return NULL;
+	return json_pack("{s:s, s:s, s:i, s:i}", "path", check->http_path,
+			 "host", check->http_host ? check->http_host : "",
+			 "status_min", (int)check->status_min, "status_max",
+			 (int)check->status_max);
+}
+
+json_t *service_json_check(const struct service_check *check)
+{
+	json_t *http = check_http_json(check);
+
+	if (check->http_path && !http)
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:I, s:o*, s:o*}", "every_ms",
+			 (json_int_t)check->every_ms, "timeout_ms",
+			 (json_int_t)check->timeout_ms, "rise",
+			 (json_int_t)check->rise, "fall",
+			 (json_int_t)check->fall, "http", http, "send",
+			 check->send ? json_text(check->send) : NULL);
+}

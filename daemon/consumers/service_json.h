@@ -8,6 +8,7 @@
 
 struct rate_limit;
 struct service;
+struct service_check;
 struct service_http;
 
 /** service_json_rates() - the limits, as the protocol has them. @unit: the word
@@ -22,5 +23,8 @@ int service_json_balance(json_t *message, const struct service *service);
 /** service_json_http() - what is done with requests. Return: NULL: no memory.
  */
 json_t *service_json_http(const struct service_http *http);
+
+/** service_json_check() - how backends are checked. Return: NULL: no memory. */
+json_t *service_json_check(const struct service_check *check);
 
 #endif
