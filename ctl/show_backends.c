@@ -41,6 +41,7 @@ static void backend_row(struct table *table, const json_t *backend)
 		cell_duration(table, json_integer_value(failed));
 	else
 		table_text(table, "");
+	show_cell_unless_zero(table, show_number(backend, "connections"));
 	table_text(table, show_text(backend, "namespace"));
 	table_text(table, show_text(backend, "backend"));
 }
@@ -56,10 +57,11 @@ int show_backends(const json_t *reply)
 		{ .name = "FAILURES", .right = true, .optional = true },
 		{ .name = "ERROR", .optional = true },
 		{ .name = "FAILED", .right = true, .optional = true },
+		{ .name = "CLIENTS", .right = true, .optional = true },
 		{ .name = "NAMESPACE", .optional = true },
 		{ .name = "BACKEND" },
 	};
-	static const size_t order[] = { 0, 9, 1 };
+	static const size_t order[] = { 0, 10, 1 };
 	struct table *table = table_new(columns, ARRAY_SIZE(columns));
 	json_t *backend;
 	size_t i;

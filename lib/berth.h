@@ -472,6 +472,8 @@ struct berth_backend {
  * @since_ms:	for how long it is in this state
  * @http_status: of the answer to a check that failed for it last; 0: it failed
  *		otherwise
+ * @connections: how many clients have it now: connections, associations and
+ *		sessions of all listeners of the rule
  */
 struct berth_backend_state {
 	const char *rule;
@@ -485,6 +487,7 @@ struct berth_backend_state {
 	int64_t failed_ms;
 	uint64_t since_ms;
 	unsigned int http_status;
+	uint64_t connections;
 };
 
 #pragma GCC visibility push(default)
@@ -682,7 +685,8 @@ int berth_ask_socket(struct berth *berth, uint64_t request,
  *
  * When that changes; berthd does not ask. After the next welcome it knows
  * nothing any more, and has to be told of all backends that are not as they
- * should be. Tell of one once a second at most.
+ * should be. Tell of one once a second at most; but before you answer
+ * BERTH_STATS, of those that have more or fewer connections than you told last.
  * Return: 0; -EAGAIN as of berth_released(), or what you hold is not handed
  * back yet; -EPIPE: there is no connection; -EINVAL: a text is not UTF-8;
  * -ENOMEM; -errno of send(2).

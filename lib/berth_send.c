@@ -200,7 +200,7 @@ int berth_tell_backend(struct berth *berth,
 	text = dump(json_pack_ex(
 		&error, 0,
 		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o*, s:I, s:o*, s:o*, s:I, "
-		"s:o*}",
+		"s:o*, s:I}",
 		"type", "backend", "rule", state->rule, "backend",
 		state->backend, "backend_namespace",
 		state->netns ? state->netns : "", "protocol", state->protocol,
@@ -212,7 +212,8 @@ int berth_tell_backend(struct berth *berth,
 		state->failed_ms >= 0 ? json_integer(state->failed_ms) : NULL,
 		"since_ms", (json_int_t)json_number(state->since_ms),
 		"http_status",
-		state->http_status ? json_integer(state->http_status) : NULL));
+		state->http_status ? json_integer(state->http_status) : NULL,
+		"connections", (json_int_t)json_number(state->connections)));
 	if (!text)
 		return pack_errno(&error);
 	r = berth_send_text(berth, text, strlen(text), -1);

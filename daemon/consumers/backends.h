@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backends.h - which backends work, as consumers tell
  *
- * A consumer tells when the state of a backend changes, and is never asked.
+ * A consumer tells when the state of a backend changes, and is never asked; how
+ * many clients it has is told before what else was counted (stats.h).
  * What it told stands until it tells something else, its connection ends, or no
  * rule in force has the name.
  */
@@ -50,6 +51,7 @@ enum backend_state {
  *		it was another one
  * @failed_us:	when it last failed; 0: never
  * @since_us:	since when it has this state
+ * @connections: how many clients have it, as far as the consumer told
  */
 struct backend_status {
 	const char *rule;
@@ -64,6 +66,7 @@ struct backend_status {
 	unsigned int http_status;
 	uint64_t failed_us;
 	uint64_t since_us;
+	uint64_t connections;
 };
 
 /**

@@ -163,23 +163,25 @@ static int parse_backend(json_t *message, struct consumer_reply *reply)
 	const uint64_t now_us = monotonic_us();
 	struct backend_status *status = &reply->backend.status;
 	json_int_t failures = 0, error = 0, failed = -1, since = 0, http = 0;
+	json_int_t n = 0;
 	const char *protocol, *state;
 	int checked = 0;
 
 	status->netns = "";
-	if (json_unpack(
-		    message,
-		    "{s:s, s:s, s:s, s:s, s?s, s?b, s?I, s?I, s?I, s?I, s?I}",
-		    "rule", &status->rule, "backend", &status->backend,
-		    "protocol", &protocol, "state", &state, "backend_namespace",
-		    &status->netns, "checked", &checked, "failures", &failures,
-		    "error", &error, "failed_ms", &failed, "since_ms", &since,
-		    "http_status", &http) < 0 ||
+	if (json_unpack(message,
+			"{s:s, s:s, s:s, s:s, s?s, s?b, s?I, s?I, s?I, s?I, "
+			"s?I, s?I}",
+			"rule", &status->rule, "backend", &status->backend,
+			"protocol", &protocol, "state", &state,
+			"backend_namespace", &status->netns, "checked",
+			&checked, "failures", &failures, "error", &error,
+			"failed_ms", &failed, "since_ms", &since, "http_status",
+			&http, "connections", &n) < 0 ||
 	    protocol_parse(protocol, &status->protocol) < 0 ||
 	    parse_backend_state(state, &reply->backend) < 0)
 		return -EPROTO;
 	if (failures < 0 || error < 0 || error > ERRNO_MAX || failed < -1 ||
-	    http < 0 || http > HTTP_STATUS_MAX || since < 0 ||
+	    http < 0 || http > HTTP_STATUS_MAX || since < 0 || n < 0 ||
 	    failed > AGE_MAX_MS || since > AGE_MAX_MS ||
 	    !fits(status->rule, CLIENT_TEXT_MAX) ||
 	    !fits(status->netns, BACKEND_TEXT_MAX) ||
@@ -191,6 +193,7 @@ static int parse_backend(json_t *message, struct consumer_reply *reply)
 	status->http_status = (unsigned int)http;
 	status->failed_us = failed < 0 ? 0 : ago(failed, now_us);
 	status->since_us = ago(since, now_us);
+	status->connections = (uint64_t)n;
 	reply->type = CONSUMER_REPLY_BACKEND;
 	reply->message = json_incref(message);
 	return 0;

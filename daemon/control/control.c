@@ -135,7 +135,8 @@ static void list_backends(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
 
-	control_backends(call, consumers_backends(control->config.consumers));
+	control_backends(call, control->config.stats,
+			 consumers_backends(control->config.consumers));
 }
 
 static void get_stats(struct varlink_call *call, void *user_data)

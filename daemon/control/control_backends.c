@@ -12,15 +12,19 @@
 
 #include "common/util.h"
 #include "daemon/consumers/backends.h"
+#include "daemon/control/control_stats.h"
 #include "daemon/control/describe.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
 
 /**
  * struct backend_list - the state of the list
+ * @rule:	of this one; NULL: of all
  * @rows:	with texts in @texts
  */
 struct backend_list {
+	const struct backends *backends;
+	char *rule;
 	struct backend_status *rows;
 	size_t n;
 	size_t next;
@@ -32,6 +36,7 @@ static void backend_list_free(void *state)
 {
 	struct backend_list *list = state;
 
+	free(list->rule);
 	free(list->rows);
 	free(list->texts);
 	free(list);
@@ -57,7 +62,7 @@ static json_t *describe_backend(const struct backend_status *row,
 {
 	return json_pack(
 		"{s:o, s:s, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o}",
 		"rule", json_text(row->rule), "protocol",
 		protocol_name(row->protocol), "backend",
 		json_text(row->backend), "namespace",
@@ -70,7 +75,8 @@ static json_t *describe_backend(const struct backend_status *row,
 		row->http_status ? json_integer(row->http_status) : json_null(),
 		"failed_us", describe_ago(row->failed_us, now_us), "since_us",
 		describe_ago(row->since_us, now_us), "reason",
-		describe_reason(row, now_us));
+		describe_reason(row, now_us), "connections",
+		json_count(row->connections));
 }
 
 static int backends_list_next(void *state, json_t **ret_element)
@@ -135,13 +141,13 @@ static int list_fill(struct backend_list *list, const struct backends *backends,
 	return 0;
 }
 
-void control_backends(struct varlink_call *call,
-		      const struct backends *backends)
+static void reply_backends(struct varlink_call *call,
+			   struct stats_result *result, void *state)
 {
 	static const struct varlink_array arrays[] = {
 		{ "backends", backends_list_next },
 	};
-	struct backend_list *list = calloc(1, sizeof(*list));
+	struct backend_list *list = state;
 	const struct varlink_list reply = {
 		.arrays = arrays,
 		.n_arrays = ARRAY_SIZE(arrays),
@@ -149,14 +155,35 @@ void control_backends(struct varlink_call *call,
 		.state = list,
 	};
 
-	if (list)
-		list->now_us = monotonic_us();
-	if (list &&
-	    list_fill(list, backends, varlink_call_string(call, "rule")) == 0) {
-		varlink_reply_list(call, json_object(), &reply);
+	(void)result; /* what they counted for listeners */
+	list->now_us = monotonic_us();
+	if (list_fill(list, list->backends, list->rule) < 0) {
+		backend_list_free(list);
+		varlink_reply(call, NULL);
 		return;
 	}
-	if (list)
-		backend_list_free(list);
-	varlink_reply(call, NULL);
+	varlink_reply_list(call, json_object(), &reply);
+}
+
+void control_backends(struct varlink_call *call, struct stats *stats,
+		      const struct backends *backends)
+{
+	const char *rule = varlink_call_string(call, "rule");
+	struct backend_list *list = calloc(1, sizeof(*list));
+	const struct control_asking asking = {
+		.reply = reply_backends,
+		.free = backend_list_free,
+		.state = list,
+	};
+
+	/* A call that waits has no parameters any more. */
+	if (list && rule)
+		list->rule = strdup(rule);
+	if (!list || (rule && !list->rule)) {
+		free(list);
+		varlink_reply(call, NULL);
+		return;
+	}
+	list->backends = backends;
+	control_ask(call, stats, &asking);
 }

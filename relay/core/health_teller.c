@@ -135,6 +135,7 @@ static struct target_told look(const struct target_health *health)
 	struct target_told seen = {
 		.checked = health->check,
 		.failures = atomic_load(&health->failures),
+		.connections = atomic_load(&health->connections),
 	};
 
 	seen.down = seen.failures > 0 || atomic_load(&health->out);
@@ -168,6 +169,7 @@ static int tell(struct health_teller *teller,
 		.failures = seen->failures,
 		.failed_ms = -1,
 		.since_ms = (now_us - health->since_us) / USEC_PER_MSEC,
+		.connections = seen->connections,
 	};
 
 	if (failed_us) {
@@ -338,6 +340,25 @@ void health_teller_collect(struct health_teller *teller)
 	if (teller->unused)
 		loop_timer_set_earlier(teller->timer,
 				       teller_now(teller) + TURN_US);
+}
+
+/* In the middle of a turn, not instead of it: what else is new of these
+ * backends is said at its own time. */
+void health_teller_count(struct health_teller *teller)
+{
+	struct target_health *health, *next;
+	struct target_told now;
+
+	HASH_ITER (hh, teller->table, health, next) {
+		now = health->told;
+		now.connections = atomic_load(&health->connections);
+		if (!now.known || health->retell ||
+		    now.connections == health->told.connections)
+			continue;
+		if (tell(teller, health, now.down ? "down" : "up", &now) < 0)
+			return;
+		health->told = now;
+	}
 }
 
 void health_teller_welcomed(struct health_teller *teller)

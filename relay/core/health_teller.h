@@ -42,6 +42,11 @@ void health_teller_share(struct health_teller *teller, struct serving *serving);
 /** health_teller_collect() - the main thread was woken: there may be news */
 void health_teller_collect(struct health_teller *teller);
 
+/** health_teller_count() - somebody wants to know what was counted: tells of
+ * the backends that have more or fewer connections than berthd knows, as many
+ * as there is room for */
+void health_teller_count(struct health_teller *teller);
+
 /** health_teller_welcomed() - berthd knows nothing of any backend */
 void health_teller_welcomed(struct health_teller *teller);
 

@@ -323,6 +323,7 @@ static int handle_message(struct relay *relay, struct berth_message *message)
 		return offers_withdraw(relay->offers, message->id,
 				       message->abort, message->ending);
 	case BERTH_STATS:
+		health_teller_count(relay->health);
 		offers_begin_stats(relay->offers, message->request,
 				   message->changed);
 		break;

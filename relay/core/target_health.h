@@ -48,12 +48,15 @@ struct target_news {
  * struct target_told - what berthd was told of a backend
  * @known:	anything
  * @checked:	a check tries it
+ * @connections: that it has; said when somebody asks, see
+ *		health_teller_count()
  */
 struct target_told {
 	bool known;
 	bool down;
 	bool checked;
 	uint64_t failures;
+	unsigned int connections;
 };
 
 /**

@@ -116,6 +116,10 @@ def chosen(world, place, *args, **kwargs):
     return name
 
 
+def connections(berthd):
+    return [row["connections"] for row in berthd.ctl("backends")["backends"]]
+
+
 def wait_left(berthd, n):
     wait_equal(lambda: len(berthd.ctl("connections")["connections"]), n,
                "the clients that are left")
@@ -149,6 +153,7 @@ def test_least_connections(world, netns, backends):
     # In turn would give each of them some.
     names = [begin(world, place)[1] for place in [other, netns, other]]
     assert names == ["A"] * 3
+    assert connections(berthd) == [3, 3]
     # Sessions of UDP are counted likewise, apart from connections.
     names = [begin(world, netns, kind=DGRAM)[1] for _ in range(4)]
     assert sorted(names) == ["A", "A", "B", "B"]

@@ -165,7 +165,7 @@ static void test_backend(void **state)
 		{ "\"protocol\":\"udp\",\"state\":\"down\",\"failures\":7,"
 		  "\"error\":111,\"failed_ms\":3000,\"since_ms\":9000,"
 		  "\"checked\":true,\"backend_namespace\":\"blue\","
-		  "\"http_status\":503",
+		  "\"http_status\":503,\"connections\":5",
 		  0, false, BACKEND_DOWN },
 		{ "\"state\":\"up\"", -EPROTO, false, 0 },
 		{ "\"protocol\":\"icmp\",\"state\":\"up\"", -EPROTO, false, 0 },
@@ -185,6 +185,8 @@ static void test_backend(void **state)
 		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"http_status\":1000",
 		  -EPROTO, false, 0 },
 		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"checked\":1",
+		  -EPROTO, false, 0 },
+		{ "\"protocol\":\"tcp\",\"state\":\"up\",\"connections\":-1",
 		  -EPROTO, false, 0 },
 	};
 	struct consumer_reply reply;
@@ -209,6 +211,7 @@ static void test_backend(void **state)
 		if (cases[i].state == BACKEND_DOWN) {
 			assert_int_equal(reply.backend.status.failures, 7);
 			assert_string_equal(reply.backend.status.netns, "blue");
+			assert_int_equal(reply.backend.status.connections, 5);
 			assert_true(reply.backend.status.checked);
 			assert_int_equal(reply.backend.status.http_status, 503);
 			assert_true(reply.backend.status.failed_us >

@@ -192,6 +192,29 @@ static void test_shared_by_a_rule(void **state)
 	assert_non_null(strstr(hear(fixture), "\"state\":\"gone\""));
 }
 
+/* How many clients it has is told when somebody asks, if it has changed. */
+static void test_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct serving *serving = serving_of(fixture, "web");
+	struct target_health *first, *second;
+
+	backend_works(serving, 0);
+	assert_non_null(strstr(hear(fixture), "\"connections\":0"));
+	first = target_take(serving->backends[0].health);
+	second = target_take(serving->backends[0].health);
+	health_teller_count(fixture->teller);
+	assert_non_null(strstr(hear(fixture), "\"connections\":2"));
+	health_teller_count(fixture->teller); /* says nothing */
+	first = target_leave(first);
+	health_teller_count(fixture->teller);
+	assert_non_null(strstr(hear(fixture), "\"connections\":1"));
+	/* Its last client keeps a backend that no rule has any more. */
+	serving = serving_unref(serving);
+	second = target_leave(second);
+	assert_non_null(strstr(hear(fixture), "\"state\":\"gone\""));
+}
+
 /* Another berthd knows nothing. */
 static void test_told_again(void **state)
 {
@@ -229,9 +252,8 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		T(test_told),
-		T(test_shared_by_a_rule),
-		T(test_told_again),
+		T(test_told),	    T(test_shared_by_a_rule),
+		T(test_told_again), T(test_counted),
 		T(test_lines),
 	};
 #undef T
