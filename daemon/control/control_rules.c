@@ -125,19 +125,16 @@ static struct rule_list *rule_list_new(struct ruleset *ruleset,
 static json_t *describe_head(const struct varlink_call *call,
 			     const struct control_rules *from)
 {
-	json_t *head = json_pack("{s:o, s:o, s:o}", "files",
-				 describe_files(from->rules), "container_files",
-				 describe_container_files(from->containers_dir),
-				 "config", describe_config(from->config));
+	const struct ruleset *ruleset = rule_store_ruleset(from->rules);
+	json_t *warnings = varlink_call_bool(call, "warnings")
+				   ? describe_warnings(ruleset)
+				   : json_null();
 
-	if (varlink_call_bool(call, "warnings") &&
-	    json_object_set_new(
-		    head, "warnings",
-		    describe_warnings(rule_store_ruleset(from->rules))) < 0) {
-		json_decref(head);
-		return NULL;
-	}
-	return head;
+	return json_pack("{s:o, s:o, s:o, s:o}", "files",
+			 describe_files(from->rules), "container_files",
+			 describe_container_files(from->containers_dir),
+			 "config", describe_config(from->config), "warnings",
+			 warnings);
 }
 
 void control_rules(struct varlink_call *call, const struct control_rules *from)

@@ -94,10 +94,10 @@ static uint64_t state_deadline(const struct flow *flow)
 
 static uint64_t flow_deadline(const struct flow *flow)
 {
-	uint64_t lifetime_us = lifetime_deadline(flow);
-	uint64_t state_us = state_deadline(flow);
+	uint64_t of_lifetime = lifetime_deadline(flow);
+	uint64_t of_state = state_deadline(flow);
 
-	return lifetime_us < state_us ? lifetime_us : state_us;
+	return of_lifetime < of_state ? of_lifetime : of_state;
 }
 
 /* The kernel tells nobody what a peer takes while there is room for more
