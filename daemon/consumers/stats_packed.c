@@ -71,12 +71,13 @@ void stats_unpack(const unsigned char *bytes, size_t len,
 {
 	const unsigned char *at = bytes;
 	struct berth_counts counts = { .accepted = 0 };
+	uint64_t *values = stats_counts_values(&counts);
 
 	while (at < bytes + len) {
 		size_t place = *at++;
 
 		if (place < PLACE_ERROR) {
-			stats_counts_values(&counts)[place] = take_number(&at);
+			values[place] = take_number(&at);
 		} else {
 			size_t i = counts.n_errors++;
 

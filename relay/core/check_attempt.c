@@ -201,7 +201,7 @@ static int connect_ready(struct check_attempt *attempt, uint32_t events)
 		error = errno;
 	if (error)
 		return -error;
-	return events & EPOLLOUT ? connected(attempt) : -EINPROGRESS;
+	return (events & EPOLLOUT) ? connected(attempt) : -EINPROGRESS;
 }
 
 static void ready(uint32_t events, void *user_data)

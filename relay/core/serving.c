@@ -3,6 +3,7 @@
 #include "relay/core/serving.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/address_pattern.h"
@@ -335,7 +336,7 @@ static uint64_t hash_sources(uint64_t hash, const struct serving *serving)
 static void set_check_asks(struct serving *serving)
 {
 	const struct service_check *check = &serving->check;
-	const uint16_t status[] = { check->status_min, check->status_max };
+	char status[16]; /* two numbers of three digits */
 	uint64_t hash = hash_sources(HASH_BEGIN, serving);
 
 	if (check->send) {
@@ -345,7 +346,9 @@ static void set_check_asks(struct serving *serving)
 	if (check->http_path) {
 		hash = hash_text(hash, check->http_path);
 		hash = hash_text(hash, check->http_host);
-		hash = hash_add(hash, status, sizeof(status));
+		(void)snprintf(status, sizeof(status), "%u-%u",
+			       check->status_min, check->status_max); /* fits */
+		hash = hash_text(hash, status);
 		hash = hash_text(hash, service_proxy_name(serving->proxy));
 	}
 	serving->check_asks = hash;
