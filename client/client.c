@@ -337,6 +337,16 @@ int client_next(struct client *client, const char *array,
 	return 0;
 }
 
+bool client_refuses(const struct client_reply *reply, const char *parameter)
+{
+	const char *name = json_string_value(
+		json_object_get(reply->parameters, "parameter"));
+
+	return reply->error && name && strcmp(name, parameter) == 0 &&
+	       strcmp(reply->error, "org.varlink.service.InvalidParameter") ==
+		       0;
+}
+
 void client_reply_done(struct client_reply *reply)
 {
 	json_decref(reply->message);

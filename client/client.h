@@ -89,6 +89,10 @@ bool client_has_reply(const struct client *client);
 int client_next(struct client *client, const char *array,
 		struct client_reply *ret_reply);
 
+/** client_refuses() - Return: is this the error that berthd does not take the
+ * parameter of that name, or its value? */
+bool client_refuses(const struct client_reply *reply, const char *parameter);
+
 /** client_reply_done() - frees what the reply has, not the struct */
 void client_reply_done(struct client_reply *reply);
 

@@ -58,6 +58,8 @@ char *registrations_text_write(const struct registration *registration)
 	if (registration->path)
 		json_put(&json, "path", json_string(registration->path));
 	json_put(&json, "named", json_boolean(registration->name != NULL));
+	json_put(&json, "source",
+		 json_string(registration_source_name(registration->source)));
 	if (registration->handle.n > 0)
 		json_put(&json, "handle", handle_json(&registration->handle));
 	if (registration->task.number != 0) {
@@ -171,7 +173,11 @@ static bool read_rest(const json_t *json, struct registration *ret)
 	const json_t *path = json_object_get(json, "path");
 	const json_t *handle = json_object_get(json, "handle");
 	const json_t *pid = json_object_get(json, "pid");
+	const char *source = json_string_value(json_object_get(json, "source"));
 
+	/* An earlier berthd did not write it, and a later one may know more. */
+	if (!source || registration_source_parse(source, &ret->source) < 0)
+		ret->source = REGISTRATION_OTHER;
 	ret->path = json_string_value(path);
 	/* Which name it gives is found anew. */
 	ret->name = json_is_true(json_object_get(json, "named")) ? "" : NULL;

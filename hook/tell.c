@@ -67,33 +67,48 @@ static struct client *tell_call(const struct tell *tell,
 	return client;
 }
 
+/* Return: 0, also with an error that berthd replies, and the caller calls
+ * client_reply_done(); -errno after a complaint. */
+static int tell_receive(const struct tell *tell, struct client *client,
+			struct client_reply *ret_reply)
+{
+	int r = client_next(client, NULL, ret_reply);
+
+	if (r < 0)
+		complain_error(tell, r);
+	return r;
+}
+
+/* Return: 0; -EREMOTEIO after a complaint about an error that berthd replied,
+ * and the reply is done. */
+static int judge(struct client_reply *reply)
+{
+	if (!reply->error)
+		return 0;
+	complain("berthd refuses: %s %s%s%s", reply->error,
+		 text_of(reply->parameters, "reason"),
+		 text_of(reply->parameters, "message"),
+		 text_of(reply->parameters, "parameter"));
+	client_reply_done(reply);
+	return -EREMOTEIO;
+}
+
 /* Return: 0, and the caller calls client_reply_done(); -errno after a
  * complaint, also about an error that berthd replies. */
 static int tell_next(const struct tell *tell, struct client *client,
 		     struct client_reply *ret_reply)
 {
-	int r = client_next(client, NULL, ret_reply);
+	int r = tell_receive(tell, client, ret_reply);
 
-	if (r < 0) {
-		complain_error(tell, r);
-		return r;
-	}
-	if (!ret_reply->error)
-		return 0;
-	complain("berthd refuses: %s %s%s%s", ret_reply->error,
-		 text_of(ret_reply->parameters, "reason"),
-		 text_of(ret_reply->parameters, "message"),
-		 text_of(ret_reply->parameters, "parameter"));
-	client_reply_done(ret_reply);
-	return -EREMOTEIO;
+	return r < 0 ? r : judge(ret_reply);
 }
 
-/* As tell_next(), of a call that has one reply. */
+/* As tell_receive(), of a call that has one reply. */
 static int tell_once(const struct tell *tell, struct client_call *call,
 		     struct client_reply *ret_reply)
 {
 	struct client *client = tell_call(tell, call);
-	int r = client ? tell_next(tell, client, ret_reply) : -ENOTCONN;
+	int r = client ? tell_receive(tell, client, ret_reply) : -ENOTCONN;
 
 	client_free(client);
 	return r;
@@ -126,7 +141,8 @@ static void complain_unready(const struct tell *tell, const json_t *reply,
 /* Return: NULL: no memory. */
 static json_t *register_parameters(const struct tell *tell,
 				   const struct place *place,
-				   const struct facts *facts, bool wait)
+				   const struct facts *facts, bool wait,
+				   bool with_source)
 {
 	json_t *parameters = json_pack("{s:s, s:s, s:s, s:s, s:O}", "name",
 				       facts->name, "pod_namespace",
@@ -140,6 +156,9 @@ static json_t *register_parameters(const struct tell *tell,
 
 	if (r == 0 && place->netns_fd >= 0)
 		r = json_object_set_new(parameters, "fd", json_integer(0));
+	if (r == 0 && with_source)
+		r = json_object_set_new(parameters, "source",
+					json_string("hook"));
 	if (r == 0 && place->pid > 0)
 		r = json_object_set_new(parameters, "pid",
 					json_integer(place->pid));
@@ -155,17 +174,36 @@ static json_t *register_parameters(const struct tell *tell,
 	return NULL;
 }
 
-void tell_begin(const struct tell *tell, const struct place *place,
-		const struct facts *facts, bool wait)
+/* As tell_once(). */
+static int tell_register(const struct tell *tell, const struct place *place,
+			 const struct facts *facts, bool wait,
+			 struct client_reply *ret_reply)
 {
 	struct client_call call = {
 		.method = "io.berth.Register",
-		.parameters = register_parameters(tell, place, facts, wait),
 		.fd = place->netns_fd >= 0 ? &place->netns_fd : NULL,
 	};
+	int r;
+
+	call.parameters = register_parameters(tell, place, facts, wait,
+					      /* with_source= */ true);
+	r = tell_once(tell, &call, ret_reply);
+	if (r < 0 || !client_refuses(ret_reply, "source"))
+		return r;
+	/* An earlier berthd does not know that one may say who tells. */
+	client_reply_done(ret_reply);
+	call.parameters = register_parameters(tell, place, facts, wait,
+					      /* with_source= */ false);
+	return tell_once(tell, &call, ret_reply);
+}
+
+void tell_begin(const struct tell *tell, const struct place *place,
+		const struct facts *facts, bool wait)
+{
 	struct client_reply reply;
 
-	if (tell_once(tell, &call, &reply) < 0)
+	if (tell_register(tell, place, facts, wait, &reply) < 0 ||
+	    judge(&reply) < 0)
 		return;
 	if (wait && !json_is_true(json_object_get(reply.parameters, "ready")))
 		complain_unready(tell, reply.parameters, facts);
@@ -184,7 +222,7 @@ void tell_end(const struct tell *tell, const char *id)
 	};
 	struct client_reply reply;
 
-	if (tell_once(tell, &call, &reply) == 0)
+	if (tell_once(tell, &call, &reply) == 0 && judge(&reply) == 0)
 		client_reply_done(&reply);
 }
 

@@ -13,6 +13,28 @@
 #include "watcher/netns_handle.h"
 
 /**
+ * enum registration_source - what told of a container
+ * @REGISTRATION_OTHER: did not say what it is
+ * @REGISTRATION_DESCRIPTOR: nor did this, and told by a descriptor
+ * @REGISTRATION_HOOK: runs before the container does
+ * @REGISTRATION_RUNTIME: follows the events of an engine
+ */
+enum registration_source {
+	REGISTRATION_OTHER,
+	REGISTRATION_DESCRIPTOR,
+	REGISTRATION_HOOK,
+	REGISTRATION_RUNTIME,
+	REGISTRATION_SOURCES,
+};
+
+/** registration_source_name() - static text, one word */
+const char *registration_source_name(enum registration_source source);
+
+/** registration_source_parse() - Return: 0; -EINVAL: @name is no such word. */
+int registration_source_parse(const char *name,
+			      enum registration_source *ret_source);
+
+/**
  * struct registration_told - what somebody registers
  * @path:	absolute, leads to the namespace; or NULL
  * @fd:		of the namespace, or a pidfd; or -1. Borrowed.
@@ -31,6 +53,7 @@ struct registration_told {
 	int fd;
 	uid_t uid;
 	bool transient;
+	enum registration_source source;
 	struct container container;
 };
 
@@ -49,6 +72,7 @@ struct registration {
 	uint64_t netns_id;
 	uid_t uid;
 	bool transient;
+	enum registration_source source;
 	const struct container *container;
 	const char *path;
 	const char *name;

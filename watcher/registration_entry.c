@@ -320,6 +320,7 @@ struct entry *entry_new(struct registrations *registrations,
 	entry->pub.id = id;
 	entry->pub.uid = told->uid;
 	entry->pub.transient = told->transient;
+	entry->pub.source = told->source;
 	(void)snprintf(entry->source, sizeof(entry->source),
 		       "register:%" PRIu64, id); /* fits */
 	entry->key = entry_key(told->uid, &told->container);

@@ -373,6 +373,7 @@ int registrations_restore(struct registrations *registrations,
 		.path = was->path,
 		.fd = -1,
 		.uid = was->uid,
+		.source = was->source,
 		.container = *was->container,
 	};
 	struct located located;

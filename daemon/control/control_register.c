@@ -205,6 +205,7 @@ static bool register_told(struct varlink_call *call,
 		.fd = told->fd ? fd : -1,
 		.uid = caller->uid,
 		.transient = told->end_with_connection,
+		.source = told->source,
 		.container = told->container,
 	};
 	const char *reason = "";

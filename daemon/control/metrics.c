@@ -473,9 +473,9 @@ static int note_consumers(struct metrics_report *report,
 static void note_namespaces(struct metrics_report *report,
 			    struct watcher *watcher)
 {
-	size_t held = 0;
-	size_t registered = watcher_registration_count(watcher, &held);
-	size_t containers = watcher_container_count(watcher);
+	const struct registration *registration = NULL;
+	uint64_t *registered = report->containers_registered;
+	size_t files = watcher_container_count(watcher);
 	struct netns *netns = NULL;
 	struct watcher_stats stats;
 
@@ -484,9 +484,12 @@ static void note_namespaces(struct metrics_report *report,
 	report->unreadable = watcher_unreadable_names(watcher);
 	report->pending =
 		watcher_pending_names(watcher, NULL, 0) - report->unreadable;
-	report->containers_registered = registered;
-	report->containers_files =
-		containers > registered ? containers - registered : 0;
+	while ((registration =
+			watcher_next_registration(watcher, registration))) {
+		registered[registration->source]++;
+		files -= files > 0;
+	}
+	report->containers_files = files;
 	watcher_get_stats(watcher, &stats);
 	report->names_overflows = stats.names_overflows;
 	report->netlink_overflows = stats.netlink_overflows;

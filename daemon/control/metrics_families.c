@@ -414,7 +414,11 @@ static const struct choice lingering[] = {
 };
 static const struct choice containers[] = {
 	{ "file", IN_REPORT(containers_files) },
-	{ "registered", IN_REPORT(containers_registered) },
+	{ "hook", IN_REPORT(containers_registered[REGISTRATION_HOOK]) },
+	{ "runtime", IN_REPORT(containers_registered[REGISTRATION_RUNTIME]) },
+	{ "descriptor",
+	  IN_REPORT(containers_registered[REGISTRATION_DESCRIPTOR]) },
+	{ "registered", IN_REPORT(containers_registered[REGISTRATION_OTHER]) },
 	{ NULL, 0 },
 };
 static const struct choice overflows[] = {

@@ -14,6 +14,7 @@
 #include "common/histogram.h"
 #include "daemon/health.h"
 #include "lib/berth.h"
+#include "watcher/registration.h"
 
 /** enum metrics_state - what a listener may be; metrics_state_name() */
 enum metrics_state {
@@ -130,7 +131,7 @@ struct metrics_report {
 	uint64_t lingering_berth;
 	uint64_t lingering_others;
 	uint64_t containers_files;
-	uint64_t containers_registered;
+	uint64_t containers_registered[REGISTRATION_SOURCES];
 	uint64_t names_overflows;
 	uint64_t netlink_overflows;
 	uint64_t resyncs;

@@ -215,15 +215,27 @@ static uint64_t read_ms(struct reader *reader, const char *key, json_int_t max,
 	return (uint64_t)(ms < 0 ? otherwise : ms) * USEC_PER_MSEC;
 }
 
+static enum registration_source read_source(struct reader *reader, bool by_fd)
+{
+	const char *text = read_text(reader, "source", CONTAINER_TEXT_MAX);
+	enum registration_source source = by_fd ? REGISTRATION_DESCRIPTOR
+						: REGISTRATION_OTHER;
+
+	if (*text && (registration_source_parse(text, &source) < 0 ||
+		      source < REGISTRATION_HOOK))
+		refuse(reader, "source", "expected hook or runtime");
+	return source;
+}
+
 int register_parse(const json_t *parameters, bool has_fd,
 		   struct register_told *ret_told,
 		   struct parameter_problem *ret_problem)
 {
 	static const char *const keys[] = {
-		"path",	  "pid",	   "fd",
-		"name",	  "pod_namespace", "labels",
-		"id",	  "runtime",	   "end_with_connection",
-		"wait_ms"
+		"path",	   "pid",	    "fd",
+		"name",	   "pod_namespace", "labels",
+		"id",	   "runtime",	    "end_with_connection",
+		"wait_ms", "source",
 	};
 	struct reader reader = {
 		.parameters = parameters,
@@ -249,6 +261,7 @@ int register_parse(const json_t *parameters, bool has_fd,
 	read_labels(&reader, container);
 	told.end_with_connection = read_flag(&reader, "end_with_connection");
 	told.wait_us = read_ms(&reader, "wait_ms", REGISTER_MS_MAX, 0);
+	told.source = read_source(&reader, told.fd);
 	check_where(&reader, &told, has_fd);
 	check_container(&reader, container);
 	if (reader.result < 0)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/container.h"
+#include "watcher/registration.h"
 
 /* Of Register: longer than anybody waits who starts a container. Of Wait: an
  * hour. A wait that says nothing takes half a minute. */
@@ -43,6 +44,7 @@ struct register_told {
 	char *path;
 	bool fd;
 	bool end_with_connection;
+	enum registration_source source;
 	uint64_t wait_us;
 };
 

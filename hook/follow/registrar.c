@@ -24,6 +24,9 @@
 
 #define REASON_BYTES 256
 
+/* The parameter by which berthd counts who told. */
+#define SOURCE "source"
+
 /* Lines about the same container. */
 #define LOG_INTERVAL_US (60 * USEC_PER_SEC)
 #define LOG_BURST 3
@@ -34,6 +37,7 @@
  * @source:	waits for its end
  * @timer:	set: berthd is away, until then
  * @reason:	why it is away, as was said last; "" when it is there
+ * @no_source:	this berthd does not take SOURCE
  */
 struct registrar {
 	struct loop *loop;
@@ -46,6 +50,7 @@ struct registrar {
 	struct log_teller *teller;
 	struct holdoff holdoff;
 	char reason[REASON_BYTES];
+	bool no_source;
 };
 
 /* Nothing to be done: the loop calls the step after each batch. */
@@ -80,6 +85,7 @@ static void registrar_disconnect(struct registrar *registrar)
 {
 	registrar->source = loop_source_free(registrar->source);
 	registrar->client = client_free(registrar->client);
+	registrar->no_source = false; /* the next berthd may be a newer one */
 }
 
 struct registrar *registrar_free(struct registrar *registrar)
@@ -197,7 +203,10 @@ static enum registrar_outcome tell_once(struct registrar *registrar,
 		(void)snprintf(reason, REASON_BYTES, "%s", strerror(-r));
 		return REGISTRAR_AWAY;
 	}
-	if (reply.error) {
+	if (client_refuses(&reply, SOURCE)) {
+		registrar->no_source = true;
+		outcome = REGISTRAR_REFUSED;
+	} else if (reply.error) {
 		reason_fmt(&reply, reason);
 		outcome = error_is_of_one(reply.error) ? REGISTRAR_REFUSED
 						       : REGISTRAR_AWAY;
@@ -206,23 +215,38 @@ static enum registrar_outcome tell_once(struct registrar *registrar,
 	return outcome;
 }
 
+/* What is missing without memory, the call says: its parameters are NULL. */
+static enum registrar_outcome try_register(struct registrar *registrar,
+					   const json_t *told, bool by_path,
+					   char reason[REASON_BYTES])
+{
+	json_t *parameters = json_copy((json_t *)told);
+
+	if (!by_path)
+		(void)json_object_del(parameters, "path");
+	if (!registrar->no_source)
+		(void)json_object_set_new(parameters, SOURCE,
+					  json_string("runtime"));
+	return tell_once(registrar, "io.berth.Register", parameters, reason);
+}
+
 /* berthd may not see the engine's path, that of a user's own runtime for
- * instance; the process leads there, too. */
+ * instance; the process leads there, too. And an earlier berthd does not know
+ * that one may say who tells. */
 static enum registrar_outcome tell_register(struct registrar *registrar,
 					    const json_t *told,
 					    char reason[REASON_BYTES])
 {
-	json_t *parameters = json_copy((json_t *)told);
 	bool by_path = json_object_get(told, "path") != NULL;
+	bool with_source = !registrar->no_source;
 	enum registrar_outcome outcome =
-		tell_once(registrar, "io.berth.Register", parameters, reason);
+		try_register(registrar, told, by_path, reason);
 
+	if (with_source && registrar->no_source)
+		outcome = try_register(registrar, told, by_path, reason);
 	if (outcome != REGISTRAR_REFUSED || !by_path)
 		return outcome;
-	parameters = json_copy((json_t *)told);
-	(void)json_object_del(parameters, "path"); /* out of memory: a call of
-						    * NULL says so */
-	return tell_once(registrar, "io.berth.Register", parameters, reason);
+	return try_register(registrar, told, /* by_path= */ false, reason);
 }
 
 static void registrar_there(struct registrar *registrar)

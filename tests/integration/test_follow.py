@@ -94,7 +94,8 @@ def test_what_exists_and_what_comes(follow, docker, pid):
     assert follow.berthd.registered[first] == {
         "id": first, "name": "web-1", "pid": pid, "runtime": "docker",
         "path": "/run/docker/netns/1", "pod_namespace": "shop",
-        "labels": {"app": "web", "io.kubernetes.pod.namespace": "shop"}}
+        "labels": {"app": "web", "io.kubernetes.pod.namespace": "shop"},
+        "source": "runtime"}
     second = docker.add("a2", pid, mode=f"container:{first}")
     follow.wait_registered(first, second)
     assert "path" not in follow.berthd.registered[second]
@@ -213,6 +214,19 @@ def test_path_that_berthd_does_not_see(follow, docker, pid):
         if "path" in parameters else None)
     follow.start().wait_registered(first)
     assert follow.berthd.registered[first]["pid"] == pid
+
+
+def test_berthd_of_before_who_tells_was_said(follow, docker, pid):
+    """It refuses the parameter, once; the next berthd is told again."""
+    asked = []
+    follow.berthd.refuses = lambda method, parameters: (
+        asked.append("source" in parameters) or
+        (("org.varlink.service.InvalidParameter", {"parameter": "source"})
+         if "source" in parameters else None))
+    first, second = docker.add("a1", pid), docker.add("a2", pid)
+    follow.start().wait_registered(first, second)
+    assert asked == [True, False, False]
+    assert "source" not in follow.berthd.registered[first]
 
 
 def test_berthd_does_not_permit(follow, docker, pid):

@@ -88,7 +88,8 @@ def test_tells_what_the_runtime_says(base):
         assert 0 < wait_ms < 1000
         assert call["parameters"] == {
             "fd": 0, "pid": os.getpid(), "id": ID, "name": "web-1",
-            "pod_namespace": "", "runtime": "oci", "labels": {"app": "web"}}
+            "pod_namespace": "", "runtime": "oci", "labels": {"app": "web"},
+            "source": "hook"}
         [fd] = berthd.fds
         assert os.fstat(fd).st_ino == os.stat(netns).st_ino
 
@@ -114,6 +115,25 @@ def test_annotations_of_the_bundle_stand_in(base):
             {key: bundle.state[key] for key in ("id", "status", "pid",
                                                 "bundle")})))
         assert berthd.calls[0]["parameters"]["name"] == "web-1"
+
+
+def test_berthd_of_before_who_tells_was_said(base):
+    """The container is told of all the same."""
+    def answer(connection, call):
+        stand_in.error(
+            "org.varlink.service.InvalidParameter", parameter="source",
+            message="there is no such parameter")(connection, call) \
+            if "source" in call["parameters"] \
+            else stand_in.reply(READY)(connection, call)
+
+    bundle = Bundle(base, "/proc/self/ns/net", ANNOTATIONS)
+    with stand_in.StandIn(base, answer) as berthd:
+        assert_starts(bundle.run("--runtime-dir", base))
+        first, second = berthd.calls
+    assert first["parameters"].pop("source") == "hook"
+    for call in first, second:
+        assert call["parameters"].pop("wait_ms") > 0
+    assert first == second and len(berthd.fds) == 2
 
 
 def test_the_network_of_the_host_is_no_containers(base):
@@ -311,8 +331,8 @@ def test_cni_adds_and_deletes(base):
     assert parameters.pop("wait_ms") > 0
     assert again["parameters"] == parameters == {
         "fd": 0, "id": ID, "name": "web-1", "pod_namespace": "shop",
-        "runtime": "cni", "labels": {"app": "web",
-                                     "berth.io/cni-network": "pods"}}
+        "runtime": "cni", "source": "hook",
+        "labels": {"app": "web", "berth.io/cni-network": "pods"}}
     assert unregister["method"] == "io.berth.Unregister"
     assert unregister["parameters"] == {"id": ID}
 

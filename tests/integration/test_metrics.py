@@ -284,6 +284,35 @@ def test_problems_show(world):
         == good
 
 
+def test_containers_by_who_told(world):
+    netns = world.netns("n")
+    berthd = world.berthd(rules(rule()))
+    file = berthd.runtime / "containers.d/a.json"
+    file.with_name(".a.json").write_text(json.dumps(
+        {"name": "written", "netns": str(netns.path)}))
+    file.with_name(".a.json").rename(file)
+    told = {"path": {"path": str(netns.path)}, "fd": {"fd": 0},
+            "hook": {"fd": 0, "source": "hook"},
+            "runtime": {"path": str(netns.path), "source": "runtime"}}
+    connection = Connection(berthd)
+    with open(netns.path, "rb") as opened:
+        for name, parameters in told.items():
+            connection.call(
+                "io.berth.Register", *[opened.fileno()] * ("fd" in parameters),
+                name=name, **parameters)
+            assert "error" not in connection.reply()
+    connection.close()
+    wanted = {"file": 1, "registered": 1, "descriptor": 1, "hook": 1,
+              "runtime": 1}
+    wait_equal(lambda: {source: value(berthd, "berth_containers",
+                                      source=source) for source in wanted},
+               wanted, "all to be counted")
+    berthd.stop()
+    berthd.start()
+    assert {source: value(berthd, "berth_containers", source=source)
+            for source in wanted} == wanted
+
+
 def test_shadowed(world):
     """As many as there are namespaces, and a rule that never wins, too."""
     world.netns("a")

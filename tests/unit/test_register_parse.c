@@ -122,6 +122,12 @@ static const struct expectation expectations[] = {
 	  "wait_ms", "expected a number from 0 to 60000" },
 	{ REGISTER, "{\"pid\": 7, \"name\": \"a\", \"netns\": \"/a\"}", false,
 	  "netns", "there is no such parameter" },
+	{ REGISTER, "{\"pid\": 7, \"name\": \"a\", \"source\": \"runtime\"}",
+	  false, NULL, NULL },
+	{ REGISTER, "{\"pid\": 7, \"name\": \"a\", \"source\": \"file\"}",
+	  false, "source", "expected hook or runtime" },
+	{ REGISTER, "{\"pid\": 7, \"name\": \"a\", \"source\": \"registered\"}",
+	  false, "source", "expected hook or runtime" },
 	{ UNREGISTER, "{\"registration\": \"17\"}", false, NULL, NULL },
 	{ UNREGISTER, "{\"id\": \"17\"}", false, NULL, NULL },
 	{ UNREGISTER, "{\"name\": \"a\", \"pod_namespace\": \"b\"}", false,
@@ -186,7 +192,8 @@ static void test_what_is_told(void **state)
 		     "\"name\": \"web-1\", \"pod_namespace\": \"shop\", "
 		     "\"labels\": {\"tier\": \"front\", \"app\": \"web\"}, "
 		     "\"id\": \"0c5b\", \"runtime\": \"podman\", "
-		     "\"end_with_connection\": true, \"wait_ms\": 250}");
+		     "\"end_with_connection\": true, \"wait_ms\": 250, "
+		     "\"source\": \"hook\"}");
 	struct parameter_problem problem;
 	struct register_told told;
 
@@ -203,6 +210,7 @@ static void test_what_is_told(void **state)
 	assert_string_equal(told.container.labels[0].key, "app");
 	assert_string_equal(container_label(&told.container, "tier"), "front");
 	assert_true(told.end_with_connection);
+	assert_int_equal(told.source, REGISTRATION_HOOK);
 	assert_int_equal(told.wait_us, 250000);
 	register_told_done(&told);
 	json_decref(root);

@@ -60,6 +60,7 @@ static void test_killed_and_started_anew(void **state)
 	one.container.runtime = "podman";
 	one.container.pod_namespace = "shop";
 	one.uid = 1000;
+	one.source = REGISTRATION_HOOK;
 	start(f, 0);
 	file = open_file(f);
 	assert_false(registrations_file_step(file));
@@ -88,6 +89,8 @@ static void test_killed_and_started_anew(void **state)
 	assert_int_equal(container->n_labels, 2);
 	assert_string_equal(container_label(container, "tier"), "\"\n");
 	assert_int_equal(watcher_find_registration(f->watcher, id)->uid, 1000);
+	assert_int_equal(watcher_find_registration(f->watcher, id)->source,
+			 REGISTRATION_HOOK);
 	assert_true(register_one(f, told_pid("other", pid)) > id);
 	(void)registrations_file_step(file); /* what was forgotten */
 	assert_int_equal(file_has(f), 2);
