@@ -137,13 +137,64 @@ def test_back_before_berth_let_go(world, agent, networks):
     wait_for(lambda: agent.proxy(red), "haproxy")
 
 
-def test_a_network_goes_while_its_haproxy_starts(tmp_path, monkeypatch):
-    """Its end finds no process yet: what has begun is ended afterwards."""
+@pytest.fixture
+def extension(monkeypatch):
     loader = importlib.machinery.SourceFileLoader("extension", str(EXTENSION))
-    extension = importlib.util.module_from_spec(
+    module = importlib.util.module_from_spec(
         importlib.util.spec_from_loader(loader.name, loader))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader.exec_module(extension)
+    loader.exec_module(module)
+    return module
+
+
+def test_back_before_haproxy_has_ended(tmp_path, extension):
+    """It answers its last request still, and listens no more: another one is
+    started when it is gone, and not before."""
+    made = []
+
+    class Process:
+        uuid = "red"
+
+        def __init__(self, **_):
+            self.pid = None
+            self.enabled = 0
+            self.signals = []
+            made.append(self)
+
+        @property
+        def active(self):
+            return self.pid is not None
+
+        def enable(self):
+            self.enabled += 1
+            if not self.active:
+                self.pid = 100 + self.enabled
+
+        def disable(self, sig=None):
+            self.signals.append(sig)
+
+    path = tmp_path / "networks"
+    watched = extension.Watched(extension.Networks(path))
+    manager = extension.manager_class(Process, watched.networks)()
+    process = made[-1]
+    watched.add(manager)
+    manager.enable()
+    path.write_text("red\n")
+    watched.look()
+    assert process.signals and process.pid == 101
+    path.unlink()
+    for _ in range(2):
+        watched.look()
+        assert process.enabled == 1 and manager.active
+    process.pid = None  # it has ended
+    watched.look()
+    assert process.enabled == 2 and process.pid == 102
+    watched.look()
+    assert process.enabled == 2
+
+
+def test_a_network_goes_while_its_haproxy_starts(tmp_path, extension):
+    """Its end finds no process yet: what has begun is ended afterwards."""
     path = tmp_path / "networks"
     watched = extension.Watched(extension.Networks(path))
     stays, goes = (mock.Mock(uuid=name) for name in ("stays", "goes"))
