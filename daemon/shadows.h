@@ -8,27 +8,32 @@
 #ifndef DAEMON_SHADOWS_H
 #define DAEMON_SHADOWS_H
 
-#include <stddef.h>
 #include <stdint.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "common/protocol.h"
 
 struct plan;
 struct shadow_part;
 
 /**
  * struct shadow_sum - of one rule and protocol
- * @protocol:	enum protocol
  * @n:		at least one, as long as it can be found
+ * @part:	of the namespace that shadows_set() is about; else NULL
+ * @hh:		in the protocol's table, by @rule
  */
 struct shadow_sum {
 	const char *rule;
-	unsigned int protocol;
 	uint64_t n;
+	struct shadow_part *part;
+	UT_hash_handle hh;
 };
 
-/** struct shadows - of all namespaces; zero-initialize */
+/** struct shadows - of all namespaces, by protocol; zero-initialize */
 struct shadows {
-	struct shadow_sum **sums;
-	size_t n_sums;
+	struct shadow_sum *sums[PROTOCOL_COUNT];
 };
 
 /** struct shadows_of - what one namespace has of them; zero-initialize. Most

@@ -500,17 +500,19 @@ static void note_namespaces(struct metrics_report *report,
 static int note_shadows(struct metrics_job *job)
 {
 	const struct shadows *shadows = job->config.shadows;
+	struct metrics_group *group;
 
-	for (size_t i = 0; !job->request.namespaces && i < shadows->n_sums;
-	     i++) {
+	for (int i = 0; i < PROTOCOL_COUNT && !job->request.namespaces; i++) {
 		const struct shadow_sum *sum = shadows->sums[i];
-		struct metrics_group *group = metrics_group_get(
-			job->report, NULL, sum->rule,
-			protocol_name((enum protocol)sum->protocol), NULL);
 
-		if (!group)
-			return -ENOMEM;
-		group->listeners[METRICS_SHADOWED] = sum->n;
+		for (; sum; sum = sum->hh.next) {
+			group = metrics_group_get(
+				job->report, NULL, sum->rule,
+				protocol_name((enum protocol)i), NULL);
+			if (!group)
+				return -ENOMEM;
+			group->listeners[METRICS_SHADOWED] = sum->n;
+		}
 	}
 	return 0;
 }

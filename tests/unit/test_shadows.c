@@ -14,15 +14,12 @@
 #include "rules/plan.h"
 
 static uint64_t count(const struct shadows *shadows, const char *rule,
-		      unsigned int protocol)
+		      enum protocol protocol)
 {
-	for (size_t i = 0; i < shadows->n_sums; i++) {
-		const struct shadow_sum *sum = shadows->sums[i];
+	const struct shadow_sum *sum;
 
-		if (sum->protocol == protocol && strcmp(sum->rule, rule) == 0)
-			return sum->n;
-	}
-	return 0;
+	HASH_FIND_STR(shadows->sums[protocol], rule, sum);
+	return sum ? sum->n : 0;
 }
 
 static void test_sums(void **state)
@@ -37,7 +34,7 @@ static void test_sums(void **state)
 	struct plan all = { .shadows = lost, .n_shadows = ARRAY_SIZE(lost) };
 	struct plan first = { .shadows = lost, .n_shadows = 1 };
 	struct plan none = { .n_shadows = 0 };
-	struct shadows shadows = { .n_sums = 0 };
+	struct shadows shadows = { .sums = { NULL } };
 	struct shadows_of a = { NULL }, b = { NULL };
 
 	(void)state;
@@ -53,14 +50,14 @@ static void test_sums(void **state)
 	assert_int_equal(count(&shadows, "late", PROTOCOL_TCP), 3);
 	shadows_set(&shadows, &a, &first);
 	assert_int_equal(count(&shadows, "late", PROTOCOL_TCP), 2);
-	assert_int_equal(shadows.n_sums, 1);
+	assert_int_equal(HASH_COUNT(shadows.sums[PROTOCOL_TCP]), 1);
 	shadows_set(&shadows, &b, &none);
 	assert_null(b.parts);
 	assert_int_equal(count(&shadows, "late", PROTOCOL_TCP), 1);
 	shadows_clear(&shadows, &a);
 	shadows_clear(&shadows, &a);
-	assert_int_equal(shadows.n_sums, 0);
-	assert_null(shadows.sums);
+	assert_null(shadows.sums[PROTOCOL_TCP]);
+	assert_null(shadows.sums[PROTOCOL_UDP]);
 }
 
 int main(void)
