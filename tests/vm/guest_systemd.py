@@ -312,8 +312,9 @@ def step_purge(netns):
     assert not names & set(users), names
     left = [path for path in own if os.path.lexists(path)]
     for folder in ("/etc", "/run", "/var/lib/systemd"):
-        left += [path for path in run("find", folder, "-xdev", "-name",
-                                      "*berth*").splitlines()]
+        left += [path for path in run(
+            "find", folder, "-xdev", "-ignore_readdir_race", "-name",
+            "*berth*").splitlines()]
     assert left == []
 
 

@@ -20,7 +20,7 @@ BUILD = (ROOT / os.environ.get("BERTH_BUILD", "build")).resolve()
 STEPS = ["install", "rule", "reload", "restart", "watchdog", "upgrade",
          "relay", "purge"]
 BUILD_GUARD = 600
-GUARD = 900  # booting and eight steps take some four minutes on an idle machine
+GUARD = 1200  # booting and eight steps take some four minutes on an idle machine
 
 
 def newer_package(package, folder):
