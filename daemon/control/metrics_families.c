@@ -190,15 +190,18 @@ static enum outcome get_count(const struct metrics_report *report,
 }
 
 /* Number @place of several members that are told apart by words. There are many
- * words: those of which there was none have no series. */
+ * words: those of which there was none have no series, but for @common ones, of
+ * which a rate is to see the first, too. */
 static enum outcome by_word(const struct entry *entry, size_t place,
-			    const char *word, struct sample *sample)
+			    const char *word, bool common,
+			    struct sample *sample)
 {
 	sample->values[0] = word;
 	sample->count = member(&sample->group->counts,
 			       entry->offset + place * sizeof(uint64_t));
-	return sample->group->counted && sample->count ? SAMPLE_MADE
-						       : SAMPLE_NONE;
+	return sample->group->counted && (sample->count || common)
+		       ? SAMPLE_MADE
+		       : SAMPLE_NONE;
 }
 
 static enum outcome get_ended(const struct metrics_report *report,
@@ -209,7 +212,7 @@ static enum outcome get_ended(const struct metrics_report *report,
 
 	if (!go_to_group(report, index, BERTH_ENDINGS, sample, &place))
 		return SAMPLE_END;
-	return by_word(entry, place, berth_ending_names[place], sample);
+	return by_word(entry, place, berth_ending_names[place], false, sample);
 }
 
 static enum outcome get_dropped(const struct metrics_report *report,
@@ -220,7 +223,7 @@ static enum outcome get_dropped(const struct metrics_report *report,
 
 	if (!go_to_group(report, index, BERTH_DROPS, sample, &place))
 		return SAMPLE_END;
-	return by_word(entry, place, berth_drop_names[place], sample);
+	return by_word(entry, place, berth_drop_names[place], false, sample);
 }
 
 static enum outcome get_limited(const struct metrics_report *report,
@@ -231,7 +234,10 @@ static enum outcome get_limited(const struct metrics_report *report,
 
 	if (!go_to_group(report, index, BERTH_LIMITS, sample, &place))
 		return SAMPLE_END;
-	return by_word(entry, place, berth_limit_names[place], sample);
+	return by_word(entry, place, berth_limit_names[place],
+		       place == BERTH_LIMIT_MAX_CONNECTIONS ||
+			       place == BERTH_LIMIT_NAMESPACE,
+		       sample);
 }
 
 /* A stream has no messages. */
