@@ -62,7 +62,7 @@ static uint64_t open_deadline(const struct flow *flow)
 /* When the lifetime is over. One that ends already is not cut for that. */
 static uint64_t lifetime_deadline(const struct flow *flow)
 {
-	if (flow->state == FLOW_ENDING)
+	if (flow->state == FLOW_DRAINING || flow->state == FLOW_ENDING)
 		return TIMERS_NEVER;
 	return flow->entry.began_us +
 	       lifetime_us(flow->serving->max_lifetime_us, flow->entry.number);
