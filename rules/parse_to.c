@@ -147,12 +147,12 @@ static void add_backend(struct parse *parse, const struct yaml_node *node,
 		service->n_to++;
 }
 
-/* Is there a backend that gets clients? Forgets weights that are all as without
- * any. */
+/* Is there a backend that gets clients? Nobody knows if one of the @n elements
+ * was refused. Forgets weights that are all as without any. */
 static void check_weights(struct parse *parse, const struct yaml_node *node,
-			  struct service *service)
+			  size_t n, struct service *service)
 {
-	bool plain = true, some = service->n_to == 0;
+	bool plain = true, some = service->n_to == 0 || service->n_to < n;
 
 	for (size_t i = 0; i < service->n_to; i++) {
 		plain &= service->weights[i] == SERVICE_WEIGHT_DEFAULT;
@@ -192,7 +192,7 @@ void parse_to(struct parse *parse, const struct yaml_node *node,
 	}
 	for (size_t i = 0; i < n && !parse_full(parse); i++)
 		add_backend(parse, &items[i], service);
-	check_weights(parse, node, service);
+	check_weights(parse, node, n, service);
 }
 
 void parse_balance(struct parse *parse, const struct yaml_node *node,
