@@ -236,13 +236,12 @@ static struct udp_session *add_session(struct worker *worker,
 	return session;
 }
 
-static void note_client(const struct serving *serving,
-			struct udp_session *session)
+/* Also if nobody asks for it now: while the session waits for a socket, the
+ * rule may become another one. */
+static void note_client(struct udp_session *session)
 {
 	struct ip_addr client, local;
 
-	if (serving->balance != SERVICE_BALANCE_HASH)
-		return;
 	udp_key_ends(&session->key, &client, &local);
 	failover_client(&session->upstream, &client);
 }
@@ -260,7 +259,7 @@ static int begin_in_room(struct worker *worker, struct udp_front *front,
 	if (!session)
 		return -ENOMEM;
 	session->upstream.hops = hops;
-	note_client(serving, session);
+	note_client(session);
 	(void)failover_pick(worker, serving,
 			    &session->upstream); /* nothing was tried yet */
 	r = connect_session(worker, session, try_backend(worker, session));
