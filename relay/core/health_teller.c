@@ -39,6 +39,7 @@
 /**
  * struct health_teller - see the file's head
  * @table:	all of them, by key
+ * @counted:	the count begins with this one next; NULL: with the first
  * @active:	those with something to be said
  * @news:	of them, by workers
  * @unused:	some may have no serving any more
@@ -50,6 +51,7 @@ struct health_teller {
 	struct target_news news;
 	struct checker *checker;
 	struct target_health *table;
+	struct target_health *counted;
 	struct target_health *active;
 	bool unused;
 };
@@ -246,6 +248,8 @@ static void forget(struct health_teller *teller, struct target_health *health)
 {
 	checker_set(teller->checker, health, NULL, 0);
 	set_passive(teller, health);
+	if (teller->counted == health)
+		teller->counted = health->hh.next;
 	/* The analyzer takes the table of what is listed to be empty.
 	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	HASH_DEL(teller->table, health);
@@ -342,23 +346,42 @@ void health_teller_collect(struct health_teller *teller)
 				       teller_now(teller) + TURN_US);
 }
 
-/* In the middle of a turn, not instead of it: what else is new of these
- * backends is said at its own time. */
+/* Says how many clients it has, if berthd knows another number. What else is
+ * new of it is said at its own time. Return: 1: it is said; 0: there is nothing
+ * to say; or a negative errno. */
+static int tell_count(struct health_teller *teller,
+		      struct target_health *health)
+{
+	struct target_told now = health->told;
+	int r;
+
+	now.connections = atomic_load(&health->connections);
+	if (!now.known || health->retell ||
+	    now.connections == health->told.connections)
+		return 0;
+	r = tell(teller, health, now.down ? "down" : "up", &now);
+	if (r < 0)
+		return r;
+	health->told = now;
+	return 1;
+}
+
 void health_teller_count(struct health_teller *teller)
 {
-	struct target_health *health, *next;
-	struct target_told now;
+	struct target_health *health = teller->counted;
+	unsigned int n = HASH_COUNT(teller->table);
+	int told = 0, r;
 
-	HASH_ITER (hh, teller->table, health, next) {
-		now = health->told;
-		now.connections = atomic_load(&health->connections);
-		if (!now.known || health->retell ||
-		    now.connections == health->told.connections)
-			continue;
-		if (tell(teller, health, now.down ? "down" : "up", &now) < 0)
-			return;
-		health->told = now;
+	for (; n > 0 && told < TELL_BATCH; n--) {
+		if (!health)
+			health = teller->table;
+		r = tell_count(teller, health);
+		if (r < 0)
+			break;
+		told += r;
+		health = health->hh.next;
 	}
+	teller->counted = health;
 }
 
 void health_teller_welcomed(struct health_teller *teller)

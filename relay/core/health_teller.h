@@ -43,8 +43,8 @@ void health_teller_share(struct health_teller *teller, struct serving *serving);
 void health_teller_collect(struct health_teller *teller);
 
 /** health_teller_count() - somebody wants to know what was counted: tells of
- * the backends that have more or fewer connections than berthd knows, as many
- * as there is room for */
+ * backends that have more or fewer connections than berthd knows, of a bounded
+ * number; the next call goes on with the others */
 void health_teller_count(struct health_teller *teller);
 
 /** health_teller_welcomed() - berthd knows nothing of any backend */

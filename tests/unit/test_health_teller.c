@@ -23,6 +23,10 @@
 
 #define WAIT_S 60
 
+/* As TELL_BATCH of relay/core/health_teller.c. */
+#define BATCH 64
+#define MANY 150
+
 /** struct fixture - a teller with its loop, and berthd's end of the connection
  */
 struct fixture {
@@ -215,6 +219,49 @@ static void test_counted(void **state)
 	assert_non_null(strstr(hear(fixture), "\"state\":\"gone\""));
 }
 
+/* Return: of how many backends berthd is told at once. */
+static unsigned int count_told(struct fixture *fixture)
+{
+	unsigned int n = 0;
+	char text[1024];
+
+	health_teller_count(fixture->teller);
+	while (recv(fixture->berthd_fd, text, sizeof(text), MSG_DONTWAIT) > 0)
+		n++;
+	return n;
+}
+
+/* More than are told of at one time: each has its turn, also while those of
+ * before change again, or go. */
+static void test_counted_in_turn(void **state)
+{
+	struct fixture *fixture = *state;
+	struct serving *servings[MANY];
+	struct target_health *health;
+	char rule[16];
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(rule, sizeof(rule), "r%d", i);
+		servings[i] = serving_of(fixture, rule);
+		health = servings[i]->backends[0].health;
+		health->told.known = true;
+		atomic_store(&health->connections, 1);
+	}
+	for (int told = 0; told < MANY / BATCH * BATCH; told += BATCH) {
+		assert_int_equal(count_told(fixture), BATCH);
+		for (int i = 0; i < MANY; i++)
+			assert_int_equal(servings[i]
+						 ->backends[0]
+						 .health->told.connections,
+					 i < told + BATCH);
+		atomic_store(&servings[0]->backends[0].health->connections, 0);
+	}
+	assert_int_equal(count_told(fixture), MANY % BATCH + 1);
+	assert_int_equal(count_told(fixture), 0);
+	for (int i = 0; i < MANY; i++)
+		servings[i] = serving_unref(servings[i]);
+}
+
 /* Another berthd knows nothing. */
 static void test_told_again(void **state)
 {
@@ -254,7 +301,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(test_told),	    T(test_shared_by_a_rule),
 		T(test_told_again), T(test_counted),
-		T(test_lines),
+		T(test_lines),	    T(test_counted_in_turn),
 	};
 #undef T
 
