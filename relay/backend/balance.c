@@ -10,10 +10,14 @@
  * A A B A C A A.
  * The turns are in struct target_health, so that all listeners of a rule and
  * all workers have the same: a thousand namespaces with one client each do not
- * all begin with the first backend. No lock is needed. Whoever adds the weights
- * subtracts their sum, so the sum of the turns stays what it was in whatever
- * order the threads come. Two that choose at the same moment may choose the
- * same backend, which then waits longer for its next turn.
+ * all begin with the first backend. They outlive a reload, and clients of the
+ * rule's versions before and after it mix. So the weights are scaled: their sum
+ * is about TURN, however large they are, and a turn says for how many clients a
+ * backend waits, whatever the weights were.
+ * No lock is needed. Whoever adds the weights subtracts their sum, so the sum
+ * of the turns stays what it was in whatever order the threads come. Two that
+ * choose at the same moment may choose the same backend, which then waits
+ * longer for its next turn.
  *
  * Least connections takes the backend with the fewest connections for its
  * weight. Those that are equal take turns.
@@ -41,6 +45,11 @@
  * neg_log2() doubles the rounding error of 2^-31 of the step before. */
 #define LOG_BITS 26
 
+/* One client. All numbers up to 16 divide it, so that among few backends equal
+ * turns are equal. It is more than the sum of all weights can be, and an int
+ * has room for thousands of clients. */
+#define TURN 720720
+
 /* Takes the lowest bit out of *@set, which is not 0. Return: which it was. */
 static unsigned int take_lowest(uint64_t *set)
 {
@@ -50,34 +59,43 @@ static unsigned int take_lowest(uint64_t *set)
 	return index;
 }
 
+/* Return: what a weight of 1 is worth, of TURN. */
+static int scale(const struct serving *serving, uint64_t candidates)
+{
+	int total = 0;
+
+	while (candidates)
+		total += serving->backends[take_lowest(&candidates)].weight;
+	return TURN / total;
+}
+
 static int choose_in_turn(const struct serving *serving, uint64_t candidates)
 {
-	int best = -1, best_turn = 0, total = 0;
+	int best = -1, best_turn = 0, total = 0, unit;
 
-	if (candidates && !(candidates & (candidates - 1)))
+	if (!candidates)
+		return -1;
+	if (!(candidates & (candidates - 1)))
 		return (int)take_lowest(&candidates);
+	unit = scale(serving, candidates);
 	while (candidates) {
 		unsigned int index = take_lowest(&candidates);
 		const struct serving_backend *target =
 			&serving->backends[index];
-		int weight = target->weight;
+		int step = target->weight * unit;
 		int turn = atomic_fetch_add_explicit(&target->health->turn,
-						     weight,
+						     step,
 						     memory_order_relaxed) +
-			   weight;
+			   step;
 
-		total += weight;
+		total += step;
 		if (best >= 0 && turn <= best_turn)
 			continue;
-		/* One that stands twice has twice the turns, as the first. */
-		if (best < 0 ||
-		    target->health != serving->backends[best].health)
-			best = (int)index;
+		best = (int)index;
 		best_turn = turn;
 	}
-	if (best >= 0)
-		atomic_fetch_sub_explicit(&serving->backends[best].health->turn,
-					  total, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&serving->backends[best].health->turn, total,
+				  memory_order_relaxed);
 	return best;
 }
 

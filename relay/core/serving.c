@@ -148,6 +148,20 @@ static int add_backend(struct serving *serving, const char *text,
 	return 0;
 }
 
+/* One that stands twice is one of both weights together, whatever its text: all
+ * ways of choosing, and of passing one over that fails, then know it as one. */
+static void join_weights(struct serving *serving, size_t index)
+{
+	struct serving_backend *entry = &serving->backends[index], *first;
+
+	for (first = serving->backends; first->id != entry->id; first++)
+		;
+	if (first == entry)
+		return;
+	first->weight = (uint16_t)(first->weight + entry->weight);
+	entry->weight = 0;
+}
+
 static int add_backends(struct serving *serving,
 			const struct berth_listener *listener,
 			enum protocol protocol, const char **ret_problem)
@@ -172,6 +186,7 @@ static int add_backends(struct serving *serving,
 		serving->backends[i].weight =
 			(uint16_t)(listener->weights ? listener->weights[i]
 						     : SERVICE_WEIGHT_DEFAULT);
+		join_weights(serving, i);
 	}
 	return 0;
 }

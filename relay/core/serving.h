@@ -41,7 +41,7 @@ struct target_health;
  * @balance_id:	a number for its address alone, the same in all rules and on all
  *		machines
  * @weight:	its part of the clients, compared with the others; 0: it gets
- *		none
+ *		none, or stands further up, too, with the sum of its weights
  * @health:	does it work? A reference; see target_health.h
  */
 struct serving_backend {

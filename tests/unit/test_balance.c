@@ -84,13 +84,36 @@ static void test_smooth(void **state)
 		expect_turns(i == 128 ? "B" : "A", 3);
 }
 
-/* One that stands twice in the list has twice the turns. */
-static void test_twice(void **state)
+/* Expects that each of three has a third of the next 300 clients. */
+static void expect_thirds(void)
+{
+	unsigned int counts[3] = { 0 };
+
+	for (int i = 0; i < 300; i++)
+		counts[balance_choose(&serving, 7, 0)]++;
+	for (int i = 0; i < 3; i++) {
+		assert_true(counts[i] >= 99);
+		assert_true(counts[i] <= 101);
+	}
+}
+
+/* What was chosen by weights of before, in the middle of a round, is a client
+ * and not more. */
+static void test_other_weights(void **state)
 {
 	(void)state;
-	backends[1].health = &healths[0];
-	expect_turns("ACAACA", 7);
-	expect_turns("BCBC", 6);
+	set_weights(100, 100, 100);
+	expect_turns("A", 7);
+	set_weights(1, 1, 1);
+	expect_turns("BC", 7);
+	expect_thirds();
+	set_weights(256, 1, 1);
+	expect_turns("AAAAAAAAAA", 7);
+	set_weights(1, 1, 1);
+	expect_thirds();
+	/* A heavy one that had its turn soon has another. */
+	set_weights(1, 256, 1);
+	expect_turns("BBBB", 7);
 }
 
 static void connections(unsigned int a, unsigned int b, unsigned int c)
@@ -262,18 +285,40 @@ static void test_hash_is_for_ever(void **state)
 	(void)serving_unref(made[1]);
 }
 
+/* A backend that stands twice is one, with both weights. */
+static void test_twice(void **state)
+{
+	static const char *const to[] = { "10.1.0.1:80", "tcp://10.1.0.1:80",
+					  "10.1.0.2:80" };
+	struct serving *made = make_serving(to, 3);
+	unsigned int n[3] = { 0 };
+
+	(void)state;
+	assert_int_equal(made->backends[0].weight, 2);
+	assert_int_equal(made->backends[1].weight, 0);
+	assert_int_equal(made->backends[2].weight, 1);
+	for (unsigned int i = 0; i < CLIENTS; i++)
+		n[balance_choose(made, 5, client_number(i))]++;
+	assert_about(n[0], 2.0 / 3);
+	made->balance = SERVICE_BALANCE_ROUND_ROBIN;
+	for (const char *expected = "ACAACA"; *expected; expected++)
+		assert_int_equal('A' + balance_choose(made, 5, 0), *expected);
+	(void)serving_unref(made);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_nobody, setup),
 		cmocka_unit_test_setup(test_in_turn, setup),
 		cmocka_unit_test_setup(test_smooth, setup),
-		cmocka_unit_test_setup(test_twice, setup),
+		cmocka_unit_test_setup(test_other_weights, setup),
 		cmocka_unit_test_setup(test_least_connections, setup),
 		cmocka_unit_test_setup(test_least_connections_fill, setup),
 		cmocka_unit_test_setup(test_hash_spreads, setup),
 		cmocka_unit_test_setup(test_hash_moves_few, setup),
 		cmocka_unit_test_setup(test_hash_is_for_ever, setup),
+		cmocka_unit_test_setup(test_twice, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,16 +245,16 @@ static unsigned long long first_request_for(unsigned int port, int *ret_client)
 /* The header was read behind by a backend that did not take it. */
 static void test_stale_request_after_a_refusal(void **state)
 {
-	int refusing_fd = refusing_socket(), server_fd;
+	int refusing_fd = refusing_socket(), other_fd = refusing_socket();
 	unsigned long long request;
 	char to[256];
-	int client_fd;
+	int client_fd, server_fd;
 
 	(void)state;
 	(void)snprintf(to, sizeof(to),
 		       "\"action\":\"forward\",\"to\":[\"127.0.0.1:%u\","
 		       "\"127.0.0.1:%u\"]" PLACE HEADER,
-		       port_of(refusing_fd), port_of(refusing_fd));
+		       port_of(refusing_fd), port_of(other_fd));
 	send_listener(LISTENER_ID, -1, "tcp", to);
 	request = first_request_for(port_of(refusing_fd), &client_fd);
 	say(client_fd, "?");
@@ -268,6 +268,7 @@ static void test_stale_request_after_a_refusal(void **state)
 	(void)close(client_fd);
 	(void)close(server_fd);
 	(void)close(refusing_fd);
+	(void)close(other_fd);
 }
 
 /* There is no backend any more, but an answer. */
