@@ -33,6 +33,7 @@
  */
 #include "relay/backend/balance.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "common/ip.h"
@@ -202,5 +203,7 @@ uint64_t balance_client(const struct ip_addr *address)
 
 	_Static_assert(sizeof(address->bytes) == 2 * sizeof(words[0]), "fits");
 	memcpy(&words[1], address->bytes, sizeof(address->bytes));
+	words[1] = le64toh(words[1]);
+	words[2] = le64toh(words[2]);
 	return siphash(key, words, ARRAY_SIZE(words));
 }

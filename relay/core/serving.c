@@ -2,7 +2,9 @@
 /* serving.c - what is done with the traffic of a listener */
 #include "relay/core/serving.h"
 
+#include <endian.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +96,24 @@ static void set_identity(const struct serving *serving,
 	entry->ports = folded ? folded : 1;
 }
 
+/* Without its scheme. All machines find the same, whatever order of bytes they
+ * have; but the interface of a link-local address is a number of the host's. */
+static void set_balance_id(struct serving_backend *entry)
+{
+	uint16_t family = htole16(entry->address->sa_family);
+	const uint8_t *bytes = (const uint8_t *)entry->address;
+	struct sockaddr_in6 in6;
+
+	if (entry->address->sa_family == AF_INET6) {
+		memcpy(&in6, entry->address, sizeof(in6));
+		in6.sin6_scope_id = htole32(in6.sin6_scope_id);
+		bytes = (const uint8_t *)&in6;
+	}
+	entry->balance_id = hash_add(HASH_BEGIN, &family, sizeof(family));
+	entry->balance_id = hash_add(entry->balance_id, bytes + sizeof(family),
+				     entry->address_len - sizeof(family));
+}
+
 /* Return: 0 or -ENOMEM. */
 static int set_address(struct serving_backend *entry,
 		       const struct backend *backend)
@@ -143,8 +163,7 @@ static int add_backend(struct serving *serving, const char *text,
 	if (!entry->text || !entry->health || set_address(entry, &backend) < 0)
 		return -ENOMEM;
 	set_identity(serving, entry);
-	entry->balance_id =
-		hash_add(HASH_BEGIN, entry->address, entry->address_len);
+	set_balance_id(entry);
 	return 0;
 }
 
