@@ -86,7 +86,7 @@ struct sctp_side {
  *read
  * @granted:	one more message may be sent, however large @in_kernel is
  * @expired:	its lifetime is over: no side is told anything more once it has
- *		what was read for it
+ *		what was read for it before, or half read
  * @restarted:	the client's host lost its state and began anew:
  *		sctp_conn_restart() has to follow
  */

@@ -250,6 +250,14 @@ int sctp_pump_take(struct worker *worker, struct sctp_conn *conn,
 	}
 	if (!dst)
 		return 0;
+	/* What is there goes on, and half of a message waits for the rest; but
+	 * more would put off the end as long as the peer has something to say.
+	 */
+	if (conn->expired && !src->partial) {
+		if (received->last)
+			flow_count_dropped(&conn->flow, BERTH_DROP_ENDED);
+		return 0;
+	}
 	n = take_whole(worker, conn, src, dst, received, data);
 	if (n < 0)
 		return (int)n;
