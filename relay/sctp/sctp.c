@@ -598,6 +598,11 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 		flow_reset_for(worker, flow, BERTH_ENDING_CLIENT_RESET);
 		return;
 	}
+	/* By what served it: in what the rule is by now, another backend may
+	 * stand in the place of its own. */
+	if (access_log_wants(flow->serving, BERTH_ENDING_CLIENT_RESET))
+		access_log_note(worker, ROSTER_FLOWS, &flow->entry, flow->share,
+				BERTH_ENDING_CLIENT_RESET);
 	failover_close(worker, flow, /* reset= */ true);
 	(void)serving_unref(flow->serving);
 	flow->serving = serving_ref(flow->share->serving);
@@ -605,9 +610,6 @@ void sctp_conn_restart(struct worker *worker, struct sctp_conn *conn)
 	conn->flow.sent = 0;
 	conn->stalled_us = 0;
 	conn->expired = false;
-	if (access_log_wants(flow->serving, BERTH_ENDING_CLIENT_RESET))
-		access_log_note(worker, ROSTER_FLOWS, &flow->entry, flow->share,
-				BERTH_ENDING_CLIENT_RESET);
 	counters_ended(share_counters(flow->share), BERTH_ENDING_CLIENT_RESET);
 	flow_renew(worker, flow);
 	if (conn_admit(worker, conn))
