@@ -5,13 +5,14 @@ import time
 
 import sctp
 from harness.rules import forward
-from harness.wait import wait_equal
+from harness.wait import SLOWNESS, wait_equal
 from sctp import Message
 from test_sctp import BOTH, backend, netns, pair, to, works  # noqa: F401
 from test_sctp_restart import SOURCE, forget
 
-LIMITED = {"max_lifetime": "2s"}
-SHORTEST = 1.6
+LIMIT = int(2 * SLOWNESS)
+LIMITED = {"max_lifetime": f"{LIMIT}s"}
+SHORTEST = 0.8 * LIMIT
 
 
 def ended(berthd):
@@ -80,17 +81,17 @@ def test_to_a_stream(world, netns, protocol):  # noqa: F811
 def test_client_that_began_anew(world, netns, backend, protocol):  # noqa: F811
     """It has its whole time again."""
     berthd = world.berthd(forward(to(backend), protocol=protocol,
-                                  options={"max_lifetime": "4s"}))
+                                  options={"max_lifetime": f"{2 * LIMIT}s"}))
     client, server = pair(netns, backend, source=SOURCE)
     assert works(client, server)
-    time.sleep(2)
+    time.sleep(LIMIT)
     forget(netns, client)
     began = time.monotonic()
     client, again = pair(netns, backend, source=SOURCE)
     assert sctp.was_aborted(server)
     assert works(client, again)
     assert sctp.receive(again) is None
-    assert time.monotonic() - began >= 3.2
+    assert time.monotonic() - began >= 2 * SHORTEST
     assert sctp.receive(client) is None
     wait_equal(lambda: ended(berthd), {"client-reset": 1, "lifetime": 1},
                "both ends")
