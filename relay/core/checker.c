@@ -41,9 +41,10 @@
 #include "relay/core/target_connect.h"
 #include "relay/core/target_health.h"
 
-/* So many checks wait for a socket of berthd's at a time: a half of all
- * requests that it may have (BERTH_SOCKETS_MAX), and clients need some, too. */
-#define ASKED_MAX 64
+/* So many checks wait for a socket of berthd's at a time: clients need most of
+ * the requests that it may have (BERTH_SOCKETS_MAX), and checks that need no
+ * such socket go on while berthd is away. */
+#define ASKED_MAX (CHECKER_RUNNING_MAX / 2)
 
 /* When an attempt is made that found no place. */
 #define LATER_US (50 * USEC_PER_MSEC)
@@ -279,6 +280,12 @@ static void socket_answered(struct worker *worker, struct minted *minted)
 
 static const struct minted_ops minted_ops = { .answered = socket_answered };
 
+/* A socket that is awaited will be a descriptor, too. */
+static bool has_place(const struct checker *checker)
+{
+	return checker->n_running + checker->n_asked < CHECKER_RUNNING_MAX;
+}
+
 /* Without an answer it is asked for again, unless it was asked for before. */
 static void ask_for_socket(struct check *check)
 {
@@ -288,7 +295,7 @@ static void ask_for_socket(struct check *check)
 	set_next(check, check->key.every_ms * USEC_PER_MSEC);
 	if (check->minted)
 		return;
-	if (checker->n_asked >= ASKED_MAX) {
+	if (!has_place(checker) || checker->n_asked >= ASKED_MAX) {
 		set_next(check, LATER_US);
 		return;
 	}
@@ -307,12 +314,12 @@ static void attempt_due(struct check *check)
 	int fd;
 
 	check->attempt.http_status = 0;
-	if (check->checker->n_running >= CHECKER_RUNNING_MAX) {
-		set_next(check, LATER_US);
-		return;
-	}
 	if (check->plan.target.check_minted) {
 		ask_for_socket(check);
+		return;
+	}
+	if (!has_place(check->checker)) {
+		set_next(check, LATER_US);
 		return;
 	}
 	fd = target_socket(&check->plan.target);

@@ -25,6 +25,10 @@
 
 #define LOOK_US (2 * USEC_PER_MSEC)
 
+/* Many checks of one backend, each of them with settings of its own. */
+#define N_HERE (CHECKER_RUNNING_MAX - 8)
+#define N_ELSEWHERE 16
+
 /**
  * struct fixture - a checker, and a backend at a port of 127.0.0.1
  * @fd:		bound to it, perhaps listening
@@ -35,6 +39,8 @@
  * @n_asked:	how often it was asked
  * @socket_fd:	the last socket that it gave
  * @holds:	it does not answer now
+ * @enough_us:	when had_time() is true
+ * @crowd:	what ask_crowd() was asked for, which is answered at the end
  */
 struct fixture {
 	struct loop *loop;
@@ -50,6 +56,8 @@ struct fixture {
 	unsigned int n_asked;
 	int socket_fd;
 	bool holds;
+	uint64_t enough_us;
+	struct minted *crowd[N_ELSEWHERE];
 };
 
 static struct minted *ask(const struct target_health *health,
@@ -284,6 +292,21 @@ static bool has_socket(const struct fixture *fixture)
 	return fixture->socket_fd > 0;
 }
 
+/* Nobody answers who connects to @fixture->fd from now on. */
+static void fill_backlog(const struct fixture *fixture, int fds[static 2])
+{
+	struct sockaddr_in to;
+	socklen_t len = sizeof(to);
+
+	assert_int_equal(listen(fixture->fd, 0), 0);
+	assert_int_equal(getsockname(fixture->fd, (struct sockaddr *)&to, &len),
+			 0);
+	for (size_t i = 0; i < 2; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(fds[i], (struct sockaddr *)&to, len);
+	}
+}
+
 static void elsewhere(struct fixture *fixture)
 {
 	fixture->serving = serving_unref(fixture->serving);
@@ -320,18 +343,9 @@ static void test_elsewhere(void **state)
 static void test_netns_gone(void **state)
 {
 	struct fixture *fixture = *state;
-	struct sockaddr_in to;
-	socklen_t len = sizeof(to);
 	int fds[2];
 
-	/* Nobody takes these, so that the next one is not answered. */
-	assert_int_equal(listen(fixture->fd, 0), 0);
-	assert_int_equal(getsockname(fixture->fd, (struct sockaddr *)&to, &len),
-			 0);
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		(void)connect(fds[i], (struct sockaddr *)&to, len);
-	}
+	fill_backlog(fixture, fds);
 	elsewhere(fixture);
 	run_until(fixture, has_socket);
 	assert_int_equal(fcntl(fixture->socket_fd, F_GETFD), FD_CLOEXEC);
@@ -343,6 +357,58 @@ static void test_netns_gone(void **state)
 		(void)close(fds[i]);
 }
 
+static struct minted *ask_crowd(const struct target_health *health,
+				const struct minted_ops *its_ops, void *owner,
+				void *user_data)
+{
+	struct fixture *fixture = user_data;
+	const struct minted_purpose purpose = { .serving = fixture->serving,
+						.check = true };
+
+	(void)health;
+	assert_true(fixture->n_asked < ARRAY_SIZE(fixture->crowd));
+	return fixture->crowd[fixture->n_asked++] =
+		       minted_new(NULL, &purpose, its_ops, owner);
+}
+
+static bool had_time(const struct fixture *fixture)
+{
+	return monotonic_us() > fixture->enough_us;
+}
+
+/* A socket that is asked for takes its place before it is there. */
+static void test_places(void **state)
+{
+	static const struct checker_ops crowd_ops = { .ask = ask_crowd };
+	struct serving *servings[N_HERE + N_ELSEWHERE];
+	struct fixture *fixture = *state;
+	struct checker *checker;
+	int fds[2];
+
+	fill_backlog(fixture, fds);
+	assert_int_equal(
+		checker_new(fixture->loop, &crowd_ops, fixture, &checker), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(servings); i++) {
+		servings[i] =
+			serving_in(fixture, "web", 3, i < N_HERE ? "" : "blue");
+		servings[i]->check.timeout_ms = 3600 * 1000 + i;
+		checker_set(checker, servings[i]->backends[0].health,
+			    servings[i], 0);
+	}
+	fixture->enough_us = monotonic_us() + 200 * USEC_PER_MSEC;
+	run_until(fixture, had_time);
+	assert_int_equal(fixture->n_asked, CHECKER_RUNNING_MAX - N_HERE);
+	for (size_t i = 0; i < ARRAY_SIZE(servings); i++) {
+		checker_set(checker, servings[i]->backends[0].health, NULL, 0);
+		servings[i] = serving_unref(servings[i]);
+	}
+	checker = checker_free(checker);
+	for (size_t i = 0; i < fixture->n_asked; i++)
+		minted_deliver(NULL, fixture->crowd[i]);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -350,6 +416,7 @@ int main(void)
 		T(test_falls_and_rises), T(test_success_frees),
 		T(test_shared),		 T(test_other_settings),
 		T(test_elsewhere),	 T(test_netns_gone),
+		T(test_places),
 	};
 #undef T
 
