@@ -46,8 +46,10 @@
  * such socket go on while berthd is away. */
 #define ASKED_MAX (CHECKER_RUNNING_MAX / 2)
 
-/* When an attempt is made that found no place. */
+/* When an attempt is made that found no place: at first, and at last if it
+ * finds none again and again. */
 #define LATER_US (50 * USEC_PER_MSEC)
+#define LATER_MAX_US (1000 * USEC_PER_MSEC)
 
 #define WHY_MAX 40
 
@@ -69,6 +71,7 @@ struct check_key {
  * @minted:	what berthd was asked for; NULL: nothing
  * @netns_id:	where the socket of the attempt was born; 0: where it was does
  *		not go
+ * @later_us:	how long it waits for a place next; 0: LATER_US
  * @timer:	always set, but while the result of an attempt is handled
  * @successes, @failures: in a row
  * @last:	why it failed last
@@ -82,6 +85,7 @@ struct check {
 	struct check_attempt attempt;
 	struct minted *minted;
 	uint64_t netns_id;
+	uint64_t later_us;
 	struct loop_timer *timer;
 	unsigned int successes;
 	unsigned int failures;
@@ -119,6 +123,22 @@ static void attempt_end(struct check *check)
 static void set_next(struct check *check, uint64_t in_us)
 {
 	loop_timer_set(check->timer, monotonic_us() + in_us);
+}
+
+/* There is no place. Each turn of the main thread passes by thousands of checks
+ * otherwise, for as long as berthd is away. */
+static void come_later(struct check *check)
+{
+	uint64_t most_us = check->key.every_ms * USEC_PER_MSEC;
+
+	if (most_us > LATER_MAX_US)
+		most_us = LATER_MAX_US;
+	if (check->later_us == 0)
+		check->later_us = LATER_US;
+	set_next(check, check->later_us);
+	check->later_us *= 2;
+	if (check->later_us > most_us)
+		check->later_us = most_us;
 }
 
 static const char *why(const struct check *check, char buffer[static WHY_MAX])
@@ -296,9 +316,10 @@ static void ask_for_socket(struct check *check)
 	if (check->minted)
 		return;
 	if (!has_place(checker) || checker->n_asked >= ASKED_MAX) {
-		set_next(check, LATER_US);
+		come_later(check);
 		return;
 	}
+	check->later_us = 0;
 	DL_FOREACH2(check->targets, health, check_next)
 	{
 		check->minted = checker->ops.ask(health, &minted_ops, check,
@@ -319,9 +340,10 @@ static void attempt_due(struct check *check)
 		return;
 	}
 	if (!has_place(check->checker)) {
-		set_next(check, LATER_US);
+		come_later(check);
 		return;
 	}
+	check->later_us = 0;
 	fd = target_socket(&check->plan.target);
 	if (fd < 0)
 		attempt_over(fd, check);
