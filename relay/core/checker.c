@@ -5,9 +5,10 @@
  * or an SCTP association, see check_attempt.h. If that succeeds within
  * `timeout`, and the answer, if it asks for one, is as it should be, the socket
  * is closed at once. `fall` failures in a row leave the backend out
- * (target_health.out), until `rise` successes in a row. A check has one timer,
- * for the beginning of the next attempt or the end of the one that runs, and
- * belongs to all rules that check that backend alike.
+ * (target_health.out), until `rise` successes in a row. `every` counts from the
+ * beginning of an attempt; two of a check never run at a time. A check has one
+ * timer, for the beginning of the next attempt or the end of the one that runs,
+ * and belongs to all rules that check that backend alike.
  *
  * Where berthd makes the socket for a client (minted.h), it makes those of the
  * checks, too, but for a socket that only was to stand in for the client. A
@@ -71,6 +72,7 @@ struct check_key {
  * @minted:	what berthd was asked for; NULL: nothing
  * @netns_id:	where the socket of the attempt was born; 0: where it was does
  *		not go
+ * @begun_us:	when the last attempt began, or asked for its socket
  * @later_us:	how long it waits for a place next; 0: LATER_US
  * @timer:	always set, but while the result of an attempt is handled
  * @successes, @failures: in a row
@@ -85,6 +87,7 @@ struct check {
 	struct check_attempt attempt;
 	struct minted *minted;
 	uint64_t netns_id;
+	uint64_t begun_us;
 	uint64_t later_us;
 	struct loop_timer *timer;
 	unsigned int successes;
@@ -123,6 +126,13 @@ static void attempt_end(struct check *check)
 static void set_next(struct check *check, uint64_t in_us)
 {
 	loop_timer_set(check->timer, monotonic_us() + in_us);
+}
+
+/* The next attempt follows this one at once if it took that long. */
+static void set_next_attempt(struct check *check)
+{
+	loop_timer_set(check->timer,
+		       check->begun_us + check->key.every_ms * USEC_PER_MSEC);
 }
 
 /* There is no place. Each turn of the main thread passes by thousands of checks
@@ -262,7 +272,7 @@ static void attempt_over(int r, void *user_data)
 	};
 
 	attempt_end(check);
-	set_next(check, check->key.every_ms * USEC_PER_MSEC);
+	set_next_attempt(check);
 	if (r == 0)
 		succeeded(check);
 	else if (!is_own_shortage(-r))
@@ -306,20 +316,29 @@ static bool has_place(const struct checker *checker)
 	return checker->n_running + checker->n_asked < CHECKER_RUNNING_MAX;
 }
 
+/* One is made, from now on. */
+static void attempt_counts(struct check *check)
+{
+	check->begun_us = monotonic_us();
+	check->later_us = 0;
+}
+
 /* Without an answer it is asked for again, unless it was asked for before. */
 static void ask_for_socket(struct check *check)
 {
 	struct checker *checker = check->checker;
 	struct target_health *health;
 
-	set_next(check, check->key.every_ms * USEC_PER_MSEC);
-	if (check->minted)
+	if (check->minted) {
+		set_next(check, check->key.every_ms * USEC_PER_MSEC);
 		return;
+	}
 	if (!has_place(checker) || checker->n_asked >= ASKED_MAX) {
 		come_later(check);
 		return;
 	}
-	check->later_us = 0;
+	attempt_counts(check);
+	set_next_attempt(check);
 	DL_FOREACH2(check->targets, health, check_next)
 	{
 		check->minted = checker->ops.ask(health, &minted_ops, check,
@@ -343,7 +362,7 @@ static void attempt_due(struct check *check)
 		come_later(check);
 		return;
 	}
-	check->later_us = 0;
+	attempt_counts(check);
 	fd = target_socket(&check->plan.target);
 	if (fd < 0)
 		attempt_over(fd, check);
@@ -369,7 +388,7 @@ void checker_netns_gone(struct checker *checker, uint64_t netns_id)
 		if (check->netns_id != netns_id)
 			continue;
 		attempt_end(check);
-		set_next(check, check->key.every_ms * USEC_PER_MSEC);
+		set_next_attempt(check);
 	}
 }
 

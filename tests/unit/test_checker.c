@@ -37,6 +37,7 @@
  *		answered
  * @answer:	berthd's: 0: a socket; else why there is none
  * @n_asked:	how often it was asked
+ * @asked_us:	when, last
  * @socket_fd:	the last socket that it gave
  * @holds:	it does not answer now
  * @enough_us:	when had_time() is true
@@ -54,6 +55,7 @@ struct fixture {
 	struct minted *minted;
 	int answer;
 	unsigned int n_asked;
+	uint64_t asked_us;
 	int socket_fd;
 	bool holds;
 	uint64_t enough_us;
@@ -73,6 +75,7 @@ static struct minted *ask(const struct target_health *health,
 	assert_ptr_equal(health, fixture->health);
 	assert_null(fixture->minted);
 	fixture->n_asked++;
+	fixture->asked_us = monotonic_us();
 	fixture->minted = minted_new(NULL, &purpose, ops, owner);
 	return fixture->minted;
 }
@@ -287,6 +290,11 @@ static bool is_asked_often(const struct fixture *fixture)
 	return fixture->n_asked >= 6;
 }
 
+static bool was_asked(const struct fixture *fixture)
+{
+	return fixture->n_asked > 0;
+}
+
 static bool has_socket(const struct fixture *fixture)
 {
 	return fixture->socket_fd > 0;
@@ -337,6 +345,35 @@ static void test_elsewhere(void **state)
 	check(fixture, NULL);
 	answer(fixture);
 	assert_int_equal(fcntl(fixture->socket_fd, F_GETFD), -1);
+}
+
+/* berthd is asked at the beginning of each attempt, and the next one begins
+ * when this one ends without an answer: its whole time is up then. On a machine
+ * that stands still now and then, once is enough. */
+static void test_interval(void **state)
+{
+	const uint64_t every_us = 100 * USEC_PER_MSEC;
+	struct fixture *fixture = *state;
+	uint64_t before_us, shortest_us = UINT64_MAX;
+	int fds[2];
+
+	fill_backlog(fixture, fds);
+	fixture->serving = serving_unref(fixture->serving);
+	fixture->serving = serving_in(fixture, "web", 255, "blue");
+	fixture->serving->check.every_ms = every_us / USEC_PER_MSEC;
+	fixture->serving->check.timeout_ms = every_us / USEC_PER_MSEC;
+	fixture->health = fixture->serving->backends[0].health;
+	check(fixture, fixture->serving);
+	for (int i = 0; i < 20 && shortest_us >= 2 * every_us; i++) {
+		before_us = fixture->asked_us;
+		fixture->n_asked = 0;
+		run_until(fixture, was_asked);
+		if (before_us && fixture->asked_us - before_us < shortest_us)
+			shortest_us = fixture->asked_us - before_us;
+	}
+	assert_true(shortest_us < 2 * every_us);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
 }
 
 /* An attempt that lasts ends with the namespace of its socket. */
@@ -416,7 +453,7 @@ int main(void)
 		T(test_falls_and_rises), T(test_success_frees),
 		T(test_shared),		 T(test_other_settings),
 		T(test_elsewhere),	 T(test_netns_gone),
-		T(test_places),
+		T(test_places),		 T(test_interval),
 	};
 #undef T
 
