@@ -9,7 +9,8 @@
  *
  * By UDP one datagram is sent from a connected socket, which hears what hosts
  * on the way say of it (IP_RECVERR): nobody listens there, or the host cannot
- * be reached. An answer is a success, whatever it says, and so is silence.
+ * be reached. An answer is a success, whatever it says; what silence is,
+ * whoever began the attempt says.
  */
 #include "relay/core/check_attempt.h"
 
@@ -292,10 +293,11 @@ int check_attempt_begin(struct check_attempt *attempt, int fd)
 	return r == -EINPROGRESS ? wait_for(attempt, EPOLLOUT) : r;
 }
 
-int check_attempt_timed_out(const struct check_attempt *attempt)
+int check_attempt_timed_out(struct check_attempt *attempt)
 {
+	/* What is said of it may have come with the end of its time. */
 	return attempt->plan->datagrams && attempt->state == CHECK_ATTEMPT_WAITS
-		       ? 0
+		       ? hear(attempt)
 		       : -ETIMEDOUT;
 }
 

@@ -85,8 +85,9 @@ struct check_attempt {
 int check_attempt_begin(struct check_attempt *attempt, int fd);
 
 /** check_attempt_timed_out() - the time is up. Return: how the attempt ended,
- * as check_attempt_begin(). Silence means that a datagram arrived. */
-int check_attempt_timed_out(const struct check_attempt *attempt);
+ * as check_attempt_begin(); -EINPROGRESS: a datagram was sent, and nobody said
+ * anything. */
+int check_attempt_timed_out(struct check_attempt *attempt);
 
 /** check_attempt_end() - closes what the attempt has; it is a reset for the
  * backend. One that does not run is fine. */

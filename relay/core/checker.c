@@ -16,6 +16,10 @@
  * namespace for longer than an attempt lasts, and that ends when the namespace
  * goes. While berthd does not answer, there is no attempt.
  *
+ * By UDP, silence is a success, unless somebody said lately that the backend is
+ * not there: hosts say that about once a second only, however often they are
+ * asked, so that the silence between says nothing.
+ *
  * A lack of descriptors, memory or local ports says nothing of the backend:
  * that attempt does not count.
  *
@@ -52,6 +56,9 @@
 #define LATER_US (50 * USEC_PER_MSEC)
 #define LATER_MAX_US (1000 * USEC_PER_MSEC)
 
+/* For so long after a failure silence says nothing, or for two intervals. */
+#define DOUBT_US (3 * USEC_PER_SEC)
+
 #define WHY_MAX 40
 
 /**
@@ -74,6 +81,7 @@ struct check_key {
  *		not go
  * @begun_us:	when the last attempt began, or asked for its socket
  * @later_us:	how long it waits for a place next; 0: LATER_US
+ * @doubt_until_us: until then silence says nothing
  * @timer:	always set, but while the result of an attempt is handled
  * @successes, @failures: in a row
  * @last:	why it failed last
@@ -89,6 +97,7 @@ struct check {
 	uint64_t netns_id;
 	uint64_t begun_us;
 	uint64_t later_us;
+	uint64_t doubt_until_us;
 	struct loop_timer *timer;
 	unsigned int successes;
 	unsigned int failures;
@@ -184,9 +193,12 @@ static void log_out(const struct check *check, struct target_health *health)
 static void failed(struct check *check, struct target_failure failure)
 {
 	uint64_t now_us = monotonic_us();
+	uint64_t doubt_us = 2 * check->key.every_ms * USEC_PER_MSEC;
 	struct target_health *health;
 	bool falls;
 
+	check->doubt_until_us =
+		now_us + (doubt_us > DOUBT_US ? doubt_us : DOUBT_US);
 	check->successes = 0;
 	check->last = failure;
 	if (check->failures < UINT32_MAX)
@@ -208,6 +220,7 @@ static void succeeded(struct check *check)
 {
 	struct target_health *health;
 
+	check->doubt_until_us = 0;
 	check->failures = 0;
 	if (check->successes < UINT32_MAX)
 		check->successes++;
@@ -277,6 +290,17 @@ static void attempt_over(int r, void *user_data)
 		succeeded(check);
 	else if (!is_own_shortage(-r))
 		failed(check, failure);
+}
+
+/* Nobody said anything. */
+static void silence(struct check *check)
+{
+	if (monotonic_us() >= check->doubt_until_us) {
+		attempt_over(0, check);
+		return;
+	}
+	attempt_end(check);
+	set_next_attempt(check);
 }
 
 /* @fd: taken. */
@@ -373,11 +397,17 @@ static void attempt_due(struct check *check)
 static void check_due(void *user_data)
 {
 	struct check *check = user_data;
+	int r;
 
-	if (check->attempt.state != CHECK_ATTEMPT_NONE)
-		attempt_over(check_attempt_timed_out(&check->attempt), check);
-	else
+	if (check->attempt.state == CHECK_ATTEMPT_NONE) {
 		attempt_due(check);
+		return;
+	}
+	r = check_attempt_timed_out(&check->attempt);
+	if (r == -EINPROGRESS)
+		silence(check);
+	else
+		attempt_over(r, check);
 }
 
 void checker_netns_gone(struct checker *checker, uint64_t netns_id)

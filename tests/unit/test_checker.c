@@ -29,6 +29,14 @@
 #define N_HERE (CHECKER_RUNNING_MAX - 8)
 #define N_ELSEWHERE 16
 
+/* What a backend at a UDP port does. */
+enum mood {
+	IS_TCP,
+	UDP_HALF_DEAF, /* it refuses every other datagram, the first one too */
+	UDP_SILENT,
+	UDP_ECHOES,
+};
+
 /**
  * struct fixture - a checker, and a backend at a port of 127.0.0.1
  * @fd:		bound to it, perhaps listening
@@ -40,6 +48,7 @@
  * @asked_us:	when, last
  * @socket_fd:	the last socket that it gave
  * @holds:	it does not answer now
+ * @deaf_us:	since when it refuses datagrams, last
  * @enough_us:	when had_time() is true
  * @crowd:	what ask_crowd() was asked for, which is answered at the end
  */
@@ -58,6 +67,8 @@ struct fixture {
 	uint64_t asked_us;
 	int socket_fd;
 	bool holds;
+	enum mood mood;
+	uint64_t deaf_us;
 	uint64_t enough_us;
 	struct minted *crowd[N_ELSEWHERE];
 };
@@ -82,14 +93,47 @@ static struct minted *ask(const struct target_health *health,
 
 static const struct checker_ops ops = { .ask = ask };
 
+/* Datagrams to a socket that is connected to somebody else are refused. */
+static void set_deaf(struct fixture *fixture, bool deaf)
+{
+	const struct sockaddr_in peer = {
+		.sin_family = deaf ? AF_INET : AF_UNSPEC,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	assert_int_equal(connect(fixture->fd, (const struct sockaddr *)&peer,
+				 sizeof(peer)),
+			 0);
+	if (deaf)
+		fixture->deaf_us = monotonic_us();
+}
+
+static void echo(const struct fixture *fixture)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char data[16];
+	ssize_t n = recvfrom(fixture->fd, data, sizeof(data), MSG_DONTWAIT,
+			     (struct sockaddr *)&from, &len);
+
+	if (n >= 0)
+		(void)sendto(fixture->fd, data, (size_t)n, 0,
+			     (struct sockaddr *)&from, len);
+}
+
 /* As the relay's main thread does, in a later turn. */
 static void answer(struct fixture *fixture)
 {
 	struct minted *minted = TAKE_PTR(fixture->minted);
 
+	if (fixture->mood == UDP_HALF_DEAF)
+		set_deaf(fixture, fixture->n_asked % 2 == 1);
 	if (fixture->answer == 0) {
-		minted->fd = socket(
-			AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		int type = fixture->mood ? SOCK_DGRAM : SOCK_STREAM;
+
+		minted->fd =
+			socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		fixture->socket_fd = minted->fd;
 	}
 	minted->error = fixture->answer;
@@ -103,6 +147,8 @@ static void look(void *user_data)
 
 	if (fixture->minted && !fixture->holds)
 		answer(fixture);
+	if (fixture->mood == UDP_ECHOES)
+		echo(fixture);
 	if (fixture->done(fixture))
 		loop_quit(fixture->loop, 0);
 	else
@@ -149,12 +195,13 @@ static struct serving *serving_in(const struct fixture *fixture,
 		.check_fall = fall,
 		.check_http_path = "",
 		.check_http_host = "",
-		.check_send = "",
+		.check_send = fixture->mood ? "?" : "",
 	};
+	enum protocol protocol = fixture->mood ? PROTOCOL_UDP : PROTOCOL_TCP;
 	struct serving *serving;
 
-	assert_int_equal(
-		serving_new(&listener, PROTOCOL_TCP, &serving, &problem), 0);
+	assert_int_equal(serving_new(&listener, protocol, &serving, &problem),
+			 0);
 	return serving;
 }
 
@@ -164,19 +211,40 @@ static struct serving *serving_of(const struct fixture *fixture,
 	return serving_in(fixture, rule, fall, "");
 }
 
-static int setup(void **state)
+/* A port of the backend's kind. */
+static void bind_backend(struct fixture *fixture)
 {
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	int type = fixture->mood ? SOCK_DGRAM : SOCK_STREAM, other;
+	static const int on = 1;
 	struct sockaddr_in in = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
 
-	fixture->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fixture->fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fixture->fd, (struct sockaddr *)&in, len), 0);
 	assert_int_equal(getsockname(fixture->fd, (struct sockaddr *)&in, &len),
 			 0);
 	(void)snprintf(fixture->to, sizeof(fixture->to), "127.0.0.1:%u",
 		       ntohs(in.sin_port));
+	if (type == SOCK_STREAM)
+		return;
+	/* A UDP socket keeps the port that it asked for by its number only,
+	 * when it is not connected any more. */
+	other = fixture->fd;
+	fixture->fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(setsockopt(i ? other : fixture->fd, SOL_SOCKET,
+					    SO_REUSEADDR, &on, sizeof(on)),
+				 0);
+	assert_int_equal(bind(fixture->fd, (struct sockaddr *)&in, len), 0);
+	(void)close(other);
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	bind_backend(fixture);
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(loop_timer_new(fixture->loop, look, fixture,
 					&fixture->timer),
@@ -376,6 +444,43 @@ static void test_interval(void **state)
 	(void)close(fds[1]);
 }
 
+static bool is_out_or_never(const struct fixture *fixture)
+{
+	return is_out(fixture) || fixture->n_asked > 12;
+}
+
+/* Silence after a datagram was refused says nothing: hosts do not refuse each.
+ * An answer does. */
+static void test_silence(void **state)
+{
+	struct fixture *fixture = *state;
+	struct serving *patient;
+	unsigned int n_asked;
+
+	cleanup_close(&fixture->fd);
+	fixture->mood = UDP_HALF_DEAF;
+	bind_backend(fixture);
+	elsewhere(fixture);
+	run_until(fixture, is_out_or_never);
+	assert_true(is_out(fixture));
+	fixture->mood = UDP_SILENT;
+	set_deaf(fixture, /* deaf= */ false);
+	run_until(fixture, is_quiet);
+	assert_true(monotonic_us() - fixture->deaf_us >= 3 * USEC_PER_SEC);
+	/* The answer comes within the time, however slow this machine is. */
+	patient = serving_in(fixture, "web", 3, "blue");
+	patient->check.timeout_ms = 3600 * 1000;
+	set_deaf(fixture, /* deaf= */ true);
+	check(fixture, patient);
+	run_until(fixture, is_out);
+	fixture->mood = UDP_ECHOES;
+	set_deaf(fixture, /* deaf= */ false);
+	n_asked = fixture->n_asked;
+	run_until(fixture, is_quiet);
+	assert_true(fixture->n_asked <= n_asked + 4);
+	patient = serving_unref(patient);
+}
+
 /* An attempt that lasts ends with the namespace of its socket. */
 static void test_netns_gone(void **state)
 {
@@ -454,6 +559,7 @@ int main(void)
 		T(test_shared),		 T(test_other_settings),
 		T(test_elsewhere),	 T(test_netns_gone),
 		T(test_places),		 T(test_interval),
+		T(test_silence),
 	};
 #undef T
 
