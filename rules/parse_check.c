@@ -19,6 +19,7 @@
 /* The defaults of what `check` leaves out. */
 #define EVERY_MS 5000u
 #define TIMEOUT_MS 1000u
+#define SEND_TIMEOUT_MS 4000u /* three questions for its hardware address */
 #define RISE 2u
 #define FALL 3u
 #define STATUS_OK_MIN 200u
@@ -220,6 +221,8 @@ void parse_check(struct parse *parse, const struct yaml_node *node,
 	if (!parse_mapping(parse, node, "check", check_keys,
 			   ARRAY_SIZE(check_keys), fields))
 		return;
+	if (fields[CHECK_SEND].key)
+		check.timeout_ms = SEND_TIMEOUT_MS;
 	if (fields[CHECK_EVERY].key &&
 	    parse_duration(parse, fields[CHECK_EVERY].value, "every",
 			   EVERY_MIN_MS, EVERY_MAX_MS, &ms))

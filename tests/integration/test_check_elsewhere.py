@@ -5,6 +5,7 @@ client's."""
 
 import re
 import signal
+import socket
 
 from harness.rules import forward, rule, rules
 from harness.wait import GUARD, wait_equal
@@ -106,3 +107,32 @@ def test_from_and_transparent(world, front):
     wait_row(berthd, to(there), state="up")
     wait_equal(lambda: row_of(berthd, to(here), "other").get("state"), "up",
                "the transparent rule's backend")
+
+
+def test_udp_beyond_a_link(world, front, back):
+    """A host refuses about one datagram a second. Its dead port stays down all
+    the same, for as long as it takes until nobody answers for an address on
+    the link, which the time that is waited for by default is enough for."""
+    far = world.netns("far")
+    world.veth(back, "eth0", far, "eth0")
+    back.addr_add("10.9.0.1/24", "eth0")
+    far.addr_add("10.9.0.2/24", "eth0")
+    sock = far.listen("10.9.0.2", kind=socket.SOCK_DGRAM)
+    dead, nobody = to(sock), "10.9.0.77:9"
+    sock.close()
+    # Three silent attempts in a row do not fit between two refusals.
+    often = {**OFTEN, "rise": 3, "send": "?"}
+    berthd = world.berthd(rules(
+        rule(namespace="front", protocol="udp",
+             forward={"to": dead, "namespace": "back", "check": often}),
+        rule(name="other", namespace="front", protocol="udp", port=8081,
+             forward={"to": nobody, "namespace": "back",
+                      "check": {"send": "?", "fall": 1}})))
+    wait_row(berthd, dead, state="down", error="ECONNREFUSED")
+
+    def found():
+        assert row_of(berthd, dead)["state"] == "down"
+        row = row_of(berthd, nobody, "other")
+        return row.get("state"), row.get("error")
+
+    wait_equal(found, ("down", "EHOSTUNREACH"), "what is known of nobody")
