@@ -239,7 +239,7 @@ static void succeeded(struct check *check)
 }
 
 /* Does @error say nothing of the backend? */
-static bool is_own_shortage(int error)
+static bool is_own_shortage(const struct check *check, int error)
 {
 	switch (error) {
 	case EMFILE:
@@ -247,9 +247,12 @@ static bool is_own_shortage(int error)
 	case ENOMEM:
 	case ENOBUFS:
 	case ENOSPC:
-	case EADDRNOTAVAIL:
 	case EPROTONOSUPPORT: /* no SCTP in this kernel */
 		return true;
+	case EADDRNOTAVAIL:
+		/* No local port is left. A socket that is bound to the rule's
+		 * addresses has one: they are not there. */
+		return !check->plan.from;
 	default:
 		return false;
 	}
@@ -259,7 +262,7 @@ static bool is_own_shortage(int error)
  * That the rule's address is not there does: no client reaches the backend,
  * either.
  */
-static bool is_no_news(int error)
+static bool is_no_news(const struct check *check, int error)
 {
 	switch (error) {
 	case ESTALE: /* the rule has changed */
@@ -271,7 +274,7 @@ static bool is_no_news(int error)
 	case EADDRNOTAVAIL:
 		return false;
 	default:
-		return is_own_shortage(error);
+		return is_own_shortage(check, error);
 	}
 }
 
@@ -288,7 +291,7 @@ static void attempt_over(int r, void *user_data)
 	set_next_attempt(check);
 	if (r == 0)
 		succeeded(check);
-	else if (!is_own_shortage(-r))
+	else if (!is_own_shortage(check, -r))
 		failed(check, failure);
 }
 
@@ -328,7 +331,7 @@ static void socket_answered(struct worker *worker, struct minted *minted)
 	check->checker->n_asked--;
 	if (fd >= 0)
 		attempt_begin(check, fd);
-	else if (!is_no_news(failure.error))
+	else if (!is_no_news(check, failure.error))
 		failed(check, failure);
 }
 

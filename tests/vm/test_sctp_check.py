@@ -54,3 +54,14 @@ def test_elsewhere(world, front, back):
     wait_equal(states, {"inside": ("sctp", "down", back.name),
                         "outside": ("sctp", "down", None)},
                "that both are down")
+
+
+def test_from_where_it_is_not(world, front):
+    """No client reaches the backend from an address that is not there."""
+    there = world.close_later(sctp.listen(world.host, "127.0.0.1", 0))
+    berthd = world.berthd(rules(
+        rule("web", namespace=front.name, protocol="sctp",
+             forward={"to": f"127.0.0.1:{there.getsockname()[1]}",
+                      "from": "192.0.2.1",
+                      "check": {"every": "200ms", "fall": 2}})))
+    wait_state(berthd, ("sctp", "down", "EADDRNOTAVAIL"))
