@@ -167,17 +167,16 @@ static void parse_http_status(struct parse *parse, const struct yaml_node *node,
 static void parse_send(struct parse *parse, const struct yaml_node *node,
 		       struct service_check *check)
 {
-	const char *text;
-
-	if (!parse_text(parse, node, "send", "a text", &text))
-		return;
-	if (strlen(text) <= SERVICE_CHECK_TEXT_MAX && !strstr(text, "${"))
-		keep_text(parse, text, &check->send);
+	/* Other than elsewhere, control characters are welcome. */
+	if (node->kind == NODE_SCALAR && !yaml_node_is_null(node) &&
+	    *node->text && strlen(node->text) <= SERVICE_CHECK_TEXT_MAX &&
+	    !strstr(node->text, "${"))
+		keep_text(parse, node->text, &check->send);
 	else
 		(void)parse_error(parse, node,
-				  "send is %s, expected a text of at most %u "
+				  "send is %s, expected a text of 1 to %u "
 				  "bytes without \"${\"",
-				  QUOTE(text), SERVICE_CHECK_TEXT_MAX);
+				  FOUND(node), SERVICE_CHECK_TEXT_MAX);
 }
 
 /* A path, or a mapping with one. */

@@ -84,13 +84,17 @@ static json_t *check_http_json(const struct service_check *check)
 json_t *service_json_check(const struct service_check *check)
 {
 	json_t *http = check_http_json(check);
+	json_t *send = check->send ? json_text(check->send) : NULL;
 
-	if (check->http_path && !http)
+	/* What is left out would be another check. */
+	if ((check->http_path && !http) || (check->send && !send)) {
+		json_decref(http);
+		json_decref(send);
 		return NULL;
+	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:o*, s:o*}", "every_ms",
 			 (json_int_t)check->every_ms, "timeout_ms",
 			 (json_int_t)check->timeout_ms, "rise",
 			 (json_int_t)check->rise, "fall",
-			 (json_int_t)check->fall, "http", http, "send",
-			 check->send ? json_text(check->send) : NULL);
+			 (json_int_t)check->fall, "http", http, "send", send);
 }
