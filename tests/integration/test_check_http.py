@@ -12,6 +12,8 @@ from harness.wait import wait_equal, wait_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 OFTEN = {"every": "100ms", "rise": 2, "fall": 3}
+# Time enough for each answer: a reason is asserted.
+SLOW = {"every": "1s", "rise": 1, "fall": 1}
 
 
 class Backend:
@@ -65,10 +67,15 @@ def row_of(berthd, name):
 
 
 def wait_row(berthd, name, **expected):
-    wait_equal(lambda: {key: row_of(berthd, name).get(key)
-                        for key in expected},
-               expected, f"what is known of {name}")
-    return row_of(berthd, name)
+    """Returns the row that was as expected."""
+    seen = {}
+
+    def read():
+        seen.update(row_of(berthd, name))
+        return {key: seen.get(key) for key in expected}
+
+    wait_equal(read, expected, f"what is known of {name}")
+    return seen
 
 
 def test_status(world, netns):
@@ -77,16 +84,17 @@ def test_status(world, netns):
     name = "{}:{}".format(*listener.getsockname())
     backend = Backend(listener)
     berthd = world.berthd(forward(
-        name, options={"check": {**OFTEN, "http": "/healthz"}}))
+        name, options={"check": {**SLOW, "http": "/healthz"}}))
     wait_row(berthd, name, state="up", checked=True, http_status=None)
-    assert backend.requests[0].startswith(
+    assert wait_for(lambda: backend.requests, "a request")[0].startswith(
         f"GET /healthz HTTP/1.1\r\nHost: {name}\r\n".encode())
     backend.answer = b"HTTP/1.1 503 Busy\r\n\r\n"
     row = wait_row(berthd, name, state="down", error="EPROTO",
                    http_status=503)
     assert f"the backend {name} answered with status 503" in row["reason"]
-    assert "HTTP 503" in berthd.ctl_text("backends")
-    berthd.wait_log(f"rule 'web': checking '{name}' failed 3 times: it "
+    wait_for(lambda: "HTTP 503" in berthd.ctl_text("backends"),
+             "the status in the table")
+    berthd.wait_log(f"rule 'web': checking '{name}' failed 1 times: it "
                     "answered with status 503; leaving it out")
     backend.answer = b"SSH-2.0-OpenSSH\r\n"
     wait_row(berthd, name, error="EPROTO", http_status=None)
