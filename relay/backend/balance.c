@@ -67,7 +67,7 @@ static int scale(const struct serving *serving, uint64_t candidates)
 
 	while (candidates)
 		total += serving->backends[take_lowest(&candidates)].weight;
-	return TURN / total;
+	return total > 0 ? TURN / total : 0; /* each candidate has a weight */
 }
 
 static int choose_in_turn(const struct serving *serving, uint64_t candidates)
