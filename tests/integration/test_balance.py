@@ -57,6 +57,8 @@ class Backend:
         while True:
             try:
                 _, client = self._udp.recvfrom(64)
+                if client is None:
+                    return  # it is being closed
                 self._udp.sendto(self.name.encode(), client)
             except OSError:
                 return
