@@ -80,7 +80,7 @@ static void read_all(struct varlink_output *output)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct varlink_parameter parameters[] = {
-		{ "name", false },
+		{ .name = "name" },
 	};
 	static const struct varlink_method methods[] = {
 		{ .name = "Get",
