@@ -320,6 +320,7 @@ def test_unchanged_listeners_are_not_touched(world, netns):
 
 def test_same_text_written_again_changes_nothing(world, netns):
     berthd = world.berthd(ack())
+    berthd.wait_delivered()
     before = netns.listener_inodes()
 
     def rows():
