@@ -483,6 +483,7 @@ static void run(void)
 	assert(relay.netns_worker.messages.bytes == 0);
 	assert(relay.worker.messages.bytes == 0);
 	timers_done(&relay.worker.timers);
+	free(atomic_load(&relay.counters.reasons));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
