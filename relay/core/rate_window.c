@@ -2,6 +2,17 @@
 /* rate_window.c - how much there was in the last so many microseconds */
 #include "relay/core/rate_window.h"
 
+#include "common/rate_limit.h"
+#include "common/util.h"
+
+/* What comes beyond is not counted: it is far more than any limit, and its
+ * product with any time fits into 64 bits. */
+#define COUNTED_MAX (100 * RATE_LIMIT_COUNT_MAX)
+
+_Static_assert(COUNTED_MAX <=
+		       UINT64_MAX / (RATE_LIMIT_PER_MAX_MS * USEC_PER_MSEC),
+	       "fits");
+
 bool rate_window_is_over(const struct rate_window *window, uint64_t per_us,
 			 uint64_t now_us)
 {
@@ -34,8 +45,7 @@ static uint64_t rest_us(const struct rate_window *window, uint64_t per_us,
 }
 
 /* Of @n that came at an even pace, the first at the beginning of their window,
- * how many came in its last @rest_us? A day in microseconds and 32 bits fit
- * into 64. */
+ * how many came in its last @rest_us? @n: at most COUNTED_MAX. */
 static uint64_t overlap(uint64_t n, uint64_t rest_us, uint64_t per_us)
 {
 	return n * rest_us > 0 ? (n * rest_us - 1) / per_us : 0;
@@ -45,8 +55,7 @@ uint64_t rate_window_add(struct rate_window *window, uint64_t per_us,
 			 uint64_t now_us)
 {
 	rate_window_roll(window, per_us, now_us);
-	if (window->now < UINT32_MAX)
-		window->now++;
+	window->now = window->now < COUNTED_MAX ? window->now + 1 : COUNTED_MAX;
 	return window->now +
 	       overlap(window->before, rest_us(window, per_us, now_us), per_us);
 }

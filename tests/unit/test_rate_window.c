@@ -45,6 +45,26 @@ static void test_counts(void **state)
 	}
 }
 
+/* A client that is refused millions of times is not served for that. */
+static void test_flood(void **state)
+{
+	const uint64_t day_us = UINT64_C(24) * 3600 * USEC_PER_SEC;
+	/* The product of as many as 32 bits hold and of this needs 65 bits, of
+	 * which the lower 64 are next to nothing. */
+	const uint64_t rest_us = (UINT64_C(1) << 32) + 2;
+	struct rate_window window = { .start_us = BEGIN, .now = UINT32_MAX };
+
+	(void)state;
+	assert_in_range(rate_window_add(&window, day_us, BEGIN + 1), 1000000,
+			UINT32_MAX);
+	assert_in_range(rate_window_add(&window, day_us,
+					BEGIN + 2 * day_us - rest_us),
+			1000000, UINT32_MAX);
+	assert_in_range(rate_window_wait_us(&window, 1000000, day_us,
+					    BEGIN + 2 * day_us - rest_us),
+			rest_us / 2, rest_us);
+}
+
 /* Each thread reads the clock for itself. */
 static void test_clock_behind(void **state)
 {
@@ -143,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_clock_behind),
 		cmocka_unit_test(test_even_pace),
 		cmocka_unit_test(test_bound),
