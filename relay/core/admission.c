@@ -76,9 +76,17 @@
 #define BYTES_MAX (64u * 1024 * 1024)
 #define BYTES_PART 4
 
+/* A request that is read before it is passed on does need one. So each
+ * namespace has this in any case, whatever others keep: room for the longest
+ * request, as it came and as it is passed on. */
+#define BYTES_OWN (160u * 1024)
+
 /* One namespace may have this part of a worker's memory for messages, so that
  * messages that never end, or that nobody takes, leave some to the others. */
 #define MESSAGES_PART 2
+
+/* And this part is each namespace's own, whatever others keep waiting. */
+#define MESSAGES_OWN_PART 256
 
 /* This part of all ports is left to other programs. A shortage that the kernel
  * tells of takes the same part from the ports in use. */
@@ -368,10 +376,12 @@ void admission_give_pipe(void)
 	atomic_fetch_sub_explicit(&pipes, 1, memory_order_relaxed);
 }
 
-static bool bytes_have_room(unsigned int n)
+/* @used: what the namespace has of them. */
+static bool bytes_have_room(unsigned int used, unsigned int n)
 {
-	return atomic_load_explicit(&kept_bytes, memory_order_relaxed) + n <=
-	       BYTES_MAX;
+	return used + n <= BYTES_OWN ||
+	       atomic_load_explicit(&kept_bytes, memory_order_relaxed) + n <=
+		       BYTES_MAX;
 }
 
 static void note_met(enum berth_limit *met, enum berth_limit limit)
@@ -440,15 +450,15 @@ void admission_add_bytes(struct admission *admission, unsigned int n)
 bool admission_has_room(const struct admission *admission,
 			enum admission_kind kind, unsigned int n)
 {
+	const unsigned int used = atomic_load_explicit(&admission->used[kind],
+						       memory_order_relaxed);
+
 	if (kind == ADMISSION_SESSIONS &&
 	    !admission_has_room(admission, ADMISSION_DESCRIPTORS, n))
 		return false;
-	if (kind == ADMISSION_BYTES && !bytes_have_room(n))
+	if (kind == ADMISSION_BYTES && !bytes_have_room(used, n))
 		return false;
-	return atomic_load_explicit(&admission->used[kind],
-				    memory_order_relaxed) +
-		       n <=
-	       netns_limits[kind];
+	return used + n <= netns_limits[kind];
 }
 
 void admission_give(struct admission *admission, enum admission_kind kind,
@@ -585,6 +595,7 @@ struct budget *admission_messages(struct admission *admission, size_t worker,
 	struct budget *mine = &admission->workers[worker].messages;
 
 	mine->limit_bytes = of_worker->limit_bytes / MESSAGES_PART;
+	mine->own_bytes = of_worker->limit_bytes / MESSAGES_OWN_PART;
 	mine->within = of_worker;
 	return mine;
 }

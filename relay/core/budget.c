@@ -5,7 +5,9 @@
 bool budget_has_room(const struct budget *budget, size_t bytes)
 {
 	for (; budget; budget = budget->within) {
-		if (bytes > budget->limit_bytes - budget->bytes)
+		if (budget->bytes + bytes <= budget->own_bytes)
+			return true;
+		if (budget->bytes + bytes > budget->limit_bytes)
 			return false;
 	}
 	return true;

@@ -200,6 +200,33 @@ static void test_pipes(void **state)
 	(void)admission_put(a);
 }
 
+/* However much others keep, one request of any length has room. */
+static void test_bytes(void **state)
+{
+	const uint32_t share = admission_limit(ADMISSION_BYTES);
+	struct admission *greedy[4], *late = admission_get(uses, 9);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++) {
+		greedy[i] = admission_get(uses, i + 1);
+		assert_true(
+			admission_has_room(greedy[i], ADMISSION_BYTES, share));
+		admission_add_bytes(greedy[i], share);
+		assert_false(admission_has_room(greedy[i], ADMISSION_BYTES, 1));
+	}
+	assert_true(admission_has_room(late, ADMISSION_BYTES, 65536));
+	admission_add_bytes(late, 65536);
+	assert_true(admission_has_room(late, ADMISSION_BYTES, 65536));
+	admission_add_bytes(late, 65536);
+	assert_false(admission_has_room(late, ADMISSION_BYTES, 65536));
+	admission_give(late, ADMISSION_BYTES, 2 * 65536);
+	(void)admission_put(late);
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++) {
+		admission_give(greedy[i], ADMISSION_BYTES, share);
+		(void)admission_put(greedy[i]);
+	}
+}
+
 static void test_turns(void **state)
 {
 	struct admission *a = admission_get(uses, 1);
@@ -240,8 +267,10 @@ static void test_messages(void **state)
 	struct budget all = { .limit_bytes = 100000 };
 	struct admission *a = admission_get(uses, 1);
 	struct admission *b = admission_get(uses, 2);
+	struct admission *c = admission_get(uses, 3);
 	struct budget *of_a = admission_messages(a, 1, &all);
 	struct budget *of_b = admission_messages(b, 1, &all);
+	struct budget *of_c = admission_messages(c, 1, &all);
 	struct sctp_queue waiting = { 0 };
 	struct sctp_message *message = NULL;
 
@@ -262,10 +291,22 @@ static void test_messages(void **state)
 	assert_int_equal(of_b->bytes, sizeof(data));
 	assert_int_equal(all.bytes, all.limit_bytes / 2 + sizeof(data));
 	message = sctp_message_free(of_b, message);
+	/* Nor does it matter how many are greedy. */
+	assert_in_range(of_b->own_bytes, 1, sizeof(data));
+	budget_take(of_c, all.limit_bytes / 2);
+	assert_false(budget_has_room(of_c, 1));
+	assert_int_equal(sctp_message_append(of_b, &message, &label, data,
+					     of_b->own_bytes, sizeof(data)),
+			 0);
+	assert_false(budget_has_room(of_b, 1));
+	message = sctp_message_free(of_b, message);
+	assert_int_equal(of_b->bytes, 0);
+	budget_give(of_c, all.limit_bytes / 2);
 	assert_int_equal(sctp_queue_clear(of_a, &waiting), 50);
 	assert_int_equal(of_a->bytes + of_b->bytes + all.bytes, 0);
 	(void)admission_put(a);
 	(void)admission_put(b);
+	(void)admission_put(c);
 }
 
 int main(void)
@@ -277,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_ports_leave_room_for_the_next),
 		cmocka_unit_test(test_ports_of_a_shortage),
 		cmocka_unit_test(test_pipes),
+		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_messages),
 	};
