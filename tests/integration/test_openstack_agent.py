@@ -208,6 +208,13 @@ def test_a_network_goes_while_its_haproxy_starts(tmp_path, extension):
     goes.disable.assert_called_once()
 
 
+def test_help():
+    done = subprocess.run([PYTHON, EXTENSION, "--help"], text=True,
+                          capture_output=True, check=True)
+    assert "\nusage: berth-neutron-agent" in done.stdout
+    assert "Theory" not in done.stdout
+
+
 @pytest.mark.parametrize("words,problem", [
     ([], "usage"), (["--networks"], "usage"),
     (["neutron-no-such-agent"], "Neutron has no program")])
