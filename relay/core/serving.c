@@ -97,18 +97,13 @@ static void set_identity(const struct serving *serving,
 }
 
 /* Without its scheme. All machines find the same, whatever order of bytes they
- * have; but the interface of a link-local address is a number of the host's. */
+ * have: family apart, an address is in network order, and a backend's has no
+ * interface, whose number would be the host's (see backend_parse()). */
 static void set_balance_id(struct serving_backend *entry)
 {
 	uint16_t family = htole16(entry->address->sa_family);
 	const uint8_t *bytes = (const uint8_t *)entry->address;
-	struct sockaddr_in6 in6;
 
-	if (entry->address->sa_family == AF_INET6) {
-		memcpy(&in6, entry->address, sizeof(in6));
-		in6.sin6_scope_id = htole32(in6.sin6_scope_id);
-		bytes = (const uint8_t *)&in6;
-	}
 	entry->balance_id = hash_add(HASH_BEGIN, &family, sizeof(family));
 	entry->balance_id = hash_add(entry->balance_id, bytes + sizeof(family),
 				     entry->address_len - sizeof(family));
