@@ -219,6 +219,7 @@ static int add_backends(struct top_sample *sample, const json_t *reply)
 			.state = show_text(backend, "state"),
 			.detail = show_text(backend, "reason"),
 			.failures = show_number(backend, "failures"),
+			.clients = show_number(backend, "connections"),
 			.age_us = show_number(backend, "since_us"),
 		};
 

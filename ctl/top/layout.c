@@ -62,9 +62,10 @@ static const struct top_layout layouts[] = {
 		.columns = { NAME("BACKEND"),
 			     TEXT(RULE, "RULE", TEXT_WIDTH, 6, TOP_ORDERS),
 			     STATE,
+			     NUMBER(CLIENTS, "CLIENTS", 7, TOP_BY_CONNECTIONS),
 			     NUMBER(FAILURES, "FAILURES", 5, TOP_ORDERS), AGE,
 			     DETAIL },
-		.n = 6,
+		.n = 7,
 	},
 };
 
@@ -187,6 +188,8 @@ const char *top_cell_text(const struct top_row *row, enum top_cell cell,
 		return number_text(row->listening, buffer);
 	case TOP_CELL_FAILURES:
 		return number_text(row->failures, buffer);
+	case TOP_CELL_CLIENTS:
+		return number_text(row->clients, buffer);
 	case TOP_CELL_ACTIVE:
 		return row->counted ? number_text(row->counts.active, buffer)
 				    : "-";

@@ -49,6 +49,7 @@ struct top_rates {
  * @detail:	why it has this state
  * @listening:	how many listeners listen
  * @failures:	of a backend, since it was last reached
+ * @clients:	of a backend: how many have it
  * @draining:	of a listener: it is closed, and has connections
  * @counted, @rated: @counts and @rates are known
  */
@@ -63,6 +64,7 @@ struct top_row {
 	const char *detail;
 	int64_t listening;
 	int64_t failures;
+	int64_t clients;
 	int64_t age_us;
 	bool draining;
 	bool counted;

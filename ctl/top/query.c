@@ -90,8 +90,8 @@ static int compare_by(enum top_order order, const struct top_row *x,
 		return descending(top_state_rank(x->state),
 				  top_state_rank(y->state));
 	case TOP_BY_CONNECTIONS:
-		return descending((double)x->counts.active,
-				  (double)y->counts.active);
+		return descending((double)(x->counts.active + x->clients),
+				  (double)(y->counts.active + y->clients));
 	case TOP_BY_RATE:
 		return descending(x->rates.accepted, y->rates.accepted);
 	case TOP_BY_BYTES:

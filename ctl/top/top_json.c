@@ -48,18 +48,17 @@ static json_t *rates_json(const struct top_row *row)
 
 static json_t *row_json(const struct top_row *row)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, "
-			 "s:o, s:o}",
-			 "id", (json_int_t)row->id, "name",
-			 text_json(row->name), "namespace",
-			 text_json(row->place), "container",
-			 text_json(row->container), "rule",
-			 text_json(row->rule), "state", text_json(row->state),
-			 "detail", text_json(row->detail), "listening",
-			 (json_int_t)row->listening, "failures",
-			 (json_int_t)row->failures, "age_us",
-			 (json_int_t)row->age_us, "counters", counts_json(row),
-			 "per_second", rates_json(row));
+	return json_pack(
+		"{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, "
+		"s:I, s:o, s:o}",
+		"id", (json_int_t)row->id, "name", text_json(row->name),
+		"namespace", text_json(row->place), "container",
+		text_json(row->container), "rule", text_json(row->rule),
+		"state", text_json(row->state), "detail",
+		text_json(row->detail), "listening", (json_int_t)row->listening,
+		"failures", (json_int_t)row->failures, "clients",
+		(json_int_t)row->clients, "age_us", (json_int_t)row->age_us,
+		"counters", counts_json(row), "per_second", rates_json(row));
 }
 
 static json_t *view_json(const struct top_sample *sample, enum top_view view)

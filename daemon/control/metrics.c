@@ -438,6 +438,7 @@ static int note_backends(struct metrics_report *report,
 			.netns = status->netns,
 			.protocol = protocol_name(status->protocol),
 			.up = status->state == BACKEND_UP,
+			.connections = status->connections,
 		};
 
 		r = metrics_report_backend(report, &backend);

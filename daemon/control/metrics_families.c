@@ -291,7 +291,6 @@ static enum outcome get_backends(const struct metrics_report *report,
 {
 	const struct metrics_backend *backend;
 
-	(void)entry;
 	if (index >= report->n_backends)
 		return SAMPLE_END;
 	backend = &report->backends[index];
@@ -299,7 +298,7 @@ static enum outcome get_backends(const struct metrics_report *report,
 	sample->values[1] = backend->protocol;
 	sample->values[2] = backend->backend;
 	sample->values[3] = *backend->netns ? backend->netns : NULL;
-	sample->count = backend->up;
+	sample->count = member(backend, entry->offset);
 	return SAMPLE_MADE;
 }
 
@@ -404,6 +403,7 @@ static enum outcome get_process_seconds(const struct metrics_report *report,
 	}
 #define IN_REPORT(name) offsetof(struct metrics_report, name)
 #define IN_COUNTS(name) offsetof(struct berth_counts, name)
+#define IN_BACKEND(name) offsetof(struct metrics_backend, name)
 #define IN_PROCESS(name) offsetof(struct metrics_process, name)
 
 static const struct choice namespaces[] = {
@@ -556,7 +556,14 @@ static const struct entry entries[] = {
 		"check failed too often."),
 	  { "rule", "protocol", "backend", "backend_namespace" },
 	  get_backends,
-	  0,
+	  IN_BACKEND(up),
+	  NULL },
+	{ GAUGE("berth_backend_connections",
+		"Connections, associations and UDP sessions that have the "
+		"backend of a rule, or are being connected to it."),
+	  { "rule", "protocol", "backend", "backend_namespace" },
+	  get_backends,
+	  IN_BACKEND(connections),
 	  NULL },
 	{ HISTOGRAM("berth_open_seconds",
 		    "From what made a listener wanted, or possible, to its "

@@ -73,13 +73,16 @@ struct metrics_consumer {
  * @rule:	owned; the other texts stand behind it
  * @netns:	"": the consumer's own
  * @protocol:	static text
+ * @up:		1 or 0
+ * @connections: how many clients have it
  */
 struct metrics_backend {
 	char *rule;
 	const char *backend;
 	const char *netns;
 	const char *protocol;
-	bool up;
+	uint64_t up;
+	uint64_t connections;
 };
 
 /** A number of the report that nobody knows. */

@@ -132,6 +132,10 @@ def test_backend_that_is_up_again(world, backend):
     with client, server:
         wait_equal(lambda: value(berthd, "berth_backend_up", backend=place,
                                  **WEB), 1, "a backend that is up")
+        wait_equal(lambda: value(berthd, "berth_backend_connections",
+                                 backend=place, **WEB), 1, "its client")
+    wait_equal(lambda: value(berthd, "berth_backend_connections",
+                             backend=place, **WEB), 0, "the client's end")
 
 
 def test_names_that_cannot_be_opened(world):

@@ -146,10 +146,10 @@ def test_backends(world):
         address = "{}:{}".format(*server.getsockname())
     berthd = world.berthd(forward(address))
     shown = top(world, berthd, "backends", "--sort", "state", columns=140)
-    shown.wait_screen("^BACKEND .* FAILURES .* DETAIL")
+    shown.wait_screen("^BACKEND .* CLIENTS .* FAILURES .* DETAIL")
     with suppress(ConnectionResetError):  # as soon as it is accepted
         netns.connect("127.0.0.1", 8080).close()
-    shown.wait_screen(rf"^{address} +web +down +1 .*refused")
+    shown.wait_screen(rf"^{address} +web +down +0 +1 .*refused")
 
 
 def test_states(world, berthd):
@@ -337,6 +337,7 @@ def test_json(world, backend):
         assert row["state"] == "listening"
     assert listener["namespace"] == "busy" and listener["rule"] == "web"
     assert sample["containers"] == []
+    assert [row["clients"] for row in sample["backends"]] == [1]
     for end in ends:
         end.close()
 

@@ -182,6 +182,7 @@ static void test_cells(void **state)
 		{ { .counted = true, .counts.active = 12 },
 		  TOP_CELL_ACTIVE,
 		  "12" },
+		{ { .clients = 7 }, TOP_CELL_CLIENTS, "7" },
 		{ { .rated = false }, TOP_CELL_RATE, "-" },
 		{ { .rated = true, .rates.accepted = 0.5 },
 		  TOP_CELL_RATE,
