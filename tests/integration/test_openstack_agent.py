@@ -208,6 +208,24 @@ def test_a_network_goes_while_its_haproxy_starts(tmp_path, extension):
     goes.disable.assert_called_once()
 
 
+def test_a_file_that_cannot_be_read(tmp_path, extension, caplog, monkeypatch):
+    """All is as before, and the log says so, not with each look."""
+    path = tmp_path / "networks"
+    path.write_text("red\n")
+    networks = extension.Networks(path)
+    monkeypatch.setattr(extension, "TELL_S", 3600)
+    path.write_bytes(b"\xff\n")
+    assert [networks.look() for _ in range(3)] == [False] * 3
+    assert networks.serves("red")
+    assert caplog.text.count("as before") == 1
+    monkeypatch.setattr(extension, "TELL_S", 0)
+    path.write_text("blue\n")
+    assert networks.look() and networks.serves("blue")
+    path.write_bytes(b"\xff\n")
+    assert [networks.look() for _ in range(2)] == [False] * 2
+    assert caplog.text.count("as before") == 3
+
+
 def test_help():
     done = subprocess.run([PYTHON, EXTENSION, "--help"], text=True,
                           capture_output=True, check=True)
