@@ -17,7 +17,7 @@ import pytest
 
 from harness import podman
 from harness.berthd import BUILD
-from harness.traffic import EchoBackend
+from harness.traffic import EchoBackend, was_reset
 from harness.wait import GUARD, wait_equal, wait_for
 
 TOP = Path(__file__).resolve().parents[2]
@@ -110,6 +110,57 @@ def test_tenant_header(world):
         assert client.recv(64).startswith(b"HTTP/1.1 200")
     assert blue.ask("127.0.0.1", 8500, b"GET /v2 HTTP/1.1\r\nHost: a\r\n"
                     b"\r\n").startswith(b"HTTP/1.1 403 ")
+
+
+def test_backends(world):
+    """The one without weight gets nobody, and keeps whom it has; only the
+    connections of a rule with a limit end by it."""
+    pod = world.netns("cni-1")
+    places = ("127.0.0.1:8601", "127.0.0.1:8602")
+    for port in (8601, 8602):
+        on_host(world, port)
+    rules = example("82-backends.yaml")
+    berthd = world.berthd(rules, args=["--workers", "1"])
+    tell(berthd, "web-1", pod, pod_namespace="shop")
+    wait_open(pod, "tcp 127.0.0.1:8600")
+
+    def backends(*members):
+        return {row["backend"]: tuple(row[name] for name in members)
+                for row in berthd.ctl("backends", "api")["backends"]}
+
+    def come():
+        client = world.close_later(pod.connect("127.0.0.1", 8600))
+        client.sendall(b"ping")
+        assert client.recv(4) == b"ping"
+        return client
+
+    def wait_clients(first, second):
+        wait_equal(lambda: backends("connections"),
+                   dict(zip(places, [(first,), (second,)])), "the clients")
+
+    wait_equal(lambda: backends("state", "checked"),
+               dict.fromkeys(places, ("up", True)), "the checks")
+    clients = [come() for _ in range(3)]
+    wait_clients(1, 2)
+    assert "8601, weight: 1 }" in rules and "max_lifetime: 1h" in rules
+    berthd.write_rules("50-test.yaml", rules.replace(
+        "8601, weight: 1 }", "8601, weight: 0 }").replace(
+            "max_lifetime: 1h", "max_lifetime: 1s"))
+    berthd.ctl_text("reload")
+
+    def has_the_new_rule():
+        """By the earlier one it would be the first server's."""
+        client = come()
+        now = backends("connections")
+        client.close()
+        wait_clients(1, 2)
+        return now == {places[0]: (1,), places[1]: (3,)}
+
+    wait_for(has_the_new_rule, "the weight of 0")
+    assert was_reset(come())
+    for client in clients:
+        client.sendall(b"ping")
+        assert client.recv(4) == b"ping"
 
 
 def test_opts_out(world):
