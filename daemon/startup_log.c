@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/util.h"
@@ -49,8 +50,13 @@ int startup_log_watch_error(int error, const char *what)
 int startup_log_user_error(int error, const char *name)
 {
 	if (error != -ENOENT || !name)
-		return log_error_errno(error, "user '%s' for berth-relay",
+		return log_error_errno(error, "--relay-user: user '%s'",
 				       name ? name : "nobody");
-	log_error("there is no user '%s' to run berth-relay as", name);
+	log_error("--relay-user: there is no user '%s' to run berth-relay as%s",
+		  name,
+		  name[strspn(name, "0123456789")] == '\0'
+			  ? "; a number must be a user's, because berth-relay "
+			    "gets the user's group"
+			  : "");
 	return error;
 }

@@ -52,7 +52,12 @@ def test_version():
     (["--log-level", "loud"], "loud"),
     (["--log-format", "syslog"], "syslog"),
     (["--relay", "systemd"], "expected own or unit"),
-    (["--relay-user", "no-such-user-here"], "no-such-user-here"),
+    (["--relay-user", "no-such-user-here"],
+     "--relay-user: there is no user 'no-such-user-here' to run berth-relay "
+     "as\n"),
+    (["--relay-user", "471147"], "--relay-user: there is no user '471147' to "
+     "run berth-relay as; a number must be a user's"),
+    (["--relay-user", "4294967295"], "--relay-user: user '4294967295': "),
     (["extra"], "extra"),
 ])
 def test_wrong_options(world, args, named):
