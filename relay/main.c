@@ -299,9 +299,12 @@ static void tune_malloc(unsigned int n_workers)
 	(void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
+/* The connection to berthd is the process's last descriptor to be closed, by
+ * the kernel: berthd kills a relay that has none, and would see that in place
+ * of the exit status. */
 static int start(const struct options *options, struct waiters *waiters)
 {
-	struct berth *berth = NULL;
+	static struct berth *berth;
 	int r;
 
 	r = admission_init(FIXED_FDS +
@@ -318,7 +321,6 @@ static int start(const struct options *options, struct waiters *waiters)
 	r = confine_syscalls();
 	if (r == 0)
 		r = serve(berth, options, waiters);
-	berth = berth_free(berth);
 	return r;
 }
 

@@ -102,6 +102,8 @@ def test_under_load(world, backend):
         client.close()
         server.close()
     wait_equal(lambda: len(berthd.relays()), 1, "the earlier relays to end")
+    assert "was ended by signal" not in berthd.log(), \
+        "berthd killed a relay that had ended"
 
 
 def test_namespace_goes_while_the_earlier_one_drains(world, netns, backend):
