@@ -225,7 +225,7 @@ static enum exit_code too_slow(const struct client_reply *reply)
 }
 
 /* Return: 1; 0: *@ret_code is the end; -errno of client_next(). */
-static int show_reply(struct client *client, bool json,
+static int show_reply(struct client *client, bool json, bool is_first,
 		      enum exit_code (*fail)(const struct client_reply *reply),
 		      enum exit_code *ret_code)
 {
@@ -242,6 +242,8 @@ static int show_reply(struct client *client, bool json,
 		return 0;
 	}
 	print_events(&reply, json);
+	if (is_first)
+		print_ready(json);
 	client_reply_done(&reply);
 	r = flush();
 	if (r == 0)
@@ -268,12 +270,8 @@ int monitor_show(struct client *client, bool json,
 			return 0;
 		}
 		if (r == 0)
-			r = show_reply(client, json, fail, ret_code);
-		if (r > 0 && is_first) {
-			is_first = false;
-			print_ready(json);
-			(void)flush(); /* the next one fails as well */
-		}
+			r = show_reply(client, json, is_first, fail, ret_code);
+		is_first = false;
 	}
 	return r;
 }

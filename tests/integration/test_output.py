@@ -15,6 +15,7 @@ import pytest
 
 from harness.berthd import BERTHCTL, BUILD
 from harness.rules import ack, forward, rule, rules
+from harness.wait import GUARD
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 PROGRAMS = ["berthd", "berth-relay", "berthctl", "berth-hook", "berth-follow"]
@@ -194,9 +195,9 @@ def test_exit_status(world, berthd):
 
 def test_output_that_cannot_be_written(berthd):
     """A full disk is not success."""
-    for option in ([], ["--json"]):
+    for words in (["listeners"], ["listeners", "--json"], ["monitor"]):
         with open("/dev/full", "w") as full:
-            done = subprocess.run(ctl(berthd, "listeners", *option),
-                                  text=True, check=False, stdout=full,
-                                  stderr=subprocess.PIPE)
+            done = subprocess.run(ctl(berthd, *words), text=True, check=False,
+                                  stdout=full, stderr=subprocess.PIPE,
+                                  timeout=GUARD)
         assert done.returncode == 1 and "cannot write" in done.stderr
