@@ -525,12 +525,6 @@ static enum exit_code run_words(const struct options *options, char **words,
 			    words[0]);
 		return EXIT_USAGE;
 	}
-	if (command->show == show_check && (n > 1 || options->live)) {
-		if (options->json)
-			return check_json(words + 1, n - 1);
-		return check_run(words + 1, n - 1,
-				 options->live ? options->runtime_dir : NULL);
-	}
 	if (register_options_check(&options->registering, command->name,
 				   n > 1 ? words[1] : NULL, options->pid) < 0)
 		return EXIT_USAGE;
@@ -542,6 +536,17 @@ static enum exit_code run_words(const struct options *options, char **words,
 		usage_error("--kind and --rule have no meaning for",
 			    command->name);
 		return EXIT_USAGE;
+	}
+	if ((options->top.sort || options->top.interval) && command->method) {
+		usage_error("--sort and --interval have no meaning for",
+			    command->name);
+		return EXIT_USAGE;
+	}
+	if (command->show == show_check && (n > 1 || options->live)) {
+		if (options->json)
+			return check_json(words + 1, n - 1);
+		return check_run(words + 1, n - 1,
+				 options->live ? options->runtime_dir : NULL);
 	}
 	if (command->show == show_registered)
 		return run(command, options, NULL);

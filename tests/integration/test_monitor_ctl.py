@@ -86,6 +86,8 @@ def test_berthd_ends(world):
 @pytest.mark.parametrize("args, code, expected", [
     (["monitor", "--kind", "listener.oponed"], USAGE, "kinds"),
     (["status", "--kind", "rule"], USAGE, "have no meaning for 'status'"),
+    (["check", "/dev/null", "--rule", "web"], USAGE, "no meaning for 'check'"),
+    (["status", "--sort", "name"], USAGE, "have no meaning for 'status'"),
     (["monitor", "a", "b"], USAGE, "unexpected argument 'b'"),
 ])
 def test_usage(world, args, code, expected):
