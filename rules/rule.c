@@ -153,6 +153,15 @@ bool ruleset_unprivileged(const struct ruleset *ruleset, size_t index)
 	return ruleset->rules[index]->match.unprivileged;
 }
 
+bool ruleset_has(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->n_rules; i++) {
+		if (strcmp(ruleset->rules[i]->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		       struct rule_info *ret_info)
 {

@@ -73,6 +73,9 @@ size_t ruleset_size(const struct ruleset *ruleset);
 void ruleset_rule_info(const struct ruleset *ruleset, size_t index,
 		       struct rule_info *ret_info);
 
+/** ruleset_has() - is there a rule of this name? */
+bool ruleset_has(const struct ruleset *ruleset, const char *name);
+
 /** ruleset_unprivileged() - does one rule, @index below ruleset_size(), go by
  * what others than root told as well? */
 bool ruleset_unprivileged(const struct ruleset *ruleset, size_t index);

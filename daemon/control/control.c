@@ -135,7 +135,7 @@ static void list_backends(struct varlink_call *call, void *user_data)
 {
 	const struct control *control = user_data;
 
-	control_backends(call, control->config.stats,
+	control_backends(call, control->config.stats, control->config.rules,
 			 consumers_backends(control->config.consumers));
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/control/describe.h"
 #include "daemon/control/varlink.h"
 #include "daemon/json_build.h"
+#include "rules/rules.h"
 
 /**
  * struct backend_list - the state of the list
@@ -23,6 +24,7 @@
  * @rows:	with texts in @texts
  */
 struct backend_list {
+	const struct rule_store *rules;
 	const struct backends *backends;
 	char *rule;
 	struct backend_status *rows;
@@ -141,6 +143,20 @@ static int list_fill(struct backend_list *list, const struct backends *backends,
 	return 0;
 }
 
+static void reply_no_rule(struct varlink_call *call, const char *rule)
+{
+	varlink_error(call, "NoSuchTarget",
+		      json_pack("{s:s, s:s}", "target", rule, "message",
+				"there is no rule in force of this name"));
+}
+
+/* A rule that went may have backends still, because its listeners drain. */
+static bool is_unknown(const struct backend_list *list)
+{
+	return list->rule && list->n == 0 &&
+	       !ruleset_has(rule_store_ruleset(list->rules), list->rule);
+}
+
 static void reply_backends(struct varlink_call *call,
 			   struct stats_result *result, void *state)
 {
@@ -162,10 +178,16 @@ static void reply_backends(struct varlink_call *call,
 		varlink_reply(call, NULL);
 		return;
 	}
+	if (is_unknown(list)) {
+		reply_no_rule(call, list->rule);
+		backend_list_free(list);
+		return;
+	}
 	varlink_reply_list(call, json_object(), &reply);
 }
 
 void control_backends(struct varlink_call *call, struct stats *stats,
+		      const struct rule_store *rules,
 		      const struct backends *backends)
 {
 	const char *rule = varlink_call_string(call, "rule");
@@ -184,6 +206,7 @@ void control_backends(struct varlink_call *call, struct stats *stats,
 		varlink_reply(call, NULL);
 		return;
 	}
+	list->rules = rules;
 	list->backends = backends;
 	control_ask(call, stats, &asking);
 }

@@ -313,16 +313,10 @@ static int is_sought(const struct consumer_draining *info, void *user_data)
 
 static bool is_rule(const struct control_connections *from, const char *text)
 {
-	const struct ruleset *ruleset = rule_store_ruleset(from->rules);
 	struct sought sought = { .rule = text };
-	struct rule_info info;
 
-	for (size_t i = 0; i < ruleset_size(ruleset); i++) {
-		ruleset_rule_info(ruleset, i, &info);
-		if (strcmp(info.name, text) == 0)
-			return true;
-	}
-	return consumers_each_draining(from->consumers, 0, is_sought, &sought);
+	return ruleset_has(rule_store_ruleset(from->rules), text) ||
+	       consumers_each_draining(from->consumers, 0, is_sought, &sought);
 }
 
 /* Return: the id of a listener, open or draining; 0: @text is none. */

@@ -27,19 +27,6 @@ struct target {
 	uint64_t id;
 };
 
-static bool is_rule_name(const struct rule_store *rules, const char *text)
-{
-	const struct ruleset *ruleset = rule_store_ruleset(rules);
-	struct rule_info info;
-
-	for (size_t i = 0; i < ruleset_size(ruleset); i++) {
-		ruleset_rule_info(ruleset, i, &info);
-		if (strcmp(info.name, text) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The name of a rule comes first, then the number of a listener. Return: is
  * there such a rule in force, or such a listener in the table? */
 static bool find_target(const struct control_drain *from, const char *text,
@@ -48,7 +35,7 @@ static bool find_target(const struct control_drain *from, const char *text,
 	char *end;
 
 	*ret_target = (struct target){ .rule = text };
-	if (is_rule_name(from->rules, text))
+	if (ruleset_has(rule_store_ruleset(from->rules), text))
 		return true;
 	if (text[0] < '0' || text[0] > '9')
 		return false;

@@ -48,7 +48,7 @@ def wait_states(berthd, expected):
 def test_down_and_up(world, netns, gone):
     """It is told when it fails, how often and why, and when it is back."""
     berthd = world.berthd(forward(gone))
-    assert backends(berthd) == {}
+    assert backends(berthd) == backends(berthd, "web") == {}
     fail(netns, times=3)
     row = wait_for(
         lambda: [row for row in backends(berthd).values()
@@ -61,7 +61,8 @@ def test_down_and_up(world, netns, gone):
     assert row["reason"].startswith(f"the backend {gone} refused 3 times, ")
     assert gone in berthd.ctl_text("backends")
     assert "ECONNREFUSED" in berthd.ctl_text("backends", "web")
-    assert backends(berthd, "other") == {}
+    done = berthd.ctl_process("backends", "other")
+    assert done.returncode == 1 and "no rule in force" in done.stderr, done
     back = world.close_later(world.host.listen(port=int(gone.split(":")[1])))
     with netns.connect("127.0.0.1", 8080):
         back.accept()[0].close()
