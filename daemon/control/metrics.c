@@ -31,6 +31,7 @@
 #include "daemon/consumers/stats_counts.h"
 #include "daemon/consumers/stats_parts.h"
 #include "daemon/control/id_list.h"
+#include "daemon/control/metrics_reasons.h"
 #include "daemon/control/metrics_report.h"
 #include "daemon/json_build.h"
 #include "daemon/relay_process.h"
@@ -187,6 +188,14 @@ static struct metrics_group *group_of_rule(struct metrics_job *job,
 	job->group = metrics_group_get(job->report, NULL, service->rule,
 				       protocol_name((enum protocol)protocol),
 				       NULL);
+	if (job->group) {
+		/* Two rules may have one name, and templates make several
+		 * services of one rule. */
+		job->group->drops |=
+			metrics_reasons_drops(service, (enum protocol)protocol);
+		job->group->limits |= metrics_reasons_limits(
+			service, (enum protocol)protocol);
+	}
 	return job->group;
 }
 

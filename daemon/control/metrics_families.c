@@ -190,16 +190,16 @@ static enum outcome get_count(const struct metrics_report *report,
 }
 
 /* Number @place of several members that are told apart by words. There are many
- * words: those of which there was none have no series, but for @common ones, of
- * which a rate is to see the first, too. */
+ * words: those of which there was none have no series, but for @expected ones,
+ * of which a rate is to see the first, too. */
 static enum outcome by_word(const struct entry *entry, size_t place,
-			    const char *word, bool common,
+			    const char *word, bool expected,
 			    struct sample *sample)
 {
 	sample->values[0] = word;
 	sample->count = member(&sample->group->counts,
 			       entry->offset + place * sizeof(uint64_t));
-	return sample->group->counted && (sample->count || common)
+	return sample->group->counted && (sample->count || expected)
 		       ? SAMPLE_MADE
 		       : SAMPLE_NONE;
 }
@@ -215,6 +215,11 @@ static enum outcome get_ended(const struct metrics_report *report,
 	return by_word(entry, place, berth_ending_names[place], false, sample);
 }
 
+static bool has_bit(uint32_t bits, size_t place)
+{
+	return bits & (UINT32_C(1) << place);
+}
+
 static enum outcome get_dropped(const struct metrics_report *report,
 				const struct entry *entry, size_t index,
 				struct sample *sample)
@@ -223,7 +228,8 @@ static enum outcome get_dropped(const struct metrics_report *report,
 
 	if (!go_to_group(report, index, BERTH_DROPS, sample, &place))
 		return SAMPLE_END;
-	return by_word(entry, place, berth_drop_names[place], false, sample);
+	return by_word(entry, place, berth_drop_names[place],
+		       has_bit(sample->group->drops, place), sample);
 }
 
 static enum outcome get_limited(const struct metrics_report *report,
@@ -236,7 +242,8 @@ static enum outcome get_limited(const struct metrics_report *report,
 		return SAMPLE_END;
 	return by_word(entry, place, berth_limit_names[place],
 		       place == BERTH_LIMIT_MAX_CONNECTIONS ||
-			       place == BERTH_LIMIT_NAMESPACE,
+			       place == BERTH_LIMIT_NAMESPACE ||
+			       has_bit(sample->group->limits, place),
 		       sample);
 }
 

@@ -35,6 +35,8 @@ const char *metrics_state_name(enum metrics_state state);
  * @rule:	text for JSON
  * @protocol:	static text
  * @counted:	@counts are of all that it ever had
+ * @drops, @limits: those that are told also while there was none, see
+ *		metrics_reasons_drops(); of a namespace none are
  * @listeners:	by state
  * @unreachable: of those that listen, and that nobody can reach or nobody
  *		answers for, by the cause
@@ -46,6 +48,8 @@ struct metrics_group {
 	const char *protocol;
 	const char *listener;
 	bool counted;
+	uint32_t drops;
+	uint32_t limits;
 	uint64_t listeners[METRICS_STATES];
 	uint64_t unreachable[HEALTH_CAUSES];
 	struct berth_counts counts;
