@@ -476,10 +476,6 @@ static char *pid_argument(const struct command *command, const char *pid)
 		usage_error("--pid has no meaning for", command->name);
 		return NULL;
 	}
-	if (!*pid || pid[strspn(pid, "0123456789")]) {
-		usage_error("--pid is no number:", pid);
-		return NULL;
-	}
 	if (asprintf(&path, "/proc/%s/ns/net", pid) < 0)
 		return NULL;
 	return path;
@@ -571,6 +567,16 @@ static enum exit_code run_words(const struct options *options, char **words,
 	return run(command, options, n > 1 ? words[1] : NULL);
 }
 
+/* Return: is it a number? */
+static bool take_pid(struct options *options, const char *pid)
+{
+	options->pid = pid;
+	if (*pid && !pid[strspn(pid, "0123456789")])
+		return true;
+	usage_error("--pid is no number:", pid);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	enum {
@@ -640,7 +646,8 @@ int main(int argc, char **argv)
 			options.top.interval = optarg;
 			break;
 		case OPTION_PID:
-			options.pid = optarg;
+			if (!take_pid(&options, optarg))
+				return EXIT_USAGE;
 			break;
 		case OPTION_NAMESPACES:
 			options.namespaces = optarg;

@@ -44,6 +44,9 @@ def test_by_pid(world):
                      wait="10s")
     assert reply["ready"] and reply["namespace"] == "web-1"
     assert sandbox.ask("127.0.0.1", 8080) == b"ack"
+    done = berthd.ctl_process("register", "--pid", f"{sandbox.pid}a",
+                              "--name", "web-2")
+    assert done.returncode == USAGE and "no number" in done.stderr, done
     sandbox.end()
     wait_for(lambda: not berthd.wanted_listeners(), "its end")
     wait_freed(berthd)
