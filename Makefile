@@ -64,12 +64,12 @@ $(unit_programs) $(fuzz_programs): %: %.o $(BUILD)/berth-all.a
 $(example): %: %.o $(BUILD)/libberth.a
 $(bench_programs): %: %.o $(addprefix $(BUILD)/tests/bench/,$(addsuffix .o,$(bench_common)))
 
-# --as-needed leaves each program the libraries that it uses.
+# --as-needed leaves each program the libraries that it uses. Inside a program the sanitizers start in two thirds of the time.
 LIBS = $(call pkg,--libs $(packages) ncursesw)
 $(unit_programs) $(fuzz_programs): LIBS = $(call pkg,--libs $(packages) ncursesw cmocka) $(if $(findstring /fuzz_http,$@),-lhttp_parser)
 $(programs) $(unit_programs) $(fuzz_programs) $(bench_programs) $(example):
 	$(call say,LD,$@)
-	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(BASE_LDFLAGS) $(if $(SANITIZE),$(if $(findstring clang,$(CC)),,-static-libasan -static-libubsan)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -11,7 +12,7 @@ import pytest
 from make import HARD, ROOT, make
 
 PROGRAMS = ["berthd", "berth-relay", "berthctl", "berth-follow",
-            "berth-web", "libberth.a", "libberth.so.1"]
+            "berth-hook", "berth-web", "libberth.a", "libberth.so.1"]
 
 
 def tree(top):
@@ -31,15 +32,16 @@ def test_second_make_does_nothing(built):
     assert "LD" not in result.stdout
 
 
-def test_other_flags_rebuild(built):
+def test_other_flags_rebuild(tmp_path):
     """Stale objects with another prefix compiled in would be a trap."""
-    target = f"{built}/common/log.o"
-    same = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", target)
-    assert "common/log.c" not in same.stdout
-    other = make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}",
-                 "PREFIX=/elsewhere", target)
-    assert "common/log.c" in other.stdout
-    make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "all")
+    def log_is_compiled(*args):
+        done = make(f"BUILD={tmp_path}", "CI=1", f"CFLAGS={HARD}", *args,
+                    f"{tmp_path}/common/log.o")
+        return "common/log.c" in done.stdout
+
+    assert log_is_compiled()
+    assert not log_is_compiled()
+    assert log_is_compiled("PREFIX=/elsewhere")
 
 
 def test_quiet_unless_asked(built):
@@ -192,17 +194,32 @@ def test_each_header_compiles_alone(built):
     make(f"BUILD={built}", "CI=1", f"CFLAGS={HARD}", "headers")
 
 
-def test_without_assertions(tmp_path):
+def compile_all(built, *flags, cc="gcc"):
+    """Looks at every source of the programs, with the flags that it has."""
+    objects = [path.relative_to(built) for path in built.glob("**/*.o")]
+    sources = [str(path.with_suffix(".c")) for path in objects]
+    assert len(sources) > 200
+    command = shlex.split((built / "flags").read_text(encoding="utf-8"))
+    assert "-Werror" in command
+    its_flags = [word for word in command if word.startswith("-")]
+    done = subprocess.run(
+        [cc, *its_flags, *flags, "-fsyntax-only", *sources], cwd=ROOT,
+        text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_assertions(built):
     """-DNDEBUG: no assert() does work, no variable is only for one."""
-    make(f"BUILD={tmp_path}/build", "CI=1", f"CFLAGS={HARD}",
-         "CPPFLAGS=-DNDEBUG", "all")
+    compile_all(built, "-DNDEBUG")
 
 
-def test_clang(tmp_path):
+def test_clang(built, tmp_path):
+    """No warning anywhere, and a library that is whole."""
     if not shutil.which("clang"):
         pytest.skip("no clang: contrib/install-dependencies test")
+    compile_all(built, cc="clang")
     make(f"BUILD={tmp_path}/build", "CI=1", f"CFLAGS={HARD}", "CC=clang",
-         "all")
+         f"{tmp_path}/build/libberth.so.1")
 
 
 def test_missing_libraries_are_named(tmp_path):
