@@ -402,25 +402,26 @@ static int read_replies(struct client *client, const struct command *command,
 	return r;
 }
 
-/* Opens what berthd itself may not open for this caller. Return: a descriptor;
- * -1: none is needed; -errno after a report. */
-static int open_netns(const struct command *command,
-		      const struct options *options)
+/* Opens what berthd itself may not open for this caller. @ret_fd: -1: nothing.
+ * Return: false after a report. */
+static bool open_netns(const struct command *command,
+		       const struct options *options, int *ret_fd)
 {
 	const char *path = options->registering.netns;
 	_cleanup_free_ char *text = NULL;
-	int fd;
+	int error;
 
+	*ret_fd = -1;
 	if (command->show != show_registered || !path || geteuid() == 0)
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	fd = -errno;
+		return true;
+	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*ret_fd >= 0)
+		return true;
+	error = errno;
 	text = text_printable(path, NULL);
 	(void)fprintf(stderr, "berthctl: cannot open '%s': %s\n",
-		      text ? text : "?", strerror(-fd));
-	return fd;
+		      text ? text : "?", strerror(error));
+	return false;
 }
 
 /* When berthd must have answered; 0: there is no such time. */
@@ -435,14 +436,14 @@ static uint64_t reply_deadline(const struct command *command, int64_t wait_ms)
 static enum exit_code run(const struct command *command,
 			  const struct options *options, const char *argument)
 {
-	_cleanup_close_ int fd = open_netns(command, options);
+	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *path = NULL;
 	struct client_call call = { .method = command->method };
 	struct client *client = NULL;
 	enum exit_code code = EXIT_UNREACHABLE;
 	int r;
 
-	if (fd < -1)
+	if (!open_netns(command, options, &fd))
 		return EXIT_BAD;
 	if (fd >= 0)
 		call.fd = &fd;
